@@ -1,0 +1,56 @@
+//! What happened to a mailbox: the hint with the truth in it.
+
+use std::sync::Arc;
+
+use crate::{Flags, MailboxId, ModSeq, Uid};
+
+/// One committed operation on one mailbox. Events of a mailbox form a gapless chain:
+/// `seq == prev + 1` when the store announces it; an event that the store builds for a catch-up
+/// may span more (`seq > prev + 1`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// The mailbox.
+    pub mailbox: MailboxId,
+    /// HIGHESTMODSEQ before the operation.
+    pub prev: ModSeq,
+    /// HIGHESTMODSEQ after it.
+    pub seq: ModSeq,
+    /// What changed, in the order in which a client must be told: expunges, then new messages,
+    /// then flags.
+    pub changes: Vec<Change>,
+    /// The mailbox was deleted; `changes` is empty.
+    pub deleted: bool,
+}
+
+/// One change to one message. `number` is the message sequence number for an observer that was in
+/// sync at `prev` and has applied the changes before this one in the same event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// A message left the mailbox.
+    Expunged {
+        /// Its UID.
+        uid: Uid,
+        /// Its number at the time it left.
+        number: u32,
+    },
+    /// A message joined; its number is `exists`.
+    New {
+        /// Its UID.
+        uid: Uid,
+        /// Messages in the mailbox, this one included.
+        exists: u32,
+        /// Its flags.
+        flags: Arc<Flags>,
+    },
+    /// A message's flags are now these.
+    Flags {
+        /// Its UID.
+        uid: Uid,
+        /// Its number.
+        number: u32,
+        /// All its flags now.
+        flags: Arc<Flags>,
+        /// The message's mod-sequence.
+        modseq: ModSeq,
+    },
+}

@@ -1,0 +1,29 @@
+//! Mail facts: what sessions and the store say to each other.
+//!
+//! In reading order: [`ids`] (who and where), [`name`] (mailbox names), [`flags`], [`date`],
+//! [`set`] (sequence sets), [`event`] (what happened to a mailbox), [`request`] and [`reply`]
+//! (the store seam), [`mime`] (a message's structure), [`search`] (search programs and their
+//! evaluation).
+//!
+//! Invariants: no I/O, no clock, no wire syntax. The protocol machines, the durable store and its
+//! in-memory model all depend on this crate and not on each other.
+
+pub mod date;
+pub mod event;
+pub mod flags;
+pub mod ids;
+pub mod mime;
+pub mod name;
+pub mod reply;
+pub mod request;
+pub mod search;
+pub mod set;
+
+pub use date::InternalDate;
+pub use event::{Change, Event};
+pub use flags::{Flags, SystemFlag};
+pub use ids::{MailboxId, ModSeq, SpoolId, Uid, UidValidity, UserId};
+pub use name::MailboxName;
+pub use reply::{Delta, Message, Refusal, Reply};
+pub use request::{Body, Request};
+pub use set::SequenceSet;

@@ -1,0 +1,204 @@
+//! What the store answers: the other half of the seam.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{
+    Event, Flags, InternalDate, MailboxId, MailboxName, ModSeq, SpoolId, Uid, UidValidity, UserId,
+    mime::Structure, request::SpecialUse,
+};
+
+/// What happened to a mailbox after the asker's `since`: a chain of events, oldest first, whose
+/// first `prev` is `since`. Empty if nothing happened.
+pub type Delta = Vec<Arc<Event>>;
+
+/// An answer to a [`crate::Request`].
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// Done, nothing to add.
+    Done,
+    /// Not done.
+    Refused(Refusal),
+    /// The password is right.
+    Authenticated(UserId),
+    /// A user's mailboxes.
+    Mailboxes(Vec<MailboxInfo>),
+    /// A mailbox's figures.
+    Status(Status),
+    /// A mailbox, selected.
+    Opened(Opened),
+    /// What happened.
+    Synced(Delta),
+    /// A view as it was, and what happened since.
+    Viewed {
+        /// UIDs at the mod-sequence asked for, ascending.
+        uids: Vec<Uid>,
+        /// What happened since.
+        delta: Delta,
+    },
+    /// Messages, in the order asked for; those that are gone are left out.
+    Fetched {
+        /// The messages.
+        messages: Vec<Message>,
+        /// How many of the UIDs asked for are dealt with (found or gone).
+        done: usize,
+    },
+    /// A piece of a message.
+    Piece(Bytes),
+    /// Flags were stored.
+    Stored {
+        /// Messages left alone because of UNCHANGEDSINCE, ascending.
+        modified: Vec<Uid>,
+        /// What happened, this change included.
+        delta: Delta,
+    },
+    /// Messages were copied or moved.
+    Copied {
+        /// UIDVALIDITY of the destination.
+        uid_validity: UidValidity,
+        /// Source UID → destination UID, ascending.
+        pairs: Vec<(Uid, Uid)>,
+        /// What happened in the source.
+        delta: Delta,
+    },
+    /// Search hits.
+    Found {
+        /// UID and mod-sequence of each hit, ascending by UID.
+        hits: Vec<(Uid, ModSeq)>,
+        /// What happened.
+        delta: Delta,
+    },
+    /// The upload goes on under this id.
+    Spooled(SpoolId),
+    /// The message is durable.
+    Appended(Appended),
+    /// One result for each target of a delivery.
+    Delivered(Vec<Result<Appended, Refusal>>),
+}
+
+/// Where a message went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The mailbox.
+    pub mailbox: MailboxId,
+    /// Its UIDVALIDITY.
+    pub uid_validity: UidValidity,
+    /// The message's UID.
+    pub uid: Uid,
+    /// The message's mod-sequence.
+    pub modseq: ModSeq,
+}
+
+/// A mailbox in a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailboxInfo {
+    /// Its name.
+    pub name: MailboxName,
+    /// It can be selected. False for names that only have children, and for subscriptions to
+    /// names that don't exist.
+    pub selectable: bool,
+    /// It exists, selectable or not. False for a mere subscription.
+    pub exists: bool,
+    /// It is subscribed.
+    pub subscribed: bool,
+    /// Its use attribute.
+    pub special_use: Option<SpecialUse>,
+}
+
+/// A mailbox's figures (RFC 3501 §6.3.10, RFC 7162 §3.1.2.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Messages.
+    pub messages: u32,
+    /// Messages that no session has claimed as recent yet.
+    pub recent: u32,
+    /// Messages without `\Seen`.
+    pub unseen: u32,
+    /// The next UID.
+    pub uid_next: Uid,
+    /// UIDVALIDITY.
+    pub uid_validity: UidValidity,
+    /// HIGHESTMODSEQ.
+    pub highest_modseq: ModSeq,
+    /// Sum of message sizes in bytes.
+    pub size: u64,
+}
+
+/// A selected mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The mailbox.
+    pub mailbox: MailboxId,
+    /// UIDVALIDITY.
+    pub uid_validity: UidValidity,
+    /// The next UID.
+    pub uid_next: Uid,
+    /// HIGHESTMODSEQ: the view below is as of it.
+    pub highest_modseq: ModSeq,
+    /// All UIDs, ascending: position + 1 is the message sequence number.
+    pub uids: Vec<Uid>,
+    /// Messages with this UID or a higher one are `\Recent` in this session.
+    pub recent_from: Uid,
+    /// The number of the first message without `\Seen`.
+    pub first_unseen: Option<u32>,
+    /// Keywords in use in the mailbox.
+    pub keywords: Vec<Arc<str>>,
+}
+
+/// One message of a `Fetched` reply.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Its UID.
+    pub uid: Uid,
+    /// Its mod-sequence.
+    pub modseq: ModSeq,
+    /// Its flags.
+    pub flags: Arc<Flags>,
+    /// When it was received.
+    pub date: InternalDate,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its structure, if wanted.
+    pub structure: Option<Arc<Structure>>,
+    /// Its bytes, if wanted and few enough.
+    pub bytes: Option<Bytes>,
+}
+
+/// Why something was not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Wrong name or password.
+    #[error("authentication failed")]
+    Credentials,
+    /// No such mailbox.
+    #[error("no such mailbox")]
+    NoMailbox,
+    /// No such message, or it is gone.
+    #[error("no such message")]
+    NoMessage,
+    /// The name is taken.
+    #[error("a mailbox of that name exists")]
+    Exists,
+    /// The name can't be used, and why.
+    #[error("{0}")]
+    Name(&'static str),
+    /// The user's quota is used up.
+    #[error("quota exceeded")]
+    OverQuota,
+    /// The message is larger than the server takes, in bytes.
+    #[error("the message is larger than {0} bytes")]
+    TooBig(u64),
+    /// A limit other than the quota, and which.
+    #[error("{0}")]
+    Limit(&'static str),
+    /// The operation makes no sense for that mailbox, and why.
+    #[error("{0}")]
+    Cannot(&'static str),
+    /// No room on the disk; nothing was changed.
+    #[error("the disk is full")]
+    DiskFull,
+    /// The store can't do it now; nothing was changed. The reason is in the server's log.
+    #[error("the store is not available: {0}")]
+    Unavailable(Arc<str>),
+}

@@ -1,0 +1,269 @@
+//! What a session or a delivery asks of the store: one half of the seam.
+//!
+//! Requests that name a selected mailbox carry `since`, the mod-sequence up to which the asker's
+//! view is complete; the reply's [`crate::Delta`] brings it up to date, so a command sees all that
+//! was committed before it without any other message having to arrive first.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::{
+    Flags, InternalDate, MailboxId, MailboxName, ModSeq, SpoolId, Uid, UserId, search::Program,
+};
+
+/// A request to the store (and to authentication, which stands in front of it).
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Check a password. Reply: `Authenticated` or `Refused(Credentials)`.
+    Authenticate(Credentials),
+    /// All mailboxes and subscriptions of a user. Reply: `Mailboxes`, sorted by name.
+    Mailboxes {
+        /// Whose.
+        user: UserId,
+    },
+    /// CREATE, missing parents included. Reply: `Done` or `Refused`.
+    Create {
+        /// Whose.
+        user: UserId,
+        /// The new name.
+        name: MailboxName,
+        /// RFC 6154 §3 use attribute, if asked for.
+        special_use: Option<SpecialUse>,
+    },
+    /// DELETE. A mailbox with children stays as a `\Noselect` name (RFC 3501 §6.3.4).
+    Delete {
+        /// Whose.
+        user: UserId,
+        /// Its name.
+        name: MailboxName,
+    },
+    /// RENAME, children included; INBOX's messages move and INBOX stays (RFC 3501 §6.3.5).
+    Rename {
+        /// Whose.
+        user: UserId,
+        /// The present name.
+        from: MailboxName,
+        /// The new name.
+        to: MailboxName,
+    },
+    /// SUBSCRIBE (`on`) or UNSUBSCRIBE. The name need not exist.
+    Subscribe {
+        /// Whose.
+        user: UserId,
+        /// The name.
+        name: MailboxName,
+        /// Whether to add or to remove it.
+        on: bool,
+    },
+    /// STATUS figures. Reply: `Status`.
+    Status {
+        /// Whose.
+        user: UserId,
+        /// Its name.
+        name: MailboxName,
+    },
+    /// SELECT or EXAMINE. Reply: `Opened`. If not `read_only`, the session claims `\Recent` of all
+    /// messages in the mailbox that no session claimed before.
+    Open {
+        /// Whose.
+        user: UserId,
+        /// Its name.
+        name: MailboxName,
+        /// EXAMINE.
+        read_only: bool,
+    },
+    /// What happened since. Reply: `Synced`.
+    Sync {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// The asker's mod-sequence.
+        since: ModSeq,
+    },
+    /// The UIDs that were in the mailbox at mod-sequence `at`, and what happened since.
+    /// Reply: `Viewed`.
+    View {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// A mod-sequence the asker was told.
+        at: ModSeq,
+    },
+    /// Messages. Reply: `Fetched` with at least one message if any of `uids` exists, and with as
+    /// many as fit `budget_bytes`, in the order of `uids`; the asker asks again for the rest.
+    Fetch {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// Which, ascending.
+        uids: Vec<Uid>,
+        /// What of them besides flags, dates and sizes.
+        want: Want,
+        /// How many body bytes the reply may carry before it stops.
+        budget_bytes: usize,
+    },
+    /// A piece of a message. Reply: `Piece`, shorter than asked only at the message's end.
+    Read {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// Which message.
+        uid: Uid,
+        /// Byte range of the whole message.
+        range: Range<u64>,
+    },
+    /// STORE. Reply: `Stored`.
+    Store {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// Which messages, ascending.
+        uids: Vec<Uid>,
+        /// Add, remove or replace.
+        mode: StoreMode,
+        /// The flags.
+        flags: Flags,
+        /// RFC 7162 §3.1.3 UNCHANGEDSINCE: messages with a higher mod-sequence are left alone.
+        unchanged_since: Option<ModSeq>,
+        /// The asker's mod-sequence.
+        since: ModSeq,
+    },
+    /// EXPUNGE (all `\Deleted`) or UID EXPUNGE (those of them in `within`). Reply: `Synced`.
+    Expunge {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// UID ranges, low end first, to which it is limited (RFC 4315 §2.1).
+        within: Option<Vec<(u32, u32)>>,
+        /// The asker's mod-sequence.
+        since: ModSeq,
+    },
+    /// COPY, or MOVE if `remove` (RFC 6851): all or nothing. Reply: `Copied` or `Refused`.
+    Copy {
+        /// The source.
+        mailbox: MailboxId,
+        /// Which messages, ascending.
+        uids: Vec<Uid>,
+        /// Whose is the destination.
+        user: UserId,
+        /// The destination.
+        to: MailboxName,
+        /// Take them out of the source.
+        remove: bool,
+        /// The asker's mod-sequence in the source.
+        since: ModSeq,
+    },
+    /// SEARCH. Reply: `Found`.
+    Search {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// What to look for; message numbers are already UIDs in it.
+        program: Program,
+        /// The asker's mod-sequence.
+        since: ModSeq,
+        /// UIDs at and above this one are `\Recent` in the asking session.
+        recent_from: Uid,
+    },
+    /// Adds a piece to an upload, or begins one. Reply: `Spooled`.
+    Spool {
+        /// The upload, or none to begin one.
+        spool: Option<SpoolId>,
+        /// The piece.
+        chunk: Bytes,
+    },
+    /// Forgets an upload. Reply: `Done`.
+    Discard {
+        /// The upload.
+        spool: SpoolId,
+    },
+    /// APPEND. Reply once durable: `Appended` or `Refused`. The spool is consumed either way.
+    Append {
+        /// Whose.
+        user: UserId,
+        /// The mailbox.
+        name: MailboxName,
+        /// Its flags.
+        flags: Flags,
+        /// Its internal date; now if none.
+        date: Option<InternalDate>,
+        /// The message.
+        body: Body,
+    },
+    /// LMTP: one message into several mailboxes, stored once. Reply once durable: `Delivered`,
+    /// one result a target in their order.
+    Deliver {
+        /// Where to.
+        targets: Vec<Target>,
+        /// The message with its trace headers.
+        body: Body,
+    },
+}
+
+/// A message's bytes: in hand, or uploaded before.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// All of it.
+    Inline(Bytes),
+    /// An upload, complete.
+    Spooled(SpoolId),
+}
+
+/// One recipient of a delivery. The user is known to exist; the store makes the INBOX.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The user's name.
+    pub user: Box<str>,
+    /// The folder asked for by `user+Folder`; INBOX if it doesn't exist.
+    pub folder: MailboxName,
+}
+
+/// A name and a password, as LOGIN or AUTHENTICATE gave them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// Authentication identity.
+    pub user: Box<str>,
+    /// The identity to act as, if another.
+    pub authorization: Option<Box<str>>,
+    /// The password.
+    pub password: Box<[u8]>,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// What to read of each message besides UID, flags, mod-sequence, date and size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Want {
+    /// Its MIME structure and envelope.
+    pub structure: bool,
+    /// Its bytes, if they are few enough to come along; else the asker reads them piece by piece.
+    pub bytes: bool,
+}
+
+/// How STORE changes flags (RFC 3501 §6.4.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreMode {
+    /// `+FLAGS`
+    Add,
+    /// `-FLAGS`
+    Remove,
+    /// `FLAGS`
+    Replace,
+}
+
+/// Special-use attributes (RFC 6154 §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SpecialUse {
+    /// `\All`
+    All,
+    /// `\Archive`
+    Archive,
+    /// `\Drafts`
+    Drafts,
+    /// `\Flagged`
+    Flagged,
+    /// `\Junk`
+    Junk,
+    /// `\Sent`
+    Sent,
+    /// `\Trash`
+    Trash,
+}

@@ -1,0 +1,69 @@
+//! Search programs (RFC 3501 §6.4.4, RFC 7162 §3.1.5) as values, and their evaluation.
+
+use crate::{ModSeq, SequenceSet, SystemFlag};
+
+/// What a message must satisfy. Message numbers have been turned into UIDs before the store sees a
+/// program ([`Key::Numbers`] never reaches it).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The condition.
+    pub key: Key,
+}
+
+/// A calendar date: days since 1970-01-01, zone disregarded as RFC 3501 §6.4.4 asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Day(pub i32);
+
+/// Which date a date key is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DateField {
+    /// The internal date: BEFORE, ON, SINCE.
+    Internal,
+    /// The `Date:` header: SENTBEFORE, SENTON, SENTSINCE.
+    Sent,
+}
+
+/// A search key. Strings are UTF-8; matching is a case-insensitive substring match on decoded
+/// text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// ALL
+    All,
+    /// All of them.
+    And(Vec<Key>),
+    /// Either.
+    Or(Box<Key>, Box<Key>),
+    /// Not.
+    Not(Box<Key>),
+    /// A set of message numbers; only inside a session.
+    Numbers(SequenceSet),
+    /// A set of UIDs.
+    Uids(SequenceSet),
+    /// UIDs as sorted ranges, low end first.
+    UidRanges(Vec<(u32, u32)>),
+    /// A system flag is set: ANSWERED, DELETED, DRAFT, FLAGGED, SEEN.
+    Flag(SystemFlag),
+    /// A keyword is set.
+    Keyword(Box<str>),
+    /// `\Recent` in this session. (NEW is `And[Recent, Not Seen]`, OLD is `Not Recent`.)
+    Recent,
+    /// The date lies before the day.
+    Before(DateField, Day),
+    /// The date is the day.
+    On(DateField, Day),
+    /// The date is the day or later.
+    Since(DateField, Day),
+    /// More bytes than this.
+    Larger(u64),
+    /// Fewer bytes than this.
+    Smaller(u64),
+    /// A header field (name, text) contains the text; an empty text asks for the field itself.
+    /// BCC, CC, FROM, SUBJECT and TO are header keys too.
+    Header(Box<str>, Box<str>),
+    /// The body's text parts contain the text.
+    Body(Box<str>),
+    /// Header or body contain the text.
+    Text(Box<str>),
+    /// The message's mod-sequence is this or higher (RFC 7162 §3.1.5).
+    ModSeq(ModSeq),
+}

@@ -1,0 +1,2 @@
+//! IMAP and LMTP as pure machines.
+pub mod imap;

@@ -1,0 +1,2 @@
+//! Project tasks: `cargo xtask demo | test | install | results`.
+fn main() {}
