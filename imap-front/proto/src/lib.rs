@@ -1,2 +1,9 @@
-//! IMAP and LMTP as pure machines.
+//! IMAP and LMTP as pure machines: bytes in, actions out.
+//!
+//! In reading order: [`imap`] (the session, its commands, its view) and [`lmtp`].
+//!
+//! Invariants: no sockets, no files, no clock, no chance; every output is a function of the inputs
+//! so far. Nothing here blocks and nothing here is `async`.
+
 pub mod imap;
+pub mod lmtp;

@@ -1,0 +1,297 @@
+//! Commands as values: what the parser makes of a client's bytes (RFC 3501 §9 `command`).
+//!
+//! Strings that are mailbox names are already decoded from modified UTF-7 (or UTF-8) to
+//! [`MailboxName`]; other strings are bytes as the client sent them.
+
+use mail::{Flags, InternalDate, MailboxName, ModSeq, SequenceSet, request::SpecialUse,
+    request::StoreMode, search::Key};
+
+/// A command with its tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tagged {
+    /// The tag, 1.. ASCII characters (RFC 3501 §9 `tag`).
+    pub tag: Box<str>,
+    /// The command.
+    pub command: Command,
+}
+
+/// A command. Whether it is allowed in the session's state is the session's business.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// RFC 3501 §6.1.1
+    Capability,
+    /// RFC 3501 §6.1.2
+    Noop,
+    /// RFC 3501 §6.1.3
+    Logout,
+    /// RFC 2971 §3.1; `None` is NIL.
+    Id(Option<Vec<(Vec<u8>, Option<Vec<u8>>)>>),
+    /// RFC 3501 §6.2.1
+    StartTls,
+    /// RFC 3501 §6.2.2, RFC 4959
+    Authenticate {
+        /// Mechanism name in capitals.
+        mechanism: Box<str>,
+        /// Initial response, decoded from base64; `=` is an empty one.
+        initial: Option<Vec<u8>>,
+    },
+    /// RFC 3501 §6.2.3
+    Login {
+        /// User name.
+        user: Vec<u8>,
+        /// Password.
+        password: Vec<u8>,
+    },
+    /// RFC 5161 §3.1: capability names in capitals.
+    Enable(Vec<Box<str>>),
+    /// RFC 3501 §6.3.1, §6.3.2
+    Select {
+        /// Which.
+        mailbox: MailboxName,
+        /// EXAMINE.
+        read_only: bool,
+        /// `(CONDSTORE)` was given (RFC 7162 §3.1.8).
+        condstore: bool,
+    },
+    /// RFC 3691
+    Unselect,
+    /// RFC 3501 §6.4.2
+    Close,
+    /// RFC 3501 §6.3.3, RFC 6154 §3
+    Create {
+        /// Its name, without a trailing delimiter.
+        mailbox: MailboxName,
+        /// `USE (…)`.
+        special_use: Vec<SpecialUse>,
+    },
+    /// RFC 3501 §6.3.4
+    Delete(MailboxName),
+    /// RFC 3501 §6.3.5
+    Rename {
+        /// Present name.
+        from: MailboxName,
+        /// New name.
+        to: MailboxName,
+    },
+    /// RFC 3501 §6.3.6
+    Subscribe(MailboxName),
+    /// RFC 3501 §6.3.7
+    Unsubscribe(MailboxName),
+    /// RFC 3501 §6.3.8, RFC 5258
+    List(List),
+    /// RFC 3501 §6.3.9
+    Lsub {
+        /// Reference name, decoded.
+        reference: Box<str>,
+        /// Pattern, decoded.
+        pattern: Box<str>,
+    },
+    /// RFC 2342
+    Namespace,
+    /// RFC 3501 §6.3.10
+    Status {
+        /// Which.
+        mailbox: MailboxName,
+        /// What.
+        items: Vec<StatusItem>,
+    },
+    /// RFC 3501 §6.3.11. The literal itself is not here: it streams (see the receive module).
+    Append {
+        /// Where to.
+        mailbox: MailboxName,
+        /// Flags.
+        flags: Flags,
+        /// Date and time.
+        date: Option<InternalDate>,
+        /// Bytes of the literal that follows.
+        size: u64,
+        /// Whether it is a non-synchronising literal (RFC 7888).
+        non_sync: bool,
+    },
+    /// RFC 2177
+    Idle,
+    /// RFC 3501 §6.4.1
+    Check,
+    /// RFC 3501 §6.4.3; with a set: UID EXPUNGE (RFC 4315 §2.1).
+    Expunge(Option<SequenceSet>),
+    /// RFC 3501 §6.4.4, RFC 4731
+    Search {
+        /// UID SEARCH.
+        uid: bool,
+        /// `RETURN (…)`; none means the old answer. An empty list means ALL.
+        returns: Option<Vec<SearchReturn>>,
+        /// The condition; strings converted to UTF-8.
+        key: Key,
+    },
+    /// RFC 3501 §6.4.5, RFC 7162 §3.1.4
+    Fetch {
+        /// UID FETCH.
+        uid: bool,
+        /// Which.
+        set: SequenceSet,
+        /// What; macros are expanded.
+        items: Vec<FetchItem>,
+        /// `(CHANGEDSINCE n)`.
+        changed_since: Option<ModSeq>,
+    },
+    /// RFC 3501 §6.4.6, RFC 7162 §3.1.3
+    Store {
+        /// UID STORE.
+        uid: bool,
+        /// Which.
+        set: SequenceSet,
+        /// How.
+        mode: StoreMode,
+        /// `.SILENT`
+        silent: bool,
+        /// Flags.
+        flags: Flags,
+        /// `(UNCHANGEDSINCE n)`.
+        unchanged_since: Option<ModSeq>,
+    },
+    /// RFC 3501 §6.4.7, RFC 6851
+    Copy {
+        /// UID COPY, UID MOVE.
+        uid: bool,
+        /// Which.
+        set: SequenceSet,
+        /// Where to.
+        mailbox: MailboxName,
+        /// MOVE.
+        remove: bool,
+    },
+}
+
+/// LIST with its options (RFC 5258 §3, RFC 5819, RFC 6154).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct List {
+    /// Selection options.
+    pub select: ListSelect,
+    /// Reference name, decoded.
+    pub reference: Box<str>,
+    /// Patterns, decoded; one in the old form.
+    pub patterns: Vec<Box<str>>,
+    /// The command was in the extended form: any selection or return option, or a pattern list.
+    pub extended: bool,
+    /// Return options.
+    pub returns: ListReturn,
+}
+
+/// LIST selection options (RFC 5258 §3.1, RFC 6154 §2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListSelect {
+    /// `SUBSCRIBED`
+    pub subscribed: bool,
+    /// `REMOTE`
+    pub remote: bool,
+    /// `RECURSIVEMATCH`
+    pub recursive_match: bool,
+    /// `SPECIAL-USE`
+    pub special_use: bool,
+}
+
+/// LIST return options (RFC 5258 §3.2, RFC 5819, RFC 6154 §2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListReturn {
+    /// `SUBSCRIBED`
+    pub subscribed: bool,
+    /// `CHILDREN`
+    pub children: bool,
+    /// `SPECIAL-USE`
+    pub special_use: bool,
+    /// `STATUS (…)`
+    pub status: Option<Vec<StatusItem>>,
+}
+
+/// STATUS data items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusItem {
+    /// `MESSAGES`
+    Messages,
+    /// `RECENT`
+    Recent,
+    /// `UIDNEXT`
+    UidNext,
+    /// `UIDVALIDITY`
+    UidValidity,
+    /// `UNSEEN`
+    Unseen,
+    /// `HIGHESTMODSEQ` (RFC 7162 §3.1.7)
+    HighestModSeq,
+}
+
+/// SEARCH return options (RFC 4731 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SearchReturn {
+    /// `MIN`
+    Min,
+    /// `MAX`
+    Max,
+    /// `ALL`
+    All,
+    /// `COUNT`
+    Count,
+}
+
+/// FETCH data items (RFC 3501 §6.4.5, RFC 7162 §3.1.5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FetchItem {
+    /// `BODY` without a section: BODYSTRUCTURE without extension data.
+    Body,
+    /// `BODYSTRUCTURE`
+    BodyStructure,
+    /// `ENVELOPE`
+    Envelope,
+    /// `FLAGS`
+    Flags,
+    /// `INTERNALDATE`
+    InternalDate,
+    /// `UID`
+    Uid,
+    /// `MODSEQ`
+    ModSeq,
+    /// `RFC822.SIZE`
+    Rfc822Size,
+    /// `RFC822`: as `BODY[]` under its old name.
+    Rfc822,
+    /// `RFC822.HEADER`: as `BODY.PEEK[HEADER]` under its old name.
+    Rfc822Header,
+    /// `RFC822.TEXT`: as `BODY[TEXT]` under its old name.
+    Rfc822Text,
+    /// `BODY[section]<partial>`
+    Section {
+        /// Part numbers and what of the part.
+        section: Section,
+        /// `BODY.PEEK`
+        peek: bool,
+        /// First byte and count.
+        partial: Option<(u32, u32)>,
+    },
+}
+
+/// A section specification (RFC 3501 §6.4.5).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Section {
+    /// Part numbers, none for the message itself.
+    pub part: Vec<u32>,
+    /// What of it.
+    pub text: SectionText,
+}
+
+/// What of a part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SectionText {
+    /// All of it: `BODY[]`, `BODY[1.2]`.
+    #[default]
+    Whole,
+    /// `HEADER`
+    Header,
+    /// `HEADER.FIELDS (…)`: names as the client wrote them.
+    HeaderFields(Vec<Box<str>>),
+    /// `HEADER.FIELDS.NOT (…)`
+    HeaderFieldsNot(Vec<Box<str>>),
+    /// `TEXT`
+    Text,
+    /// `MIME`, with part numbers only.
+    Mime,
+}
