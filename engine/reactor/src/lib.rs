@@ -1,1 +1,125 @@
-//! (map)
+//! The only door to kernel, clock and chance.
+//!
+//! In reading order: [`Reactor`] (the seam), [`Completion`] (what comes through it), [`pool`]
+//! (receive buffers), [`rng`] (seeded chance), [`waker`] (how another thread ends a sleep),
+//! [`uring`] (the kernel) and [`sim`] (a deterministic world in its place).
+//!
+//! Invariant: everything that can differ between two runs of a shard enters through `Reactor`.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+
+pub mod pool;
+pub mod rng;
+pub mod sim;
+pub mod uring;
+pub mod waker;
+
+pub use pool::{Lease, Pool};
+pub use rng::Rng;
+pub use waker::Waker;
+
+/// A connection of one reactor: a small number that is reused after [`Reactor::close`]. A reactor
+/// never delivers a completion of a closed connection under its successor's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Conn(pub u32);
+
+/// What happened.
+#[derive(Debug)]
+pub enum Completion {
+    /// A listener has a new connection. It delivers nothing until [`Reactor::read`] turns reading
+    /// on.
+    Accepted {
+        /// Which listener, as numbered by the reactor's constructor.
+        listener: u8,
+        /// The connection.
+        conn: Conn,
+    },
+    /// The end of a [`Reactor::connect`].
+    Connected {
+        /// The token given to `connect`.
+        token: u64,
+        /// The connection, or why there is none.
+        result: io::Result<Conn>,
+    },
+    /// Bytes arrived.
+    Received {
+        /// From where.
+        conn: Conn,
+        /// The bytes, never empty. Dropping the lease gives the buffer back.
+        data: Lease,
+    },
+    /// Nothing will arrive any more: end of file, reset or error. Comes once. The connection's
+    /// number stays taken until it is closed.
+    Hangup {
+        /// Which.
+        conn: Conn,
+        /// The errno of a failed connection; none at a clean end of file.
+        error: Option<i32>,
+    },
+    /// A send was refused or cut short: `rest` did not leave, nor did anything sent after it.
+    /// Comes in the same `turn` that submitted the send, and once for each connection: bytes of
+    /// several sends are joined.
+    Unsent {
+        /// To where.
+        conn: Conn,
+        /// What is still owed.
+        rest: Bytes,
+        /// The errno if the connection is broken; none if its buffer is full.
+        error: Option<i32>,
+    },
+    /// The socket of a [`Reactor::watch_writable`] has room. One-shot.
+    Writable {
+        /// Which.
+        conn: Conn,
+    },
+}
+
+/// The seam between a shard and the world. Lives on one thread.
+///
+/// Verbs only queue; [`Reactor::turn`] carries them out, waits, and gathers completions. Within one
+/// connection, queued sends leave in order, and a close comes after the sends before it.
+pub trait Reactor {
+    /// Nanoseconds on a monotonic clock, as of the last turn. Never goes back.
+    fn now_ns(&self) -> u64;
+
+    /// This reactor's chance.
+    fn rng(&mut self) -> &mut Rng;
+
+    /// Begins to connect to `to`, from local address `from` if given.
+    fn connect(&mut self, token: u64, to: SocketAddr, from: Option<IpAddr>);
+
+    /// Turns delivery of received bytes on or off. While it is off the kernel's buffer fills and
+    /// the peer is held back. On a quiet connection it costs no user memory.
+    fn read(&mut self, conn: Conn, on: bool);
+
+    /// Sends bytes. Success is silent. Anything else comes as one [`Completion::Unsent`]; until the
+    /// caller has dealt with it (and the next turn begins) later sends on it are returned in the
+    /// same completion.
+    fn send(&mut self, conn: Conn, bytes: Bytes);
+
+    /// Asks for one [`Completion::Writable`].
+    fn watch_writable(&mut self, conn: Conn);
+
+    /// Closes the connection and frees its number. No completion of it follows.
+    fn close(&mut self, conn: Conn);
+
+    /// The peer's address. May cost system calls: not for hot paths.
+    fn peer(&mut self, conn: Conn) -> io::Result<SocketAddr>;
+
+    /// Turns accepting on or off, for all listeners.
+    fn accept(&mut self, on: bool);
+
+    /// How many more connections fit.
+    fn room(&self) -> usize;
+
+    /// A handle with which other threads end this reactor's sleep.
+    fn waker(&self) -> Waker;
+
+    /// Carries out what was queued, then waits until something happened, the waker was used or
+    /// `until_ns` (on the clock of [`Reactor::now_ns`]) has come; `None` waits without end, and a
+    /// time in the past only looks. Appends completions.
+    fn turn(&mut self, until_ns: Option<u64>, completions: &mut Vec<Completion>);
+}

@@ -1,0 +1,32 @@
+//! Events, and who sees them.
+
+use crate::topic::TopicId;
+
+/// One core's share of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShardId(pub u16);
+
+/// Identifies a connection: its shard, its slot there, and how often the slot was used before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId {
+    /// Where it lives.
+    pub shard: ShardId,
+    /// Generation of the slot.
+    pub generation: u16,
+    /// Slot in the shard's table.
+    pub slot: u32,
+}
+
+/// An immutable fact about a topic. Facts of a topic form a chain: `prev` is the number of the one
+/// before.
+#[derive(Debug)]
+pub struct Event<F> {
+    /// What it is about.
+    pub topic: TopicId,
+    /// The topic's number before.
+    pub prev: u64,
+    /// The topic's number now; higher than `prev`.
+    pub seq: u64,
+    /// What the protocol has to say about it.
+    pub fact: F,
+}

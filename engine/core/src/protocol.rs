@@ -1,0 +1,165 @@
+//! What a shard hosts: the engine moves rows, topics, events and shared buffers; a protocol says
+//! what bytes mean.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::event::{Event, SessionId};
+use crate::topic::TopicId;
+
+/// A hosted protocol. One value lives on each shard and is only touched by it.
+///
+/// Four kinds of method: `open`, `unpark` make sessions; `handle_*` tell a session what happened;
+/// `announce`, `render*`, `cursor` serve parked rows without waking their session; `park` packs a
+/// session away. Sessions act through the [`Context`] they are given.
+pub trait Protocol {
+    /// An active session, boxed by the shard.
+    type Session;
+    /// A parked session: the row keeps it by value, so it should be tens of bytes.
+    type Parked: Copy;
+    /// What an event says.
+    type Fact: Send + Sync + 'static;
+    /// What the slow parts of the system answer (store, authentication).
+    type Reply: Send + 'static;
+    /// Names one rendering of an event: rows with equal keys get the same bytes.
+    type Key: Copy + Eq;
+
+    /// A connection was accepted on a listener.
+    fn open(&mut self, cx: &mut Context<'_>, listener: u8) -> Self::Session;
+    /// Bytes arrived.
+    fn handle_input(&mut self, session: &mut Self::Session, cx: &mut Context<'_>, bytes: &[u8]);
+    /// An answer to something the session asked, see [`crate::runtime`] for how it gets here.
+    fn handle_reply(
+        &mut self,
+        session: &mut Self::Session,
+        cx: &mut Context<'_>,
+        reply: Self::Reply,
+    );
+    /// The topic of [`Context::watch`] is being watched: no event from now on is missed.
+    fn handle_watching(&mut self, session: &mut Self::Session, cx: &mut Context<'_>);
+    /// The watched topic went on without this session being told: it must catch up by itself.
+    fn handle_stale(&mut self, session: &mut Self::Session, cx: &mut Context<'_>);
+    /// All output has left.
+    fn handle_drained(&mut self, session: &mut Self::Session, cx: &mut Context<'_>);
+    /// The deadline of [`Context::deadline`] has come.
+    fn handle_deadline(&mut self, session: &mut Self::Session, cx: &mut Context<'_>);
+    /// The server is stopping: say good-bye and close.
+    fn handle_shutdown(&mut self, session: &mut Self::Session, cx: &mut Context<'_>);
+    /// The connection is gone; the session is dropped after this.
+    fn handle_closed(&mut self, session: &mut Self::Session, id: SessionId);
+
+    /// Packs the session away if its state allows. Asked whenever the session has nothing to send
+    /// and nothing to do.
+    fn park(&mut self, session: &Self::Session) -> Option<Self::Parked>;
+    /// Inflates a parked session.
+    fn unpark(&mut self, parked: Self::Parked, id: SessionId) -> Self::Session;
+    /// The number up to which a parked session has been told, if it wants to hear of events.
+    fn cursor(&self, parked: &Self::Parked) -> Option<u64>;
+    /// How an event concerns a parked session; moves its cursor.
+    fn announce(
+        &mut self,
+        parked: &mut Self::Parked,
+        event: &Event<Self::Fact>,
+    ) -> Announce<Self::Key>;
+    /// The bytes of an announcement.
+    fn render(&mut self, event: &Event<Self::Fact>, key: Self::Key) -> Bytes;
+    /// The news of several events in as few bytes as possible, for a reader that was slow; moves
+    /// the cursor. `None` if they can't be told without the session.
+    fn render_many(
+        &mut self,
+        parked: &mut Self::Parked,
+        events: &[Arc<Event<Self::Fact>>],
+    ) -> Option<Bytes>;
+    /// The deadline of a parked session has come.
+    fn parked_deadline(&mut self, parked: &mut Self::Parked, now_ns: u64) -> Parked;
+}
+
+/// What an event means for a parked session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Announce<K> {
+    /// Nothing to say.
+    Silent,
+    /// Send the rendering with this key.
+    Send(K),
+    /// Events were missed: unpark and call [`Protocol::handle_stale`].
+    Stale,
+}
+
+/// What becomes of a parked session at its deadline.
+#[derive(Clone, Debug)]
+pub enum Parked {
+    /// Nothing; the next deadline is then.
+    Wait {
+        /// On the reactor's clock.
+        until_ns: u64,
+    },
+    /// These bytes are sent, and the next deadline is then.
+    Send {
+        /// The bytes.
+        bytes: Bytes,
+        /// On the reactor's clock.
+        until_ns: u64,
+    },
+    /// It is unparked and [`Protocol::handle_deadline`] is called.
+    Unpark,
+}
+
+/// What a session may do to its connection. The shard carries it out after the call.
+pub struct Context<'a> {
+    pub(crate) id: SessionId,
+    pub(crate) now_ns: u64,
+    pub(crate) effects: &'a mut Effects,
+}
+
+/// What a call left to do.
+#[derive(Default)]
+pub struct Effects {
+    pub(crate) output: Vec<Bytes>,
+    pub(crate) watch: Option<Option<TopicId>>,
+    pub(crate) deadline_ns: Option<u64>,
+    pub(crate) reading: Option<bool>,
+    pub(crate) close: bool,
+}
+
+impl Context<'_> {
+    /// The connection.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// The reactor's clock.
+    pub fn now_ns(&self) -> u64 {
+        self.now_ns
+    }
+
+    /// Sends bytes after those sent before.
+    pub fn send(&mut self, bytes: Bytes) {
+        self.effects.output.push(bytes);
+    }
+
+    /// Watches a topic, instead of any before; answered by [`Protocol::handle_watching`].
+    pub fn watch(&mut self, topic: TopicId) {
+        self.effects.watch = Some(Some(topic));
+    }
+
+    /// Watches nothing.
+    pub fn unwatch(&mut self) {
+        self.effects.watch = Some(None);
+    }
+
+    /// Sets the session's one deadline, coarse to a second, active or parked.
+    pub fn deadline(&mut self, at_ns: u64) {
+        self.effects.deadline_ns = Some(at_ns);
+    }
+
+    /// Turns reading on or off.
+    pub fn read(&mut self, on: bool) {
+        self.effects.reading = Some(on);
+    }
+
+    /// Closes once all output has left.
+    pub fn close(&mut self) {
+        self.effects.close = true;
+    }
+}
