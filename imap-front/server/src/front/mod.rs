@@ -1,0 +1,227 @@
+//! The one place that knows both floors: sessions of `proto` hosted by shards of `engine`.
+//!
+//! [`Front`] carries out what a session machine asks: bytes go to the connection, requests to the
+//! [`Backend`], watches to the shard. It also owns the session's clock: logins must come soon, quiet
+//! clients are logged out, idling ones are told that the server is still here.
+
+mod deadlines;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use engine::event::{Event, SessionId};
+use engine::protocol::{Announce, Context, Parked as Due, Protocol};
+use engine::topic::TopicId;
+use mail::{Refusal, Reply, Request};
+use proto::imap::action::{Action, Parked};
+use proto::imap::{self, Session, SessionConfig};
+
+pub use deadlines::Timeouts;
+
+/// Where a session's requests go: the store and authentication. Answers come back through the
+/// engine's handle as replies to the same session.
+pub trait Backend {
+    /// Takes a request; gives it back if too many are waiting.
+    fn submit(&mut self, id: SessionId, request: Request) -> Result<(), Request>;
+}
+
+/// The IMAP front of one shard.
+pub struct Front<B: Backend> {
+    config: Arc<SessionConfig>,
+    timeouts: Timeouts,
+    cleartext: Cleartext,
+    backend: B,
+}
+
+/// From where passwords may come without TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cleartext {
+    /// From this host only, judged by the peer's address.
+    Loopback,
+    /// The listener can only be reached from this host.
+    ListenerIsLoopback,
+}
+
+/// An active session and its clock.
+pub struct FrontSession {
+    machine: Session,
+    reading: bool,
+    /// When the client last said something, on the reactor's clock.
+    heard_ns: u64,
+    authenticated: bool,
+}
+
+/// A parked session and its clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    parked: Parked,
+    /// When the client last said something: seconds on the reactor's clock.
+    heard_s: u32,
+}
+
+impl<B: Backend> Front<B> {
+    /// A front whose sessions are set up by `config`.
+    pub fn new(
+        config: Arc<SessionConfig>,
+        timeouts: Timeouts,
+        cleartext: Cleartext,
+        backend: B,
+    ) -> Self {
+        Self { config, timeouts, cleartext, backend }
+    }
+
+    /// The backend, for a host that drives it by hand.
+    pub fn backend_mut(&mut self) -> &mut B {
+        &mut self.backend
+    }
+
+    /// Carries out what the machine asks until it asks nothing more.
+    fn carry_out(&mut self, session: &mut FrontSession, cx: &mut Context<'_>) {
+        while let Some(action) = session.machine.poll_action() {
+            match action {
+                Action::Send(bytes) => cx.send(bytes),
+                Action::Request(request) => self.submit(session, cx.id(), request),
+                Action::Watch(mailbox) => cx.watch(TopicId(mailbox.0)),
+                Action::Unwatch => cx.unwatch(),
+                Action::Close => cx.close(),
+            }
+        }
+        let wants = session.machine.wants_input();
+        if wants != session.reading {
+            session.reading = wants;
+            cx.read(wants);
+        }
+        cx.deadline(self.timeouts.next_ns(session, cx.now_ns()));
+    }
+
+    fn submit(&mut self, session: &mut FrontSession, id: SessionId, request: Request) {
+        if self.backend.submit(id, request).is_err() {
+            let busy = "too many requests are waiting, try again".into();
+            session.machine.handle_reply(Reply::Refused(Refusal::Unavailable(busy)));
+        }
+    }
+
+    fn may_log_in(&self, cx: &Context<'_>) -> bool {
+        match self.cleartext {
+            Cleartext::ListenerIsLoopback => true,
+            Cleartext::Loopback => cx.peer().is_some_and(|peer| peer.ip().to_canonical().is_loopback()),
+        }
+    }
+}
+
+impl<B: Backend> Protocol for Front<B> {
+    type Session = FrontSession;
+    type Parked = Row;
+    type Fact = mail::Event;
+    type Reply = Reply;
+    type Key = imap::RenderKey;
+
+    fn needs_peer(&self, _listener: u8) -> bool {
+        self.cleartext == Cleartext::Loopback
+    }
+
+    fn refusal(&self) -> Option<Bytes> {
+        Some(Bytes::from_static(b"* BYE Too many connections, try again later\r\n"))
+    }
+
+    fn open(&mut self, cx: &mut Context<'_>, _listener: u8) -> FrontSession {
+        let machine = Session::new(self.config.clone(), self.may_log_in(cx));
+        let mut session =
+            FrontSession { machine, reading: true, heard_ns: cx.now_ns(), authenticated: false };
+        self.carry_out(&mut session, cx);
+        session
+    }
+
+    fn handle_input(&mut self, session: &mut FrontSession, cx: &mut Context<'_>, bytes: &[u8]) {
+        session.heard_ns = cx.now_ns();
+        session.machine.handle_input(bytes);
+        self.carry_out(session, cx);
+    }
+
+    fn handle_reply(&mut self, session: &mut FrontSession, cx: &mut Context<'_>, reply: Reply) {
+        session.authenticated |= matches!(reply, Reply::Authenticated(_));
+        session.machine.handle_reply(reply);
+        self.carry_out(session, cx);
+    }
+
+    fn handle_watching(&mut self, session: &mut FrontSession, cx: &mut Context<'_>) {
+        session.machine.handle_watching();
+        self.carry_out(session, cx);
+    }
+
+    fn handle_stale(&mut self, session: &mut FrontSession, cx: &mut Context<'_>) {
+        session.machine.handle_stale();
+        self.carry_out(session, cx);
+    }
+
+    fn handle_drained(&mut self, session: &mut FrontSession, cx: &mut Context<'_>) {
+        session.machine.handle_drained();
+        self.carry_out(session, cx);
+    }
+
+    fn handle_deadline(&mut self, session: &mut FrontSession, cx: &mut Context<'_>) {
+        if self.timeouts.is_over(session, cx.now_ns()) {
+            session.machine.handle_timeout();
+        } else if session.machine.is_idling() {
+            session.machine.handle_keepalive();
+        }
+        self.carry_out(session, cx);
+    }
+
+    fn handle_shutdown(&mut self, session: &mut FrontSession, cx: &mut Context<'_>) {
+        session.machine.handle_shutdown("Server is shutting down, please reconnect");
+        self.carry_out(session, cx);
+    }
+
+    fn handle_closed(&mut self, session: &mut FrontSession, id: SessionId) {
+        session.machine.handle_closed();
+        while let Some(action) = session.machine.poll_action() {
+            // An upload that was under way is forgotten; nobody is left to hear the answer.
+            if let Action::Request(request) = action {
+                let _ = self.backend.submit(id, request);
+            }
+        }
+    }
+
+    fn park(&mut self, session: &FrontSession) -> Option<Row> {
+        let parked = session.machine.park()?;
+        Some(Row { parked, heard_s: deadlines::seconds(session.heard_ns) })
+    }
+
+    fn unpark(&mut self, row: Row, _id: SessionId) -> FrontSession {
+        FrontSession {
+            machine: Session::unpark(row.parked, self.config.clone()),
+            reading: true,
+            heard_ns: deadlines::nanoseconds(row.heard_s),
+            authenticated: true,
+        }
+    }
+
+    fn cursor(&self, row: &Row) -> Option<u64> {
+        row.parked.is_idling().then_some(row.parked.modseq.0)
+    }
+
+    fn announce(&mut self, row: &mut Row, event: &Event<mail::Event>) -> Announce<Self::Key> {
+        match imap::announce(&mut row.parked, &event.fact) {
+            imap::Announce::Silent => Announce::Silent,
+            imap::Announce::Line(key) => Announce::Send(key),
+            imap::Announce::Stale => Announce::Stale,
+        }
+    }
+
+    fn render(&mut self, event: &Event<mail::Event>, key: Self::Key) -> Bytes {
+        imap::render(&event.fact, key).into()
+    }
+
+    fn render_many(
+        &mut self,
+        row: &mut Row,
+        events: &[Arc<Event<mail::Event>>],
+    ) -> Option<Bytes> {
+        imap::render_many(&mut row.parked, events.iter().map(|event| &event.fact)).map(Bytes::from)
+    }
+
+    fn parked_deadline(&mut self, row: &mut Row, now_ns: u64) -> Due {
+        self.timeouts.parked(row, now_ns)
+    }
+}

@@ -1,0 +1,108 @@
+//! Listening sockets: one a shard on the same port, shared with SO_REUSEPORT.
+
+use std::net::{SocketAddr, TcpListener};
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+
+/// Connections that may wait to be accepted, a listener.
+const BACKLOG: i32 = 4096;
+/// A connection whose peer has vanished is noticed after this time plus nine probes.
+const KEEPALIVE_IDLE: std::time::Duration = std::time::Duration::from_secs(600);
+/// Sent data that is not acknowledged for this long ends the connection.
+const USER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(120);
+
+/// Why a port can't be listened on, for the administrator.
+#[derive(Debug, thiserror::Error)]
+#[error("{service}: can't listen on {address}: {cause}; {advice}")]
+pub struct ListenError {
+    service: &'static str,
+    address: SocketAddr,
+    cause: std::io::Error,
+    advice: String,
+}
+
+/// `count` listeners on one address. With port 0 the kernel picks the port, the same for all.
+///
+/// # Errors
+/// If the address can't be bound, or another process listens on it.
+pub fn listeners(
+    service: &'static str,
+    option: &str,
+    address: SocketAddr,
+    count: usize,
+) -> Result<Vec<TcpListener>, ListenError> {
+    let fail = |cause: std::io::Error| {
+        let advice = match cause.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                format!("stop the program that uses it or set {option} to another port")
+            }
+            std::io::ErrorKind::PermissionDenied => {
+                format!("start as root or set {option} to a port above 1023")
+            }
+            _ => format!("set {option} and the listen address to what this host has"),
+        };
+        ListenError { service, address, cause, advice }
+    };
+    // With SO_REUSEPORT two servers could share a port without noticing. So one socket without it
+    // must get the port first.
+    let probe = socket(address, false).and_then(|socket| bind(&socket, address).map(|()| socket));
+    let bound = local_address(&probe.map_err(fail)?).map_err(fail)?;
+    (0..count)
+        .map(|_| {
+            let socket = socket(bound, true)?;
+            bind(&socket, bound)?;
+            socket.listen(BACKLOG)?;
+            Ok(TcpListener::from(socket))
+        })
+        .collect::<std::io::Result<Vec<_>>>()
+        .map_err(fail)
+}
+
+/// Accepted sockets inherit these options from their listener.
+fn socket(address: SocketAddr, shared: bool) -> std::io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_IDLE))?;
+    SockRef::from(&socket).set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    Ok(socket)
+}
+
+fn bind(socket: &Socket, address: SocketAddr) -> std::io::Result<()> {
+    socket.bind(&address.into())
+}
+
+fn local_address(socket: &Socket) -> std::io::Result<SocketAddr> {
+    socket.local_addr()?.as_socket().ok_or_else(|| std::io::Error::other("not an IP socket"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loopback() -> SocketAddr {
+        ([127, 0, 0, 1], 0).into()
+    }
+
+    #[test]
+    fn listeners_share_one_port() {
+        let both = listeners("imap", "service.imap.port", loopback(), 2).expect("free port");
+        let ports: Vec<_> = both.iter().map(|l| l.local_addr().expect("bound").port()).collect();
+        assert_eq!(ports[0], ports[1]);
+        assert_ne!(ports[0], 0);
+    }
+
+    #[test]
+    fn occupied_port_names_the_option() {
+        let first = listeners("imap", "service.imap.port", loopback(), 1).expect("free port");
+        let address = first[0].local_addr().expect("bound");
+        let error = listeners("imap", "service.imap.port", address, 1).expect_err("occupied");
+        let text = error.to_string();
+        assert!(text.contains("service.imap.port"), "{text}");
+        assert!(text.contains(&address.to_string()), "{text}");
+    }
+}

@@ -1,0 +1,48 @@
+//! Telling the one who started us: bound ports and `ready`, or one line about what is wrong.
+//!
+//! `start-msg` passes the number of an open pipe in `ENSIGN_READY_FD`; without it the lines go to
+//! standard output, or standard error if they say what failed.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+
+/// Where start-up is reported.
+pub struct Ready {
+    pipe: Option<File>,
+}
+
+impl Ready {
+    /// The reporter named by the environment.
+    pub fn from_env() -> Self {
+        let pipe = std::env::var("ENSIGN_READY_FD").ok().and_then(|number| {
+            let number: u32 = number.parse().ok()?;
+            OpenOptions::new().write(true).open(format!("/proc/self/fd/{number}")).ok()
+        });
+        Self { pipe }
+    }
+
+    /// Reports a fact, such as `imap listening on 127.0.0.1:143`.
+    pub fn line(&mut self, text: &str) {
+        tracing::info!("{text}");
+        match &mut self.pipe {
+            // Nobody may be listening any more; the server runs on all the same.
+            Some(pipe) => drop(writeln!(pipe, "{text}")),
+            None => println!("{text}"),
+        }
+    }
+
+    /// Reports that the server serves.
+    pub fn ready(mut self) {
+        self.line("ready");
+    }
+
+    /// Reports why the server can't serve.
+    pub fn failed(mut self, error: &dyn std::error::Error) {
+        let text = format!("error: {error}").replace('\n', " ");
+        tracing::error!("{text}");
+        match &mut self.pipe {
+            Some(pipe) => drop(writeln!(pipe, "{text}")),
+            None => eprintln!("imapd: {text}"),
+        }
+    }
+}
