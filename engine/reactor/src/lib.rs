@@ -91,8 +91,10 @@ pub trait Reactor {
     /// Begins to connect to `to`, from local address `from` if given.
     fn connect(&mut self, token: u64, to: SocketAddr, from: Option<IpAddr>);
 
-    /// Turns delivery of received bytes on or off. While it is off the kernel's buffer fills and
-    /// the peer is held back. On a quiet connection it costs no user memory.
+    /// Turns delivery of received bytes on or off; it is off on a new connection. While it is off
+    /// neither `Received` nor `Hangup` comes, the kernel's buffer fills and the peer is held back;
+    /// a broken connection then shows itself to the next send. On a quiet connection it costs no
+    /// user memory.
     fn read(&mut self, conn: Conn, on: bool);
 
     /// Sends bytes. Success is silent. Anything else comes as one [`Completion::Unsent`]; until the
@@ -106,10 +108,12 @@ pub trait Reactor {
     /// Closes the connection and frees its number. No completion of it follows.
     fn close(&mut self, conn: Conn);
 
-    /// The peer's address. May cost system calls: not for hot paths.
+    /// The peer's address; an `Unsupported` error for a Unix socket. May cost system calls: not
+    /// for hot paths.
     fn peer(&mut self, conn: Conn) -> io::Result<SocketAddr>;
 
-    /// Turns accepting on or off, for all listeners.
+    /// Turns accepting on or off, for all listeners. It is on at first, and pauses by itself while
+    /// there is no room.
     fn accept(&mut self, on: bool);
 
     /// How many more connections fit.
@@ -120,6 +124,12 @@ pub trait Reactor {
 
     /// Carries out what was queued, then waits until something happened, the waker was used or
     /// `until_ns` (on the clock of [`Reactor::now_ns`]) has come; `None` waits without end, and a
-    /// time in the past only looks. Appends completions.
+    /// time in the past only looks. Appends completions. May return early and with none.
+    ///
+    /// If other threads may wake it, the caller goes to sleep in these steps: call
+    /// [`Waker::announce_sleep`] on [`Reactor::waker`]; look at its queues once more; `turn` with
+    /// a time in the past if it found something there, and with its deadline otherwise. `turn`
+    /// calls [`Waker::awake`] before it returns, so nobody rings for a shard that runs. A wake
+    /// after the announcement ends the wait, or keeps it from beginning.
     fn turn(&mut self, until_ns: Option<u64>, completions: &mut Vec<Completion>);
 }

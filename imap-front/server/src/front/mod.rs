@@ -112,7 +112,7 @@ impl<B: Backend> Front<B> {
 impl<B: Backend> Protocol for Front<B> {
     type Session = FrontSession;
     type Parked = Row;
-    type Fact = mail::Event;
+    type Fact = Arc<mail::Event>;
     type Reply = Reply;
     type Key = imap::RenderKey;
 
@@ -201,7 +201,7 @@ impl<B: Backend> Protocol for Front<B> {
         row.parked.is_idling().then_some(row.parked.modseq.0)
     }
 
-    fn announce(&mut self, row: &mut Row, event: &Event<mail::Event>) -> Announce<Self::Key> {
+    fn announce(&mut self, row: &mut Row, event: &Event<Arc<mail::Event>>) -> Announce<Self::Key> {
         match imap::announce(&mut row.parked, &event.fact) {
             imap::Announce::Silent => Announce::Silent,
             imap::Announce::Line(key) => Announce::Send(key),
@@ -209,16 +209,16 @@ impl<B: Backend> Protocol for Front<B> {
         }
     }
 
-    fn render(&mut self, event: &Event<mail::Event>, key: Self::Key) -> Bytes {
+    fn render(&mut self, event: &Event<Arc<mail::Event>>, key: Self::Key) -> Bytes {
         imap::render(&event.fact, key).into()
     }
 
     fn render_many(
         &mut self,
         row: &mut Row,
-        events: &[Arc<Event<mail::Event>>],
+        events: &[Arc<Event<Arc<mail::Event>>>],
     ) -> Option<Bytes> {
-        imap::render_many(&mut row.parked, events.iter().map(|event| &event.fact)).map(Bytes::from)
+        imap::render_many(&mut row.parked, events.iter().map(|event| &*event.fact)).map(Bytes::from)
     }
 
     fn parked_deadline(&mut self, row: &mut Row, now_ns: u64) -> Due {
