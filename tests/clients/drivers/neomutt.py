@@ -1,0 +1,90 @@
+"""neomutt in a tmux of its own: the index on the screen must show the new subject."""
+
+import contextlib
+import os
+import subprocess
+import time
+
+NEEDS = ["neomutt", "tmux"]
+
+CONFIGURATION = """
+set imap_user = "{user}"
+set imap_pass = "{password}"
+set folder = "imap://{host}:{port}/"
+set spoolfile = "imap://{host}:{port}/INBOX"
+set imap_idle = yes
+set imap_authenticators = "login"
+set ssl_starttls = no
+set ssl_force_tls = no
+set timeout = 1
+set header_cache = ""
+set index_format = "%4C %Z %s"
+"""
+
+
+def drive(stage):
+    """One message before it starts, one while it idles, then one is deleted in it."""
+    tap = stage.tap()
+    before = f"{stage.subject}-before"
+    stage.deliver(before)
+    rc = stage.write("muttrc", CONFIGURATION.format(
+        host=tap.host, port=tap.port, user=stage.user, password=stage.password
+    ))
+    screen = Screen(stage, f"neomutt -n -F {rc}")
+    screen.wait_for(before)
+    tap.wait_idle()
+    sent = stage.deliver()
+    seen = screen.wait_for(stage.subject + "\n")
+    screen.keys("=", "d", "$", "y")
+    line, _ = tap.wait_client(r"EXPUNGE$")
+    assert line, "the deletion was not sent"
+    screen.keys("q")
+    return f"showed the subject after {seen - sent:.3f} s"
+
+
+class Screen:
+    """A program on the screen of a tmux server that is only its own."""
+
+    def __init__(self, stage, command):
+        self._stage = stage
+        self._tmux = ["tmux", "-S", str(stage.home / "tmux"), "-f", "/dev/null"]
+        fifo = stage.home / "screen"
+        os.mkfifo(fifo)
+        self._changes = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+        stage.at_end(os.close, self._changes)
+        stage.run([*self._tmux, "new-session", "-d", "-x", "100", "-y", "30", "/bin/cat"])
+        stage.at_end(self._end)
+        stage.run([*self._tmux, "pipe-pane", f"cat > {fifo}"])
+        stage.run([*self._tmux, "respawn-pane", "-k", command])
+
+    def wait_for(self, text, timeout=30.0):
+        """Looks at the screen whenever it changes, until it shows `text`; returns when."""
+        import select
+
+        deadline = time.monotonic() + timeout
+        while True:
+            shown = self._capture()
+            if text in shown:
+                self._stage.transcript.note("screen", shown)
+                return time.monotonic()
+            left = deadline - time.monotonic()
+            if left <= 0:
+                self._stage.transcript.note("screen", shown)
+                raise AssertionError(f"the screen does not show {text.strip()!r}")
+            ready, _, _ = select.select([self._changes], [], [], min(left, 1.0))
+            if ready:
+                os.read(self._changes, 65536)
+
+    def keys(self, *keys):
+        """Presses keys."""
+        self._stage.run([*self._tmux, "send-keys", *keys])
+
+    def _capture(self):
+        return subprocess.run(
+            [*self._tmux, "capture-pane", "-p"], stdout=subprocess.PIPE, text=True,
+            env=self._stage.environment(), check=True,
+        ).stdout
+
+    def _end(self):
+        with contextlib.suppress(AssertionError):
+            self._stage.run([*self._tmux, "kill-server"])

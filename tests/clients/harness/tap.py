@@ -1,0 +1,61 @@
+"""A proxy on loopback that passes bytes on at once and keeps a transcript of both sides."""
+
+import contextlib
+import socket
+import threading
+
+
+class Tap:
+    """Stands between a client and the server; `host` and `port` are where the client goes."""
+
+    def __init__(self, upstream, transcript):
+        self._upstream = upstream
+        self._transcript = transcript
+        self._sockets = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.host, self.port = self._listener.getsockname()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def wait_idle(self, after=0, timeout=30.0):
+        """Waits until a client sent IDLE and the server agreed; returns the index behind that."""
+        _, behind = self._transcript.wait_for(r"^\S+ IDLE$", "C", after, timeout)
+        _, behind = self._transcript.wait_for(r"^\+", "S", behind, timeout)
+        return behind
+
+    def wait_client(self, pattern, after=0, timeout=30.0):
+        """Waits for a line of the client; returns it and the index behind it."""
+        return self._transcript.wait_for(pattern, "C", after, timeout)
+
+    def wait_server(self, pattern, after=0, timeout=30.0):
+        """Waits for a line of the server; returns it and the index behind it."""
+        return self._transcript.wait_for(pattern, "S", after, timeout)
+
+    def close(self):
+        """Closes the listener and every connection."""
+        for each in [self._listener, *self._sockets]:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(self._upstream)
+            except OSError:
+                return
+            self._sockets += [client, server]
+            for each in (client, server):
+                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for who, source, sink in (("C", client, server), ("S", server, client)):
+                threading.Thread(
+                    target=self._pass_on, args=(who, source, sink), daemon=True
+                ).start()
+
+    def _pass_on(self, who, source, sink):
+        with contextlib.suppress(OSError):
+            while chunk := source.recv(65536):
+                sink.sendall(chunk)
+                self._transcript.feed(who, chunk)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
