@@ -133,3 +133,17 @@ pub trait Reactor {
     /// after the announcement ends the wait, or keeps it from beginning.
     fn turn(&mut self, until_ns: Option<u64>, completions: &mut Vec<Completion>);
 }
+
+impl Completion {
+    /// The connection it is about, if it is about one that is open.
+    pub fn conn(&self) -> Option<Conn> {
+        match self {
+            Self::Accepted { conn, .. }
+            | Self::Received { conn, .. }
+            | Self::Hangup { conn, .. }
+            | Self::Unsent { conn, .. }
+            | Self::Writable { conn } => Some(*conn),
+            Self::Connected { result, .. } => result.as_ref().ok().copied(),
+        }
+    }
+}

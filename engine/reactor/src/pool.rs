@@ -18,8 +18,15 @@ struct Inner {
 impl Pool {
     /// A pool of `buffers` buffers of `buffer_bytes` bytes each, allocated at once.
     pub fn new(buffers: usize, buffer_bytes: usize) -> Self {
-        let free = (0..buffers).map(|_| vec![0; buffer_bytes].into_boxed_slice()).collect();
-        Self { inner: Rc::new(Inner { buffer_bytes, free: RefCell::new(free) }) }
+        let free = (0..buffers)
+            .map(|_| vec![0; buffer_bytes].into_boxed_slice())
+            .collect();
+        Self {
+            inner: Rc::new(Inner {
+                buffer_bytes,
+                free: RefCell::new(free),
+            }),
+        }
     }
 
     /// Bytes in each buffer.
@@ -35,7 +42,11 @@ impl Pool {
     /// Leases a buffer, or none if all are out.
     pub fn lease(&self) -> Option<Lease> {
         let buffer = self.inner.free.borrow_mut().pop()?;
-        Some(Lease { pool: self.inner.clone(), buffer, len: 0 })
+        Some(Lease {
+            pool: self.inner.clone(),
+            buffer,
+            len: 0,
+        })
     }
 }
 
@@ -69,7 +80,10 @@ impl Deref for Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.pool.free.borrow_mut().push(std::mem::take(&mut self.buffer));
+        self.pool
+            .free
+            .borrow_mut()
+            .push(std::mem::take(&mut self.buffer));
     }
 }
 

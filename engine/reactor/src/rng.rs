@@ -32,7 +32,9 @@ impl Rng {
             z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
             z ^ (z >> 31)
         };
-        Self { state: [next(), next(), next(), next()] }
+        Self {
+            state: [next(), next(), next(), next()],
+        }
     }
 
     /// An independent generator for one purpose of a seeded run.
@@ -44,7 +46,7 @@ impl Rng {
             Stream::Disk => 4,
             Stream::Shard(number) => 0x100 + u64::from(number),
         };
-        Self::new(seed ^ (salt * 0xD6E8_FEB8_6659_FD93))
+        Self::new(seed ^ u64::wrapping_mul(salt, 0xD6E8_FEB8_6659_FD93))
     }
 
     /// The next 64 bits.

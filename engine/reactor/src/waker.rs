@@ -24,7 +24,10 @@ pub struct Waker {
 impl Waker {
     /// A waker for a reactor with this alarm.
     pub fn new(alarm: Arc<dyn Alarm>) -> Self {
-        Self { asleep: Arc::new(AtomicBool::new(false)), alarm }
+        Self {
+            asleep: Arc::new(AtomicBool::new(false)),
+            alarm,
+        }
     }
 
     /// Wakes the reactor if it sleeps or is about to.

@@ -1,0 +1,72 @@
+//! How large the rings are.
+
+/// Accepts that may come in one burst after accepting was to stop: at least the listeners' backlog.
+pub const ACCEPT_MARGIN: u32 = 1100;
+
+/// Sizes of a [`super::Uring`].
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Rings, 1 or more. Each has a file table of its own.
+    pub rings: usize,
+    /// Direct descriptors a ring; at most RLIMIT_NOFILE.
+    pub files_per_ring: u32,
+    /// Free descriptors at which a ring stops accepting, see [`ACCEPT_MARGIN`].
+    pub accept_margin: u32,
+    /// Submission queue entries a ring: how many operations go into one system call.
+    pub batch: u32,
+    /// Receive buffers, shared by all rings.
+    pub receive_buffers: usize,
+    /// Bytes in each.
+    pub receive_buffer_bytes: usize,
+    /// How long to look for work before sleeping, in nanoseconds. Costs a core; saves the wake-up.
+    pub spin_ns: u64,
+    /// Seed of [`crate::Reactor::rng`].
+    pub seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            rings: 1,
+            files_per_ring: 16 * 1024,
+            accept_margin: ACCEPT_MARGIN,
+            batch: 512,
+            receive_buffers: 128,
+            receive_buffer_bytes: 8 * 1024,
+            spin_ns: 0,
+            seed: 0,
+        }
+    }
+}
+
+impl Options {
+    /// Options for this many connections under the process's limit of open files: as few rings as
+    /// will hold them.
+    pub fn for_connections(connections: usize) -> Self {
+        let limit = open_files_max().clamp(64, 1 << 20);
+        let margin = ACCEPT_MARGIN.min(limit / 4);
+        let usable = (limit - margin) as usize;
+        let rings = connections.div_ceil(usable).clamp(1, 250);
+        let files = connections.div_ceil(rings) as u32 + margin;
+        Self {
+            rings,
+            files_per_ring: files.min(limit),
+            accept_margin: margin,
+            ..Self::default()
+        }
+    }
+}
+
+/// RLIMIT_NOFILE of this process.
+pub fn open_files_max() -> u32 {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is a valid place for the one struct that the call writes.
+    let result = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    if result != 0 {
+        return 1024;
+    }
+    u32::try_from(limit.rlim_cur).unwrap_or(u32::MAX)
+}
