@@ -3,8 +3,10 @@
 //! Strings that are mailbox names are already decoded from modified UTF-7 (or UTF-8) to
 //! [`MailboxName`]; other strings are bytes as the client sent them.
 
-use mail::{Flags, InternalDate, MailboxName, ModSeq, SequenceSet, request::SpecialUse,
-    request::StoreMode, search::Key};
+use mail::{
+    Flags, InternalDate, MailboxName, ModSeq, SequenceSet, request::SpecialUse, request::StoreMode,
+    search::Key,
+};
 
 /// A command with its tag.
 #[derive(Clone, Debug, PartialEq, Eq)]

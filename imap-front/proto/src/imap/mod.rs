@@ -1,4 +1,8 @@
 //! IMAP4rev1 (RFC 3501) and its extensions.
 
-pub mod ast;
 pub mod action;
+pub mod ast;
+pub mod encode;
+pub mod lexer;
+pub mod mutf7;
+pub mod parse;

@@ -1,0 +1,202 @@
+//! Values as bytes on the wire, appended to an output (RFC 3501 §9).
+
+use mail::{Flags, InternalDate, MailboxName, SystemFlag};
+
+use super::lexer::is_atom_char;
+use super::mutf7;
+
+/// `quoted` if that can carry the bytes, else a literal.
+pub fn string(out: &mut Vec<u8>, bytes: &[u8]) {
+    let quotable = bytes.len() <= 1024 && bytes.iter().all(|&b| (0x20..0x7f).contains(&b));
+    if quotable {
+        out.push(b'"');
+        for &byte in bytes {
+            if byte == b'"' || byte == b'\\' {
+                out.push(b'\\');
+            }
+            out.push(byte);
+        }
+        out.push(b'"');
+    } else {
+        literal(out, bytes);
+    }
+}
+
+/// A literal. NUL can't stand in one, so each becomes a blank.
+pub fn literal(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(format!("{{{}}}\r\n", bytes.len()).as_bytes());
+    out.extend(bytes.iter().map(|&b| if b == 0 { b' ' } else { b }));
+}
+
+/// `nstring`
+pub fn nstring(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
+    match bytes {
+        Some(bytes) => string(out, bytes),
+        None => out.extend_from_slice(b"NIL"),
+    }
+}
+
+/// `astring`: an atom if it can be one.
+pub fn astring(out: &mut Vec<u8>, bytes: &[u8]) {
+    if !bytes.is_empty() && bytes.iter().all(|&b| is_atom_char(b)) && bytes != b"NIL" {
+        out.extend_from_slice(bytes);
+    } else {
+        string(out, bytes);
+    }
+}
+
+/// A mailbox name.
+pub fn mailbox(out: &mut Vec<u8>, name: &MailboxName) {
+    astring(out, mutf7::encode(name.as_str()).as_bytes());
+}
+
+/// A parenthesised flag list; `recent` adds `\Recent`.
+pub fn flags(out: &mut Vec<u8>, flags: &Flags, recent: bool) {
+    out.push(b'(');
+    let start = out.len();
+    let mut word = |text: &str| {
+        if out.len() > start {
+            out.push(b' ');
+        }
+        out.extend_from_slice(text.as_bytes());
+    };
+    for flag in SystemFlag::ALL {
+        if flags.has(flag) {
+            word(flag.name());
+        }
+    }
+    flags.keywords().iter().for_each(|keyword| word(keyword));
+    if recent {
+        word("\\Recent");
+    }
+    out.push(b')');
+}
+
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+/// The number of a month, 1..=12, from its English abbreviation.
+pub fn month(name: &[u8]) -> Option<u32> {
+    let at = MONTHS
+        .iter()
+        .position(|month| month.as_bytes().eq_ignore_ascii_case(name))?;
+    Some(at as u32 + 1)
+}
+
+/// `date-time`, quoted: `"17-Jul-1996 02:44:25 -0700"`.
+pub fn internal_date(out: &mut Vec<u8>, date: InternalDate) {
+    let local = date.unix_s + i64::from(date.zone_min) * 60;
+    let (days, seconds) = (local.div_euclid(86_400), local.rem_euclid(86_400));
+    let (year, month, day) = civil_from_days(days);
+    let sign = if date.zone_min < 0 { '-' } else { '+' };
+    let zone = date.zone_min.unsigned_abs();
+    let text = format!(
+        "\"{day:2}-{}-{year:04} {:02}:{:02}:{:02} {sign}{:02}{:02}\"",
+        MONTHS[month as usize - 1],
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60,
+        zone / 60,
+        zone % 60,
+    );
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Year, month (1..=12) and day of a day number, in the proleptic Gregorian calendar.
+pub fn civil_from_days(days: i64) -> (i64, u32, u32) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = (day_of_year - (153 * shifted_month + 2) / 5 + 1) as u32;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    } as u32;
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// The day number of a date; days beyond a month's end run into the next.
+pub fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let shifted_month = i64::from((month + 9) % 12);
+    let day_of_year = (153 * shifted_month + 2) / 5 + i64::from(day) - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+/// Ascending numbers as a compact sequence set: `1:3,5`.
+pub fn number_set(out: &mut Vec<u8>, numbers: impl IntoIterator<Item = u32>) {
+    let mut run: Option<(u32, u32)> = None;
+    let start = out.len();
+    let write = |out: &mut Vec<u8>, (low, high): (u32, u32)| {
+        if out.len() > start {
+            out.push(b',');
+        }
+        out.extend_from_slice(low.to_string().as_bytes());
+        if high > low {
+            out.extend_from_slice(format!(":{high}").as_bytes());
+        }
+    };
+    for number in numbers {
+        run = match run {
+            Some((low, high)) if number == high.saturating_add(1) => Some((low, number)),
+            Some(done) => {
+                write(out, done);
+                Some((number, number))
+            }
+            None => Some((number, number)),
+        };
+    }
+    if let Some(done) = run {
+        write(out, done);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).expect("ASCII")
+    }
+
+    #[test]
+    fn dates() {
+        let date = InternalDate {
+            unix_s: 837_596_665,
+            zone_min: -420,
+        };
+        assert_eq!(
+            text(|out| internal_date(out, date)),
+            "\"17-Jul-1996 02:44:25 -0700\""
+        );
+        for days in [-719_468, -1, 0, 59, 60, 11_016, 20_000, 2_932_896] {
+            let (year, month, day) = civil_from_days(days);
+            assert_eq!(days_from_civil(year, month, day), days);
+        }
+    }
+
+    #[test]
+    fn sets_are_compact() {
+        assert_eq!(text(|out| number_set(out, [1, 2, 3, 5, 7, 8])), "1:3,5,7:8");
+        assert_eq!(text(|out| number_set(out, [])), "");
+    }
+
+    #[test]
+    fn strings_choose_their_form() {
+        assert_eq!(text(|out| astring(out, b"INBOX")), "INBOX");
+        assert_eq!(text(|out| astring(out, b"a b")), "\"a b\"");
+        assert_eq!(text(|out| astring(out, b"")), "\"\"");
+        assert_eq!(text(|out| string(out, b"a\"b")), "\"a\\\"b\"");
+        assert_eq!(text(|out| string(out, "ü".as_bytes())), "{2}\r\nü");
+    }
+}

@@ -1,0 +1,140 @@
+//! APPEND up to its literal (RFC 3501 §6.3.11), dates and flags.
+
+use std::sync::Arc;
+
+use mail::{Flags, InternalDate, SystemFlag};
+
+use super::mailbox;
+use crate::imap::ast::Command;
+use crate::imap::encode;
+use crate::imap::lexer::{Lexer, Parsed};
+
+/// Longest keyword in bytes.
+const KEYWORD_BYTES_MAX: usize = 128;
+
+pub(super) fn append(lexer: &mut Lexer<'_>) -> Parsed<Command> {
+    lexer.space()?;
+    let mailbox = mailbox::name(lexer)?;
+    lexer.space()?;
+    let mut flags = Flags::default();
+    if lexer.peek() == Some(b'(') {
+        flags = flag_list(lexer)?;
+        lexer.space()?;
+    }
+    let mut date = None;
+    if lexer.peek() == Some(b'"') {
+        date = Some(date_time(lexer)?);
+        lexer.space()?;
+    }
+    let literal = lexer.literal_header()?;
+    let (size, non_sync) = (literal.size, literal.non_sync);
+    Ok(Command::Append {
+        mailbox,
+        flags,
+        date,
+        size,
+        non_sync,
+    })
+}
+
+/// `flag-list`: parenthesised, possibly empty.
+pub(super) fn flag_list(lexer: &mut Lexer<'_>) -> Parsed<Flags> {
+    let mut flags = Flags::default();
+    lexer.list(true, |lexer| flag(lexer, &mut flags))?;
+    Ok(flags)
+}
+
+/// One flag, added to `flags`. `\Recent` can't be stored by clients and is refused.
+pub(super) fn flag(lexer: &mut Lexer<'_>, flags: &mut Flags) -> Parsed<()> {
+    let start = lexer.clone();
+    if lexer.take(b'\\') {
+        let name = lexer.atom("a flag")?;
+        let found = SystemFlag::ALL
+            .into_iter()
+            .find(|flag| flag.name()[1..].eq_ignore_ascii_case(name));
+        match found {
+            Some(flag) => flags.insert(flag),
+            None => return start.fail("\\Answered, \\Flagged, \\Deleted, \\Seen or \\Draft"),
+        }
+    } else {
+        let keyword = lexer.atom("a flag")?;
+        if keyword.len() > KEYWORD_BYTES_MAX {
+            return start.fail("a shorter keyword");
+        }
+        flags.insert_keyword(Arc::from(keyword));
+    }
+    Ok(())
+}
+
+/// `date-time`: `"17-Jul-1996 02:44:25 -0700"`, the day possibly with a leading blank.
+fn date_time(lexer: &mut Lexer<'_>) -> Parsed<InternalDate> {
+    const EXPECTED: &str = "a date and time such as \"17-Jul-1996 02:44:25 -0700\"";
+    let start = lexer.clone();
+    let text = lexer.string()?;
+    match parse_date_time(&text) {
+        Some(date) => Ok(date),
+        None => start.fail(EXPECTED),
+    }
+}
+
+fn parse_date_time(text: &[u8]) -> Option<InternalDate> {
+    if text.len() != 26 {
+        return None;
+    }
+    let number = |range: std::ops::Range<usize>| {
+        let digits = std::str::from_utf8(&text[range]).ok()?;
+        digits
+            .bytes()
+            .all(|b| b.is_ascii_digit())
+            .then(|| digits.parse::<u32>().ok())?
+    };
+    let day = if text[0] == b' ' {
+        number(1..2)?
+    } else {
+        number(0..2)?
+    };
+    let month = encode::month(&text[3..6])?;
+    let (year, hour, minute, second) = (
+        number(7..11)?,
+        number(12..14)?,
+        number(15..17)?,
+        number(18..20)?,
+    );
+    let (zone_h, zone_m) = (number(22..24)?, number(24..26)?);
+    let marks = [2, 6, 11, 14, 17, 20].map(|at| text[at]);
+    let in_range = (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;
+    if marks != *b"-- :: " || !in_range || zone_h > 23 || zone_m > 59 {
+        return None;
+    }
+    let zone_min = (zone_h * 60 + zone_m) as i16;
+    let zone_min = match text[21] {
+        b'+' => zone_min,
+        b'-' => -zone_min,
+        _ => return None,
+    };
+    let days = encode::days_from_civil(i64::from(year), month, day);
+    let local = days * 86_400 + i64::from(hour * 3600 + minute * 60 + second);
+    Some(InternalDate {
+        unix_s: local - i64::from(zone_min) * 60,
+        zone_min,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_go_both_ways() {
+        for text in ["17-Jul-1996 02:44:25 -0700", " 7-Feb-1994 21:52:25 +0530"] {
+            let date = parse_date_time(text.as_bytes()).expect("valid");
+            let mut out = Vec::new();
+            encode::internal_date(&mut out, date);
+            assert_eq!(
+                String::from_utf8(out).expect("ASCII"),
+                format!("\"{text}\"")
+            );
+        }
+        assert_eq!(parse_date_time(b"17-Jul-1996 24:44:25 -0700"), None);
+    }
+}

@@ -1,0 +1,204 @@
+//! FETCH (RFC 3501 §6.4.5, RFC 7162 §3.1.4) and STORE (RFC 3501 §6.4.6, RFC 7162 §3.1.3).
+
+use mail::request::StoreMode;
+use mail::{Flags, ModSeq};
+
+use super::append::{flag, flag_list};
+use super::sequence_set;
+use crate::imap::ast::{Command, FetchItem, Section, SectionText};
+use crate::imap::lexer::{Lexer, Parsed};
+
+/// Deepest part number.
+const PART_DEPTH_MAX: usize = 64;
+/// Header fields that one section may name.
+const FIELDS_MAX: usize = 256;
+
+pub(super) fn fetch(lexer: &mut Lexer<'_>, uid: bool) -> Parsed<Command> {
+    lexer.space()?;
+    let set = sequence_set(lexer)?;
+    lexer.space()?;
+    let mut items = if lexer.peek() == Some(b'(') {
+        lexer.list(false, item)?
+    } else {
+        match macro_items(lexer) {
+            Some(items) => items,
+            None => vec![item(lexer)?],
+        }
+    };
+    let mut changed_since = None;
+    if lexer.take(b' ') {
+        lexer.list(false, |lexer| {
+            if !lexer.keyword("CHANGEDSINCE") {
+                return lexer.fail("CHANGEDSINCE");
+            }
+            lexer.space()?;
+            changed_since = Some(ModSeq(lexer.number64()?));
+            Ok(())
+        })?;
+        // RFC 7162 §3.1.4.1: the modifier implies MODSEQ.
+        if !items.contains(&FetchItem::ModSeq) {
+            items.push(FetchItem::ModSeq);
+        }
+    }
+    Ok(Command::Fetch {
+        uid,
+        set,
+        items,
+        changed_since,
+    })
+}
+
+fn macro_items(lexer: &mut Lexer<'_>) -> Option<Vec<FetchItem>> {
+    use FetchItem::{Body, Envelope, Flags, InternalDate, Rfc822Size};
+    let fast = vec![Flags, InternalDate, Rfc822Size];
+    if lexer.keyword("FAST") {
+        Some(fast)
+    } else if lexer.keyword("ALL") {
+        Some([fast, vec![Envelope]].concat())
+    } else if lexer.keyword("FULL") {
+        Some([fast, vec![Envelope, Body]].concat())
+    } else {
+        None
+    }
+}
+
+fn item(lexer: &mut Lexer<'_>) -> Parsed<FetchItem> {
+    let start = lexer.clone();
+    Ok(match lexer.word("a FETCH item")?.as_str() {
+        "BODY" if lexer.peek() == Some(b'[') => body_section(lexer, false)?,
+        "BODY.PEEK" if lexer.peek() == Some(b'[') => body_section(lexer, true)?,
+        "BODY" => FetchItem::Body,
+        "BODYSTRUCTURE" => FetchItem::BodyStructure,
+        "ENVELOPE" => FetchItem::Envelope,
+        "FLAGS" => FetchItem::Flags,
+        "INTERNALDATE" => FetchItem::InternalDate,
+        "UID" => FetchItem::Uid,
+        "MODSEQ" => FetchItem::ModSeq,
+        "RFC822" => FetchItem::Rfc822,
+        "RFC822.SIZE" => FetchItem::Rfc822Size,
+        "RFC822.HEADER" => FetchItem::Rfc822Header,
+        "RFC822.TEXT" => FetchItem::Rfc822Text,
+        _ => return start.fail("a FETCH item"),
+    })
+}
+
+fn body_section(lexer: &mut Lexer<'_>, peek: bool) -> Parsed<FetchItem> {
+    lexer.need(b'[', "[")?;
+    let section = section(lexer)?;
+    lexer.need(b']', "]")?;
+    let mut partial = None;
+    if lexer.take(b'<') {
+        let first = lexer.number()?;
+        lexer.need(b'.', ". between the first byte and the count")?;
+        let start = lexer.clone();
+        let count = lexer.number()?;
+        if count == 0 {
+            return start.fail("a count above 0");
+        }
+        lexer.need(b'>', ">")?;
+        partial = Some((first, count));
+    }
+    Ok(FetchItem::Section {
+        section,
+        peek,
+        partial,
+    })
+}
+
+fn section(lexer: &mut Lexer<'_>) -> Parsed<Section> {
+    let mut part = Vec::new();
+    while lexer.peek().is_some_and(|b| b.is_ascii_digit()) {
+        let start = lexer.clone();
+        match lexer.number()? {
+            0 => return start.fail("a part number above 0"),
+            number => part.push(number),
+        }
+        if part.len() > PART_DEPTH_MAX {
+            return start.fail("a shallower part number");
+        }
+        if !lexer.take(b'.') {
+            return Ok(Section {
+                part,
+                text: SectionText::Whole,
+            });
+        }
+    }
+    if part.is_empty() && lexer.peek() == Some(b']') {
+        return Ok(Section::default());
+    }
+    let start = lexer.clone();
+    const EXPECTED: &str = "HEADER, HEADER.FIELDS, HEADER.FIELDS.NOT, TEXT, MIME or a part number";
+    let text = match lexer.word(EXPECTED)?.as_str() {
+        "HEADER" => SectionText::Header,
+        "TEXT" => SectionText::Text,
+        "MIME" if !part.is_empty() => SectionText::Mime,
+        "HEADER.FIELDS" => SectionText::HeaderFields(header_list(lexer)?),
+        "HEADER.FIELDS.NOT" => SectionText::HeaderFieldsNot(header_list(lexer)?),
+        _ => return start.fail(EXPECTED),
+    };
+    Ok(Section { part, text })
+}
+
+fn header_list(lexer: &mut Lexer<'_>) -> Parsed<Vec<Box<str>>> {
+    lexer.space()?;
+    let names = lexer.list(false, |lexer| {
+        let start = lexer.clone();
+        let name = lexer.astring()?;
+        let is_field = |&b: &u8| (0x21..0x7f).contains(&b) && b != b':';
+        if name.is_empty() || !name.iter().all(is_field) {
+            return start.fail("a header field name");
+        }
+        Ok(String::from_utf8_lossy(&name).into())
+    })?;
+    if names.len() > FIELDS_MAX {
+        return lexer.fail("fewer header fields");
+    }
+    Ok(names)
+}
+
+pub(super) fn store(lexer: &mut Lexer<'_>, uid: bool) -> Parsed<Command> {
+    lexer.space()?;
+    let set = sequence_set(lexer)?;
+    lexer.space()?;
+    let mut unchanged_since = None;
+    if lexer.peek() == Some(b'(') {
+        lexer.list(false, |lexer| {
+            if !lexer.keyword("UNCHANGEDSINCE") {
+                return lexer.fail("UNCHANGEDSINCE");
+            }
+            lexer.space()?;
+            unchanged_since = Some(ModSeq(lexer.number64()?));
+            Ok(())
+        })?;
+        lexer.space()?;
+    }
+    const EXPECTED: &str = "FLAGS, +FLAGS or -FLAGS, with .SILENT or without";
+    let start = lexer.clone();
+    let (mode, silent) = match lexer.word(EXPECTED)?.as_str() {
+        "FLAGS" => (StoreMode::Replace, false),
+        "FLAGS.SILENT" => (StoreMode::Replace, true),
+        "+FLAGS" => (StoreMode::Add, false),
+        "+FLAGS.SILENT" => (StoreMode::Add, true),
+        "-FLAGS" => (StoreMode::Remove, false),
+        "-FLAGS.SILENT" => (StoreMode::Remove, true),
+        _ => return start.fail(EXPECTED),
+    };
+    lexer.space()?;
+    let mut flags = Flags::default();
+    if lexer.peek() == Some(b'(') {
+        flags = flag_list(lexer)?;
+    } else {
+        flag(lexer, &mut flags)?;
+        while lexer.take(b' ') {
+            flag(lexer, &mut flags)?;
+        }
+    }
+    Ok(Command::Store {
+        uid,
+        set,
+        mode,
+        silent,
+        flags,
+        unchanged_since,
+    })
+}

@@ -1,0 +1,234 @@
+//! SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 7162 §3.1.5).
+
+use mail::search::{DateField, Day, Key};
+use mail::{ModSeq, SystemFlag};
+
+use super::sequence_set;
+use crate::imap::ast::{Command, SearchReturn};
+use crate::imap::encode;
+use crate::imap::lexer::{Lexer, ParseError, Parsed};
+
+/// Deepest nesting of parentheses, NOT and OR.
+const DEPTH_MAX: usize = 32;
+/// Keys that one command may have.
+const KEYS_MAX: usize = 1024;
+
+pub(super) fn search(lexer: &mut Lexer<'_>, uid: bool) -> Parsed<Command> {
+    lexer.space()?;
+    let mut returns = None;
+    if lexer.keyword("RETURN") {
+        lexer.space()?;
+        returns = Some(lexer.list(true, return_option)?);
+        lexer.space()?;
+    }
+    if lexer.keyword("CHARSET") {
+        lexer.space()?;
+        let at = lexer.position();
+        let charset = lexer.astring()?.to_ascii_uppercase();
+        if charset != b"UTF-8" && charset != b"US-ASCII" {
+            let expected = "CHARSET US-ASCII or UTF-8";
+            return Err(ParseError {
+                tag: None,
+                at,
+                expected,
+                bad_charset: true,
+            });
+        }
+        lexer.space()?;
+    }
+    let mut keys = Vec::new();
+    let mut budget = KEYS_MAX;
+    loop {
+        keys.push(key(lexer, DEPTH_MAX, &mut budget)?);
+        if !lexer.take(b' ') {
+            break;
+        }
+    }
+    Ok(Command::Search {
+        uid,
+        returns,
+        key: all_of(keys),
+    })
+}
+
+fn all_of(mut keys: Vec<Key>) -> Key {
+    if keys.len() == 1 {
+        keys.swap_remove(0)
+    } else {
+        Key::And(keys)
+    }
+}
+
+fn return_option(lexer: &mut Lexer<'_>) -> Parsed<SearchReturn> {
+    let start = lexer.clone();
+    Ok(match lexer.word("MIN, MAX, ALL or COUNT")?.as_str() {
+        "MIN" => SearchReturn::Min,
+        "MAX" => SearchReturn::Max,
+        "ALL" => SearchReturn::All,
+        "COUNT" => SearchReturn::Count,
+        _ => return start.fail("MIN, MAX, ALL or COUNT"),
+    })
+}
+
+fn key(lexer: &mut Lexer<'_>, depth: usize, budget: &mut usize) -> Parsed<Key> {
+    if depth == 0 || *budget == 0 {
+        return lexer.fail("a simpler search");
+    }
+    *budget -= 1;
+    match lexer.peek() {
+        Some(b'(') => {
+            let keys = lexer.list(false, |lexer| key(lexer, depth - 1, budget))?;
+            return Ok(all_of(keys));
+        }
+        Some(b'0'..=b'9' | b'*') => return Ok(Key::Numbers(sequence_set(lexer)?)),
+        _ => {}
+    }
+    let start = lexer.clone();
+    let word = lexer.word("a search key")?;
+    match word.as_str() {
+        "NOT" => {
+            lexer.space()?;
+            Ok(Key::Not(Box::new(key(lexer, depth - 1, budget)?)))
+        }
+        "OR" => {
+            lexer.space()?;
+            let first = Box::new(key(lexer, depth - 1, budget)?);
+            lexer.space()?;
+            Ok(Key::Or(first, Box::new(key(lexer, depth - 1, budget)?)))
+        }
+        _ => match flag_key(&word) {
+            Some(key) => Ok(key),
+            None => match argument_key(lexer, &word)? {
+                Some(key) => Ok(key),
+                None => start.fail("a search key"),
+            },
+        },
+    }
+}
+
+fn flag_key(word: &str) -> Option<Key> {
+    let flag = Key::Flag;
+    let not = |key| Key::Not(Box::new(key));
+    Some(match word {
+        "ALL" => Key::All,
+        "ANSWERED" => flag(SystemFlag::Answered),
+        "DELETED" => flag(SystemFlag::Deleted),
+        "DRAFT" => flag(SystemFlag::Draft),
+        "FLAGGED" => flag(SystemFlag::Flagged),
+        "SEEN" => flag(SystemFlag::Seen),
+        "UNANSWERED" => not(flag(SystemFlag::Answered)),
+        "UNDELETED" => not(flag(SystemFlag::Deleted)),
+        "UNDRAFT" => not(flag(SystemFlag::Draft)),
+        "UNFLAGGED" => not(flag(SystemFlag::Flagged)),
+        "UNSEEN" => not(flag(SystemFlag::Seen)),
+        "RECENT" => Key::Recent,
+        "OLD" => not(Key::Recent),
+        "NEW" => Key::And(vec![Key::Recent, not(flag(SystemFlag::Seen))]),
+        _ => return None,
+    })
+}
+
+fn argument_key(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Key>> {
+    use DateField::{Internal, Sent};
+    const KNOWN: [&str; 20] = [
+        "BCC",
+        "BEFORE",
+        "BODY",
+        "CC",
+        "FROM",
+        "HEADER",
+        "KEYWORD",
+        "LARGER",
+        "MODSEQ",
+        "ON",
+        "SENTBEFORE",
+        "SENTON",
+        "SENTSINCE",
+        "SINCE",
+        "SMALLER",
+        "SUBJECT",
+        "TEXT",
+        "TO",
+        "UID",
+        "UNKEYWORD",
+    ];
+    if !KNOWN.contains(&word) {
+        return Ok(None);
+    }
+    lexer.space()?;
+    Ok(Some(match word {
+        "BCC" | "CC" | "FROM" | "SUBJECT" | "TO" => Key::Header(word.into(), text(lexer)?),
+        "HEADER" => {
+            let name = text(lexer)?;
+            lexer.space()?;
+            Key::Header(name, text(lexer)?)
+        }
+        "BODY" => Key::Body(text(lexer)?),
+        "TEXT" => Key::Text(text(lexer)?),
+        "KEYWORD" => Key::Keyword(lexer.atom("a keyword")?.into()),
+        "UNKEYWORD" => Key::Not(Box::new(Key::Keyword(lexer.atom("a keyword")?.into()))),
+        "BEFORE" => Key::Before(Internal, date(lexer)?),
+        "ON" => Key::On(Internal, date(lexer)?),
+        "SINCE" => Key::Since(Internal, date(lexer)?),
+        "SENTBEFORE" => Key::Before(Sent, date(lexer)?),
+        "SENTON" => Key::On(Sent, date(lexer)?),
+        "SENTSINCE" => Key::Since(Sent, date(lexer)?),
+        "LARGER" => Key::Larger(lexer.number64()?),
+        "SMALLER" => Key::Smaller(lexer.number64()?),
+        "UID" => Key::Uids(sequence_set(lexer)?),
+        _ => mod_sequence(lexer)?,
+    }))
+}
+
+/// RFC 7162 §3.1.5: an optional entry name and type, which don't narrow the search here since
+/// all flags of a message share its mod-sequence.
+fn mod_sequence(lexer: &mut Lexer<'_>) -> Parsed<Key> {
+    if lexer.peek() == Some(b'"') {
+        lexer.string()?;
+        lexer.space()?;
+        if !["PRIV", "SHARED", "ALL"]
+            .iter()
+            .any(|kind| lexer.keyword(kind))
+        {
+            return lexer.fail("priv, shared or all");
+        }
+        lexer.space()?;
+    }
+    Ok(Key::ModSeq(ModSeq(lexer.number64()?)))
+}
+
+fn text(lexer: &mut Lexer<'_>) -> Parsed<Box<str>> {
+    let start = lexer.clone();
+    match String::from_utf8(lexer.astring()?.into_owned()) {
+        Ok(text) => Ok(text.into()),
+        Err(_) => start.fail("a string in UTF-8"),
+    }
+}
+
+/// `date`: `1-Feb-1994`, quoted or not.
+fn date(lexer: &mut Lexer<'_>) -> Parsed<Day> {
+    let start = lexer.clone();
+    let text = lexer.astring()?;
+    match parse_date(&text) {
+        Some(day) => Ok(day),
+        None => start.fail("a date such as 1-Feb-1994"),
+    }
+}
+
+fn parse_date(text: &[u8]) -> Option<Day> {
+    let text = std::str::from_utf8(text).ok()?;
+    let mut parts = text.split('-');
+    let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
+    let digits = |part: &str, lengths: std::ops::RangeInclusive<usize>| {
+        (lengths.contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit()))
+            .then(|| part.parse::<u32>().ok())?
+    };
+    let (day, year) = (digits(day, 1..=2)?, digits(year, 4..=4)?);
+    let month = encode::month(month.as_bytes())?;
+    if parts.next().is_some() || !(1..=31).contains(&day) {
+        return None;
+    }
+    i32::try_from(encode::days_from_civil(i64::from(year), month, day))
+        .ok()
+        .map(Day)
+}

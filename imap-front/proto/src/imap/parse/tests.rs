@@ -1,0 +1,171 @@
+//! Known answers, and inputs that must be refused at the right place.
+
+use mail::request::StoreMode;
+use mail::search::{Day, Key};
+use mail::{MailboxName, ModSeq, SystemFlag};
+
+use super::parse_command;
+use crate::imap::ast::{Command, FetchItem, Section, SectionText};
+
+fn command(input: &str) -> Command {
+    parse_command(input.as_bytes())
+        .unwrap_or_else(|error| panic!("{input}: {error}"))
+        .command
+}
+
+fn refused(input: &str, text: &str) {
+    let error = parse_command(input.as_bytes()).expect_err(input);
+    assert_eq!(error.to_string(), text, "{input}");
+}
+
+#[test]
+fn fetch_of_the_rfc() {
+    // RFC 3501 §6.4.5
+    let Command::Fetch { items, .. } =
+        command("A654 FETCH 2:4 (FLAGS BODY[HEADER.FIELDS (DATE FROM)])")
+    else {
+        panic!("not a FETCH")
+    };
+    let fields = SectionText::HeaderFields(vec!["DATE".into(), "FROM".into()]);
+    let section = Section {
+        part: vec![],
+        text: fields,
+    };
+    let expected = [
+        FetchItem::Flags,
+        FetchItem::Section {
+            section,
+            peek: false,
+            partial: None,
+        },
+    ];
+    assert_eq!(items, expected);
+    let Command::Fetch { items, .. } = command("a FETCH 1 BODY.PEEK[4.2.MIME]<0.100>") else {
+        panic!("not a FETCH")
+    };
+    let section = Section {
+        part: vec![4, 2],
+        text: SectionText::Mime,
+    };
+    assert_eq!(
+        items,
+        [FetchItem::Section {
+            section,
+            peek: true,
+            partial: Some((0, 100))
+        }]
+    );
+}
+
+#[test]
+fn changed_since_implies_modseq() {
+    let Command::Fetch {
+        uid,
+        items,
+        changed_since,
+        ..
+    } = command("s100 UID FETCH 1:* (FLAGS) (CHANGEDSINCE 12345)")
+    else {
+        panic!("not a FETCH")
+    };
+    assert!(uid);
+    assert_eq!(items, [FetchItem::Flags, FetchItem::ModSeq]);
+    assert_eq!(changed_since, Some(ModSeq(12345)));
+}
+
+#[test]
+fn search_of_the_rfc() {
+    // RFC 3501 §6.4.4
+    let Command::Search { uid, key, .. } =
+        command("A282 SEARCH FLAGGED SINCE 1-Feb-1994 NOT FROM \"Smith\"")
+    else {
+        panic!("not a SEARCH")
+    };
+    assert!(!uid);
+    let Key::And(keys) = key else {
+        panic!("not an AND")
+    };
+    assert_eq!(keys[0], Key::Flag(SystemFlag::Flagged));
+    assert_eq!(
+        keys[1],
+        Key::Since(mail::search::DateField::Internal, Day(8797))
+    );
+    assert_eq!(
+        keys[2],
+        Key::Not(Box::new(Key::Header("FROM".into(), "Smith".into())))
+    );
+}
+
+#[test]
+fn store_with_unchangedsince() {
+    let Command::Store {
+        mode,
+        silent,
+        flags,
+        unchanged_since,
+        ..
+    } = command("d105 STORE 7,5,9 (UNCHANGEDSINCE 320162338) +FLAGS.SILENT (\\Deleted work)")
+    else {
+        panic!("not a STORE")
+    };
+    assert_eq!((mode, silent), (StoreMode::Add, true));
+    assert!(flags.has(SystemFlag::Deleted) && flags.has_keyword("WORK"));
+    assert_eq!(unchanged_since, Some(ModSeq(320_162_338)));
+}
+
+#[test]
+fn mailboxes() {
+    let inbox = Command::Select {
+        mailbox: MailboxName::inbox(),
+        read_only: false,
+        condstore: true,
+    };
+    assert_eq!(command("a select inbox (condstore)"), inbox);
+    let Command::List(list) = command(
+        "A02 LIST (SUBSCRIBED) \"\" (\"INBOX\" \"Drafts/%\") RETURN (CHILDREN STATUS (MESSAGES))",
+    ) else {
+        panic!("not a LIST")
+    };
+    assert!(list.extended && list.select.subscribed && list.returns.children);
+    assert_eq!(list.patterns, ["INBOX".into(), "Drafts/%".into()]);
+    assert_eq!(list.returns.status.map(|items| items.len()), Some(1));
+}
+
+#[test]
+fn append_ends_at_its_literal() {
+    let Command::Append {
+        size,
+        non_sync,
+        flags,
+        date,
+        ..
+    } = command("A003 APPEND saved-messages (\\Seen) \"17-Jul-1996 02:44:25 -0700\" {310+}")
+    else {
+        panic!("not an APPEND")
+    };
+    assert_eq!((size, non_sync), (310, true));
+    assert!(flags.has(SystemFlag::Seen) && date.is_some());
+}
+
+#[test]
+fn refusals_say_what_and_where() {
+    refused("", "expected a tag at column 1");
+    refused("a", "expected a space at column 2");
+    refused(
+        "a FROB",
+        "expected a command that this server knows at column 3",
+    );
+    refused("a NOOP x", "expected the end of the command at column 7");
+    refused("a FETCH x FLAGS", "expected a sequence set at column 9");
+    refused("a FETCH 0 FLAGS", "expected a sequence set at column 9");
+    refused("a FETCH 1 FROG", "expected a FETCH item at column 11");
+    refused("a SELECT", "expected a space at column 9");
+    refused(
+        "a STORE 1 FLAGS (\\Recent)",
+        "expected \\Answered, \\Flagged, \\Deleted, \\Seen or \\Draft at column 18",
+    );
+    let error = parse_command(b"a SEARCH CHARSET KOI8-R ALL").expect_err("not offered");
+    assert!(error.bad_charset);
+    let deep = format!("a SEARCH {}ALL{}", "(".repeat(100), ")".repeat(100));
+    assert!(parse_command(deep.as_bytes()).is_err());
+}
