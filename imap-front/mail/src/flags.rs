@@ -20,8 +20,13 @@ pub enum SystemFlag {
 
 impl SystemFlag {
     /// All system flags, in the order in which they are listed to clients.
-    pub const ALL: [SystemFlag; 5] =
-        [Self::Answered, Self::Flagged, Self::Deleted, Self::Seen, Self::Draft];
+    pub const ALL: [SystemFlag; 5] = [
+        Self::Answered,
+        Self::Flagged,
+        Self::Deleted,
+        Self::Seen,
+        Self::Draft,
+    ];
 
     /// The flag's name with its backslash.
     pub fn name(self) -> &'static str {
@@ -45,7 +50,10 @@ pub struct Flags {
 impl Flags {
     /// Flags from system bits (as [`Flags::system_bits`] gives) and keywords in any order.
     pub fn new(system: u8, keywords: impl IntoIterator<Item = Arc<str>>) -> Self {
-        let mut flags = Self { system: system & 31, keywords: Vec::new() };
+        let mut flags = Self {
+            system: system & 31,
+            keywords: Vec::new(),
+        };
         for keyword in keywords {
             flags.insert_keyword(keyword);
         }
@@ -109,8 +117,13 @@ impl Flags {
     }
 
     fn position(&self, keyword: &str) -> Result<usize, usize> {
-        let folded = |s: &str| s.bytes().map(|b| b.to_ascii_lowercase()).collect::<Vec<_>>();
+        let folded = |s: &str| {
+            s.bytes()
+                .map(|b| b.to_ascii_lowercase())
+                .collect::<Vec<_>>()
+        };
         let wanted = folded(keyword);
-        self.keywords.binary_search_by(|have| folded(have).cmp(&wanted))
+        self.keywords
+            .binary_search_by(|have| folded(have).cmp(&wanted))
     }
 }

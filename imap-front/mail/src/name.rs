@@ -69,7 +69,11 @@ impl MailboxName {
         if self.0.split(DELIMITER).count() > LEVELS_MAX {
             return Err("mailboxes can't be nested deeper than 32 levels");
         }
-        if self.0.chars().any(|c| c.is_control() || c == '%' || c == '*') {
+        if self
+            .0
+            .chars()
+            .any(|c| c.is_control() || c == '%' || c == '*')
+        {
             return Err("a mailbox name can't contain control characters, % or *");
         }
         Ok(())

@@ -1,0 +1,100 @@
+//! Header fields (RFC 5322 §2.2).
+
+/// One field of a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field<'a> {
+    /// Its name.
+    pub name: &'a [u8],
+    /// Its value, folded as it is, without the line end.
+    pub value: &'a [u8],
+    /// All of it, the line end included.
+    pub raw: &'a [u8],
+}
+
+/// How long the header at the front of a message or part is, its blank line included.
+pub fn length(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while at < bytes.len() {
+        let line = line_at(bytes, at);
+        at += line.len();
+        if matches!(line, b"\r\n" | b"\n") {
+            break;
+        }
+    }
+    at
+}
+
+/// The fields of a header. Lines that are no fields belong to the field before them.
+pub fn fields(header: &[u8]) -> Vec<Field<'_>> {
+    let mut fields = Vec::new();
+    let mut at = 0;
+    while at < header.len() {
+        let start = at;
+        let first = line_at(header, at);
+        at += first.len();
+        if matches!(first, b"\r\n" | b"\n") {
+            break;
+        }
+        while at < header.len() && matches!(header[at], b' ' | b'\t') {
+            at += line_at(header, at).len();
+        }
+        let raw = &header[start..at];
+        if let Some(colon) = raw.iter().position(|&b| b == b':') {
+            let name = raw[..colon].trim_ascii_end();
+            fields.push(Field {
+                name,
+                value: trim_end(&raw[colon + 1..]),
+                raw,
+            });
+        }
+    }
+    fields
+}
+
+/// The value of the first field of that name, unfolded and trimmed.
+pub fn value(fields: &[Field<'_>], name: &str) -> Option<Vec<u8>> {
+    let field = fields
+        .iter()
+        .find(|field| field.name.eq_ignore_ascii_case(name.as_bytes()))?;
+    Some(unfold(field.value))
+}
+
+/// The header with only the named fields (`keep`) or without them, its blank line included
+/// (RFC 3501 §6.4.5 HEADER.FIELDS).
+pub fn filter(header: &[u8], names: &[impl AsRef<str>], keep: bool) -> Vec<u8> {
+    let named = |field: &Field<'_>| {
+        names
+            .iter()
+            .any(|name| field.name.eq_ignore_ascii_case(name.as_ref().as_bytes()))
+    };
+    let mut filtered: Vec<u8> = fields(header)
+        .iter()
+        .filter(|field| named(field) == keep)
+        .flat_map(|field| field.raw.iter().copied())
+        .collect();
+    filtered.extend_from_slice(b"\r\n");
+    filtered
+}
+
+/// A value with its line ends taken out (RFC 5322 §2.2.3) and blanks around it trimmed.
+pub fn unfold(value: &[u8]) -> Vec<u8> {
+    let unfolded: Vec<u8> = value
+        .iter()
+        .copied()
+        .filter(|&b| b != b'\r' && b != b'\n' && b != 0)
+        .collect();
+    unfolded.trim_ascii().to_vec()
+}
+
+fn line_at(bytes: &[u8], at: usize) -> &[u8] {
+    let rest = &bytes[at..];
+    match rest.iter().position(|&b| b == b'\n') {
+        Some(end) => &rest[..=end],
+        None => rest,
+    }
+}
+
+fn trim_end(value: &[u8]) -> &[u8] {
+    let value = value.strip_suffix(b"\n").unwrap_or(value);
+    value.strip_suffix(b"\r").unwrap_or(value)
+}
