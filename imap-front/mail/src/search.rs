@@ -1,5 +1,10 @@
 //! Search programs (RFC 3501 §6.4.4, RFC 7162 §3.1.5) as values, and their evaluation.
 
+mod content;
+mod matching;
+
+pub use matching::{Candidate, matches};
+
 use crate::{ModSeq, SequenceSet, SystemFlag};
 
 /// What a message must satisfy. Message numbers have been turned into UIDs before the store sees a
@@ -66,4 +71,26 @@ pub enum Key {
     Text(Box<str>),
     /// The message's mod-sequence is this or higher (RFC 7162 §3.1.5).
     ModSeq(ModSeq),
+}
+
+impl Program {
+    /// Whether any key looks into messages, so that their bytes have to be read.
+    pub fn needs_content(&self) -> bool {
+        self.key.needs_content()
+    }
+}
+
+impl Key {
+    fn needs_content(&self) -> bool {
+        match self {
+            Self::And(keys) => keys.iter().any(Self::needs_content),
+            Self::Or(first, second) => first.needs_content() || second.needs_content(),
+            Self::Not(key) => key.needs_content(),
+            Self::Header(..) | Self::Body(_) | Self::Text(_) => true,
+            Self::Before(field, _) | Self::On(field, _) | Self::Since(field, _) => {
+                *field == DateField::Sent
+            }
+            _ => false,
+        }
+    }
 }

@@ -6,3 +6,4 @@ pub mod encode;
 pub mod lexer;
 pub mod mutf7;
 pub mod parse;
+pub mod render;

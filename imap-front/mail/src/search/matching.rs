@@ -1,0 +1,169 @@
+//! Whether a message satisfies a program.
+
+use std::cell::OnceCell;
+
+use bytes::Bytes;
+
+use super::content::Content;
+use super::{DateField, Day, Key, Program};
+use crate::{Flags, InternalDate, ModSeq, Uid};
+
+/// A message that may be a hit.
+pub struct Candidate<'a> {
+    /// Its UID.
+    pub uid: Uid,
+    /// Its mod-sequence.
+    pub modseq: ModSeq,
+    /// Its flags.
+    pub flags: &'a Flags,
+    /// Its internal date.
+    pub date: InternalDate,
+    /// Its size in bytes.
+    pub size: u64,
+    /// It is `\Recent` in the asking session.
+    pub recent: bool,
+    /// Reads its bytes; called at most once, and only if a key looks into the message.
+    pub bytes: &'a dyn Fn() -> Bytes,
+}
+
+/// Whether the candidate satisfies the program. Sets of message numbers match nothing: a session
+/// turns them into UIDs first.
+pub fn matches(program: &Program, candidate: &Candidate<'_>) -> bool {
+    Evaluation {
+        candidate,
+        content: OnceCell::new(),
+    }
+    .holds(&program.key)
+}
+
+struct Evaluation<'a> {
+    candidate: &'a Candidate<'a>,
+    content: OnceCell<Content>,
+}
+
+impl Evaluation<'_> {
+    fn content(&self) -> &Content {
+        self.content
+            .get_or_init(|| Content::new((self.candidate.bytes)()))
+    }
+
+    fn holds(&self, key: &Key) -> bool {
+        let candidate = self.candidate;
+        match key {
+            Key::All => true,
+            Key::And(keys) => keys.iter().all(|key| self.holds(key)),
+            Key::Or(first, second) => self.holds(first) || self.holds(second),
+            Key::Not(key) => !self.holds(key),
+            Key::Numbers(_) => false,
+            Key::Uids(set) => in_ranges(&set.resolve(u32::MAX), candidate.uid.0),
+            Key::UidRanges(ranges) => in_ranges(ranges, candidate.uid.0),
+            Key::Flag(flag) => candidate.flags.has(*flag),
+            Key::Keyword(keyword) => candidate.flags.has_keyword(keyword),
+            Key::Recent => candidate.recent,
+            Key::Before(field, day) => self.day(*field).is_some_and(|have| have < *day),
+            Key::On(field, day) => self.day(*field) == Some(*day),
+            Key::Since(field, day) => self.day(*field).is_some_and(|have| have >= *day),
+            Key::Larger(size) => candidate.size > *size,
+            Key::Smaller(size) => candidate.size < *size,
+            Key::Header(name, text) => self.content().header_contains(name, text),
+            Key::Body(text) => self.content().body_contains(text),
+            Key::Text(text) => {
+                self.content().any_header_contains(text) || self.content().body_contains(text)
+            }
+            Key::ModSeq(modseq) => candidate.modseq >= *modseq,
+        }
+    }
+
+    fn day(&self, field: DateField) -> Option<Day> {
+        match field {
+            DateField::Internal => Some(internal_day(self.candidate.date)),
+            DateField::Sent => self.content().sent(),
+        }
+    }
+}
+
+/// The day in the zone in which the date was given.
+fn internal_day(date: InternalDate) -> Day {
+    let local_s = date.unix_s + i64::from(date.zone_min) * 60;
+    Day(i32::try_from(local_s.div_euclid(86_400)).unwrap_or(i32::MAX))
+}
+
+fn in_ranges(ranges: &[(u32, u32)], number: u32) -> bool {
+    let at = ranges.partition_point(|&(_, high)| high < number);
+    ranges.get(at).is_some_and(|&(low, _)| low <= number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SystemFlag;
+
+    const MESSAGE: &str = "From: =?utf-8?q?J=C3=BCrgen?= <j@example.org>\r\n\
+        Subject: =?iso-8859-1?q?Gr=FC=DFe?= aus Wien\r\n\
+        Date: Tue, 1 Feb 1994 23:59:00 -0800\r\n\
+        X-Empty:\r\n\
+        Content-Type: text/plain; charset=utf-8\r\n\
+        Content-Transfer-Encoding: base64\r\n\
+        \r\n\
+        w4RwZmVsIHVuZCBCaXJuZW4=\r\n";
+
+    fn check(key: Key, expected: bool) {
+        let mut flags = Flags::default();
+        flags.insert(SystemFlag::Seen);
+        flags.insert_keyword("Work".into());
+        let candidate = Candidate {
+            uid: Uid(7),
+            modseq: ModSeq(9),
+            flags: &flags,
+            date: InternalDate {
+                unix_s: 86_400 - 1,
+                zone_min: 60,
+            },
+            size: 100,
+            recent: true,
+            bytes: &|| Bytes::from_static(MESSAGE.as_bytes()),
+        };
+        let program = Program { key };
+        assert_eq!(matches(&program, &candidate), expected, "{program:?}");
+    }
+
+    #[test]
+    fn facts() {
+        check(Key::Flag(SystemFlag::Seen), true);
+        check(Key::Not(Box::new(Key::Keyword("work".into()))), false);
+        check(Key::UidRanges(vec![(1, 3), (7, 7)]), true);
+        check(Key::UidRanges(vec![(1, 6), (8, 9)]), false);
+        check(
+            Key::And(vec![
+                Key::Larger(99),
+                Key::Smaller(101),
+                Key::ModSeq(ModSeq(9)),
+            ]),
+            true,
+        );
+        // One second before midnight in Greenwich is the next day an hour east.
+        check(Key::On(DateField::Internal, Day(1)), true);
+        check(Key::Before(DateField::Internal, Day(1)), false);
+    }
+
+    #[test]
+    fn decoded_text() {
+        let header = |name: &str, text: &str| Key::Header(name.into(), text.into());
+        check(header("subject", "GRÜSSE AUS"), false);
+        check(header("Subject", "grüße aus"), true);
+        check(header("FROM", "jürgen"), true);
+        check(header("from", "J@EXAMPLE"), true);
+        check(header("x-empty", ""), true);
+        check(header("x-missing", ""), false);
+        check(Key::Body("äpfel".into()), true);
+        check(Key::Body("wien".into()), false);
+        check(Key::Text("wien".into()), true);
+        check(Key::Text("birnen".into()), true);
+    }
+
+    #[test]
+    fn sent_dates_disregard_the_zone() {
+        check(Key::On(DateField::Sent, Day(8797)), true);
+        check(Key::Since(DateField::Sent, Day(8798)), false);
+    }
+}

@@ -1,0 +1,9 @@
+//! FETCH data items as bytes (RFC 3501 §7.4.2).
+
+mod bodystructure;
+mod envelope;
+mod section;
+
+pub use bodystructure::bodystructure;
+pub use envelope::envelope;
+pub use section::{section_label, what};
