@@ -2,8 +2,8 @@
 
 use super::Address;
 
-/// Addresses kept of one field.
-const ADDRESSES_MAX: usize = 10_000;
+/// Bytes of one field that are looked at.
+const VALUE_BYTES_MAX: usize = 1 << 20;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Token {
@@ -13,25 +13,29 @@ enum Token {
     Special(u8),
 }
 
-/// The addresses of a field's value, unfolded.
-pub(super) fn parse(value: &[u8]) -> Vec<Address> {
-    let (tokens, comments) = tokens(value);
+/// At most `budget` addresses of a field's value, unfolded.
+pub(super) fn parse(value: &[u8], budget: usize) -> Vec<Address> {
+    let (tokens, comments) = tokens(&value[..value.len().min(VALUE_BYTES_MAX)]);
     let mut addresses = Vec::new();
-    let mut in_group = false;
+    let (mut in_group, mut in_angle) = (false, false);
     let mut start = 0;
     for at in 0..=tokens.len() {
         let ends = match tokens.get(at) {
             None => true,
-            Some(Token::Special(b',')) => !in_angle(&tokens[start..at]),
+            Some(Token::Special(b',')) => !in_angle,
             Some(Token::Special(b';')) => true,
-            Some(Token::Special(b':')) => !in_group && !in_angle(&tokens[start..at]),
+            Some(Token::Special(b':')) => !in_group && !in_angle,
+            Some(Token::Special(byte @ (b'<' | b'>'))) => {
+                in_angle = *byte == b'<';
+                false
+            }
             _ => false,
         };
-        if !ends || addresses.len() >= ADDRESSES_MAX {
+        if !ends || addresses.len() >= budget {
             continue;
         }
         let piece = &tokens[start..at];
-        start = at + 1;
+        (start, in_angle) = (at + 1, false);
         match tokens.get(at) {
             Some(Token::Special(b':')) => {
                 in_group = true;
@@ -51,14 +55,6 @@ pub(super) fn parse(value: &[u8]) -> Vec<Address> {
         }
     }
     addresses
-}
-
-fn in_angle(tokens: &[Token]) -> bool {
-    let last = tokens
-        .iter()
-        .rev()
-        .find(|token| matches!(token, Token::Special(b'<') | Token::Special(b'>')));
-    last == Some(&Token::Special(b'<'))
 }
 
 /// One address: `phrase <route:local@domain>` or `local@domain (comment)`.

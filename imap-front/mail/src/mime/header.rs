@@ -24,7 +24,7 @@ pub fn length(bytes: &[u8]) -> usize {
     at
 }
 
-/// The fields of a header. Lines that are no fields belong to the field before them.
+/// The fields of a header. Lines that are neither fields nor their continuations are left out.
 pub fn fields(header: &[u8]) -> Vec<Field<'_>> {
     let mut fields = Vec::new();
     let mut at = 0;
@@ -39,7 +39,7 @@ pub fn fields(header: &[u8]) -> Vec<Field<'_>> {
             at += line_at(header, at).len();
         }
         let raw = &header[start..at];
-        if let Some(colon) = raw.iter().position(|&b| b == b':') {
+        if let Some(colon) = first.iter().position(|&b| b == b':') {
             let name = raw[..colon].trim_ascii_end();
             fields.push(Field {
                 name,
@@ -72,6 +72,10 @@ pub fn filter(header: &[u8], names: &[impl AsRef<str>], keep: bool) -> Vec<u8> {
         .filter(|field| named(field) == keep)
         .flat_map(|field| field.raw.iter().copied())
         .collect();
+    if filtered.last().is_some_and(|&b| b != b'\n') {
+        // The message ends within its header.
+        filtered.extend_from_slice(b"\r\n");
+    }
     filtered.extend_from_slice(b"\r\n");
     filtered
 }

@@ -129,7 +129,7 @@ pub enum What {
 impl Structure {
     /// The structure of a message. Never fails: what is malformed is taken as plain text.
     pub fn parse(bytes: &[u8]) -> Self {
-        walk::message(bytes, 0, walk::DEPTH_MAX)
+        walk::message(bytes, 0, walk::DEPTH_MAX, &mut walk::Budget::default())
     }
 
     /// Where a section is; `None` if the message has no such section.

@@ -7,11 +7,31 @@ use super::{Content, Envelope, Part, Structure, address, parameters};
 
 /// Deepest nesting of parts and messages that is looked into.
 pub(super) const DEPTH_MAX: usize = 48;
-/// Parts that one multipart may have; the rest belongs to the last.
-const PARTS_MAX: usize = 2000;
+/// Parts that are told apart in one message; more are left out.
+const PARTS_MAX: usize = 10_000;
+/// Addresses kept of one message, those of the messages in it included.
+const ADDRESSES_MAX: usize = 50_000;
+/// Tags of Content-Language kept of one part.
+const LANGUAGES_MAX: usize = 64;
+
+/// What is left of the bounds of a whole message: they keep a structure from growing far beyond
+/// the message that it describes.
+pub(super) struct Budget {
+    parts: usize,
+    addresses: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            parts: PARTS_MAX,
+            addresses: ADDRESSES_MAX,
+        }
+    }
+}
 
 /// The structure of the message in `bytes`, which stand at `base` in the outermost message.
-pub(super) fn message(bytes: &[u8], base: u64, depth: usize) -> Structure {
+pub(super) fn message(bytes: &[u8], base: u64, depth: usize, budget: &mut Budget) -> Structure {
     let split = header::length(bytes);
     let fields = header::fields(&bytes[..split]);
     let end = base + bytes.len() as u64;
@@ -19,47 +39,66 @@ pub(super) fn message(bytes: &[u8], base: u64, depth: usize) -> Structure {
     Structure {
         header: base..middle,
         body: middle..end,
-        envelope: envelope(&fields),
-        root: part(&fields, bytes, split, base, depth, false),
+        envelope: envelope(&fields, budget),
+        root: part(
+            Entity {
+                fields,
+                bytes,
+                split,
+                base,
+            },
+            depth,
+            false,
+            budget,
+        ),
     }
 }
 
-fn envelope(fields: &[Field<'_>]) -> Envelope {
-    let addresses = |name| header::value(fields, name).map(|value| address::parse(&value));
-    let from = addresses("From").unwrap_or_default();
-    let or_from = |list: Option<Vec<_>>| list.filter(|l| !l.is_empty()).unwrap_or(from.clone());
+fn envelope(fields: &[Field<'_>], budget: &mut Budget) -> Envelope {
+    let mut addresses = |name| {
+        let value = header::value(fields, name).unwrap_or_default();
+        let list = address::parse(&value, budget.addresses);
+        budget.addresses = budget.addresses.saturating_sub(list.len());
+        list
+    };
+    let from = addresses("From");
+    let mut or_from = |name| match addresses(name) {
+        list if list.is_empty() => from.clone(),
+        list => list,
+    };
     Envelope {
         date: header::value(fields, "Date"),
         subject: header::value(fields, "Subject"),
-        sender: or_from(addresses("Sender")),
-        reply_to: or_from(addresses("Reply-To")),
-        to: addresses("To").unwrap_or_default(),
-        cc: addresses("Cc").unwrap_or_default(),
-        bcc: addresses("Bcc").unwrap_or_default(),
+        sender: or_from("Sender"),
+        reply_to: or_from("Reply-To"),
+        to: addresses("To"),
+        cc: addresses("Cc"),
+        bcc: addresses("Bcc"),
         in_reply_to: header::value(fields, "In-Reply-To"),
         message_id: header::value(fields, "Message-ID"),
         from,
     }
 }
 
-/// A part whose header takes the first `split` of `bytes`.
-fn part(
-    fields: &[Field<'_>],
-    bytes: &[u8],
+/// A header and a body: `bytes` stand at `base` in the outermost message, and the header with its
+/// `fields` takes the first `split` of them.
+struct Entity<'a> {
+    fields: Vec<Field<'a>>,
+    bytes: &'a [u8],
     split: usize,
     base: u64,
-    depth: usize,
-    in_digest: bool,
-) -> Part {
-    let body = &bytes[split..];
-    let at = base + split as u64;
-    let mut part = described(fields, in_digest);
-    part.header = base..at;
-    part.body = at..base + bytes.len() as u64;
+}
+
+fn part(entity: Entity<'_>, depth: usize, in_digest: bool, budget: &mut Budget) -> Part {
+    let body = &entity.bytes[entity.split..];
+    let at = entity.base + entity.split as u64;
+    let mut part = described(&entity.fields, in_digest);
+    part.header = entity.base..at;
+    part.body = at..entity.base + entity.bytes.len() as u64;
     part.lines = lines(body);
     let is = |have: &[u8], want: &str| have.eq_ignore_ascii_case(want.as_bytes());
     if is(&part.media_type, "multipart") {
-        match children(&part, body, at, depth) {
+        match children(&part, body, at, depth, budget) {
             Some(parts) => part.content = Content::Multipart(parts),
             // A multipart without parts can't be described as one.
             None => {
@@ -70,7 +109,7 @@ fn part(
         }
     } else if is(&part.media_type, "message") && is(&part.subtype, "rfc822") {
         if depth > 0 {
-            part.content = Content::Message(Box::new(message(body, at, depth - 1)));
+            part.content = Content::Message(Box::new(message(body, at, depth - 1, budget)));
         } else {
             part.media_type = b"APPLICATION".to_vec();
             part.subtype = b"OCTET-STREAM".to_vec();
@@ -121,13 +160,20 @@ fn described(fields: &[Field<'_>], in_digest: bool) -> Part {
             .split(|&b| b == b',')
             .map(|tag| tag.trim_ascii().to_vec())
             .filter(|tag| !tag.is_empty())
+            .take(LANGUAGES_MAX)
             .collect(),
         location: header::value(fields, "Content-Location"),
         ..Part::default()
     }
 }
 
-fn children(multipart: &Part, body: &[u8], at: u64, depth: usize) -> Option<Vec<Part>> {
+fn children(
+    multipart: &Part,
+    body: &[u8],
+    at: u64,
+    depth: usize,
+    budget: &mut Budget,
+) -> Option<Vec<Part>> {
     let boundary = multipart
         .parameters
         .iter()
@@ -138,21 +184,30 @@ fn children(multipart: &Part, body: &[u8], at: u64, depth: usize) -> Option<Vec<
         return None;
     }
     let in_digest = multipart.subtype.eq_ignore_ascii_case(b"digest");
-    let parts: Vec<Part> = pieces(body, boundary)
+    let pieces = pieces(body, boundary, budget.parts);
+    budget.parts -= pieces.len();
+    let parts: Vec<Part> = pieces
         .into_iter()
         .map(|range| {
-            let start = at + range.start as u64;
+            let base = at + range.start as u64;
             let bytes = &body[range];
             let split = header::length(bytes);
             let fields = header::fields(&bytes[..split]);
-            part(&fields, bytes, split, start, depth - 1, in_digest)
+            let entity = Entity {
+                fields,
+                bytes,
+                split,
+                base,
+            };
+            part(entity, depth - 1, in_digest, budget)
         })
         .collect();
     (!parts.is_empty()).then_some(parts)
 }
 
-/// The ranges between delimiter lines. The line end before a delimiter belongs to it.
-fn pieces(body: &[u8], boundary: &[u8]) -> Vec<Range<usize>> {
+/// At most `count_max` ranges between delimiter lines. The line end before a delimiter belongs to
+/// it.
+fn pieces(body: &[u8], boundary: &[u8], count_max: usize) -> Vec<Range<usize>> {
     let mut pieces: Vec<Range<usize>> = Vec::new();
     let mut open: Option<usize> = None;
     let mut at = 0;
@@ -166,12 +221,10 @@ fn pieces(body: &[u8], boundary: &[u8]) -> Vec<Range<usize>> {
             if let Some(start) = open.take() {
                 pieces.push(start..start.max(without_line_end(body, at)));
             }
-            if delimiter == Delimiter::Close {
+            if delimiter == Delimiter::Close || pieces.len() >= count_max {
                 return pieces;
             }
-            if pieces.len() < PARTS_MAX {
-                open = Some(end);
-            }
+            open = Some(end);
         }
         at = end;
     }

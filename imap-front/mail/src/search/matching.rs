@@ -51,7 +51,18 @@ impl Evaluation<'_> {
         let candidate = self.candidate;
         match key {
             Key::All => true,
-            Key::And(keys) => keys.iter().all(|key| self.holds(key)),
+            // What the row tells comes first, so that few messages have to be read.
+            Key::And(keys) => {
+                let cheap = |key: &&Key| !key.needs_content();
+                keys.iter().filter(cheap).all(|key| self.holds(key))
+                    && keys
+                        .iter()
+                        .filter(|key| !cheap(key))
+                        .all(|key| self.holds(key))
+            }
+            Key::Or(first, second) if first.needs_content() => {
+                self.holds(second) || self.holds(first)
+            }
             Key::Or(first, second) => self.holds(first) || self.holds(second),
             Key::Not(key) => !self.holds(key),
             Key::Numbers(_) => false,

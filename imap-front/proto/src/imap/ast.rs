@@ -17,6 +17,9 @@ pub struct Tagged {
     pub command: Command,
 }
 
+/// A field of ID and its value (RFC 2971 §3.3).
+pub type IdField = (Vec<u8>, Option<Vec<u8>>);
+
 /// A command. Whether it is allowed in the session's state is the session's business.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -27,7 +30,7 @@ pub enum Command {
     /// RFC 3501 §6.1.3
     Logout,
     /// RFC 2971 §3.1; `None` is NIL.
-    Id(Option<Vec<(Vec<u8>, Option<Vec<u8>>)>>),
+    Id(Option<Vec<IdField>>),
     /// RFC 3501 §6.2.1
     StartTls,
     /// RFC 3501 §6.2.2, RFC 4959

@@ -38,7 +38,8 @@ pub fn nstring(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
 
 /// `astring`: an atom if it can be one.
 pub fn astring(out: &mut Vec<u8>, bytes: &[u8]) {
-    if !bytes.is_empty() && bytes.iter().all(|&b| is_atom_char(b)) && bytes != b"NIL" {
+    let is_nil = bytes.eq_ignore_ascii_case(b"NIL");
+    if !bytes.is_empty() && bytes.iter().all(|&b| is_atom_char(b)) && !is_nil {
         out.extend_from_slice(bytes);
     } else {
         string(out, bytes);
@@ -196,6 +197,7 @@ mod tests {
         assert_eq!(text(|out| astring(out, b"INBOX")), "INBOX");
         assert_eq!(text(|out| astring(out, b"a b")), "\"a b\"");
         assert_eq!(text(|out| astring(out, b"")), "\"\"");
+        assert_eq!(text(|out| astring(out, b"nil")), "\"nil\"");
         assert_eq!(text(|out| string(out, b"a\"b")), "\"a\\\"b\"");
         assert_eq!(text(|out| string(out, "ü".as_bytes())), "{2}\r\nü");
     }

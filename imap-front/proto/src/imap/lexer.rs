@@ -225,8 +225,8 @@ impl<'a> Lexer<'a> {
                     return Ok(unescaped.map_or(Cow::Borrowed(plain), Cow::Owned));
                 }
                 Some(b'\\') => {
-                    let so_far = self.input[start..self.at].to_vec();
-                    let text = unescaped.get_or_insert(so_far);
+                    let so_far = &self.input[start..self.at];
+                    let text = unescaped.get_or_insert_with(|| so_far.to_vec());
                     match self.input.get(self.at + 1) {
                         Some(&escaped @ (b'"' | b'\\')) => text.push(escaped),
                         _ => return self.fail("\\\" or \\\\ in a quoted string"),

@@ -11,12 +11,20 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::RequireNone),
 );
 
-/// Decodes a mailbox name. Eight-bit bytes are taken as UTF-8, which some clients send.
+/// Decodes a mailbox name. One with eight-bit bytes can't be modified UTF-7: it is taken as it
+/// stands if it is UTF-8, which some clients send.
 ///
 /// # Errors
 /// What is wrong with it: malformed or non-canonical encodings name no mailbox.
 pub fn decode(bytes: &[u8]) -> Result<String, &'static str> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "a mailbox name in modified UTF-7")?;
+    const EXPECTED: &str = "a mailbox name in modified UTF-7";
+    let text = std::str::from_utf8(bytes).map_err(|_| EXPECTED)?;
+    if !text.is_ascii() {
+        return Ok(text.to_owned());
+    }
+    if text.bytes().any(|b| b.is_ascii_control()) {
+        return Err(EXPECTED);
+    }
     let mut decoded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('&') {
@@ -103,6 +111,7 @@ mod tests {
         assert_eq!(encode("a&b"), "a&-b");
         assert_eq!(decode(b"a&-b").expect("valid"), "a&b");
         assert_eq!(decode("Entwürfe".as_bytes()).expect("UTF-8"), "Entwürfe");
+        assert_eq!(decode("ü & &AOQ-".as_bytes()).expect("UTF-8"), "ü & &AOQ-");
     }
 
     #[test]
@@ -114,6 +123,7 @@ mod tests {
             "&U,BTFw-&ZeVnLIqe-",
             "&2D0-",
             "&AA-",
+            "a\tb",
         ] {
             assert!(decode(name.as_bytes()).is_err(), "{name}");
         }

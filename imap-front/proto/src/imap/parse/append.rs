@@ -11,6 +11,8 @@ use crate::imap::lexer::{Lexer, Parsed};
 
 /// Longest keyword in bytes.
 const KEYWORD_BYTES_MAX: usize = 128;
+/// Keywords that one command may name.
+const KEYWORDS_MAX: usize = 256;
 
 pub(super) fn append(lexer: &mut Lexer<'_>) -> Parsed<Command> {
     lexer.space()?;
@@ -60,6 +62,9 @@ pub(super) fn flag(lexer: &mut Lexer<'_>, flags: &mut Flags) -> Parsed<()> {
         let keyword = lexer.atom("a flag")?;
         if keyword.len() > KEYWORD_BYTES_MAX {
             return start.fail("a shorter keyword");
+        }
+        if flags.keywords().len() >= KEYWORDS_MAX {
+            return start.fail("fewer keywords");
         }
         flags.insert_keyword(Arc::from(keyword));
     }

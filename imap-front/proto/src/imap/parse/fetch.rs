@@ -10,6 +10,8 @@ use crate::imap::lexer::{Lexer, Parsed};
 
 /// Deepest part number.
 const PART_DEPTH_MAX: usize = 64;
+/// Items that one FETCH may ask for.
+const ITEMS_MAX: usize = 128;
 /// Header fields that one section may name.
 const FIELDS_MAX: usize = 256;
 
@@ -18,7 +20,11 @@ pub(super) fn fetch(lexer: &mut Lexer<'_>, uid: bool) -> Parsed<Command> {
     let set = sequence_set(lexer)?;
     lexer.space()?;
     let mut items = if lexer.peek() == Some(b'(') {
-        lexer.list(false, item)?
+        let items = lexer.list(false, item)?;
+        if items.len() > ITEMS_MAX {
+            return lexer.fail("fewer FETCH items");
+        }
+        items
     } else {
         match macro_items(lexer) {
             Some(items) => items,
