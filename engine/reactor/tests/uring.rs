@@ -112,7 +112,7 @@ fn bytes_go_both_ways() {
 fn full_table_waits_and_room_is_used() {
     both(|rings| {
         let mut host = Host::new(rings, 16);
-        let first: Vec<_> = (0..rings * 12).map(|_| host.accept()).collect();
+        let first: Vec<_> = (0..rings * 16).map(|_| host.accept()).collect();
         let _waiting = TcpStream::connect(host.address).expect("the backlog takes it");
         let until = host.reactor.now_ns() + SECOND_NS / 20;
         host.reactor.waker().announce_sleep();

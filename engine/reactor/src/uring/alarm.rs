@@ -1,11 +1,12 @@
-//! The eventfd that ends a sleep.
+//! The eventfd that ends a sleep, and the clock.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use crate::waker::Alarm;
 
-/// An eventfd, non-blocking.
+/// An eventfd, non-blocking. It is only ever watched by an edge-triggered poll, so nobody takes
+/// its count back: 2^64 rings fit.
 pub struct EventFd {
     fd: OwnedFd,
 }
@@ -22,21 +23,13 @@ impl EventFd {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: `fd` was just opened and nothing else owns it.
-        Ok(Self {
-            fd: unsafe { OwnedFd::from_raw_fd(fd) },
-        })
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(Self { fd })
     }
 
     /// Its descriptor.
     pub fn raw(&self) -> RawFd {
         self.fd.as_raw_fd()
-    }
-
-    /// Takes the count back to 0.
-    pub fn drain(&self) {
-        let mut count = [0u8; 8];
-        // SAFETY: the kernel writes at most the 8 bytes given. An empty eventfd is no error here.
-        unsafe { libc::read(self.raw(), count.as_mut_ptr().cast(), count.len()) };
     }
 }
 
@@ -46,4 +39,16 @@ impl Alarm for EventFd {
         // SAFETY: the kernel reads the 8 bytes given. A full eventfd has rung already.
         unsafe { libc::write(self.raw(), one.as_ptr().cast(), one.len()) };
     }
+}
+
+/// CLOCK_MONOTONIC in nanoseconds: the same clock for all threads and processes of a machine.
+pub fn monotonic_ns() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is a valid place for the one struct that the call writes.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    assert_eq!(result, 0, "every Linux has this clock");
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

@@ -9,120 +9,139 @@ use slab::Slab;
 use socket2::{SockAddr, SockRef};
 
 use super::Uring;
-use super::ring::{Slot, ring_of};
+use super::reactor::{Op, fixed};
+use super::slots::ring_of;
 use super::token::{Kind, Token};
 use crate::{Completion, Conn, Reactor};
+
+/// The value of the socket options that are turned on.
+static ON: i32 = 1;
+/// `generation` of the token of a BIND, to tell it from its CONNECT.
+const BIND: u16 = 1;
 
 /// Connects under way.
 #[derive(Default)]
 pub(super) struct Connects {
     wanted: Slab<Wanted>,
-    /// By connection once it has one.
-    by_conn: std::collections::HashMap<u32, usize>,
 }
 
-/// Boxed: the kernel reads the addresses while the operations run.
 struct Wanted {
     token: u64,
+    // Boxed: the kernel reads the addresses when the operations are submitted.
     to: Box<SockAddr>,
     from: Option<Box<SockAddr>>,
-    nodelay: Box<i32>,
+    conn: Option<Conn>,
+    /// Why the socket could not be bound.
+    unbound: Option<i32>,
 }
 
-impl Uring {
-    pub(super) fn begin_connect(&mut self, token: u64, to: SocketAddr, from: Option<IpAddr>) {
-        let Some(ring) = self
-            .rings
-            .iter()
-            .position(|ring| ring.free > 64.min(ring.free / 2))
-        else {
-            let result = Err(io::Error::from_raw_os_error(libc::ENFILE));
-            self.out.push(Completion::Connected { token, result });
-            return;
-        };
-        let domain = if to.is_ipv4() {
-            libc::AF_INET
-        } else {
-            libc::AF_INET6
-        };
+impl Connects {
+    /// Notes a connect and returns its place.
+    pub fn want(&mut self, token: u64, to: SocketAddr, from: Option<IpAddr>) -> u32 {
         let wanted = Wanted {
             token,
             to: Box::new(to.into()),
             from: from.map(|address| Box::new(SocketAddr::new(address, 0).into())),
-            nodelay: Box::new(1),
+            conn: None,
+            unbound: None,
         };
-        let place = self.connects.wanted.insert(wanted);
-        // Taken now, so that a burst of connects spreads over the rings.
-        self.rings[ring].free -= 1;
+        self.wanted.insert(wanted) as u32
+    }
+}
+
+impl Uring {
+    pub(super) fn push_socket(&mut self, place: u32) {
+        let Some(ring) = self.rings.iter().position(|ring| ring.room() > 0) else {
+            return self.not_connected(place, libc::ENFILE);
+        };
+        self.rings[ring].promised += 1;
+        let domain = i32::from(self.connects.wanted[place as usize].to.family());
         let entry = opcode::Socket::new(domain, libc::SOCK_STREAM, 0)
             .file_index(Some(types::DestinationSlot::auto_target()))
             .build()
-            .user_data(Token::new(Kind::Socket, place as u32).pack());
-        self.push(ring, entry);
+            .user_data(Token::new(Kind::Socket, place).pack());
+        // SAFETY: the entry points to nothing.
+        unsafe { self.push(ring, 1, entry) };
     }
 
     pub(super) fn socket_made(&mut self, ring: usize, place: u32, result: i32) {
-        self.rings[ring].free += 1;
-        let place = place as usize;
+        self.rings[ring].promised -= 1;
         let Ok(slot) = u32::try_from(result) else {
-            let wanted = self.connects.wanted.remove(place);
-            let result = Err(io::Error::from_raw_os_error(-result));
-            self.out.push(Completion::Connected {
-                token: wanted.token,
-                result,
-            });
-            return;
+            return self.not_connected(place, -result);
         };
-        let conn = self.open_slot(ring, slot);
-        self.connects.by_conn.insert(conn.0, place);
-        let fd = self.rings[ring].fd(conn);
-        let wanted = &self.connects.wanted[place];
-        let ignored = Token::new(Kind::Ignored, 0).pack();
-        let quiet = squeue::Flags::SKIP_SUCCESS;
-        let nodelay = opcode::SetSockOpt::new(
-            fd,
-            libc::IPPROTO_TCP as u32,
-            libc::TCP_NODELAY as u32,
-            std::ptr::from_ref(&*wanted.nodelay).cast(),
-            size_of::<i32>() as u32,
-        )
-        .build()
-        .user_data(ignored)
-        .flags(quiet);
-        let bind = wanted.from.as_ref().map(|from| {
-            opcode::Bind::new(fd, from.as_ptr().cast(), from.len())
-                .build()
-                .user_data(ignored)
-                .flags(quiet | squeue::Flags::IO_LINK)
-        });
-        let connect = opcode::Connect::new(fd, wanted.to.as_ptr().cast(), wanted.to.len())
-            .build()
-            .user_data(Token::of(Kind::Connect, conn, 0).pack());
-        self.push(ring, nodelay);
-        if let Some(bind) = bind {
-            self.push(ring, bind);
-        }
-        self.push(ring, connect);
+        let conn = self.opened(ring, slot);
+        self.connects.wanted[place as usize].conn = Some(conn);
+        self.ops.push(Op::Dial(place));
     }
 
-    pub(super) fn connected(&mut self, conn: Conn, result: i32) {
-        let Some(place) = self.connects.by_conn.remove(&conn.0) else {
-            return;
-        };
-        let wanted = self.connects.wanted.remove(place);
-        let result = if result < 0 {
-            if self.rings[ring_of(conn)].slot(conn).has(Slot::OPEN) {
-                self.close(conn);
-            }
-            Err(io::Error::from_raw_os_error(-result))
+    pub(super) fn push_dial(&mut self, place: u32) {
+        let wanted = &self.connects.wanted[place as usize];
+        let conn = wanted.conn.expect("the socket was made");
+        let fd = fixed(conn);
+        let mut token = Token::new(Kind::Connect, place);
+        let connect = opcode::Connect::new(fd, wanted.to.as_ptr().cast(), wanted.to.len())
+            .build()
+            .user_data(token.pack());
+        let mut chain = vec![set_on(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY)];
+        if let Some(from) = &wanted.from {
+            // The port is chosen at the connect: as many connections to each peer as it has ports.
+            chain.push(set_on(fd, libc::SOL_IP, libc::IP_BIND_ADDRESS_NO_PORT));
+            token.generation = BIND;
+            let bind = opcode::Bind::new(fd, from.as_ptr().cast(), from.len())
+                .build()
+                .user_data(token.pack())
+                .flags(squeue::Flags::SKIP_SUCCESS | squeue::Flags::IO_LINK);
+            chain.push(bind);
+        }
+        chain.push(connect);
+        for (number, entry) in chain.iter().enumerate() {
+            let still_to_come = chain.len() - number;
+            // SAFETY: the addresses are boxed in `wanted` until the connect has completed, and the
+            // options' value is static.
+            unsafe { self.push(ring_of(conn), still_to_come, entry.clone()) };
+        }
+    }
+
+    /// A BIND failed, or a CONNECT ended.
+    pub(super) fn dialled(&mut self, token: Token, result: i32) {
+        let place = token.low;
+        let wanted = &mut self.connects.wanted[place as usize];
+        if token.generation == BIND {
+            // Its CONNECT comes back as cancelled.
+            wanted.unbound = Some(-result);
+        } else if result < 0 {
+            let error = wanted.unbound.unwrap_or(-result);
+            self.not_connected(place, error);
         } else {
-            Ok(conn)
-        };
+            let wanted = self.connects.wanted.remove(place as usize);
+            let conn = wanted.conn.expect("the socket was made");
+            self.out.push(Completion::Connected {
+                token: wanted.token,
+                result: Ok(conn),
+            });
+        }
+    }
+
+    fn not_connected(&mut self, place: u32, error: i32) {
+        let wanted = self.connects.wanted.remove(place as usize);
+        if let Some(conn) = wanted.conn {
+            self.close(conn);
+        }
         self.out.push(Completion::Connected {
             token: wanted.token,
-            result,
+            result: Err(io::Error::from_raw_os_error(error)),
         });
     }
+}
+
+/// Turns a socket option on. Older kernels refuse, and nothing depends on it.
+fn set_on(fd: types::Fixed, level: i32, option: i32) -> squeue::Entry {
+    let value = std::ptr::from_ref(&ON);
+    let len = size_of_val(&ON) as u32;
+    opcode::SetSockOpt::new(fd, level as u32, option as u32, value.cast(), len)
+        .build()
+        .user_data(Token::IGNORED)
+        .flags(squeue::Flags::SKIP_SUCCESS)
 }
 
 /// The peer of a descriptor that was installed for this purpose; closes it.
@@ -132,8 +151,7 @@ pub(super) fn peer_of(installed: i32) -> io::Result<SocketAddr> {
     }
     // SAFETY: the kernel has just installed this descriptor for us and nothing else owns it.
     let fd = unsafe { OwnedFd::from_raw_fd(installed) };
-    SockRef::from(&fd)
-        .peer_addr()?
-        .as_socket()
-        .ok_or_else(|| io::Error::other("the peer has no IP address"))
+    let peer = SockRef::from(&fd).peer_addr()?;
+    peer.as_socket()
+        .ok_or_else(|| io::ErrorKind::Unsupported.into())
 }

@@ -1,29 +1,35 @@
 //! The kernel's reactor: raw io_uring with direct descriptors.
 //!
-//! In reading order: [`options`], [`ring`] (one ring, its file table and its batch), [`token`]
-//! (what a completion belongs to), [`alarm`] (the wake-up), [`reactor`] (the trait).
+//! In reading order: [`options`], [`reactor`] (the trait, and how a turn goes), then its parts
+//! `accept`, `receive`, `send` and `connect`; below them `ring` (one ring), `slots` (the state of
+//! its descriptors), `token` (what a completion belongs to) and [`alarm`] (wake-up and clock).
 //!
 //! Decisions, each seen on a Linux 6.18 kernel:
 //!
 //! * A ring's file table is capped at RLIMIT_NOFILE, so a reactor may have several rings. Ring 0 is
-//!   the main ring: it is the one that sleeps. The others' deferred work rings an eventfd that the
-//!   main ring watches (polling their ring descriptors would never fire).
-//! * A quiet connection has one multishot poll (256 bytes of kernel memory) and no buffer. Receives
-//!   carry MSG_DONTWAIT, so they run while they are submitted and can be given a pool buffer
-//!   directly: nothing is ever provided to the kernel ahead of time, and nothing runs out.
-//! * Sends carry MSG_DONTWAIT, MSG_WAITALL and CQE_SKIP_SUCCESS: they run while they are submitted,
-//!   success is silent, and the buffer is free when the submit returns. A refused or short send
-//!   completes with what was sent; the batch table finds its bytes.
-//! * Two sends to one connection never share a batch: if the first came back short, the second
-//!   would leave in front of the first one's rest.
+//!   the main ring: it is the one that sleeps. The others, the park rings, ring an eventfd that the
+//!   main ring watches (polling their ring descriptors would never fire); only while it sleeps,
+//!   because their own submits would ring, too.
+//! * A quiet connection has one multishot poll (256 bytes of kernel memory), eight bytes here, and
+//!   no buffer.
+//! * Receives and sends run while they are submitted. So a receive is given a buffer of the shared
+//!   pool directly, with no ring of provided buffers that could run out; and a send's buffer is
+//!   free when the submit returns.
+//! * A closed connection's polls are cancelled by their user data: a cancel by descriptor would
+//!   search all polls of the ring.
 #![allow(unsafe_code)]
 
+mod accept;
 pub mod alarm;
 mod connect;
 pub mod options;
 pub mod reactor;
+mod receive;
 mod ring;
+mod send;
+mod slots;
 mod token;
 
-pub use options::Options;
+pub use alarm::monotonic_ns;
+pub use options::{Options, open_files_max};
 pub use reactor::Uring;

@@ -1,7 +1,10 @@
 //! How large the rings are.
 
-/// Accepts that may come in one burst after accepting was to stop: at least the listeners' backlog.
-pub const ACCEPT_MARGIN: u32 = 1100;
+/// The default of [`Options::accept_margin`]: a usual backlog of 4096 and what arrives meanwhile.
+pub const ACCEPT_MARGIN: u32 = 4096 + 64;
+
+/// Most direct descriptors that the kernel allows a ring (IORING_MAX_FIXED_FILES).
+const FILES_MAX: u32 = 1 << 20;
 
 /// Sizes of a [`super::Uring`].
 #[derive(Clone, Debug)]
@@ -10,7 +13,8 @@ pub struct Options {
     pub rings: usize,
     /// Direct descriptors a ring; at most RLIMIT_NOFILE.
     pub files_per_ring: u32,
-    /// Free descriptors at which a ring stops accepting, see [`ACCEPT_MARGIN`].
+    /// Free descriptors at which a ring stops to accept whole bursts and accepts one by one: more
+    /// than the backlog of any listener, or a burst may overrun the table, which closes a client.
     pub accept_margin: u32,
     /// Submission queue entries a ring: how many operations go into one system call.
     pub batch: u32,
@@ -28,7 +32,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             rings: 1,
-            files_per_ring: 16 * 1024,
+            files_per_ring: open_files_max().clamp(1, FILES_MAX),
             accept_margin: ACCEPT_MARGIN,
             batch: 512,
             receive_buffers: 128,
@@ -43,15 +47,12 @@ impl Options {
     /// Options for this many connections under the process's limit of open files: as few rings as
     /// will hold them.
     pub fn for_connections(connections: usize) -> Self {
-        let limit = open_files_max().clamp(64, 1 << 20);
-        let margin = ACCEPT_MARGIN.min(limit / 4);
-        let usable = (limit - margin) as usize;
-        let rings = connections.div_ceil(usable).clamp(1, 250);
-        let files = connections.div_ceil(rings) as u32 + margin;
+        let limit = open_files_max().clamp(1, FILES_MAX) as usize;
+        let rings = connections.div_ceil(limit).clamp(1, 250);
+        let files = connections.div_ceil(rings).clamp(1, limit) as u32;
         Self {
             rings,
-            files_per_ring: files.min(limit),
-            accept_margin: margin,
+            files_per_ring: files,
             ..Self::default()
         }
     }

@@ -1,64 +1,24 @@
-//! One ring: its file table, its slots, and the batch that the next submit carries.
+//! One ring: its queues, its file table and the state of its slots.
 
 use std::io;
+use std::sync::atomic::{Ordering, fence};
 
-use bytes::Bytes;
 use io_uring::{IoUring, cqueue, squeue, types};
 
 use super::options::Options;
+use super::slots::{Slot, Slots, slot_of};
 use crate::Conn;
-use crate::pool::Lease;
 
-/// State of a direct descriptor. Four bytes: there are as many as connections.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Slot {
-    pub generation: u16,
-    pub flags: u8,
-    /// The batch (modulo 256) that carries a send to this slot.
-    pub batch: u8,
-}
-
-impl Slot {
-    pub const OPEN: u8 = 1;
-    /// The host wants received bytes.
-    pub const READING: u8 = 2;
-    pub const POLLED: u8 = 4;
-    /// There may be bytes to receive.
-    pub const READABLE: u8 = 8;
-    pub const HUNG_UP: u8 = 16;
-    /// An `Unsent` of it waits to be delivered.
-    pub const UNSENT: u8 = 32;
-    pub const WRITE_POLLED: u8 = 64;
-    /// A receive of it is in the batch or waits for a buffer.
-    pub const RECEIVING: u8 = 128;
-
-    pub fn has(self, flag: u8) -> bool {
-        self.flags & flag != 0
-    }
-
-    pub fn set(&mut self, flag: u8, on: bool) {
-        if on {
-            self.flags |= flag
-        } else {
-            self.flags &= !flag
-        }
-    }
-}
-
-/// Multiplier that tells rings apart in a [`Conn`].
-const RING_SHIFT: u32 = 24;
-
-/// The ring of a connection.
-pub(super) fn ring_of(conn: Conn) -> usize {
-    (conn.0 >> RING_SHIFT) as usize
-}
-
-/// The slot of a connection.
-pub(super) fn slot_of(conn: Conn) -> usize {
-    (conn.0 & ((1 << RING_SHIFT) - 1)) as usize
-}
+/// Completion queue entries: room for a burst of accepts, and the kernel sizes its table of polls
+/// (which every cancel searches) by it.
+const COMPLETIONS: u32 = 8192;
+/// Submits in a row that may fail for want of memory before that is an error.
+const ATTEMPTS_MAX: u32 = 10_000;
+/// IORING_ENTER_GETEVENTS: run deferred work.
+const GETEVENTS: u32 = 1;
 
 /// What a completion says, copied out of the queue.
+#[derive(Clone, Copy)]
 pub(super) struct Done {
     pub user_data: u64,
     pub result: i32,
@@ -68,121 +28,171 @@ pub(super) struct Done {
 /// One io_uring instance.
 pub(super) struct Ring {
     io: IoUring,
-    number: u32,
-    pub slots: Vec<Slot>,
+    slots: Slots,
+    /// Descriptors that are not open.
     pub free: u32,
-    /// Sends of the batch: kept until the submit has returned.
-    pub sends: Vec<(Conn, Bytes)>,
-    /// Receives of the batch: the kernel writes into these leases during the submit.
-    pub receives: Vec<(Conn, u16, Option<Lease>)>,
-    pub batch: u8,
+    /// Of these, promised to single accepts and sockets under way.
+    pub promised: u32,
 }
 
 impl Ring {
-    pub fn new(number: usize, options: &Options) -> io::Result<Self> {
+    pub fn new(options: &Options) -> io::Result<Self> {
         let io = IoUring::builder()
             .setup_single_issuer()
             .setup_defer_taskrun()
             .setup_taskrun_flag()
             .setup_submit_all()
-            .setup_cqsize(options.batch * 4)
+            .setup_cqsize(COMPLETIONS.max(options.batch * 4))
             .build(options.batch)?;
         io.submitter()
             .register_files_sparse(options.files_per_ring)?;
+        // Saves a lookup in each call; a kernel that can't do it does without.
+        let _ = io.submitter().register_ring_fd();
         Ok(Self {
             io,
-            number: number as u32,
-            slots: vec![Slot::default(); options.files_per_ring as usize],
+            slots: Slots::default(),
             free: options.files_per_ring,
-            sends: Vec::with_capacity(options.batch as usize),
-            receives: Vec::new(),
-            batch: 1,
+            promised: 0,
         })
     }
 
-    pub fn conn(&self, slot: u32) -> Conn {
-        Conn(self.number << RING_SHIFT | slot)
-    }
-
-    pub fn fd(&self, conn: Conn) -> types::Fixed {
-        types::Fixed(slot_of(conn) as u32)
+    /// A descriptor was installed at `number`.
+    pub fn open(&mut self, number: u32) -> &mut Slot {
+        self.free -= 1;
+        self.slots.reach(number);
+        let slot = self.slots.at(number);
+        slot.flags = Slot::OPEN;
+        slot
     }
 
     pub fn slot(&mut self, conn: Conn) -> &mut Slot {
-        &mut self.slots[slot_of(conn)]
+        self.slots.at(slot_of(conn))
     }
 
-    /// Deferred work of this ring rings `eventfd`.
+    /// Descriptors that nobody has or was promised.
+    pub fn room(&self) -> u32 {
+        self.free - self.promised
+    }
+
+    /// Deferred work of this ring rings `eventfd` from now on.
     pub fn ring_eventfd(&self, eventfd: i32) -> io::Result<()> {
         self.io.submitter().register_eventfd(eventfd)
     }
 
+    /// Whether deferred work rings. Off while the reactor runs: its own submits would ring, too.
+    pub fn ring_while(&mut self, asleep: bool) {
+        let queue = self.io.completion();
+        if asleep {
+            queue.enable_eventfd();
+            // Work that came before is seen by `has_news` after this, later work rings.
+            fence(Ordering::SeqCst);
+        } else {
+            queue.disable_eventfd();
+        }
+    }
+
+    /// Operations in the batch.
     pub fn queued(&mut self) -> usize {
         self.io.submission().len()
     }
 
-    pub fn is_full(&mut self) -> bool {
-        self.io.submission().is_full()
-    }
-
-    /// Queues an operation; the caller has made sure that there is room.
-    pub fn push(&mut self, entry: &squeue::Entry) {
-        // SAFETY: what the entry points to (batch sends and receives, boxed addresses) is owned by
-        // this ring or its reactor until the operation has completed.
-        let pushed = unsafe { self.io.submission().push(entry) };
-        assert!(pushed.is_ok(), "the caller looks at is_full first");
-    }
-
-    /// Whether completions wait in the kernel for this thread to run them.
-    pub fn has_work(&mut self) -> bool {
+    /// Whether so many more operations fit into the batch.
+    pub fn fits(&mut self, operations: usize) -> bool {
         let queue = self.io.submission();
-        queue.taskrun() || queue.cq_overflow()
+        queue.len() + operations <= queue.capacity()
     }
 
-    /// Carries out what is queued, and deferred work if there is any. Does not wait.
-    pub fn submit(&mut self) -> io::Result<()> {
-        if self.queued() == 0 && !self.has_work() {
-            return Ok(());
-        }
-        self.enter(|io| io.submitter().submit())
+    /// Adds an operation to the batch; the caller has made sure that it fits.
+    ///
+    /// # Safety
+    /// What the entry points to must stay until the operation has completed; for operations that
+    /// run while they are submitted (or only read their arguments then), until the next
+    /// [`Ring::submit`] has returned.
+    pub unsafe fn push(&mut self, entry: &squeue::Entry) {
+        // SAFETY: as the caller promises.
+        let pushed = unsafe { self.io.submission().push(entry) };
+        assert!(pushed.is_ok(), "the caller looks at `fits` first");
     }
 
-    /// Carries out what is queued and waits for a completion, at most `wait_ns` if given.
-    pub fn submit_and_wait(&mut self, wait_ns: Option<u64>) -> io::Result<()> {
-        match wait_ns {
-            None => self.enter(|io| io.submitter().submit_and_wait(1)),
-            Some(ns) => {
-                let time = types::Timespec::new()
-                    .sec(ns / 1_000_000_000)
-                    .nsec((ns % 1_000_000_000) as u32);
-                let args = types::SubmitArgs::new().timespec(&time);
-                self.enter(|io| io.submitter().submit_with_args(1, &args))
+    /// Whether completions are there, or in the kernel for this thread to run them.
+    pub fn has_news(&mut self) -> bool {
+        let (_, submission, completion) = self.io.split();
+        !completion.is_empty() || submission.taskrun() || submission.cq_overflow()
+    }
+
+    /// Carries out the whole batch, runs deferred work once, and takes all completions. After it
+    /// every operation that runs while it is submitted has completed. Does not wait.
+    ///
+    /// # Errors
+    /// If the kernel refuses for good: nothing that this process could go on from.
+    pub fn submit(&mut self, into: &mut Vec<Done>) -> io::Result<()> {
+        for _ in 0..ATTEMPTS_MAX {
+            let queued = self.queued() as u32;
+            // SAFETY: the flags ask for no argument and none is given.
+            let entered = unsafe {
+                let submitter = self.io.submitter();
+                submitter.enter::<libc::sigset_t>(queued, 0, GETEVENTS, None)
+            };
+            tolerate(entered)?;
+            self.take(into);
+            if self.queued() == 0 && !self.io.submission().cq_overflow() {
+                return Ok(());
             }
         }
+        Err(io::Error::other("the kernel takes no more operations"))
     }
 
-    fn enter(&mut self, call: impl Fn(&IoUring) -> io::Result<usize>) -> io::Result<()> {
-        match call(&self.io) {
-            Ok(_) => Ok(()),
-            Err(error) => match error.raw_os_error() {
-                // Interrupted, timed out, or completions must be taken first: all are tried again
-                // by the next turn.
-                Some(libc::EINTR | libc::ETIME | libc::EBUSY | libc::EAGAIN) => Ok(()),
-                _ => Err(error),
-            },
+    /// Carries out the batch, waits for a completion, at most `wait_ns` if given, and takes all
+    /// that are there.
+    ///
+    /// # Errors
+    /// As of [`Ring::submit`].
+    pub fn submit_and_wait(
+        &mut self,
+        wait_ns: Option<u64>,
+        into: &mut Vec<Done>,
+    ) -> io::Result<()> {
+        let ns = wait_ns.unwrap_or(u64::MAX);
+        let time = types::Timespec::new()
+            .sec(ns / 1_000_000_000)
+            .nsec((ns % 1_000_000_000) as u32);
+        let entered = match wait_ns {
+            None => self.io.submit_and_wait(1),
+            Some(_) => {
+                let args = types::SubmitArgs::new().timespec(&time);
+                self.io.submitter().submit_with_args(1, &args)
+            }
+        };
+        tolerate(entered)?;
+        self.take(into);
+        if self.queued() > 0 || self.io.submission().cq_overflow() {
+            self.submit(into)?;
         }
+        Ok(())
     }
 
-    /// Takes the completions that are there.
-    pub fn take(&mut self, into: &mut Vec<Done>) {
+    fn take(&mut self, into: &mut Vec<Done>) {
         into.extend(self.io.completion().map(|entry: cqueue::Entry| Done {
             user_data: entry.user_data(),
             result: entry.result(),
             flags: entry.flags(),
         }));
     }
+}
 
-    pub fn has_completions(&mut self) -> bool {
-        !self.io.completion().is_empty()
+/// Interrupted, timed out, out of memory for now, or completions must be taken first: all of these
+/// are tried again.
+fn tolerate(entered: io::Result<usize>) -> io::Result<()> {
+    const PASSING: [i32; 5] = [
+        libc::EINTR,
+        libc::ETIME,
+        libc::EBUSY,
+        libc::EAGAIN,
+        libc::ENOMEM,
+    ];
+    match entered {
+        Ok(_) => Ok(()),
+        Err(error) if error.raw_os_error().is_some_and(|e| PASSING.contains(&e)) => Ok(()),
+        Err(error) => Err(error),
     }
 }

@@ -8,21 +8,21 @@ use crate::Conn;
 pub(super) enum Kind {
     /// Nobody waits for it: cancels and closes.
     Ignored = 0,
-    /// Multishot accept; `low` is the listener.
+    /// An accept, multishot or not; `low` is the listener.
     Accept = 1,
     /// The multishot poll of a connection.
     Poll = 2,
     /// The one-shot poll for room to write.
     Writable = 3,
-    /// A send; `low` is the place in the batch.
+    /// A send; `low` is the place in the sends of the turn.
     Send = 4,
-    /// A receive; `low` is the place in the batch.
+    /// A receive; `low` is the place among those under way.
     Receive = 5,
-    /// The eventfd of wakers and park rings.
+    /// An eventfd; `low` is 0 for the wakers' and 1 for the park rings'.
     Alarm = 6,
     /// SOCKET of a connect; `low` is the place in the table of connects.
     Socket = 7,
-    /// CONNECT; `low` is the connection.
+    /// BIND (which is silent if it works) and CONNECT; `low` as for the socket.
     Connect = 8,
     /// FIXED_FD_INSTALL.
     Install = 9,
@@ -37,6 +37,9 @@ pub(super) struct Token {
 }
 
 impl Token {
+    /// The user data of operations whose completion nobody waits for.
+    pub const IGNORED: u64 = 0;
+
     pub fn new(kind: Kind, low: u32) -> Self {
         Self {
             kind,
@@ -84,6 +87,7 @@ mod tests {
 
     #[test]
     fn packs_both_ways() {
+        assert_eq!(Token::unpack(Token::IGNORED).kind, Kind::Ignored);
         for kind in [Kind::Ignored, Kind::Accept, Kind::Send, Kind::Install] {
             let token = Token {
                 kind,
