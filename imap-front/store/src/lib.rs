@@ -1,1 +1,23 @@
-//! (map)
+//! The durable mail store: one writer, group commit, recovery.
+//!
+//! In reading order: [`options`], [`kv`] (rows in keyspaces, and a transaction over them), `rows`
+//! (their encodings), [`logic`] (what each request means, over any [`kv::Kv`]), `disk` (fjall),
+//! `writer` (the one thread that changes anything), [`store`] (the handle).
+//!
+//! Invariants: only the writer changes rows; a reply to a change comes after the fsync that holds
+//! it; each commit carries the next number of a gapless counter, which recovery checks.
+
+pub mod error;
+pub mod kv;
+pub mod logic;
+pub mod options;
+pub mod store;
+
+mod disk;
+mod rows;
+mod writer;
+
+pub use error::{Error, OpenError};
+pub use logic::is_write;
+pub use options::{Options, Quota};
+pub use store::{Announcer, Completion, Recovery, Store};

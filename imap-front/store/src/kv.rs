@@ -1,0 +1,247 @@
+//! Rows in keyspaces, and a transaction over them.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+
+use crate::Error;
+
+/// The keyspaces. Numbers in keys are big-endian, so that rows sort by them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Space {
+    /// Counters of the whole store, by name.
+    Meta,
+    /// User name → user id.
+    Users,
+    /// User id → name and use.
+    Accounts,
+    /// User id, mailbox name → mailbox id, subscription, use attribute.
+    Names,
+    /// Mailbox id → figures.
+    Mailboxes,
+    /// Mailbox id, UID → message.
+    Messages,
+    /// Mailbox id, mod-sequence, UID → nothing: messages changed after they came.
+    Changes,
+    /// Mailbox id, mod-sequence, UID → the mod-sequence at which the message came.
+    Expunged,
+    /// Body id, piece → bytes.
+    Bodies,
+    /// Body id → messages that use it, if they are not just one.
+    References,
+    /// Body id → nothing: an upload that no message uses yet.
+    Spools,
+}
+
+impl Space {
+    /// All keyspaces.
+    pub const ALL: [Space; 11] = [
+        Self::Meta,
+        Self::Users,
+        Self::Accounts,
+        Self::Names,
+        Self::Mailboxes,
+        Self::Messages,
+        Self::Changes,
+        Self::Expunged,
+        Self::Bodies,
+        Self::References,
+        Self::Spools,
+    ];
+
+    /// Its name on disk.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Users => "users",
+            Self::Accounts => "accounts",
+            Self::Names => "names",
+            Self::Mailboxes => "mailboxes",
+            Self::Messages => "messages",
+            Self::Changes => "changes",
+            Self::Expunged => "expunged",
+            Self::Bodies => "bodies",
+            Self::References => "references",
+            Self::Spools => "spools",
+        }
+    }
+}
+
+/// Called for each row of a scan; breaks to end it.
+pub type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+
+/// Rows that can be read.
+pub trait Kv {
+    /// The row of a key.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, Error>;
+
+    /// Visits the rows with `from <= key < to` in order, or in reverse.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    fn scan(
+        &self,
+        space: Space,
+        from: &[u8],
+        to: &[u8],
+        reverse: bool,
+        visit: Visit<'_>,
+    ) -> Result<(), Error>;
+}
+
+type Key = (Space, Vec<u8>);
+
+/// Changes over rows, not yet committed. Operations are begun one after the other; each can be
+/// undone as a whole.
+pub struct Transaction<'a> {
+    base: &'a dyn Kv,
+    changes: BTreeMap<Key, Option<Bytes>>,
+    undo: Vec<(Key, Option<Option<Bytes>>)>,
+}
+
+impl<'a> Transaction<'a> {
+    /// An empty transaction over rows.
+    pub fn new(base: &'a dyn Kv) -> Self {
+        Self {
+            base,
+            changes: BTreeMap::new(),
+            undo: Vec::new(),
+        }
+    }
+
+    /// Begins an operation: what came before stays even if this one is undone.
+    pub fn begin(&mut self) {
+        self.undo.clear();
+    }
+
+    /// Undoes the operation begun last.
+    pub fn undo(&mut self) {
+        while let Some((key, before)) = self.undo.pop() {
+            match before {
+                Some(value) => self.changes.insert(key, value),
+                None => self.changes.remove(&key),
+            };
+        }
+    }
+
+    /// Sets a row.
+    pub fn put(&mut self, space: Space, key: &[u8], value: impl Into<Bytes>) {
+        self.change(space, key, Some(value.into()));
+    }
+
+    /// Removes a row.
+    pub fn delete(&mut self, space: Space, key: &[u8]) {
+        self.change(space, key, None);
+    }
+
+    fn change(&mut self, space: Space, key: &[u8], value: Option<Bytes>) {
+        let key = (space, key.to_vec());
+        let before = self.changes.insert(key.clone(), value);
+        self.undo.push((key, before));
+    }
+
+    /// Whether anything changed.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// The changed rows: a new value, or none for a removed row.
+    pub fn into_changes(self) -> BTreeMap<(Space, Vec<u8>), Option<Bytes>> {
+        self.changes
+    }
+}
+
+impl Kv for Transaction<'_> {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        match self.changes.get(&(space, key.to_vec())) {
+            Some(value) => Ok(value.clone()),
+            None => self.base.get(space, key),
+        }
+    }
+
+    fn scan(
+        &self,
+        space: Space,
+        from: &[u8],
+        to: &[u8],
+        reverse: bool,
+        visit: Visit<'_>,
+    ) -> Result<(), Error> {
+        if from >= to {
+            return Ok(());
+        }
+        let range = (space, from.to_vec())..(space, to.to_vec());
+        if self.changes.range(range.clone()).next().is_none() {
+            return self.base.scan(space, from, to, reverse, visit);
+        }
+        let mut merged: BTreeMap<Vec<u8>, Bytes> = BTreeMap::new();
+        self.base.scan(space, from, to, false, &mut |key, value| {
+            merged.insert(key.to_vec(), Bytes::copy_from_slice(value));
+            ControlFlow::Continue(())
+        })?;
+        for ((_, key), value) in self.changes.range(range) {
+            match value {
+                Some(value) => merged.insert(key.clone(), value.clone()),
+                None => merged.remove(key),
+            };
+        }
+        let mut each = |(key, value): (&Vec<u8>, &Bytes)| visit(key, value);
+        let _ = if reverse {
+            merged.iter().rev().try_for_each(&mut each)
+        } else {
+            merged.iter().try_for_each(&mut each)
+        };
+        Ok(())
+    }
+}
+
+/// Rows in memory, for tests and the simulator.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    rows: BTreeMap<Key, Bytes>,
+}
+
+impl Memory {
+    /// Takes a transaction's changes over.
+    pub fn apply(&mut self, changes: BTreeMap<(Space, Vec<u8>), Option<Bytes>>) {
+        for (key, value) in changes {
+            match value {
+                Some(value) => self.rows.insert(key, value),
+                None => self.rows.remove(&key),
+            };
+        }
+    }
+}
+
+impl Kv for Memory {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        Ok(self.rows.get(&(space, key.to_vec())).cloned())
+    }
+
+    fn scan(
+        &self,
+        space: Space,
+        from: &[u8],
+        to: &[u8],
+        reverse: bool,
+        visit: Visit<'_>,
+    ) -> Result<(), Error> {
+        if from >= to {
+            return Ok(());
+        }
+        let range = self
+            .rows
+            .range((space, from.to_vec())..(space, to.to_vec()));
+        let mut each = |((_, key), value): (&Key, &Bytes)| visit(key, value);
+        let _ = if reverse {
+            range.rev().try_for_each(&mut each)
+        } else {
+            range.into_iter().try_for_each(&mut each)
+        };
+        Ok(())
+    }
+}

@@ -1,0 +1,344 @@
+//! Messages come: APPEND, delivery, uploads.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use mail::reply::Appended;
+use mail::request::Target;
+use mail::{
+    Body, Change, Event, Flags, InternalDate, MailboxId, MailboxName, ModSeq, Refusal, Reply,
+    SpoolId, SystemFlag, Uid, UserId,
+};
+
+use super::tables::PIECE_BYTES;
+use super::{Outcome, Rules, ensure_user, keys, refused, tables};
+use crate::Error;
+use crate::kv::{Kv, Space, Transaction};
+use crate::rows::{Mailbox, MessageRow, u64_row};
+
+pub(super) fn spool(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    spool: Option<SpoolId>,
+    chunk: &Bytes,
+) -> Result<Outcome, Error> {
+    let id = match spool {
+        Some(id) => id,
+        None => SpoolId(tables::next(txn, "body")?),
+    };
+    let key = keys::number(id.0);
+    let size = match (txn.get(Space::Spools, &key)?, spool) {
+        (Some(row), _) => u64_row(&row)?,
+        (None, None) => 0,
+        (None, Some(_)) => return refused(Refusal::Cannot("no such upload")),
+    };
+    let total = size + chunk.len() as u64;
+    if total > rules.options.message_bytes_max {
+        tables::remove_pieces(txn, id.0, size);
+        txn.delete(Space::Spools, &key);
+        return refused(Refusal::TooBig(rules.options.message_bytes_max));
+    }
+    write_pieces(txn, id.0, size, chunk)?;
+    txn.put(Space::Spools, &key, keys::number(total));
+    Ok((Reply::Spooled(id), vec![]))
+}
+
+/// Writes bytes at the end of a body that has `at` so far.
+fn write_pieces(
+    txn: &mut Transaction<'_>,
+    body: u64,
+    mut at: u64,
+    bytes: &Bytes,
+) -> Result<(), Error> {
+    let mut rest = bytes.clone();
+    while !rest.is_empty() {
+        let key = keys::piece(body, (at / PIECE_BYTES) as u32);
+        let filled = at % PIECE_BYTES;
+        let part = rest.split_to(rest.len().min((PIECE_BYTES - filled) as usize));
+        at += part.len() as u64;
+        if filled == 0 {
+            txn.put(Space::Bodies, &key, part);
+        } else {
+            let before = txn.get(Space::Bodies, &key)?.unwrap_or_default();
+            let mut joined = BytesMut::from(&before[..]);
+            joined.extend_from_slice(&part);
+            txn.put(Space::Bodies, &key, joined.freeze());
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn discard(txn: &mut Transaction<'_>, spool: SpoolId) -> Result<Outcome, Error> {
+    let key = keys::number(spool.0);
+    if let Some(row) = txn.get(Space::Spools, &key)? {
+        tables::remove_pieces(txn, spool.0, u64_row(&row)?);
+        txn.delete(Space::Spools, &key);
+    }
+    Ok((Reply::Done, vec![]))
+}
+
+/// A body that messages may use: its id and size.
+#[derive(Clone, Copy)]
+struct Stored {
+    body: u64,
+    size: u64,
+}
+
+/// How many bytes a body has, or why it can't be stored.
+fn size_of(kv: &dyn Kv, rules: &Rules, body: &Body) -> Result<Result<u64, Refusal>, Error> {
+    let size = match body {
+        Body::Inline(bytes) => bytes.len() as u64,
+        Body::Spooled(spool) => match kv.get(Space::Spools, &keys::number(spool.0))? {
+            Some(row) => u64_row(&row)?,
+            None => return Ok(Err(Refusal::Cannot("no such upload"))),
+        },
+    };
+    let max = rules.options.message_bytes_max;
+    Ok(if size > max {
+        Err(Refusal::TooBig(max))
+    } else {
+        Ok(size)
+    })
+}
+
+/// Puts a body where messages find it.
+fn keep(txn: &mut Transaction<'_>, body: Body, size: u64) -> Result<Stored, Error> {
+    let body = match body {
+        Body::Inline(bytes) => {
+            let id = tables::next(txn, "body")?;
+            write_pieces(txn, id, 0, &bytes)?;
+            id
+        }
+        Body::Spooled(spool) => {
+            txn.delete(Space::Spools, &keys::number(spool.0));
+            spool.0
+        }
+    };
+    Ok(Stored { body, size })
+}
+
+/// The upload of a body that was refused is consumed too.
+fn forget(txn: &mut Transaction<'_>, body: &Body) -> Result<(), Error> {
+    if let Body::Spooled(spool) = body {
+        discard(txn, *spool)?;
+    }
+    Ok(())
+}
+
+/// Whether a user has room for more; charges it if so.
+pub(super) fn charge(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    user: UserId,
+    bytes: u64,
+    messages: u64,
+) -> Result<bool, Error> {
+    let mut account = tables::account(txn, user)?;
+    let quota = (rules.options.quota)(&account.name);
+    account.bytes += bytes;
+    account.messages += messages;
+    let over = |used, limit| limit != 0 && used > limit;
+    if over(account.bytes, quota.bytes) || over(account.messages, quota.messages) {
+        return Ok(false);
+    }
+    tables::put_account(txn, user, &account);
+    Ok(true)
+}
+
+pub(super) fn append(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    user: UserId,
+    name: &MailboxName,
+    (flags, date): (Flags, Option<InternalDate>),
+    body: Body,
+) -> Result<Outcome, Error> {
+    let refuse = |txn: &mut Transaction<'_>, refusal| {
+        forget(txn, &body)?;
+        refused(refusal)
+    };
+    let size = match size_of(txn, rules, &body)? {
+        Ok(size) => size,
+        Err(refusal) => return refuse(txn, refusal),
+    };
+    let Some((id, mut row)) = tables::named_mailbox(txn, user, name)? else {
+        return refuse(txn, Refusal::NoMailbox);
+    };
+    let keywords = match keyword_places(&mut row, &flags, rules.options.keywords_max) {
+        Ok(keywords) => keywords,
+        Err(refusal) => return refuse(txn, refusal),
+    };
+    if !charge(txn, rules, user, size, 1)? {
+        return refuse(txn, Refusal::OverQuota);
+    }
+    let stored = keep(txn, body, size)?;
+    let message = MessageRow {
+        system: flags.system_bits(),
+        keywords,
+        date: date.unwrap_or(rules.now),
+        size: stored.size,
+        body: stored.body,
+        ..MessageRow::default()
+    };
+    let (appended, event) = deposit(txn, id, &mut row, vec![message]);
+    Ok((Reply::Appended(appended), vec![event]))
+}
+
+/// Adds messages to a mailbox as one operation. Gives where the first one went, and the event.
+pub(super) fn deposit(
+    txn: &mut Transaction<'_>,
+    id: MailboxId,
+    row: &mut Mailbox,
+    messages: Vec<MessageRow>,
+) -> (Appended, Arc<Event>) {
+    let prev = row.modseq;
+    row.modseq = ModSeq(prev.0 + 1);
+    let first = row.uid_next;
+    let mut changes = Vec::with_capacity(messages.len());
+    for mut message in messages {
+        message.modseq = row.modseq;
+        message.created = row.modseq;
+        let uid = row.uid_next;
+        row.uid_next = Uid(uid.0 + 1);
+        row.messages += 1;
+        row.unseen += u32::from(message.system & SystemFlag::Seen as u8 == 0);
+        row.size += message.size;
+        txn.put(Space::Messages, &keys::message(id, uid), message.encode());
+        let flags = Arc::new(message.flags(row));
+        changes.push(Change::New {
+            uid,
+            exists: row.messages,
+            flags,
+        });
+    }
+    tables::put_mailbox(txn, id, row);
+    let appended = Appended {
+        mailbox: id,
+        uid_validity: row.uid_validity,
+        uid: first,
+        modseq: row.modseq,
+    };
+    let event = Event {
+        mailbox: id,
+        prev,
+        seq: row.modseq,
+        changes,
+        deleted: false,
+    };
+    (appended, Arc::new(event))
+}
+
+/// The places of a message's keywords in its mailbox's list, which grows if it may.
+pub(super) fn keyword_places(
+    mailbox: &mut Mailbox,
+    flags: &Flags,
+    max: usize,
+) -> Result<Vec<u8>, Refusal> {
+    let mut places = Vec::new();
+    for keyword in flags.keywords() {
+        let known = mailbox
+            .keywords
+            .iter()
+            .position(|have| have.eq_ignore_ascii_case(keyword));
+        let place = match known {
+            Some(place) => place,
+            None if mailbox.keywords.len() >= max.min(256) => {
+                return Err(Refusal::Limit(
+                    "the mailbox has as many keywords as it may have",
+                ));
+            }
+            None => {
+                mailbox.keywords.push(keyword.clone());
+                mailbox.keywords.len() - 1
+            }
+        };
+        places.push(place as u8);
+    }
+    Ok(places)
+}
+
+pub(super) fn deliver(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    targets: &[Target],
+    body: Body,
+) -> Result<Outcome, Error> {
+    let size = match size_of(txn, rules, &body)? {
+        Ok(size) => size,
+        Err(refusal) => {
+            forget(txn, &body)?;
+            let results = vec![Err(refusal); targets.len()];
+            return Ok((Reply::Delivered(results), vec![]));
+        }
+    };
+    // Where each target goes; a mailbox that is named twice gets the message once.
+    let mut places: Vec<Result<MailboxId, Refusal>> = Vec::with_capacity(targets.len());
+    let mut accepted: Vec<MailboxId> = Vec::new();
+    for target in targets {
+        let user = ensure_user(txn, rules, &target.user)?;
+        let named = tables::named_mailbox(txn, user, &target.folder)?;
+        let found = match named {
+            Some((id, _)) => Some(id),
+            None => tables::named_mailbox(txn, user, &MailboxName::inbox())?.map(|(id, _)| id),
+        };
+        let place = match found {
+            None => Err(Refusal::NoMailbox),
+            Some(id) if accepted.contains(&id) => Ok(id),
+            Some(id) if charge(txn, rules, user, size, 1)? => {
+                accepted.push(id);
+                Ok(id)
+            }
+            Some(_) => Err(Refusal::OverQuota),
+        };
+        places.push(place);
+    }
+    if accepted.is_empty() {
+        forget(txn, &body)?;
+        let results = places
+            .into_iter()
+            .map(|place| place.and(Err(Refusal::NoMailbox)))
+            .collect();
+        return Ok((Reply::Delivered(results), vec![]));
+    }
+    let stored = keep(txn, body, size)?;
+    if accepted.len() > 1 {
+        let count = keys::number(accepted.len() as u64);
+        txn.put(Space::References, &keys::number(stored.body), count);
+    }
+    deposit_all(txn, rules, &accepted, places, stored)
+}
+
+fn deposit_all(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    accepted: &[MailboxId],
+    places: Vec<Result<MailboxId, Refusal>>,
+    stored: Stored,
+) -> Result<Outcome, Error> {
+    let mut events = Vec::with_capacity(accepted.len());
+    let mut results = Vec::with_capacity(accepted.len());
+    for &id in accepted {
+        let mut row = tables::mailbox(txn, id)?.unwrap_or_default();
+        let message = MessageRow {
+            date: rules.now,
+            size: stored.size,
+            body: stored.body,
+            ..MessageRow::default()
+        };
+        let (appended, event) = deposit(txn, id, &mut row, vec![message]);
+        events.push(event);
+        results.push(appended);
+    }
+    let result_of = |id| {
+        results
+            .iter()
+            .find(|appended| appended.mailbox == id)
+            .copied()
+            .ok_or(Refusal::NoMailbox)
+    };
+    let results = places
+        .into_iter()
+        .map(|place| place.and_then(result_of))
+        .collect();
+    Ok((Reply::Delivered(results), events))
+}

@@ -1,0 +1,61 @@
+//! Keys: big-endian numbers one after the other.
+
+use mail::{MailboxId, MailboxName, ModSeq, Uid, UserId};
+
+pub(crate) fn number(number: u64) -> Vec<u8> {
+    number.to_be_bytes().to_vec()
+}
+
+pub(crate) fn name(user: UserId, name: &str) -> Vec<u8> {
+    [&user.0.to_be_bytes(), name.as_bytes()].concat()
+}
+
+/// The range of all names of a user.
+pub(crate) fn names(user: UserId) -> (Vec<u8>, Vec<u8>) {
+    (number(user.0), number(user.0 + 1))
+}
+
+/// The range of all names below one.
+pub(crate) fn names_below(user: UserId, parent: &MailboxName) -> (Vec<u8>, Vec<u8>) {
+    // '0' is the character after '/'.
+    (
+        name(user, &format!("{parent}/")),
+        name(user, &format!("{parent}0")),
+    )
+}
+
+pub(crate) fn message(mailbox: MailboxId, uid: Uid) -> Vec<u8> {
+    [&mailbox.0.to_be_bytes()[..], &uid.0.to_be_bytes()].concat()
+}
+
+/// The range of all rows of a mailbox, in any keyspace that begins with it.
+pub(crate) fn rows(mailbox: MailboxId) -> (Vec<u8>, Vec<u8>) {
+    (number(mailbox.0), number(mailbox.0 + 1))
+}
+
+/// The UID at a message key's end.
+pub(crate) fn uid_of(key: &[u8]) -> Uid {
+    let end: [u8; 4] = key[key.len() - 4..].try_into().expect("four bytes");
+    Uid(u32::from_be_bytes(end))
+}
+
+pub(crate) fn changed(mailbox: MailboxId, modseq: ModSeq, uid: Uid) -> Vec<u8> {
+    [
+        &mailbox.0.to_be_bytes()[..],
+        &modseq.0.to_be_bytes(),
+        &uid.0.to_be_bytes(),
+    ]
+    .concat()
+}
+
+/// The range of changes after a mod-sequence.
+pub(crate) fn changed_after(mailbox: MailboxId, since: ModSeq) -> (Vec<u8>, Vec<u8>) {
+    (
+        changed(mailbox, ModSeq(since.0 + 1), Uid(0)),
+        number(mailbox.0 + 1),
+    )
+}
+
+pub(crate) fn piece(body: u64, place: u32) -> Vec<u8> {
+    [&body.to_be_bytes()[..], &place.to_be_bytes()].concat()
+}

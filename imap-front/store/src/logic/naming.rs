@@ -1,0 +1,247 @@
+//! Users and mailbox names (RFC 3501 §6.3.3–§6.3.7).
+
+use std::ops::ControlFlow::Continue;
+use std::sync::Arc;
+
+use mail::request::SpecialUse;
+use mail::{Event, MailboxId, MailboxName, ModSeq, Refusal, Reply, Uid, UidValidity, UserId};
+
+use super::{Outcome, Rules, changing, keys, refused, tables};
+use crate::Error;
+use crate::kv::{Kv, Space, Transaction};
+use crate::rows::{Account, Mailbox, Name, u64_row};
+
+pub(super) fn make_user(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    name: &str,
+) -> Result<UserId, Error> {
+    let user = UserId(tables::next(txn, "user")?);
+    txn.put(Space::Users, name.as_bytes(), keys::number(user.0));
+    let account = Account {
+        name: name.to_owned(),
+        ..Account::default()
+    };
+    tables::put_account(txn, user, &account);
+    make_mailbox(txn, rules, user, &MailboxName::inbox(), None)?;
+    Ok(user)
+}
+
+/// Makes the mailbox of a name that has none.
+fn make_mailbox(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    user: UserId,
+    name: &MailboxName,
+    special_use: Option<SpecialUse>,
+) -> Result<MailboxId, Error> {
+    let id = MailboxId(tables::next(txn, "mailbox")?);
+    let uid_validity = next_uid_validity(txn, rules)?;
+    let row = Mailbox {
+        user,
+        uid_validity,
+        uid_next: Uid(1),
+        modseq: ModSeq(1),
+        recent_from: Uid(1),
+        ..Mailbox::default()
+    };
+    tables::put_mailbox(txn, id, &row);
+    let subscribed = tables::name(txn, user, name)?.subscribed;
+    let row = Name {
+        exists: true,
+        mailbox: Some(id),
+        subscribed,
+        special_use,
+    };
+    tables::put_name(txn, user, name, &row);
+    Ok(id)
+}
+
+/// The time in seconds, or one more than the last: never the same twice (RFC 3501 §2.3.1.1).
+fn next_uid_validity(txn: &mut Transaction<'_>, rules: &Rules) -> Result<UidValidity, Error> {
+    const KEY: &[u8] = b"uid_validity";
+    let last = match txn.get(Space::Meta, KEY)? {
+        Some(row) => u64_row(&row)?,
+        None => 0,
+    };
+    let next = u64::try_from(rules.now.unix_s).unwrap_or(0).max(last + 1);
+    txn.put(Space::Meta, KEY, keys::number(next));
+    Ok(UidValidity(next as u32))
+}
+
+pub(super) fn create(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    user: UserId,
+    name: &MailboxName,
+    special_use: Option<SpecialUse>,
+) -> Result<Outcome, Error> {
+    if let Err(why) = name.creatable() {
+        return refused(Refusal::Name(why));
+    }
+    if tables::name(txn, user, name)?.mailbox.is_some() {
+        return refused(Refusal::Exists);
+    }
+    make_parents(txn, rules, user, name)?;
+    make_mailbox(txn, rules, user, name, special_use)?;
+    Ok((Reply::Done, vec![]))
+}
+
+/// RFC 3501 §6.3.3: superior names that don't exist are made as well.
+fn make_parents(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    user: UserId,
+    name: &MailboxName,
+) -> Result<(), Error> {
+    let mut parent = name.parent();
+    while let Some(name) = parent {
+        if !tables::name(txn, user, &name)?.exists {
+            make_mailbox(txn, rules, user, &name, None)?;
+        }
+        parent = name.parent();
+    }
+    Ok(())
+}
+
+pub(super) fn delete(
+    txn: &mut Transaction<'_>,
+    user: UserId,
+    name: &MailboxName,
+) -> Result<Outcome, Error> {
+    if name.is_inbox() {
+        return refused(Refusal::Cannot("INBOX can't be deleted"));
+    }
+    let mut row = tables::name(txn, user, name)?;
+    let has_children = !children(txn, user, name)?.is_empty();
+    let Some(id) = row.mailbox.take() else {
+        if row.exists && !has_children {
+            row.exists = false;
+            tables::put_name(txn, user, name, &row);
+            return Ok((Reply::Done, vec![]));
+        }
+        return refused(match row.exists {
+            true => Refusal::Cannot("the name has inferior names; delete these first"),
+            false => Refusal::NoMailbox,
+        });
+    };
+    row.exists = has_children;
+    row.special_use = None;
+    tables::put_name(txn, user, name, &row);
+    let modseq = changing::remove_mailbox(txn, id)?;
+    let event = Event {
+        mailbox: id,
+        prev: modseq,
+        seq: ModSeq(modseq.0 + 1),
+        changes: vec![],
+        deleted: true,
+    };
+    Ok((Reply::Done, vec![Arc::new(event)]))
+}
+
+/// The names below one that exist, with their rows.
+fn children(
+    kv: &dyn Kv,
+    user: UserId,
+    parent: &MailboxName,
+) -> Result<Vec<(MailboxName, Name)>, Error> {
+    let (from, to) = keys::names_below(user, parent);
+    let mut found = Vec::new();
+    kv.scan(Space::Names, &from, &to, false, &mut |key, value| {
+        found.push((key[8..].to_vec(), value.to_vec()));
+        Continue(())
+    })?;
+    let mut children = Vec::new();
+    for (name, row) in found {
+        let row = Name::decode(&row)?;
+        if row.exists {
+            children.push((MailboxName::new(&String::from_utf8_lossy(&name)), row));
+        }
+    }
+    Ok(children)
+}
+
+pub(super) fn rename(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    user: UserId,
+    from: &MailboxName,
+    to: &MailboxName,
+) -> Result<Outcome, Error> {
+    if let Err(why) = to.creatable() {
+        return refused(Refusal::Name(why));
+    }
+    let row = tables::name(txn, user, from)?;
+    if !row.exists {
+        return refused(Refusal::NoMailbox);
+    }
+    if tables::name(txn, user, to)?.exists {
+        return refused(Refusal::Exists);
+    }
+    if to.is_below(from) && !from.is_inbox() {
+        return refused(Refusal::Cannot("a mailbox can't be moved below itself"));
+    }
+    let children = if from.is_inbox() {
+        vec![]
+    } else {
+        children(txn, user, from)?
+    };
+    let renamed = |child: &MailboxName| {
+        MailboxName::new(&format!("{to}{}", &child.as_str()[from.as_str().len()..]))
+    };
+    if children
+        .iter()
+        .any(|(child, _)| renamed(child).creatable().is_err())
+    {
+        return refused(Refusal::Name(
+            "an inferior mailbox's name would be too long",
+        ));
+    }
+    make_parents(txn, rules, user, to)?;
+    move_name(txn, user, from, to, row)?;
+    for (child, row) in children {
+        let to = renamed(&child);
+        move_name(txn, user, &child, &to, row)?;
+    }
+    if from.is_inbox() {
+        // RFC 3501 §6.3.5: its messages go to the new name, and INBOX is there, empty.
+        make_mailbox(txn, rules, user, from, None)?;
+    }
+    Ok((Reply::Done, vec![]))
+}
+
+/// Subscriptions stay with the names (RFC 3501 §6.3.9).
+fn move_name(
+    txn: &mut Transaction<'_>,
+    user: UserId,
+    from: &MailboxName,
+    to: &MailboxName,
+    row: Name,
+) -> Result<(), Error> {
+    let subscribed = tables::name(txn, user, to)?.subscribed;
+    let left = Name {
+        subscribed: row.subscribed,
+        ..Name::default()
+    };
+    tables::put_name(txn, user, from, &left);
+    tables::put_name(txn, user, to, &Name { subscribed, ..row });
+    Ok(())
+}
+
+pub(super) fn subscribe(
+    txn: &mut Transaction<'_>,
+    user: UserId,
+    name: &MailboxName,
+    on: bool,
+) -> Result<Outcome, Error> {
+    let mut row = tables::name(txn, user, name)?;
+    if on
+        && !row.exists
+        && let Err(why) = name.creatable()
+    {
+        return refused(Refusal::Name(why));
+    }
+    row.subscribed = on;
+    tables::put_name(txn, user, name, &row);
+    Ok((Reply::Done, vec![]))
+}

@@ -1,0 +1,217 @@
+//! Requests that change nothing.
+
+use std::ops::ControlFlow::{Break, Continue};
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mail::mime::Structure;
+use mail::reply::{MailboxInfo, Opened, Status};
+use mail::request::Want;
+use mail::search::{Candidate, Program, matches};
+use mail::{MailboxId, MailboxName, Message, ModSeq, Refusal, Reply, SystemFlag, Uid, UserId};
+
+use super::{Rules, catch_up, keys, tables};
+use crate::Error;
+use crate::kv::{Kv, Space};
+use crate::rows::{Mailbox, Name};
+
+const SEEN: u8 = SystemFlag::Seen as u8;
+
+pub(super) fn mailboxes(kv: &dyn Kv, user: UserId) -> Result<Reply, Error> {
+    let mut infos = Vec::new();
+    let mut outcome = Ok(());
+    let (from, to) = keys::names(user);
+    kv.scan(
+        Space::Names,
+        &from,
+        &to,
+        false,
+        &mut |key, value| match Name::decode(value) {
+            Ok(row) => {
+                infos.push(MailboxInfo {
+                    name: MailboxName::new(&String::from_utf8_lossy(&key[8..])),
+                    selectable: row.mailbox.is_some(),
+                    exists: row.exists,
+                    subscribed: row.subscribed,
+                    special_use: row.special_use,
+                });
+                Continue(())
+            }
+            Err(error) => {
+                outcome = Err(error);
+                Break(())
+            }
+        },
+    )?;
+    outcome?;
+    Ok(Reply::Mailboxes(infos))
+}
+
+pub(super) fn status(kv: &dyn Kv, user: UserId, name: &MailboxName) -> Result<Reply, Error> {
+    let Some((id, row)) = tables::named_mailbox(kv, user, name)? else {
+        return Ok(Reply::Refused(Refusal::NoMailbox));
+    };
+    Ok(Reply::Status(Status {
+        messages: row.messages,
+        recent: recent(kv, id, &row)?,
+        unseen: row.unseen,
+        uid_next: row.uid_next,
+        uid_validity: row.uid_validity,
+        highest_modseq: row.modseq,
+        size: row.size,
+    }))
+}
+
+/// Messages that no session has claimed.
+fn recent(kv: &dyn Kv, id: MailboxId, row: &Mailbox) -> Result<u32, Error> {
+    let mut count = 0;
+    if row.recent_from < row.uid_next {
+        let (_, to) = keys::rows(id);
+        let from = keys::message(id, row.recent_from);
+        kv.scan(Space::Messages, &from, &to, false, &mut |_, _| {
+            count += 1;
+            Continue(())
+        })?;
+    }
+    Ok(count)
+}
+
+/// SELECT; `None` if there are recent messages to claim.
+pub(super) fn open(
+    kv: &dyn Kv,
+    user: UserId,
+    name: &MailboxName,
+    read_only: bool,
+) -> Result<Option<Reply>, Error> {
+    let Some((id, row)) = tables::named_mailbox(kv, user, name)? else {
+        return Ok(Some(Reply::Refused(Refusal::NoMailbox)));
+    };
+    if !read_only && row.recent_from < row.uid_next {
+        return Ok(None);
+    }
+    opened(kv, id, &row).map(Some)
+}
+
+pub(super) fn opened(kv: &dyn Kv, id: MailboxId, row: &Mailbox) -> Result<Reply, Error> {
+    let mut uids = Vec::with_capacity(row.messages as usize);
+    let mut first_unseen = None;
+    tables::messages(kv, id, |uid, message| {
+        uids.push(uid);
+        if message.system & SEEN == 0 && first_unseen.is_none() {
+            first_unseen = Some(uids.len() as u32);
+        }
+    })?;
+    Ok(Reply::Opened(Opened {
+        mailbox: id,
+        uid_validity: row.uid_validity,
+        uid_next: row.uid_next,
+        highest_modseq: row.modseq,
+        uids,
+        recent_from: row.recent_from,
+        first_unseen,
+        keywords: row.keywords.clone(),
+    }))
+}
+
+pub(super) fn view(kv: &dyn Kv, id: MailboxId, at: ModSeq) -> Result<Reply, Error> {
+    let uids = catch_up::uids_at(kv, id, at)?;
+    Ok(Reply::Viewed {
+        uids,
+        delta: catch_up::delta(kv, id, at)?,
+    })
+}
+
+pub(super) fn fetch(
+    kv: &dyn Kv,
+    rules: &Rules,
+    id: MailboxId,
+    uids: &[Uid],
+    want: Want,
+    budget_bytes: usize,
+) -> Result<Reply, Error> {
+    let Some(mailbox) = tables::mailbox(kv, id)? else {
+        return Ok(Reply::Refused(Refusal::NoMailbox));
+    };
+    let mut messages = Vec::new();
+    let (mut spent, mut done) = (0, 0);
+    for &uid in uids {
+        if spent >= budget_bytes && !messages.is_empty() {
+            break;
+        }
+        done += 1;
+        let Some(row) = tables::message(kv, id, uid)? else {
+            continue;
+        };
+        let small = row.size <= rules.options.inline_bytes_max;
+        let whole = if want.structure || (want.bytes && small) {
+            Some(tables::body(kv, row.body, 0..row.size)?)
+        } else {
+            None
+        };
+        spent += whole.as_ref().map_or(0, Bytes::len);
+        messages.push(Message {
+            uid,
+            modseq: row.modseq,
+            flags: Arc::new(row.flags(&mailbox)),
+            date: row.date,
+            size: row.size,
+            structure: whole
+                .as_ref()
+                .filter(|_| want.structure)
+                .map(|bytes| Arc::new(Structure::parse(bytes))),
+            bytes: whole.filter(|_| want.bytes && small),
+        });
+    }
+    Ok(Reply::Fetched { messages, done })
+}
+
+pub(super) fn piece(
+    kv: &dyn Kv,
+    id: MailboxId,
+    uid: Uid,
+    range: Range<u64>,
+) -> Result<Reply, Error> {
+    match tables::message(kv, id, uid)? {
+        Some(row) => {
+            let end = range.end.min(row.size);
+            Ok(Reply::Piece(tables::body(
+                kv,
+                row.body,
+                range.start.min(end)..end,
+            )?))
+        }
+        None => Ok(Reply::Refused(Refusal::NoMessage)),
+    }
+}
+
+pub(super) fn search(
+    kv: &dyn Kv,
+    id: MailboxId,
+    program: &Program,
+    since: ModSeq,
+    recent_from: Uid,
+) -> Result<Reply, Error> {
+    let Some(mailbox) = tables::mailbox(kv, id)? else {
+        return Ok(Reply::Refused(Refusal::NoMailbox));
+    };
+    let mut hits = Vec::new();
+    tables::messages(kv, id, |uid, row| {
+        let candidate = Candidate {
+            uid,
+            modseq: row.modseq,
+            flags: &row.flags(&mailbox),
+            date: row.date,
+            size: row.size,
+            recent: uid >= recent_from,
+            bytes: &|| tables::body(kv, row.body, 0..row.size).unwrap_or_default(),
+        };
+        if matches(program, &candidate) {
+            hits.push((uid, row.modseq));
+        }
+    })?;
+    Ok(Reply::Found {
+        hits,
+        delta: catch_up::delta(kv, id, since)?,
+    })
+}

@@ -1,0 +1,165 @@
+//! Typed rows.
+
+use std::ops::ControlFlow::Continue;
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use mail::{MailboxId, MailboxName, Uid, UserId};
+
+use super::keys;
+use crate::Error;
+use crate::kv::{Kv, Space, Transaction};
+use crate::rows::{Account, Mailbox, MessageRow, Name, u64_row};
+
+/// Bytes in each piece of a body but the last.
+pub(super) const PIECE_BYTES: u64 = 64 << 10;
+
+pub(crate) fn lookup_user(kv: &dyn Kv, name: &str) -> Result<Option<UserId>, Error> {
+    match kv.get(Space::Users, name.as_bytes())? {
+        Some(row) => Ok(Some(UserId(u64_row(&row)?))),
+        None => Ok(None),
+    }
+}
+
+pub(super) fn account(kv: &dyn Kv, user: UserId) -> Result<Account, Error> {
+    match kv.get(Space::Accounts, &keys::number(user.0))? {
+        Some(row) => Account::decode(&row),
+        None => Ok(Account::default()),
+    }
+}
+
+pub(super) fn put_account(txn: &mut Transaction<'_>, user: UserId, account: &Account) {
+    txn.put(Space::Accounts, &keys::number(user.0), account.encode());
+}
+
+pub(super) fn name(kv: &dyn Kv, user: UserId, name: &MailboxName) -> Result<Name, Error> {
+    match kv.get(Space::Names, &keys::name(user, name.as_str()))? {
+        Some(row) => Name::decode(&row),
+        None => Ok(Name::default()),
+    }
+}
+
+/// Sets a name's row, or removes it if it says nothing.
+pub(super) fn put_name(txn: &mut Transaction<'_>, user: UserId, name: &MailboxName, row: &Name) {
+    let key = keys::name(user, name.as_str());
+    if row.exists || row.subscribed {
+        txn.put(Space::Names, &key, row.encode());
+    } else {
+        txn.delete(Space::Names, &key);
+    }
+}
+
+pub(super) fn mailbox(kv: &dyn Kv, id: MailboxId) -> Result<Option<Mailbox>, Error> {
+    match kv.get(Space::Mailboxes, &keys::number(id.0))? {
+        Some(row) => Mailbox::decode(&row).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The mailbox of a name, with its id.
+pub(super) fn named_mailbox(
+    kv: &dyn Kv,
+    user: UserId,
+    wanted: &MailboxName,
+) -> Result<Option<(MailboxId, Mailbox)>, Error> {
+    match name(kv, user, wanted)?.mailbox {
+        Some(id) => Ok(mailbox(kv, id)?.map(|row| (id, row))),
+        None => Ok(None),
+    }
+}
+
+pub(super) fn put_mailbox(txn: &mut Transaction<'_>, id: MailboxId, row: &Mailbox) {
+    txn.put(Space::Mailboxes, &keys::number(id.0), row.encode());
+}
+
+pub(super) fn message(
+    kv: &dyn Kv,
+    mailbox: MailboxId,
+    uid: Uid,
+) -> Result<Option<MessageRow>, Error> {
+    match kv.get(Space::Messages, &keys::message(mailbox, uid))? {
+        Some(row) => MessageRow::decode(&row).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// All messages of a mailbox, by UID.
+pub(super) fn messages(
+    kv: &dyn Kv,
+    mailbox: MailboxId,
+    mut each: impl FnMut(Uid, MessageRow),
+) -> Result<(), Error> {
+    let (from, to) = keys::rows(mailbox);
+    let mut outcome = Ok(());
+    kv.scan(
+        Space::Messages,
+        &from,
+        &to,
+        false,
+        &mut |key, value| match MessageRow::decode(value) {
+            Ok(row) => {
+                each(keys::uid_of(key), row);
+                Continue(())
+            }
+            Err(error) => {
+                outcome = Err(error);
+                std::ops::ControlFlow::Break(())
+            }
+        },
+    )?;
+    outcome
+}
+
+/// The next number of a counter, from 1.
+pub(super) fn next(txn: &mut Transaction<'_>, counter: &str) -> Result<u64, Error> {
+    let last = match txn.get(Space::Meta, counter.as_bytes())? {
+        Some(row) => u64_row(&row)?,
+        None => 0,
+    };
+    txn.put(Space::Meta, counter.as_bytes(), keys::number(last + 1));
+    Ok(last + 1)
+}
+
+/// A range of a body's bytes; shorter if the body ends before.
+pub(super) fn body(kv: &dyn Kv, body: u64, range: Range<u64>) -> Result<Bytes, Error> {
+    let mut bytes = BytesMut::new();
+    let mut at = range.start;
+    while at < range.end {
+        let place = at / PIECE_BYTES;
+        let Some(piece) = kv.get(Space::Bodies, &keys::piece(body, place as u32))? else {
+            break;
+        };
+        let from = ((at - place * PIECE_BYTES) as usize).min(piece.len());
+        let to = ((range.end - place * PIECE_BYTES) as usize).min(piece.len());
+        if from == 0 && to == piece.len() && at == range.start && range.end - at == to as u64 {
+            return Ok(piece);
+        }
+        bytes.extend_from_slice(&piece[from..to]);
+        if piece.len() < PIECE_BYTES as usize {
+            break;
+        }
+        at = (place + 1) * PIECE_BYTES;
+    }
+    Ok(bytes.freeze())
+}
+
+/// Removes the pieces of a body.
+pub(super) fn remove_pieces(txn: &mut Transaction<'_>, body: u64, size: u64) {
+    for place in 0..size.div_ceil(PIECE_BYTES) {
+        txn.delete(Space::Bodies, &keys::piece(body, place as u32));
+    }
+}
+
+/// Removes uploads that no message uses: what a crash left behind.
+pub(crate) fn recover_spools(txn: &mut Transaction<'_>) -> Result<usize, Error> {
+    let mut spools = Vec::new();
+    txn.scan(Space::Spools, &[], &[0xff; 9], false, &mut |key, value| {
+        spools.push((key.to_vec(), value.to_vec()));
+        Continue(())
+    })?;
+    for (key, value) in &spools {
+        remove_pieces(txn, u64_row(key)?, u64_row(value)?);
+        txn.delete(Space::Spools, key);
+    }
+    Ok(spools.len())
+}

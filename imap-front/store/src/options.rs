@@ -1,0 +1,48 @@
+//! Limits and sizes.
+
+use std::sync::Arc;
+
+/// How much a user may keep; 0 is without limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Bytes in all mailboxes.
+    pub bytes: u64,
+    /// Messages in all mailboxes.
+    pub messages: u64,
+}
+
+/// Options of a [`crate::Store`].
+#[derive(Clone)]
+pub struct Options {
+    /// Largest message in bytes.
+    pub message_bytes_max: u64,
+    /// The quota of a user, by name.
+    pub quota: Arc<dyn Fn(&str) -> Quota + Send + Sync>,
+    /// Keywords that one mailbox may have.
+    pub keywords_max: usize,
+    /// Messages up to this size come along with a `Fetch`; larger ones are read in pieces.
+    pub inline_bytes_max: u64,
+    /// Memory for blocks read from disk, in bytes.
+    pub cache_bytes: u64,
+    /// Memory for rows not yet in tables, in bytes.
+    pub write_buffer_bytes: u64,
+    /// Free bytes on the disk below which nothing is stored.
+    pub disk_free_bytes_min: u64,
+    /// Operations that may wait for the writer.
+    pub queue: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            message_bytes_max: 50 << 20,
+            quota: Arc::new(|_| Quota::default()),
+            keywords_max: 64,
+            inline_bytes_max: 64 << 10,
+            cache_bytes: 32 << 20,
+            write_buffer_bytes: 32 << 20,
+            disk_free_bytes_min: 64 << 20,
+            queue: 16 << 10,
+        }
+    }
+}

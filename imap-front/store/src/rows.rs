@@ -1,0 +1,332 @@
+//! The rows' encodings: a version byte, then fields in order; numbers little-endian, texts with a
+//! 32-bit length.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mail::request::SpecialUse;
+use mail::{Flags, InternalDate, MailboxId, ModSeq, Uid, UidValidity, UserId};
+
+use crate::Error;
+
+const VERSION: u8 = 1;
+
+/// A user.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Account {
+    pub name: String,
+    pub bytes: u64,
+    pub messages: u64,
+}
+
+/// A mailbox name of a user. A row without mailbox and subscription is not kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Name {
+    /// None: only subscribed.
+    pub exists: bool,
+    /// None: `\Noselect`.
+    pub mailbox: Option<MailboxId>,
+    pub subscribed: bool,
+    pub special_use: Option<SpecialUse>,
+}
+
+/// A mailbox's figures.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mailbox {
+    pub user: UserId,
+    pub uid_validity: UidValidity,
+    pub uid_next: Uid,
+    pub modseq: ModSeq,
+    pub messages: u32,
+    pub unseen: u32,
+    pub size: u64,
+    /// Messages from this UID on were not claimed as recent.
+    pub recent_from: Uid,
+    pub keywords: Vec<Arc<str>>,
+}
+
+/// A message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MessageRow {
+    pub modseq: ModSeq,
+    pub created: ModSeq,
+    pub system: u8,
+    /// Places in the mailbox's keywords.
+    pub keywords: Vec<u8>,
+    pub date: InternalDate,
+    pub size: u64,
+    pub body: u64,
+}
+
+impl MessageRow {
+    pub fn flags(&self, mailbox: &Mailbox) -> Flags {
+        let keyword = |&place: &u8| mailbox.keywords.get(usize::from(place)).cloned();
+        Flags::new(self.system, self.keywords.iter().filter_map(keyword))
+    }
+}
+
+pub(crate) fn u64_row(bytes: &[u8]) -> Result<u64, Error> {
+    let bytes: [u8; 8] = bytes
+        .try_into()
+        .map_err(|_| damaged("meta", "not a number"))?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+fn damaged(space: &'static str, what: &'static str) -> Error {
+    Error::Damaged { space, what }
+}
+
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn new() -> Self {
+        Self(vec![VERSION])
+    }
+
+    fn u8(mut self, value: u8) -> Self {
+        self.0.push(value);
+        self
+    }
+
+    fn u32(mut self, value: u32) -> Self {
+        self.0.extend_from_slice(&value.to_le_bytes());
+        self
+    }
+
+    fn u64(mut self, value: u64) -> Self {
+        self.0.extend_from_slice(&value.to_le_bytes());
+        self
+    }
+
+    fn bytes(self, value: &[u8]) -> Self {
+        let mut writer = self.u32(value.len() as u32);
+        writer.0.extend_from_slice(value);
+        writer
+    }
+
+    fn done(self) -> Bytes {
+        self.0.into()
+    }
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+    space: &'static str,
+}
+
+impl<'a> Reader<'a> {
+    fn new(space: &'static str, bytes: &'a [u8]) -> Result<Self, Error> {
+        match bytes.split_first() {
+            Some((&VERSION, rest)) => Ok(Self { rest, space }),
+            _ => Err(damaged(space, "written by another version")),
+        }
+    }
+
+    fn take(&mut self, len: usize) -> Result<&'a [u8], Error> {
+        let Some((taken, rest)) = self.rest.split_at_checked(len) else {
+            return Err(damaged(self.space, "too short"));
+        };
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn u8(&mut self) -> Result<u8, Error> {
+        Ok(self.take(1)?[0])
+    }
+
+    fn u32(&mut self) -> Result<u32, Error> {
+        Ok(u32::from_le_bytes(
+            self.take(4)?.try_into().expect("took 4"),
+        ))
+    }
+
+    fn u64(&mut self) -> Result<u64, Error> {
+        Ok(u64::from_le_bytes(
+            self.take(8)?.try_into().expect("took 8"),
+        ))
+    }
+
+    fn bytes(&mut self) -> Result<&'a [u8], Error> {
+        let len = self.u32()? as usize;
+        self.take(len)
+    }
+
+    fn text(&mut self) -> Result<&'a str, Error> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| damaged(self.space, "not UTF-8"))
+    }
+}
+
+impl Account {
+    pub fn encode(&self) -> Bytes {
+        Writer::new()
+            .bytes(self.name.as_bytes())
+            .u64(self.bytes)
+            .u64(self.messages)
+            .done()
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let mut reader = Reader::new("accounts", bytes)?;
+        Ok(Self {
+            name: reader.text()?.to_owned(),
+            bytes: reader.u64()?,
+            messages: reader.u64()?,
+        })
+    }
+}
+
+const USES: [SpecialUse; 7] = [
+    SpecialUse::All,
+    SpecialUse::Archive,
+    SpecialUse::Drafts,
+    SpecialUse::Flagged,
+    SpecialUse::Junk,
+    SpecialUse::Sent,
+    SpecialUse::Trash,
+];
+
+impl Name {
+    pub fn encode(&self) -> Bytes {
+        let place = |wanted| USES.iter().position(|have| *have == wanted);
+        let special_use = self
+            .special_use
+            .and_then(place)
+            .map_or(0, |place| place as u8 + 1);
+        Writer::new()
+            .u8(u8::from(self.exists) | u8::from(self.subscribed) << 1)
+            .u64(self.mailbox.unwrap_or_default().0)
+            .u8(special_use)
+            .done()
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let mut reader = Reader::new("names", bytes)?;
+        let bits = reader.u8()?;
+        let mailbox = reader.u64()?;
+        let special_use = usize::from(reader.u8()?);
+        Ok(Self {
+            exists: bits & 1 != 0,
+            subscribed: bits & 2 != 0,
+            mailbox: (mailbox != 0).then_some(MailboxId(mailbox)),
+            special_use: special_use
+                .checked_sub(1)
+                .and_then(|place| USES.get(place).copied()),
+        })
+    }
+}
+
+impl Mailbox {
+    pub fn encode(&self) -> Bytes {
+        let writer = Writer::new()
+            .u64(self.user.0)
+            .u32(self.uid_validity.0)
+            .u32(self.uid_next.0)
+            .u64(self.modseq.0)
+            .u32(self.messages)
+            .u32(self.unseen)
+            .u64(self.size)
+            .u32(self.recent_from.0)
+            .u32(self.keywords.len() as u32);
+        self.keywords
+            .iter()
+            .fold(writer, |writer, word| writer.bytes(word.as_bytes()))
+            .done()
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let mut reader = Reader::new("mailboxes", bytes)?;
+        let mut mailbox = Self {
+            user: UserId(reader.u64()?),
+            uid_validity: UidValidity(reader.u32()?),
+            uid_next: Uid(reader.u32()?),
+            modseq: ModSeq(reader.u64()?),
+            messages: reader.u32()?,
+            unseen: reader.u32()?,
+            size: reader.u64()?,
+            recent_from: Uid(reader.u32()?),
+            keywords: Vec::new(),
+        };
+        for _ in 0..reader.u32()? {
+            mailbox.keywords.push(reader.text()?.into());
+        }
+        Ok(mailbox)
+    }
+}
+
+impl MessageRow {
+    pub fn encode(&self) -> Bytes {
+        Writer::new()
+            .u64(self.modseq.0)
+            .u64(self.created.0)
+            .u8(self.system)
+            .u64(self.date.unix_s as u64)
+            .u32(u32::from(self.date.zone_min as u16))
+            .u64(self.size)
+            .u64(self.body)
+            .bytes(&self.keywords)
+            .done()
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let mut reader = Reader::new("messages", bytes)?;
+        Ok(Self {
+            modseq: ModSeq(reader.u64()?),
+            created: ModSeq(reader.u64()?),
+            system: reader.u8()?,
+            date: InternalDate {
+                unix_s: reader.u64()? as i64,
+                zone_min: reader.u32()? as u16 as i16,
+            },
+            size: reader.u64()?,
+            body: reader.u64()?,
+            keywords: reader.bytes()?.to_vec(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_go_both_ways() {
+        let message = MessageRow {
+            modseq: ModSeq(9),
+            created: ModSeq(3),
+            system: 8,
+            keywords: vec![0, 2],
+            date: InternalDate {
+                unix_s: -5,
+                zone_min: -420,
+            },
+            size: 77,
+            body: 4,
+        };
+        assert_eq!(
+            MessageRow::decode(&message.encode()).expect("valid"),
+            message
+        );
+        let mailbox = Mailbox {
+            user: UserId(1),
+            keywords: vec!["a".into(), "b".into()],
+            ..Mailbox::default()
+        };
+        assert_eq!(Mailbox::decode(&mailbox.encode()).expect("valid"), mailbox);
+        let name = Name {
+            exists: true,
+            mailbox: Some(MailboxId(5)),
+            subscribed: true,
+            special_use: Some(SpecialUse::Sent),
+        };
+        assert_eq!(Name::decode(&name.encode()).expect("valid"), name);
+    }
+
+    #[test]
+    fn damaged_rows_are_errors() {
+        let row = MessageRow::default().encode();
+        for len in 0..row.len() {
+            assert!(MessageRow::decode(&row[..len]).is_err());
+        }
+        assert!(MessageRow::decode(&[9; 60]).is_err());
+    }
+}
