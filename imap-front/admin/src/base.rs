@@ -1,0 +1,74 @@
+//! The base directory (msg-svr-base): every program finds it from where it lies itself.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A base directory.
+#[derive(Clone, Debug)]
+pub struct Base {
+    root: PathBuf,
+}
+
+impl Base {
+    /// The base directory at `root`.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The base directory that holds the running program in its `sbin/` or `lib/`.
+    ///
+    /// # Errors
+    /// If the program's own path can't be found, or it has no folder two levels up.
+    pub fn of_this_program() -> io::Result<Self> {
+        let program = std::env::current_exe()?.canonicalize()?;
+        let root = program.parent().and_then(Path::parent).ok_or_else(|| {
+            io::Error::other(format!("{} lies in no base directory", program.display()))
+        })?;
+        Ok(Self::new(root))
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `path` as it is, if it is absolute; else below the base directory.
+    pub fn resolve(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    /// What the administrator set.
+    pub fn msg_conf(&self) -> PathBuf {
+        self.root.join("config/msg.conf")
+    }
+
+    /// What the release sets.
+    pub fn msg_conf_defaults(&self) -> PathBuf {
+        self.root.join("config/msg.conf.defaults")
+    }
+
+    /// The user directory.
+    pub fn users(&self) -> PathBuf {
+        self.root.join("config/users")
+    }
+
+    /// The message store.
+    pub fn data(&self) -> PathBuf {
+        self.root.join("data")
+    }
+
+    /// Log files.
+    pub fn log(&self) -> PathBuf {
+        self.root.join("log")
+    }
+
+    /// Process ids, sockets and locks.
+    pub fn run(&self) -> PathBuf {
+        self.root.join("run")
+    }
+
+    /// The IMAP and LMTP server.
+    pub fn imapd(&self) -> PathBuf {
+        self.root.join("lib/imapd")
+    }
+}

@@ -1,0 +1,250 @@
+//! Configuration: `msg.conf` (the administrator's) over `msg.conf.defaults` (the release's) over
+//! the built-in defaults of the [table](OPTIONS).
+
+mod edit;
+mod setting;
+mod table;
+mod text;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+pub use edit::{Change, apply, defaults_text, parse_import, write_defaults};
+pub use setting::{Kind, Setting};
+pub use table::{OPTIONS, find, like};
+pub use text::quoted;
+
+use crate::Base;
+
+/// Why the configuration can't be used: one line that says where and what to change.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A line of a file.
+    #[error("{}, line {line}: {reason}", file.display())]
+    Line {
+        /// The file.
+        file: PathBuf,
+        /// The line's number, from 1.
+        line: usize,
+        /// What is wrong and what to change.
+        reason: String,
+    },
+    /// A file can't be read or written.
+    #[error("{}: {cause}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// An option that doesn't exist, or a value it doesn't take.
+    #[error("{0}")]
+    Value(String),
+}
+
+/// The values in force when the files were read.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    base: PathBuf,
+    set: BTreeMap<&'static str, String>,
+}
+
+impl Config {
+    /// Reads the base directory's configuration. Files that don't exist set nothing.
+    ///
+    /// # Errors
+    /// The first line that can't be understood, or a file that can't be read.
+    pub fn load(base: &Base) -> Result<Self, ConfigError> {
+        Self::load_from(base, &base.msg_conf())
+    }
+
+    /// As [`Config::load`], with another file in the place of `msg.conf`.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_from(base: &Base, msg_conf: &Path) -> Result<Self, ConfigError> {
+        let mut config = Self {
+            base: base.root().to_owned(),
+            set: BTreeMap::new(),
+        };
+        for file in [base.msg_conf_defaults().as_path(), msg_conf] {
+            config.set.extend(read(file)?);
+        }
+        Ok(config)
+    }
+
+    /// The value in force. A value that was cleared, or never set, is the built-in default.
+    ///
+    /// # Panics
+    /// If the table has no such option: a mistake of ours.
+    pub fn value(&self, name: &str) -> &str {
+        let setting = find(name).unwrap_or_else(|| panic!("no option {name} in the table"));
+        match self.set.get(setting.name) {
+            // A text may be empty on purpose; for the rest an empty value means none.
+            Some(value) if !value.is_empty() || may_be_empty(&setting.kind) => value,
+            _ => setting.default,
+        }
+    }
+
+    fn number(&self, name: &str) -> i64 {
+        let setting = find(name).unwrap_or_else(|| panic!("no option {name} in the table"));
+        setting
+            .kind
+            .number(self.value(name))
+            .expect("values are checked when they are read")
+    }
+
+    /// A number that is not negative.
+    pub fn count(&self, name: &str) -> u64 {
+        u64::try_from(self.number(name)).expect("the table gives a range that is not negative")
+    }
+
+    /// A number, or none if it is −1: no limit.
+    pub fn limit(&self, name: &str) -> Option<u64> {
+        u64::try_from(self.number(name)).ok()
+    }
+
+    /// A switch.
+    pub fn switch(&self, name: &str) -> bool {
+        setting::switch(self.value(name)).expect("values are checked when they are read")
+    }
+
+    /// A path, made absolute by the base directory; none if the option is empty.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        let value = self.value(name);
+        (!value.is_empty()).then(|| self.base.join(value))
+    }
+
+    /// Names, in lower case.
+    pub fn names(&self, name: &str) -> Vec<String> {
+        setting::names(self.value(name))
+            .map(str::to_lowercase)
+            .collect()
+    }
+
+    /// One of an option's words, in lower case.
+    pub fn word(&self, name: &str) -> String {
+        self.value(name).to_ascii_lowercase()
+    }
+
+    fn socket_address(&self, address: &str, port: &str) -> Option<SocketAddr> {
+        let port = u16::try_from(self.count(port)).expect("the table's range is that of ports");
+        let address: IpAddr = self
+            .value(address)
+            .parse()
+            .expect("values are checked when they are read");
+        (port != 0).then(|| SocketAddr::new(address, port))
+    }
+
+    /// Where IMAP listens: `service.listenaddr` and `service.imap.port`; none if it is off.
+    pub fn imap_address(&self) -> Option<SocketAddr> {
+        self.socket_address("service.listenaddr", "service.imap.port")
+    }
+
+    /// Where LMTP listens: `service.lmtp.listenaddr` and `service.lmtp.port`; none if it is off.
+    pub fn lmtp_address(&self) -> Option<SocketAddr> {
+        self.socket_address("service.lmtp.listenaddr", "service.lmtp.port")
+    }
+
+    /// `local.hostname`, or what the system calls itself.
+    pub fn hostname(&self) -> String {
+        let name = self.value("local.hostname");
+        if !name.is_empty() {
+            return name.to_owned();
+        }
+        let system = rustix::system::uname();
+        let name = system.nodename().to_string_lossy();
+        if name.is_empty() {
+            "localhost".into()
+        } else {
+            name.into_owned()
+        }
+    }
+
+    /// `service.imap.banner` with its codes replaced. `protocol` is for `%p`, `version` for `%v`
+    /// and `built` for what `%V` adds; `date` is for `%d`.
+    pub fn banner(&self, protocol: &str, version: &str, built: &str, date: &str) -> String {
+        let mut text = String::new();
+        let mut template = self.value("service.imap.banner").chars();
+        while let Some(c) = template.next() {
+            if c != '%' {
+                text.push(c);
+                continue;
+            }
+            match template.next() {
+                Some('h') => text.push_str(&self.hostname()),
+                Some('p') => text.push_str(protocol),
+                Some('P') => text.push_str("Ensign"),
+                Some('v') => text.push_str(version),
+                Some('V') if built.is_empty() => text.push_str(version),
+                Some('V') => text.push_str(&format!("{version} (built {built})")),
+                Some('d') => text.push_str(date),
+                Some('%') | None => text.push('%'),
+                Some(other) => text.extend(['%', other]),
+            }
+        }
+        text
+    }
+}
+
+fn may_be_empty(kind: &Kind) -> bool {
+    matches!(kind, Kind::Names | Kind::Path | Kind::Text)
+}
+
+/// The options a file sets. A file that doesn't exist sets none.
+fn read(file: &Path) -> Result<BTreeMap<&'static str, String>, ConfigError> {
+    let bytes = match fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(cause) => {
+            return Err(ConfigError::File {
+                file: file.to_owned(),
+                cause,
+            });
+        }
+    };
+    let mut set = BTreeMap::new();
+    for (at, line) in bytes.split(|b| *b == b'\n').enumerate() {
+        let fail = |reason| ConfigError::Line {
+            file: file.to_owned(),
+            line: at + 1,
+            reason,
+        };
+        let line = std::str::from_utf8(line).map_err(|_| fail("this line is not UTF-8".into()))?;
+        let text::Line::Entry { name, value } = text::parse(line).map_err(fail)? else {
+            continue;
+        };
+        let setting = checked(&name, &value).map_err(fail)?;
+        if set.insert(setting.name, value).is_some() {
+            return Err(fail(format!(
+                "{} is set twice; remove one line",
+                setting.name
+            )));
+        }
+    }
+    Ok(set)
+}
+
+/// The option of that name, if it takes that value.
+fn checked(name: &str, value: &str) -> Result<&'static Setting, String> {
+    let Some(setting) = find(name) else {
+        return Err(unknown(name));
+    };
+    setting.kind.check(value).map_err(|expected| {
+        format!("{} can't be \"{value}\"; it takes {expected}", setting.name)
+    })?;
+    Ok(setting)
+}
+
+fn unknown(name: &str) -> String {
+    match like(name) {
+        Some(near) => format!("there is no option {name}; did you mean {}?", near.name),
+        None => format!("there is no option {name}; `configutil` lists all"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,302 @@
+//! The table of options.
+
+use super::setting::{Kind, Setting};
+
+const PORT: Kind = Kind::Number { min: 0, max: 65535 };
+/// The service is not in this release, so its port can only be off.
+const PORT_OFF: Kind = Kind::Number { min: 0, max: 0 };
+
+/// All options, sorted by name.
+pub static OPTIONS: &[Setting] = &[
+    Setting {
+        name: "ens.port",
+        kind: PORT_OFF,
+        default: "0",
+        refreshable: false,
+        help: "TCP port of the event notification service; this release has none, so 0",
+    },
+    Setting {
+        name: "local.domains",
+        kind: Kind::Names,
+        default: "",
+        refreshable: true,
+        help: "domains whose addresses (user@domain) are delivered here; none means any domain",
+    },
+    Setting {
+        name: "local.hostname",
+        kind: Kind::Names,
+        default: "",
+        refreshable: false,
+        help: "the name by which this host calls itself; none means the system's host name",
+    },
+    Setting {
+        name: "logfile.imap.file",
+        kind: Kind::Path,
+        default: "log/imap",
+        refreshable: false,
+        help: "the server's log file; a relative path lies below the base directory",
+    },
+    Setting {
+        name: "logfile.imap.loglevel",
+        kind: Kind::Word(&[
+            "nolog",
+            "critical",
+            "error",
+            "warning",
+            "notice",
+            "information",
+            "debug",
+        ]),
+        default: "notice",
+        refreshable: true,
+        help: "how much is logged: nolog, critical, error, warning, notice, information or debug",
+    },
+    Setting {
+        name: "service.http.port",
+        kind: PORT_OFF,
+        default: "0",
+        refreshable: false,
+        help: "TCP port of the status page; this release has none, so 0",
+    },
+    Setting {
+        name: "service.imap.banner",
+        kind: Kind::Text,
+        default: "%h %p service (%P %V)",
+        refreshable: true,
+        help: "text of the greeting: %h host, %p protocol, %P product, %v version, \
+               %V version and build, %d date, %% a percent sign",
+    },
+    Setting {
+        name: "service.imap.enable",
+        kind: Kind::Switch,
+        default: "yes",
+        refreshable: false,
+        help: "whether start-msg without arguments starts the IMAP server",
+    },
+    Setting {
+        name: "service.imap.idletimeout",
+        kind: Kind::Number {
+            min: 30,
+            max: 10_080,
+        },
+        default: "30",
+        refreshable: true,
+        help: "minutes without a word from the client after which it is logged out; \
+               at least 30 (RFC 3501 section 5.4)",
+    },
+    Setting {
+        name: "service.imap.maxsessions",
+        kind: Kind::Number {
+            min: 1,
+            max: 10_000_000,
+        },
+        default: "100000",
+        refreshable: false,
+        help: "sessions the server holds at a time; more are told to come back later",
+    },
+    Setting {
+        name: "service.imap.parkrings",
+        kind: Kind::Number { min: 0, max: 64 },
+        default: "0",
+        refreshable: false,
+        help: "io_uring instances a shard keeps idle connections in; 0 means as many as needed",
+    },
+    Setting {
+        name: "service.imap.port",
+        kind: PORT,
+        default: "143",
+        refreshable: false,
+        help: "TCP port of IMAP; 0 turns the listener off",
+    },
+    Setting {
+        name: "service.imap.shards",
+        kind: Kind::Number { min: 0, max: 256 },
+        default: "0",
+        refreshable: false,
+        help: "shards, a core each; 0 means as many as the host has cores",
+    },
+    Setting {
+        name: "service.imap.spin",
+        kind: Kind::Number {
+            min: 0,
+            max: 1_000_000,
+        },
+        default: "0",
+        refreshable: false,
+        help: "microseconds a shard looks for work before it sleeps; costs CPU time, saves latency",
+    },
+    Setting {
+        name: "service.imap.sslport",
+        kind: PORT_OFF,
+        default: "0",
+        refreshable: false,
+        help: "TCP port of IMAP over TLS; this release has no TLS, so 0",
+    },
+    Setting {
+        name: "service.imap.stillhere",
+        kind: Kind::Number { min: 0, max: 1740 },
+        default: "120",
+        refreshable: true,
+        help: "seconds between two words to an idling client that the server is still here; \
+               0 means never",
+    },
+    Setting {
+        name: "service.imap.writetimeout",
+        kind: Kind::Number { min: 5, max: 3600 },
+        default: "120",
+        refreshable: true,
+        help: "seconds after which a client that does not read what it is sent is disconnected",
+    },
+    Setting {
+        name: "service.listenaddr",
+        kind: Kind::Address,
+        default: "0.0.0.0",
+        refreshable: false,
+        help: "address on which IMAP listens; 0.0.0.0 means all IPv4 addresses, :: all addresses",
+    },
+    Setting {
+        name: "service.lmtp.listenaddr",
+        kind: Kind::Address,
+        default: "127.0.0.1",
+        refreshable: false,
+        help: "address on which LMTP listens; whoever can connect can deliver",
+    },
+    Setting {
+        name: "service.lmtp.maxconnections",
+        kind: Kind::Number {
+            min: 1,
+            max: 100_000,
+        },
+        default: "1000",
+        refreshable: false,
+        help: "LMTP connections at a time; more are told to come back later",
+    },
+    Setting {
+        name: "service.lmtp.overquota",
+        kind: Kind::Word(&["permanent", "temporary"]),
+        default: "permanent",
+        refreshable: true,
+        help: "how mail for a user over quota is refused: permanent (552) or temporary (452)",
+    },
+    Setting {
+        name: "service.lmtp.port",
+        kind: PORT,
+        default: "24",
+        refreshable: false,
+        help: "TCP port of LMTP; 0 turns the listener off",
+    },
+    Setting {
+        name: "service.lmtp.socket",
+        kind: Kind::Path,
+        default: "",
+        refreshable: false,
+        help: "Unix socket of LMTP; none means no such listener",
+    },
+    Setting {
+        name: "store.cachesize",
+        kind: Kind::Bytes {
+            unlimited: false,
+            min: 1 << 20,
+        },
+        default: "64M",
+        refreshable: false,
+        help: "bytes of memory the store uses to cache what it read",
+    },
+    Setting {
+        name: "store.defaultmailboxquota",
+        kind: Kind::Bytes {
+            unlimited: true,
+            min: 0,
+        },
+        default: "-1",
+        refreshable: true,
+        help: "bytes of mail a user may have whose entry gives no other number; -1 means no limit",
+    },
+    Setting {
+        name: "store.defaultmessagequota",
+        kind: Kind::Number {
+            min: -1,
+            max: u32::MAX as i64,
+        },
+        default: "-1",
+        refreshable: true,
+        help: "messages a user may have whose entry gives no other number; -1 means no limit",
+    },
+    Setting {
+        name: "store.maxkeywords",
+        kind: Kind::Number {
+            min: 1,
+            max: 10_000,
+        },
+        default: "128",
+        refreshable: false,
+        help: "different keywords a mailbox may have",
+    },
+    Setting {
+        name: "store.maxmessagesize",
+        kind: Kind::Bytes {
+            unlimited: false,
+            min: 64 * 1024,
+        },
+        default: "50M",
+        refreshable: false,
+        help: "bytes of the largest message that is taken, over LMTP and IMAP",
+    },
+];
+
+/// The option of that name, without regard to case.
+pub fn find(name: &str) -> Option<&'static Setting> {
+    let name = name.to_ascii_lowercase();
+    OPTIONS
+        .binary_search_by(|option| option.name.cmp(&name))
+        .ok()
+        .map(|at| &OPTIONS[at])
+}
+
+/// The option whose name is most like `name`, if any is like it at all.
+pub fn like(name: &str) -> Option<&'static Setting> {
+    let name = name.to_ascii_lowercase();
+    OPTIONS
+        .iter()
+        .map(|option| (distance(&name, option.name), option))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, _)| *distance <= 4)
+        .map(|(_, option)| option)
+}
+
+/// Edits that turn one string into the other (Levenshtein).
+fn distance(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in to.bytes().enumerate() {
+            let change = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_is_sorted_and_its_defaults_are_valid() {
+        assert!(OPTIONS.windows(2).all(|pair| pair[0].name < pair[1].name));
+        for option in OPTIONS {
+            assert_eq!(option.kind.check(option.default), Ok(()), "{}", option.name);
+            assert!(!option.help.is_empty());
+        }
+    }
+
+    #[test]
+    fn names_are_found_in_any_case_and_nearly_right() {
+        assert_eq!(find("Service.IMAP.Port").unwrap().name, "service.imap.port");
+        assert!(find("service.imap.prot").is_none());
+        assert_eq!(like("service.imap.prot").unwrap().name, "service.imap.port");
+        assert!(like("completely.different.thing").is_none());
+    }
+}
