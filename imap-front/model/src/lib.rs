@@ -1,55 +1,101 @@
-//! The store's in-memory model: deterministic, without clock and disk, for tests and the simulator.
+//! An in-memory model of the mail store: what each request means, written as plainly as possible.
 //!
-//! It carries requests out by the store's own rules over rows in memory, so that what it lacks is
-//! exactly what a simulation supplies: when a commit happens, how long it takes, and what a crash
-//! loses.
+//! In reading order: [`Model`] (the requests), `state` (users, names, mailboxes), `catch_up` (what
+//! happened since), `naming`, `depositing`, `changing`, `reading`.
+//!
+//! It is an oracle and a stand-in. As an oracle it shares no code with the durable store, so that
+//! a test may run both and compare. As a stand-in it serves the simulator: it is deterministic,
+//! has no clock, and can lose what was not made durable.
+//!
+//! Invariants: a change is lost by [`Model::crash`] unless [`Model::sync`] came after it; uploads
+//! never survive a crash.
+
+mod catch_up;
+mod changing;
+mod depositing;
+mod naming;
+mod reading;
+mod state;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mail::request::Credentials;
 use mail::{Event, InternalDate, Refusal, Reply, Request, UserId};
-use store::kv::{Memory, Transaction};
-use store::logic::{self, Rules};
-use store::{Options, is_write};
 
-/// A mail store in memory.
+use state::State;
+
+/// Limits that the model goes by; 0 is without limit for both parts of the quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest message in bytes.
+    pub message_bytes_max: u64,
+    /// Bytes that each user may keep.
+    pub quota_bytes: u64,
+    /// Messages that each user may keep.
+    pub quota_messages: u64,
+    /// Keywords that one mailbox may have.
+    pub keywords_max: usize,
+    /// Messages up to this size come along with a `Fetch`.
+    pub inline_bytes_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes_max: 50 << 20,
+            quota_bytes: 0,
+            quota_messages: 0,
+            keywords_max: 64,
+            inline_bytes_max: 64 << 10,
+        }
+    }
+}
+
+/// The result of a request: the answer, and what to announce once it is durable.
+pub type Outcome = (Reply, Vec<Arc<Event>>);
+
+/// The model: lives wherever a store would; values only, so cloning one forks the world.
+///
+/// Requests come in by [`Model::handle`]; [`Model::sync`] and [`Model::crash`] model the disk;
+/// [`Model::add_user`] and [`Model::remove_user`] are the administrator.
+#[derive(Clone, Debug)]
 pub struct Model {
-    rows: Memory,
-    synced: Memory,
-    rules: Rules,
+    now: InternalDate,
+    limits: Limits,
     passwords: BTreeMap<Box<str>, Box<[u8]>>,
+    state: State,
+    durable: State,
+    dirty: bool,
 }
 
 impl Default for Model {
     fn default() -> Self {
-        Self::new(Options::default())
+        Self::new(Limits::default())
     }
 }
 
 impl Model {
-    /// An empty store with these limits.
-    pub fn new(options: Options) -> Self {
+    /// An empty store. Its time is 2001-09-09T01:46:40Z until [`Model::set_now`].
+    pub fn new(limits: Limits) -> Self {
         Self {
-            rows: Memory::default(),
-            synced: Memory::default(),
-            rules: Rules {
-                options,
-                now: InternalDate {
-                    unix_s: 1_000_000_000,
-                    zone_min: 0,
-                },
+            now: InternalDate {
+                unix_s: 1_000_000_000,
+                zone_min: 0,
             },
+            limits,
             passwords: BTreeMap::new(),
+            state: State::default(),
+            durable: State::default(),
+            dirty: false,
         }
     }
 
-    /// Sets the time that new messages and UIDVALIDITY are given.
+    /// Sets the time that messages without a date and UIDVALIDITY are given.
     pub fn set_now(&mut self, now: InternalDate) {
-        self.rules.now = now;
+        self.now = now;
     }
 
-    /// Adds a user with an INBOX; durable at once.
+    /// Lets a user log in by that password, and gives them their INBOX. Durable at once.
     pub fn add_user(&mut self, name: &str, password: &str) -> UserId {
         self.passwords
             .insert(name.into(), password.as_bytes().into());
@@ -58,48 +104,161 @@ impl Model {
         user
     }
 
-    fn ensure_user(&mut self, name: &str) -> UserId {
-        let mut txn = Transaction::new(&self.rows);
-        let user = logic::ensure_user(&mut txn, &self.rules, name).expect("memory does not fail");
-        let changes = txn.into_changes();
-        self.rows.apply(changes);
-        user
+    /// Keeps a user from logging in. Their mail stays.
+    pub fn remove_user(&mut self, name: &str) {
+        self.passwords.remove(name);
     }
 
-    /// Carries a request out. The events are to be announced, and the reply given, once it is
-    /// durable: after [`Model::sync`].
-    pub fn handle(&mut self, request: Request) -> (Reply, Vec<Arc<Event>>) {
-        if let Request::Authenticate(credentials) = &request {
-            return (self.authenticate(credentials), vec![]);
-        }
-        if !is_write(&request)
-            && let Some(reply) =
-                logic::read(&self.rows, &self.rules, &request).expect("memory does not fail")
-        {
-            return (reply, vec![]);
-        }
-        let mut txn = Transaction::new(&self.rows);
-        let outcome = logic::apply(&mut txn, &self.rules, request).expect("memory does not fail");
-        let changes = txn.into_changes();
-        self.rows.apply(changes);
-        outcome
+    /// The user of that name, with an INBOX, whether they may log in or not.
+    pub fn ensure_user(&mut self, name: &str) -> UserId {
+        self.dirty = true;
+        naming::ensure_user(&mut self.state, self.now, name)
     }
 
-    fn authenticate(&mut self, credentials: &Credentials) -> Reply {
-        if self.passwords.get(&credentials.user) == Some(&credentials.password) {
-            Reply::Authenticated(self.ensure_user(&credentials.user.clone()))
-        } else {
-            Reply::Refused(Refusal::Credentials)
-        }
+    /// The user of that name, if the store knows them.
+    pub fn user_id(&self, name: &str) -> Option<UserId> {
+        self.state.users.get(name).copied()
     }
 
-    /// Makes everything so far durable.
+    /// Whether a crash would lose something.
+    pub fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// Makes all that was done durable. Costs a shallow copy: mailboxes are shared until changed.
     pub fn sync(&mut self) {
-        self.synced = self.rows.clone();
+        if std::mem::take(&mut self.dirty) {
+            self.durable = self.state.clone();
+        }
     }
 
-    /// Loses what was not durable.
+    /// Loses all that was not made durable, and all uploads, and starts again.
     pub fn crash(&mut self) {
-        self.rows = self.synced.clone();
+        self.dirty = false;
+        self.state = self.durable.clone();
+        self.state.spools.clear();
+        self.durable.spools.clear();
     }
+
+    /// Answers a request, and says what is to be announced if it changed something. The answer to
+    /// a change is to be held back until [`Model::sync`].
+    pub fn handle(&mut self, request: Request) -> Outcome {
+        use Request as R;
+        match request {
+            R::Authenticate(credentials) => (self.authenticate(&credentials), vec![]),
+            R::Mailboxes { .. }
+            | R::Status { .. }
+            | R::Sync { .. }
+            | R::View { .. }
+            | R::Fetch { .. }
+            | R::Read { .. }
+            | R::Search { .. } => (reading::answer(&self.state, &self.limits, request), vec![]),
+            request => {
+                let unclaimed = matches!(
+                    &request,
+                    R::Open {
+                        read_only: true,
+                        ..
+                    }
+                );
+                self.dirty |= !unclaimed;
+                self.change(request)
+            }
+        }
+    }
+
+    fn change(&mut self, request: Request) -> Outcome {
+        use Request as R;
+        let (state, limits, now) = (&mut self.state, &self.limits, self.now);
+        match request {
+            R::Create {
+                user,
+                name,
+                special_use,
+            } => naming::create(state, now, user, &name, special_use),
+            R::Delete { user, name } => naming::delete(state, user, &name),
+            R::Rename { user, from, to } => naming::rename(state, now, user, &from, &to),
+            R::Subscribe { user, name, on } => naming::subscribe(state, user, &name, on),
+            R::Open {
+                user,
+                name,
+                read_only,
+            } => reading::open(state, user, &name, read_only),
+            R::Store {
+                mailbox,
+                uids,
+                mode,
+                flags,
+                unchanged_since,
+                since,
+            } => {
+                let change = changing::FlagChange {
+                    mode,
+                    flags,
+                    unchanged_since,
+                };
+                changing::store(state, limits, mailbox, &uids, &change, since)
+            }
+            R::Expunge {
+                mailbox,
+                within,
+                since,
+            } => changing::expunge(state, mailbox, within.as_deref(), since),
+            R::Copy {
+                mailbox,
+                uids,
+                user,
+                to,
+                remove,
+                since,
+            } => {
+                let copy = changing::CopyOrMove {
+                    from: mailbox,
+                    uids: &uids,
+                    remove,
+                    since,
+                };
+                changing::copy(state, limits, &copy, user, &to)
+            }
+            R::Spool { spool, chunk } => depositing::spool(state, limits, spool, &chunk),
+            R::Discard { spool } => {
+                state.spools.remove(&spool);
+                (Reply::Done, vec![])
+            }
+            R::Append {
+                user,
+                name,
+                flags,
+                date,
+                body,
+            } => {
+                let row = (flags, date.unwrap_or(now));
+                depositing::append(state, limits, user, &name, row, body)
+            }
+            R::Deliver { targets, body } => depositing::deliver(state, limits, now, &targets, body),
+            _ => refused(Refusal::Cannot("not a change")),
+        }
+    }
+
+    fn authenticate(&mut self, credentials: &mail::request::Credentials) -> Reply {
+        let acts_as = credentials
+            .authorization
+            .as_ref()
+            .unwrap_or(&credentials.user);
+        match self.passwords.get(&credentials.user) {
+            Some(password) if *password == credentials.password => {}
+            _ => return Reply::Refused(Refusal::Credentials),
+        }
+        if *acts_as != credentials.user {
+            return Reply::Refused(Refusal::Credentials);
+        }
+        match self.user_id(&credentials.user) {
+            Some(user) => Reply::Authenticated(user),
+            None => Reply::Authenticated(self.ensure_user(&credentials.user)),
+        }
+    }
+}
+
+fn refused(refusal: Refusal) -> Outcome {
+    (Reply::Refused(refusal), vec![])
 }

@@ -1,0 +1,90 @@
+//! What a mailbox was at a mod-sequence, and what happened since.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use mail::{Change, Delta, Event, MailboxId, ModSeq, Uid};
+
+use crate::state::{Mailbox, State};
+
+/// The events since `since`: none, or one that spans all; of a deleted mailbox, its end.
+pub(crate) fn delta(state: &State, id: MailboxId, since: ModSeq) -> Delta {
+    let Some(mailbox) = state.mailbox(id) else {
+        let seq = ModSeq(since.0 + 1);
+        let end = Event {
+            mailbox: id,
+            prev: since,
+            seq,
+            changes: vec![],
+            deleted: true,
+        };
+        return vec![Arc::new(end)];
+    };
+    if mailbox.modseq <= since {
+        return vec![];
+    }
+    let changes = changes(mailbox, since);
+    let event = Event {
+        mailbox: id,
+        prev: since,
+        seq: mailbox.modseq,
+        changes,
+        deleted: false,
+    };
+    vec![Arc::new(event)]
+}
+
+/// The UIDs that were there at `at`, ascending.
+pub(crate) fn uids_at(mailbox: &Mailbox, at: ModSeq) -> BTreeSet<Uid> {
+    let present = mailbox
+        .messages
+        .iter()
+        .filter(|(_, m)| m.created <= at)
+        .map(|(uid, _)| *uid);
+    let gone = mailbox
+        .expunged
+        .iter()
+        .filter(|e| e.created <= at && e.gone > at)
+        .map(|e| e.uid);
+    present.chain(gone).collect()
+}
+
+/// Walks an observer's view from `since` to now, one change after the other.
+fn changes(mailbox: &Mailbox, since: ModSeq) -> Vec<Change> {
+    let mut view: Vec<Uid> = uids_at(mailbox, since).into_iter().collect();
+    let mut changes = Vec::new();
+    for uid in view.clone() {
+        if !mailbox.messages.contains_key(&uid) {
+            let place = view
+                .iter()
+                .position(|have| *have == uid)
+                .expect("it is in its own copy");
+            view.remove(place);
+            changes.push(Change::Expunged {
+                uid,
+                number: place as u32 + 1,
+            });
+        }
+    }
+    let known = view.clone();
+    for (&uid, message) in &mailbox.messages {
+        if message.created > since {
+            view.push(uid);
+            let (exists, flags) = (view.len() as u32, message.flags.clone());
+            changes.push(Change::New { uid, exists, flags });
+        }
+    }
+    for (uid, number) in known.into_iter().zip(1..) {
+        let message = &mailbox.messages[&uid];
+        if message.modseq > since {
+            let (flags, modseq) = (message.flags.clone(), message.modseq);
+            changes.push(Change::Flags {
+                uid,
+                number,
+                flags,
+                modseq,
+            });
+        }
+    }
+    changes
+}

@@ -1,0 +1,272 @@
+//! Flags change, messages leave, messages are copied and moved.
+
+use std::sync::Arc;
+
+use mail::request::StoreMode;
+use mail::{
+    Change, Event, Flags, MailboxId, MailboxName, ModSeq, Refusal, Reply, SystemFlag, Uid, UserId,
+};
+
+use crate::depositing::{charge, deposit};
+use crate::state::{Expunged, State};
+use crate::{Limits, Outcome, catch_up, refused};
+
+/// What STORE does to flags.
+pub(crate) struct FlagChange {
+    pub mode: StoreMode,
+    pub flags: Flags,
+    pub unchanged_since: Option<ModSeq>,
+}
+
+/// STORE (RFC 3501 §6.4.6, RFC 7162 §3.1.3). What leaves the flags as they are is no operation.
+pub(crate) fn store(
+    state: &mut State,
+    limits: &Limits,
+    id: MailboxId,
+    uids: &[Uid],
+    change: &FlagChange,
+    since: ModSeq,
+) -> Outcome {
+    if state.mailbox(id).is_none() {
+        return refused(Refusal::NoMailbox);
+    }
+    let mut mailbox = state.changing(id).clone();
+    let mut modified = Vec::new();
+    let mut changed = Vec::new();
+    for &uid in uids {
+        let Some(message) = mailbox.messages.get(&uid) else {
+            continue;
+        };
+        if change
+            .unchanged_since
+            .is_some_and(|limit| message.modseq > limit)
+        {
+            modified.push(uid);
+            continue;
+        }
+        let old = message.flags.clone();
+        let mut new = (*old).clone();
+        match change.mode {
+            StoreMode::Add => new.union(&change.flags),
+            StoreMode::Remove => new.subtract(&change.flags),
+            StoreMode::Replace => new = change.flags.clone(),
+        }
+        let Some(new) = mailbox.adopt(&new, limits.keywords_max) else {
+            return refused(Refusal::Limit(
+                "the mailbox has as many keywords as it may have",
+            ));
+        };
+        if new != *old {
+            changed.push((uid, Arc::new(new)));
+        }
+    }
+    let mut events = Vec::new();
+    if !changed.is_empty() {
+        let prev = mailbox.modseq;
+        let seq = mailbox.step();
+        let mut changes = Vec::new();
+        for (uid, flags) in changed {
+            let number = mailbox.number(uid);
+            let message = mailbox.messages.get_mut(&uid).expect("it was there");
+            (message.flags, message.modseq) = (flags.clone(), seq);
+            changes.push(Change::Flags {
+                uid,
+                number,
+                flags,
+                modseq: seq,
+            });
+        }
+        events.push(Arc::new(Event {
+            mailbox: id,
+            prev,
+            seq,
+            changes,
+            deleted: false,
+        }));
+        *state.changing(id) = mailbox;
+    }
+    (
+        Reply::Stored {
+            modified,
+            delta: catch_up::delta(state, id, since),
+        },
+        events,
+    )
+}
+
+/// EXPUNGE (RFC 3501 §6.4.3) and UID EXPUNGE (RFC 4315 §2.1).
+pub(crate) fn expunge(
+    state: &mut State,
+    id: MailboxId,
+    within: Option<&[(u32, u32)]>,
+    since: ModSeq,
+) -> Outcome {
+    let Some(mailbox) = state.mailbox(id) else {
+        return refused(Refusal::NoMailbox);
+    };
+    let is_in = |uid: Uid| match within {
+        Some(ranges) => ranges
+            .iter()
+            .any(|&(low, high)| low <= uid.0 && uid.0 <= high),
+        None => true,
+    };
+    let leaving: Vec<Uid> = mailbox
+        .messages
+        .iter()
+        .filter(|(uid, message)| message.flags.has(SystemFlag::Deleted) && is_in(**uid))
+        .map(|(uid, _)| *uid)
+        .collect();
+    let events = remove(state, id, &leaving);
+    (Reply::Synced(catch_up::delta(state, id, since)), events)
+}
+
+/// Takes messages out as one operation.
+fn remove(state: &mut State, id: MailboxId, leaving: &[Uid]) -> Vec<Arc<Event>> {
+    if leaving.is_empty() {
+        return vec![];
+    }
+    let mailbox = state.changing(id);
+    let prev = mailbox.modseq;
+    let seq = mailbox.step();
+    let mut changes = Vec::new();
+    let mut bytes = 0;
+    for &uid in leaving {
+        let number = mailbox.number(uid);
+        let message = mailbox
+            .messages
+            .remove(&uid)
+            .expect("the caller has seen it");
+        bytes += message.size();
+        mailbox.expunged.push(Expunged {
+            uid,
+            created: message.created,
+            gone: seq,
+        });
+        changes.push(Change::Expunged { uid, number });
+    }
+    let user = mailbox.user;
+    let account = state.account(user);
+    account.bytes -= bytes;
+    account.messages -= leaving.len() as u64;
+    vec![Arc::new(Event {
+        mailbox: id,
+        prev,
+        seq,
+        changes,
+        deleted: false,
+    })]
+}
+
+/// From where, what, and whether it stays there.
+pub(crate) struct CopyOrMove<'a> {
+    pub from: MailboxId,
+    pub uids: &'a [Uid],
+    pub remove: bool,
+    pub since: ModSeq,
+}
+
+/// COPY (RFC 3501 §6.4.7) and MOVE (RFC 6851), all or nothing. A MOVE is two operations: messages
+/// come to the target, then they leave the source.
+pub(crate) fn copy(
+    state: &mut State,
+    limits: &Limits,
+    copy: &CopyOrMove<'_>,
+    user: UserId,
+    to: &MailboxName,
+) -> Outcome {
+    let &CopyOrMove {
+        from,
+        uids,
+        remove: take_out,
+        since,
+    } = copy;
+    let Some(source) = state.mailbox(from) else {
+        return refused(Refusal::NoMailbox);
+    };
+    let Some(id) = state.named(user, to) else {
+        return refused(Refusal::NoMailbox);
+    };
+    if uids.iter().any(|uid| !source.messages.contains_key(uid)) {
+        return refused(Refusal::NoMessage);
+    }
+    if take_out && from == id && uids.is_empty() {
+        return refused(Refusal::NoMessage);
+    }
+    let messages: Vec<_> = uids
+        .iter()
+        .map(|uid| source.messages[uid].clone())
+        .collect();
+    let keeps_use = take_out && source.user == user;
+    let mut target = state.changing(id).clone();
+    let mut adopted = Vec::new();
+    for message in &messages {
+        adopted.push(target.adopt(&message.flags, limits.keywords_max));
+    }
+    let bytes = messages.iter().map(|message| message.size()).sum();
+    let before = state.clone();
+    if !keeps_use && !charge(state, limits, user, bytes, messages.len() as u64) {
+        return refused(Refusal::OverQuota);
+    }
+    if adopted.iter().any(Option::is_none) {
+        *state = before;
+        return refused(Refusal::Limit(
+            "the target has as many keywords as it may have",
+        ));
+    }
+    if keeps_use {
+        // Counted twice until it is taken out of the source.
+        let account = state.account(user);
+        account.bytes += bytes;
+        account.messages += messages.len() as u64;
+    }
+    let uid_validity = target.uid_validity;
+    let (mut pairs, mut events) = (vec![], vec![]);
+    if !messages.is_empty() {
+        state.changing(id).keywords = target.keywords;
+        let arriving = messages
+            .into_iter()
+            .zip(adopted.into_iter().flatten())
+            .map(|(message, flags)| (Arc::new(flags), message.date, message.bytes))
+            .collect();
+        let (appended, event) = deposit(state, id, arriving);
+        pairs = uids
+            .iter()
+            .copied()
+            .zip((appended.uid.0..).map(Uid))
+            .collect();
+        events.push(event);
+    }
+    if take_out {
+        events.extend(remove(state, from, uids));
+    }
+    (
+        Reply::Copied {
+            uid_validity,
+            pairs,
+            delta: catch_up::delta(state, from, since),
+        },
+        events,
+    )
+}
+
+/// RENAME of INBOX: its messages go to a new, empty mailbox of the same user.
+pub(crate) fn move_all(state: &mut State, from: MailboxId, to: MailboxId) -> Vec<Arc<Event>> {
+    let source = state.changing(from).clone();
+    if source.messages.is_empty() {
+        return vec![];
+    }
+    let account = state.account(source.user);
+    account.bytes += source.size();
+    account.messages += source.messages.len() as u64;
+    state.changing(to).keywords = source.keywords;
+    let arriving = source
+        .messages
+        .values()
+        .map(|message| (message.flags.clone(), message.date, message.bytes.clone()))
+        .collect();
+    let (_, came) = deposit(state, to, arriving);
+    let leaving: Vec<Uid> = source.messages.keys().copied().collect();
+    let mut events = vec![came];
+    events.extend(remove(state, from, &leaving));
+    events
+}

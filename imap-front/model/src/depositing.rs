@@ -1,0 +1,194 @@
+//! Messages come: APPEND, delivery, uploads.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mail::reply::Appended;
+use mail::request::Target;
+use mail::{
+    Body, Change, Event, Flags, InternalDate, MailboxId, MailboxName, Refusal, Reply, SpoolId, Uid,
+    UserId,
+};
+
+use crate::state::{Message, State};
+use crate::{Limits, Outcome, naming, refused};
+
+pub(crate) fn spool(
+    state: &mut State,
+    limits: &Limits,
+    spool: Option<SpoolId>,
+    chunk: &Bytes,
+) -> Outcome {
+    let id = match spool {
+        Some(id) if !state.spools.contains_key(&id) => {
+            return refused(Refusal::Cannot("no such upload"));
+        }
+        Some(id) => id,
+        None => SpoolId(state.next_body()),
+    };
+    let bytes = state.spools.entry(id).or_default();
+    if (bytes.len() + chunk.len()) as u64 > limits.message_bytes_max {
+        state.spools.remove(&id);
+        return refused(Refusal::TooBig(limits.message_bytes_max));
+    }
+    bytes.extend_from_slice(chunk);
+    (Reply::Spooled(id), vec![])
+}
+
+/// A message's bytes; its upload is used up either way.
+fn take(state: &mut State, limits: &Limits, body: Body) -> Result<Bytes, Refusal> {
+    let bytes = match body {
+        Body::Inline(bytes) => bytes,
+        Body::Spooled(spool) => match state.spools.remove(&spool) {
+            Some(bytes) => bytes.freeze(),
+            None => return Err(Refusal::Cannot("no such upload")),
+        },
+    };
+    if bytes.len() as u64 > limits.message_bytes_max {
+        return Err(Refusal::TooBig(limits.message_bytes_max));
+    }
+    Ok(bytes)
+}
+
+/// Whether a user has room for more; charges it if so.
+pub(crate) fn charge(
+    state: &mut State,
+    limits: &Limits,
+    user: UserId,
+    bytes: u64,
+    messages: u64,
+) -> bool {
+    let account = state.account(user);
+    let over = |used, limit| limit != 0 && used > limit;
+    let (bytes, messages) = (account.bytes + bytes, account.messages + messages);
+    if over(bytes, limits.quota_bytes) || over(messages, limits.quota_messages) {
+        return false;
+    }
+    (account.bytes, account.messages) = (bytes, messages);
+    true
+}
+
+pub(crate) fn append(
+    state: &mut State,
+    limits: &Limits,
+    user: UserId,
+    name: &MailboxName,
+    (flags, date): (Flags, InternalDate),
+    body: Body,
+) -> Outcome {
+    let counts = matches!(body, Body::Inline(_));
+    let bytes = match take(state, limits, body) {
+        Ok(bytes) => bytes,
+        Err(refusal) => return refused(refusal),
+    };
+    let Some(id) = state.named(user, name) else {
+        return refused(Refusal::NoMailbox);
+    };
+    // On a copy: a refusal for quota must not leave the keywords behind.
+    let mut mailbox = state.changing(id).clone();
+    let Some(flags) = mailbox.adopt(&flags, limits.keywords_max) else {
+        return refused(Refusal::Limit(
+            "the mailbox has as many keywords as it may have",
+        ));
+    };
+    if !charge(state, limits, user, bytes.len() as u64, 1) {
+        return refused(Refusal::OverQuota);
+    }
+    state.changing(id).keywords = mailbox.keywords;
+    if counts {
+        state.next_body();
+    }
+    let (appended, event) = deposit(state, id, vec![(Arc::new(flags), date, bytes)]);
+    (Reply::Appended(appended), vec![event])
+}
+
+/// Adds messages as one operation. Gives where the first one went, and the event.
+pub(crate) fn deposit(
+    state: &mut State,
+    id: MailboxId,
+    messages: Vec<(Arc<Flags>, InternalDate, Bytes)>,
+) -> (Appended, Arc<Event>) {
+    let mailbox = state.changing(id);
+    let prev = mailbox.modseq;
+    let seq = mailbox.step();
+    let uid_validity = mailbox.uid_validity;
+    let appended = Appended {
+        mailbox: id,
+        uid_validity,
+        uid: mailbox.uid_next,
+        modseq: seq,
+    };
+    let mut changes = Vec::new();
+    for (flags, date, bytes) in messages {
+        let uid = mailbox.uid_next;
+        mailbox.uid_next = Uid(uid.0 + 1);
+        let message = Message {
+            created: seq,
+            modseq: seq,
+            flags: flags.clone(),
+            date,
+            bytes,
+        };
+        mailbox.messages.insert(uid, message);
+        changes.push(Change::New {
+            uid,
+            exists: mailbox.messages.len() as u32,
+            flags,
+        });
+    }
+    (
+        appended,
+        Arc::new(Event {
+            mailbox: id,
+            prev,
+            seq,
+            changes,
+            deleted: false,
+        }),
+    )
+}
+
+/// One message to many; a mailbox that is named twice gets it once.
+pub(crate) fn deliver(
+    state: &mut State,
+    limits: &Limits,
+    now: InternalDate,
+    targets: &[Target],
+    body: Body,
+) -> Outcome {
+    let counts = matches!(body, Body::Inline(_));
+    let bytes = match take(state, limits, body) {
+        Ok(bytes) => bytes,
+        Err(refusal) => {
+            return (Reply::Delivered(vec![Err(refusal); targets.len()]), vec![]);
+        }
+    };
+    let mut results: Vec<Result<Appended, Refusal>> = Vec::new();
+    let mut events = Vec::new();
+    for target in targets {
+        let user = naming::ensure_user(state, now, &target.user);
+        let folder = state.named(user, &target.folder);
+        let id = folder
+            .or_else(|| state.named(user, &MailboxName::inbox()))
+            .expect("a user has an INBOX");
+        let already = results
+            .iter()
+            .flatten()
+            .find(|appended| appended.mailbox == id)
+            .copied();
+        results.push(match already {
+            Some(appended) => Ok(appended),
+            None if charge(state, limits, user, bytes.len() as u64, 1) => {
+                let (appended, event) =
+                    deposit(state, id, vec![(Arc::default(), now, bytes.clone())]);
+                events.push(event);
+                Ok(appended)
+            }
+            None => Err(Refusal::OverQuota),
+        });
+    }
+    if counts && !events.is_empty() {
+        state.next_body();
+    }
+    (Reply::Delivered(results), events)
+}

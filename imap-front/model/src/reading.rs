@@ -1,0 +1,200 @@
+//! Requests that change nothing, and SELECT.
+
+use std::sync::Arc;
+
+use mail::UserId;
+use mail::mime::Structure;
+use mail::reply::{MailboxInfo, Opened, Status};
+use mail::request::Want;
+use mail::search::{Candidate, Program, matches};
+use mail::{MailboxId, MailboxName, Message, ModSeq, Refusal, Reply, Request, SystemFlag, Uid};
+
+use crate::state::State;
+use crate::{Limits, Outcome, catch_up, refused};
+
+pub(crate) fn answer(state: &State, limits: &Limits, request: Request) -> Reply {
+    use Request as R;
+    match request {
+        R::Mailboxes { user } => mailboxes(state, user),
+        R::Status { user, name } => status(state, user, &name),
+        R::Sync { mailbox, since } => Reply::Synced(catch_up::delta(state, mailbox, since)),
+        R::View { mailbox, at } => {
+            let uids = state
+                .mailbox(mailbox)
+                .map(|mailbox| catch_up::uids_at(mailbox, at));
+            let uids = uids.unwrap_or_default().into_iter().collect();
+            Reply::Viewed {
+                uids,
+                delta: catch_up::delta(state, mailbox, at),
+            }
+        }
+        R::Fetch {
+            mailbox,
+            uids,
+            want,
+            budget_bytes,
+        } => fetch(state, limits, mailbox, &uids, want, budget_bytes),
+        R::Read {
+            mailbox,
+            uid,
+            range,
+        } => {
+            let message = state
+                .mailbox(mailbox)
+                .and_then(|mailbox| mailbox.messages.get(&uid));
+            let Some(message) = message else {
+                return Reply::Refused(Refusal::NoMessage);
+            };
+            let end = range.end.min(message.size()) as usize;
+            let start = usize::try_from(range.start).unwrap_or(usize::MAX).min(end);
+            Reply::Piece(message.bytes.slice(start..end))
+        }
+        R::Search {
+            mailbox,
+            program,
+            since,
+            recent_from,
+        } => search(state, mailbox, &program, since, recent_from),
+        _ => Reply::Refused(Refusal::Cannot("not a question")),
+    }
+}
+
+fn mailboxes(state: &State, user: UserId) -> Reply {
+    let Some(account) = state.accounts.get(&user) else {
+        return Reply::Mailboxes(vec![]);
+    };
+    let mut names: Vec<&MailboxName> = account.names.keys().chain(&account.subscribed).collect();
+    names.sort_unstable();
+    names.dedup();
+    let info = |name: &MailboxName| {
+        let row = account.names.get(name);
+        MailboxInfo {
+            name: name.clone(),
+            selectable: row.is_some_and(|row| row.mailbox.is_some()),
+            exists: row.is_some(),
+            subscribed: account.subscribed.contains(name),
+            special_use: row.and_then(|row| row.special_use),
+        }
+    };
+    Reply::Mailboxes(names.into_iter().map(info).collect())
+}
+
+fn status(state: &State, user: UserId, name: &MailboxName) -> Reply {
+    let id = state.named(user, name);
+    let Some(mailbox) = id.and_then(|id| state.mailbox(id)) else {
+        return Reply::Refused(Refusal::NoMailbox);
+    };
+    Reply::Status(Status {
+        messages: mailbox.messages.len() as u32,
+        recent: mailbox.recent(),
+        unseen: mailbox.unseen(),
+        uid_next: mailbox.uid_next,
+        uid_validity: mailbox.uid_validity,
+        highest_modseq: mailbox.modseq,
+        size: mailbox.size(),
+    })
+}
+
+pub(crate) fn open(
+    state: &mut State,
+    user: UserId,
+    name: &MailboxName,
+    read_only: bool,
+) -> Outcome {
+    let Some(id) = state.named(user, name) else {
+        return refused(Refusal::NoMailbox);
+    };
+    let Some(mailbox) = state.mailbox(id) else {
+        return refused(Refusal::NoMailbox);
+    };
+    let first_unseen = mailbox
+        .messages
+        .values()
+        .position(|message| !message.flags.has(SystemFlag::Seen));
+    let opened = Opened {
+        mailbox: id,
+        uid_validity: mailbox.uid_validity,
+        uid_next: mailbox.uid_next,
+        highest_modseq: mailbox.modseq,
+        uids: mailbox.messages.keys().copied().collect(),
+        recent_from: mailbox.recent_from,
+        first_unseen: first_unseen.map(|place| place as u32 + 1),
+        keywords: mailbox.keywords.clone(),
+    };
+    if !read_only && mailbox.recent_from < mailbox.uid_next {
+        let mailbox = state.changing(id);
+        mailbox.recent_from = mailbox.uid_next;
+    }
+    (Reply::Opened(opened), vec![])
+}
+
+fn fetch(
+    state: &State,
+    limits: &Limits,
+    id: MailboxId,
+    uids: &[Uid],
+    want: Want,
+    budget_bytes: usize,
+) -> Reply {
+    let Some(mailbox) = state.mailbox(id) else {
+        return Reply::Refused(Refusal::NoMailbox);
+    };
+    let mut messages = Vec::new();
+    let (mut spent, mut done) = (0, 0);
+    for uid in uids {
+        if spent >= budget_bytes && !messages.is_empty() {
+            break;
+        }
+        done += 1;
+        let Some(message) = mailbox.messages.get(uid) else {
+            continue;
+        };
+        let brings = want.bytes && message.size() <= limits.inline_bytes_max;
+        if brings || want.structure {
+            spent += message.bytes.len();
+        }
+        messages.push(Message {
+            uid: *uid,
+            modseq: message.modseq,
+            flags: message.flags.clone(),
+            date: message.date,
+            size: message.size(),
+            structure: want
+                .structure
+                .then(|| Arc::new(Structure::parse(&message.bytes))),
+            bytes: brings.then(|| message.bytes.clone()),
+        });
+    }
+    Reply::Fetched { messages, done }
+}
+
+fn search(
+    state: &State,
+    id: MailboxId,
+    program: &Program,
+    since: ModSeq,
+    recent_from: Uid,
+) -> Reply {
+    let Some(mailbox) = state.mailbox(id) else {
+        return Reply::Refused(Refusal::NoMailbox);
+    };
+    let mut hits = Vec::new();
+    for (&uid, message) in &mailbox.messages {
+        let candidate = Candidate {
+            uid,
+            modseq: message.modseq,
+            flags: &message.flags,
+            date: message.date,
+            size: message.size(),
+            recent: uid >= recent_from,
+            bytes: &|| message.bytes.clone(),
+        };
+        if matches(program, &candidate) {
+            hits.push((uid, message.modseq));
+        }
+    }
+    Reply::Found {
+        hits,
+        delta: catch_up::delta(state, id, since),
+    }
+}

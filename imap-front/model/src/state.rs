@@ -1,0 +1,157 @@
+//! Users, names and mailboxes as plain values.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use mail::request::SpecialUse;
+use mail::{
+    Flags, InternalDate, MailboxId, MailboxName, ModSeq, SpoolId, SystemFlag, Uid, UidValidity,
+    UserId,
+};
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct State {
+    pub users: BTreeMap<Box<str>, UserId>,
+    pub accounts: BTreeMap<UserId, Account>,
+    pub mailboxes: BTreeMap<MailboxId, Arc<Mailbox>>,
+    pub spools: BTreeMap<SpoolId, BytesMut>,
+    pub last_mailbox: u64,
+    pub last_uid_validity: u32,
+    /// Bodies and uploads count together.
+    pub last_body: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Account {
+    pub names: BTreeMap<MailboxName, Name>,
+    pub subscribed: BTreeSet<MailboxName>,
+    pub bytes: u64,
+    pub messages: u64,
+}
+
+/// A name that exists.
+#[derive(Clone, Debug)]
+pub(crate) struct Name {
+    /// None: `\Noselect`.
+    pub mailbox: Option<MailboxId>,
+    pub special_use: Option<SpecialUse>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Mailbox {
+    pub user: UserId,
+    pub uid_validity: UidValidity,
+    pub uid_next: Uid,
+    pub modseq: ModSeq,
+    pub recent_from: Uid,
+    pub keywords: Vec<Arc<str>>,
+    pub messages: BTreeMap<Uid, Message>,
+    pub expunged: Vec<Expunged>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub created: ModSeq,
+    pub modseq: ModSeq,
+    pub flags: Arc<Flags>,
+    pub date: InternalDate,
+    pub bytes: Bytes,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expunged {
+    pub uid: Uid,
+    pub created: ModSeq,
+    pub gone: ModSeq,
+}
+
+impl State {
+    pub fn name(&self, user: UserId, name: &MailboxName) -> Option<&Name> {
+        self.accounts.get(&user)?.names.get(name)
+    }
+
+    /// The mailbox of a name that can be selected.
+    pub fn named(&self, user: UserId, name: &MailboxName) -> Option<MailboxId> {
+        self.name(user, name)?.mailbox
+    }
+
+    pub fn account(&mut self, user: UserId) -> &mut Account {
+        self.accounts.entry(user).or_default()
+    }
+
+    pub fn mailbox(&self, id: MailboxId) -> Option<&Mailbox> {
+        self.mailboxes.get(&id).map(|mailbox| &**mailbox)
+    }
+
+    /// A mailbox that is known to exist, to be changed.
+    pub fn changing(&mut self, id: MailboxId) -> &mut Mailbox {
+        Arc::make_mut(
+            self.mailboxes
+                .get_mut(&id)
+                .expect("the caller has looked it up"),
+        )
+    }
+
+    pub fn next_body(&mut self) -> u64 {
+        self.last_body += 1;
+        self.last_body
+    }
+}
+
+impl Mailbox {
+    /// Begins an operation: the mod-sequence of what it changes.
+    pub fn step(&mut self) -> ModSeq {
+        self.modseq = ModSeq(self.modseq.0 + 1);
+        self.modseq
+    }
+
+    pub fn size(&self) -> u64 {
+        self.messages.values().map(Message::size).sum()
+    }
+
+    pub fn unseen(&self) -> u32 {
+        self.messages
+            .values()
+            .filter(|m| !m.flags.has(SystemFlag::Seen))
+            .count() as u32
+    }
+
+    pub fn recent(&self) -> u32 {
+        self.messages.range(self.recent_from..).count() as u32
+    }
+
+    /// The number of a message that is there.
+    pub fn number(&self, uid: Uid) -> u32 {
+        self.messages.range(..=uid).count() as u32
+    }
+
+    /// The flags as this mailbox spells them, its list of keywords grown by new ones; none if it
+    /// may not have that many.
+    pub fn adopt(&mut self, flags: &Flags, keywords_max: usize) -> Option<Flags> {
+        let mut keywords = self.keywords.clone();
+        let mut adopted = Vec::new();
+        for keyword in flags.keywords() {
+            let known = keywords
+                .iter()
+                .find(|have| have.eq_ignore_ascii_case(keyword))
+                .cloned();
+            adopted.push(match known {
+                Some(known) => known,
+                None if keywords.len() >= keywords_max => return None,
+                None => {
+                    keywords.push(keyword.clone());
+                    keyword.clone()
+                }
+            });
+        }
+        self.keywords = keywords;
+        Some(Flags::new(flags.system_bits(), adopted))
+    }
+}
+
+impl Message {
+    pub fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+}
