@@ -1,0 +1,9 @@
+//! What is promised for any bytes whatsoever.
+
+mod command;
+mod message;
+mod names;
+
+pub use command::imap_command;
+pub use message::{mime, search};
+pub use names::{mutf7, sequence_set};

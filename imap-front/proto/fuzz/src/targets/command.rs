@@ -1,0 +1,117 @@
+//! Commands: an error points into the command; what was read can be written and read again.
+
+use mail::request::StoreMode;
+use mail::{Flags, InternalDate, MailboxName};
+use proto::imap::ast::{Command, FetchItem, Tagged};
+use proto::imap::lexer::literal_at_end;
+use proto::imap::parse::parse_command;
+use proto::imap::{encode, render};
+
+/// One command of a client, as the session's parser gets it.
+pub fn imap_command(data: &[u8]) {
+    if literal_at_end(data).is_some() {
+        assert!(data.contains(&b'{') && data.ends_with(b"}"));
+    }
+    match parse_command(data) {
+        Err(error) => {
+            assert!(error.at <= data.len());
+            assert!(!error.expected.is_empty());
+            assert!(error.tag.is_none_or(|tag| data.starts_with(tag.as_bytes())));
+        }
+        Ok(Tagged { tag, command }) => {
+            assert!(data.starts_with(tag.as_bytes()) && !tag.contains('+'));
+            check(command);
+        }
+    }
+}
+
+fn check(command: Command) {
+    match command {
+        Command::Select { mailbox, .. }
+        | Command::Delete(mailbox)
+        | Command::Subscribe(mailbox)
+        | Command::Copy { mailbox, .. } => check_mailbox(&mailbox),
+        Command::Append {
+            mailbox,
+            flags,
+            date,
+            ..
+        } => {
+            check_mailbox(&mailbox);
+            check_flags(flags);
+            date.into_iter().for_each(check_date);
+        }
+        Command::Store { flags, .. } => check_flags(flags),
+        Command::Fetch { items, .. } => items.into_iter().for_each(check_item),
+        _ => {}
+    }
+}
+
+fn again(write: impl FnOnce(&mut Vec<u8>), before: &str, after: &str) -> Command {
+    let mut text = before.as_bytes().to_vec();
+    write(&mut text);
+    text.extend_from_slice(after.as_bytes());
+    match parse_command(&text) {
+        Ok(tagged) => tagged.command,
+        Err(error) => panic!("{}: {error}", String::from_utf8_lossy(&text)),
+    }
+}
+
+fn check_mailbox(name: &MailboxName) {
+    // Of several delimiters at the end only one is dropped at each reading.
+    if name.as_str().ends_with('/') || name.as_str().is_empty() {
+        return;
+    }
+    let read = again(|out| encode::mailbox(out, name), "a DELETE ", "");
+    assert_eq!(read, Command::Delete(name.clone()));
+}
+
+fn check_flags(flags: Flags) {
+    let read = again(
+        |out| encode::flags(out, &flags, false),
+        "a STORE 1 FLAGS ",
+        "",
+    );
+    let Command::Store {
+        flags: read,
+        mode: StoreMode::Replace,
+        ..
+    } = read
+    else {
+        panic!("not a STORE: {read:?}");
+    };
+    assert_eq!(read, flags);
+}
+
+fn check_date(date: InternalDate) {
+    // A zone can carry the first and the last day of four-digit years out of them.
+    let read = again(
+        |out| encode::internal_date(out, date),
+        "a APPEND b ",
+        " {1}",
+    );
+    let Command::Append { date: read, .. } = read else {
+        panic!("not an APPEND: {read:?}");
+    };
+    assert_eq!(read, Some(date));
+}
+
+fn check_item(item: FetchItem) {
+    let FetchItem::Section { section, .. } = item else {
+        return;
+    };
+    let read = again(
+        |out| render::section_label(out, &section, None),
+        "a FETCH 1 ",
+        "",
+    );
+    let Command::Fetch { items, .. } = read else {
+        panic!("not a FETCH: {read:?}");
+    };
+    let expected = FetchItem::Section {
+        section,
+        peek: false,
+        partial: None,
+    };
+    assert_eq!(items, [expected]);
+}
