@@ -17,3 +17,4 @@ pub mod users;
 
 pub use base::Base;
 pub use config::Config;
+pub use users::Users;

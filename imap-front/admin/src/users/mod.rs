@@ -1,1 +1,193 @@
-//! x
+//! The user directory `config/users`: one line a user, `name:{SCHEME}hash[:bytes[:messages]]`.
+//!
+//! * Names are in lower case; lookups may use any case. `user@domain` is a name of its own.
+//! * The optional numbers are the user's own quota; −1 means no limit, nothing the default.
+//! * Blank lines and lines that begin with `#` are comments.
+//!
+//! A million users cost about 16 MB: the file is indexed, not kept. The file is only ever replaced
+//! as a whole, so a server that has it open goes on with what it knows until it looks again.
+
+mod edit;
+mod entry;
+mod login;
+mod table;
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use zeroize::Zeroizing;
+
+pub use edit::{Imported, add, delete, import, list, set_password};
+pub use entry::{LINE_BYTES_MAX, Limit, NAME_BYTES_MAX, Quota, User, canonical};
+pub use login::Login;
+
+use table::{IndexError, Table};
+
+/// Why the directory can't be used or changed: one line that says where and what.
+#[derive(Debug, thiserror::Error)]
+pub enum UsersError {
+    /// A line that can't be used.
+    #[error("{}, line {line}: {reason}", file.display())]
+    Line {
+        /// The file.
+        file: PathBuf,
+        /// The line's number, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file can't be read or written.
+    #[error("{}: {cause}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// The change makes no sense: the user exists or doesn't, or the name or password is refused.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// The directory as a server sees it. Lookups read one line of the file (it is in the page cache)
+/// and look whether the file was replaced, so changes count at once.
+pub struct Users {
+    path: PathBuf,
+    table: RwLock<Arc<Table>>,
+    /// What the file looked like when it was last read, in order or not.
+    seen: Mutex<Stamp>,
+}
+
+/// Tells one state of the file from another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    size: u64,
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// The file's; all zero if there is none.
+    fn of(path: &Path) -> io::Result<Self> {
+        match fs::metadata(path) {
+            Ok(meta) => Ok(Self {
+                inode: meta.ino(),
+                size: meta.size(),
+                changed: (meta.mtime(), meta.mtime_nsec()),
+            }),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(cause) => Err(cause),
+        }
+    }
+}
+
+impl Users {
+    /// Opens the directory. A file that doesn't exist holds no users.
+    ///
+    /// # Errors
+    /// The first line that is not in order, or a file that can't be read.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, UsersError> {
+        let path = path.into();
+        let (table, stamp) = load(&path)?;
+        Ok(Self {
+            path,
+            table: RwLock::new(Arc::new(table)),
+            seen: Mutex::new(stamp),
+        })
+    }
+
+    /// How many users there are.
+    pub fn count(&self) -> usize {
+        self.table().count()
+    }
+
+    /// The user of that name, in any case; none if there is none or the name can't be one.
+    ///
+    /// # Errors
+    /// If the file can't be read.
+    pub fn find(&self, name: &str) -> Result<Option<User>, UsersError> {
+        let Ok(name) = canonical(name) else {
+            return Ok(None);
+        };
+        // A directory that is out of order at the moment is used as it was; whoever calls
+        // `reload_if_changed` hears of it.
+        let _ = self.reload_if_changed();
+        let found = self.table().find(&name, |entry| User {
+            name: name.clone(),
+            stored: Zeroizing::new(entry.stored.to_owned()),
+            quota: entry.quota,
+        });
+        found.map_err(|cause| self.failed(cause))
+    }
+
+    /// Reads the file again if it was changed since. Tells whether it was.
+    ///
+    /// # Errors
+    /// As [`Users::open`], once for each change; the directory as it was stays in force.
+    pub fn reload_if_changed(&self) -> Result<bool, UsersError> {
+        let now = Stamp::of(&self.path).map_err(|cause| self.failed(cause))?;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if *seen == now {
+            return Ok(false);
+        }
+        *seen = now;
+        let (table, stamp) = load(&self.path)?;
+        *seen = stamp;
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
+        Ok(true)
+    }
+
+    /// The stored password of some user, chosen by `name`: what an unknown user's password is
+    /// verified against, so that the answer takes as long as for a user who exists.
+    fn decoy(&self, name: &str) -> Zeroizing<String> {
+        let other = self
+            .table()
+            .some_other(name, |entry| entry.stored.to_owned());
+        let stored = other.ok().flatten();
+        Zeroizing::new(stored.unwrap_or_else(|| crate::password::NOBODY.to_owned()))
+    }
+
+    fn table(&self) -> Arc<Table> {
+        self.table
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn failed(&self, cause: io::Error) -> UsersError {
+        UsersError::File {
+            file: self.path.clone(),
+            cause,
+        }
+    }
+}
+
+/// Indexes the file; the stamp is the one from before, so a change meanwhile is seen later.
+fn load(path: &Path) -> Result<(Table, Stamp), UsersError> {
+    let failed = |cause| UsersError::File {
+        file: path.to_owned(),
+        cause,
+    };
+    let stamp = Stamp::of(path).map_err(failed)?;
+    let table = match File::open(path) {
+        Ok(file) => Table::index(file).map_err(|error| match error {
+            IndexError::Io(cause) => failed(cause),
+            IndexError::Line(bad) => UsersError::Line {
+                file: path.to_owned(),
+                line: bad.line,
+                reason: bad.reason,
+            },
+        })?,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+            Table::empty(File::open("/dev/null").map_err(failed)?)
+        }
+        Err(cause) => return Err(failed(cause)),
+    };
+    Ok((table, stamp))
+}
+
+#[cfg(test)]
+mod tests;

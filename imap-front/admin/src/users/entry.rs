@@ -1,0 +1,207 @@
+//! One line of the user directory: `name:{SCHEME}hash[:quota_bytes[:quota_messages]]`.
+
+use zeroize::Zeroizing;
+
+use crate::password;
+
+/// Longest user name in bytes.
+pub const NAME_BYTES_MAX: usize = 128;
+/// Longest line in bytes, its end not counted.
+pub const LINE_BYTES_MAX: usize = 1024;
+
+/// A user as the directory has it.
+#[derive(Clone)]
+pub struct User {
+    /// The canonical name, in lower case.
+    pub name: Box<str>,
+    /// The stored password, `{SCHEME}hash`.
+    pub stored: Zeroizing<String>,
+    /// Bytes of mail the user may have; the server's default if none is given.
+    pub quota: Quota,
+}
+
+impl std::fmt::Debug for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("User")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A user's own limits; what is not given is the server's default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Bytes of mail.
+    pub bytes: Option<Limit>,
+    /// Messages.
+    pub messages: Option<Limit>,
+}
+
+/// A limit, or the lack of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// No limit, written `-1`.
+    None,
+    /// At most this.
+    Most(u64),
+}
+
+/// The canonical form of a user's name: lower case. Names differ by more than case.
+///
+/// # Errors
+/// What is wrong with the name.
+pub fn canonical(name: &str) -> Result<Box<str>, &'static str> {
+    let name = if name.is_ascii() {
+        name.to_ascii_lowercase()
+    } else {
+        name.to_lowercase()
+    };
+    if name.is_empty() {
+        return Err("the name is empty");
+    }
+    if name.len() > NAME_BYTES_MAX {
+        return Err("the name is longer than 128 bytes");
+    }
+    // These mean something else in addresses, mailbox names, event keys or this file.
+    let special =
+        |c: char| c.is_whitespace() || c.is_control() || r#":/+%*"\(){}<>[],;#"#.contains(c);
+    if name.contains(special) {
+        return Err(
+            "a name can't contain blanks, control characters or any of :/+%*\"\\(){}<>[],;#",
+        );
+    }
+    if name.starts_with(['-', '.', '@']) || name.ends_with(['.', '@']) || name.contains("..") {
+        return Err("a name can't begin with - . or @, end with . or @, or contain ..");
+    }
+    if name.matches('@').count() > 1 {
+        return Err("a name can contain @ only once, before its domain");
+    }
+    Ok(name.into())
+}
+
+/// The parts of a line.
+pub(super) struct Entry<'a> {
+    pub name: &'a str,
+    pub stored: &'a str,
+    pub quota: Quota,
+}
+
+/// Takes a line apart; its name and hash are not checked.
+pub(super) fn split(line: &str) -> Result<Entry<'_>, String> {
+    if line.len() > LINE_BYTES_MAX {
+        return Err(format!("the line is longer than {LINE_BYTES_MAX} bytes"));
+    }
+    let mut parts = line.split(':');
+    let name = parts.next().unwrap_or_default();
+    let stored = parts.next().ok_or("the line must be name:{SCHEME}hash")?;
+    let mut limit = |what: &str| match parts.next() {
+        None | Some("") => Ok(None),
+        Some("-1") => Ok(Some(Limit::None)),
+        Some(number) => number
+            .parse()
+            .map(|number| Some(Limit::Most(number)))
+            .map_err(|_| format!("the {what} must be a whole number, or -1 for no limit")),
+    };
+    let quota = Quota {
+        bytes: limit("quota in bytes")?,
+        messages: limit("quota in messages")?,
+    };
+    if parts.next().is_some() {
+        return Err("there is more after the quota in messages".into());
+    }
+    Ok(Entry {
+        name,
+        stored,
+        quota,
+    })
+}
+
+/// Takes a line of the directory apart and checks it.
+pub(super) fn parse(line: &str) -> Result<Entry<'_>, String> {
+    let entry = split(line)?;
+    if &*canonical(entry.name)? != entry.name {
+        return Err(format!("the name {} must be in lower case", entry.name));
+    }
+    password::check_stored(entry.stored)?;
+    Ok(entry)
+}
+
+/// Whether a line holds no user.
+pub(super) fn is_blank(line: &[u8]) -> bool {
+    let line = line.trim_ascii();
+    line.is_empty() || line.starts_with(b"#")
+}
+
+/// Writes a line, its end included.
+pub(super) fn format(name: &str, stored: &str, quota: Quota) -> String {
+    let limit = |limit: Option<Limit>| match limit {
+        None => String::new(),
+        Some(Limit::None) => "-1".into(),
+        Some(Limit::Most(number)) => number.to_string(),
+    };
+    if quota == Quota::default() {
+        return format!("{name}:{stored}\n");
+    }
+    format!(
+        "{name}:{stored}:{}:{}\n",
+        limit(quota.bytes),
+        limit(quota.messages)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names() {
+        for (name, expected) in [
+            ("Ann", "ann"),
+            ("ÄNN@Example.org", "änn@example.org"),
+            ("a.b-c_d", "a.b-c_d"),
+        ] {
+            assert_eq!(&*canonical(name).unwrap(), expected);
+        }
+        for bad in [
+            "", "a b", "a:b", "a/b", "a+b", ".a", "-a", "a@b@c", "a..b", "@a", "a@", "a\n",
+        ] {
+            assert!(canonical(bad).is_err(), "{bad:?}");
+        }
+        assert!(canonical(&"x".repeat(NAME_BYTES_MAX + 1)).is_err());
+    }
+
+    #[test]
+    fn quotas() {
+        let quota = |line: &str| split(line).map(|entry| entry.quota);
+        assert_eq!(quota("a:h"), Ok(Quota::default()));
+        assert_eq!(
+            quota("a:h:5:-1"),
+            Ok(Quota {
+                bytes: Some(Limit::Most(5)),
+                messages: Some(Limit::None)
+            })
+        );
+        assert_eq!(
+            quota("a:h::7"),
+            Ok(Quota {
+                bytes: None,
+                messages: Some(Limit::Most(7))
+            })
+        );
+        for bad in ["a", "a:h:x", "a:h:-2", "a:h:1:2:3"] {
+            assert!(quota(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(bytes in proptest::option::of(any::<u64>()), none: bool) {
+            let messages = none.then_some(Limit::None);
+            let quota = Quota { bytes: bytes.map(Limit::Most), messages };
+            let line = format("ann", "{SSHA256}x", quota);
+            let entry = split(line.trim_end()).unwrap();
+            prop_assert_eq!((entry.name, entry.stored, entry.quota), ("ann", "{SSHA256}x", quota));
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The index of the user directory: eight bytes a slot, no allocation a user. Lines are read from
+//! the file when they are needed.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::os::unix::fs::FileExt;
+
+use ahash::RandomState;
+
+use super::entry::{self, Entry, LINE_BYTES_MAX};
+
+/// Bits of a slot that hold where the line begins; the rest hold bits of the name's hash.
+const OFFSET_BITS: u32 = 40;
+const OFFSET_MASK: u64 = (1 << OFFSET_BITS) - 1;
+
+/// Open addressing with linear probing; a slot is 0 or (hash tag, offset of the line + 1).
+pub(super) struct Table {
+    file: File,
+    slots: Box<[u64]>,
+    count: usize,
+    hasher: RandomState,
+}
+
+/// A line that can't be used.
+#[derive(Debug)]
+pub(super) struct BadLine {
+    pub line: usize,
+    pub reason: String,
+}
+
+/// Why a file can't be indexed.
+#[derive(Debug)]
+pub(super) enum IndexError {
+    Io(io::Error),
+    Line(BadLine),
+}
+
+impl From<io::Error> for IndexError {
+    fn from(cause: io::Error) -> Self {
+        Self::Io(cause)
+    }
+}
+
+impl Table {
+    /// A directory without users.
+    pub fn empty(file: File) -> Self {
+        Self {
+            file,
+            slots: vec![0; 1].into(),
+            count: 0,
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Checks and indexes a file.
+    pub fn index(file: File) -> Result<Self, IndexError> {
+        let lines = count_lines(&file)?;
+        let mut table = Self::empty(file.try_clone()?);
+        // At most two thirds full.
+        table.slots = vec![0; (lines + lines / 2 + 1).next_power_of_two()].into();
+        let mut reader = Lines::new(&file)?;
+        while let Some((number, offset, line)) = reader.next()? {
+            let fail = |reason: String| {
+                IndexError::Line(BadLine {
+                    line: number,
+                    reason,
+                })
+            };
+            if entry::is_blank(line) {
+                continue;
+            }
+            let line = std::str::from_utf8(line).map_err(|_| fail("it is not UTF-8".into()))?;
+            let entry = entry::parse(line).map_err(fail)?;
+            if !table.insert(entry.name, offset)? {
+                return Err(fail(format!("the user {} is there twice", entry.name)));
+            }
+        }
+        Ok(table)
+    }
+
+    /// How many users there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The user's line, if there is such a user; what `take` makes of it.
+    pub fn find<T>(&self, name: &str, take: impl FnOnce(&Entry<'_>) -> T) -> io::Result<Option<T>> {
+        let mut buffer = [0; LINE_BYTES_MAX + 1];
+        for offset in self.candidates(name) {
+            let entry = self.read(offset, &mut buffer)?;
+            if let Some(entry) = entry.filter(|entry| entry.name == name) {
+                return Ok(Some(take(&entry)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The line of some user, chosen by `name`; none if there are no users.
+    pub fn some_other<T>(
+        &self,
+        name: &str,
+        take: impl FnOnce(&Entry<'_>) -> T,
+    ) -> io::Result<Option<T>> {
+        if self.count == 0 {
+            return Ok(None);
+        }
+        let mut at = self.hasher.hash_one(name) as usize & self.mask();
+        while self.slots[at] == 0 {
+            at = (at + 1) & self.mask();
+        }
+        let mut buffer = [0; LINE_BYTES_MAX + 1];
+        let offset = (self.slots[at] & OFFSET_MASK) - 1;
+        Ok(self.read(offset, &mut buffer)?.map(|entry| take(&entry)))
+    }
+
+    fn insert(&mut self, name: &str, offset: u64) -> io::Result<bool> {
+        if self.find(name, |_| ())?.is_some() {
+            return Ok(false);
+        }
+        if offset + 1 > OFFSET_MASK {
+            return Err(io::Error::other("the file is larger than 1 TiB"));
+        }
+        let hash = self.hasher.hash_one(name);
+        let mut at = hash as usize & self.mask();
+        while self.slots[at] != 0 {
+            at = (at + 1) & self.mask();
+        }
+        self.slots[at] = tag(hash) | (offset + 1);
+        self.count += 1;
+        Ok(true)
+    }
+
+    /// Offsets of the lines that may be this name's.
+    fn candidates(&self, name: &str) -> impl Iterator<Item = u64> {
+        let hash = self.hasher.hash_one(name);
+        let start = hash as usize & self.mask();
+        (0..self.slots.len())
+            .map(move |step| self.slots[(start + step) & self.mask()])
+            .take_while(|slot| *slot != 0)
+            .filter(move |slot| slot & !OFFSET_MASK == tag(hash))
+            .map(|slot| (slot & OFFSET_MASK) - 1)
+    }
+
+    fn mask(&self) -> usize {
+        self.slots.len() - 1
+    }
+
+    /// The line at `offset`; none if the file was changed in place, so that no line is there.
+    fn read<'b>(&self, offset: u64, buffer: &'b mut [u8]) -> io::Result<Option<Entry<'b>>> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self
+                .file
+                .read_at(&mut buffer[filled..], offset + filled as u64)
+            {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+                Err(cause) => return Err(cause),
+            }
+        }
+        let text = &buffer[..filled];
+        let end = text.iter().position(|b| *b == b'\n').unwrap_or(filled);
+        Ok(std::str::from_utf8(&text[..end])
+            .ok()
+            .and_then(|line| entry::split(line).ok()))
+    }
+}
+
+fn tag(hash: u64) -> u64 {
+    hash & !OFFSET_MASK
+}
+
+fn count_lines(file: &File) -> io::Result<usize> {
+    let mut reader = Lines::new(file)?;
+    let mut count = 0;
+    while reader.next()?.is_some() {
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Reads a file's lines without keeping them.
+pub(super) struct Lines<'a> {
+    reader: BufReader<At<'a>>,
+    line: Vec<u8>,
+    number: usize,
+    offset: u64,
+}
+
+/// Reads from a place of its own, so that clones of a file don't disturb each other.
+struct At<'a> {
+    file: &'a File,
+    offset: u64,
+}
+
+impl io::Read for At<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.offset)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+}
+
+impl<'a> Lines<'a> {
+    pub fn new(file: &'a File) -> io::Result<Self> {
+        let reader = BufReader::with_capacity(256 * 1024, At { file, offset: 0 });
+        Ok(Self {
+            reader,
+            line: Vec::new(),
+            number: 0,
+            offset: 0,
+        })
+    }
+
+    /// Number (from 1), offset and bytes of the next line, without its end. Of a line that is too
+    /// long only so much is kept that it is seen to be too long.
+    pub fn next(&mut self) -> io::Result<Option<(usize, u64, &[u8])>> {
+        self.line.clear();
+        let start = self.offset;
+        loop {
+            let chunk = self.reader.fill_buf()?;
+            if chunk.is_empty() {
+                break;
+            }
+            let end = chunk.iter().position(|b| *b == b'\n');
+            let text = &chunk[..end.unwrap_or(chunk.len())];
+            let room = (LINE_BYTES_MAX + 1).saturating_sub(self.line.len());
+            self.line.extend_from_slice(&text[..text.len().min(room)]);
+            let used = end.map_or(chunk.len(), |end| end + 1);
+            self.reader.consume(used);
+            self.offset += used as u64;
+            if end.is_some() {
+                break;
+            }
+        }
+        if self.offset == start {
+            return Ok(None);
+        }
+        self.number += 1;
+        Ok(Some((self.number, start, &self.line)))
+    }
+}

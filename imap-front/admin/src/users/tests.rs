@@ -1,0 +1,166 @@
+use super::*;
+use crate::password::{self, Scheme};
+
+fn directory() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("users");
+    (folder, path)
+}
+
+fn stored(password: &str) -> String {
+    password::hash(Scheme::Ssha256, password.as_bytes()).unwrap()
+}
+
+fn names(path: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    list(path, |name, _| {
+        names.push(name.to_owned());
+        Ok(())
+    })
+    .unwrap();
+    names
+}
+
+#[test]
+fn add_verify_change_and_delete() {
+    let (_folder, path) = directory();
+    let login = Login::new(Arc::new(Users::open(&path).unwrap()), 16);
+    assert!(login.verify("ann", b"x").unwrap().is_none());
+    let quota = Quota {
+        bytes: Some(Limit::Most(5)),
+        messages: None,
+    };
+    add(&path, "Ann", b"first", quota).unwrap();
+    assert!(
+        add(&path, "ann", b"x", quota)
+            .unwrap_err()
+            .to_string()
+            .contains("exists")
+    );
+    assert!(
+        login.recall("ann", b"first").is_none(),
+        "nothing verified yet"
+    );
+    let user = login.verify("ANN", b"first").unwrap().unwrap();
+    assert_eq!((&*user.name, user.quota), ("ann", quota));
+    assert!(login.recall("ann", b"first").is_some());
+    assert!(login.verify("ann", b"second").unwrap().is_none());
+    set_password(&path, "ann", b"second").unwrap();
+    assert!(
+        login.recall("ann", b"first").is_none(),
+        "the password was changed"
+    );
+    assert!(login.verify("ann", b"first").unwrap().is_none());
+    assert_eq!(
+        login.verify("ann", b"second").unwrap().unwrap().quota,
+        quota
+    );
+    delete(&path, "ann").unwrap();
+    assert!(login.recall("ann", b"second").is_none());
+    assert!(login.verify("ann", b"second").unwrap().is_none());
+    assert!(delete(&path, "ann").is_err());
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn debug_output_keeps_secrets() {
+    let (_folder, path) = directory();
+    fs::write(&path, format!("ann:{}\n", stored("x"))).unwrap();
+    let user = Users::open(&path).unwrap().find("ann").unwrap().unwrap();
+    assert!(!format!("{user:?}").contains("SSHA256"));
+}
+
+#[test]
+fn imports_all_or_nothing_and_names_lines() {
+    let (folder, path) = directory();
+    let file = folder.path().join("list");
+    fs::write(&path, format!("# ours\nold:{}\n", stored("o"))).unwrap();
+    let good = stored("g");
+    fs::write(
+        &file,
+        format!("a:{good}\nold:{good}\nB:{{MD5}}x\na:{good}\nc d:x\n"),
+    )
+    .unwrap();
+    let error = import(&path, &file, Scheme::Ssha256)
+        .unwrap_err()
+        .to_string();
+    for (line, reason) in [(2, "exists"), (3, "no scheme"), (4, "twice"), (5, "blanks")] {
+        let found = error
+            .lines()
+            .find(|l| l.contains(&format!("line {line}: ")))
+            .unwrap();
+        assert!(found.contains(reason), "{error}");
+    }
+    assert!(!error.contains("line 1:"), "{error}");
+    assert_eq!(names(&path), ["old"]);
+    fs::write(
+        &file,
+        format!("a:{good}:100:-1\r\n\n# c\nB@x.org:clear text\n"),
+    )
+    .unwrap();
+    assert_eq!(
+        import(&path, &file, Scheme::Ssha256).unwrap(),
+        Imported { added: 2 }
+    );
+    assert_eq!(names(&path), ["old", "a", "b@x.org"]);
+    assert!(fs::read_to_string(&path).unwrap().starts_with("# ours\n"));
+    let login = Login::new(Arc::new(Users::open(&path).unwrap()), 16);
+    assert!(login.verify("b@X.org", b"clear text").unwrap().is_some());
+    assert!(!fs::read_to_string(&path).unwrap().contains("clear text"));
+}
+
+#[test]
+fn a_directory_out_of_order_is_refused_but_one_in_force_stays() {
+    let (_folder, path) = directory();
+    fs::write(&path, format!("ann:{}\n", stored("x"))).unwrap();
+    let users = Users::open(&path).unwrap();
+    fs::write(&path, "ann:nothing\n").unwrap();
+    let error = Users::open(&path).err().unwrap().to_string();
+    assert!(error.contains("users, line 1: "), "{error}");
+    assert!(users.reload_if_changed().is_err());
+    assert!(!users.reload_if_changed().unwrap(), "told once");
+    fs::write(&path, format!("bob:{}\nann:{}\n", stored("x"), stored("y"))).unwrap();
+    assert!(users.find("bob").unwrap().is_some());
+    assert_eq!(users.count(), 2);
+    fs::write(&path, format!("Bob:{}\n", stored("x"))).unwrap();
+    assert!(
+        Users::open(&path)
+            .err()
+            .unwrap()
+            .to_string()
+            .contains("lower case")
+    );
+}
+
+#[test]
+fn many_users_are_indexed_compactly() {
+    let (_folder, path) = directory();
+    let hash = stored("x");
+    let text: String = (0..50_000)
+        .map(|n| format!("user{n}:{hash}:{n}\n"))
+        .collect();
+    fs::write(&path, text).unwrap();
+    let users = Users::open(&path).unwrap();
+    assert_eq!(users.count(), 50_000);
+    for n in [0, 1, 777, 49_999] {
+        let user = users.find(&format!("User{n}")).unwrap().unwrap();
+        assert_eq!(user.quota.bytes, Some(Limit::Most(n)));
+    }
+    assert!(users.find("user50000").unwrap().is_none());
+    assert!(users.decoy("user50000").starts_with("{SSHA256}"));
+}
+
+#[test]
+fn lines_without_end_and_too_long_lines() {
+    let (_folder, path) = directory();
+    fs::write(&path, format!("ann:{}", stored("x"))).unwrap();
+    assert_eq!(Users::open(&path).unwrap().count(), 1);
+    add(&path, "bob", b"y", Quota::default()).unwrap();
+    assert_eq!(names(&path), ["ann", "bob"]);
+    fs::write(&path, format!("\nann:{}\n", "x".repeat(1 << 20))).unwrap();
+    let error = Users::open(&path).err().unwrap().to_string();
+    assert!(
+        error.contains("line 2: ") && error.contains("longer"),
+        "{error}"
+    );
+}
