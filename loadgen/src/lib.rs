@@ -1,1 +1,18 @@
-//! (map)
+//! Many clients, an oracle, honest latency.
+//!
+//! In reading order: [`plan`] (what is to happen, from a seed), [`client`] and [`deliverer`] (the
+//! machines that speak IMAP and LMTP), [`oracle`] (what every session must have heard), [`fleet`]
+//! (machines on a reactor), [`study`] (the phases of a run), [`sendloop`] (what the kernel alone
+//! takes), [`measure`] (clock, memory, CPU, histograms), [`report`] (tables, files, plots).
+//!
+//! Machines and oracle know no sockets: they run against the kernel and in a simulated world alike.
+
+pub mod client;
+pub mod deliverer;
+pub mod fleet;
+pub mod measure;
+pub mod oracle;
+pub mod plan;
+pub mod report;
+pub mod sendloop;
+pub mod study;

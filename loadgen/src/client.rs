@@ -1,0 +1,167 @@
+//! An IMAP client that logs in, selects INBOX and idles: bytes in, bytes and news out.
+
+/// Longest line a client keeps; a server that sends longer ones is at fault.
+const LINE_BYTES_MAX: usize = 64 * 1024;
+
+/// What a client heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// It idles now; the mailbox had that many messages at SELECT or since.
+    Idling,
+    /// `* n EXISTS`
+    Exists(u32),
+    /// `* n EXPUNGE`
+    Expunged(u32),
+    /// The server refused, said BYE, or said what makes no sense.
+    Failed(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Greeting,
+    Login,
+    Select,
+    Idle,
+    Idling,
+    Failed,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Client {
+    state: State,
+    user: Box<str>,
+    password: Box<str>,
+    line: Vec<u8>,
+    output: Vec<u8>,
+}
+
+impl Client {
+    /// A client of one user; it waits for the greeting.
+    pub fn new(user: &str, password: &str) -> Self {
+        Self {
+            state: State::Greeting,
+            user: user.into(),
+            password: password.into(),
+            line: Vec::new(),
+            output: Vec::new(),
+        }
+    }
+
+    /// Bytes to send.
+    pub fn take_output(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.output)
+    }
+
+    /// Takes bytes from the server, in any pieces.
+    pub fn handle_input(&mut self, bytes: &[u8], news: &mut Vec<News>) {
+        let mut rest = bytes;
+        while let Some(end) = rest.iter().position(|&b| b == b'\n') {
+            let (line, after) = rest.split_at(end + 1);
+            rest = after;
+            if self.line.is_empty() {
+                self.handle_line(line.trim_ascii_end(), news);
+            } else {
+                self.line.extend_from_slice(line);
+                let line = std::mem::take(&mut self.line);
+                self.handle_line(line.trim_ascii_end(), news);
+            }
+        }
+        self.line.extend_from_slice(rest);
+        if self.line.len() > LINE_BYTES_MAX {
+            self.fail("a line that does not end", news);
+        }
+    }
+
+    fn handle_line(&mut self, line: &[u8], news: &mut Vec<News>) {
+        if let Some(untagged) = line.strip_prefix(b"* ") {
+            return self.handle_untagged(untagged, news);
+        }
+        let next = match self.state {
+            State::Login if line.starts_with(b"a OK") => State::Select,
+            State::Select if line.starts_with(b"b OK") => State::Idle,
+            State::Idle if line.starts_with(b"+") => State::Idling,
+            State::Failed => return,
+            _ => return self.fail(&String::from_utf8_lossy(line), news),
+        };
+        self.state = next;
+        match next {
+            State::Select => self.output.extend_from_slice(b"b SELECT INBOX\r\n"),
+            State::Idle => self.output.extend_from_slice(b"c IDLE\r\n"),
+            _ => {
+                // A parked client owns as little as a parked session.
+                self.line = Vec::new();
+                self.output = Vec::new();
+                news.push(News::Idling);
+            }
+        }
+    }
+
+    fn handle_untagged(&mut self, line: &[u8], news: &mut Vec<News>) {
+        if self.state == State::Greeting {
+            if !line.starts_with(b"OK") {
+                return self.fail(&String::from_utf8_lossy(line), news);
+            }
+            self.state = State::Login;
+            let login = format!("a LOGIN {} {}\r\n", self.user, self.password);
+            self.output.extend_from_slice(login.as_bytes());
+            return;
+        }
+        let digits = line.iter().take_while(|b| b.is_ascii_digit()).count();
+        let number = std::str::from_utf8(&line[..digits])
+            .ok()
+            .and_then(|text| text.parse().ok());
+        match (number, &line[digits..]) {
+            (Some(number), b" EXISTS") => news.push(News::Exists(number)),
+            (Some(number), b" EXPUNGE") => news.push(News::Expunged(number)),
+            (None, rest) if rest.starts_with(b"BYE") => {
+                self.fail(&String::from_utf8_lossy(line), news);
+            }
+            _ => {}
+        }
+    }
+
+    fn fail(&mut self, what: &str, news: &mut Vec<News>) {
+        self.state = State::Failed;
+        news.push(News::Failed(what.to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVER: &str = "* OK hi\r\na OK\r\n* 3 EXISTS\r\n* 0 RECENT\r\nb OK [READ-WRITE]\r\n\
+        + idling\r\n* 4 EXISTS\r\n* 1 EXPUNGE\r\n";
+
+    #[test]
+    fn any_split_gives_the_same() {
+        for piece in [1, 2, 7, SERVER.len()] {
+            let mut client = Client::new("u", "p");
+            let (mut news, mut output) = (Vec::new(), Vec::new());
+            for bytes in SERVER.as_bytes().chunks(piece) {
+                client.handle_input(bytes, &mut news);
+                output.extend(client.take_output());
+            }
+            let expected = [
+                News::Exists(3),
+                News::Idling,
+                News::Exists(4),
+                News::Expunged(1),
+            ];
+            assert_eq!(news, expected, "pieces of {piece}");
+            assert_eq!(
+                output,
+                b"a LOGIN u p\r\nb SELECT INBOX\r\nc IDLE\r\n".to_vec()
+            );
+        }
+    }
+
+    #[test]
+    fn refusals_are_failures() {
+        let mut client = Client::new("u", "p");
+        let mut news = Vec::new();
+        client.handle_input(b"* OK hi\r\na NO wrong\r\n", &mut news);
+        assert_eq!(news, [News::Failed("a NO wrong".into())]);
+    }
+}

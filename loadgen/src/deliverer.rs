@@ -1,0 +1,154 @@
+//! An LMTP client (RFC 2033) that delivers one message after the other: bytes in, bytes and results
+//! out.
+
+/// What a deliverer has to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Result {
+    /// It may be given a message.
+    Ready,
+    /// DATA was accepted, and the message with its final dot is in the output now.
+    DataSent,
+    /// The reply after the final dot: accepted and durable.
+    Delivered,
+    /// The server refused, with its reply.
+    Refused(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Greeting,
+    Hello,
+    Ready,
+    /// Replies to MAIL and RCPT that must still come before DATA's.
+    Envelope(u8),
+    Data,
+    Failed,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Deliverer {
+    state: State,
+    message: Vec<u8>,
+    line: Vec<u8>,
+    output: Vec<u8>,
+}
+
+impl Default for Deliverer {
+    fn default() -> Self {
+        Self {
+            state: State::Greeting,
+            message: Vec::new(),
+            line: Vec::new(),
+            output: Vec::new(),
+        }
+    }
+}
+
+impl Deliverer {
+    /// Begins to deliver a message of about `bytes` bytes to a user. Must be ready.
+    pub fn deliver(&mut self, user: &str, bytes: usize, number: u64) {
+        assert_eq!(self.state, State::Ready, "one message at a time");
+        let mut message = format!(
+            "From: loadgen@localhost\r\nTo: {user}@localhost\r\nSubject: message {number}\r\n\
+             Message-ID: <{number}.loadgen@localhost>\r\n\r\n"
+        );
+        while message.len() < bytes {
+            message.push_str("All work and no play makes a dull message, line after line.\r\n");
+        }
+        message.push_str(".\r\n");
+        self.message = message.into_bytes();
+        let envelope = format!("MAIL FROM:<loadgen@localhost>\r\nRCPT TO:<{user}>\r\nDATA\r\n");
+        self.output.extend_from_slice(envelope.as_bytes());
+        self.state = State::Envelope(2);
+    }
+
+    /// Whether a message may be given.
+    pub fn is_ready(&self) -> bool {
+        self.state == State::Ready
+    }
+
+    /// Bytes to send.
+    pub fn take_output(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.output)
+    }
+
+    /// Takes bytes from the server, in any pieces.
+    pub fn handle_input(&mut self, bytes: &[u8], results: &mut Vec<Result>) {
+        for &byte in bytes {
+            self.line.push(byte);
+            if byte == b'\n' {
+                let line = std::mem::take(&mut self.line);
+                // Only the last line of a reply counts.
+                if line.get(3) != Some(&b'-') {
+                    self.handle_reply(line.trim_ascii_end(), results);
+                }
+            }
+        }
+    }
+
+    fn handle_reply(&mut self, line: &[u8], results: &mut Vec<Result>) {
+        let positive = line.first().is_some_and(|&b| b == b'2' || b == b'3');
+        if !positive || self.state == State::Failed {
+            self.state = State::Failed;
+            results.push(Result::Refused(String::from_utf8_lossy(line).into_owned()));
+            return;
+        }
+        self.state = match self.state {
+            State::Greeting => {
+                self.output.extend_from_slice(b"LHLO loadgen\r\n");
+                State::Hello
+            }
+            State::Hello => {
+                results.push(Result::Ready);
+                State::Ready
+            }
+            State::Envelope(0) => {
+                self.output.append(&mut self.message);
+                results.push(Result::DataSent);
+                State::Data
+            }
+            State::Envelope(left) => State::Envelope(left - 1),
+            State::Data => {
+                results.push(Result::Delivered);
+                State::Ready
+            }
+            State::Ready | State::Failed => self.state,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_message() {
+        let mut deliverer = Deliverer::default();
+        let mut results = Vec::new();
+        deliverer.handle_input(b"220 hi\r\n250-x\r\n250 y\r\n", &mut results);
+        assert_eq!(results, [Result::Ready]);
+        assert_eq!(deliverer.take_output(), b"LHLO loadgen\r\n");
+        deliverer.deliver("ann", 100, 1);
+        assert!(
+            deliverer
+                .take_output()
+                .ends_with(b"RCPT TO:<ann>\r\nDATA\r\n")
+        );
+        results.clear();
+        deliverer.handle_input(b"250 ok\r\n250 ok\r\n354 go\r\n", &mut results);
+        assert_eq!(results, [Result::DataSent]);
+        assert!(deliverer.take_output().ends_with(b"\r\n.\r\n"));
+        deliverer.handle_input(b"250 done\r\n", &mut results);
+        assert_eq!(results[1], Result::Delivered);
+        assert!(deliverer.is_ready());
+    }
+
+    #[test]
+    fn a_refusal_is_told() {
+        let mut deliverer = Deliverer::default();
+        let mut results = Vec::new();
+        deliverer.handle_input(b"421 go away\r\n", &mut results);
+        assert_eq!(results, [Result::Refused("421 go away".into())]);
+    }
+}

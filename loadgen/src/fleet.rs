@@ -1,0 +1,196 @@
+//! Machines on a reactor: who is connected where, and what was heard when.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use reactor::{Completion, Conn, Reactor};
+
+use crate::client::{Client, News};
+use crate::deliverer::{Deliverer, Result as Delivery};
+use crate::measure::now_ns;
+
+/// Something heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// A session, by number.
+    Session(usize, News),
+    /// A deliverer, by number.
+    Deliverer(usize, Delivery),
+    /// A bare connection got bytes.
+    Bare(usize, usize),
+}
+
+/// Who speaks on a connection.
+enum Role {
+    Session(usize, Client),
+    Deliverer(usize, Deliverer),
+    Bare(usize),
+}
+
+/// The machines and their connections.
+pub struct Fleet<R: Reactor> {
+    reactor: R,
+    roles: HashMap<u32, Role>,
+    /// Connects under way, by token.
+    wanted: HashMap<u64, Role>,
+    deliverers: HashMap<usize, Conn>,
+    tokens: u64,
+    completions: Vec<Completion>,
+    /// Output the kernel did not take.
+    owed: HashMap<u32, Bytes>,
+}
+
+impl<R: Reactor> Fleet<R> {
+    /// A fleet without members.
+    pub fn new(reactor: R) -> Self {
+        Self {
+            reactor,
+            roles: HashMap::new(),
+            wanted: HashMap::new(),
+            deliverers: HashMap::new(),
+            tokens: 0,
+            completions: Vec::new(),
+            owed: HashMap::new(),
+        }
+    }
+
+    /// Begins to connect a session.
+    pub fn add_session(&mut self, number: usize, client: Client, to: SocketAddr) {
+        self.connect(Role::Session(number, client), to);
+    }
+
+    /// Begins to connect a deliverer.
+    pub fn add_deliverer(&mut self, number: usize, to: SocketAddr) {
+        self.connect(Role::Deliverer(number, Deliverer::default()), to);
+    }
+
+    /// Begins to connect a connection that only receives.
+    pub fn add_bare(&mut self, number: usize, to: SocketAddr) {
+        self.connect(Role::Bare(number), to);
+    }
+
+    fn connect(&mut self, role: Role, to: SocketAddr) {
+        self.tokens += 1;
+        self.wanted.insert(self.tokens, role);
+        self.reactor.connect(self.tokens, to, None);
+    }
+
+    /// Gives a ready deliverer a message.
+    pub fn deliver(&mut self, number: usize, user: &str, bytes: usize, id: u64) {
+        let conn = self.deliverers[&number];
+        if let Some(Role::Deliverer(_, machine)) = self.roles.get_mut(&conn.0) {
+            machine.deliver(user, bytes, id);
+            let output = machine.take_output();
+            self.reactor.send(conn, output.into());
+        }
+    }
+
+    /// Ends all connections.
+    pub fn close_all(&mut self) {
+        for number in std::mem::take(&mut self.roles).into_keys() {
+            self.reactor.close(Conn(number));
+        }
+        self.deliverers.clear();
+        self.reactor.turn(Some(0), &mut self.completions);
+        self.completions.clear();
+    }
+
+    /// One turn: waits at most until `until_ns` (on [`now_ns`]'s clock) and tells what was heard,
+    /// with the time at which each piece was seen.
+    pub fn turn(&mut self, until_ns: u64, heard: &mut Vec<(u64, Heard)>) {
+        let wait_ns = until_ns.saturating_sub(now_ns());
+        let until = self.reactor.now_ns() + wait_ns;
+        self.reactor.waker().announce_sleep();
+        let mut completions = std::mem::take(&mut self.completions);
+        self.reactor.turn(Some(until), &mut completions);
+        for completion in completions.drain(..) {
+            self.handle(completion, heard);
+        }
+        self.completions = completions;
+        // What the machines answered leaves at once.
+        self.reactor.turn(Some(0), &mut self.completions);
+    }
+
+    fn handle(&mut self, completion: Completion, heard: &mut Vec<(u64, Heard)>) {
+        match completion {
+            Completion::Connected { token, result } => {
+                let Some(role) = self.wanted.remove(&token) else {
+                    return;
+                };
+                match result {
+                    Ok(conn) => {
+                        if let Role::Deliverer(number, _) = &role {
+                            self.deliverers.insert(*number, conn);
+                        }
+                        self.roles.insert(conn.0, role);
+                        self.reactor.read(conn, true);
+                    }
+                    Err(error) => heard.push((now_ns(), failed(&role, &error.to_string()))),
+                }
+            }
+            Completion::Received { conn, data } => self.received(conn, &data, heard),
+            Completion::Hangup { conn, .. } => {
+                if let Some(role) = self.roles.remove(&conn.0) {
+                    heard.push((now_ns(), failed(&role, "the server closed the connection")));
+                }
+                self.reactor.close(conn);
+            }
+            Completion::Unsent {
+                conn,
+                rest,
+                error: None,
+            } => {
+                self.owed.insert(conn.0, rest);
+                self.reactor.watch_writable(conn);
+            }
+            Completion::Writable { conn } => {
+                if let Some(rest) = self.owed.remove(&conn.0) {
+                    self.reactor.send(conn, rest);
+                }
+            }
+            Completion::Unsent { .. } | Completion::Accepted { .. } => {}
+        }
+    }
+
+    fn received(&mut self, conn: Conn, bytes: &[u8], heard: &mut Vec<(u64, Heard)>) {
+        let now = now_ns();
+        let output = match self.roles.get_mut(&conn.0) {
+            Some(Role::Session(number, client)) => {
+                let mut news = Vec::new();
+                client.handle_input(bytes, &mut news);
+                heard.extend(
+                    news.into_iter()
+                        .map(|news| (now, Heard::Session(*number, news))),
+                );
+                client.take_output()
+            }
+            Some(Role::Deliverer(number, machine)) => {
+                let mut results = Vec::new();
+                machine.handle_input(bytes, &mut results);
+                heard.extend(
+                    results
+                        .into_iter()
+                        .map(|r| (now, Heard::Deliverer(*number, r))),
+                );
+                machine.take_output()
+            }
+            Some(Role::Bare(number)) => {
+                heard.push((now, Heard::Bare(*number, bytes.len())));
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
+        if !output.is_empty() {
+            self.reactor.send(conn, output.into());
+        }
+    }
+}
+
+fn failed(role: &Role, why: &str) -> Heard {
+    match role {
+        Role::Session(number, _) => Heard::Session(*number, News::Failed(why.to_owned())),
+        Role::Deliverer(number, _) => Heard::Deliverer(*number, Delivery::Refused(why.to_owned())),
+        Role::Bare(number) => Heard::Bare(*number, 0),
+    }
+}

@@ -1,0 +1,203 @@
+//! `loadgen`: idles many IMAP clients, delivers mail, checks that each is told exactly once, and
+//! reports how soon.
+
+use std::io::IsTerminal;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use loadgen::plan::{self, Mailboxes};
+use loadgen::study::Study;
+use loadgen::{report, sendloop};
+use sha2::{Digest, Sha256};
+
+#[derive(Parser)]
+#[command(
+    version,
+    about = "Idles many IMAP clients, delivers mail and measures notification"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Idle sessions, single deliveries, a crowd or a burst, under an oracle.
+    Idle(Box<Idle>),
+    /// Print users for `msguser import`, with a cheap salted hash: the study is of sessions.
+    Users {
+        /// How many.
+        #[arg(long, default_value_t = 10_000)]
+        count: u32,
+        /// Their names, with `%d`.
+        #[arg(long, default_value = "load%d")]
+        pattern: String,
+        /// Their password.
+        #[arg(long, default_value = "secret")]
+        password: String,
+    },
+    /// The bare send loop; started by `idle`.
+    #[command(hide = true)]
+    Sendloop {
+        #[arg(long)]
+        connections: usize,
+    },
+}
+
+#[derive(Args)]
+struct Idle {
+    /// IMAP server.
+    #[arg(long, default_value = "127.0.0.1:143")]
+    imap: String,
+    /// LMTP server.
+    #[arg(long, default_value = "127.0.0.1:24")]
+    lmtp: String,
+    /// Sessions, up to 20,000.
+    #[arg(long, default_value_t = 1000)]
+    sessions: usize,
+    /// One mailbox each, or all in one.
+    #[arg(long, value_enum, default_value = "each")]
+    mailboxes: Mailboxes,
+    /// User names, with `%d` for the session's number.
+    #[arg(long, default_value = "load%d")]
+    users: String,
+    /// Their password.
+    #[arg(long, default_value = "secret")]
+    password: String,
+    /// Single deliveries; each waits until it was heard.
+    #[arg(long, default_value_t = 200)]
+    deliveries: usize,
+    /// How many of them a second.
+    #[arg(long, default_value_t = 50.0)]
+    rate: f64,
+    /// Then, for so many seconds, deliveries as fast as they go.
+    #[arg(long, default_value_t = 0)]
+    burst_seconds: u64,
+    /// LMTP connections of the burst.
+    #[arg(long, default_value_t = 16)]
+    lmtp_connections: usize,
+    /// Bytes of a message.
+    #[arg(long, default_value_t = 1024)]
+    message_bytes: usize,
+    /// Sessions being set up at a time.
+    #[arg(long, default_value_t = 256)]
+    setup_concurrency: usize,
+    /// Rounds of a bare send loop to as many connections, for comparison.
+    #[arg(long, default_value_t = 0)]
+    baseline_sendloop: usize,
+    /// The server's processes, for their memory and CPU.
+    #[arg(long)]
+    server_pid: Vec<u32>,
+    /// Seed of the plan.
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// Write a results folder.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Allow servers that are not on this host.
+    #[arg(long)]
+    allow_remote: bool,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Idle(idle) => run(&idle),
+        Command::Users {
+            count,
+            pattern,
+            password,
+        } => {
+            print_users(count, &pattern, &password);
+            Ok(true)
+        }
+        Command::Sendloop { connections } => sendloop::serve(connections)
+            .map(|()| true)
+            .map_err(|error| error.to_string()),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("loadgen: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Gives whether the oracle found no fault.
+fn run(idle: &Idle) -> Result<bool, String> {
+    let study = study(idle)?;
+    let findings = study.run().map_err(|error| error.to_string())?;
+    println!("{}", report::table(&study, &findings));
+    if let Some(folder) = &idle.out {
+        report::write(folder, &study, &findings)
+            .map_err(|error| format!("can't write {}: {error}", folder.display()))?;
+        println!("written to {}", folder.display());
+    }
+    for text in &findings.faults.texts {
+        eprintln!("loadgen: {text}");
+    }
+    let faults = findings.faults.total();
+    if faults > 0 {
+        eprintln!("loadgen: {faults} faults: the server missed, doubled or disordered news");
+    }
+    Ok(faults == 0)
+}
+
+fn study(idle: &Idle) -> Result<Study, String> {
+    if idle.sessions == 0 || idle.rate <= 0.0 || idle.setup_concurrency == 0 {
+        return Err("--sessions, --rate and --setup-concurrency must be above 0".into());
+    }
+    Ok(Study {
+        imap: address(&idle.imap, idle.allow_remote)?,
+        lmtp: address(&idle.lmtp, idle.allow_remote)?,
+        sessions: idle.sessions,
+        mailboxes: idle.mailboxes,
+        users: idle.users.clone(),
+        password: idle.password.clone(),
+        deliveries: idle.deliveries,
+        rate: idle.rate,
+        burst_s: idle.burst_seconds,
+        lmtp_connections: idle.lmtp_connections,
+        message_bytes: idle.message_bytes,
+        setup_concurrency: idle.setup_concurrency,
+        sendloop_rounds: idle.baseline_sendloop,
+        server_pids: idle.server_pid.clone(),
+        seed: idle.seed,
+        progress: std::io::stderr().is_terminal(),
+    })
+}
+
+fn address(text: &str, allow_remote: bool) -> Result<SocketAddr, String> {
+    let address = text
+        .to_socket_addrs()
+        .map_err(|error| format!("{text}: {error}; give HOST:PORT"))?
+        .next()
+        .ok_or_else(|| format!("{text}: no such host"))?;
+    if !address.ip().is_loopback() && !allow_remote {
+        return Err(format!(
+            "{text} is another host; --allow-remote says that it may be loaded"
+        ));
+    }
+    Ok(address)
+}
+
+/// `name:{SSHA256}base64(sha256(password + salt) + salt)`, the salt from the name: cheap on
+/// purpose, and for loads only.
+fn print_users(count: u32, pattern: &str, password: &str) {
+    use base64::Engine as _;
+    for number in 0..count {
+        let name = plan::user(pattern, number);
+        let salt = &Sha256::digest(name.as_bytes())[..8];
+        let mut hash = Sha256::new()
+            .chain_update(password)
+            .chain_update(salt)
+            .finalize()
+            .to_vec();
+        hash.extend_from_slice(salt);
+        let encoded = base64::engine::general_purpose::STANDARD.encode(hash);
+        println!("{name}:{{SSHA256}}{encoded}");
+    }
+}

@@ -1,0 +1,85 @@
+//! Clock, memory and CPU of processes, histograms.
+
+use std::fs;
+
+use hdrhistogram::Histogram;
+
+/// CLOCK_MONOTONIC in nanoseconds: the same in all processes of this host.
+pub fn now_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Microseconds from 1 to a minute, three digits.
+pub fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000, 3).expect("the bounds are valid")
+}
+
+/// Records a time in nanoseconds; below a microsecond counts as one.
+pub fn record(histogram: &mut Histogram<u64>, ns: u64) {
+    histogram.saturating_record((ns / 1000).max(1));
+}
+
+/// User memory of processes: the sum of their proportional anonymous memory, in bytes.
+///
+/// # Errors
+/// If a process is not there or may not be looked at.
+pub fn memory(pids: &[u32]) -> std::io::Result<u64> {
+    let mut sum = 0;
+    for pid in pids {
+        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+        let kib = text
+            .lines()
+            .find_map(|line| line.strip_prefix("Pss_Anon:"))
+            .and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok())
+            .unwrap_or(0);
+        sum += kib * 1024;
+    }
+    Ok(sum)
+}
+
+/// CPU time of processes, user and system, in microseconds.
+///
+/// # Errors
+/// If a process is not there.
+pub fn cpu_us(pids: &[u32]) -> std::io::Result<u64> {
+    let mut ticks = 0;
+    for pid in pids {
+        let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        // The name, in parentheses, may contain blanks.
+        let fields: Vec<&str> = text
+            .rsplit_once(')')
+            .map_or("", |(_, rest)| rest)
+            .split_whitespace()
+            .collect();
+        for place in [11, 12] {
+            ticks += fields
+                .get(place)
+                .and_then(|field| field.parse::<u64>().ok())
+                .unwrap_or(0);
+        }
+    }
+    // USER_HZ is 100 on every Linux architecture in use.
+    Ok(ticks * 10_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_has_memory() {
+        let pid = [std::process::id()];
+        assert!(memory(&pid).expect("readable") > 4096);
+        cpu_us(&pid).expect("readable");
+        assert!(memory(&[u32::MAX]).is_err());
+    }
+
+    #[test]
+    fn times_are_recorded_in_microseconds() {
+        let mut times = histogram();
+        record(&mut times, 10);
+        record(&mut times, 5_000_000);
+        assert_eq!((times.min(), times.max()), (1, 5_003));
+    }
+}

@@ -1,0 +1,113 @@
+//! One folder a run.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use hdrhistogram::serialization::V2Serializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
+use sha2::{Digest, Sha256};
+
+use super::{histograms, plot, table};
+use crate::study::{Findings, Study};
+
+/// Writes `README.md`, `latency.hlog` and `latency.svg` into the folder, made if need be.
+///
+/// # Errors
+/// If a file can't be written.
+pub fn write(folder: &Path, study: &Study, findings: &Findings) -> std::io::Result<()> {
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join("README.md"), readme(study, findings))?;
+    fs::write(folder.join("latency.hlog"), log(findings)?)?;
+    let times: Vec<_> = histograms(findings)
+        .into_iter()
+        .map(|(name, times, _)| (name, times))
+        .collect();
+    plot::percentiles(&folder.join("latency.svg"), &times)
+}
+
+fn readme(study: &Study, findings: &Findings) -> String {
+    let command: Vec<String> = std::env::args()
+        .enumerate()
+        .map(|(place, word)| if place == 0 { "loadgen".into() } else { word })
+        .collect();
+    let machine = machine();
+    let mut text = format!(
+        "# {} sessions, {:?} mailbox\n\n\
+         ```\n{}\n```\n\n{machine}\n\n{}\n",
+        study.sessions,
+        study.mailboxes,
+        command.join(" "),
+        table(study, findings),
+    );
+    for fault in &findings.faults.texts {
+        text.push_str(&format!("\n* {fault}"));
+    }
+    text.push_str(
+        "\nRaw histograms (HdrHistogram log, V2): `latency.hlog`. Plot: `latency.svg`.\n",
+    );
+    text
+}
+
+/// Machine, kernel, commit, lock file.
+fn machine() -> String {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let cpuinfo = read("/proc/cpuinfo");
+    let model = cpuinfo
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map_or("unknown", |rest| rest.trim_start_matches([' ', '\t', ':']));
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let memory = read("/proc/meminfo");
+    let memory = memory
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .replace("MemTotal:", "");
+    let commit = Command::new("git")
+        .args(["rev-parse", "--short=12", "HEAD"])
+        .output()
+        .ok()
+        .filter(|output| output.status.success())
+        .map_or("unknown".into(), |output| {
+            String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        });
+    let lock = fs::read("Cargo.lock").map_or("none".into(), |bytes| {
+        let hash = Sha256::digest(&bytes);
+        hash.iter()
+            .take(6)
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    });
+    format!(
+        "| | |\n|---|---|\n| machine | {model}, {cores} cores, {} |\n| kernel | {} |\n\
+         | commit | {commit} |\n| Cargo.lock | sha256 {lock}… |\n| open files | {} a process |",
+        memory.trim(),
+        read("/proc/sys/kernel/osrelease").trim(),
+        reactor::uring::open_files_max(),
+    )
+}
+
+fn log(findings: &Findings) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut serializer = V2Serializer::new();
+    let failed = |error: &dyn std::fmt::Debug| std::io::Error::other(format!("{error:?}"));
+    let mut log = IntervalLogWriterBuilder::new()
+        .with_start_time(SystemTime::now())
+        .begin_log_with(&mut bytes, &mut serializer)
+        .map_err(|error| failed(&error))?;
+    for (name, times, _) in histograms(findings) {
+        let name: String = name
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .collect();
+        let tag = Tag::new(&name);
+        log.write_histogram(times, Duration::ZERO, Duration::from_secs(1), tag)
+            .map_err(|error| failed(&error))?;
+    }
+    drop(log);
+    bytes.flush()?;
+    Ok(bytes)
+}

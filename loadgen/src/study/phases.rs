@@ -1,0 +1,215 @@
+//! Deliveries: one at a time, to a crowd, as many as it takes.
+
+use std::collections::HashMap;
+
+use hdrhistogram::Histogram;
+
+use super::{Run, StudyError};
+use crate::client::News;
+use crate::deliverer::Result as Delivery;
+use crate::fleet::Heard;
+use crate::measure::{histogram, now_ns, record};
+use crate::plan;
+
+const SECOND_NS: u64 = 1_000_000_000;
+/// A delivery that takes longer than this failed.
+const DELIVERY_NS: u64 = 30 * SECOND_NS;
+
+/// Times of single deliveries, in microseconds.
+#[derive(Clone, Debug)]
+pub struct Singles {
+    /// From the intended start of the delivery to EXISTS: what coordinated omission would hide.
+    pub intended: Histogram<u64>,
+    /// From the 250 to EXISTS; an EXISTS that came before counts as 1.
+    pub after_250: Histogram<u64>,
+    /// EXISTS that were seen before the 250, or together with it.
+    pub before_250: u64,
+    /// From the end of DATA to EXISTS.
+    pub after_data: Histogram<u64>,
+    /// From the end of DATA to the 250.
+    pub durable: Histogram<u64>,
+}
+
+/// Times of deliveries that all sessions watch, in microseconds.
+#[derive(Clone, Debug)]
+pub struct Crowd {
+    /// From the end of DATA to the 250.
+    pub durable: Histogram<u64>,
+    /// From the 250 to the first EXISTS.
+    pub first: Histogram<u64>,
+    /// From the 250 to the last EXISTS.
+    pub last: Histogram<u64>,
+    /// From the first EXISTS to the last: the fan-out alone.
+    pub spread: Histogram<u64>,
+    /// Server CPU for each notification, in microseconds.
+    pub server_cpu_us: f64,
+}
+
+/// Deliveries as fast as they go.
+#[derive(Clone, Debug)]
+pub struct Burst {
+    /// Messages answered with 250.
+    pub delivered: u64,
+    /// How long it took.
+    pub took_ns: u64,
+    /// From the end of DATA to the 250, in microseconds.
+    pub durable: Histogram<u64>,
+    /// Server CPU, in microseconds.
+    pub server_cpu_us: u64,
+}
+
+impl Run<'_> {
+    /// Delivers one message through deliverer 0 and waits until `enough` sessions have heard of it.
+    /// Gives the times of DATA's end, of the 250, and of each EXISTS.
+    fn one(
+        &mut self,
+        mailbox: u32,
+        number: u64,
+        enough: usize,
+    ) -> Result<(u64, u64, Vec<u64>), StudyError> {
+        let user = plan::user(&self.study.users, mailbox);
+        self.oracle.delivering(mailbox as usize);
+        self.fleet
+            .deliver(0, &user, self.study.message_bytes, number);
+        let (mut data, mut durable, mut exists) = (0, 0, Vec::with_capacity(enough));
+        let until = now_ns() + DELIVERY_NS;
+        while durable == 0 || exists.len() < enough {
+            for (at, heard) in self.listen(until) {
+                match heard {
+                    Heard::Deliverer(0, Delivery::DataSent) => data = at,
+                    Heard::Deliverer(0, Delivery::Delivered) => {
+                        durable = at;
+                        self.oracle.delivered(mailbox as usize);
+                    }
+                    Heard::Deliverer(_, Delivery::Refused(why)) => {
+                        return Err(StudyError::Refused(format!("LMTP: {why}")));
+                    }
+                    Heard::Session(_, News::Exists(_)) => exists.push(at),
+                    Heard::Session(number, News::Failed(why)) => {
+                        return Err(StudyError::Refused(format!("session {number}: {why}")));
+                    }
+                    _ => {}
+                }
+            }
+            if now_ns() >= until {
+                // Who did not hear is the oracle's business.
+                break;
+            }
+        }
+        Ok((data, durable, exists))
+    }
+
+    pub(super) fn singles(&mut self) -> Result<Singles, StudyError> {
+        let study = self.study;
+        let count = study.mailbox_count() as u32;
+        let plan = plan::deliveries(study.seed, study.deliveries, study.rate, count);
+        let mut found = Singles {
+            intended: histogram(),
+            after_250: histogram(),
+            before_250: 0,
+            after_data: histogram(),
+            durable: histogram(),
+        };
+        let began = now_ns();
+        for (number, delivery) in plan.iter().enumerate() {
+            let intended = began + delivery.at_ns;
+            while now_ns() < intended {
+                self.listen(intended);
+            }
+            let (data, durable, exists) = self.one(delivery.mailbox, number as u64, 1)?;
+            record(&mut found.durable, durable.saturating_sub(data));
+            for at in exists {
+                record(&mut found.intended, at.saturating_sub(intended));
+                record(&mut found.after_250, at.saturating_sub(durable));
+                record(&mut found.after_data, at.saturating_sub(data));
+                found.before_250 += u64::from(at <= durable);
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) fn crowd(&mut self) -> Result<Crowd, StudyError> {
+        let study = self.study;
+        let plan = plan::deliveries(study.seed, study.deliveries, study.rate, 1);
+        let mut found = Crowd {
+            durable: histogram(),
+            first: histogram(),
+            last: histogram(),
+            spread: histogram(),
+            server_cpu_us: 0.0,
+        };
+        let (began, cpu_before) = (now_ns(), study.cpu_us());
+        for (number, delivery) in plan.iter().enumerate() {
+            let intended = began + delivery.at_ns;
+            while now_ns() < intended {
+                self.listen(intended);
+            }
+            let (data, durable, exists) = self.one(0, number as u64, study.sessions)?;
+            record(&mut found.durable, durable.saturating_sub(data));
+            if let (Some(&first), Some(&last)) = (exists.first(), exists.last()) {
+                record(&mut found.first, first.saturating_sub(durable));
+                record(&mut found.last, last.saturating_sub(durable));
+                record(&mut found.spread, last - first);
+            }
+        }
+        let told = (study.deliveries * study.sessions).max(1) as f64;
+        found.server_cpu_us = (study.cpu_us() - cpu_before) as f64 / told;
+        Ok(found)
+    }
+
+    pub(super) fn burst(&mut self) -> Result<Burst, StudyError> {
+        let study = self.study;
+        let mailboxes = study.mailbox_count() as u32;
+        let mut rng = reactor::Rng::new(study.seed);
+        let mut busy: HashMap<usize, (u32, u64)> = HashMap::new();
+        let (began, cpu_before) = (now_ns(), study.cpu_us());
+        let stop = began + study.burst_s * SECOND_NS;
+        let mut durable = histogram();
+        let (mut delivered, mut number, mut last) = (0u64, 1 << 32, began);
+        let mut free: Vec<usize> = (0..study.lmtp_connections.max(1)).collect();
+        while now_ns() < stop || !busy.is_empty() {
+            while now_ns() < stop
+                && let Some(deliverer) = free.pop()
+            {
+                let mailbox = rng.below(u64::from(mailboxes)) as u32;
+                let user = plan::user(&study.users, mailbox);
+                self.oracle.delivering(mailbox as usize);
+                number += 1;
+                self.fleet
+                    .deliver(deliverer, &user, study.message_bytes, number);
+                busy.insert(deliverer, (mailbox, 0));
+            }
+            for (at, heard) in self.listen(now_ns() + SECOND_NS) {
+                match heard {
+                    Heard::Deliverer(deliverer, Delivery::DataSent) => {
+                        busy.entry(deliverer).and_modify(|(_, data)| *data = at);
+                    }
+                    Heard::Deliverer(deliverer, Delivery::Delivered) => {
+                        let Some((mailbox, data)) = busy.remove(&deliverer) else {
+                            continue;
+                        };
+                        record(&mut durable, at.saturating_sub(data));
+                        self.oracle.delivered(mailbox as usize);
+                        delivered += 1;
+                        last = at;
+                        free.push(deliverer);
+                    }
+                    Heard::Deliverer(_, Delivery::Refused(why)) => {
+                        return Err(StudyError::Refused(format!("LMTP: {why}")));
+                    }
+                    _ => {}
+                }
+            }
+            if now_ns() > stop + DELIVERY_NS {
+                return Err(StudyError::TimedOut("for the last deliveries of the burst"));
+            }
+        }
+        let server_cpu_us = study.cpu_us() - cpu_before;
+        Ok(Burst {
+            delivered,
+            took_ns: last - began,
+            durable,
+            server_cpu_us,
+        })
+    }
+}
