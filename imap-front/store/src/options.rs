@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use mail::InternalDate;
+
 /// How much a user may keep; 0 is without limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
@@ -30,6 +32,8 @@ pub struct Options {
     pub disk_free_bytes_min: u64,
     /// Operations that may wait for the writer.
     pub queue: usize,
+    /// What time it is, for messages without a date and for UIDVALIDITY.
+    pub now: Arc<dyn Fn() -> InternalDate + Send + Sync>,
 }
 
 impl Default for Options {
@@ -43,6 +47,7 @@ impl Default for Options {
             write_buffer_bytes: 32 << 20,
             disk_free_bytes_min: 64 << 20,
             queue: 16 << 10,
+            now: Arc::new(crate::writer::now),
         }
     }
 }

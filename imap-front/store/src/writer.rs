@@ -52,7 +52,7 @@ impl Writer {
     }
 
     fn commit(&mut self, group: &mut Vec<Job>) {
-        self.rules.now = now();
+        self.rules.now = (self.rules.options.now)();
         let disk = self.disk.clone();
         let view = disk.view();
         let mut txn = Transaction::new(&view);
@@ -183,8 +183,6 @@ pub(crate) fn recover(disk: &Disk, commits: &mut u64) -> Result<usize, Error> {
 
 /// Rules for a request that only reads.
 pub(crate) fn rules(options: Options) -> Rules {
-    Rules {
-        options,
-        now: now(),
-    }
+    let now = (options.now)();
+    Rules { options, now }
 }

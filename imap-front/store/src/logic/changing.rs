@@ -52,6 +52,7 @@ pub(super) fn store(
     };
     let before = mailbox.modseq;
     let seq = ModSeq(before.0 + 1);
+    let wanted = as_spelled(&mailbox, &change.flags);
     let mut modified = Vec::new();
     let mut changed = Vec::new();
     for &uid in uids {
@@ -67,9 +68,9 @@ pub(super) fn store(
         }
         let mut flags = row.flags(&mailbox);
         match change.mode {
-            StoreMode::Add => flags.union(&change.flags),
-            StoreMode::Remove => flags.subtract(&change.flags),
-            StoreMode::Replace => flags = change.flags.clone(),
+            StoreMode::Add => flags.union(&wanted),
+            StoreMode::Remove => flags.subtract(&wanted),
+            StoreMode::Replace => flags = wanted.clone(),
         }
         if flags != row.flags(&mailbox) {
             changed.push((uid, row, flags));
@@ -104,6 +105,18 @@ pub(super) fn store(
         catch_up::delta(txn, id, since)?
     };
     Ok((Reply::Stored { modified, delta }, events))
+}
+
+/// Flags with keywords in the mailbox's own spelling where it knows them.
+fn as_spelled(mailbox: &Mailbox, flags: &Flags) -> Flags {
+    let spelled = |word: &Arc<str>| {
+        let known = mailbox
+            .keywords
+            .iter()
+            .find(|have| have.eq_ignore_ascii_case(word));
+        known.unwrap_or(word).clone()
+    };
+    Flags::new(flags.system_bits(), flags.keywords().iter().map(spelled))
 }
 
 /// Replaces a message's row by one with other flags.
@@ -328,4 +341,28 @@ pub(super) fn copy(
         },
         events,
     ))
+}
+
+/// RENAME of INBOX: its messages go to an empty mailbox of the same user.
+pub(super) fn move_all(
+    txn: &mut Transaction<'_>,
+    from: MailboxId,
+    to: MailboxId,
+) -> Result<Vec<Arc<Event>>, Error> {
+    let (Some(mut source), Some(mut target)) =
+        (tables::mailbox(txn, from)?, tables::mailbox(txn, to)?)
+    else {
+        return Ok(vec![]);
+    };
+    let mut leaving = Vec::new();
+    tables::messages(txn, from, |uid, row| leaving.push((uid, row)))?;
+    if leaving.is_empty() {
+        return Ok(vec![]);
+    }
+    target.keywords.clone_from(&source.keywords);
+    let arriving = leaving.iter().map(|(_, row)| row.clone()).collect();
+    let (_, came) = deposit(txn, to, &mut target, arriving);
+    let mut events = vec![came];
+    events.extend(remove(txn, from, &mut source, &leaving, false)?);
+    Ok(events)
 }

@@ -178,14 +178,20 @@ pub(super) fn rename(
     if tables::name(txn, user, to)?.exists {
         return refused(Refusal::Exists);
     }
-    if to.is_below(from) && !from.is_inbox() {
+    if from.is_inbox() {
+        // RFC 3501 §6.3.5: INBOX itself stays, and so does who has it selected.
+        make_parents(txn, rules, user, to)?;
+        let target = make_mailbox(txn, rules, user, to, None)?;
+        let events = match row.mailbox {
+            Some(inbox) => changing::move_all(txn, inbox, target)?,
+            None => vec![],
+        };
+        return Ok((Reply::Done, events));
+    }
+    if to.is_below(from) {
         return refused(Refusal::Cannot("a mailbox can't be moved below itself"));
     }
-    let children = if from.is_inbox() {
-        vec![]
-    } else {
-        children(txn, user, from)?
-    };
+    let children = children(txn, user, from)?;
     let renamed = |child: &MailboxName| {
         MailboxName::new(&format!("{to}{}", &child.as_str()[from.as_str().len()..]))
     };
@@ -202,10 +208,6 @@ pub(super) fn rename(
     for (child, row) in children {
         let to = renamed(&child);
         move_name(txn, user, &child, &to, row)?;
-    }
-    if from.is_inbox() {
-        // RFC 3501 §6.3.5: its messages go to the new name, and INBOX is there, empty.
-        make_mailbox(txn, rules, user, from, None)?;
     }
     Ok((Reply::Done, vec![]))
 }

@@ -1,0 +1,480 @@
+//! The durable store and the model, which share no code, give the same answers and events.
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use common::{Bench, Pending, body};
+use mail::request::{SpecialUse, StoreMode, Target, Want};
+use mail::search::{Key, Program};
+use mail::{
+    Body, Change, Event, Flags, InternalDate, MailboxId, MailboxName, ModSeq, Reply, Request,
+    SpoolId, SystemFlag, Uid, UserId,
+};
+use model::{Limits, Model};
+use proptest::prelude::*;
+use store::{Options, Quota};
+
+const NAMES: [&str; 9] = [
+    "inbox",
+    "a",
+    "a/b",
+    "a/b/c",
+    "b",
+    "b/x",
+    "INBOX/sub",
+    "bad//name",
+    "none",
+];
+const KEYWORDS: [&str; 6] = ["$Forwarded", "$forwarded", "Junk", "red", "RED", "blue"];
+const USERS: [&str; 2] = ["ann", "bob"];
+
+/// One step, its choices still as numbers to be taken modulo what there is.
+#[derive(Clone, Debug)]
+struct Step {
+    kind: u8,
+    user: usize,
+    name: usize,
+    other: usize,
+    mailbox: usize,
+    since: usize,
+    picks: Vec<u16>,
+    flags: u16,
+    size: usize,
+    on: bool,
+}
+
+prop_compose! {
+    fn step()(
+        kind in 0u8..64,
+        user in 0usize..2,
+        name in 0usize..9,
+        other in 0usize..9,
+        mailbox in any::<usize>(),
+        since in any::<usize>(),
+        picks in prop::collection::vec(any::<u16>(), 0..5),
+        flags in any::<u16>(),
+        size in prop_oneof![8 => 0usize..400, 1 => 60_000usize..260_000],
+        on in any::<bool>(),
+    ) -> Step {
+        Step { kind, user, name, other, mailbox, since, picks, flags, size, on }
+    }
+}
+
+/// Both worlds, and what an observer of all events knows.
+struct World {
+    folder: tempfile::TempDir,
+    options: Options,
+    bench: Option<Bench>,
+    model: Model,
+    /// The UIDs of each mailbox at each mod-sequence, by its events alone.
+    views: BTreeMap<MailboxId, Vec<Vec<Uid>>>,
+    deleted: BTreeSet<MailboxId>,
+    expected: Vec<Arc<Event>>,
+    spools: Vec<SpoolId>,
+    bodies: u64,
+}
+
+fn now() -> InternalDate {
+    InternalDate {
+        unix_s: 1_700_000_000,
+        zone_min: 60,
+    }
+}
+
+impl World {
+    fn new() -> Self {
+        let limits = Limits {
+            message_bytes_max: 250_000,
+            quota_bytes: 900_000,
+            quota_messages: 40,
+            keywords_max: 3,
+            ..Limits::default()
+        };
+        let quota = Quota {
+            bytes: limits.quota_bytes,
+            messages: limits.quota_messages,
+        };
+        let options = Options {
+            message_bytes_max: limits.message_bytes_max,
+            quota: Arc::new(move |_| quota),
+            keywords_max: limits.keywords_max,
+            inline_bytes_max: limits.inline_bytes_max,
+            disk_free_bytes_min: 0,
+            now: Arc::new(now),
+            ..Options::default()
+        };
+        let folder = tempfile::tempdir().expect("a folder");
+        let bench = Some(Bench::open(folder.path(), options.clone()));
+        let mut model = Model::new(limits);
+        model.set_now(now());
+        let mut world = Self {
+            folder,
+            options,
+            bench,
+            model,
+            views: BTreeMap::new(),
+            deleted: BTreeSet::new(),
+            expected: vec![],
+            spools: vec![],
+            bodies: 0,
+        };
+        for name in USERS {
+            let user = world.bench().ensure_user(name);
+            assert_eq!(world.model.add_user(name, "x"), user);
+        }
+        world
+    }
+
+    fn bench(&self) -> &Bench {
+        self.bench.as_ref().expect("open")
+    }
+
+    fn reopen(&mut self) {
+        self.bench().store.close();
+        self.bench = None;
+        self.bench = Some(Bench::open(self.folder.path(), self.options.clone()));
+        assert_eq!(self.bench().recovery.commits_lost, 0);
+        self.model.sync();
+        self.model.crash();
+    }
+
+    fn user(&self, step: &Step) -> UserId {
+        self.model.user_id(USERS[step.user]).expect("known")
+    }
+
+    fn mailbox(&self, step: &Step) -> MailboxId {
+        let known = self.views.len();
+        let wanted = step.mailbox % (known + 1);
+        self.views
+            .keys()
+            .nth(wanted)
+            .copied()
+            .unwrap_or(MailboxId(3))
+    }
+
+    fn modseq(&self, mailbox: MailboxId, step: &Step) -> ModSeq {
+        let last = self.views.get(&mailbox).map_or(1, Vec::len);
+        ModSeq((step.since % last) as u64 + 1)
+    }
+
+    /// Some UIDs that are or were there, ascending.
+    fn uids(&self, mailbox: MailboxId, step: &Step) -> Vec<Uid> {
+        let present = self.views.get(&mailbox).and_then(|views| views.last());
+        let present = present.map_or(&[][..], |uids| uids);
+        let pick = |&pick: &u16| match present.len() {
+            0 => Uid(u32::from(pick) % 5 + 1),
+            len => present[usize::from(pick) % len],
+        };
+        let mut uids: Vec<Uid> = step.picks.iter().map(pick).collect();
+        if step.flags % 16 == 0 {
+            uids.push(Uid(step.flags.into()));
+        }
+        uids.sort_unstable();
+        uids.dedup();
+        uids
+    }
+
+    fn flags(step: &Step) -> Flags {
+        let keywords = KEYWORDS.iter().enumerate();
+        let set = keywords.filter(|(place, _)| step.flags >> (6 + place) & 3 == 3);
+        Flags::new(step.flags as u8, set.map(|(_, word)| Arc::from(*word)))
+    }
+
+    fn body(&mut self, step: &Step) -> Body {
+        self.bodies += 1;
+        if step.on
+            && let Some(spool) = self.spools.pop()
+        {
+            return Body::Spooled(spool);
+        }
+        Body::Inline(body(self.bodies, step.size))
+    }
+
+    fn change(&mut self, step: &Step) -> Request {
+        let user = self.user(step);
+        let name = MailboxName::new(NAMES[step.name]);
+        let mailbox = self.mailbox(step);
+        let since = self.modseq(mailbox, step);
+        let uids = self.uids(mailbox, step);
+        match step.kind {
+            0..4 => {
+                let special_use = step.on.then_some(SpecialUse::Sent);
+                Request::Create {
+                    user,
+                    name,
+                    special_use,
+                }
+            }
+            4..6 => Request::Delete { user, name },
+            6..9 => Request::Rename {
+                user,
+                from: name,
+                to: MailboxName::new(NAMES[step.other]),
+            },
+            9..11 => Request::Subscribe {
+                user,
+                name,
+                on: step.on,
+            },
+            11..18 => Request::Store {
+                mailbox,
+                uids,
+                mode: [StoreMode::Add, StoreMode::Remove, StoreMode::Replace][step.size % 3],
+                flags: Self::flags(step),
+                unchanged_since: step.on.then_some(since),
+                since,
+            },
+            18..22 => {
+                let within = step.on.then(|| {
+                    uids.iter()
+                        .map(|uid| (uid.0, uid.0 + step.size as u32 % 3))
+                        .collect()
+                });
+                Request::Expunge {
+                    mailbox,
+                    within,
+                    since,
+                }
+            }
+            22..27 => Request::Copy {
+                mailbox,
+                uids,
+                user,
+                to: name,
+                remove: step.on,
+                since,
+            },
+            27..30 => {
+                let spool = step.on.then(|| self.spools.pop()).flatten();
+                Request::Spool {
+                    spool,
+                    chunk: body(self.bodies, step.size),
+                }
+            }
+            30 => Request::Discard {
+                spool: self.spools.pop().unwrap_or(SpoolId(77)),
+            },
+            31..40 => {
+                let date = (step.size % 2 == 0).then_some(InternalDate {
+                    unix_s: step.size as i64,
+                    zone_min: -5,
+                });
+                let flags = Self::flags(step);
+                Request::Append {
+                    user,
+                    name,
+                    flags,
+                    date,
+                    body: self.body(step),
+                }
+            }
+            _ => {
+                let targets = step.picks.iter().map(|&pick| Target {
+                    user: ["ann", "bob", "eve"][usize::from(pick) % 3].into(),
+                    folder: MailboxName::new(NAMES[usize::from(pick >> 2) % 9]),
+                });
+                Request::Deliver {
+                    targets: targets.collect(),
+                    body: self.body(step),
+                }
+            }
+        }
+    }
+
+    fn question(&mut self, step: &Step) -> Request {
+        let user = self.user(step);
+        let name = MailboxName::new(NAMES[step.name]);
+        let mailbox = self.mailbox(step);
+        let since = self.modseq(mailbox, step);
+        let uids = self.uids(mailbox, step);
+        match step.kind % 8 {
+            0 => Request::Mailboxes { user },
+            1 => Request::Status { user, name },
+            2 | 3 => Request::Open {
+                user,
+                name,
+                read_only: step.on,
+            },
+            4 => Request::Sync { mailbox, since },
+            5 => Request::View { mailbox, at: since },
+            6 if step.on => {
+                let uid = uids.first().copied().unwrap_or(Uid(1));
+                let range = step.flags.into()..step.flags as u64 + step.size as u64;
+                Request::Read {
+                    mailbox,
+                    uid,
+                    range,
+                }
+            }
+            6 => {
+                let want = Want {
+                    structure: step.flags & 1 != 0,
+                    bytes: step.flags & 2 != 0,
+                };
+                Request::Fetch {
+                    mailbox,
+                    uids,
+                    want,
+                    budget_bytes: step.size,
+                }
+            }
+            _ => {
+                let keys = [
+                    Key::Flag(SystemFlag::Seen),
+                    Key::Keyword("RED".into()),
+                    Key::Body("aa".into()),
+                    Key::Recent,
+                    Key::ModSeq(since),
+                ];
+                let key = keys[usize::from(step.flags) % keys.len()].clone();
+                let key = if step.on {
+                    Key::Not(Box::new(key))
+                } else {
+                    key
+                };
+                let recent_from = Uid(step.size as u32 % 9);
+                Request::Search {
+                    mailbox,
+                    program: Program { key },
+                    since,
+                    recent_from,
+                }
+            }
+        }
+    }
+
+    /// Asks both; the store's answer may still be under way.
+    fn begin(&mut self, request: Request) -> (Request, Reply, Pending) {
+        let pending = self.bench().submit(request.clone());
+        let (reply, events) = self.model.handle(request.clone());
+        if let (Reply::Spooled(spool), true) = (&reply, self.spools.len() < 3) {
+            self.spools.push(*spool);
+        }
+        for event in &events {
+            self.observe(event);
+        }
+        self.expected.extend(events);
+        (request, reply, pending)
+    }
+
+    /// Follows a mailbox by its events alone.
+    fn observe(&mut self, event: &Event) {
+        let views = self
+            .views
+            .entry(event.mailbox)
+            .or_insert_with(|| vec![vec![]]);
+        assert_eq!(
+            event.prev.0,
+            views.len() as u64,
+            "events form a chain: {event:?}"
+        );
+        assert_eq!(event.seq.0, event.prev.0 + 1);
+        let mut view = views.last().expect("begins with one").clone();
+        tell(&mut view, event);
+        views.push(view);
+        if event.deleted {
+            self.deleted.insert(event.mailbox);
+        }
+    }
+
+    /// An observer in sync at `since` who is told the delta knows the mailbox as it is.
+    fn check_delta(&self, mailbox: MailboxId, since: ModSeq, delta: &[Arc<Event>]) {
+        let Some(views) = self.views.get(&mailbox) else {
+            return;
+        };
+        if self.deleted.contains(&mailbox) {
+            return;
+        }
+        let mut view = views[since.0 as usize - 1].clone();
+        let mut at = since;
+        for event in delta {
+            assert_eq!(event.prev, at);
+            tell(&mut view, event);
+            at = event.seq;
+        }
+        assert_eq!(at.0, views.len() as u64);
+        assert_eq!(&view, views.last().expect("begins with one"));
+    }
+
+    fn check(&self, request: &Request, expected: &Reply, reply: &Reply) {
+        assert_eq!(format!("{reply:?}"), format!("{expected:?}"), "{request:?}");
+        match (request, reply) {
+            (Request::View { mailbox, at }, Reply::Viewed { uids, delta }) => {
+                if let Some(views) = self.views.get(mailbox)
+                    && !self.deleted.contains(mailbox)
+                {
+                    assert_eq!(uids, &views[at.0 as usize - 1]);
+                }
+                self.check_delta(*mailbox, *at, delta);
+            }
+            (Request::Sync { mailbox, since }, Reply::Synced(delta)) => {
+                self.check_delta(*mailbox, *since, delta);
+            }
+            _ => {}
+        }
+    }
+
+    fn run(&mut self, steps: &[Step]) {
+        let mut pending = Vec::new();
+        for step in steps {
+            let request = self.change(step);
+            pending.push(self.begin(request));
+        }
+        for (request, expected, answer) in pending {
+            let reply = answer.wait();
+            assert_eq!(format!("{reply:?}"), format!("{expected:?}"), "{request:?}");
+        }
+        let expected = std::mem::take(&mut self.expected);
+        assert_eq!(self.bench().announced(), expected);
+        for step in steps {
+            let request = self.question(step);
+            let reply = self.bench().ask(request.clone());
+            let (expected, events) = self.model.handle(request.clone());
+            assert!(events.is_empty());
+            self.check(&request, &expected, &reply);
+        }
+    }
+}
+
+/// Tells an observer an event; the numbers in it must be theirs.
+fn tell(view: &mut Vec<Uid>, event: &Event) {
+    for change in &event.changes {
+        match change {
+            Change::Expunged { uid, number } => {
+                assert_eq!(view.remove(*number as usize - 1), *uid, "{event:?}");
+            }
+            Change::New { uid, exists, .. } => {
+                view.push(*uid);
+                assert_eq!(view.len() as u32, *exists, "{event:?}");
+            }
+            Change::Flags { uid, number, .. } => {
+                assert_eq!(view[*number as usize - 1], *uid, "{event:?}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 24,
+        max_shrink_iters: 300,
+        failure_persistence: None,
+        ..Default::default()
+    })]
+
+    #[test]
+    fn store_and_model_agree(
+        groups in prop::collection::vec(prop::collection::vec(step(), 1..12), 1..16),
+        reopen_every in 2usize..9,
+    ) {
+        let mut world = World::new();
+        for (place, group) in groups.iter().enumerate() {
+            world.run(group);
+            if place % reopen_every == reopen_every - 1 {
+                world.reopen();
+            }
+        }
+    }
+}

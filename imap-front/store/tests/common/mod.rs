@@ -1,0 +1,117 @@
+//! A store in a folder of its own, asked and answered in turn.
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use mail::{Body, Event, Flags, MailboxName, Reply, Request, UserId};
+use store::{Options, Recovery, Store};
+
+/// A store and what it announced.
+pub struct Bench {
+    pub store: Store,
+    pub recovery: Recovery,
+    events: Arc<Mutex<Vec<Arc<Event>>>>,
+}
+
+/// An answer that is under way.
+pub struct Pending(mpsc::Receiver<Reply>);
+
+impl Pending {
+    pub fn wait(self) -> Reply {
+        self.0.recv().expect("the writer answers")
+    }
+}
+
+impl Bench {
+    pub fn open(folder: &Path, options: Options) -> Self {
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let heard = events.clone();
+        let announcer = move |events: &[Arc<Event>]| {
+            heard.lock().expect("no panic").extend_from_slice(events);
+        };
+        let opened = Store::open(folder, options, Box::new(announcer));
+        let (store, recovery) = opened.expect("the store opens");
+        Self {
+            store,
+            recovery,
+            events,
+        }
+    }
+
+    pub fn submit(&self, request: Request) -> Pending {
+        let (sender, receiver) = mpsc::channel();
+        let completion = Box::new(move |reply| sender.send(reply).expect("the test waits"));
+        assert!(
+            self.store.write(request, completion).is_ok(),
+            "the queue has room"
+        );
+        Pending(receiver)
+    }
+
+    pub fn ask(&self, request: Request) -> Reply {
+        if !store::is_write(&request)
+            && let Some(reply) = self.store.read(&request)
+        {
+            return reply;
+        }
+        self.submit(request).wait()
+    }
+
+    pub fn ensure_user(&self, name: &str) -> UserId {
+        let (sender, receiver) = mpsc::channel();
+        let completion = Box::new(move |reply| sender.send(reply).expect("the test waits"));
+        assert!(
+            self.store.ensure_user(name, completion).is_ok(),
+            "the queue has room"
+        );
+        match receiver.recv().expect("the writer answers") {
+            Reply::Authenticated(user) => user,
+            reply => panic!("{reply:?}"),
+        }
+    }
+
+    /// What was announced since this was last asked.
+    pub fn announced(&self) -> Vec<Arc<Event>> {
+        std::mem::take(&mut self.events.lock().expect("no panic"))
+    }
+}
+
+/// An APPEND to INBOX.
+pub fn append(user: UserId, body: impl Into<Bytes>) -> Request {
+    Request::Append {
+        user,
+        name: MailboxName::inbox(),
+        flags: Flags::default(),
+        date: None,
+        body: Body::Inline(body.into()),
+    }
+}
+
+/// STATUS of INBOX.
+pub fn status(bench: &Bench, user: UserId) -> mail::reply::Status {
+    let request = Request::Status {
+        user,
+        name: MailboxName::inbox(),
+    };
+    match bench.ask(request) {
+        Reply::Status(status) => status,
+        reply => panic!("{reply:?}"),
+    }
+}
+
+/// A body that says which it is, `len` bytes or a little more.
+pub fn body(number: u64, len: usize) -> Bytes {
+    let mut text = format!("Subject: number {number}\r\n\r\n");
+    let mut state = number | 1;
+    while text.len() < len {
+        // Letters that don't compress to nothing.
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        text.push(char::from(b'a' + (state >> 59) as u8 % 26));
+    }
+    text.into()
+}
