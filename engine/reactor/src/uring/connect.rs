@@ -16,8 +16,6 @@ use crate::{Completion, Conn, Reactor};
 
 /// The value of the socket options that are turned on.
 static ON: i32 = 1;
-/// `generation` of the token of a BIND, to tell it from its CONNECT.
-const BIND: u16 = 1;
 
 /// Connects under way.
 #[derive(Default)]
@@ -31,8 +29,6 @@ struct Wanted {
     to: Box<SockAddr>,
     from: Option<Box<SockAddr>>,
     conn: Option<Conn>,
-    /// Why the socket could not be bound.
-    unbound: Option<i32>,
 }
 
 impl Connects {
@@ -43,7 +39,6 @@ impl Connects {
             to: Box::new(to.into()),
             from: from.map(|address| Box::new(SocketAddr::new(address, 0).into())),
             conn: None,
-            unbound: None,
         };
         self.wanted.insert(wanted) as u32
     }
@@ -78,18 +73,17 @@ impl Uring {
         let wanted = &self.connects.wanted[place as usize];
         let conn = wanted.conn.expect("the socket was made");
         let fd = fixed(conn);
-        let mut token = Token::new(Kind::Connect, place);
+        let token = Token::new(Kind::Connect, place).pack();
         let connect = opcode::Connect::new(fd, wanted.to.as_ptr().cast(), wanted.to.len())
             .build()
-            .user_data(token.pack());
+            .user_data(token);
         let mut chain = vec![set_on(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY)];
         if let Some(from) = &wanted.from {
             // The port is chosen at the connect: as many connections to each peer as it has ports.
             chain.push(set_on(fd, libc::SOL_IP, libc::IP_BIND_ADDRESS_NO_PORT));
-            token.generation = BIND;
             let bind = opcode::Bind::new(fd, from.as_ptr().cast(), from.len())
                 .build()
-                .user_data(token.pack())
+                .user_data(token)
                 .flags(squeue::Flags::SKIP_SUCCESS | squeue::Flags::IO_LINK);
             chain.push(bind);
         }
@@ -103,15 +97,10 @@ impl Uring {
     }
 
     /// A BIND failed, or a CONNECT ended.
-    pub(super) fn dialled(&mut self, token: Token, result: i32) {
-        let place = token.low;
-        let wanted = &mut self.connects.wanted[place as usize];
-        if token.generation == BIND {
-            // Its CONNECT comes back as cancelled.
-            wanted.unbound = Some(-result);
-        } else if result < 0 {
-            let error = wanted.unbound.unwrap_or(-result);
-            self.not_connected(place, error);
+    pub(super) fn dialled(&mut self, place: u32, result: i32) {
+        // The completion of a CONNECT whose BIND failed is as silent as the BIND's success.
+        if result < 0 {
+            self.not_connected(place, -result);
         } else {
             let wanted = self.connects.wanted.remove(place as usize);
             let conn = wanted.conn.expect("the socket was made");

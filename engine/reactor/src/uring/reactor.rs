@@ -183,7 +183,7 @@ impl Uring {
                 self.woken |= token.low == 0;
             }
             Kind::Socket => self.socket_made(ring, token.low, done.result),
-            Kind::Connect => self.dialled(token, done.result),
+            Kind::Connect => self.dialled(token.low, done.result),
             Kind::Install => self.installed = Some(done.result),
         }
     }
@@ -268,6 +268,14 @@ impl Uring {
         self.rings[ring].free += 1;
     }
 
+    /// Lets go of what the operations of this round pointed to.
+    fn end_batch(&mut self) {
+        let submitted = self.rings.iter_mut().all(|ring| ring.queued() == 0);
+        assert!(submitted, "the kernel must not find these buffers freed");
+        self.sends.end_batch();
+        self.receives.end_batch();
+    }
+
     fn enter_parks(&mut self) {
         for ring in 1..self.rings.len() {
             let park = &mut self.rings[ring];
@@ -299,7 +307,7 @@ impl Uring {
         }
         if self.rings.len() > 1 && !self.parks_ring(true) {
             self.parks_ring(false);
-            return;
+            return self.enter(0);
         }
         let mut taken = std::mem::take(&mut self.taken);
         let wait_ns = until_ns.map(|until| until.saturating_sub(self.now_ns));
@@ -440,8 +448,7 @@ impl Reactor for Uring {
             } else if self.rings[0].queued() > 0 || self.rings[0].has_news() {
                 self.enter(0);
             }
-            self.sends.end_batch();
-            self.receives.end_batch();
+            self.end_batch();
             self.clock();
             if done(self) && (round >= ROUNDS_MAX || !self.has_work()) {
                 break;

@@ -26,7 +26,9 @@ const FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
 #[derive(Default)]
 pub(super) struct Sends {
     batch: Vec<Send>,
-    /// Headers of those with more than one part.
+    /// Headers of those with more than one part. Boxed, because operations point to them while
+    /// more are added.
+    #[allow(clippy::vec_box)]
     messages: Vec<Box<Message>>,
 }
 

@@ -1,0 +1,10 @@
+//! The kernel's reactor against ordinary sockets and against itself, with one ring and with three.
+
+mod accept;
+mod churn;
+mod connect;
+mod exchange;
+mod hangup;
+mod host;
+mod sending;
+mod wake;
