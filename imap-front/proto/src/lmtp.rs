@@ -1,1 +1,0 @@
-//! LMTP (RFC 2033) as a machine.
