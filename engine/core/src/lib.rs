@@ -1,7 +1,29 @@
 //! The fan-out engine: topics, events, shards. Knows no IMAP.
 //!
 //! In reading order: [`limits`], [`topic`] (what events are about, and who owns it), [`event`],
-//! [`protocol`] (what a shard hosts), [`shard`] (the turn), and the parts the turn is made of.
+//! [`protocol`] (what a shard hosts), `lane` and `mesh` (queues between threads), `tail` (recent
+//! events), `timer`, `row` (a connection), `topics` (who watches what), [`shard`] (the turn),
+//! [`runtime`] (the handle for everyone else), [`stats`].
+//!
+//! Invariants: no `async`, no lock on the way of an event; a slow reader owns a cursor and at most
+//! what a send cut short; every queue has a bound in [`limits`] and every drop a reason in
+//! [`stats`].
+
 pub mod event;
+pub mod limits;
 pub mod protocol;
+pub mod runtime;
+pub mod shard;
+pub mod stats;
 pub mod topic;
+
+mod lane;
+mod mesh;
+mod row;
+mod tail;
+mod timer;
+mod topics;
+
+pub use limits::Limits;
+pub use runtime::{Handle, mesh};
+pub use shard::Shard;

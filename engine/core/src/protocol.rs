@@ -1,6 +1,7 @@
 //! What a shard hosts: the engine moves rows, topics, events and shared buffers; a protocol says
 //! what bytes mean.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -25,6 +26,15 @@ pub trait Protocol {
     /// Names one rendering of an event: rows with equal keys get the same bytes.
     type Key: Copy + Eq;
 
+    /// Whether [`Context::peer`] is wanted for connections of a listener. It costs system calls.
+    fn needs_peer(&self, listener: u8) -> bool {
+        let _ = listener;
+        false
+    }
+    /// What a connection beyond the limit is told before it is closed.
+    fn refusal(&self) -> Option<Bytes> {
+        None
+    }
     /// A connection was accepted on a listener.
     fn open(&mut self, cx: &mut Context<'_>, listener: u8) -> Self::Session;
     /// Bytes arrived.
@@ -109,6 +119,7 @@ pub enum Parked {
 pub struct Context<'a> {
     pub(crate) id: SessionId,
     pub(crate) now_ns: u64,
+    pub(crate) peer: Option<SocketAddr>,
     pub(crate) effects: &'a mut Effects,
 }
 
@@ -126,6 +137,11 @@ impl Context<'_> {
     /// The connection.
     pub fn id(&self) -> SessionId {
         self.id
+    }
+
+    /// The peer's address: in [`Protocol::open`], and if the listener needs it.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.peer
     }
 
     /// The reactor's clock.

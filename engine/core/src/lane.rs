@@ -1,0 +1,130 @@
+//! One-way bounded queues between threads.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_queue::ArrayQueue;
+
+use crate::topic::TopicId;
+
+/// A bounded queue.
+pub(crate) struct Lane<T> {
+    queue: ArrayQueue<T>,
+}
+
+impl<T> Lane<T> {
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            queue: ArrayQueue::new(capacity),
+        }
+    }
+
+    /// Puts an item, or gives it back.
+    pub fn push(&self, item: T) -> Result<(), T> {
+        self.queue.push(item)
+    }
+
+    /// Takes an item.
+    pub fn pop(&self) -> Option<T> {
+        self.queue.pop()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+}
+
+/// A bounded queue that remembers of which topics it could not take an item.
+pub(crate) struct LossyLane<T> {
+    queue: ArrayQueue<T>,
+    topics_max: usize,
+    any_lost: AtomicBool,
+    lost: Mutex<Lost>,
+}
+
+/// Topics of which items were lost.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub topics: Vec<TopicId>,
+    /// Too many to remember: any topic may be concerned.
+    pub all: bool,
+}
+
+impl<T> LossyLane<T> {
+    pub fn new(capacity: usize, topics_max: usize) -> Self {
+        Self {
+            queue: ArrayQueue::new(capacity),
+            topics_max,
+            any_lost: AtomicBool::new(false),
+            lost: Mutex::new(Lost::default()),
+        }
+    }
+
+    /// Puts an item, or remembers its topic and returns false.
+    pub fn push(&self, topic: TopicId, item: T) -> bool {
+        if self.queue.push(item).is_ok() {
+            return true;
+        }
+        let mut lost = self.lost.lock().expect("no one panics while holding it");
+        if lost.topics.len() >= self.topics_max {
+            lost.all = true;
+        } else if !lost.topics.contains(&topic) {
+            lost.topics.push(topic);
+        }
+        self.any_lost.store(true, Ordering::SeqCst);
+        false
+    }
+
+    pub fn pop(&self) -> Option<T> {
+        self.queue.pop()
+    }
+
+    /// Notes items as lost that never came here.
+    pub fn lose(&self, more: &Lost) {
+        let mut lost = self.lost.lock().expect("no one panics while holding it");
+        lost.all |= more.all || lost.topics.len() + more.topics.len() > self.topics_max;
+        lost.topics.extend_from_slice(&more.topics);
+        lost.topics.truncate(self.topics_max);
+        self.any_lost.store(true, Ordering::SeqCst);
+    }
+
+    /// What was lost since the last call.
+    pub fn take_lost(&self) -> Option<Lost> {
+        if !self.any_lost.load(Ordering::SeqCst) {
+            return None;
+        }
+        let mut lost = self.lost.lock().expect("no one panics while holding it");
+        self.any_lost.store(false, Ordering::SeqCst);
+        Some(std::mem::take(&mut *lost))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty() && !self.any_lost.load(Ordering::SeqCst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lossy_lane_names_the_topics_it_lost() {
+        let lane = LossyLane::new(1, 2);
+        assert!(lane.push(TopicId(1), ()));
+        assert_eq!(lane.take_lost(), None);
+        for topic in [2, 2, 3] {
+            assert!(!lane.push(TopicId(topic), ()));
+        }
+        let lost = Lost {
+            topics: vec![TopicId(2), TopicId(3)],
+            all: false,
+        };
+        assert_eq!(lane.take_lost(), Some(lost));
+        for topic in [4, 5, 6] {
+            lane.push(TopicId(topic), ());
+        }
+        assert!(lane.take_lost().expect("three were lost").all);
+        lane.pop();
+        assert!(lane.is_empty());
+    }
+}

@@ -1,0 +1,95 @@
+//! Every bound of the engine, named. A host may set them; their relations are checked once.
+
+/// Nanoseconds in a second.
+pub(crate) const SECOND_NS: u64 = 1_000_000_000;
+
+/// Shards at most: a topic's watchers are one 64-bit mask.
+pub const SHARDS_MAX: u16 = 64;
+
+/// Pieces of output up to this size are joined before they are sent.
+pub(crate) const JOIN_BYTES_MAX: usize = 4 * 1024;
+
+/// What one shard may hold and do.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections a shard serves; more are refused politely.
+    pub connections_max: usize,
+    /// Published events waiting for their owner shard; more mark their topic stale.
+    pub events_lane: usize,
+    /// Topics that a full lane of events remembers one by one; with more, all count as stale.
+    pub lost_topics_max: usize,
+    /// Replies waiting for a shard; more are given back to the caller.
+    pub replies_lane: usize,
+    /// Frames waiting in the lane from one shard to another.
+    pub frames_lane: usize,
+    /// Events, replies and frames (of each) that a shard handles in one turn.
+    pub items_per_turn: usize,
+    /// Recent events a shard keeps for a topic while some watcher is behind.
+    pub tail_events_max: usize,
+    /// Renderings of one event kept while it is fanned out.
+    pub renderings_max: usize,
+    /// Output bytes that may wait for one client. A session that has more is closed.
+    pub outbox_bytes_max: usize,
+    /// Bytes given to the kernel for one connection in one turn.
+    pub burst_bytes_max: usize,
+    /// A client that takes nothing of what it is owed for this long is closed.
+    pub write_timeout_ns: u64,
+    /// Deadlines that a shard handles in one turn.
+    pub deadlines_per_turn: usize,
+    /// Sessions told of the shutdown in one turn.
+    pub shutdown_rows_per_turn: usize,
+    /// Connections still open this long after the shutdown began are cut.
+    pub shutdown_ns: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 2_000_000,
+            events_lane: 16 * 1024,
+            lost_topics_max: 1024,
+            replies_lane: 16 * 1024,
+            frames_lane: 1024,
+            items_per_turn: 1024,
+            tail_events_max: 256,
+            renderings_max: 8,
+            outbox_bytes_max: 4 * 1024 * 1024,
+            burst_bytes_max: 256 * 1024,
+            write_timeout_ns: 60 * SECOND_NS,
+            deadlines_per_turn: 4096,
+            shutdown_rows_per_turn: 4096,
+            shutdown_ns: 5 * SECOND_NS,
+        }
+    }
+}
+
+impl Limits {
+    /// Panics if a bound is 0 where something must fit, or if bounds contradict each other.
+    pub(crate) fn check(&self) {
+        let counts = [
+            self.connections_max,
+            self.events_lane,
+            self.lost_topics_max,
+            self.replies_lane,
+            self.frames_lane,
+            self.items_per_turn,
+            self.tail_events_max,
+            self.renderings_max,
+            self.burst_bytes_max,
+            self.deadlines_per_turn,
+            self.shutdown_rows_per_turn,
+        ];
+        assert!(
+            counts.iter().all(|count| *count > 0),
+            "a bound of 0 lets nothing through"
+        );
+        assert!(
+            self.connections_max < u32::MAX as usize,
+            "slots are 32 bits"
+        );
+        assert!(
+            self.write_timeout_ns >= SECOND_NS,
+            "time is coarse to a second"
+        );
+    }
+}

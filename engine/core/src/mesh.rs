@@ -1,0 +1,86 @@
+//! What one shard can be sent, and by whom.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use reactor::Waker;
+
+use crate::event::{Event, SessionId, ShardId};
+use crate::lane::{Lane, LossyLane, Lost};
+use crate::limits::Limits;
+use crate::stats::{Reason, Stats};
+use crate::topic::TopicId;
+
+/// What shards tell each other.
+pub(crate) enum Frame {
+    /// From a home shard to the topic's owner: some row here watches it.
+    Watch(TopicId, u32),
+    /// No row here watches it any more.
+    Unwatch(TopicId),
+    /// From the owner: events from now on will come. The number is that of the `Watch`.
+    Watching(TopicId, u32),
+}
+
+/// One shard's lanes, one from each shard for frames and news, one from anyone for events and
+/// replies.
+pub(crate) struct Port<F, R> {
+    pub events: LossyLane<Arc<Event<F>>>,
+    pub replies: Lane<(SessionId, R)>,
+    pub frames: Vec<Lane<Frame>>,
+    pub news: Vec<LossyLane<Arc<Event<F>>>>,
+    pub stats: Stats,
+    pub stopping: AtomicBool,
+    waker: OnceLock<Waker>,
+}
+
+impl<F, R> Port<F, R> {
+    pub fn new(shards: u16, limits: &Limits) -> Self {
+        let lossy = |capacity| LossyLane::new(capacity, limits.lost_topics_max);
+        Self {
+            events: lossy(limits.events_lane),
+            replies: Lane::new(limits.replies_lane),
+            frames: (0..shards).map(|_| Lane::new(limits.frames_lane)).collect(),
+            news: (0..shards).map(|_| lossy(limits.frames_lane)).collect(),
+            stats: Stats::default(),
+            stopping: AtomicBool::new(false),
+            waker: OnceLock::new(),
+        }
+    }
+
+    /// Says how the shard is woken. Before that it looks at its lanes by itself.
+    pub fn attach(&self, waker: Waker) {
+        assert!(self.waker.set(waker).is_ok(), "a shard attaches once");
+    }
+
+    pub fn wake(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.wake();
+        }
+    }
+
+    /// Whether something waits for the shard.
+    pub fn has_work(&self) -> bool {
+        !self.events.is_empty()
+            || !self.replies.is_empty()
+            || self.frames.iter().any(|lane| !lane.is_empty())
+            || self.news.iter().any(|lane| !lane.is_empty())
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Puts an event into the lane from a shard; if it is full the topic is resynchronised there.
+    pub fn put_news(&self, from: ShardId, event: Arc<Event<F>>) {
+        if !self.news[usize::from(from.0)].push(event.topic, event) {
+            self.stats.drop_for(Reason::FramesLaneFull);
+        }
+        self.wake();
+    }
+
+    /// Tells the shard that events of these topics were lost before they reached it.
+    pub fn put_lost(&self, from: ShardId, lost: &Lost) {
+        self.news[usize::from(from.0)].lose(lost);
+        self.wake();
+    }
+}

@@ -1,0 +1,79 @@
+//! A connection: a few tens of bytes while it is parked.
+
+use bytes::Bytes;
+use reactor::Conn;
+
+use crate::protocol::Protocol;
+use crate::topic::TopicId;
+
+/// A connection's place in the shard's table.
+pub(crate) struct Row<P: Protocol> {
+    pub state: State<P>,
+    /// What it watches; 0 is nothing.
+    pub topic: TopicId,
+    pub conn: Conn,
+    /// The second of the earliest filing with the timer; 0 if there is none.
+    pub filed: u32,
+    /// The second of the deadline; 0 if there is none.
+    pub deadline: u32,
+    pub generation: u16,
+    pub flags: u8,
+    /// Output that has not left, if there is any.
+    pub outbox: Option<Box<Outbox>>,
+}
+
+/// What a connection is at the moment.
+pub(crate) enum State<P: Protocol> {
+    /// The slot is free.
+    Free,
+    /// In the hands of a call; put back by its caller.
+    Taken,
+    Active(Box<P::Session>),
+    Parked(P::Parked),
+}
+
+/// Output that the kernel has not taken.
+pub(crate) struct Outbox {
+    pub pieces: Vec<Bytes>,
+    pub bytes: usize,
+    /// Since when the client has taken nothing.
+    pub blocked_ns: u64,
+}
+
+impl<P: Protocol> Row<P> {
+    /// To be closed once its output has left.
+    pub const CLOSING: u8 = 1;
+    /// Its watch is not acknowledged yet.
+    pub const PENDING: u8 = 2;
+    /// Events were lost while it was busy: it resynchronises before it reads news.
+    pub const STALE: u8 = 4;
+    /// The kernel has refused output; `Writable` will come.
+    pub const BLOCKED: u8 = 8;
+    /// It was told of the shutdown.
+    pub const TOLD: u8 = 16;
+
+    pub fn free(generation: u16) -> Self {
+        Self {
+            state: State::Free,
+            topic: TopicId(0),
+            conn: Conn(0),
+            filed: 0,
+            deadline: 0,
+            generation,
+            flags: 0,
+            outbox: None,
+        }
+    }
+
+    pub fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    pub fn set(&mut self, flag: u8, on: bool) {
+        if on {
+            self.flags |= flag
+        } else {
+            self.flags &= !flag
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The handle by which everyone but the shards themselves reaches them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::event::{Event, SessionId, ShardId};
+use crate::limits::{Limits, SHARDS_MAX};
+use crate::mesh::Port;
+use crate::stats::{Reason, Stats};
+
+/// Publishes events, answers sessions, stops shards. Clones reach the same shards, from any thread.
+pub struct Handle<F, R> {
+    pub(crate) ports: Arc<[Port<F, R>]>,
+}
+
+impl<F, R> Clone for Handle<F, R> {
+    fn clone(&self) -> Self {
+        Self {
+            ports: self.ports.clone(),
+        }
+    }
+}
+
+/// The lanes of `shards` shards, for [`crate::Shard::new`] and for everyone who talks to them.
+pub fn mesh<F, R>(shards: u16, limits: &Limits) -> Handle<F, R> {
+    assert!((1..=SHARDS_MAX).contains(&shards), "1 to 64 shards");
+    limits.check();
+    Handle {
+        ports: (0..shards).map(|_| Port::new(shards, limits)).collect(),
+    }
+}
+
+impl<F, R> Handle<F, R> {
+    /// How many shards there are.
+    pub fn shards(&self) -> u16 {
+        self.ports.len() as u16
+    }
+
+    /// Gives an event to its topic's owner shard. If too many wait there, the topic's watchers are
+    /// resynchronised instead.
+    pub fn publish(&self, event: Event<F>) {
+        let topic = event.topic;
+        let port = &self.ports[usize::from(topic.owner(self.shards()).0)];
+        if !port.events.push(topic, Arc::new(event)) {
+            port.stats.drop_for(Reason::EventsLaneFull);
+        }
+        port.wake();
+    }
+
+    /// Gives an answer to a session's shard.
+    ///
+    /// # Errors
+    /// Gives it back if too many wait there; the caller tries again.
+    pub fn reply(&self, id: SessionId, reply: R) -> Result<(), R> {
+        let port = &self.ports[usize::from(id.shard.0)];
+        let outcome = port.replies.push((id, reply)).map_err(|(_, reply)| reply);
+        if outcome.is_err() {
+            port.stats.drop_for(Reason::RepliesLaneFull);
+        }
+        port.wake();
+        outcome
+    }
+
+    /// Lets every session say good-bye; each shard's `run` ends when its connections are closed or
+    /// the time for that is over.
+    pub fn shutdown(&self) {
+        for port in self.ports.iter() {
+            port.stopping.store(true, Ordering::SeqCst);
+            port.wake();
+        }
+    }
+
+    /// A shard's counters.
+    pub fn stats(&self, shard: ShardId) -> &Stats {
+        &self.ports[usize::from(shard.0)].stats
+    }
+}

@@ -1,0 +1,232 @@
+//! A shard: one core's connections, and the turn that moves them.
+//!
+//! A turn gathers completions and what lies in the lanes, decides (calls the protocol), fans events
+//! out, and flushes. Nothing acts directly on an arrival, so batches form by themselves under load.
+
+mod clock;
+mod fanout;
+mod output;
+mod sessions;
+mod watch;
+
+use std::collections::VecDeque;
+
+use reactor::{Completion, Conn, Reactor};
+
+use crate::event::{SessionId, ShardId};
+use crate::limits::Limits;
+use crate::mesh::Frame;
+use crate::protocol::{Effects, Protocol};
+use crate::row::{Row, State};
+use crate::runtime::Handle;
+use crate::stats::{Counter, Reason};
+use crate::timer::Timer;
+use crate::topics::{Interest, Topics};
+
+/// Slots are added this many at a time, so that the table never copies itself at one stroke of
+/// twice its size.
+const SLOTS_MORE: usize = 1024;
+
+/// One core's share of the engine. Lives on one thread.
+pub struct Shard<R: Reactor, P: Protocol> {
+    id: ShardId,
+    reactor: R,
+    protocol: P,
+    limits: Limits,
+    handle: Handle<P::Fact, P::Reply>,
+    rows: Vec<Row<P>>,
+    free: Vec<u32>,
+    /// For each ring, the slot of each connection.
+    slots: Vec<Vec<u32>>,
+    open: usize,
+    parked: usize,
+    topics: Topics<P::Fact>,
+    interest: Interest,
+    /// Frames to other shards that found their lane full.
+    waiting: VecDeque<(ShardId, Frame)>,
+    /// Rows whose outbox has something for the kernel.
+    dirty: Vec<u32>,
+    timer: Timer,
+    completions: Vec<Completion>,
+    effects: Effects,
+    /// When the shutdown ends, once it has begun; and which row is told next.
+    stopping: Option<(u64, u32)>,
+}
+
+impl<R: Reactor, P: Protocol> Shard<R, P> {
+    /// Shard `id` of the handle's mesh. The limits are those that the mesh was made with.
+    pub fn new(
+        id: ShardId,
+        reactor: R,
+        protocol: P,
+        limits: Limits,
+        handle: Handle<P::Fact, P::Reply>,
+    ) -> Self {
+        handle.ports[usize::from(id.0)].attach(reactor.waker());
+        Self {
+            id,
+            reactor,
+            protocol,
+            limits,
+            handle,
+            rows: Vec::new(),
+            free: Vec::new(),
+            slots: Vec::new(),
+            open: 0,
+            parked: 0,
+            topics: Topics::new(),
+            interest: Interest::new(),
+            waiting: VecDeque::new(),
+            dirty: Vec::new(),
+            timer: Timer::default(),
+            completions: Vec::new(),
+            effects: Effects::default(),
+            stopping: None,
+        }
+    }
+
+    /// Turns until [`Handle::shutdown`] and the end of all connections.
+    pub fn run(&mut self) {
+        while self.turn() {}
+    }
+
+    /// One turn, which may sleep. False once the shard has stopped.
+    pub fn turn(&mut self) -> bool {
+        let until_ns = self.rest_until();
+        let mut completions = std::mem::take(&mut self.completions);
+        self.reactor.turn(until_ns, &mut completions);
+        for completion in completions.drain(..) {
+            self.complete(completion);
+        }
+        self.completions = completions;
+        self.take_frames();
+        self.take_replies();
+        self.take_events();
+        self.take_news();
+        self.take_deadlines();
+        self.flush();
+        self.report();
+        self.stop_if_asked()
+    }
+
+    /// The protocol, for a host that drives parts of it by hand.
+    pub fn protocol_mut(&mut self) -> &mut P {
+        &mut self.protocol
+    }
+
+    /// Connections open now.
+    pub fn open(&self) -> usize {
+        self.open
+    }
+
+    /// Until when the reactor may sleep: not at all if there is work.
+    fn rest_until(&mut self) -> Option<u64> {
+        let port = &self.handle.ports[usize::from(self.id.0)];
+        // Announced first: what comes into a lane after the look below ends the sleep.
+        self.reactor.waker().announce_sleep();
+        let asked_to_stop = port.is_stopping() && self.stopping.is_none();
+        let queued = !self.waiting.is_empty() || !self.dirty.is_empty();
+        if port.has_work() || queued || asked_to_stop || self.is_telling() {
+            return Some(0);
+        }
+        let stop_ns = self.stopping.map(|(until, _)| until);
+        [self.timer.next_ns(), stop_ns].into_iter().flatten().min()
+    }
+
+    fn complete(&mut self, completion: Completion) {
+        match completion {
+            Completion::Accepted { listener, conn } => self.accepted(listener, conn),
+            Completion::Received { conn, data } => {
+                self.port()
+                    .stats
+                    .add(Counter::ReceivedBytes, data.len() as u64);
+                if let Some(slot) = self.slot_of(conn) {
+                    self.input(slot, &data);
+                }
+            }
+            Completion::Hangup { conn, error } => {
+                if let Some(slot) = self.slot_of(conn) {
+                    self.hung_up(slot, error.is_some());
+                }
+            }
+            Completion::Unsent { conn, rest, error } => {
+                if let Some(slot) = self.slot_of(conn) {
+                    self.unsent(slot, rest, error.is_some());
+                }
+            }
+            Completion::Writable { conn } => {
+                if let Some(slot) = self.slot_of(conn) {
+                    self.writable(slot);
+                }
+            }
+            Completion::Connected { .. } => {}
+        }
+    }
+
+    fn port(&self) -> &crate::mesh::Port<P::Fact, P::Reply> {
+        &self.handle.ports[usize::from(self.id.0)]
+    }
+
+    fn row(&mut self, slot: u32) -> &mut Row<P> {
+        &mut self.rows[slot as usize]
+    }
+
+    fn session_id(&self, slot: u32) -> SessionId {
+        let generation = self.rows[slot as usize].generation;
+        SessionId {
+            shard: self.id,
+            generation,
+            slot,
+        }
+    }
+
+    /// The slot of a connection that is open.
+    fn slot_of(&self, conn: Conn) -> Option<u32> {
+        let (ring, place) = place_of(conn);
+        let slot = *self.slots.get(ring)?.get(place)?;
+        let row = self.rows.get(slot as usize)?;
+        (row.conn == conn && !matches!(row.state, State::Free)).then_some(slot)
+    }
+
+    fn set_slot(&mut self, conn: Conn, slot: u32) {
+        let (ring, place) = place_of(conn);
+        if self.slots.len() <= ring {
+            self.slots.resize_with(ring + 1, Vec::new);
+        }
+        let slots = &mut self.slots[ring];
+        if slots.len() <= place {
+            slots.reserve_exact((place + 1 - slots.len()).next_multiple_of(SLOTS_MORE));
+            slots.resize(place + 1, u32::MAX);
+        }
+        slots[place] = slot;
+    }
+
+    fn take_slot(&mut self) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            return slot;
+        }
+        if self.rows.len() == self.rows.capacity() {
+            self.rows.reserve_exact(SLOTS_MORE.max(self.rows.len() / 8));
+        }
+        self.rows.push(Row::free(0));
+        self.rows.len() as u32 - 1
+    }
+
+    fn report(&mut self) {
+        let (open, parked, topics) = (self.open, self.parked, self.topics.len());
+        let stats = &self.port().stats;
+        stats.add(Counter::Turns, 1);
+        stats.set(Counter::Open, open as u64);
+        stats.set(Counter::Parked, parked as u64);
+        stats.set(Counter::Topics, topics as u64);
+    }
+
+    fn drop_for(&self, reason: Reason) {
+        self.port().stats.drop_for(reason);
+    }
+}
+
+/// Ring and place in it, as the reactor numbers its connections.
+fn place_of(conn: Conn) -> (usize, usize) {
+    ((conn.0 >> 24) as usize, (conn.0 & 0x00FF_FFFF) as usize)
+}

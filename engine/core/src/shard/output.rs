@@ -1,0 +1,165 @@
+//! Output: queued in the row's outbox, given to the kernel at the turn's end.
+
+use bytes::{Bytes, BytesMut};
+use reactor::Reactor;
+
+use super::Shard;
+use crate::limits::JOIN_BYTES_MAX;
+use crate::protocol::Protocol;
+use crate::row::{Outbox, Row, State};
+use crate::stats::{Counter, Reason};
+
+impl<R: Reactor, P: Protocol> Shard<R, P> {
+    /// Queues bytes after those queued before.
+    pub(super) fn queue(&mut self, slot: u32, bytes: Bytes) {
+        let row = &mut self.rows[slot as usize];
+        let new = row.outbox.is_none();
+        let outbox = row.outbox.get_or_insert_with(|| {
+            Box::new(Outbox {
+                pieces: vec![],
+                bytes: 0,
+                blocked_ns: 0,
+            })
+        });
+        outbox.bytes += bytes.len();
+        outbox.pieces.push(bytes);
+        if new {
+            self.dirty.push(slot);
+        }
+    }
+
+    /// Gives what is queued to the kernel.
+    pub(super) fn flush(&mut self) {
+        // Sessions that are drained may go on at once; what they say leaves with the next turn.
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for slot in dirty.drain(..) {
+            self.flush_row(slot);
+        }
+        if self.dirty.is_empty() {
+            self.dirty = dirty;
+        }
+    }
+
+    fn flush_row(&mut self, slot: u32) {
+        let row = &mut self.rows[slot as usize];
+        if matches!(row.state, State::Free) || row.has(Row::<P>::BLOCKED) {
+            return;
+        }
+        let Some(outbox) = row.outbox.take() else {
+            return;
+        };
+        let conn = row.conn;
+        let too_much = outbox.bytes > self.limits.outbox_bytes_max;
+        self.port()
+            .stats
+            .add(Counter::SentBytes, outbox.bytes as u64);
+        for bytes in joined(outbox.pieces) {
+            self.reactor.send(conn, bytes);
+        }
+        if too_much {
+            self.drop_for(Reason::OutboxFull);
+            self.close(slot);
+            return;
+        }
+        self.drained(slot);
+    }
+
+    /// All output was given away; if the kernel refuses some, `unsent` comes and undoes this.
+    fn drained(&mut self, slot: u32) {
+        let row = self.row(slot);
+        if row.has(Row::<P>::CLOSING) {
+            self.drop_for(Reason::Closed);
+            self.close(slot);
+        } else if matches!(row.state, State::Active(_)) {
+            self.call(slot, |protocol, session, cx| {
+                protocol.handle_drained(session, cx)
+            });
+        }
+    }
+
+    /// The kernel did not take all.
+    pub(super) fn unsent(&mut self, slot: u32, rest: Bytes, broken: bool) {
+        self.port().stats.add(Counter::Unsent, 1);
+        if broken {
+            self.drop_for(Reason::Broken);
+            self.close(slot);
+            return;
+        }
+        let now_ns = self.reactor.now_ns();
+        let conn = self.row(slot).conn;
+        let row = self.row(slot);
+        row.set(Row::<P>::BLOCKED, true);
+        let mut pieces = vec![rest];
+        let mut blocked_ns = now_ns;
+        if let Some(outbox) = row.outbox.take() {
+            pieces.extend(outbox.pieces);
+            if outbox.blocked_ns > 0 {
+                blocked_ns = outbox.blocked_ns;
+            }
+        }
+        let bytes = pieces.iter().map(Bytes::len).sum();
+        row.outbox = Some(Box::new(Outbox {
+            pieces,
+            bytes,
+            blocked_ns,
+        }));
+        self.reactor.watch_writable(conn);
+        self.look_at(slot, now_ns + self.limits.write_timeout_ns);
+    }
+
+    /// There is room again: first what is owed, then news.
+    pub(super) fn writable(&mut self, slot: u32) {
+        let row = self.row(slot);
+        row.set(Row::<P>::BLOCKED, false);
+        if let Some(outbox) = &mut row.outbox {
+            outbox.blocked_ns = 0;
+            self.dirty.push(slot);
+        }
+        if matches!(self.row(slot).state, State::Parked(_)) {
+            self.flush_row(slot);
+            if matches!(self.row(slot).state, State::Parked(_)) {
+                self.catch_up(slot);
+            }
+        }
+    }
+
+    /// Whether a client has taken nothing for too long; it is closed then.
+    pub(super) fn cut_if_blocked(&mut self, slot: u32, now_ns: u64) -> bool {
+        let limit_ns = self.limits.write_timeout_ns;
+        let row = self.row(slot);
+        let Some(outbox) = row.outbox.as_ref().filter(|_| row.has(Row::<P>::BLOCKED)) else {
+            return false;
+        };
+        let cut_ns = outbox.blocked_ns + limit_ns;
+        if now_ns < cut_ns {
+            self.look_at(slot, cut_ns);
+            return false;
+        }
+        self.drop_for(Reason::WriteTimeout);
+        self.close(slot);
+        true
+    }
+}
+
+/// Small pieces that follow each other become one; large ones stay as they are.
+fn joined(pieces: Vec<Bytes>) -> Vec<Bytes> {
+    if pieces.len() < 2 {
+        return pieces;
+    }
+    let mut out: Vec<Bytes> = Vec::with_capacity(pieces.len());
+    let mut small = BytesMut::new();
+    for piece in pieces {
+        if piece.len() < JOIN_BYTES_MAX {
+            small.extend_from_slice(&piece);
+        } else {
+            if !small.is_empty() {
+                out.push(small.split().freeze());
+            }
+            out.push(piece);
+        }
+    }
+    if !small.is_empty() {
+        out.push(small.freeze());
+    }
+    out
+}

@@ -1,0 +1,201 @@
+//! Calls into sessions, and what the calls leave to do.
+
+use bytes::Bytes;
+use reactor::{Conn, Reactor};
+
+use super::Shard;
+use crate::protocol::{Context, Protocol};
+use crate::row::{Row, State};
+use crate::stats::{Counter, Reason};
+use crate::timer::second_of;
+use crate::topic::TopicId;
+
+impl<R: Reactor, P: Protocol> Shard<R, P> {
+    pub(super) fn accepted(&mut self, listener: u8, conn: Conn) {
+        self.port().stats.add(Counter::Accepted, 1);
+        if self.open >= self.limits.connections_max || self.stopping.is_some() {
+            self.drop_for(Reason::TooManyConnections);
+            if let Some(bytes) = self.protocol.refusal() {
+                self.reactor.send(conn, bytes);
+            }
+            self.reactor.close(conn);
+            return;
+        }
+        let peer = if self.protocol.needs_peer(listener) {
+            self.reactor.peer(conn).ok()
+        } else {
+            None
+        };
+        let slot = self.take_slot();
+        self.set_slot(conn, slot);
+        self.open += 1;
+        let row = self.row(slot);
+        let generation = row.generation;
+        *row = Row {
+            conn,
+            state: State::Taken,
+            ..Row::free(generation)
+        };
+        self.reactor.read(conn, true);
+        let id = self.session_id(slot);
+        let mut effects = std::mem::take(&mut self.effects);
+        let now_ns = self.reactor.now_ns();
+        let mut cx = Context {
+            id,
+            now_ns,
+            peer,
+            effects: &mut effects,
+        };
+        let session = Box::new(self.protocol.open(&mut cx, listener));
+        self.effects = effects;
+        self.after(slot, session);
+    }
+
+    pub(super) fn input(&mut self, slot: u32, bytes: &[u8]) {
+        self.call(slot, |protocol, session, cx| {
+            protocol.handle_input(session, cx, bytes)
+        });
+    }
+
+    /// Calls an open row's session, inflating it if it is parked, and carries out what it wants.
+    pub(super) fn call(
+        &mut self,
+        slot: u32,
+        handle: impl FnOnce(&mut P, &mut P::Session, &mut Context<'_>),
+    ) {
+        let id = self.session_id(slot);
+        let mut session = match std::mem::replace(&mut self.row(slot).state, State::Taken) {
+            State::Active(session) => session,
+            State::Parked(parked) => {
+                self.parked -= 1;
+                self.port().stats.add(Counter::Unparks, 1);
+                Box::new(self.protocol.unpark(parked, id))
+            }
+            State::Free | State::Taken => unreachable!("only open rows are called, one at a time"),
+        };
+        let mut effects = std::mem::take(&mut self.effects);
+        let mut cx = Context {
+            id,
+            now_ns: self.reactor.now_ns(),
+            peer: None,
+            effects: &mut effects,
+        };
+        handle(&mut self.protocol, &mut session, &mut cx);
+        self.effects = effects;
+        self.after(slot, session);
+    }
+
+    /// Carries out what a call left to do, and packs the session away if it may be.
+    fn after(&mut self, slot: u32, session: Box<P::Session>) {
+        let mut effects = std::mem::take(&mut self.effects);
+        self.row(slot).state = State::Active(session);
+        if let Some(on) = effects.reading.take() {
+            let conn = self.row(slot).conn;
+            self.reactor.read(conn, on);
+        }
+        if let Some(at_ns) = effects.deadline_ns.take() {
+            self.set_deadline(slot, at_ns);
+        }
+        if let Some(topic) = effects.watch.take() {
+            self.watch(slot, topic.unwrap_or(TopicId(0)));
+        }
+        let close = std::mem::take(&mut effects.close);
+        for bytes in effects.output.drain(..) {
+            self.put_output(slot, bytes);
+        }
+        self.effects = effects;
+        let row = self.row(slot);
+        if close {
+            row.set(Row::<P>::CLOSING, true);
+        }
+        if row.has(Row::<P>::CLOSING) && row.outbox.is_none() {
+            self.drop_for(Reason::Closed);
+            self.close(slot);
+        } else if row.outbox.is_none() {
+            self.park(slot);
+        }
+    }
+
+    /// Packs an active session away if the protocol says so, and catches it up if news came while
+    /// it was active.
+    pub(super) fn park(&mut self, slot: u32) {
+        let row = &mut self.rows[slot as usize];
+        if row.has(Row::<P>::PENDING) {
+            return;
+        }
+        let State::Active(session) = &row.state else {
+            return;
+        };
+        let Some(parked) = self.protocol.park(session) else {
+            return;
+        };
+        row.state = State::Parked(parked);
+        self.parked += 1;
+        self.port().stats.add(Counter::Parks, 1);
+        self.catch_up(slot);
+    }
+
+    pub(super) fn take_replies(&mut self) {
+        for _ in 0..self.limits.items_per_turn {
+            let Some((id, reply)) = self.port().replies.pop() else {
+                break;
+            };
+            let open = self.rows.get(id.slot as usize).is_some_and(|row| {
+                row.generation == id.generation && !matches!(row.state, State::Free)
+            });
+            if open {
+                self.port().stats.add(Counter::Replies, 1);
+                self.call(id.slot, |protocol, session, cx| {
+                    protocol.handle_reply(session, cx, reply);
+                });
+            } else {
+                self.drop_for(Reason::LateReply);
+            }
+        }
+    }
+
+    pub(super) fn hung_up(&mut self, slot: u32, broken: bool) {
+        self.drop_for(if broken {
+            Reason::Broken
+        } else {
+            Reason::Hangup
+        });
+        self.close(slot);
+    }
+
+    /// Ends a connection at once.
+    pub(super) fn close(&mut self, slot: u32) {
+        let id = self.session_id(slot);
+        self.watch(slot, TopicId(0));
+        let row = self.row(slot);
+        let conn = row.conn;
+        let generation = row.generation.wrapping_add(1);
+        let old = std::mem::replace(row, Row::free(generation));
+        match old.state {
+            State::Active(mut session) => self.protocol.handle_closed(&mut session, id),
+            State::Parked(_) => self.parked -= 1,
+            State::Free | State::Taken => {}
+        }
+        // The timer may still hold the slot; it looks at the row before it believes that.
+        self.reactor.close(conn);
+        self.free.push(slot);
+        self.open -= 1;
+    }
+
+    pub(super) fn set_deadline(&mut self, slot: u32, at_ns: u64) {
+        let second = second_of(at_ns);
+        let row = &mut self.rows[slot as usize];
+        row.deadline = second;
+        if row.filed == 0 || second < row.filed {
+            row.filed = second;
+            self.timer.file(second, slot);
+        }
+    }
+
+    /// Output of one call; small pieces are joined when they leave.
+    fn put_output(&mut self, slot: u32, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.queue(slot, bytes);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What a shard counts. Written by the shard alone, read from anywhere.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What happened, or how many there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Counter {
+    /// Connections accepted.
+    Accepted,
+    /// Connections open now.
+    Open,
+    /// Of these, parked now.
+    Parked,
+    /// Topics watched from here now.
+    Topics,
+    /// Times a session was packed away.
+    Parks,
+    /// Times a session was inflated.
+    Unparks,
+    /// Turns of the loop.
+    Turns,
+    /// Events published to this shard.
+    Events,
+    /// Event frames given to shards, this one included.
+    Forwarded,
+    /// Announcements sent to parked rows.
+    Announced,
+    /// Renderings made for them.
+    Rendered,
+    /// Slow readers that were told several events at once.
+    CaughtUp,
+    /// Sessions that had to resynchronise.
+    Stale,
+    /// Sends that the kernel refused or cut short.
+    Unsent,
+    /// Bytes given to the kernel.
+    SentBytes,
+    /// Bytes received.
+    ReceivedBytes,
+    /// Replies delivered to sessions.
+    Replies,
+    /// Deadlines handled.
+    Deadlines,
+}
+
+const COUNTERS: usize = Counter::Deadlines as usize + 1;
+
+/// Why something was dropped or cut. Nothing is dropped without one of these being counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Reason {
+    /// The lane of published events was full: the topic is resynchronised.
+    EventsLaneFull,
+    /// The lane to a watching shard was full: the topic is resynchronised there.
+    FramesLaneFull,
+    /// An event of a topic that no session watches.
+    NobodyWatches,
+    /// A reply for a connection that is gone.
+    LateReply,
+    /// A reply that the caller kept because the lane was full.
+    RepliesLaneFull,
+    /// A connection beyond the limit was refused.
+    TooManyConnections,
+    /// A connection ended by its client.
+    Hangup,
+    /// A connection that broke.
+    Broken,
+    /// A connection closed by its session.
+    Closed,
+    /// A client that took nothing for too long was cut.
+    WriteTimeout,
+    /// A session that produced more output than may wait was cut.
+    OutboxFull,
+    /// A connection that was still open at the end of the shutdown was cut.
+    ShutdownForced,
+}
+
+const REASONS: usize = Reason::ShutdownForced as usize + 1;
+
+/// A shard's counters. Writers are the shard and, for lanes of its own, its [`crate::Handle`].
+#[derive(Debug, Default)]
+pub struct Stats {
+    counters: [AtomicU64; COUNTERS],
+    reasons: [AtomicU64; REASONS],
+}
+
+impl Stats {
+    /// A counter's value.
+    pub fn counter(&self, counter: Counter) -> u64 {
+        self.counters[counter as usize].load(Ordering::Relaxed)
+    }
+
+    /// How often something was dropped for a reason.
+    pub fn dropped(&self, reason: Reason) -> u64 {
+        self.reasons[reason as usize].load(Ordering::Relaxed)
+    }
+
+    /// Only the shard counts these, so no read-modify-write is needed.
+    pub(crate) fn add(&self, counter: Counter, more: u64) {
+        let cell = &self.counters[counter as usize];
+        cell.store(
+            cell.load(Ordering::Relaxed).wrapping_add(more),
+            Ordering::Relaxed,
+        );
+    }
+
+    pub(crate) fn set(&self, counter: Counter, value: u64) {
+        self.counters[counter as usize].store(value, Ordering::Relaxed);
+    }
+
+    pub(crate) fn drop_for(&self, reason: Reason) {
+        self.reasons[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Counter {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; COUNTERS] = [
+        Self::Accepted,
+        Self::Open,
+        Self::Parked,
+        Self::Topics,
+        Self::Parks,
+        Self::Unparks,
+        Self::Turns,
+        Self::Events,
+        Self::Forwarded,
+        Self::Announced,
+        Self::Rendered,
+        Self::CaughtUp,
+        Self::Stale,
+        Self::Unsent,
+        Self::SentBytes,
+        Self::ReceivedBytes,
+        Self::Replies,
+        Self::Deadlines,
+    ];
+}
+
+impl Reason {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; REASONS] = [
+        Self::EventsLaneFull,
+        Self::FramesLaneFull,
+        Self::NobodyWatches,
+        Self::LateReply,
+        Self::RepliesLaneFull,
+        Self::TooManyConnections,
+        Self::Hangup,
+        Self::Broken,
+        Self::Closed,
+        Self::WriteTimeout,
+        Self::OutboxFull,
+        Self::ShutdownForced,
+    ];
+}
