@@ -1,12 +1,20 @@
 //! Rows in fjall, and the commit counter that makes a lost tail visible.
+//!
+//! What fjall guarantees: a batch is one checksummed journal record, all or nothing, seen by
+//! snapshots only after it was synced. What it doesn't: after any failed write or sync, or a
+//! failed flush in the background, it refuses everything until it is opened again. So this module
+//! opens it again, and by the counter it finds out whether a commit that failed is there after all.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
 use fjall::{
-    Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode, Readable, Snapshot,
+    CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode,
+    Readable, Snapshot,
 };
 
 use crate::kv::{Kv, Space, Visit};
@@ -18,20 +26,34 @@ use crate::{Error, Options};
 const COMMITS: &[u8] = b"commits";
 /// Journals are written out to tables before they take more than this.
 const JOURNAL_BYTES_MAX: u64 = 256 << 20;
+/// Memtables that may wait to be written out before commits wait for them.
+const FLUSHES_MAX: usize = 2;
+/// How long to wait before looking again whether they were written out.
+const FLUSH_WAIT: Duration = Duration::from_millis(1);
 
-/// The database.
+/// Changed rows: a new value, or none for a removed row.
+pub(crate) type Changes = BTreeMap<(Space, Vec<u8>), Option<Bytes>>;
+
+/// The database, which may be closed after a failure until it can be opened again.
 pub(crate) struct Disk {
-    database: Database,
-    spaces: Vec<Keyspace>,
     folder: PathBuf,
+    options: Options,
+    opened: RwLock<Option<Opened>>,
 }
 
-impl Disk {
-    pub fn open(folder: &Path, options: &Options) -> fjall::Result<Self> {
+struct Opened {
+    database: Database,
+    spaces: Vec<Keyspace>,
+}
+
+impl Opened {
+    fn open(folder: &Path, options: &Options) -> fjall::Result<Self> {
         let database = Database::builder(folder)
             .cache_size(options.cache_bytes)
             .max_journaling_size(JOURNAL_BYTES_MAX)
-            .worker_threads(1)
+            .journal_compression(CompressionType::None)
+            // Two, so that memtables are written out while tables are merged.
+            .worker_threads(2)
             .open()?;
         let memtable_bytes = options.write_buffer_bytes / 4;
         let spaces = Space::ALL
@@ -45,48 +67,106 @@ impl Disk {
                 })
             })
             .collect::<fjall::Result<Vec<_>>>()?;
-        Ok(Self {
-            database,
-            spaces,
-            folder: folder.to_owned(),
-        })
+        // What was recovered may have been in the page cache only.
+        database.persist(PersistMode::SyncAll)?;
+        Ok(Self { database, spaces })
     }
 
     fn space(&self, space: Space) -> &Keyspace {
         &self.spaces[space as usize]
     }
 
-    /// A consistent view of what is committed.
-    pub fn view(&self) -> View<'_> {
-        View {
-            disk: self,
-            snapshot: self.database.snapshot(),
-        }
+    /// An error if the database refuses to go on.
+    fn check(&self) -> fjall::Result<()> {
+        self.database.persist(PersistMode::Buffer)
     }
 
-    /// Commits changes as one atomic, durable batch with the next number of the counter.
-    pub fn commit(
-        &self,
-        changes: BTreeMap<(Space, Vec<u8>), Option<Bytes>>,
-        number: u64,
-    ) -> fjall::Result<()> {
-        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
-        for ((space, key), value) in changes {
-            match value {
-                Some(value) => batch.insert(self.space(space), key, &value[..]),
-                None => batch.remove(self.space(space), key),
-            }
-        }
-        batch.insert(self.space(Space::Meta), COMMITS, keys::number(number));
-        batch.commit()
-    }
-
-    /// The number of the last commit that is there.
-    pub fn commits(&self) -> Result<u64, Error> {
-        match self.view().get(Space::Meta, COMMITS)? {
+    fn commits(&self) -> Result<u64, Error> {
+        match self.space(Space::Meta).get(COMMITS)? {
             Some(row) => u64_row(&row),
             None => Ok(0),
         }
+    }
+}
+
+impl Disk {
+    pub fn open(folder: &Path, options: &Options) -> fjall::Result<Self> {
+        let opened = Opened::open(folder, options)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            options: options.clone(),
+            opened: RwLock::new(Some(opened)),
+        })
+    }
+
+    fn opened(&self) -> RwLockReadGuard<'_, Option<Opened>> {
+        self.opened.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A consistent view of what is committed.
+    ///
+    /// # Errors
+    /// If the database is closed.
+    pub fn view(&self) -> Result<View<'_>, Error> {
+        let opened = self.opened();
+        let snapshot = opened.as_ref().ok_or(Error::Closed)?.database.snapshot();
+        Ok(View { opened, snapshot })
+    }
+
+    /// Commits changes as one atomic, durable batch with the next number of the counter.
+    ///
+    /// # Errors
+    /// If it failed; it may be there nevertheless: see [`Disk::reopen`].
+    pub fn commit(&self, changes: Changes, number: u64) -> Result<(), Error> {
+        let guard = self.opened();
+        let opened = guard.as_ref().ok_or(Error::Closed)?;
+        let mut batch = opened
+            .database
+            .batch()
+            .durability(Some(PersistMode::SyncData));
+        for ((space, key), value) in changes {
+            match value {
+                Some(value) => batch.insert(opened.space(space), key, &value[..]),
+                None => batch.remove(opened.space(space), key),
+            }
+        }
+        batch.insert(opened.space(Space::Meta), COMMITS, keys::number(number));
+        // The database waits without end for memtables to be written out, even if what should
+        // write them has failed; so that waiting is done here, where it can end.
+        while opened.database.outstanding_flushes() > FLUSHES_MAX {
+            opened.check()?;
+            std::thread::sleep(FLUSH_WAIT);
+        }
+        Ok(batch.commit()?)
+    }
+
+    /// The number of the last commit that is there.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub fn commits(&self) -> Result<u64, Error> {
+        self.opened().as_ref().ok_or(Error::Closed)?.commits()
+    }
+
+    /// Whether the database is open and accepts writes.
+    pub fn is_sound(&self) -> bool {
+        self.opened()
+            .as_ref()
+            .is_some_and(|opened| opened.check().is_ok())
+    }
+
+    /// Closes the database and opens it again; waits for all views to be dropped. Gives the number
+    /// of the last commit that is there.
+    ///
+    /// # Errors
+    /// If it can't be opened; it is closed then, and this may be tried again.
+    pub fn reopen(&self) -> Result<u64, Error> {
+        let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        // One at a time: the folder is locked.
+        drop(opened.take());
+        opened
+            .insert(Opened::open(&self.folder, &self.options)?)
+            .commits()
     }
 
     /// Free bytes on the disk.
@@ -101,13 +181,22 @@ impl Disk {
 
 /// A consistent view.
 pub(crate) struct View<'a> {
-    disk: &'a Disk,
+    opened: RwLockReadGuard<'a, Option<Opened>>,
     snapshot: Snapshot,
+}
+
+impl View<'_> {
+    fn space(&self, space: Space) -> &Keyspace {
+        self.opened
+            .as_ref()
+            .expect("a view is made of an open database")
+            .space(space)
+    }
 }
 
 impl Kv for View<'_> {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        let value = self.snapshot.get(self.disk.space(space), key)?;
+        let value = self.snapshot.get(self.space(space), key)?;
         // Copied, so that a small value doesn't keep the block it came from.
         Ok(value.map(|value| Bytes::copy_from_slice(&value)))
     }
@@ -123,7 +212,7 @@ impl Kv for View<'_> {
         if from >= to {
             return Ok(());
         }
-        let mut rows = self.snapshot.range(self.disk.space(space), from..to);
+        let mut rows = self.snapshot.range(self.space(space), from..to);
         loop {
             let row = if reverse {
                 rows.next_back()

@@ -8,6 +8,9 @@ pub enum Error {
     /// The database below failed.
     #[error("the database failed: {0}")]
     Database(#[from] fjall::Error),
+    /// The database is closed after a failure, until it can be opened again.
+    #[error("the database is closed after a failure")]
+    Closed,
     /// A row does not have the form that this version writes.
     #[error("a damaged row in {space}: {what}")]
     Damaged {

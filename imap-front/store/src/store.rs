@@ -1,6 +1,5 @@
 //! The handle: reads run where they are asked for, writes go to the writer.
 
-use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -10,6 +9,7 @@ use mail::{Event, Reply, Request, UserId};
 
 use crate::disk::Disk;
 use crate::logic::{self, Rules};
+use crate::mark::Mark;
 use crate::writer::{self, Job, Writer};
 use crate::{Error, OpenError, Options};
 
@@ -25,7 +25,7 @@ pub type Completion = Box<dyn FnOnce(Reply) + Send>;
 pub struct Recovery {
     /// Commits in the store.
     pub commits: u64,
-    /// Commits that a clean stop had noted but that are gone: the journal was damaged.
+    /// Commits that were durable but are gone: the journal was damaged.
     pub commits_lost: u64,
     /// Uploads that were under way and were removed.
     pub spools_removed: usize,
@@ -41,8 +41,7 @@ struct Inner {
     disk: Arc<Disk>,
     rules: Rules,
     jobs: Mutex<Option<Sender<Job>>>,
-    writer: Mutex<Option<JoinHandle<u64>>>,
-    mark: Mutex<std::fs::File>,
+    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Store {
@@ -71,8 +70,7 @@ impl Store {
             cause,
         };
         let mut commits = disk.commits().map_err(damaged)?;
-        let mut mark = open_mark(folder).map_err(io)?;
-        let noted = read_mark(&mut mark).map_err(io)?;
+        let (mark, noted) = Mark::open(folder).map_err(io)?;
         let mut recovery = Recovery {
             commits,
             commits_lost: noted.saturating_sub(commits),
@@ -81,23 +79,27 @@ impl Store {
         if recovery.commits_lost > 0 {
             tracing::error!(
                 "the store in {} ends at commit {commits}, but {noted} was durable: its journal is \
-                 damaged and the last {} commits are lost; restore a backup or accept the loss",
+                 damaged and the last {} commits are lost; restore a backup, or accept the loss: \
+                 every mailbox gets a new UIDVALIDITY",
                 folder.display(),
                 recovery.commits_lost,
             );
             // Said once: the counter goes on from where it was.
             commits = noted;
         }
-        recovery.spools_removed = writer::recover(&disk, &mut commits).map_err(damaged)?;
+        let rules = writer::rules(options.clone());
+        let is_damaged = recovery.commits_lost > 0;
+        recovery.spools_removed =
+            writer::recover(&disk, &rules, &mut commits, is_damaged).map_err(damaged)?;
         let disk = Arc::new(disk);
         let (sender, jobs) = crossbeam_channel::bounded(options.queue);
-        let rules = writer::rules(options.clone());
         let worker = Writer {
             disk: disk.clone(),
             jobs,
             announcer,
             rules: writer::rules(options),
             commits,
+            mark,
         };
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
@@ -108,7 +110,6 @@ impl Store {
             rules,
             jobs: Mutex::new(Some(sender)),
             writer: Mutex::new(Some(thread)),
-            mark: Mutex::new(mark),
         };
         Ok((
             Self {
@@ -121,7 +122,7 @@ impl Store {
     /// Answers a request that changes nothing; `None` if it has to go through [`Store::write`].
     pub fn read(&self, request: &Request) -> Option<Reply> {
         let view = self.inner.disk.view();
-        logic::read(&view, &self.inner.rules, request)
+        view.and_then(|view| logic::read(&view, &self.inner.rules, request))
             .unwrap_or_else(|error| Some(writer::unavailable(&error)))
     }
 
@@ -129,6 +130,10 @@ impl Store {
     ///
     /// # Errors
     /// Gives request and completion back if too many are waiting or the store was closed.
+    #[allow(
+        clippy::result_large_err,
+        reason = "what was not taken is given back as it is"
+    )]
     pub fn write(
         &self,
         request: Request,
@@ -146,7 +151,7 @@ impl Store {
     /// # Errors
     /// If the disk fails.
     pub fn user(&self, name: &str) -> Result<Option<UserId>, Error> {
-        logic::lookup_user(&self.inner.disk.view(), name)
+        logic::lookup_user(&self.inner.disk.view()?, name)
     }
 
     /// Makes a user known, with an INBOX; answers `Authenticated`.
@@ -160,6 +165,10 @@ impl Store {
         }
     }
 
+    #[allow(
+        clippy::result_large_err,
+        reason = "what was not taken is given back as it is"
+    )]
     fn give(&self, job: Job) -> Result<(), Job> {
         let jobs = self.inner.jobs.lock().expect("no panic while it is held");
         match jobs.as_ref() {
@@ -185,36 +194,8 @@ impl Store {
             .lock()
             .expect("no panic while it is held")
             .take();
-        let Some(Ok(commits)) = thread.map(JoinHandle::join) else {
-            return;
-        };
-        let mut mark = self.inner.mark.lock().expect("no panic while it is held");
-        if let Err(error) = write_mark(&mut mark, commits) {
-            tracing::warn!("can't note the last commit: {error}");
+        if let Some(Err(_)) = thread.map(JoinHandle::join) {
+            tracing::error!("the store's writer had panicked");
         }
     }
-}
-
-/// The mark: the number of the last commit at the last clean stop, in a file of its own, since the
-/// journal's reader takes damage in its middle for the end.
-fn open_mark(folder: &Path) -> std::io::Result<std::fs::File> {
-    std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(folder.join("commits"))
-}
-
-fn read_mark(mark: &mut std::fs::File) -> std::io::Result<u64> {
-    let mut text = String::new();
-    mark.read_to_string(&mut text)?;
-    Ok(text.trim().parse().unwrap_or(0))
-}
-
-fn write_mark(mark: &mut std::fs::File, commits: u64) -> std::io::Result<()> {
-    mark.seek(SeekFrom::Start(0))?;
-    // Twenty digits, so that a later number overwrites an earlier one whole.
-    mark.write_all(format!("{commits:020}\n").as_bytes())?;
-    mark.sync_all()
 }

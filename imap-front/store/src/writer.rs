@@ -4,22 +4,54 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::Receiver;
-use mail::{Event, InternalDate, Refusal, Reply, Request};
+use mail::{Body, Event, InternalDate, Refusal, Reply, Request};
 
-use crate::disk::Disk;
+use crate::disk::{Changes, Disk};
 use crate::kv::Transaction;
 use crate::logic::{self, Outcome, Rules};
+use crate::mark::Mark;
 use crate::store::{Announcer, Completion};
 use crate::{Error, Options};
 
 /// Operations in one commit: bounds how long the first of them waits for the others.
 const GROUP_MAX: usize = 512;
+/// Bytes of bodies in one commit: no more operations join it after these.
+const GROUP_BYTES_MAX: usize = 8 << 20;
+
+/// What a group did: what to announce, and what to answer.
+type Done = (Vec<Arc<Event>>, Vec<(Reply, Completion)>);
 
 /// Something to do, and whom to tell.
 pub(crate) enum Job {
     Request(Request, Completion),
     /// Make a user known.
     EnsureUser(String, Completion),
+}
+
+impl Job {
+    fn body_bytes(&self) -> usize {
+        match self {
+            Self::Request(Request::Spool { chunk, .. }, _) => chunk.len(),
+            Self::Request(
+                Request::Append {
+                    body: Body::Inline(bytes),
+                    ..
+                }
+                | Request::Deliver {
+                    body: Body::Inline(bytes),
+                    ..
+                },
+                _,
+            ) => bytes.len(),
+            _ => 0,
+        }
+    }
+
+    fn into_completion(self) -> Completion {
+        match self {
+            Self::Request(_, completion) | Self::EnsureUser(_, completion) => completion,
+        }
+    }
 }
 
 /// The writer's state.
@@ -30,35 +62,86 @@ pub(crate) struct Writer {
     pub rules: Rules,
     /// The number of the last commit.
     pub commits: u64,
+    /// Where that is noted.
+    pub mark: Mark,
 }
 
 impl Writer {
     /// Works until nobody can give it jobs any more and all are done.
-    ///
-    /// Gives the number of the last commit.
-    pub fn run(mut self) -> u64 {
+    pub fn run(mut self) {
         let mut group = Vec::with_capacity(GROUP_MAX);
         while let Ok(first) = self.jobs.recv() {
+            let mut bytes = first.body_bytes();
             group.push(first);
-            while group.len() < GROUP_MAX {
-                match self.jobs.try_recv() {
-                    Ok(job) => group.push(job),
-                    Err(_) => break,
-                }
+            while group.len() < GROUP_MAX && bytes < GROUP_BYTES_MAX {
+                let Ok(job) = self.jobs.try_recv() else { break };
+                bytes += job.body_bytes();
+                group.push(job);
             }
-            self.commit(&mut group);
+            self.work(&mut group, bytes);
         }
-        self.commits
+        self.mark.sync();
     }
 
-    fn commit(&mut self, group: &mut Vec<Job>) {
+    /// Does a group of jobs as one commit; then announces, then answers.
+    fn work(&mut self, group: &mut Vec<Job>, bytes: usize) {
         self.rules.now = (self.rules.options.now)();
+        let outcome = self
+            .make_sound()
+            .and_then(|()| self.carry_out(group, bytes));
+        let (events, answers) = match outcome {
+            Ok(done) => done,
+            Err(error) => {
+                let refused = Reply::Refused(refusal(&error));
+                let jobs = group.drain(..);
+                (
+                    vec![],
+                    jobs.map(|job| (refused.clone(), job.into_completion()))
+                        .collect(),
+                )
+            }
+        };
+        if !events.is_empty() {
+            (self.announcer)(&events);
+        }
+        for (reply, completion) in answers {
+            completion(reply);
+        }
+    }
+
+    /// Opens the database again if it has failed since the last group.
+    fn make_sound(&mut self) -> Result<(), Error> {
+        if !self.disk.is_sound() {
+            tracing::error!("the database has failed and is opened again");
+            self.reopen()?;
+        }
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> Result<(), Error> {
+        let commits = self.disk.reopen().inspect_err(|error| {
+            tracing::error!("the database can't be opened again: {error}");
+        })?;
+        if commits < self.commits {
+            tracing::error!(
+                "the store ends at commit {commits}, but {} was durable: the disk has lost what \
+                 it had confirmed; restore a backup or accept the loss",
+                self.commits,
+            );
+        }
+        self.commits = self.commits.max(commits);
+        Ok(())
+    }
+
+    fn carry_out(&mut self, group: &mut Vec<Job>, bytes: usize) -> Result<Done, Error> {
         let disk = self.disk.clone();
-        let view = disk.view();
+        let view = disk.view()?;
         let mut txn = Transaction::new(&view);
         let mut events: Vec<Arc<Event>> = Vec::new();
         let mut answers: Vec<(Reply, Completion)> = Vec::with_capacity(group.len());
-        let full = disk.free_bytes() < self.rules.options.disk_free_bytes_min;
+        let min = self.rules.options.disk_free_bytes_min;
+        // Bodies are written twice: to the journal, and later to tables.
+        let full = min > 0 && disk.free_bytes() < min + 2 * bytes as u64;
         for job in group.drain(..) {
             txn.begin();
             let (outcome, completion) = self.apply(&mut txn, job, full);
@@ -73,26 +156,36 @@ impl Writer {
                 }
             }
         }
-        if !txn.is_empty() {
-            let number = self.commits + 1;
-            match disk.commit(txn.into_changes(), number) {
-                Ok(()) => self.commits = number,
-                Err(error) => {
-                    tracing::error!("a commit of {} operations failed: {error}", answers.len());
-                    events.clear();
-                    let refusal = refusal(&Error::Database(error));
-                    for (reply, _) in &mut answers {
-                        *reply = Reply::Refused(refusal.clone());
-                    }
-                }
+        if txn.is_empty() {
+            return Ok((events, answers));
+        }
+        let changes = txn.into_changes();
+        // The database can be opened again only when nobody looks at it.
+        drop(view);
+        if let Err(error) = self.commit(changes) {
+            events.clear();
+            let refusal = refusal(&error);
+            for (reply, _) in &mut answers {
+                *reply = Reply::Refused(refusal.clone());
             }
         }
-        if !events.is_empty() {
-            (self.announcer)(&events);
+        Ok((events, answers))
+    }
+
+    /// Commits; if that fails, finds out whether the commit is there nevertheless.
+    fn commit(&mut self, changes: Changes) -> Result<(), Error> {
+        let number = self.commits + 1;
+        if let Err(error) = self.disk.commit(changes, number) {
+            tracing::error!("commit {number} failed: {error}");
+            let is_there = self.reopen().is_ok() && self.commits == number;
+            if !is_there {
+                return Err(error);
+            }
+            tracing::warn!("commit {number} was found complete after opening the database again");
         }
-        for (reply, completion) in answers {
-            completion(reply);
-        }
+        self.commits = number;
+        self.mark.note(number);
+        Ok(())
     }
 
     fn apply(
@@ -142,15 +235,24 @@ fn disk_full(request: &Request) -> Reply {
 }
 
 fn refusal(error: &Error) -> Refusal {
-    let full = match error {
-        Error::Database(fjall::Error::Io(error)) => error.kind() == std::io::ErrorKind::StorageFull,
-        _ => false,
-    };
-    if full {
+    if is_full(error) {
         Refusal::DiskFull
     } else {
         Refusal::Unavailable("see the server's log".into())
     }
+}
+
+/// Whether the error, or what caused it, is that the disk is full.
+fn is_full(error: &Error) -> bool {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        let io = error.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|error| error.kind() == std::io::ErrorKind::StorageFull) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 pub(crate) fn unavailable(error: &Error) -> Reply {
@@ -169,16 +271,34 @@ pub(crate) fn now() -> InternalDate {
     }
 }
 
-/// Removes uploads that were under way when the server ended. Gives how many.
-pub(crate) fn recover(disk: &Disk, commits: &mut u64) -> Result<usize, Error> {
-    let view = disk.view();
+/// Removes uploads that were under way when the server ended. If commits were lost, gives every
+/// mailbox a new UIDVALIDITY, since UIDs of lost messages will be given again.
+pub(crate) fn recover(
+    disk: &Disk,
+    rules: &Rules,
+    commits: &mut u64,
+    is_damaged: bool,
+) -> Result<usize, Error> {
+    let view = disk.view()?;
     let mut txn = Transaction::new(&view);
     let removed = logic::recover_spools(&mut txn)?;
-    if removed > 0 {
-        disk.commit(txn.into_changes(), *commits + 1)?;
-        *commits += 1;
+    if is_damaged {
+        logic::renew_uid_validities(&mut txn, rules)?;
     }
-    Ok(removed)
+    if txn.is_empty() {
+        return Ok(0);
+    }
+    match disk.commit(txn.into_changes(), *commits + 1) {
+        Ok(()) => {
+            *commits += 1;
+            Ok(removed)
+        }
+        Err(error) if is_full(&error) && !is_damaged => {
+            tracing::warn!("{removed} unfinished uploads are kept: the disk is full");
+            Ok(0)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Rules for a request that only reads.

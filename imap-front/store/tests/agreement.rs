@@ -168,7 +168,7 @@ impl World {
             len => present[usize::from(pick) % len],
         };
         let mut uids: Vec<Uid> = step.picks.iter().map(pick).collect();
-        if step.flags % 16 == 0 {
+        if step.flags.is_multiple_of(16) {
             uids.push(Uid(step.flags.into()));
         }
         uids.sort_unstable();
@@ -257,7 +257,7 @@ impl World {
                 spool: self.spools.pop().unwrap_or(SpoolId(77)),
             },
             31..40 => {
-                let date = (step.size % 2 == 0).then_some(InternalDate {
+                let date = step.size.is_multiple_of(2).then_some(InternalDate {
                     unix_s: step.size as i64,
                     zone_min: -5,
                 });

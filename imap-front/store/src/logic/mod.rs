@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use mail::{Event, InternalDate, Refusal, Reply, Request, UserId};
 
+pub(crate) use naming::renew_uid_validities;
 pub(crate) use tables::{lookup_user, recover_spools};
 
 use crate::kv::{Kv, Transaction};

@@ -69,6 +69,30 @@ fn next_uid_validity(txn: &mut Transaction<'_>, rules: &Rules) -> Result<UidVali
     Ok(UidValidity(next as u32))
 }
 
+/// Gives every mailbox a new UIDVALIDITY: clients forget what they know of it.
+pub(crate) fn renew_uid_validities(txn: &mut Transaction<'_>, rules: &Rules) -> Result<(), Error> {
+    let mut rows = Vec::new();
+    txn.scan(
+        Space::Mailboxes,
+        &[],
+        &[0xff; 9],
+        false,
+        &mut |key, value| {
+            rows.push((key.to_vec(), value.to_vec()));
+            Continue(())
+        },
+    )?;
+    for (key, row) in rows {
+        let uid_validity = next_uid_validity(txn, rules)?;
+        let row = Mailbox {
+            uid_validity,
+            ..Mailbox::decode(&row)?
+        };
+        txn.put(Space::Mailboxes, &key, row.encode());
+    }
+    Ok(())
+}
+
 pub(super) fn create(
     txn: &mut Transaction<'_>,
     rules: &Rules,

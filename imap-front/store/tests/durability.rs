@@ -1,0 +1,279 @@
+//! What was confirmed survives: a clean stop, a kill in the middle, and damage is said aloud.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+
+use common::{Bench, append, body, status};
+use mail::reply::Opened;
+use mail::{MailboxId, MailboxName, ModSeq, Reply, Request, Uid, UserId};
+use store::{Options, Store};
+
+const BODY_BYTES: usize = 3_000;
+const FOLDER: &str = "STORE_TEST_FOLDER";
+const FIRST: &str = "STORE_TEST_FIRST";
+const KILLS: usize = 6;
+
+fn open_inbox(bench: &Bench, user: UserId) -> Opened {
+    let request = Request::Open {
+        user,
+        name: MailboxName::inbox(),
+        read_only: true,
+    };
+    match bench.ask(request) {
+        Reply::Opened(opened) => opened,
+        reply => panic!("{reply:?}"),
+    }
+}
+
+fn read(bench: &Bench, mailbox: MailboxId, uid: Uid) -> bytes::Bytes {
+    match bench.ask(Request::Read {
+        mailbox,
+        uid,
+        range: 0..u64::MAX,
+    }) {
+        Reply::Piece(piece) => piece,
+        reply => panic!("{uid}: {reply:?}"),
+    }
+}
+
+/// Not a test of its own: the process that [`a_kill_loses_nothing_that_was_confirmed`] kills.
+#[test]
+#[ignore = "run by another test, which kills it"]
+fn deliver_until_killed() {
+    let Some(folder) = std::env::var_os(FOLDER) else {
+        return;
+    };
+    let first: u64 = std::env::var(FIRST)
+        .expect("set")
+        .parse()
+        .expect("a number");
+    let bench = Bench::open(Path::new(&folder), Options::default());
+    let user = bench.ensure_user("ann");
+    let (sender, receiver) = mpsc::channel();
+    let submit = |number: u64| {
+        let sender = sender.clone();
+        let completion = Box::new(move |reply| sender.send((number, reply)).expect("waits"));
+        let given = bench
+            .store
+            .write(append(user, body(number, BODY_BYTES)), completion);
+        assert!(given.is_ok(), "the queue has room");
+    };
+    let mut numbers = first..;
+    (&mut numbers).take(8).for_each(&submit);
+    loop {
+        let (number, reply) = receiver.recv().expect("the writer answers");
+        let Reply::Appended(appended) = reply else {
+            panic!("{reply:?}")
+        };
+        println!("appended {number} {} {}", appended.uid, appended.modseq);
+        std::io::stdout().flush().expect("the parent reads");
+        submit(numbers.next().expect("without end"));
+    }
+}
+
+/// Runs a delivering process until it has confirmed so many, and kills it. Gives all it confirmed.
+fn deliver_and_kill(folder: &Path, first: u64, confirmations: usize) -> Vec<(u64, Uid, ModSeq)> {
+    let mut child = Command::new(std::env::current_exe().expect("this test"))
+        .args([
+            "deliver_until_killed",
+            "--exact",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env(FOLDER, folder)
+        .env(FIRST, first.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut output = BufReader::new(child.stdout.take().expect("piped"));
+    let mut text = String::new();
+    for _ in 0..confirmations {
+        assert_ne!(
+            output.read_line(&mut text).expect("text"),
+            0,
+            "it ended by itself: {text}"
+        );
+    }
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    output.read_to_string(&mut text).expect("text");
+    // The last line may have been cut.
+    let whole = &text[..text.rfind('\n').map_or(0, |at| at + 1)];
+    whole.lines().filter_map(confirmation).collect()
+}
+
+fn confirmation(line: &str) -> Option<(u64, Uid, ModSeq)> {
+    // The test runner's own words may stand in front.
+    let (_, rest) = line.split_once("appended ")?;
+    let mut words = rest.split(' ').map(|word| word.parse::<u64>().ok());
+    Some((
+        words.next()??,
+        Uid(words.next()?? as u32),
+        ModSeq(words.next()??),
+    ))
+}
+
+#[test]
+fn a_kill_loses_nothing_that_was_confirmed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut confirmed: BTreeMap<u64, Uid> = BTreeMap::new();
+    let mut last_modseq = ModSeq(0);
+    let mut first = 1;
+    for round in 0..KILLS {
+        let more = deliver_and_kill(folder.path(), first, 20 + round * 37);
+        assert!(more.len() >= 15);
+        for (number, uid, modseq) in more {
+            assert!(
+                confirmed.values().all(|have| *have < uid),
+                "a UID was given twice"
+            );
+            assert!(modseq > last_modseq, "the mod-sequence went back");
+            last_modseq = modseq;
+            confirmed.insert(number, uid);
+        }
+        let bench = Bench::open(folder.path(), Options::default());
+        assert_eq!(bench.recovery.commits_lost, 0);
+        let user = bench.ensure_user("ann");
+        let opened = open_inbox(&bench, user);
+        let mut there: BTreeMap<bytes::Bytes, Uid> = BTreeMap::new();
+        for &uid in &opened.uids {
+            let again = there.insert(read(&bench, opened.mailbox, uid), uid);
+            assert_eq!(again, None, "a message is there twice");
+        }
+        for (number, uid) in &confirmed {
+            assert_eq!(
+                there.get(&body(*number, BODY_BYTES)),
+                Some(uid),
+                "message {number}"
+            );
+        }
+        let figures = status(&bench, user);
+        assert_eq!(figures.messages as usize, opened.uids.len());
+        assert!(opened.uids.last().is_none_or(|uid| *uid < figures.uid_next));
+        assert!(figures.highest_modseq >= last_modseq);
+        last_modseq = figures.highest_modseq;
+        bench.store.close();
+        // What was under way may be there or not; its numbers are not used again.
+        first = confirmed.keys().last().expect("some") + 100;
+    }
+}
+
+/// The only journal of a small store.
+fn journal(folder: &Path) -> PathBuf {
+    let entries = std::fs::read_dir(folder.join("db")).expect("there");
+    let mut journals = entries
+        .map(|entry| entry.expect("there").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "jnl"));
+    let journal = journals.next().expect("one journal");
+    assert_eq!(journals.next(), None);
+    journal
+}
+
+/// A store with 40 messages whose journal was written over at a point of its length.
+fn damaged_store(part: u64) -> (tempfile::TempDir, mail::UidValidity) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bench = Bench::open(folder.path(), Options::default());
+    let user = bench.ensure_user("ann");
+    let mut ends = 0;
+    for number in 0..40 {
+        assert!(matches!(
+            bench.ask(append(user, body(number, BODY_BYTES))),
+            Reply::Appended(_)
+        ));
+        ends += BODY_BYTES as u64;
+    }
+    let validity = status(&bench, user).uid_validity;
+    bench.store.close();
+    drop(bench);
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(journal(folder.path()));
+    let file = file.expect("there");
+    std::os::unix::fs::FileExt::write_all_at(&file, &[0xee; 8_192], ends / 100 * part)
+        .expect("written");
+    (folder, validity)
+}
+
+#[test]
+fn damage_in_the_journal_is_said_aloud() {
+    for part in [30, 60, 90] {
+        let (folder, validity) = damaged_store(part);
+        let opened = Store::open(folder.path(), Options::default(), Box::new(|_| {}));
+        // Either the database itself refuses, or the counter tells.
+        let Ok((store, recovery)) = opened else {
+            continue;
+        };
+        assert!(recovery.commits_lost > 0, "{recovery:?}");
+        store.close();
+        drop(store);
+        let bench = Bench::open(folder.path(), Options::default());
+        assert_eq!(bench.recovery.commits_lost, 0, "said once");
+        let user = bench.ensure_user("ann");
+        assert_ne!(
+            status(&bench, user).uid_validity,
+            validity,
+            "lost UIDs are given again"
+        );
+        bench.store.close();
+    }
+}
+
+#[test]
+fn a_lost_journal_is_said_aloud() {
+    let (folder, _) = damaged_store(50);
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(journal(folder.path()));
+    file.expect("there").set_len(50_000).expect("cut");
+    let opened = Store::open(folder.path(), Options::default(), Box::new(|_| {}));
+    let (store, recovery) = opened.expect("a torn tail is no obstacle");
+    assert!(recovery.commits_lost > 10, "{recovery:?}");
+    store.close();
+}
+
+#[test]
+fn uploads_are_not_kept_over_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bench = Bench::open(folder.path(), Options::default());
+    for number in 0..3 {
+        let request = Request::Spool {
+            spool: None,
+            chunk: body(number, 100_000),
+        };
+        assert!(matches!(bench.ask(request), Reply::Spooled(_)));
+    }
+    bench.store.close();
+    drop(bench);
+    let bench = Bench::open(folder.path(), Options::default());
+    assert_eq!(bench.recovery.spools_removed, 3);
+    bench.store.close();
+    drop(bench);
+    let bench = Bench::open(folder.path(), Options::default());
+    assert_eq!(bench.recovery.spools_removed, 0);
+    bench.store.close();
+}
+
+/// Answers come after the announcement, so that watchers and depositors are told at one time.
+#[test]
+fn events_are_announced_before_answers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bench = Bench::open(folder.path(), Options::default());
+    let user = bench.ensure_user("ann");
+    for number in 0..50 {
+        let pending = bench.submit(append(user, body(number, 10)));
+        assert!(matches!(pending.wait(), Reply::Appended(_)));
+        assert_eq!(bench.announced().len(), 1);
+    }
+    bench.store.close();
+    let (sender, receiver) = mpsc::channel::<Reply>();
+    let completion = Box::new(move |reply| sender.send(reply).expect("waits"));
+    let refused = bench.store.write(append(user, body(1, 10)), completion);
+    assert!(refused.is_err(), "a closed store takes nothing");
+    drop(refused);
+    assert!(receiver.recv().is_err(), "and answers nothing");
+}
