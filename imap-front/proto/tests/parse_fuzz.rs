@@ -63,6 +63,11 @@ fn mime() {
 }
 
 #[test]
+fn lmtp() {
+    run("lmtp", targets::lmtp);
+}
+
+#[test]
 fn search() {
     run("search", targets::search);
 }

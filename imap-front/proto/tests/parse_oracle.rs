@@ -9,10 +9,12 @@ use imap_codec::CommandCodec;
 use imap_codec::decode::{CommandDecodeError, Decoder};
 use imap_codec::encode::Encoder;
 use parse_grammar::Grammar;
-use proto::imap::ast::Tagged;
+use proto::imap::ast::{Command, List, Tagged};
 use proto::imap::lexer::literal_at_end;
 use proto::imap::parse::parse_command;
 
+/// Bytes of the largest message that is made up for APPEND.
+const MESSAGE_BYTES_MAX: u64 = 1 << 20;
 /// Commands drawn.
 const COMMANDS: u64 = 20_000;
 
@@ -23,7 +25,10 @@ fn complete(command: &[u8]) -> Vec<u8> {
     if is_append.is_some_and(|word| word.eq_ignore_ascii_case(b"APPEND"))
         && let Some(literal) = literal_at_end(command)
     {
-        text.extend(std::iter::repeat_n(b'x', literal.size.min(4096) as usize));
+        text.extend(std::iter::repeat_n(
+            b'x',
+            literal.size.min(MESSAGE_BYTES_MAX) as usize,
+        ));
         text.extend_from_slice(b"\r\n");
     }
     text
@@ -59,11 +64,21 @@ fn rewritten(command: &[u8]) -> Option<Vec<u8>> {
     Some(written)
 }
 
+/// The command's value. imap-codec writes a reference name `inbox` in capitals: so does this.
 fn parsed(command: &[u8]) -> Tagged {
-    match parse_command(command) {
+    let mut tagged = match parse_command(command) {
         Ok(tagged) => tagged,
         Err(error) => panic!("{error}: {}", command.escape_ascii()),
+    };
+    match &mut tagged.command {
+        Command::List(List { reference, .. }) | Command::Lsub { reference, .. } => {
+            if reference.eq_ignore_ascii_case("INBOX") {
+                *reference = "INBOX".into();
+            }
+        }
+        _ => {}
     }
+    tagged
 }
 
 #[test]
@@ -88,7 +103,9 @@ fn drawn_commands_mean_the_same_to_both() {
 }
 
 /// Where this parser is stricter by intention: what it expected instead.
-const STRICTER: [&str; 10] = [
+const STRICTER: [&str; 12] = [
+    "a date and time such as \"17-Jul-1996 02:44:25 -0700\"",
+    "a shorter ID field",
     "- after & in a mailbox name",
     "modified base64 of UTF-16 in a mailbox name",
     "one run of modified base64 where two meet in a mailbox name",
@@ -122,10 +139,13 @@ fn broken_commands_are_broken_to_both() {
             continue;
         }
         let text = mutate::mutated(&text, &other, &mut mutate::Rng(seed));
+        if literal_at_end(&text).is_some_and(|literal| literal.size > MESSAGE_BYTES_MAX) {
+            continue;
+        }
         let shown = text.escape_ascii();
         match (parse_command(&text), rewritten(&text)) {
-            (Ok(ours), Some(theirs)) if !is_lenient(&text) => {
-                assert_eq!(parsed(&theirs), ours, "{shown}");
+            (Ok(_), Some(theirs)) if !is_lenient(&text) => {
+                assert_eq!(parsed(&theirs), parsed(&text), "{shown}");
                 both[0] += 1;
             }
             (Err(_), None) => both[1] += 1,
