@@ -97,7 +97,7 @@ pub trait Reactor {
     /// user memory.
     fn read(&mut self, conn: Conn, on: bool);
 
-    /// Sends bytes. Success is silent. Anything else comes as one [`Completion::Unsent`]; until the
+    /// Sends bytes, at most 1 GiB a connection and turn. Success is silent. Anything else comes as one [`Completion::Unsent`]; until the
     /// caller has dealt with it (and the next turn begins) later sends on it are returned in the
     /// same completion.
     fn send(&mut self, conn: Conn, bytes: Bytes);
@@ -130,7 +130,8 @@ pub trait Reactor {
     /// [`Waker::announce_sleep`] on [`Reactor::waker`]; look at its queues once more; `turn` with
     /// a time in the past if it found something there, and with its deadline otherwise. `turn`
     /// calls [`Waker::awake`] before it returns, so nobody rings for a shard that runs. A wake
-    /// after the announcement ends the wait, or keeps it from beginning.
+    /// after the announcement ends the wait, or keeps it from beginning. Without an announcement
+    /// `turn` waits as well, but no waker ends that.
     fn turn(&mut self, until_ns: Option<u64>, completions: &mut Vec<Completion>);
 }
 

@@ -1,9 +1,10 @@
 //! Sleep, its end, and buffers that are out.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use reactor::uring::{Options, Uring};
 use reactor::{Completion, Reactor};
 
@@ -91,6 +92,40 @@ fn two_reactors_wake_each_other_in_turns() {
     }
 }
 
+/// What this thread has run on a processor so far.
+fn cpu_ns() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux has it");
+    let first = text.split(' ').next().expect("three numbers");
+    first.parse().expect("a number")
+}
+
+#[test]
+fn every_ring_wakes_the_sleeper() {
+    const ROUNDS: u32 = 2_000;
+    both(|rings| {
+        let mut host = Host::new(rings, 4);
+        // Connections on all rings; the last of them plays.
+        let mut peers: Vec<_> = (0..rings * 4).map(|_| host.accept()).collect();
+        let (mut client, conn) = peers.pop().expect("many");
+        assert_eq!(conn.0 >> 24, rings as u32 - 1, "on the last ring");
+        let player = std::thread::spawn(move || {
+            for round in 0..ROUNDS {
+                client.write_all(&round.to_le_bytes()).expect("open");
+                let mut echo = [0; 4];
+                client.read_exact(&mut echo).expect("nobody slept on");
+                assert_eq!(echo, round.to_le_bytes());
+            }
+        });
+        for round in 0..ROUNDS {
+            assert_eq!(host.receive(conn, 4), round.to_le_bytes());
+            host.reactor
+                .send(conn, Bytes::copy_from_slice(&round.to_le_bytes()));
+        }
+        host.flush();
+        player.join().expect("played");
+    });
+}
+
 #[test]
 fn sleeps_until_its_deadline() {
     both(|rings| {
@@ -119,15 +154,18 @@ fn what_waits_for_a_buffer_neither_spins_nor_is_forgotten() {
             Completion::Received { data, .. } => Some(data),
             _ => None,
         });
+        // While the only buffer is out, a turn sleeps.
+        let before = cpu_ns();
+        host.pass(SECOND_NS / 10);
+        assert!(host.completions.is_empty(), "{:?}", host.completions);
+        let spent = cpu_ns() - before;
+        assert!(
+            spent < SECOND_NS / 20,
+            "{spent} ns in {} ns",
+            SECOND_NS / 10
+        );
         let mut total = held.len();
         while total < 40 * 100 {
-            // While the only buffer is out, a turn sleeps.
-            if total.is_multiple_of(5) {
-                let until = host.reactor.now_ns() + SECOND_NS / 500;
-                host.reactor.turn(Some(until), &mut host.completions);
-                assert!(host.reactor.now_ns() >= until);
-                assert!(host.completions.is_empty());
-            }
             drop(held);
             held = host.until(|_, completion| match completion {
                 Completion::Received { data, .. } => Some(data),
