@@ -1,1 +1,365 @@
-//! x
+//! Starting, stopping and refreshing the server of a base directory.
+//!
+//! `start-msg` makes a pipe, and starts itself once more in a session of its own (so that no
+//! terminal can end the server), which becomes `lib/imapd`. The server writes a line for each port
+//! and `ready` into the pipe whose number `ENSIGN_READY_FD` gives, or `error: ` and why.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal, setsid,
+};
+
+use crate::Base;
+use crate::files::Lock;
+
+/// The environment variable that tells the server where to report.
+pub const READY_FD: &str = "ENSIGN_READY_FD";
+/// The argument by which `start-msg` knows that it is to become the server.
+pub const LAUNCH: &str = "--launch";
+/// Longest complaint of the server that is repeated, in bytes.
+const COMPLAINT_BYTES_MAX: u64 = 4096;
+
+/// Why a service can't be started, stopped or refreshed.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// It runs.
+    #[error("imap server is already running, pid {0}")]
+    Running(i32),
+    /// It doesn't.
+    #[error("imap server is not running")]
+    NotRunning,
+    /// Another command is at work.
+    #[error("another start-msg or stop-msg is at work in this base directory")]
+    Busy,
+    /// The server said why it can't start.
+    #[error("imap server did not start: {0}")]
+    Refused(String),
+    /// It ended without a word.
+    #[error("imap server ended before it was ready ({status}); {} says:{said}", log.display())]
+    Ended {
+        /// How it ended.
+        status: std::process::ExitStatus,
+        /// Where its output is.
+        log: PathBuf,
+        /// The output's last line.
+        said: String,
+    },
+    /// It takes too long.
+    #[error("imap server {pid} was not ready after {seconds} s and was killed")]
+    NotReady {
+        /// Its process id.
+        pid: u32,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// It takes too long.
+    #[error("imap server {pid} still runs after {seconds} s; stop-msg -f kills it")]
+    StillRuns {
+        /// Its process id.
+        pid: i32,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// The system refused something.
+    #[error("{what}: {cause}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        cause: io::Error,
+    },
+}
+
+fn system<E: Into<io::Error>>(what: impl Into<String>) -> impl FnOnce(E) -> ServiceError {
+    let what = what.into();
+    move |cause| ServiceError::System {
+        what,
+        cause: cause.into(),
+    }
+}
+
+/// The server's process id, if it runs.
+///
+/// # Errors
+/// If the process id file can't be read.
+pub fn running(base: &Base) -> io::Result<Option<Pid>> {
+    let text = match fs::read_to_string(pid_file(base)) {
+        Ok(text) => text,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(cause),
+    };
+    // The number may be another program's by now.
+    Ok(text
+        .trim()
+        .parse()
+        .ok()
+        .and_then(Pid::from_raw)
+        .filter(|pid| is_imapd(base, *pid)))
+}
+
+fn is_imapd(base: &Base, pid: Pid) -> bool {
+    let Ok(program) = fs::read_link(format!("/proc/{}/exe", pid.as_raw_nonzero())) else {
+        return false;
+    };
+    let Ok(root) = base.root().canonicalize() else {
+        return false;
+    };
+    let ours = root.join("lib/imapd");
+    // An installation may have replaced the file of a running program.
+    let mut replaced = ours.clone().into_os_string();
+    replaced.push(" (deleted)");
+    program == ours || program.as_os_str() == replaced
+}
+
+fn pid_file(base: &Base) -> PathBuf {
+    base.run().join("imapd.pid")
+}
+
+fn output_file(base: &Base) -> PathBuf {
+    base.log().join("imapd.out")
+}
+
+fn lock(base: &Base) -> Result<Lock, ServiceError> {
+    fs::create_dir_all(base.run()).map_err(system(format!("{}", base.run().display())))?;
+    Lock::take(&pid_file(base))
+        .map_err(system("run/imapd.pid.lock"))?
+        .ok_or(ServiceError::Busy)
+}
+
+/// Becomes the server, in a session of its own. Returns only if that fails.
+pub fn launch(base: &Base) -> io::Error {
+    if let Err(cause) = setsid() {
+        return cause.into();
+    }
+    Command::new(base.imapd()).current_dir(base.root()).exec()
+}
+
+/// Starts the server and waits until it is ready. `tell` hears the process id, then what the
+/// server reports.
+///
+/// # Errors
+/// If it runs already, can't be started, says that it can't start, or takes longer than `within`.
+pub fn start(
+    base: &Base,
+    within: Duration,
+    mut tell: impl FnMut(Progress<'_>),
+) -> Result<(), ServiceError> {
+    let _lock = lock(base)?;
+    if let Some(pid) = running(base).map_err(system("run/imapd.pid"))? {
+        return Err(ServiceError::Running(pid.as_raw_nonzero().get()));
+    }
+    for folder in [base.log(), base.data()] {
+        fs::create_dir_all(&folder).map_err(system(format!("{}", folder.display())))?;
+    }
+    if !base.imapd().exists() {
+        let missing = io::Error::from(io::ErrorKind::NotFound);
+        return Err(system(format!("{}", base.imapd().display()))(missing));
+    }
+    let (reader, writer) = rustix::pipe::pipe().map_err(system("a pipe"))?;
+    let mut child = spawn(base, &writer).map_err(system("can't start the imap server"))?;
+    drop(writer);
+    let pid = child.id();
+    fs::write(pid_file(base), format!("{pid}\n")).map_err(system("run/imapd.pid"))?;
+    tell(Progress::Pid(pid));
+    let started = wait_ready(base, &mut child, reader, within, tell);
+    if started.is_err() {
+        // The process is gone; a stale number would only confuse.
+        let _ = fs::remove_file(pid_file(base));
+    }
+    started
+}
+
+/// What [`start`] tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress<'a> {
+    /// The process exists.
+    Pid(u32),
+    /// A line of the server's, such as `imap listening on 127.0.0.1:143`.
+    Line(&'a str),
+}
+
+fn spawn(base: &Base, writer: &OwnedFd) -> io::Result<Child> {
+    let output = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(output_file(base))?;
+    // The pipe was made without close-on-exec, so its number is the same in the child.
+    Command::new(std::env::current_exe()?)
+        .arg(LAUNCH)
+        .env(READY_FD, writer.as_raw_fd().to_string())
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output)
+        .spawn()
+}
+
+fn wait_ready(
+    base: &Base,
+    child: &mut Child,
+    reader: OwnedFd,
+    within: Duration,
+    mut tell: impl FnMut(Progress<'_>),
+) -> Result<(), ServiceError> {
+    let deadline = Instant::now() + within;
+    let (send, lines) = mpsc::channel();
+    // Ends when the server closes the pipe; a server that is ready may keep it open, then the
+    // thread ends with this process.
+    std::thread::spawn(move || {
+        for line in BufReader::new(File::from(reader))
+            .lines()
+            .map_while(Result::ok)
+        {
+            if send.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    loop {
+        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) if line == "ready" => return Ok(()),
+            Ok(line) => match line.strip_prefix("error: ") {
+                Some(reason) => {
+                    end(child);
+                    return Err(ServiceError::Refused(reason.to_owned()));
+                }
+                None => tell(Progress::Line(&line)),
+            },
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                let status = child
+                    .wait()
+                    .map_err(system("waiting for the imap server"))?;
+                let log = output_file(base);
+                return Err(ServiceError::Ended {
+                    status,
+                    said: last_line(&log),
+                    log,
+                });
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                let pid = child.id();
+                end(child);
+                return Err(ServiceError::NotReady {
+                    pid,
+                    seconds: within.as_secs(),
+                });
+            }
+        }
+    }
+}
+
+/// Makes sure that a server that will not serve is gone. What it wrote is durable or not there.
+fn end(child: &mut Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// The last line of a file, with a blank before it; empty if there is none.
+fn last_line(path: &std::path::Path) -> String {
+    let read = || -> io::Result<String> {
+        use std::io::{Read, Seek, SeekFrom};
+        let mut file = File::open(path)?;
+        let size = file.metadata()?.len();
+        file.seek(SeekFrom::Start(size.saturating_sub(COMPLAINT_BYTES_MAX)))?;
+        let mut bytes = Vec::new();
+        file.take(COMPLAINT_BYTES_MAX).read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let text = read().unwrap_or_default();
+    match text.lines().rev().find(|line| !line.trim().is_empty()) {
+        Some(line) => format!(" {}", line.trim()),
+        None => " nothing".into(),
+    }
+}
+
+/// Stops the server and waits until it is gone: in good order, or at once if `kill`. `tell` hears
+/// its process id before.
+///
+/// # Errors
+/// If it doesn't run, or still runs after `within`.
+pub fn stop(
+    base: &Base,
+    kill: bool,
+    within: Duration,
+    tell: impl FnOnce(i32),
+) -> Result<(), ServiceError> {
+    let _lock = lock(base)?;
+    let Some(pid) = running(base).map_err(system("run/imapd.pid"))? else {
+        let _ = fs::remove_file(pid_file(base));
+        return Err(ServiceError::NotRunning);
+    };
+    let number = pid.as_raw_nonzero().get();
+    tell(number);
+    let gone = |cause: rustix::io::Errno| cause == rustix::io::Errno::SRCH;
+    let process = match pidfd_open(pid, PidfdFlags::empty()) {
+        Err(cause) if gone(cause) => None,
+        opened => Some(opened.map_err(system("pidfd_open"))?),
+    };
+    if let Some(process) = process {
+        let signal = if kill { Signal::KILL } else { Signal::TERM };
+        match pidfd_send_signal(&process, signal) {
+            Err(cause) if gone(cause) => {}
+            sent => sent.map_err(system(format!("can't signal the imap server {number}")))?,
+        }
+        if !wait_gone(&process, within).map_err(system("waiting for the imap server"))? {
+            return Err(ServiceError::StillRuns {
+                pid: number,
+                seconds: within.as_secs(),
+            });
+        }
+    }
+    fs::remove_file(pid_file(base)).map_err(system("run/imapd.pid"))
+}
+
+/// Whether the process ended in time.
+fn wait_gone(process: &OwnedFd, within: Duration) -> io::Result<bool> {
+    let deadline = Instant::now() + within;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
+        let mut fds = [PollFd::new(process, PollFlags::IN)];
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(0) => return Ok(false),
+            Ok(_) => return Ok(true),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(cause) => return Err(cause.into()),
+        }
+    }
+}
+
+/// Makes the server read its configuration again.
+///
+/// # Errors
+/// If it doesn't run or can't be signalled.
+pub fn refresh(base: &Base) -> Result<i32, ServiceError> {
+    let pid = running(base)
+        .map_err(system("run/imapd.pid"))?
+        .ok_or(ServiceError::NotRunning)?;
+    let number = pid.as_raw_nonzero().get();
+    kill_process(pid, Signal::HUP)
+        .map_err(system(format!("can't signal the imap server {number}")))?;
+    Ok(number)
+}
+
+/// Checks names of services as the command line gives them; none means all.
+///
+/// # Errors
+/// The first name that is none of this release's services.
+pub fn check_names<'a>(names: impl IntoIterator<Item = &'a OsStr>) -> Result<(), String> {
+    match names.into_iter().find(|name| *name != "imap") {
+        None => Ok(()),
+        Some(name) => Err(format!(
+            "there is no service {} in this release; there is imap",
+            name.to_string_lossy()
+        )),
+    }
+}

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub use edit::{Change, apply, defaults_text, parse_import, write_defaults};
 pub use setting::{Kind, Setting};
-pub use table::{OPTIONS, find, like};
+pub use table::{OPTIONS, find, like, matches};
 pub use text::quoted;
 
 use crate::Base;
@@ -239,7 +239,8 @@ fn checked(name: &str, value: &str) -> Result<&'static Setting, String> {
     Ok(setting)
 }
 
-fn unknown(name: &str) -> String {
+/// What to say about an option that does not exist.
+pub fn unknown(name: &str) -> String {
     match like(name) {
         Some(near) => format!("there is no option {name}; did you mean {}?", near.name),
         None => format!("there is no option {name}; `configutil` lists all"),

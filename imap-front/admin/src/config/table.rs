@@ -264,6 +264,26 @@ pub fn like(name: &str) -> Option<&'static Setting> {
         .map(|(_, option)| option)
 }
 
+/// Whether a name matches a pattern, in any case: `*` stands for any text and `?` for any
+/// character; a pattern without either matches anywhere in the name.
+pub fn matches(pattern: &str, name: &str) -> bool {
+    let pattern = pattern.to_ascii_lowercase();
+    if !pattern.contains(['*', '?']) {
+        return name.contains(&pattern);
+    }
+    glob(pattern.as_bytes(), name.as_bytes())
+}
+
+fn glob(pattern: &[u8], name: &[u8]) -> bool {
+    match pattern.split_first() {
+        None => name.is_empty(),
+        Some((b'*', rest)) => (0..=name.len()).any(|from| glob(rest, &name[from..])),
+        Some((c, rest)) => name
+            .split_first()
+            .is_some_and(|(n, name)| (*c == b'?' || c == n) && glob(rest, name)),
+    }
+}
+
 /// Edits that turn one string into the other (Levenshtein).
 fn distance(from: &str, to: &str) -> usize {
     let mut row: Vec<usize> = (0..=to.len()).collect();
@@ -289,6 +309,20 @@ mod tests {
         for option in OPTIONS {
             assert_eq!(option.kind.check(option.default), Ok(()), "{}", option.name);
             assert!(!option.help.is_empty());
+        }
+    }
+
+    #[test]
+    fn patterns() {
+        for (pattern, expected) in [
+            ("imap.p", true),
+            ("service.*", true),
+            ("*.PORT", true),
+            ("service.i?ap.port", true),
+            ("imap.port?", false),
+            ("*.ports", false),
+        ] {
+            assert_eq!(matches(pattern, "service.imap.port"), expected, "{pattern}");
         }
     }
 

@@ -17,7 +17,8 @@ const KNOWN: [(&str, &str); 4] = [
     ),
     (
         "Hello world!",
-        "{sha256-crypt}$5$rounds=10000$saltstringsaltst$3xv.VbSHBb41AL9AvLeujZkZRBAwqFMz2.opqey6IcA",
+        "{sha256-crypt}$5$rounds=10000$saltstringsaltst$3xv.VbSHBb41AL9AvLeujZkZR\
+         BAwqFMz2.opqey6IcA",
     ),
 ];
 

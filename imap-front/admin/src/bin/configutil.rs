@@ -1,0 +1,149 @@
+//! `configutil`: lists, shows and changes configuration options.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use admin::command::{self, DONE, FAILED};
+use admin::config::{self, Change, OPTIONS, Setting};
+use admin::{Base, Config};
+use clap::Parser;
+
+/// Lists, shows and changes configuration options. Without arguments it lists all of them.
+///
+/// Exit codes: 0 done, 1 no such option or bad value (nothing was written), 2 usage.
+#[derive(Parser)]
+#[command(name = "configutil")]
+struct Arguments {
+    /// Show this option's value; with -v set it, with -d delete it.
+    #[arg(short = 'o', value_name = "OPTION")]
+    option: Option<String>,
+    /// The new value; "" clears it.
+    #[arg(short = 'v', requires = "option", allow_hyphen_values = true)]
+    value: Option<String>,
+    /// Delete the option's setting, so that its default holds.
+    #[arg(short = 'd', requires = "option", conflicts_with = "value")]
+    delete: bool,
+    /// List the options whose names contain PATTERN; * and ? stand for any text and character.
+    #[arg(short = 'p', conflicts_with_all = ["option", "import"])]
+    pattern: Option<String>,
+    /// Show each option's help and default too.
+    #[arg(short = 'H')]
+    help_texts: bool,
+    /// Show whether a running server takes a new value at `refresh`.
+    #[arg(short = 'm')]
+    refreshable: bool,
+    /// Set all the option=value lines of FILE, or none.
+    #[arg(short = 'i', value_name = "FILE", conflicts_with = "option")]
+    import: Option<PathBuf>,
+    /// Check the configuration files.
+    #[arg(short = 'V', conflicts_with_all = ["option", "import", "pattern"])]
+    verify: bool,
+    /// Use this file in the place of config/msg.conf.
+    #[arg(short = 'f', value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Write config/msg.conf.defaults, as an installation does.
+    #[arg(long, hide = true, exclusive = true)]
+    write_defaults: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    command::run("configutil", |base| run(base, &arguments))
+}
+
+fn run(base: &Base, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
+    let default = base.msg_conf();
+    let file = arguments.file.as_deref().unwrap_or(&default);
+    if arguments.write_defaults {
+        config::write_defaults(&base.msg_conf_defaults())?;
+        return Ok(DONE);
+    }
+    if let Some(import) = &arguments.import {
+        let changes = config::parse_import(import)?;
+        return change(file, &changes);
+    }
+    match (&arguments.option, &arguments.value) {
+        (Some(name), Some(value)) => change(file, &[Change::Set(name.clone(), value.clone())]),
+        (Some(name), None) if arguments.delete => change(file, &[Change::Delete(name.clone())]),
+        (Some(name), None) => {
+            let Some(setting) = config::find(name) else {
+                eprintln!("configutil: {}", config::unknown(name));
+                return Ok(FAILED);
+            };
+            show_one(&Config::load_from(base, file)?, setting, arguments)
+        }
+        (None, _) => list(&Config::load_from(base, file)?, arguments),
+    }
+}
+
+fn change(file: &Path, changes: &[Change]) -> Result<u8, Box<dyn Error>> {
+    config::apply(file, changes)?;
+    writeln!(io::stdout(), "OK SET")?;
+    Ok(DONE)
+}
+
+fn show_one(
+    config: &Config,
+    setting: &Setting,
+    arguments: &Arguments,
+) -> Result<u8, Box<dyn Error>> {
+    if arguments.help_texts || arguments.refreshable {
+        show(&mut io::stdout(), config, setting, arguments)?;
+    } else {
+        writeln!(io::stdout(), "{}", config.value(setting.name))?;
+    }
+    Ok(DONE)
+}
+
+fn list(config: &Config, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
+    if arguments.verify {
+        writeln!(io::stdout(), "OK")?;
+        return Ok(DONE);
+    }
+    let mut out = io::stdout().lock();
+    for setting in OPTIONS {
+        if arguments
+            .pattern
+            .as_deref()
+            .is_none_or(|pattern| config::matches(pattern, setting.name))
+        {
+            show(&mut out, config, setting, arguments)?;
+        }
+    }
+    Ok(DONE)
+}
+
+fn show(
+    out: &mut impl Write,
+    config: &Config,
+    setting: &Setting,
+    arguments: &Arguments,
+) -> io::Result<()> {
+    write!(
+        out,
+        "{} = {}",
+        setting.name,
+        config::quoted(config.value(setting.name))
+    )?;
+    if arguments.refreshable {
+        let refreshable = if setting.refreshable {
+            "REFRESHABLE"
+        } else {
+            "NOT REFRESHABLE"
+        };
+        write!(out, " [{refreshable}]")?;
+    }
+    writeln!(out)?;
+    if arguments.help_texts {
+        writeln!(out, "    {}", setting.help)?;
+        let default = config::quoted(setting.default);
+        writeln!(
+            out,
+            "    default {default}; takes {}",
+            setting.kind.expected()
+        )?;
+    }
+    Ok(())
+}

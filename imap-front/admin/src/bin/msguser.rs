@@ -1,0 +1,186 @@
+//! `msguser`: adds, imports, lists and deletes users.
+
+use std::error::Error;
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use admin::Base;
+use admin::command::{self, DONE};
+use admin::password::Scheme;
+use admin::users::{self, Limit, Quota};
+use clap::{Parser, Subcommand, ValueEnum};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use zeroize::Zeroizing;
+
+/// Manages the users of this base directory (config/users). A running server takes changes at
+/// once.
+#[derive(Parser)]
+#[command(name = "msguser")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Add a user; the password is asked for.
+    Add {
+        /// The name: `user`, or `user@domain` for a user of that domain only.
+        name: String,
+        /// Read the password from the first line of standard input.
+        #[arg(long)]
+        password_stdin: bool,
+        /// Bytes of mail the user may have; -1 for no limit. Without it the server's default.
+        #[arg(long, value_parser = limit, allow_hyphen_values = true)]
+        quota: Option<Limit>,
+        /// Messages the user may have; -1 for no limit. Without it the server's default.
+        #[arg(long, value_parser = limit, allow_hyphen_values = true)]
+        messages: Option<Limit>,
+    },
+    /// Add all users of a file, or none: lines name:{SCHEME}hash[:bytes[:messages]], or
+    /// name:password.
+    ///
+    /// Schemes are {ARGON2ID}, {BLF-CRYPT}, {SHA512-CRYPT}, {SHA256-CRYPT} and {SSHA256}.
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// How to hash passwords that the file has in clear. ssha256 takes no time, neither here
+        /// nor for who guesses passwords: for tests.
+        #[arg(long, value_enum, default_value_t = NewScheme::Argon2id)]
+        scheme: NewScheme,
+    },
+    /// List the users.
+    List {
+        /// Show their quotas too.
+        #[arg(short, long)]
+        long: bool,
+    },
+    /// Delete a user. Mail in the store stays.
+    Delete {
+        /// The name.
+        name: String,
+    },
+    /// Give a user another password.
+    Passwd {
+        /// The name.
+        name: String,
+        /// Read the password from the first line of standard input.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum NewScheme {
+    Argon2id,
+    Ssha256,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    command::run("msguser", |base| run(base, &arguments.verb))
+}
+
+fn run(base: &Base, verb: &Verb) -> Result<u8, Box<dyn Error>> {
+    let path = base.users();
+    match verb {
+        Verb::Add {
+            name,
+            password_stdin,
+            quota,
+            messages,
+        } => {
+            let password = password(*password_stdin)?;
+            let quota = Quota {
+                bytes: *quota,
+                messages: *messages,
+            };
+            users::add(&path, name, password.as_bytes(), quota)?;
+        }
+        Verb::Import { file, scheme } => {
+            let scheme = match scheme {
+                NewScheme::Argon2id => Scheme::Argon2id,
+                NewScheme::Ssha256 => Scheme::Ssha256,
+            };
+            let imported = users::import(&path, file, scheme)?;
+            writeln!(io::stdout(), "added {} users", imported.added)?;
+        }
+        Verb::List { long } => {
+            let mut out = io::BufWriter::new(io::stdout().lock());
+            let mut broken = Ok(());
+            users::list(&path, |name, quota| {
+                broken = if *long {
+                    let (bytes, messages) = (shown(quota.bytes), shown(quota.messages));
+                    writeln!(out, "{name}\t{bytes}\t{messages}")
+                } else {
+                    writeln!(out, "{name}")
+                };
+                Ok(())
+            })?;
+            broken.and_then(|()| out.flush())?;
+        }
+        Verb::Delete { name } => users::delete(&path, name)?,
+        Verb::Passwd {
+            name,
+            password_stdin,
+        } => {
+            users::set_password(&path, name, password(*password_stdin)?.as_bytes())?;
+        }
+    }
+    Ok(DONE)
+}
+
+fn limit(text: &str) -> Result<Limit, String> {
+    match text {
+        "-1" => Ok(Limit::None),
+        _ => text
+            .parse()
+            .map(Limit::Most)
+            .map_err(|_| "a whole number, or -1 for no limit".into()),
+    }
+}
+
+fn shown(limit: Option<Limit>) -> String {
+    match limit {
+        None => "default".into(),
+        Some(Limit::None) => "unlimited".into(),
+        Some(Limit::Most(number)) => number.to_string(),
+    }
+}
+
+/// The password: the first line of standard input, or typed twice.
+fn password(from_stdin: bool) -> Result<Zeroizing<String>, Box<dyn Error>> {
+    if from_stdin {
+        return Ok(line()?);
+    }
+    if !io::stdin().is_terminal() {
+        return Err("there is no terminal to ask for the password; use --password-stdin".into());
+    }
+    let first = ask("Password: ")?;
+    let second = ask("Once more: ")?;
+    if *first != *second {
+        return Err("the passwords differ".into());
+    }
+    Ok(first)
+}
+
+fn ask(prompt: &str) -> io::Result<Zeroizing<String>> {
+    eprint!("{prompt}");
+    let shown = tcgetattr(io::stdin())?;
+    let mut hidden = shown.clone();
+    hidden.local_modes.remove(LocalModes::ECHO);
+    tcsetattr(io::stdin(), OptionalActions::Now, &hidden)?;
+    let typed = line();
+    tcsetattr(io::stdin(), OptionalActions::Now, &shown)?;
+    eprintln!();
+    typed
+}
+
+fn line() -> io::Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::with_capacity(256));
+    io::stdin().lock().read_line(&mut text)?;
+    let end = text.trim_end_matches(['\r', '\n']).len();
+    text.truncate(end);
+    Ok(text)
+}

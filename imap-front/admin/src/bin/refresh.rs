@@ -1,0 +1,35 @@
+//! `refresh [imap]`: makes the running server read its configuration again.
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use admin::command::{self, DONE, USAGE};
+use admin::{Base, Config, service};
+use clap::Parser;
+
+/// Makes the running services read their configuration again. `configutil -m` shows which options
+/// take effect so.
+#[derive(Parser)]
+#[command(name = "refresh")]
+struct Arguments {
+    /// Services to refresh: imap. Without any, all.
+    services: Vec<OsString>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    command::run("refresh", |base| refresh(base, &arguments))
+}
+
+fn refresh(base: &Base, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
+    if let Err(reason) = service::check_names(arguments.services.iter().map(OsString::as_os_str)) {
+        eprintln!("refresh: {reason}");
+        return Ok(USAGE);
+    }
+    // The server would keep what it has; the administrator should hear of it here.
+    Config::load(base)?;
+    let pid = service::refresh(base)?;
+    println!("Refreshing imap server {pid}");
+    Ok(DONE)
+}
