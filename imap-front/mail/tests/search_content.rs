@@ -1,0 +1,139 @@
+//! Searches that look into messages: decoded text, and as few reads as can be.
+
+use std::cell::Cell;
+
+use bytes::Bytes;
+use mail::search::{Candidate, DateField, Day, Key, Program, matches};
+use mail::{Flags, InternalDate, ModSeq, SequenceSet, SystemFlag, Uid};
+
+fn found(message: &'static str, key: Key) -> (bool, u32) {
+    let reads = Cell::new(0);
+    let mut flags = Flags::default();
+    flags.insert(SystemFlag::Seen);
+    let candidate = Candidate {
+        uid: Uid(7),
+        modseq: ModSeq(9),
+        flags: &flags,
+        date: InternalDate::default(),
+        size: message.len() as u64,
+        recent: false,
+        bytes: &|| {
+            reads.set(reads.get() + 1);
+            Bytes::from_static(message.as_bytes())
+        },
+    };
+    (matches(&Program { key }, &candidate), reads.get())
+}
+
+fn check(message: &'static str, key: Key, expected: bool) {
+    assert_eq!(found(message, key.clone()).0, expected, "{key:?}");
+}
+
+fn header(name: &str, text: &str) -> Key {
+    Key::Header(name.into(), text.into())
+}
+
+fn body(text: &str) -> Key {
+    Key::Body(text.into())
+}
+
+fn text(text: &str) -> Key {
+    Key::Text(text.into())
+}
+
+const MIXED: &str = "From: \"Doe, Jöhn\" <john@example.org>\r\n\
+    To: Friends: ann@a.test, \"Bob B.\" <bob@b.test>;\r\n\
+    Received: by one\r\nReceived: by two\r\n\
+    Subject: =?utf-8?q?caf=C3=A9_?=\r\n =?iso-8859-1?b?Z3L832Vu?= and\r\n\tfolded\r\n\
+    Content-Type: multipart/mixed; boundary=b\r\n\r\n\
+    in the preamble\r\n\
+    --b\r\nContent-Type: text/plain; charset=iso-8859-15\r\n\
+    Content-Transfer-Encoding: quoted-printable\r\n\r\n\
+    Preis: 10=A4 und eine lange =\r\nZeile\r\n\
+    --b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n\
+    <p>Guten <b>Morgen</b></p>\r\n\
+    --b\r\nContent-Type: message/rfc822\r\n\r\n\
+    Subject: =?utf-8?q?inner_=C3=BCber?=\r\n\r\nnested text\r\n\
+    --b\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+    c2VjcmV0\r\n\
+    --b--\r\n";
+
+#[test]
+fn header_fields_are_decoded() {
+    check(MIXED, header("Subject", "café grüßen"), true);
+    check(MIXED, header("SUBJECT", "GRÜßEN AND"), true);
+    check(MIXED, header("subject", "inner"), false);
+    check(MIXED, header("To", "bob b."), true);
+    check(MIXED, header("To", "ann@a.test"), true);
+    check(MIXED, header("Received", "two"), true);
+    check(MIXED, header("Received", "three"), false);
+    check(MIXED, header("Cc", ""), false);
+    check(MIXED, header("content-type", "multipart/mixed"), true);
+    check(MIXED, header("From", "john@example.org"), true);
+}
+
+#[test]
+fn bodies_are_decoded() {
+    check(MIXED, body("10€ und eine lange zeile"), true);
+    check(MIXED, body("morgen"), true);
+    check(MIXED, body("inner über"), true);
+    check(MIXED, body("nested text"), true);
+    check(MIXED, body("café"), false);
+    check(MIXED, text("café"), true);
+    check(MIXED, text("nested"), true);
+    check(MIXED, text("secret"), false);
+    check(MIXED, text("Received: by one"), true);
+    check("Subject: x\r\n\r\nplain\r\n", body("PLAIN"), true);
+    check("", text("x"), false);
+}
+
+#[test]
+fn sent_dates() {
+    let dated = "Date: Sat, 29 Feb 2020 23:30:00 -0800 (PST)\r\n\r\n";
+    let day = Day(18_321);
+    check(dated, Key::On(DateField::Sent, day), true);
+    check(dated, Key::Since(DateField::Sent, day), true);
+    check(dated, Key::Before(DateField::Sent, day), false);
+    check(dated, Key::Before(DateField::Sent, Day(day.0 + 1)), true);
+    for undated in ["Subject: x\r\n\r\n", "Date: yesterday\r\n\r\n"] {
+        for key in [
+            Key::On(DateField::Sent, day),
+            Key::Since(DateField::Sent, Day(i32::MIN)),
+            Key::Before(DateField::Sent, Day(i32::MAX)),
+        ] {
+            check(undated, key, false);
+        }
+    }
+}
+
+#[test]
+fn messages_are_read_only_if_that_decides() {
+    let reads = |key: Key| found(MIXED, key).1;
+    let seen = || Key::Flag(SystemFlag::Seen);
+    let not = |key: Key| Key::Not(Box::new(key));
+    let or = |one: Key, other: Key| Key::Or(Box::new(one), Box::new(other));
+    assert_eq!(reads(Key::And(vec![body("x"), not(seen())])), 0);
+    assert_eq!(reads(or(body("x"), seen())), 0);
+    assert_eq!(reads(or(seen(), body("x"))), 0);
+    assert_eq!(reads(Key::And(vec![seen(), Key::Larger(5)])), 0);
+    assert_eq!(reads(Key::And(vec![seen(), text("x"), body("y")])), 1);
+    assert_eq!(
+        reads(or(text("x"), Key::And(vec![body("y"), header("a", "")]))),
+        1
+    );
+}
+
+#[test]
+fn needs_content_says_whether_messages_are_read() {
+    let needs = |key: Key| Program { key }.needs_content();
+    assert!(needs(Key::Not(Box::new(Key::And(vec![
+        Key::All,
+        body("x")
+    ])))));
+    assert!(needs(Key::On(DateField::Sent, Day(0))));
+    assert!(!needs(Key::On(DateField::Internal, Day(0))));
+    assert!(!needs(Key::Or(
+        Box::new(Key::Recent),
+        Box::new(Key::Uids(SequenceSet(vec![])))
+    )));
+}
