@@ -18,7 +18,7 @@ use fjall::{
 };
 
 use crate::kv::{Kv, Space, Visit};
-use crate::logic::keys;
+use crate::logic::{Numbers, keys};
 use crate::rows::u64_row;
 use crate::{Error, Options};
 
@@ -39,6 +39,7 @@ pub(crate) struct Disk {
     folder: PathBuf,
     options: Options,
     opened: RwLock<Option<Opened>>,
+    numbers: Numbers,
 }
 
 struct Opened {
@@ -96,6 +97,7 @@ impl Disk {
             folder: folder.to_owned(),
             options: options.clone(),
             opened: RwLock::new(Some(opened)),
+            numbers: Numbers::new(options.numbers_bytes_max, options.numbers_messages_min),
         })
     }
 
@@ -110,7 +112,11 @@ impl Disk {
     pub fn view(&self) -> Result<View<'_>, Error> {
         let opened = self.opened();
         let snapshot = opened.as_ref().ok_or(Error::Closed)?.database.snapshot();
-        Ok(View { opened, snapshot })
+        Ok(View {
+            opened,
+            snapshot,
+            numbers: &self.numbers,
+        })
     }
 
     /// Commits changes as one atomic, durable batch with the next number of the counter.
@@ -164,6 +170,7 @@ impl Disk {
         let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         // One at a time: the folder is locked.
         drop(opened.take());
+        self.numbers.clear();
         opened
             .insert(Opened::open(&self.folder, &self.options)?)
             .commits()
@@ -183,6 +190,7 @@ impl Disk {
 pub(crate) struct View<'a> {
     opened: RwLockReadGuard<'a, Option<Opened>>,
     snapshot: Snapshot,
+    numbers: &'a Numbers,
 }
 
 impl View<'_> {
@@ -225,5 +233,9 @@ impl Kv for View<'_> {
                 return Ok(());
             }
         }
+    }
+
+    fn numbers(&self) -> Option<&Numbers> {
+        Some(self.numbers)
     }
 }

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 
 use crate::Error;
+use crate::logic::Numbers;
 
 /// The keyspaces. Numbers in keys are big-endian, so that rows sort by them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,6 +92,16 @@ pub trait Kv {
         reverse: bool,
         visit: Visit<'_>,
     ) -> Result<(), Error>;
+
+    /// UID lists that are known, if such are kept.
+    fn numbers(&self) -> Option<&Numbers> {
+        None
+    }
+
+    /// The committed rows below, if these are changes over them.
+    fn base(&self) -> Option<&dyn Kv> {
+        None
+    }
 }
 
 type Key = (Space, Vec<u8>);
@@ -174,28 +185,51 @@ impl Kv for Transaction<'_> {
         if from >= to {
             return Ok(());
         }
-        let range = (space, from.to_vec())..(space, to.to_vec());
-        if self.changes.range(range.clone()).next().is_none() {
+        let range = self
+            .changes
+            .range((space, from.to_vec())..(space, to.to_vec()));
+        let mut changed: Vec<(&[u8], Option<&Bytes>)> = range
+            .map(|((_, key), value)| (&key[..], value.as_ref()))
+            .collect();
+        if changed.is_empty() {
             return self.base.scan(space, from, to, reverse, visit);
         }
-        let mut merged: BTreeMap<Vec<u8>, Bytes> = BTreeMap::new();
-        self.base.scan(space, from, to, false, &mut |key, value| {
-            merged.insert(key.to_vec(), Bytes::copy_from_slice(value));
-            ControlFlow::Continue(())
-        })?;
-        for ((_, key), value) in self.changes.range(range) {
-            match value {
-                Some(value) => merged.insert(key.clone(), value.clone()),
-                None => merged.remove(key),
-            };
+        // The next change stands at the end.
+        if !reverse {
+            changed.reverse();
         }
-        let mut each = |(key, value): (&Vec<u8>, &Bytes)| visit(key, value);
-        let _ = if reverse {
-            merged.iter().rev().try_for_each(&mut each)
-        } else {
-            merged.iter().try_for_each(&mut each)
-        };
+        let mut flow = ControlFlow::Continue(());
+        self.base
+            .scan(space, from, to, reverse, &mut |key, value| {
+                while let Some(&(next, new)) = changed.last() {
+                    if if reverse { next < key } else { next > key } {
+                        break;
+                    }
+                    changed.pop();
+                    if let Some(new) = new {
+                        flow = visit(next, new);
+                    }
+                    if flow.is_break() || next == key {
+                        return flow;
+                    }
+                }
+                flow = visit(key, value);
+                flow
+            })?;
+        while let (Some((key, new)), ControlFlow::Continue(())) = (changed.pop(), flow) {
+            if let Some(new) = new {
+                flow = visit(key, new);
+            }
+        }
         Ok(())
+    }
+
+    fn numbers(&self) -> Option<&Numbers> {
+        self.base.numbers()
+    }
+
+    fn base(&self) -> Option<&dyn Kv> {
+        Some(self.base)
     }
 }
 

@@ -28,6 +28,10 @@ pub struct Options {
     pub cache_bytes: u64,
     /// Memory for rows not yet in tables, in bytes.
     pub write_buffer_bytes: u64,
+    /// Memory for lists of UIDs, from which message numbers are told, in bytes.
+    pub numbers_bytes_max: usize,
+    /// Mailboxes with fewer messages are counted through instead of keeping their list.
+    pub numbers_messages_min: u32,
     /// Free bytes on the disk below which nothing is stored.
     pub disk_free_bytes_min: u64,
     /// Operations that may wait for the writer.
@@ -45,6 +49,8 @@ impl Default for Options {
             inline_bytes_max: 64 << 10,
             cache_bytes: 32 << 20,
             write_buffer_bytes: 32 << 20,
+            numbers_bytes_max: 16 << 20,
+            numbers_messages_min: 64,
             disk_free_bytes_min: 64 << 20,
             queue: 16 << 10,
             now: Arc::new(crate::writer::now),

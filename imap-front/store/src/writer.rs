@@ -141,7 +141,7 @@ impl Writer {
         let mut answers: Vec<(Reply, Completion)> = Vec::with_capacity(group.len());
         let min = self.rules.options.disk_free_bytes_min;
         // Bodies are written twice: to the journal, and later to tables.
-        let full = min > 0 && disk.free_bytes() < min + 2 * bytes as u64;
+        let full = min > 0 && disk.free_bytes() < min.saturating_add(2 * bytes as u64);
         for job in group.drain(..) {
             txn.begin();
             let (outcome, completion) = self.apply(&mut txn, job, full);

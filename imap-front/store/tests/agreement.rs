@@ -102,6 +102,8 @@ impl World {
             keywords_max: limits.keywords_max,
             inline_bytes_max: limits.inline_bytes_max,
             disk_free_bytes_min: 0,
+            numbers_bytes_max: 600,
+            numbers_messages_min: 2,
             now: Arc::new(now),
             ..Options::default()
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mail::{Change, Delta, Event, MailboxId, ModSeq, Uid};
 
-use super::{keys, tables};
+use super::{keys, numbers, tables};
 use crate::Error;
 use crate::kv::{Kv, Space};
 use crate::rows::{Mailbox, MessageRow, u64_row};
@@ -44,35 +44,33 @@ fn changes(
     mailbox: &Mailbox,
     since: ModSeq,
 ) -> Result<Vec<Change>, Error> {
-    let expunged = expunged_after(kv, id, since)?;
+    let gone = gone_since(kv, id, since)?;
     let fresh = messages_after(kv, id, since)?;
     let changed = changed_after(kv, id, since)?;
-    let mut changes = Vec::with_capacity(expunged.len() + fresh.len() + changed.len());
-    if !expunged.is_empty() || !changed.is_empty() {
-        let mut view = uids_at(kv, id, since)?;
-        let mut removed = 0;
-        for &uid in &expunged {
-            let place = view.partition_point(|&have| have < uid);
-            changes.push(Change::Expunged {
-                uid,
-                number: place as u32 + 1 - removed,
-            });
-            removed += 1;
-        }
-        view.retain(|uid| expunged.binary_search(uid).is_err());
+    let mut changes = Vec::with_capacity(gone.len() + fresh.len() + changed.len());
+    if gone.is_empty() && changed.is_empty() {
         push_new(&mut changes, mailbox, &fresh);
-        for (uid, row) in changed {
-            let number = view.partition_point(|&have| have < uid) as u32 + 1;
-            let flags = Arc::new(row.flags(mailbox));
-            changes.push(Change::Flags {
-                uid,
-                number,
-                flags,
-                modseq: row.modseq,
-            });
-        }
-    } else {
-        push_new(&mut changes, mailbox, &fresh);
+        return Ok(changes);
+    }
+    let mut view = uids_at(kv, id, mailbox, since)?;
+    for (removed, &uid) in gone.iter().enumerate() {
+        let place = view.partition_point(|&have| have < uid);
+        changes.push(Change::Expunged {
+            uid,
+            number: (place + 1 - removed) as u32,
+        });
+    }
+    view.retain(|uid| gone.binary_search(uid).is_err());
+    push_new(&mut changes, mailbox, &fresh);
+    for (uid, row) in changed {
+        let number = view.partition_point(|&have| have < uid) as u32 + 1;
+        let flags = Arc::new(row.flags(mailbox));
+        changes.push(Change::Flags {
+            uid,
+            number,
+            flags,
+            modseq: row.modseq,
+        });
     }
     Ok(changes)
 }
@@ -91,8 +89,20 @@ fn push_new(changes: &mut Vec<Change>, mailbox: &Mailbox, fresh: &[(Uid, Message
     );
 }
 
-/// UIDs expunged after `since` that were there at `since`, ascending.
-fn expunged_after(kv: &dyn Kv, id: MailboxId, since: ModSeq) -> Result<Vec<Uid>, Error> {
+/// UIDs expunged after `since`, ascending, those included that came after it too.
+pub(super) fn expunged_after(kv: &dyn Kv, id: MailboxId, since: ModSeq) -> Result<Vec<Uid>, Error> {
+    let mut uids = Vec::new();
+    let (from, to) = keys::changed_after(id, since);
+    kv.scan(Space::Expunged, &from, &to, false, &mut |key, _| {
+        uids.push(keys::uid_of(key));
+        Continue(())
+    })?;
+    uids.sort_unstable();
+    Ok(uids)
+}
+
+/// Those of them that were there at `since`.
+fn gone_since(kv: &dyn Kv, id: MailboxId, since: ModSeq) -> Result<Vec<Uid>, Error> {
     let mut uids = Vec::new();
     let mut outcome = Ok(());
     let (from, to) = keys::changed_after(id, since);
@@ -169,13 +179,24 @@ fn changed_after(
 }
 
 /// The UIDs that were in the mailbox at a mod-sequence, ascending.
-pub(super) fn uids_at(kv: &dyn Kv, id: MailboxId, at: ModSeq) -> Result<Vec<Uid>, Error> {
-    let mut uids = expunged_after(kv, id, at)?;
-    tables::messages(kv, id, |uid, row| {
-        if row.created <= at {
-            uids.push(uid);
-        }
-    })?;
-    uids.sort_unstable();
+pub(super) fn uids_at(
+    kv: &dyn Kv,
+    id: MailboxId,
+    mailbox: &Mailbox,
+    at: ModSeq,
+) -> Result<Vec<Uid>, Error> {
+    let mut uids = numbers::uids(kv, id, mailbox)?.to_vec();
+    if at >= mailbox.modseq {
+        return Ok(uids);
+    }
+    // UIDs and mod-sequences are given in the same order, so the newest stand at the end.
+    if let Some((first, _)) = messages_after(kv, id, at)?.first() {
+        uids.truncate(uids.partition_point(|uid| uid < first));
+    }
+    let gone = gone_since(kv, id, at)?;
+    if !gone.is_empty() {
+        uids.extend(gone);
+        uids.sort_unstable();
+    }
     Ok(uids)
 }

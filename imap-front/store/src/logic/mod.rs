@@ -1,6 +1,7 @@
 //! What each request means, over any rows.
 //!
-//! In reading order: [`keys`], `tables` (typed rows), `catch_up` (what happened since), `reading`,
+//! In reading order: [`keys`], `tables` (typed rows), `numbers` (who is
+//! which), `catch_up` (what happened since), `reading`,
 //! `naming` (mailboxes), `depositing` (messages come), `changing` (flags, expunges, copies).
 
 pub(crate) mod keys;
@@ -9,12 +10,15 @@ mod catch_up;
 mod changing;
 mod depositing;
 mod naming;
+mod numbers;
 mod reading;
 mod tables;
 
 use std::sync::Arc;
 
 use mail::{Event, InternalDate, Refusal, Reply, Request, UserId};
+
+pub use numbers::Numbers;
 
 pub(crate) use naming::renew_uid_validities;
 pub(crate) use tables::{lookup_user, recover_spools};

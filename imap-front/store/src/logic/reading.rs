@@ -115,7 +115,10 @@ pub(super) fn opened(kv: &dyn Kv, id: MailboxId, row: &Mailbox) -> Result<Reply,
 }
 
 pub(super) fn view(kv: &dyn Kv, id: MailboxId, at: ModSeq) -> Result<Reply, Error> {
-    let uids = catch_up::uids_at(kv, id, at)?;
+    let uids = match tables::mailbox(kv, id)? {
+        Some(mailbox) => catch_up::uids_at(kv, id, &mailbox, at)?,
+        None => vec![],
+    };
     Ok(Reply::Viewed {
         uids,
         delta: catch_up::delta(kv, id, at)?,
