@@ -137,3 +137,24 @@ fn needs_content_says_whether_messages_are_read() {
         Box::new(Key::Uids(SequenceSet(vec![])))
     )));
 }
+
+#[test]
+fn nesting_without_end_is_searched_as_deep_as_structures_go() {
+    let deep = "Content-Type: message/rfc822\r\n\r\n".repeat(100_000);
+    check(Box::leak(deep.into_boxed_str()), text("zebra"), false);
+    let near = format!(
+        "{}Subject: zebra\r\n\r\n",
+        "Content-Type: message/rfc822\r\n\r\n".repeat(9)
+    );
+    check(Box::leak(near.into_boxed_str()), body("zebra"), true);
+}
+
+#[test]
+fn what_can_not_be_decoded_is_searched_as_it_stands() {
+    let broken = "Content-Transfer-Encoding: base64\r\n\r\nnot, base64: r\u{e4}tsel\r\n";
+    check(broken, body("RÄTSEL"), true);
+    let unknown =
+        "Subject: =?x-none?q?a?=\r\nContent-Type: text/plain; charset=x-none\r\n\r\nplain\r\n";
+    check(unknown, body("plain"), true);
+    check(unknown, header("subject", "x-none?q"), true);
+}

@@ -1,17 +1,27 @@
 //! A message's text as searches see it: decoded, in lower case.
+//!
+//! The walk is over [`Structure`], whose depth and number of parts are bounded; mail-parser decodes
+//! what it is handed piece by piece.
+
+use std::borrow::Cow;
+use std::ops::Range;
 
 use bytes::Bytes;
-use mail_parser::{HeaderValue, Message, MessageParser, PartType};
+use mail_parser::HeaderValue;
+use mail_parser::decoders::base64::base64_decode;
+use mail_parser::decoders::charsets::map::charset_decoder;
+use mail_parser::decoders::quoted_printable::quoted_printable_decode;
+use mail_parser::parsers::MessageStream;
 
 use super::Day;
-use crate::mime::header;
+use crate::mime::{self, Part, Structure, header};
 
-/// Nested messages looked into.
-const DEPTH_MAX: usize = 8;
+/// Longest field whose encoded words are decoded; a longer one is searched as it stands.
+const FIELD_BYTES_MAX: usize = 256 * 1024;
 
 /// Header fields and text parts.
 pub(super) struct Content {
-    /// Name in lower case; text decoded, and as it stands.
+    /// Name and text.
     fields: Vec<(String, String)>,
     bodies: Vec<String>,
     sent: Option<Day>,
@@ -19,57 +29,45 @@ pub(super) struct Content {
 
 impl Content {
     pub(super) fn new(bytes: Bytes) -> Self {
+        let structure = Structure::parse(&bytes);
         let mut content = Self {
             fields: Vec::new(),
             bodies: Vec::new(),
-            sent: None,
+            sent: structure.envelope.date.as_deref().and_then(sent_day),
         };
-        let split = header::length(&bytes);
-        for field in header::fields(&bytes[..split]) {
-            let name = String::from_utf8_lossy(field.name).to_ascii_lowercase();
-            let text = String::from_utf8_lossy(&header::unfold(field.value)).to_lowercase();
-            content.fields.push((name, text));
-        }
-        if let Some(message) = MessageParser::default().parse(&bytes[..]) {
-            for field in message.headers() {
-                let mut text = String::new();
-                decoded(&field.value, &mut text);
-                let name = field.name.as_str().to_ascii_lowercase();
-                content.fields.push((name, text.to_lowercase()));
+        for field in header::fields(within(&bytes, &structure.header)) {
+            let name = String::from_utf8_lossy(field.name).to_lowercase();
+            for text in texts(field.value) {
+                content.fields.push((name.clone(), text));
             }
-            content.sent = message.date().and_then(|date| {
-                day(
-                    i64::from(date.year),
-                    u32::from(date.month),
-                    u32::from(date.day),
-                )
-            });
-            content.add_bodies(&message, DEPTH_MAX);
         }
+        content.add_bodies(&bytes, &structure.root);
         content
     }
 
-    fn add_bodies(&mut self, message: &Message<'_>, depth: usize) {
-        for part in &message.parts {
-            match &part.body {
-                PartType::Text(text) | PartType::Html(text) => {
+    fn add_bodies(&mut self, bytes: &[u8], part: &Part) {
+        match &part.content {
+            mime::Content::Multipart(parts) => {
+                parts.iter().for_each(|part| self.add_bodies(bytes, part));
+            }
+            mime::Content::Message(message) => {
+                for field in header::fields(within(bytes, &message.header)) {
+                    self.bodies.extend(texts(field.value));
+                }
+                self.add_bodies(bytes, &message.root);
+            }
+            mime::Content::Leaf => {
+                let is = |kind: &[u8]| part.media_type.eq_ignore_ascii_case(kind);
+                if is(b"text") || is(b"message") {
+                    let text = decoded(part, within(bytes, &part.body));
                     self.bodies.push(text.to_lowercase());
                 }
-                PartType::Message(nested) if depth > 0 => {
-                    for field in nested.headers() {
-                        let mut text = String::new();
-                        decoded(&field.value, &mut text);
-                        self.bodies.push(text.to_lowercase());
-                    }
-                    self.add_bodies(nested, depth - 1);
-                }
-                _ => {}
             }
         }
     }
 
     pub(super) fn header_contains(&self, name: &str, text: &str) -> bool {
-        let (name, text) = (name.to_ascii_lowercase(), text.to_lowercase());
+        let (name, text) = (name.to_lowercase(), text.to_lowercase());
         self.fields
             .iter()
             .any(|(have, value)| *have == name && value.contains(&text))
@@ -92,20 +90,63 @@ impl Content {
     }
 }
 
-/// Appends the decoded text of a field.
-fn decoded(value: &HeaderValue<'_>, text: &mut String) {
-    match value {
-        HeaderValue::Text(value) => text.push_str(value),
-        HeaderValue::TextList(values) => text.push_str(&values.join(" ")),
-        HeaderValue::Address(addresses) => {
-            for address in addresses.iter() {
-                text.push_str(address.name().unwrap_or_default());
-                text.push_str(" <");
-                text.push_str(address.address().unwrap_or_default());
-                text.push_str("> ");
-            }
-        }
-        _ => {}
+fn within<'a>(bytes: &'a [u8], range: &Range<u64>) -> &'a [u8] {
+    &bytes[range.start as usize..range.end as usize]
+}
+
+/// A field's value as it stands and, if it has encoded words (RFC 2047), decoded.
+fn texts(value: &[u8]) -> impl Iterator<Item = String> {
+    let mut line = header::unfold(value);
+    let plain = String::from_utf8_lossy(&line).to_lowercase();
+    let has_words = line.len() <= FIELD_BYTES_MAX && line.windows(2).any(|pair| pair == b"=?");
+    line.push(b'\n');
+    let decoded = has_words.then(|| MessageStream::new(&line).parse_unstructured());
+    let decoded = match decoded {
+        Some(HeaderValue::Text(text)) => Some(text.to_lowercase()),
+        _ => None,
+    };
+    std::iter::once(plain).chain(decoded)
+}
+
+/// The text of a part. What can't be decoded is taken as it stands.
+fn decoded<'a>(part: &Part, body: &'a [u8]) -> Cow<'a, str> {
+    let is = |encoding: &[u8]| part.encoding.eq_ignore_ascii_case(encoding);
+    let bytes = if is(b"base64") {
+        base64_decode(body)
+    } else if is(b"quoted-printable") {
+        quoted_printable_decode(body)
+    } else {
+        None
+    };
+    let bytes = bytes.map_or(Cow::Borrowed(body), Cow::Owned);
+    let charset = part
+        .parameters
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(b"charset"))
+        .map_or(&b"us-ascii"[..], |(_, charset)| charset);
+    if charset.eq_ignore_ascii_case(b"us-ascii") || charset.eq_ignore_ascii_case(b"utf-8") {
+        // Much that calls itself ASCII is UTF-8.
+        return match bytes {
+            Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+            Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+        };
+    }
+    match charset_decoder(charset) {
+        Some(decode) => Cow::Owned(decode(&bytes)),
+        None => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+    }
+}
+
+/// The day that a Date field gives, in its own zone.
+fn sent_day(date: &[u8]) -> Option<Day> {
+    let line = [date, b"\n"].concat();
+    match MessageStream::new(&line).parse_date() {
+        HeaderValue::DateTime(date) => day(
+            i64::from(date.year),
+            u32::from(date.month),
+            u32::from(date.day),
+        ),
+        _ => None,
     }
 }
 
