@@ -1,9 +1,23 @@
 //! IMAP4rev1 (RFC 3501) and its extensions.
+//!
+//! In reading order: [`lexer`], [`ast`], [`parse`] (bytes to commands), [`encode`], [`render`],
+//! [`mutf7`] (values to bytes), `receive` (a stream to commands), `view` (the client's numbering),
+//! [`session`] (the machine), [`action`] (what it asks of its host), `parked` (a session at rest).
 
 pub mod action;
 pub mod ast;
+pub mod config;
 pub mod encode;
 pub mod lexer;
 pub mod mutf7;
 pub mod parse;
 pub mod render;
+pub mod session;
+
+mod parked;
+mod receive;
+mod view;
+
+pub use config::SessionConfig;
+pub use parked::{Announce, RenderKey, announce, render, render_many};
+pub use session::Session;

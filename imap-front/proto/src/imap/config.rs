@@ -1,0 +1,58 @@
+//! What sessions of one server have in common.
+
+/// Limits and texts; shared by all sessions.
+#[derive(Clone, Debug)]
+pub struct SessionConfig {
+    /// The greeting's text after the capabilities: `host IMAP4 service (product version)`.
+    pub banner: String,
+    /// Product name for ID (RFC 2971).
+    pub product: String,
+    /// Product version for ID.
+    pub version: String,
+    /// Whether IDLE is offered.
+    pub idle: bool,
+    /// Longest command line with its literals, in bytes.
+    pub command_bytes_max: usize,
+    /// Largest message that APPEND takes, in bytes.
+    pub append_bytes_max: u64,
+    /// Failed logins before the session is closed.
+    pub login_failures_max: u8,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            banner: "localhost IMAP4 service (Ensign)".into(),
+            product: "Ensign".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            idle: true,
+            command_bytes_max: 64 << 10,
+            append_bytes_max: 50 << 20,
+            login_failures_max: 3,
+        }
+    }
+}
+
+impl SessionConfig {
+    /// The capabilities that a session has, before or after login (RFC 3501 §6.1.1). Only what is
+    /// fully there is listed.
+    pub fn capabilities(&self, cleartext_login: bool, authenticated: bool) -> String {
+        let mut list = String::from("IMAP4rev1 LITERAL+ SASL-IR ID ENABLE");
+        if !authenticated {
+            let login = if cleartext_login {
+                " AUTH=PLAIN AUTH=LOGIN"
+            } else {
+                " LOGINDISABLED"
+            };
+            list.push_str(login);
+        }
+        if self.idle {
+            list.push_str(" IDLE");
+        }
+        list.push_str(
+            " NAMESPACE CHILDREN UIDPLUS UNSELECT MOVE SPECIAL-USE CREATE-SPECIAL-USE \
+             LIST-EXTENDED LIST-STATUS ESEARCH CONDSTORE",
+        );
+        list
+    }
+}

@@ -1,0 +1,316 @@
+//! Which command may be done when (RFC 3501 §3), and what comes next.
+
+use bytes::Bytes;
+use mail::{Reply, Request};
+
+use super::{Session, Step, Work};
+use crate::imap::action::Action;
+use crate::imap::ast::{Command, Tagged};
+use crate::imap::lexer::ParseError;
+use crate::imap::parse::parse_command;
+use crate::imap::receive::Received;
+
+impl Session {
+    /// Takes what the client sent, as far as it can be worked on now.
+    pub(super) fn go_on(&mut self) {
+        while !self.closing {
+            let more = match &self.work {
+                Work::Ready => self.next_command(),
+                Work::Sasl(_) => self.next_sasl_line(),
+                Work::Idle { .. } => self.next_idle_line(),
+                Work::Upload(_) => self.next_upload(),
+                Work::Waiting(_) | Work::Watching { .. } | Work::Streaming(_) => false,
+            };
+            if !more {
+                break;
+            }
+        }
+        self.receiver.shrink();
+    }
+
+    fn next_command(&mut self) -> bool {
+        let Some(received) = self.receiver.command(self.config.command_bytes_max) else {
+            return false;
+        };
+        match received {
+            Received::Command(line) if line.is_empty() => {}
+            Received::Command(line) => match parse_command(&line) {
+                Ok(tagged) => self.begin(tagged),
+                Err(error) => self.refuse_syntax(&error),
+            },
+            Received::Append(tagged) => self.begin_append(*tagged),
+            Received::WantsContinuation => self.say("+ Ready for the literal"),
+            Received::TooLong(first) => self.refuse_length(&first),
+        }
+        true
+    }
+
+    fn refuse_syntax(&mut self, error: &ParseError) {
+        let tag = error.tag.as_deref().unwrap_or("*");
+        if error.bad_charset {
+            // RFC 3501 §6.4.4
+            self.done(
+                tag,
+                "NO [BADCHARSET (US-ASCII UTF-8)] That charset is not offered",
+            );
+        } else {
+            self.done(tag, &format!("BAD {error}"));
+        }
+    }
+
+    fn refuse_length(&mut self, first: &Bytes) {
+        let end = first.iter().position(|&b| b == b' ').unwrap_or(0);
+        let tag = String::from_utf8_lossy(&first[..end]).into_owned();
+        let is_tag = !tag.is_empty() && tag.bytes().all(|b| b.is_ascii_alphanumeric());
+        let max = self.config.command_bytes_max;
+        let text = format!("BAD The command is longer than {max} bytes");
+        self.done(if is_tag { &tag } else { "*" }, &text);
+    }
+
+    /// Begins a command, if the session's state allows it.
+    pub(super) fn begin(&mut self, Tagged { tag, command }: Tagged) {
+        use Command as C;
+        match command {
+            C::Capability => {
+                let authenticated = self.user.is_some();
+                let list = self.config.capabilities(self.cleartext, authenticated);
+                self.say(&format!("* CAPABILITY {list}"));
+                self.done(&tag, "OK CAPABILITY completed");
+            }
+            C::Noop if self.selected.is_none() => self.done(&tag, "OK NOOP completed"),
+            C::Logout => {
+                self.say("* BYE Logging out");
+                self.done(&tag, "OK LOGOUT completed");
+                self.close();
+            }
+            C::Id(_) => self.id(&tag),
+            C::StartTls => self.done(&tag, "BAD STARTTLS is not offered on this connection"),
+            C::Login { user, password } => self.login(tag, &user, &password),
+            C::Authenticate { mechanism, initial } => self.authenticate(tag, &mechanism, initial),
+            _ if self.user.is_none() => self.done(&tag, "BAD Log in first"),
+            command => self.begin_authenticated(tag, command),
+        }
+    }
+
+    fn begin_authenticated(&mut self, tag: Box<str>, command: Command) {
+        use Command as C;
+        match command {
+            C::Enable(names) => self.enable(&tag, &names),
+            C::Select {
+                mailbox,
+                read_only,
+                condstore,
+            } => {
+                self.select(tag, mailbox, read_only, condstore);
+            }
+            C::Create {
+                mailbox,
+                special_use,
+            } => self.create(tag, mailbox, &special_use),
+            C::Delete(name) => self.delete(tag, name),
+            C::Rename { from, to } => self.rename(tag, from, to),
+            C::Subscribe(name) => self.subscribe(tag, name, true),
+            C::Unsubscribe(name) => self.subscribe(tag, name, false),
+            C::List(list) => self.list(tag, list),
+            C::Lsub { reference, pattern } => self.lsub(tag, &reference, &pattern),
+            C::Namespace => {
+                // RFC 2342 §5: one personal namespace without prefix.
+                self.say("* NAMESPACE ((\"\" \"/\")) NIL NIL");
+                self.done(&tag, "OK NAMESPACE completed");
+            }
+            C::Status { mailbox, items } => self.status(tag, mailbox, items),
+            C::Idle if !self.config.idle => self.done(&tag, "BAD IDLE is not offered"),
+            C::Idle if self.selected.is_none() => self.idle_now(tag),
+            _ if self.selected.is_none() => self.done(&tag, "BAD Select a mailbox first"),
+            command => self.begin_selected(tag, command),
+        }
+    }
+
+    fn begin_selected(&mut self, tag: Box<str>, command: Command) {
+        use Command as C;
+        match command {
+            C::Close => self.close_mailbox(tag),
+            C::Unselect => {
+                self.unselect();
+                self.done(&tag, "OK UNSELECT completed");
+            }
+            C::Idle => self.sync(Step::Idle {
+                tag,
+                watched: false,
+            }),
+            // Everything else sees what was committed before it came.
+            command => self.sync(Step::Sync { tag, command }),
+        }
+    }
+
+    /// The view is current: tell what may be told, then do the command.
+    fn do_selected(&mut self, tag: Box<str>, command: Command) {
+        use Command as C;
+        // RFC 3501 §7.4.1: numbers in these must not shift under the client.
+        let expunges = !matches!(
+            command,
+            C::Fetch { uid: false, .. }
+                | C::Store { uid: false, .. }
+                | C::Search { uid: false, .. }
+        );
+        self.tell(expunges);
+        match command {
+            C::Noop => self.done(&tag, "OK NOOP completed"),
+            C::Check => self.done(&tag, "OK CHECK completed"),
+            C::Fetch {
+                uid,
+                set,
+                items,
+                changed_since,
+            } => {
+                self.fetch(tag, uid, &set, items, changed_since);
+            }
+            C::Store {
+                uid,
+                set,
+                mode,
+                silent,
+                flags,
+                unchanged_since,
+            } => {
+                let change = (mode, flags, unchanged_since);
+                self.store(tag, uid, &set, change, silent);
+            }
+            C::Search { uid, returns, key } => self.search(tag, uid, returns, key),
+            C::Copy {
+                uid,
+                set,
+                mailbox,
+                remove,
+            } => self.copy(tag, uid, &set, mailbox, remove),
+            C::Expunge(set) => self.expunge(tag, set),
+            _ => self.done(&tag, "BAD That command is not for a selected mailbox"),
+        }
+    }
+
+    fn expunge(&mut self, tag: Box<str>, set: Option<mail::SequenceSet>) {
+        if self.refuse_read_only(&tag) {
+            return;
+        }
+        let largest = self.view().uids.last().map_or(0, |uid| uid.0);
+        let within = set.map(|set| set.resolve(largest));
+        let (mailbox, since) = (self.mailbox(), self.view().modseq);
+        self.ask(
+            Request::Expunge {
+                mailbox,
+                within,
+                since,
+            },
+            Step::Expunge { tag },
+        );
+    }
+
+    pub(super) fn refuse_read_only(&mut self, tag: &str) -> bool {
+        let read_only = self
+            .selected
+            .as_ref()
+            .is_some_and(|selected| selected.read_only);
+        if read_only {
+            self.done(tag, "NO [READ-ONLY] The mailbox is opened read-only");
+        }
+        read_only
+    }
+
+    /// RFC 2971 §3.1
+    fn id(&mut self, tag: &str) {
+        let (product, version) = (self.config.product.clone(), self.config.version.clone());
+        self.say(&format!(
+            "* ID (\"name\" \"{product}\" \"version\" \"{version}\")"
+        ));
+        self.done(tag, "OK ID completed");
+    }
+
+    /// RFC 5161 §3.1: CONDSTORE is all that can be enabled here.
+    fn enable(&mut self, tag: &str, names: &[Box<str>]) {
+        let condstore = names.iter().any(|name| &**name == "CONDSTORE");
+        let newly = condstore && !self.condstore;
+        self.condstore |= condstore;
+        self.say(if newly {
+            "* ENABLED CONDSTORE"
+        } else {
+            "* ENABLED"
+        });
+        self.done(tag, "OK ENABLE completed");
+    }
+
+    /// An answer came.
+    pub(super) fn finish_step(&mut self, step: Step, reply: Reply) {
+        match step {
+            Step::Login { tag } => self.logged_in(&tag, reply),
+            Step::Sync { tag, command } => {
+                if self.synced(reply) {
+                    self.do_selected(tag, command);
+                }
+            }
+            Step::Simple { tag, name } => match reply {
+                Reply::Refused(refusal) => self.refuse(&tag, &refusal),
+                _ => self.done(&tag, &format!("OK {name} completed")),
+            },
+            Step::List(listing) => self.listed(listing, reply),
+            Step::Status(status) => self.status_came(status, reply),
+            Step::Select(selecting) => self.opened(selecting, reply),
+            Step::Fetch(job) => self.fetched(job, reply),
+            Step::Store(storing) => self.stored(storing, reply),
+            Step::Search(searching) => self.found(searching, reply),
+            Step::Copy(copying) => self.copied(copying, reply),
+            Step::Expunge { tag } => {
+                if self.synced(reply) {
+                    self.tell(true);
+                    self.done(&tag, "OK EXPUNGE completed");
+                }
+            }
+            Step::Close { tag } => match reply {
+                Reply::Refused(refusal) => self.refuse(&tag, &refusal),
+                _ => self.done(&tag, "OK CLOSE completed"),
+            },
+            Step::Upload(upload) => self.spooled(upload, reply),
+            Step::Append { tag } => self.appended(&tag, reply),
+            Step::Idle { tag, watched } => self.idle_synced(tag, watched, reply),
+            Step::Stale { tag } => {
+                if self.synced(reply) {
+                    self.tell(true);
+                    self.work = Work::Idle { tag };
+                }
+            }
+            Step::Ignore => {}
+        }
+    }
+
+    /// CLOSE (RFC 3501 §6.4.2): expunges without telling.
+    fn close_mailbox(&mut self, tag: Box<str>) {
+        let Some(selected) = &self.selected else {
+            return;
+        };
+        let (mailbox, read_only) = (selected.mailbox, selected.read_only);
+        let since = match &selected.view {
+            super::ViewState::Loaded(view) => view.modseq,
+            super::ViewState::Unloaded { modseq, .. } => *modseq,
+        };
+        self.unselect();
+        if read_only {
+            self.done(&tag, "OK CLOSE completed");
+        } else {
+            let request = Request::Expunge {
+                mailbox,
+                within: None,
+                since,
+            };
+            self.ask(request, Step::Close { tag });
+        }
+    }
+
+    pub(super) fn unselect(&mut self) {
+        if self
+            .selected
+            .take()
+            .is_some_and(|selected| selected.watching)
+        {
+            self.act(Action::Unwatch);
+        }
+    }
+}

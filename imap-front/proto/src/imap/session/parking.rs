@@ -1,0 +1,101 @@
+//! Packing a session away, and inflating it again.
+
+use std::sync::Arc;
+
+use mail::{MailboxId, ModSeq, Uid, UidValidity};
+
+use super::{Selected, Session, ViewState, Work};
+use crate::imap::action::Parked;
+use crate::imap::config::SessionConfig;
+
+impl Session {
+    /// The session packed away, if nothing is under way and the client has been told everything.
+    pub fn park(&self) -> Option<Parked> {
+        let tag: &str = match &self.work {
+            Work::Ready => "",
+            Work::Idle { tag } => tag,
+            _ => return None,
+        };
+        let busy = self.closing
+            || self.undrained
+            || !self.receiver.is_empty()
+            || !self.actions.is_empty()
+            || !self.out.is_empty();
+        let mut parked = Parked {
+            user: self.user?,
+            mailbox: MailboxId(0),
+            modseq: ModSeq(0),
+            exists: 0,
+            recent_from: Uid(0),
+            recent: 0,
+            uid_validity: UidValidity(0),
+            bits: 0,
+            tag_len: tag.len() as u8,
+            tag: [0; 13],
+        };
+        if busy || tag.len() > parked.tag.len() {
+            return None;
+        }
+        parked.tag[..tag.len()].copy_from_slice(tag.as_bytes());
+        let mut set = |bit, on| parked.bits |= if on { bit } else { 0 };
+        set(Parked::IDLING, self.is_idling());
+        set(Parked::CONDSTORE, self.condstore);
+        set(Parked::CLEARTEXT, self.cleartext);
+        if let Some(selected) = &self.selected {
+            set(Parked::SELECTED, true);
+            set(Parked::READ_ONLY, selected.read_only);
+            set(Parked::WATCHING, selected.watching);
+            parked.mailbox = selected.mailbox;
+            parked.uid_validity = selected.uid_validity;
+            match &selected.view {
+                ViewState::Loaded(view) if !view.is_told() => return None,
+                ViewState::Loaded(view) => {
+                    parked.modseq = view.modseq;
+                    parked.exists = view.told as u32;
+                    parked.recent_from = view.recent_from;
+                    parked.recent = view.recent();
+                }
+                ViewState::Unloaded {
+                    modseq,
+                    exists,
+                    recent_from,
+                    recent,
+                } => {
+                    parked.modseq = *modseq;
+                    parked.exists = *exists;
+                    parked.recent_from = *recent_from;
+                    parked.recent = *recent;
+                }
+            }
+        }
+        Some(parked)
+    }
+
+    /// Inflates a parked session. Its view is loaded when a command needs it.
+    pub fn unpark(parked: Parked, config: Arc<SessionConfig>) -> Self {
+        let mut session = Self::quiet(config, parked.has(Parked::CLEARTEXT));
+        session.user = Some(parked.user);
+        session.condstore = parked.has(Parked::CONDSTORE);
+        if parked.has(Parked::SELECTED) {
+            session.selected = Some(Box::new(Selected {
+                mailbox: parked.mailbox,
+                uid_validity: parked.uid_validity,
+                read_only: parked.has(Parked::READ_ONLY),
+                watching: parked.has(Parked::WATCHING),
+                view: ViewState::Unloaded {
+                    modseq: parked.modseq,
+                    exists: parked.exists,
+                    recent_from: parked.recent_from,
+                    recent: parked.recent,
+                },
+            }));
+        }
+        if parked.has(Parked::IDLING) {
+            let tag = &parked.tag[..usize::from(parked.tag_len)];
+            session.work = Work::Idle {
+                tag: String::from_utf8_lossy(tag).into(),
+            };
+        }
+        session
+    }
+}

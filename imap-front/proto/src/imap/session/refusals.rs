@@ -1,0 +1,32 @@
+//! Refusals as NO responses, with the response codes of RFC 5530.
+
+use mail::Refusal;
+
+use super::Session;
+
+impl Session {
+    pub(super) fn refuse(&mut self, tag: &str, refusal: &Refusal) {
+        self.refuse_with(tag, refusal, "NONEXISTENT");
+    }
+
+    /// As [`Session::refuse`], for commands that could go on if the mailbox were created
+    /// (RFC 3501 §7.1 TRYCREATE).
+    pub(super) fn refuse_target(&mut self, tag: &str, refusal: &Refusal) {
+        self.refuse_with(tag, refusal, "TRYCREATE");
+    }
+
+    fn refuse_with(&mut self, tag: &str, refusal: &Refusal, missing: &str) {
+        let code = match refusal {
+            Refusal::Credentials => "AUTHENTICATIONFAILED",
+            Refusal::NoMailbox => missing,
+            Refusal::NoMessage => "EXPUNGEISSUED",
+            Refusal::Exists => "ALREADYEXISTS",
+            Refusal::Name(_) | Refusal::Cannot(_) => "CANNOT",
+            Refusal::OverQuota | Refusal::DiskFull => "OVERQUOTA",
+            Refusal::TooBig(_) => "TOOBIG",
+            Refusal::Limit(_) => "LIMIT",
+            Refusal::Unavailable(_) => "UNAVAILABLE",
+        };
+        self.done(tag, &format!("NO [{code}] {refusal}"));
+    }
+}

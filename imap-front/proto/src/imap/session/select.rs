@@ -1,0 +1,87 @@
+//! SELECT and EXAMINE (RFC 3501 §6.3.1, §6.3.2; RFC 7162 §3.1.2, §3.1.8).
+
+use mail::{MailboxName, Reply, Request};
+
+use super::{Selected, Session, Step, ViewState};
+use crate::imap::view::View;
+
+/// A SELECT under way.
+pub(super) struct Selecting {
+    tag: Box<str>,
+    read_only: bool,
+}
+
+impl Session {
+    pub(super) fn select(
+        &mut self,
+        tag: Box<str>,
+        name: MailboxName,
+        read_only: bool,
+        condstore: bool,
+    ) {
+        let Some(user) = self.user else { return };
+        self.condstore |= condstore;
+        // RFC 3501 §6.3.1: a failed SELECT leaves nothing selected.
+        self.unselect();
+        let request = Request::Open {
+            user,
+            name,
+            read_only,
+        };
+        self.ask(request, Step::Select(Selecting { tag, read_only }));
+    }
+
+    pub(super) fn opened(&mut self, selecting: Selecting, reply: Reply) {
+        let Selecting { tag, read_only } = selecting;
+        let opened = match reply {
+            Reply::Opened(opened) => opened,
+            Reply::Refused(refusal) => return self.refuse(&tag, &refusal),
+            _ => return self.done(&tag, "NO [SERVERBUG] The store gave another answer"),
+        };
+        let words: String = opened
+            .keywords
+            .iter()
+            .map(|word| format!(" {word}"))
+            .collect();
+        let system = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
+        self.say(&format!("* FLAGS ({system}{words})"));
+        let permanent = if read_only {
+            String::new()
+        } else {
+            format!("{system}{words} \\*")
+        };
+        self.say(&format!(
+            "* OK [PERMANENTFLAGS ({permanent})] Flags that are kept"
+        ));
+        let view = View::new(opened.uids, opened.highest_modseq, opened.recent_from);
+        self.say(&format!("* {} EXISTS", view.told));
+        self.say(&format!("* {} RECENT", view.recent()));
+        if let Some(number) = opened.first_unseen {
+            self.say(&format!("* OK [UNSEEN {number}] First unseen message"));
+        }
+        self.say(&format!(
+            "* OK [UIDVALIDITY {}] UIDs are valid",
+            opened.uid_validity
+        ));
+        self.say(&format!("* OK [UIDNEXT {}] Next UID", opened.uid_next));
+        self.say(&format!(
+            "* OK [HIGHESTMODSEQ {}] Highest",
+            opened.highest_modseq
+        ));
+        self.selected = Some(Box::new(Selected {
+            mailbox: opened.mailbox,
+            uid_validity: opened.uid_validity,
+            read_only,
+            watching: false,
+            view: ViewState::Loaded(view),
+        }));
+        self.done(
+            &tag,
+            if read_only {
+                "OK [READ-ONLY] EXAMINE completed"
+            } else {
+                "OK [READ-WRITE] SELECT completed"
+            },
+        );
+    }
+}
