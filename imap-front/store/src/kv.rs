@@ -279,3 +279,68 @@ impl Kv for Memory {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(kv: &dyn Kv, reverse: bool, limit: usize) -> Vec<(u8, u8)> {
+        let mut rows = Vec::new();
+        kv.scan(Space::Names, &[2], &[9], reverse, &mut |key, value| {
+            rows.push((key[0], value[0]));
+            if rows.len() < limit {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })
+        .expect("memory does not fail");
+        rows
+    }
+
+    /// Every choice of rows below, rows set above and rows removed above, in both directions.
+    #[test]
+    fn a_scan_over_changes_sees_what_a_commit_would() {
+        for bits in 0..4_u32.pow(6) {
+            let mut memory = Memory::default();
+            let choice = |key: u8| bits >> (2 * (key - 1)) & 3;
+            let below = (1..=6).filter(|&key| choice(key) & 1 != 0);
+            let rows = below.map(|key| ((Space::Names, vec![key]), Some(Bytes::from(vec![1]))));
+            memory.apply(rows.collect());
+            let base = memory.clone();
+            let mut txn = Transaction::new(&base);
+            for key in (1..=6).filter(|&key| choice(key) & 2 != 0) {
+                match key % 2 {
+                    0 => txn.put(Space::Names, &[key], vec![2]),
+                    _ => txn.delete(Space::Names, &[key]),
+                }
+            }
+            memory.apply(txn.changes.clone());
+            for (reverse, limit) in [(false, 9), (true, 9), (false, 2), (true, 2)] {
+                assert_eq!(
+                    seen(&txn, reverse, limit),
+                    seen(&memory, reverse, limit),
+                    "{bits}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_operation_is_undone_alone() {
+        let base = Memory::default();
+        let mut txn = Transaction::new(&base);
+        txn.begin();
+        txn.put(Space::Meta, &[1], vec![1]);
+        txn.begin();
+        txn.put(Space::Meta, &[1], vec![2]);
+        txn.put(Space::Meta, &[2], vec![2]);
+        txn.delete(Space::Meta, &[1]);
+        txn.undo();
+        assert_eq!(
+            txn.get(Space::Meta, &[1]).expect("reads").as_deref(),
+            Some(&[1][..])
+        );
+        assert_eq!(txn.get(Space::Meta, &[2]).expect("reads"), None);
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mail::request::SpecialUse;
-use mail::{Flags, InternalDate, MailboxId, ModSeq, Uid, UidValidity, UserId};
+use mail::{Flags, InternalDate, MailboxId, ModSeq, SystemFlag, Uid, UidValidity, UserId};
 
 use crate::Error;
 
@@ -39,6 +39,8 @@ pub(crate) struct Mailbox {
     pub modseq: ModSeq,
     pub messages: u32,
     pub unseen: u32,
+    /// Messages with `\\Deleted`.
+    pub deleted: u32,
     pub size: u64,
     /// Messages from this UID on were not claimed as recent.
     pub recent_from: Uid,
@@ -56,6 +58,36 @@ pub(crate) struct MessageRow {
     pub date: InternalDate,
     pub size: u64,
     pub body: u64,
+}
+
+impl Mailbox {
+    /// Counts a message in.
+    pub fn add(&mut self, message: &MessageRow) {
+        self.messages += 1;
+        self.size += message.size;
+        self.add_flags(message);
+    }
+
+    /// Counts a message out.
+    pub fn subtract(&mut self, message: &MessageRow) {
+        self.messages = self.messages.saturating_sub(1);
+        self.size = self.size.saturating_sub(message.size);
+        self.subtract_flags(message);
+    }
+
+    /// Counts a message's flags in.
+    pub fn add_flags(&mut self, message: &MessageRow) {
+        self.unseen += u32::from(message.system & SystemFlag::Seen as u8 == 0);
+        self.deleted += u32::from(message.system & SystemFlag::Deleted as u8 != 0);
+    }
+
+    /// Counts a message's flags out.
+    pub fn subtract_flags(&mut self, message: &MessageRow) {
+        let unseen = u32::from(message.system & SystemFlag::Seen as u8 == 0);
+        let deleted = u32::from(message.system & SystemFlag::Deleted as u8 != 0);
+        self.unseen = self.unseen.saturating_sub(unseen);
+        self.deleted = self.deleted.saturating_sub(deleted);
+    }
 }
 
 impl MessageRow {
@@ -224,6 +256,7 @@ impl Mailbox {
             .u64(self.modseq.0)
             .u32(self.messages)
             .u32(self.unseen)
+            .u32(self.deleted)
             .u64(self.size)
             .u32(self.recent_from.0)
             .u32(self.keywords.len() as u32);
@@ -242,6 +275,7 @@ impl Mailbox {
             modseq: ModSeq(reader.u64()?),
             messages: reader.u32()?,
             unseen: reader.u32()?,
+            deleted: reader.u32()?,
             size: reader.u64()?,
             recent_from: Uid(reader.u32()?),
             keywords: Vec::new(),

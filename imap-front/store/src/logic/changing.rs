@@ -5,13 +5,12 @@ use std::sync::Arc;
 use mail::request::StoreMode;
 use mail::{Event, Flags, MailboxId, MailboxName, ModSeq, Refusal, Reply, SystemFlag, Uid, UserId};
 
-use super::depositing::{charge, deposit, keyword_places};
+use super::depositing::{NO_UIDS, charge, deposit, has_uids, keyword_places};
 use super::{Outcome, Rules, catch_up, keys, reading, refused, tables};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
 use crate::rows::{Mailbox, MessageRow, u64_row};
 
-const SEEN: u8 = SystemFlag::Seen as u8;
 const DELETED: u8 = SystemFlag::Deleted as u8;
 
 /// SELECT of a mailbox with recent messages: they are this session's.
@@ -137,8 +136,8 @@ fn put_changed(
         Vec::new(),
     );
     txn.put(Space::Messages, &keys::message(id, uid), new.encode());
-    mailbox.unseen += u32::from(new.system & SEEN == 0);
-    mailbox.unseen -= u32::from(old.system & SEEN == 0);
+    mailbox.add_flags(new);
+    mailbox.subtract_flags(old);
 }
 
 pub(super) fn expunge(
@@ -158,10 +157,16 @@ pub(super) fn expunge(
         })
     };
     let mut leaving = Vec::new();
-    tables::messages(txn, id, |uid, row| {
+    let mut left = mailbox.deleted;
+    tables::messages_while(txn, id, |uid, row| {
+        if left == 0 {
+            return false;
+        }
+        left -= u32::from(row.system & DELETED != 0);
         if row.system & DELETED != 0 && in_range(uid) {
             leaving.push((uid, row));
         }
+        true
     })?;
     let before = mailbox.modseq;
     let events = remove(txn, id, &mut mailbox, &leaving, true)?;
@@ -195,9 +200,7 @@ fn remove(
         }
         let created = keys::number(row.created.0);
         txn.put(Space::Expunged, &keys::changed(id, seq, *uid), created);
-        mailbox.messages -= 1;
-        mailbox.size -= row.size;
-        mailbox.unseen -= u32::from(row.system & SEEN == 0);
+        mailbox.subtract(row);
         if release {
             release_body(txn, row)?;
         }
@@ -307,6 +310,10 @@ pub(super) fn copy(
             keywords,
             ..row.clone()
         });
+    }
+    if !has_uids(&target, arriving.len()) {
+        txn.undo();
+        return refused(NO_UIDS);
     }
     let uid_validity = target.uid_validity;
     let mut events = Vec::new();

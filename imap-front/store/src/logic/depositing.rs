@@ -7,7 +7,7 @@ use mail::reply::Appended;
 use mail::request::Target;
 use mail::{
     Body, Change, Event, Flags, InternalDate, MailboxId, MailboxName, ModSeq, Refusal, Reply,
-    SpoolId, SystemFlag, Uid, UserId,
+    SpoolId, Uid, UserId,
 };
 
 use super::tables::PIECE_BYTES;
@@ -168,6 +168,9 @@ pub(super) fn append(
         Ok(keywords) => keywords,
         Err(refusal) => return refuse(txn, refusal),
     };
+    if !has_uids(&row, 1) {
+        return refuse(txn, NO_UIDS);
+    }
     if !charge(txn, rules, user, size, 1)? {
         return refuse(txn, Refusal::OverQuota);
     }
@@ -182,6 +185,14 @@ pub(super) fn append(
     };
     let (appended, event) = deposit(txn, id, &mut row, vec![message]);
     Ok((Reply::Appended(appended), vec![event]))
+}
+
+/// The answer of a mailbox whose UIDs are used up.
+pub(super) const NO_UIDS: Refusal = Refusal::Limit("the mailbox has no UIDs left");
+
+/// Whether a mailbox can number so many more messages.
+pub(super) fn has_uids(row: &Mailbox, count: usize) -> bool {
+    count < (u32::MAX - row.uid_next.0) as usize
 }
 
 /// Adds messages to a mailbox as one operation. Gives where the first one went, and the event.
@@ -200,9 +211,7 @@ pub(super) fn deposit(
         message.created = row.modseq;
         let uid = row.uid_next;
         row.uid_next = Uid(uid.0 + 1);
-        row.messages += 1;
-        row.unseen += u32::from(message.system & SystemFlag::Seen as u8 == 0);
-        row.size += message.size;
+        row.add(&message);
         txn.put(Space::Messages, &keys::message(id, uid), message.encode());
         let flags = Arc::new(message.flags(row));
         changes.push(Change::New {
@@ -278,13 +287,14 @@ pub(super) fn deliver(
         let user = ensure_user(txn, rules, &target.user)?;
         let named = tables::named_mailbox(txn, user, &target.folder)?;
         let found = match named {
-            Some((id, _)) => Some(id),
-            None => tables::named_mailbox(txn, user, &MailboxName::inbox())?.map(|(id, _)| id),
+            Some(found) => Some(found),
+            None => tables::named_mailbox(txn, user, &MailboxName::inbox())?,
         };
         let place = match found {
             None => Err(Refusal::NoMailbox),
-            Some(id) if accepted.contains(&id) => Ok(id),
-            Some(id) if charge(txn, rules, user, size, 1)? => {
+            Some((id, _)) if accepted.contains(&id) => Ok(id),
+            Some((_, row)) if !has_uids(&row, 1) => Err(NO_UIDS),
+            Some((id, _)) if charge(txn, rules, user, size, 1)? => {
                 accepted.push(id);
                 Ok(id)
             }

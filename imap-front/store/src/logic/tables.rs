@@ -1,6 +1,6 @@
 //! Typed rows.
 
-use std::ops::ControlFlow::Continue;
+use std::ops::ControlFlow::{Break, Continue};
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
@@ -89,6 +89,18 @@ pub(super) fn messages(
     mailbox: MailboxId,
     mut each: impl FnMut(Uid, MessageRow),
 ) -> Result<(), Error> {
+    messages_while(kv, mailbox, |uid, row| {
+        each(uid, row);
+        true
+    })
+}
+
+/// The messages of a mailbox, by UID, as long as more are wanted.
+pub(super) fn messages_while(
+    kv: &dyn Kv,
+    mailbox: MailboxId,
+    mut each: impl FnMut(Uid, MessageRow) -> bool,
+) -> Result<(), Error> {
     let (from, to) = keys::rows(mailbox);
     let mut outcome = Ok(());
     kv.scan(
@@ -97,13 +109,13 @@ pub(super) fn messages(
         &to,
         false,
         &mut |key, value| match MessageRow::decode(value) {
-            Ok(row) => {
-                each(keys::uid_of(key), row);
-                Continue(())
-            }
+            Ok(row) => match each(keys::uid_of(key), row) {
+                true => Continue(()),
+                false => Break(()),
+            },
             Err(error) => {
                 outcome = Err(error);
-                std::ops::ControlFlow::Break(())
+                Break(())
             }
         },
     )?;
