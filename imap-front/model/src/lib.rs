@@ -35,6 +35,8 @@ pub struct Limits {
     pub quota_messages: u64,
     /// Keywords that one mailbox may have.
     pub keywords_max: usize,
+    /// Names that one user may have: mailboxes, and subscriptions to what is not there.
+    pub names_max: usize,
     /// Messages up to this size come along with a `Fetch`.
     pub inline_bytes_max: u64,
 }
@@ -46,6 +48,7 @@ impl Default for Limits {
             quota_bytes: 0,
             quota_messages: 0,
             keywords_max: 64,
+            names_max: 10_000,
             inline_bytes_max: 64 << 10,
         }
     }
@@ -170,15 +173,19 @@ impl Model {
     fn change(&mut self, request: Request) -> Outcome {
         use Request as R;
         let (state, limits, now) = (&mut self.state, &self.limits, self.now);
+        let context = naming::Context {
+            now,
+            names_max: limits.names_max,
+        };
         match request {
             R::Create {
                 user,
                 name,
                 special_use,
-            } => naming::create(state, now, user, &name, special_use),
+            } => naming::create(state, context, user, &name, special_use),
             R::Delete { user, name } => naming::delete(state, user, &name),
-            R::Rename { user, from, to } => naming::rename(state, now, user, &from, &to),
-            R::Subscribe { user, name, on } => naming::subscribe(state, user, &name, on),
+            R::Rename { user, from, to } => naming::rename(state, context, user, &from, &to),
+            R::Subscribe { user, name, on } => naming::subscribe(state, context, user, &name, on),
             R::Open {
                 user,
                 name,

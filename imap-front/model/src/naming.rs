@@ -10,6 +10,31 @@ use mail::{
 use crate::state::{Mailbox, Name, State};
 use crate::{Outcome, changing, refused};
 
+/// What naming goes by besides the names.
+#[derive(Clone, Copy)]
+pub(crate) struct Context {
+    pub now: InternalDate,
+    pub names_max: usize,
+}
+
+impl Context {
+    /// Why a user may not have one more name, if so.
+    fn room(self, state: &State, user: UserId) -> Result<(), Refusal> {
+        let Some(account) = state.accounts.get(&user) else {
+            return Ok(());
+        };
+        let bare = account
+            .subscribed
+            .iter()
+            .filter(|name| !account.names.contains_key(name));
+        if account.names.len() + bare.count() >= self.names_max {
+            let why = "you have as many mailboxes and subscriptions as you may";
+            return Err(Refusal::Limit(why));
+        }
+        Ok(())
+    }
+}
+
 pub(crate) fn ensure_user(state: &mut State, now: InternalDate, name: &str) -> UserId {
     if let Some(user) = state.users.get(name) {
         return *user;
@@ -52,7 +77,7 @@ fn make_mailbox(
 
 pub(crate) fn create(
     state: &mut State,
-    now: InternalDate,
+    context: Context,
     user: UserId,
     name: &MailboxName,
     special_use: Option<SpecialUse>,
@@ -63,8 +88,11 @@ pub(crate) fn create(
     if state.named(user, name).is_some() {
         return refused(Refusal::Exists);
     }
-    make_parents(state, now, user, name);
-    make_mailbox(state, now, user, name, special_use);
+    if let Err(refusal) = context.room(state, user) {
+        return refused(refusal);
+    }
+    make_parents(state, context.now, user, name);
+    make_mailbox(state, context.now, user, name, special_use);
     (Reply::Done, vec![])
 }
 
@@ -139,7 +167,7 @@ pub(crate) fn delete(state: &mut State, user: UserId, name: &MailboxName) -> Out
 
 pub(crate) fn rename(
     state: &mut State,
-    now: InternalDate,
+    context: Context,
     user: UserId,
     from: &MailboxName,
     to: &MailboxName,
@@ -153,6 +181,14 @@ pub(crate) fn rename(
     if state.name(user, to).is_some() {
         return refused(Refusal::Exists);
     }
+    let parent_is_missing = to
+        .parent()
+        .is_some_and(|parent| state.name(user, &parent).is_none());
+    let room = context.room(state, user);
+    if let (true, Err(refusal)) = (from.is_inbox() || parent_is_missing, room) {
+        return refused(refusal);
+    }
+    let now = context.now;
     if from.is_inbox() {
         make_parents(state, now, user, to);
         let target = make_mailbox(state, now, user, to, None);
@@ -183,13 +219,23 @@ pub(crate) fn rename(
     (Reply::Done, vec![])
 }
 
-pub(crate) fn subscribe(state: &mut State, user: UserId, name: &MailboxName, on: bool) -> Outcome {
+pub(crate) fn subscribe(
+    state: &mut State,
+    context: Context,
+    user: UserId,
+    name: &MailboxName,
+    on: bool,
+) -> Outcome {
     let exists = state.name(user, name).is_some();
     if on
         && !exists
         && let Err(why) = name.creatable()
     {
         return refused(Refusal::Name(why));
+    }
+    let is_new = on && !exists && !state.account(user).subscribed.contains(name);
+    if is_new && let Err(refusal) = context.room(state, user) {
+        return refused(refusal);
     }
     let subscribed = &mut state.account(user).subscribed;
     if on {

@@ -22,6 +22,8 @@ pub struct Options {
     pub quota: Arc<dyn Fn(&str) -> Quota + Send + Sync>,
     /// Keywords that one mailbox may have.
     pub keywords_max: usize,
+    /// Names that one user may have: mailboxes, and subscriptions to what is not there.
+    pub names_max: usize,
     /// Messages up to this size come along with a `Fetch`; larger ones are read in pieces.
     pub inline_bytes_max: u64,
     /// Memory for blocks read from disk, in bytes.
@@ -46,6 +48,7 @@ impl Default for Options {
             message_bytes_max: 50 << 20,
             quota: Arc::new(|_| Quota::default()),
             keywords_max: 64,
+            names_max: 10_000,
             inline_bytes_max: 64 << 10,
             cache_bytes: 32 << 20,
             write_buffer_bytes: 32 << 20,

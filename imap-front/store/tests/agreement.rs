@@ -90,6 +90,7 @@ impl World {
             quota_bytes: 900_000,
             quota_messages: 40,
             keywords_max: 3,
+            names_max: 8,
             ..Limits::default()
         };
         let quota = Quota {
@@ -100,6 +101,7 @@ impl World {
             message_bytes_max: limits.message_bytes_max,
             quota: Arc::new(move |_| quota),
             keywords_max: limits.keywords_max,
+            names_max: limits.names_max,
             inline_bytes_max: limits.inline_bytes_max,
             disk_free_bytes_min: 0,
             numbers_bytes_max: 600,

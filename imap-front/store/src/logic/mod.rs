@@ -116,7 +116,7 @@ pub fn apply(txn: &mut Transaction<'_>, rules: &Rules, request: Request) -> Resu
         } => naming::create(txn, rules, user, &name, special_use),
         R::Delete { user, name } => naming::delete(txn, user, &name),
         R::Rename { user, from, to } => naming::rename(txn, rules, user, &from, &to),
-        R::Subscribe { user, name, on } => naming::subscribe(txn, user, &name, on),
+        R::Subscribe { user, name, on } => naming::subscribe(txn, rules, user, &name, on),
         R::Open {
             user,
             name,

@@ -1,6 +1,6 @@
 //! Users and mailbox names (RFC 3501 §6.3.3–§6.3.7).
 
-use std::ops::ControlFlow::Continue;
+use std::ops::ControlFlow::{Break, Continue};
 use std::sync::Arc;
 
 use mail::request::SpecialUse;
@@ -106,9 +106,25 @@ pub(super) fn create(
     if tables::name(txn, user, name)?.mailbox.is_some() {
         return refused(Refusal::Exists);
     }
+    if !has_room(txn, rules, user)? {
+        return refused(NO_ROOM);
+    }
     make_parents(txn, rules, user, name)?;
     make_mailbox(txn, rules, user, name, special_use)?;
     Ok((Reply::Done, vec![]))
+}
+
+const NO_ROOM: Refusal = Refusal::Limit("you have as many mailboxes and subscriptions as you may");
+
+/// Whether a user may have one more name. Superior names that come along are not counted.
+fn has_room(kv: &dyn Kv, rules: &Rules, user: UserId) -> Result<bool, Error> {
+    let (from, to) = keys::names(user);
+    let mut left = rules.options.names_max;
+    kv.scan(Space::Names, &from, &to, false, &mut |_, _| {
+        left = left.saturating_sub(1);
+        if left == 0 { Break(()) } else { Continue(()) }
+    })?;
+    Ok(left > 0)
 }
 
 /// RFC 3501 §6.3.3: superior names that don't exist are made as well.
@@ -202,6 +218,14 @@ pub(super) fn rename(
     if tables::name(txn, user, to)?.exists {
         return refused(Refusal::Exists);
     }
+    let adds = from.is_inbox()
+        || match to.parent() {
+            Some(parent) => !tables::name(txn, user, &parent)?.exists,
+            None => false,
+        };
+    if adds && !has_room(txn, rules, user)? {
+        return refused(NO_ROOM);
+    }
     if from.is_inbox() {
         // RFC 3501 §6.3.5: INBOX itself stays, and so does who has it selected.
         make_parents(txn, rules, user, to)?;
@@ -256,6 +280,7 @@ fn move_name(
 
 pub(super) fn subscribe(
     txn: &mut Transaction<'_>,
+    rules: &Rules,
     user: UserId,
     name: &MailboxName,
     on: bool,
@@ -266,6 +291,9 @@ pub(super) fn subscribe(
         && let Err(why) = name.creatable()
     {
         return refused(Refusal::Name(why));
+    }
+    if on && !row.exists && !row.subscribed && !has_room(txn, rules, user)? {
+        return refused(NO_ROOM);
     }
     row.subscribed = on;
     tables::put_name(txn, user, name, &row);
