@@ -1,0 +1,259 @@
+//! Listeners, a thread each, which hand connections to the executors in turn.
+
+use std::future::poll_fn;
+use std::io::{self, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use atomic_waker::AtomicWaker;
+use crossbeam_queue::ArrayQueue;
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use super::Options;
+use crate::listen::{self, ListenError};
+
+/// Connections that may wait to be accepted on a Unix socket.
+const BACKLOG: i32 = 1024;
+/// Everybody who reaches the path may deliver; its folder's mode says who does.
+const SOCKET_MODE: u32 = 0o666;
+/// After a failure to accept, such as a lack of file descriptors.
+const FAILURE_PAUSE: Duration = Duration::from_millis(100);
+/// What a client hears that is one too many.
+const FULL: &[u8] = b"421 4.3.2 Too many connections, come back later\r\n";
+
+/// Why LMTP can't listen, for the administrator.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// On TCP.
+    #[error(transparent)]
+    Tcp(#[from] ListenError),
+    /// On a Unix socket.
+    #[error("lmtp: can't listen on {}: {cause}; set service.lmtp.socket to a path that can be \
+             used", path.display())]
+    Unix {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+}
+
+/// An accepted connection on its way to its executor.
+pub(super) struct Accepted {
+    /// The socket, of either kind: the type only holds it.
+    pub stream: TcpStream,
+    /// The client's IP address, if it has one.
+    pub peer: Option<Box<str>>,
+    /// Counts it among the open ones.
+    pub permit: Permit,
+}
+
+/// Counts a connection for as long as it lives.
+pub(super) struct Permit(Arc<AtomicUsize>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// The connections that wait for their executor.
+pub(super) struct Inbox {
+    queue: ArrayQueue<Accepted>,
+    waker: AtomicWaker,
+    closed: AtomicBool,
+}
+
+impl Inbox {
+    pub fn new(capacity: usize) -> Arc<Self> {
+        Arc::new(Self {
+            queue: ArrayQueue::new(capacity.max(1)),
+            waker: AtomicWaker::new(),
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    /// The next connection; none once the inbox is closed.
+    pub async fn next(&self) -> Option<Accepted> {
+        poll_fn(|cx| {
+            self.waker.register(cx.waker());
+            if self.closed.load(Ordering::Acquire) {
+                return Poll::Ready(None);
+            }
+            match self.queue.pop() {
+                Some(accepted) => Poll::Ready(Some(accepted)),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    fn give(&self, accepted: Accepted) {
+        // There are never more connections than the queue has room for.
+        if self.queue.push(accepted).is_err() {
+            tracing::error!("lmtp: an executor's inbox overflowed; a connection was closed");
+        }
+        self.waker.wake();
+    }
+
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+}
+
+/// All listeners.
+pub(super) struct Listeners {
+    listeners: Vec<Arc<Listener>>,
+    threads: Vec<JoinHandle<()>>,
+    open: Arc<AtomicUsize>,
+    connections_max: usize,
+}
+
+struct Listener {
+    socket: Socket,
+    name: String,
+    path: Option<PathBuf>,
+    stopping: AtomicBool,
+}
+
+impl Listeners {
+    pub fn bind(options: &Options) -> Result<Self, BindError> {
+        let mut listeners = Vec::new();
+        if let Some(address) = options.address {
+            for listener in listen::listeners("lmtp", "service.lmtp.port", address, 1)? {
+                let name = match listener.local_addr() {
+                    Ok(bound) => bound.to_string(),
+                    Err(_) => address.to_string(),
+                };
+                listeners.push(Arc::new(Listener::new(listener.into(), name, None)));
+            }
+        }
+        if let Some(path) = &options.socket {
+            let socket = unix(path).map_err(|cause| BindError::Unix {
+                path: path.clone(),
+                cause,
+            })?;
+            let name = path.display().to_string();
+            listeners.push(Arc::new(Listener::new(socket, name, Some(path.clone()))));
+        }
+        Ok(Self {
+            listeners,
+            threads: Vec::new(),
+            open: Arc::new(AtomicUsize::new(0)),
+            connections_max: options.connections_max,
+        })
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.listeners.iter().map(|listener| &*listener.name)
+    }
+
+    pub fn start(&mut self, inboxes: &[Arc<Inbox>]) -> io::Result<()> {
+        for listener in &self.listeners {
+            let (listener, inboxes) = (listener.clone(), inboxes.to_vec());
+            let (open, max) = (self.open.clone(), self.connections_max);
+            let accept = move || listener.run(&inboxes, &open, max);
+            self.threads
+                .push(Builder::new().name("lmtp-accept".into()).spawn(accept)?);
+        }
+        Ok(())
+    }
+
+    pub fn stop(&mut self) {
+        for listener in &self.listeners {
+            listener.stopping.store(true, Ordering::Release);
+            // Wakes the thread that accepts; it fails only if the socket is not open, which it is.
+            let _ = listener.socket.shutdown(Shutdown::Both);
+        }
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("lmtp: a thread that accepts had panicked");
+            }
+        }
+        for listener in self.listeners.drain(..) {
+            if let Some(path) = &listener.path {
+                // A socket that nobody listens on; the next start removes it, too.
+                let _ = std::fs::remove_file(path);
+            }
+        }
+    }
+}
+
+impl Listener {
+    fn new(socket: Socket, name: String, path: Option<PathBuf>) -> Self {
+        Self {
+            socket,
+            name,
+            path,
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    fn run(&self, inboxes: &[Arc<Inbox>], open: &Arc<AtomicUsize>, max: usize) {
+        let mut turn = 0;
+        loop {
+            let accepted = self.socket.accept();
+            if self.stopping.load(Ordering::Acquire) {
+                return;
+            }
+            match accepted {
+                Ok((socket, peer)) => {
+                    let permit = Permit(open.clone());
+                    if open.fetch_add(1, Ordering::AcqRel) >= max {
+                        refuse(socket);
+                        continue;
+                    }
+                    let peer = peer
+                        .as_socket()
+                        .map(|it| it.ip().to_canonical().to_string().into());
+                    let accepted = Accepted {
+                        stream: socket.into(),
+                        peer,
+                        permit,
+                    };
+                    inboxes[turn % inboxes.len()].give(accepted);
+                    turn += 1;
+                }
+                Err(cause) if cause.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(cause) => {
+                    tracing::error!("lmtp: can't accept a connection: {cause}");
+                    std::thread::sleep(FAILURE_PAUSE);
+                }
+            }
+        }
+    }
+}
+
+/// Says that there are too many connections, without waiting for the client.
+fn refuse(socket: Socket) {
+    let mut stream = TcpStream::from(socket);
+    if stream.set_nonblocking(true).is_ok() {
+        // A client that does not take it sees the connection close.
+        let _ = stream.write_all(FULL);
+    }
+}
+
+/// Listens on a path. A socket that a server left there is replaced; one that a server listens on,
+/// or anything else, is not.
+fn unix(path: &Path) -> io::Result<Socket> {
+    let address = SockAddr::unix(path)?;
+    if let Ok(there) = std::fs::symlink_metadata(path) {
+        let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        if !there.file_type().is_socket() || probe.connect(&address).is_ok() {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        std::fs::remove_file(path)?;
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&address)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE))?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}

@@ -1,0 +1,375 @@
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use admin::password::{self, Scheme};
+use glommio::LocalExecutorBuilder;
+use mail::{MailboxName, Reply, Request};
+
+use super::*;
+
+/// A running server with the users ann, bob and carl@x.example.
+struct Server {
+    folder: tempfile::TempDir,
+    lmtp: Option<Lmtp>,
+    store: Store,
+    executors: Vec<JoinHandle<()>>,
+    address: String,
+}
+
+fn options(folder: &Path) -> Options {
+    Options {
+        address: Some(([127, 0, 0, 1], 0).into()),
+        socket: Some(folder.join("lmtp.sock")),
+        connections_max: 4,
+        idle: Duration::from_secs(60),
+        settings: Settings {
+            session: Arc::new(SessionConfig {
+                hostname: "mail.example".into(),
+                message_bytes_max: 1 << 20,
+                recipients_max: 10,
+                over_quota: OverQuota::Permanent,
+            }),
+            domains: ["mail.example".to_owned(), "x.example".to_owned()].into(),
+        },
+    }
+}
+
+impl Server {
+    fn start() -> Self {
+        Self::start_with(|_| {})
+    }
+
+    fn start_with(change: impl FnOnce(&mut Options)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let hash = password::hash(Scheme::Ssha256, b"x").unwrap();
+        let users = folder.path().join("users");
+        let lines = format!("ann:{hash}\nbob:{hash}\ncarl@x.example:{hash}\n");
+        std::fs::write(&users, lines).unwrap();
+        let users = Arc::new(Users::open(users).unwrap());
+        let data = folder.path().join("data");
+        let (store, _) = Store::open(&data, store::Options::default(), Box::new(|_| {})).unwrap();
+        let mut options = options(folder.path());
+        change(&mut options);
+        let mut lmtp = Lmtp::bind(&options, store.clone(), users, 2).unwrap();
+        let address = lmtp.listening()[0]
+            .strip_prefix("lmtp listening on ")
+            .unwrap()
+            .to_owned();
+        let executors = (0..2)
+            .map(|index| {
+                let part = lmtp.part(index);
+                std::thread::spawn(move || {
+                    let builder = LocalExecutorBuilder::default().io_memory(64 << 10);
+                    builder.make().unwrap().run(serve(part));
+                })
+            })
+            .collect();
+        lmtp.start().unwrap();
+        Self {
+            folder,
+            lmtp: Some(lmtp),
+            store,
+            executors,
+            address,
+        }
+    }
+
+    fn connect(&self) -> Client<TcpStream> {
+        Client::greeted(TcpStream::connect(&self.address).unwrap())
+    }
+
+    /// Stops LMTP and waits for its executors.
+    fn stop(&mut self) {
+        self.lmtp.take();
+        for executor in self.executors.drain(..) {
+            executor.join().unwrap();
+        }
+    }
+
+    /// The messages in a user's INBOX.
+    fn inbox(&self, user: &str) -> Vec<Vec<u8>> {
+        let Some(user) = self.store.user(user).unwrap() else {
+            return Vec::new();
+        };
+        let open = Request::Open {
+            user,
+            name: MailboxName::inbox(),
+            read_only: true,
+        };
+        let Some(Reply::Opened(opened)) = self.store.read(&open) else {
+            panic!("no INBOX")
+        };
+        opened
+            .uids
+            .iter()
+            .map(|uid| {
+                let read = Request::Read {
+                    mailbox: opened.mailbox,
+                    uid: *uid,
+                    range: 0..u64::MAX,
+                };
+                match self.store.read(&read) {
+                    Some(Reply::Piece(bytes)) => bytes.to_vec(),
+                    other => panic!("{other:?}"),
+                }
+            })
+            .collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+        self.store.close();
+    }
+}
+
+struct Client<S> {
+    stream: BufReader<S>,
+}
+
+impl<S: Read + Write> Client<S> {
+    fn greeted(stream: S) -> Self {
+        let mut client = Self {
+            stream: BufReader::new(stream),
+        };
+        client.expect("220 mail.example");
+        client.send("LHLO here\r\n");
+        client.expect("250 SIZE");
+        client
+    }
+
+    fn send(&mut self, text: impl AsRef<[u8]>) {
+        self.stream.get_mut().write_all(text.as_ref()).unwrap();
+    }
+
+    /// The next line that ends a reply.
+    fn reply(&mut self) -> String {
+        loop {
+            let mut line = String::new();
+            self.stream.read_line(&mut line).unwrap();
+            if line.as_bytes().get(3) != Some(&b'-') {
+                return line;
+            }
+        }
+    }
+
+    fn expect(&mut self, start: &str) {
+        let reply = self.reply();
+        assert!(reply.starts_with(start), "{reply:?}, expected {start}");
+    }
+
+    fn deliver(&mut self, user: &str, text: &[u8]) -> String {
+        self.send(format!(
+            "MAIL FROM:<me@here>\r\nRCPT TO:<{user}>\r\nDATA\r\n"
+        ));
+        self.expect("250 2.1.0");
+        self.expect("250 2.1.5");
+        self.expect("354");
+        self.send(text);
+        self.send("\r\n.\r\n");
+        self.reply()
+    }
+}
+
+#[test]
+fn delivered_is_in_the_store() {
+    let server = Server::start();
+    let mut client = server.connect();
+    assert!(
+        client
+            .deliver("ann@mail.example", b"Subject: one\r\n\r\n..x")
+            .starts_with("250 2.0.0")
+    );
+    let inbox = server.inbox("ann");
+    let text = String::from_utf8(inbox[0].clone()).unwrap();
+    assert!(
+        text.starts_with("Return-Path: <me@here>\r\nReceived: from here ([127.0.0.1])"),
+        "{text}"
+    );
+    assert!(text.ends_with("\r\nSubject: one\r\n\r\n.x\r\n"), "{text}");
+    client.send("QUIT\r\n");
+    client.expect("221");
+    assert_eq!(client.reply(), "");
+}
+
+#[test]
+fn addresses_are_users() {
+    let server = Server::start();
+    let mut client = server.connect();
+    client.send("MAIL FROM:<>\r\n");
+    client.expect("250");
+    for (address, reply) in [
+        ("ann", "250 2.1.5"),
+        ("ANN@Mail.Example", "250 2.1.5"),
+        ("carl@x.example", "250 2.1.5"),
+        ("carl@mail.example", "550 5.1.1"),
+        ("carl", "550 5.1.1"),
+        ("ann@elsewhere.example", "550 5.1.2"),
+        ("bob+Folder/Sub", "250 2.1.5"),
+        ("nobody", "550 5.1.1"),
+    ] {
+        client.send(format!("RCPT TO:<{address}>\r\n"));
+        client.expect(reply);
+    }
+    client.send("DATA\r\n");
+    client.expect("354");
+    client.send("x\r\n.\r\n");
+    for _ in 0..4 {
+        client.expect("250 2.0.0");
+    }
+    for user in ["ann", "carl@x.example", "bob"] {
+        assert_eq!(server.inbox(user).len(), 1, "{user}");
+    }
+}
+
+#[test]
+fn large_messages_go_through_pieces() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let text = b"0123456789abcdef0123456789abcde\r\n".repeat(20_000);
+    let text = &text[..text.len() - 2];
+    assert!(client.deliver("ann", text).starts_with("250"));
+    let message = &server.inbox("ann")[0];
+    assert!(message.len() > text.len() && message.ends_with(&[text, b"\r\n"].concat()));
+    let too_big = b"0123456789abcdef0123456789abcde\r\n".repeat(40_000);
+    assert!(client.deliver("ann", &too_big).starts_with("552 5.3.4"));
+    assert!(client.deliver("ann", b"small").starts_with("250"));
+    assert_eq!(server.inbox("ann").len(), 2);
+}
+
+#[test]
+fn unix_socket_serves_too() {
+    let server = Server::start();
+    let path = server.folder.path().join("lmtp.sock");
+    let mut client = Client::greeted(UnixStream::connect(&path).unwrap());
+    assert!(client.deliver("bob", b"x").starts_with("250"));
+    let text = String::from_utf8(server.inbox("bob").remove(0)).unwrap();
+    assert!(text.contains("Received: from here\r\n"), "{text}");
+}
+
+#[test]
+fn sockets_left_behind_are_replaced_and_used_ones_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s");
+    let bind = || {
+        let mut options = options(folder.path());
+        (options.address, options.socket) = (None, Some(path.clone()));
+        Listeners::bind(&options)
+    };
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let mut first = bind().unwrap();
+    let error = bind().err().unwrap().to_string();
+    assert!(error.contains("service.lmtp.socket"), "{error}");
+    first.stop();
+    assert!(!path.exists());
+    std::fs::write(&path, "precious").unwrap();
+    assert!(bind().is_err());
+    assert!(path.exists());
+}
+
+#[test]
+fn connections_are_bounded() {
+    let server = Server::start();
+    let mut clients: Vec<_> = (0..4).map(|_| server.connect()).collect();
+    let mut refused = BufReader::new(TcpStream::connect(&server.address).unwrap());
+    let mut said = String::new();
+    refused.read_to_string(&mut said).unwrap();
+    assert!(said.starts_with("421 4.3.2"), "{said}");
+    let mut last = clients.pop().unwrap();
+    last.send("QUIT\r\n");
+    last.expect("221");
+    assert_eq!(last.reply(), "", "closed");
+    // The connection is given back just after it is closed.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let mut stream = BufReader::new(TcpStream::connect(&server.address).unwrap());
+        let mut greeting = String::new();
+        stream.read_line(&mut greeting).unwrap();
+        if greeting.starts_with("220") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{greeting}");
+    }
+}
+
+#[test]
+fn quiet_clients_are_told_and_closed() {
+    let server = Server::start_with(|options| options.idle = Duration::from_millis(50));
+    let mut client = server.connect();
+    client.expect("421 4.4.2");
+    assert_eq!(client.reply(), "");
+}
+
+#[test]
+fn stop_tells_everybody_and_keeps_what_was_delivered() {
+    let mut server = Server::start();
+    let mut idle = server.connect();
+    let mut halfway = server.connect();
+    assert!(halfway.deliver("ann", b"first").starts_with("250"));
+    halfway.send("MAIL FROM:<>\r\nRCPT TO:<ann>\r\nDATA\r\nhalf a message");
+    for start in ["250", "250", "354"] {
+        halfway.expect(start);
+    }
+    server.stop();
+    idle.expect("421 4.3.2");
+    halfway.expect("421 4.3.2");
+    assert_eq!(server.inbox("ann").len(), 1);
+    assert!(TcpStream::connect(&server.address).is_err());
+}
+
+#[test]
+fn a_store_that_is_closed_refuses_for_now() {
+    let server = Server::start();
+    let mut client = server.connect();
+    assert!(client.deliver("ann", b"x").starts_with("250"));
+    server.store.close();
+    assert!(client.deliver("ann", b"y").starts_with("451 4.3.0"));
+    assert_eq!(server.inbox("ann").len(), 1);
+}
+
+/// A store's completion wakes a sleeping executor from another thread.
+#[test]
+fn another_thread_wakes_a_sleeping_executor() {
+    let executor = LocalExecutorBuilder::default()
+        .io_memory(64 << 10)
+        .make()
+        .unwrap();
+    let hops = executor.run(async {
+        let mut hops = Vec::new();
+        for _ in 0..50 {
+            let (sender, receiver) = oneshot::channel();
+            let other = std::thread::spawn(move || {
+                // Long enough for the executor to fall asleep.
+                std::thread::sleep(Duration::from_millis(2));
+                sender.send(Instant::now());
+            });
+            let sent = receiver.receive().await.expect("it was sent");
+            hops.push(sent.elapsed());
+            other.join().unwrap();
+        }
+        hops
+    });
+    let mut sorted = hops;
+    sorted.sort_unstable();
+    println!("hop: median {:?}, worst {:?}", sorted[25], sorted[49]);
+    assert!(sorted[25] < Duration::from_millis(100), "{:?}", sorted[25]);
+}
+
+#[test]
+fn a_sender_that_is_dropped_is_noticed() {
+    let executor = LocalExecutorBuilder::default()
+        .io_memory(64 << 10)
+        .make()
+        .unwrap();
+    executor.run(async {
+        let (sender, receiver) = oneshot::channel::<u8>();
+        let other = std::thread::spawn(move || drop(sender));
+        assert_eq!(receiver.receive().await, None);
+        other.join().unwrap();
+    });
+}
