@@ -41,7 +41,12 @@ pub fn listeners(
             }
             _ => format!("set {option} and the listen address to what this host has"),
         };
-        ListenError { service, address, cause, advice }
+        ListenError {
+            service,
+            address,
+            cause,
+            advice,
+        }
     };
     // With SO_REUSEPORT two servers could share a port without noticing. So one socket without it
     // must get the port first.
@@ -60,7 +65,11 @@ pub fn listeners(
 
 /// Accepted sockets inherit these options from their listener.
 fn socket(address: SocketAddr, shared: bool) -> std::io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
     socket.set_tcp_nodelay(true)?;
@@ -77,7 +86,10 @@ fn bind(socket: &Socket, address: SocketAddr) -> std::io::Result<()> {
 }
 
 fn local_address(socket: &Socket) -> std::io::Result<SocketAddr> {
-    socket.local_addr()?.as_socket().ok_or_else(|| std::io::Error::other("not an IP socket"))
+    socket
+        .local_addr()?
+        .as_socket()
+        .ok_or_else(|| std::io::Error::other("not an IP socket"))
 }
 
 #[cfg(test)]
@@ -91,7 +103,10 @@ mod tests {
     #[test]
     fn listeners_share_one_port() {
         let both = listeners("imap", "service.imap.port", loopback(), 2).expect("free port");
-        let ports: Vec<_> = both.iter().map(|l| l.local_addr().expect("bound").port()).collect();
+        let ports: Vec<_> = both
+            .iter()
+            .map(|l| l.local_addr().expect("bound").port())
+            .collect();
         assert_eq!(ports[0], ports[1]);
         assert_ne!(ports[0], 0);
     }

@@ -16,7 +16,10 @@ impl Ready {
     pub fn from_env() -> Self {
         let pipe = std::env::var("ENSIGN_READY_FD").ok().and_then(|number| {
             let number: u32 = number.parse().ok()?;
-            OpenOptions::new().write(true).open(format!("/proc/self/fd/{number}")).ok()
+            OpenOptions::new()
+                .write(true)
+                .open(format!("/proc/self/fd/{number}"))
+                .ok()
         });
         Self { pipe }
     }

@@ -5,20 +5,20 @@
 //! hashing passwords) runs on its blocking threads; writes go to the store's writer thread, whose
 //! completion answers the session without coming back here.
 
+mod answer;
 mod login;
 mod port;
 
 use std::rc::Rc;
 use std::sync::Arc;
 
+use admin::users::Login;
 use engine::event::SessionId;
 use mail::{Refusal, Reply, Request};
 use store::Store;
 
-pub use login::Login;
+pub use answer::{Answer, MailHandle};
 pub use port::{Port, PortBackend};
-
-use crate::front::Answer;
 
 /// How many requests run on blocking threads at a time on one executor; more wait their turn.
 const BLOCKING_MAX: usize = 64;
@@ -51,16 +51,17 @@ pub async fn serve(control: Control) {
                     let _permit = gate.acquire_permit(1).await;
                     let store = control.store.clone();
                     let reply = glommio::executor()
-                        .spawn_blocking(move || store.read(request))
+                        .spawn_blocking(move || store.read(&request))
                         .await;
-                    control.answer.reply(id, reply);
+                    control.answer.reply(id, reply.unwrap_or_else(busy));
                 })
                 .detach();
             }
-            request => {
-                let reply = control.store.read(request);
-                control.answer.reply(id, reply);
-            }
+            request => match control.store.read(&request) {
+                Some(reply) => control.answer.reply(id, reply),
+                // A SELECT that claims recent messages changes something after all.
+                None => write(&control, id, request),
+            },
         }
     }
 }
@@ -76,7 +77,9 @@ fn write(control: &Control, id: SessionId, request: Request) {
 
 /// The answer when a queue is full.
 pub(crate) fn busy() -> Reply {
-    Reply::Refused(Refusal::Unavailable("too many requests are waiting, try again".into()))
+    Reply::Refused(Refusal::Unavailable(
+        "too many requests are waiting, try again".into(),
+    ))
 }
 
 /// Whether a request may take longer than a turn of the executor should.

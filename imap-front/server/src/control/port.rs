@@ -70,7 +70,10 @@ impl PortBackend {
 
 impl Backend for PortBackend {
     fn submit(&mut self, id: SessionId, request: Request) -> Result<(), Request> {
-        self.port.queue.push((id, request)).map_err(|(_, request)| request)?;
+        self.port
+            .queue
+            .push((id, request))
+            .map_err(|(_, request)| request)?;
         self.port.waker.wake();
         Ok(())
     }

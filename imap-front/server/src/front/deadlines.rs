@@ -7,6 +7,9 @@ use super::{FrontSession, Row};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
+/// A session that is quiet for this long outside of IDLE is packed away.
+const QUIET_NS: u64 = 15 * SECOND_NS;
+
 /// How long clients may be quiet.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
@@ -21,7 +24,17 @@ pub struct Timeouts {
 impl Timeouts {
     pub(super) fn next_ns(&self, session: &FrontSession, now_ns: u64) -> u64 {
         let over_ns = self.over_ns(session);
-        if session.machine.is_idling() { over_ns.min(now_ns + self.keepalive_ns) } else { over_ns }
+        if session.machine.is_idling() {
+            over_ns.min(now_ns + self.keepalive_ns)
+        } else if session.authenticated && !session.quiet {
+            over_ns.min(session.heard_ns + QUIET_NS)
+        } else {
+            over_ns
+        }
+    }
+
+    pub(super) fn is_quiet(&self, session: &FrontSession, now_ns: u64) -> bool {
+        session.authenticated && now_ns >= session.heard_ns + QUIET_NS
     }
 
     pub(super) fn is_over(&self, session: &FrontSession, now_ns: u64) -> bool {
@@ -37,11 +50,18 @@ impl Timeouts {
             return Due::Wait { until_ns: over_ns };
         }
         let until_ns = over_ns.min(now_ns + self.keepalive_ns);
-        Due::Send { bytes: Bytes::from_static(b"* OK Still here\r\n"), until_ns }
+        Due::Send {
+            bytes: Bytes::from_static(b"* OK Still here\r\n"),
+            until_ns,
+        }
     }
 
     fn over_ns(&self, session: &FrontSession) -> u64 {
-        let quiet_ns = if session.authenticated { self.inactivity_ns } else { self.login_ns };
+        let quiet_ns = if session.authenticated {
+            self.inactivity_ns
+        } else {
+            self.login_ns
+        };
         session.heard_ns + quiet_ns
     }
 }

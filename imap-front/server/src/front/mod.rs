@@ -49,6 +49,8 @@ pub struct FrontSession {
     /// When the client last said something, on the reactor's clock.
     heard_ns: u64,
     authenticated: bool,
+    /// It has been quiet long enough to be packed away outside of IDLE too.
+    quiet: bool,
 }
 
 /// A parked session and its clock.
@@ -67,7 +69,12 @@ impl<B: Backend> Front<B> {
         cleartext: Cleartext,
         backend: B,
     ) -> Self {
-        Self { config, timeouts, cleartext, backend }
+        Self {
+            config,
+            timeouts,
+            cleartext,
+            backend,
+        }
     }
 
     /// The backend, for a host that drives it by hand.
@@ -97,14 +104,18 @@ impl<B: Backend> Front<B> {
     fn submit(&mut self, session: &mut FrontSession, id: SessionId, request: Request) {
         if self.backend.submit(id, request).is_err() {
             let busy = "too many requests are waiting, try again".into();
-            session.machine.handle_reply(Reply::Refused(Refusal::Unavailable(busy)));
+            session
+                .machine
+                .handle_reply(Reply::Refused(Refusal::Unavailable(busy)));
         }
     }
 
     fn may_log_in(&self, cx: &Context<'_>) -> bool {
         match self.cleartext {
             Cleartext::ListenerIsLoopback => true,
-            Cleartext::Loopback => cx.peer().is_some_and(|peer| peer.ip().to_canonical().is_loopback()),
+            Cleartext::Loopback => cx
+                .peer()
+                .is_some_and(|peer| peer.ip().to_canonical().is_loopback()),
         }
     }
 }
@@ -121,19 +132,27 @@ impl<B: Backend> Protocol for Front<B> {
     }
 
     fn refusal(&self) -> Option<Bytes> {
-        Some(Bytes::from_static(b"* BYE Too many connections, try again later\r\n"))
+        Some(Bytes::from_static(
+            b"* BYE Too many connections, try again later\r\n",
+        ))
     }
 
     fn open(&mut self, cx: &mut Context<'_>, _listener: u8) -> FrontSession {
         let machine = Session::new(self.config.clone(), self.may_log_in(cx));
-        let mut session =
-            FrontSession { machine, reading: true, heard_ns: cx.now_ns(), authenticated: false };
+        let mut session = FrontSession {
+            machine,
+            reading: true,
+            heard_ns: cx.now_ns(),
+            authenticated: false,
+            quiet: false,
+        };
         self.carry_out(&mut session, cx);
         session
     }
 
     fn handle_input(&mut self, session: &mut FrontSession, cx: &mut Context<'_>, bytes: &[u8]) {
         session.heard_ns = cx.now_ns();
+        session.quiet = false;
         session.machine.handle_input(bytes);
         self.carry_out(session, cx);
     }
@@ -165,11 +184,14 @@ impl<B: Backend> Protocol for Front<B> {
         } else if session.machine.is_idling() {
             session.machine.handle_keepalive();
         }
+        session.quiet = self.timeouts.is_quiet(session, cx.now_ns());
         self.carry_out(session, cx);
     }
 
     fn handle_shutdown(&mut self, session: &mut FrontSession, cx: &mut Context<'_>) {
-        session.machine.handle_shutdown("Server is shutting down, please reconnect");
+        session
+            .machine
+            .handle_shutdown("Server is shutting down, please reconnect");
         self.carry_out(session, cx);
     }
 
@@ -184,8 +206,14 @@ impl<B: Backend> Protocol for Front<B> {
     }
 
     fn park(&mut self, session: &FrontSession) -> Option<Row> {
+        if !session.quiet && !session.machine.is_idling() {
+            return None;
+        }
         let parked = session.machine.park()?;
-        Some(Row { parked, heard_s: deadlines::seconds(session.heard_ns) })
+        Some(Row {
+            parked,
+            heard_s: deadlines::seconds(session.heard_ns),
+        })
     }
 
     fn unpark(&mut self, row: Row, _id: SessionId) -> FrontSession {
@@ -194,6 +222,7 @@ impl<B: Backend> Protocol for Front<B> {
             reading: true,
             heard_ns: deadlines::nanoseconds(row.heard_s),
             authenticated: true,
+            quiet: false,
         }
     }
 

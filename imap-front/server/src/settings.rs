@@ -1,0 +1,129 @@
+//! The configuration as this server uses it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use admin::users::{Limit, Quota};
+use admin::{Base, Config, Users};
+use engine::Limits;
+use proto::imap::SessionConfig;
+
+use crate::front::Timeouts;
+
+const SECOND_NS: u64 = 1_000_000_000;
+/// How long a client may take to log in.
+const LOGIN_NS: u64 = 180 * SECOND_NS;
+/// Room for events, replies and frames on each shard.
+const LANE: usize = 16 * 1024;
+
+/// Everything that `imapd` goes by.
+pub struct Settings {
+    /// Where IMAP listens.
+    pub imap: Option<SocketAddr>,
+    /// Shards.
+    pub shards: u16,
+    /// IMAP connections in all.
+    pub sessions_max: usize,
+    /// Rings a shard; 0 is as many as the connections need.
+    pub rings: usize,
+    /// How long a data plane looks for work before it sleeps, in nanoseconds.
+    pub spin_ns: u64,
+    /// What sessions have in common.
+    pub session: Arc<SessionConfig>,
+    /// How long clients may be quiet.
+    pub timeouts: Timeouts,
+    /// The engine's bounds, for each shard.
+    pub limits: Limits,
+    /// The store's limits.
+    pub store: store::Options,
+    /// The store's folder.
+    pub data: PathBuf,
+}
+
+impl Settings {
+    /// From the configuration; the users' own quotas come from the directory.
+    pub fn new(base: &Base, config: &Config, users: &Arc<Users>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+        let shards = match config.count("service.imap.shards") {
+            0 => cores,
+            shards => shards,
+        };
+        let sessions_max = config.count("service.imap.maxsessions") as usize;
+        // The kernel spreads connections by chance: each shard may have more than its share.
+        let share = sessions_max.div_ceil(shards as usize);
+        let limits = Limits {
+            connections_max: share + share / 8 + 64,
+            events_lane: LANE,
+            replies_lane: LANE,
+            frames_lane: LANE,
+            write_timeout_ns: config.count("service.imap.writetimeout") * SECOND_NS,
+            ..Limits::default()
+        };
+        Self {
+            imap: config.imap_address(),
+            shards: shards.clamp(1, 64) as u16,
+            sessions_max,
+            rings: config.count("service.imap.parkrings") as usize,
+            spin_ns: config.count("service.imap.spin") * 1000,
+            session: Arc::new(session(config)),
+            timeouts: Timeouts {
+                login_ns: LOGIN_NS,
+                inactivity_ns: config.count("service.imap.idletimeout") * 60 * SECOND_NS,
+                keepalive_ns: config.count("service.imap.stillhere") * SECOND_NS,
+            },
+            limits,
+            store: store_options(config, users),
+            data: base.data(),
+        }
+    }
+}
+
+fn session(config: &Config) -> SessionConfig {
+    let version = env!("CARGO_PKG_VERSION");
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let (year, month, day) = proto::imap::encode::civil_from_days(seconds as i64 / 86_400);
+    let date = format!("{year:04}-{month:02}-{day:02}");
+    SessionConfig {
+        banner: config.banner("IMAP4", version, "", &date),
+        product: "Ensign".into(),
+        version: version.into(),
+        append_bytes_max: config.count("store.maxmessagesize"),
+        ..SessionConfig::default()
+    }
+}
+
+fn store_options(config: &Config, users: &Arc<Users>) -> store::Options {
+    let default = store::Quota {
+        bytes: config.limit("store.defaultmailboxquota").unwrap_or(0),
+        messages: config.limit("store.defaultmessagequota").unwrap_or(0),
+    };
+    let users = users.clone();
+    let quota = move |name: &str| {
+        let own = users
+            .find(name)
+            .ok()
+            .flatten()
+            .map_or(Quota::default(), |user| user.quota);
+        let limit = |own: Option<Limit>, default| match own {
+            None => default,
+            Some(Limit::None) => 0,
+            Some(Limit::Most(most)) => most,
+        };
+        store::Quota {
+            bytes: limit(own.bytes, default.bytes),
+            messages: limit(own.messages, default.messages),
+        }
+    };
+    store::Options {
+        message_bytes_max: config.count("store.maxmessagesize"),
+        quota: Arc::new(quota),
+        keywords_max: config.count("store.maxkeywords") as usize,
+        cache_bytes: config.count("store.cachesize"),
+        ..store::Options::default()
+    }
+}
