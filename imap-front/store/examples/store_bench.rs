@@ -37,7 +37,73 @@ fn main() {
     for waiting in [1, 16, 64, 256] {
         run(&store, &users, waiting, Duration::from_secs(seconds));
     }
+    change_flags(&store, users[0]);
+    println!("resident: {} KiB", resident_kib());
     store.close();
+}
+
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
+        .unwrap_or(0)
+}
+
+fn ask(store: &Store, request: Request) -> Reply {
+    let (sender, receiver) = mpsc::channel();
+    let completion = Box::new(move |reply| sender.send(reply).expect("waits"));
+    assert!(
+        store.write(request, completion).is_ok(),
+        "the queue has room"
+    );
+    receiver.recv().expect("answers")
+}
+
+/// STORE of one message after the other in a mailbox with many, alone.
+fn change_flags(store: &Store, user: UserId) {
+    let name = MailboxName::inbox();
+    let began = Instant::now();
+    let Reply::Opened(opened) = ask(
+        store,
+        Request::Open {
+            user,
+            name,
+            read_only: false,
+        },
+    ) else {
+        panic!("not opened")
+    };
+    println!(
+        "SELECT of {} messages: {:?}",
+        opened.uids.len(),
+        began.elapsed()
+    );
+    let mut times = Vec::new();
+    let mut since = opened.highest_modseq;
+    for uid in opened.uids.iter().step_by(opened.uids.len() / 200 + 1) {
+        let mut flags = Flags::default();
+        flags.insert(mail::SystemFlag::Seen);
+        let request = Request::Store {
+            mailbox: opened.mailbox,
+            uids: vec![*uid],
+            mode: mail::request::StoreMode::Add,
+            flags,
+            unchanged_since: None,
+            since,
+        };
+        let began = Instant::now();
+        let Reply::Stored { delta, .. } = ask(store, request) else {
+            panic!("not stored")
+        };
+        since = delta[0].seq;
+        times.push(began.elapsed());
+    }
+    times.sort_unstable();
+    println!(
+        "STORE of one: p50 {:?}, most {:?}",
+        times[times.len() / 2],
+        times[times.len() - 1]
+    );
 }
 
 fn make_user(store: &Store, number: usize) -> UserId {

@@ -11,6 +11,9 @@ pub enum Error {
     /// The database is closed after a failure, until it can be opened again.
     #[error("the database is closed after a failure")]
     Closed,
+    /// A request ran into a mistake in this program; it was undone.
+    #[error("a request panicked and was undone")]
+    Panicked,
     /// A row does not have the form that this version writes.
     #[error("a damaged row in {space}: {what}")]
     Damaged {

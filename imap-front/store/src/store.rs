@@ -179,23 +179,31 @@ impl Store {
         }
     }
 
-    /// Does all that waits, and notes how far the store has come. Later writes are refused.
+    /// Does all that waits, and notes how far the store has come. Later writes are refused, reads
+    /// are answered as before.
     pub fn close(&self) {
-        drop(
-            self.inner
-                .jobs
-                .lock()
-                .expect("no panic while it is held")
-                .take(),
-        );
+        self.inner.close();
+    }
+}
+
+impl Inner {
+    fn close(&self) {
+        drop(self.jobs.lock().expect("no panic while it is held").take());
         let thread = self
-            .inner
             .writer
             .lock()
             .expect("no panic while it is held")
             .take();
+        // A completion that held the last handle is run by the writer itself.
+        let thread = thread.filter(|thread| thread.thread().id() != std::thread::current().id());
         if let Some(Err(_)) = thread.map(JoinHandle::join) {
             tracing::error!("the store's writer had panicked");
         }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
     }
 }

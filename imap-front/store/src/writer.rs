@@ -1,5 +1,6 @@
 //! The one thread that changes anything: all that waits becomes one commit.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -47,9 +48,11 @@ impl Job {
         }
     }
 
-    fn into_completion(self) -> Completion {
+    /// The answer if it can't be done, and whom to tell.
+    fn refused(self, refusal: &Refusal) -> (Reply, Completion) {
         match self {
-            Self::Request(_, completion) | Self::EnsureUser(_, completion) => completion,
+            Self::Request(request, completion) => (refused(&request, refusal), completion),
+            Self::EnsureUser(_, completion) => (Reply::Refused(refusal.clone()), completion),
         }
     }
 }
@@ -92,12 +95,10 @@ impl Writer {
         let (events, answers) = match outcome {
             Ok(done) => done,
             Err(error) => {
-                let refused = Reply::Refused(refusal(&error));
-                let jobs = group.drain(..);
+                let refusal = refusal(&error);
                 (
                     vec![],
-                    jobs.map(|job| (refused.clone(), job.into_completion()))
-                        .collect(),
+                    group.drain(..).map(|job| job.refused(&refusal)).collect(),
                 )
             }
         };
@@ -166,7 +167,7 @@ impl Writer {
             events.clear();
             let refusal = refusal(&error);
             for (reply, _) in &mut answers {
-                *reply = Reply::Refused(refusal.clone());
+                refuse(reply, &refusal);
             }
         }
         Ok((events, answers))
@@ -199,7 +200,10 @@ impl Writer {
                 if full && grows(&request) {
                     return (Ok((disk_full(&request), vec![])), completion);
                 }
-                (logic::apply(txn, &self.rules, request), completion)
+                // A mistake of ours costs one request, and is undone, not the writer's life.
+                let apply = AssertUnwindSafe(|| logic::apply(txn, &self.rules, request));
+                let outcome = catch_unwind(apply).unwrap_or(Err(Error::Panicked));
+                (outcome, completion)
             }
             Job::EnsureUser(name, completion) => {
                 let user = logic::ensure_user(txn, &self.rules, &name);
@@ -226,12 +230,25 @@ fn grows(request: &Request) -> bool {
 
 fn disk_full(request: &Request) -> Reply {
     tracing::error!("the disk is nearly full: messages are refused until there is room");
+    refused(request, &Refusal::DiskFull)
+}
+
+/// The refusal of a request: of a delivery, to each of its targets.
+fn refused(request: &Request, refusal: &Refusal) -> Reply {
     match request {
         Request::Deliver { targets, .. } => {
-            Reply::Delivered(vec![Err(Refusal::DiskFull); targets.len()])
+            Reply::Delivered(vec![Err(refusal.clone()); targets.len()])
         }
-        _ => Reply::Refused(Refusal::DiskFull),
+        _ => Reply::Refused(refusal.clone()),
     }
+}
+
+/// Takes back an answer whose commit failed.
+fn refuse(reply: &mut Reply, refusal: &Refusal) {
+    *reply = match reply {
+        Reply::Delivered(results) => Reply::Delivered(vec![Err(refusal.clone()); results.len()]),
+        _ => Reply::Refused(refusal.clone()),
+    };
 }
 
 fn refusal(error: &Error) -> Refusal {
