@@ -36,6 +36,8 @@ pub enum Kind {
         /// The least.
         min: i64,
     },
+    /// A whole number of at least 1, or −1 for no limit.
+    Limit,
     /// An IPv4 or IPv6 address.
     Address,
     /// One of some words, without regard to case.
@@ -63,7 +65,7 @@ impl Kind {
         }
         let fits = match self {
             Kind::Switch => switch(value).is_some(),
-            Kind::Number { .. } | Kind::Bytes { .. } => self.number(value).is_some(),
+            Kind::Number { .. } | Kind::Bytes { .. } | Kind::Limit => self.number(value).is_some(),
             Kind::Address => value.parse::<IpAddr>().is_ok(),
             Kind::Word(words) => words.iter().any(|word| word.eq_ignore_ascii_case(value)),
             Kind::Names => names(value).all(is_host_name),
@@ -82,6 +84,7 @@ impl Kind {
             Kind::Bytes {
                 unlimited: true, ..
             } if value == "-1" => Some(-1),
+            Kind::Limit => value.parse().ok().filter(|number| *number == -1 || *number >= 1),
             Kind::Bytes { min, .. } => bytes(value).filter(|number| *number >= min),
             _ => None,
         }
@@ -101,6 +104,7 @@ impl Kind {
                 };
                 format!("bytes, at least {min}, such as 65536, 64K, 50M or 2G{more}")
             }
+            Kind::Limit => "a whole number of at least 1, or -1 for no limit".into(),
             Kind::Address => "an IPv4 or IPv6 address".into(),
             Kind::Word(words) => format!("one of {}", words.join(", ")),
             Kind::Names => "host names with commas between them".into(),
@@ -192,6 +196,7 @@ mod tests {
             &["-1", "1024", "1K", "50m", "2G"],
             &["-2", "1023", "K", "+2K", "9999999999G"],
         );
+        check(&Kind::Limit, &["-1", "1", ""], &["0", "-2", "1K"]);
         check(&Kind::Address, &["::1", "0.0.0.0"], &["localhost", "1.2.3"]);
         check(
             &Kind::Word(&["temporary", "permanent"]),

@@ -206,7 +206,7 @@ pub static OPTIONS: &[Setting] = &[
         name: "store.defaultmailboxquota",
         kind: Kind::Bytes {
             unlimited: true,
-            min: 0,
+            min: 1,
         },
         default: "-1",
         refreshable: true,
@@ -214,10 +214,7 @@ pub static OPTIONS: &[Setting] = &[
     },
     Setting {
         name: "store.defaultmessagequota",
-        kind: Kind::Number {
-            min: -1,
-            max: u32::MAX as i64,
-        },
+        kind: Kind::Limit,
         default: "-1",
         refreshable: true,
         help: "messages a user may have whose entry gives no other number; -1 means no limit",

@@ -42,7 +42,7 @@ pub struct Quota {
 pub enum Limit {
     /// No limit, written `-1`.
     None,
-    /// At most this.
+    /// At most this, at least 1.
     Most(u64),
 }
 
@@ -99,8 +99,12 @@ pub(super) fn split(line: &str) -> Result<Entry<'_>, String> {
         Some("-1") => Ok(Some(Limit::None)),
         Some(number) => number
             .parse()
+            .ok()
+            .filter(|number| *number > 0)
             .map(|number| Some(Limit::Most(number)))
-            .map_err(|_| format!("the {what} must be a whole number, or -1 for no limit")),
+            .ok_or(format!(
+                "the {what} must be a whole number of at least 1, or -1 for no limit"
+            )),
     };
     let quota = Quota {
         bytes: limit("quota in bytes")?,
@@ -189,14 +193,14 @@ mod tests {
                 messages: Some(Limit::Most(7))
             })
         );
-        for bad in ["a", "a:h:x", "a:h:-2", "a:h:1:2:3"] {
+        for bad in ["a", "a:h:x", "a:h:-2", "a:h:0", "a:h:1:2:3"] {
             assert!(quota(bad).is_err(), "{bad}");
         }
     }
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(bytes in proptest::option::of(any::<u64>()), none: bool) {
+        fn what_is_written_reads_back(bytes in proptest::option::of(1_u64..), none: bool) {
             let messages = none.then_some(Limit::None);
             let quota = Quota { bytes: bytes.map(Limit::Most), messages };
             let line = format("ann", "{SSHA256}x", quota);

@@ -16,7 +16,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
 
 use zeroize::Zeroizing;
 
@@ -129,7 +129,12 @@ impl Users {
     /// As [`Users::open`], once for each change; the directory as it was stays in force.
     pub fn reload_if_changed(&self) -> Result<bool, UsersError> {
         let now = Stamp::of(&self.path).map_err(|cause| self.failed(cause))?;
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // While one thread reads a large directory, the others go on with what is known.
+        let mut seen = match self.seen.try_lock() {
+            Ok(seen) => seen,
+            Err(TryLockError::Poisoned(seen)) => seen.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(false),
+        };
         if *seen == now {
             return Ok(false);
         }

@@ -137,14 +137,14 @@ fn many_users_are_indexed_compactly() {
     let (_folder, path) = directory();
     let hash = stored("x");
     let text: String = (0..50_000)
-        .map(|n| format!("user{n}:{hash}:{n}\n"))
+        .map(|n| format!("user{n}:{hash}:{}\n", n + 1))
         .collect();
     fs::write(&path, text).unwrap();
     let users = Users::open(&path).unwrap();
     assert_eq!(users.count(), 50_000);
     for n in [0, 1, 777, 49_999] {
         let user = users.find(&format!("User{n}")).unwrap().unwrap();
-        assert_eq!(user.quota.bytes, Some(Limit::Most(n)));
+        assert_eq!(user.quota.bytes, Some(Limit::Most(n + 1)));
     }
     assert!(users.find("user50000").unwrap().is_none());
     assert!(users.decoy("user50000").starts_with("{SSHA256}"));

@@ -1,8 +1,8 @@
 //! LMTP on the control plane: listeners, connections, deliveries.
 //!
-//! In reading order: [`Lmtp`] (what is bound and who serves), `acceptor` (a thread a listener, which
-//! hands connections to the executors in turn), `connection` (one connection's machine and its
-//! host), `stamp` (ids and dates), `oneshot` (a store's answer on its way back to a task).
+//! In reading order: [`Lmtp`] (what is bound and who serves), `acceptor` (a thread a listener,
+//! which hands connections to the executors in turn), `connection` (one connection's machine and
+//! its host), `stamp` (ids and dates), `oneshot` (a store's answer on its way back to a task).
 //!
 //! Deliveries come over few connections, so a thread that accepts is as good as a listener an
 //! executor, and the same for TCP and Unix sockets.

@@ -150,7 +150,7 @@ fn stuffed(text: &[u8]) -> Vec<u8> {
 proptest! {
     #[test]
     fn unstuffing_undoes_stuffing(
-        text in proptest::collection::vec(prop_oneof![Just(b'.'), Just(b'\r'), Just(b'\n'), Just(b'a')], 0..60),
+        text in proptest::collection::vec(proptest::sample::select(&b".\r\na"[..]), 0..60),
         cuts in proptest::collection::vec(1_usize..7, 1..20),
     ) {
         let mut wire = &stuffed(&text)[..];
@@ -179,7 +179,8 @@ proptest! {
         words in proptest::collection::vec(prop_oneof![
             Just("LHLO x\r\n".to_owned()), Just("MAIL FROM:<a@b>\r\n".to_owned()),
             Just("RCPT TO:<ann>\r\n".to_owned()), Just("DATA\r\n".to_owned()),
-            Just("\r\n.\r\n".to_owned()), Just("RSET\r\n".to_owned()), ".{0,20}", "[A-Z <>:@\"\\\\.+]{0,20}\r\n",
+            Just("\r\n.\r\n".to_owned()), Just("RSET\r\n".to_owned()), ".{0,20}",
+            "[A-Z <>:@\"\\\\.+]{0,20}\r\n",
         ], 0..30),
     ) {
         let (mut host, mut session) = (Host::default(), session());
