@@ -68,6 +68,11 @@ fn lmtp() {
 }
 
 #[test]
+fn session() {
+    run("session", targets::session);
+}
+
+#[test]
 fn search() {
     run("search", targets::search);
 }

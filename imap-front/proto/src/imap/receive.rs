@@ -8,6 +8,10 @@ use super::parse::parse_command;
 
 /// Bytes that may lie unread before the host is asked to hold the client back.
 const UNREAD_BYTES_MAX: usize = 128 << 10;
+/// First bytes of a refused command that are kept for its tag.
+const FIRST_BYTES: usize = 64;
+/// Last bytes of a line that can be a literal's announcement and a line end.
+const ANNOUNCEMENT_BYTES: usize = 32;
 
 /// What came.
 #[derive(Debug, PartialEq, Eq)]
@@ -81,19 +85,15 @@ impl Receiver {
                 return None;
             }
             if let Some(first) = self.too_long.take() {
-                match self.input.iter().position(|&b| b == b'\n') {
-                    Some(end) => {
-                        self.input.advance(end + 1);
-                        if first.is_empty() {
-                            continue;
-                        }
-                        return Some(Received::TooLong(first));
-                    }
-                    None => {
-                        self.input.clear();
-                        self.too_long = Some(first);
-                        return None;
-                    }
+                let Some(end) = self.input.iter().position(|&b| b == b'\n') else {
+                    let dropped = self.input.len().saturating_sub(ANNOUNCEMENT_BYTES);
+                    self.input.advance(dropped);
+                    self.too_long = Some(first);
+                    return None;
+                };
+                match self.drop_line(end, first) {
+                    Some(received) => return Some(received),
+                    None => continue,
                 }
             }
             if self.literal > 0 {
@@ -107,7 +107,8 @@ impl Receiver {
             }
             let unscanned = &self.input[self.scanned..];
             let Some(end) = unscanned.iter().position(|&b| b == b'\n') else {
-                if self.input.len() > bytes_max {
+                // One more for the CR of the line end.
+                if self.input.len() > bytes_max + 1 {
                     self.give_up();
                     continue;
                 }
@@ -121,18 +122,19 @@ impl Receiver {
 
     /// A line of the present command ends at `end`.
     fn line_end(&mut self, end: usize, bytes_max: usize) -> Option<Received> {
-        let stop = if end > 0 && self.input[end - 1] == b'\r' {
-            end - 1
-        } else {
-            end
-        };
+        // A CR that a literal ends with is no part of a line end.
+        let has_cr = end > self.scanned && self.input[end - 1] == b'\r';
+        let stop = end - usize::from(has_cr);
         let Some(literal) = literal_at_end(&self.input[self.scanned..stop]) else {
             self.scanned = 0;
-            if stop > bytes_max {
-                let first = self.take_line(end).slice(..64);
-                return Some(Received::TooLong(first));
-            }
-            return Some(Received::Command(self.take_line(end)));
+            let mut line = self.input.split_to(end + 1);
+            line.truncate(stop);
+            let line = line.freeze();
+            return Some(if stop > bytes_max {
+                Received::TooLong(line.slice(..stop.min(FIRST_BYTES)))
+            } else {
+                Received::Command(line)
+            });
         };
         let so_far = &self.input[..stop];
         if is_append(so_far)
@@ -143,9 +145,9 @@ impl Receiver {
             self.scanned = 0;
             return Some(Received::Append(Box::new(tagged)));
         }
-        if literal.size > (bytes_max.saturating_sub(end)) as u64 {
+        if end > bytes_max || literal.size > (bytes_max - end) as u64 {
             // RFC 7888 §4: a literal that is too large is refused before it comes, or dropped.
-            let first = Bytes::copy_from_slice(&self.input[..stop.min(64)]);
+            let first = Bytes::copy_from_slice(&self.input[..stop.min(FIRST_BYTES)]);
             self.input.advance(end + 1);
             self.scanned = 0;
             if !literal.non_sync {
@@ -183,10 +185,27 @@ impl Receiver {
     }
 
     fn give_up(&mut self) {
-        let first = Bytes::copy_from_slice(&self.input[..64]);
-        self.input.clear();
+        let first = Bytes::copy_from_slice(&self.input[..self.input.len().min(FIRST_BYTES)]);
+        self.input.advance(self.scanned);
         self.scanned = 0;
         self.too_long = Some(first);
+    }
+
+    /// Drops a line of a command that is refused; a literal that it announces is next.
+    fn drop_line(&mut self, end: usize, first: Bytes) -> Option<Received> {
+        let line = self.input.split_to(end + 1);
+        if first.is_empty() {
+            return None;
+        }
+        let line = line[..end].strip_suffix(b"\r").unwrap_or(&line[..end]);
+        match literal_at_end(line) {
+            Some(literal) if literal.non_sync => {
+                self.skip = literal.size;
+                self.too_long = Some(first);
+                None
+            }
+            _ => Some(Received::TooLong(first)),
+        }
     }
 
     fn take_line(&mut self, end: usize) -> Bytes {
@@ -232,6 +251,17 @@ mod tests {
                 Received::Command(first),
                 Received::Command(second),
             ];
+            assert_eq!(received(input, piece), expected, "pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn a_literal_may_end_with_cr() {
+        let input = b"a LOGIN {1+}\r\n\r\nb NOOP\n";
+        for piece in [1, input.len()] {
+            let first = Bytes::from_static(b"a LOGIN {1+}\r\n\r");
+            let second = Bytes::from_static(b"b NOOP");
+            let expected = [Received::Command(first), Received::Command(second)];
             assert_eq!(received(input, piece), expected, "pieces of {piece}");
         }
     }
