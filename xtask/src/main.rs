@@ -1,2 +1,84 @@
-//! Project tasks: `cargo xtask demo | test | install | results`.
-fn main() {}
+//! Project tasks: `cargo xtask demo | test | install | results | crash`.
+//!
+//! In reading order: [`paths`] and [`shell`] are the ground; [`install`] lays out a base directory
+//! and [`base`] runs the server in one; [`demo`], [`crash`], [`results`] and [`check`] use these.
+
+mod base;
+mod check;
+mod crash;
+mod demo;
+mod install;
+mod paths;
+mod results;
+mod shell;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Ensign's project tasks")]
+struct Options {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build, start a server, idle thousands of clients on it, deliver mail, print how soon each
+    /// was told; then leave the server running to try by hand, until Ctrl-C
+    Demo(demo::Options),
+    /// Everything that must hold: style, tests, simulation, crashes, real clients
+    Test(check::Options),
+    /// Build and lay out a base directory; what stands in it of configuration and mail is kept
+    Install {
+        /// The base directory
+        #[arg(long)]
+        prefix: PathBuf,
+        /// Build without optimisation
+        #[arg(long, conflicts_with = "release")]
+        debug: bool,
+        /// Build with optimisation (what happens without --debug too)
+        #[arg(long)]
+        release: bool,
+    },
+    /// Measure, and leave a folder with figures below results/
+    Results(results::Options),
+    /// Kill the server with SIGKILL in bursts of mail and check that it kept every promise
+    Crash(crash::Options),
+}
+
+fn main() -> ExitCode {
+    match run(Options::parse().task) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => {
+            eprintln!("xtask: {failure:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does the task; tells whether what it checks holds.
+fn run(task: Task) -> anyhow::Result<bool> {
+    match task {
+        Task::Test(options) => return Ok(check::run(&options)),
+        Task::Demo(options) => demo::run(&options),
+        Task::Install {
+            prefix,
+            debug,
+            release: _,
+        } => {
+            let profile = if debug {
+                install::Profile::Debug
+            } else {
+                install::Profile::Release
+            };
+            install::run(&prefix, profile)
+        }
+        Task::Results(options) => results::run(&options),
+        Task::Crash(options) => crash::run(&options),
+    }?;
+    Ok(true)
+}

@@ -1,0 +1,170 @@
+//! An installed base directory, and the server in it.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use admin::service;
+use anyhow::{Context, Result, bail};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::install::{self, Profile};
+use crate::shell;
+
+/// How often other ports are tried when somebody took one between its reservation and its use.
+const PORT_TRIES: usize = 5;
+/// How long a killed process may take to be gone.
+const GONE_WITHIN: Timespec = Timespec {
+    tv_sec: 10,
+    tv_nsec: 0,
+};
+
+/// A base directory. Dropping it stops a server that still runs in it.
+pub struct Base {
+    folder: PathBuf,
+}
+
+/// Where a started server listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports {
+    /// IMAP without TLS.
+    pub imap: SocketAddr,
+    /// LMTP.
+    pub lmtp: SocketAddr,
+}
+
+impl Base {
+    /// Lays out a base directory anew, without users or mail, from what was built.
+    pub fn fresh(folder: PathBuf, profile: Profile) -> Result<Base> {
+        if folder.exists() {
+            // A server that an interrupted run left behind.
+            Base {
+                folder: folder.clone(),
+            }
+            .kill()?;
+            fs::remove_dir_all(&folder)
+                .with_context(|| format!("cannot remove {}", folder.display()))?;
+        }
+        install::lay_out(&folder, profile)?;
+        let base = Base { folder };
+        base.set("service.listenaddr", "127.0.0.1")?;
+        Ok(base)
+    }
+
+    /// The base directory's path.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// One of the administrator's commands.
+    pub fn sbin(&self, program: &str) -> Command {
+        Command::new(self.folder.join("sbin").join(program))
+    }
+
+    /// Sets a configuration option.
+    pub fn set(&self, name: &str, value: &str) -> Result<()> {
+        shell::capture(self.sbin("configutil").args(["-o", name, "-v", value])).map(drop)
+    }
+
+    /// Makes users, from lines `name:password` or `name:{SCHEME}hash`. Passwords given in clear are
+    /// hashed cheaply: these are users for a while, and tests must not wait for them.
+    pub fn import(&self, lines: &str) -> Result<()> {
+        let list = self.folder.join("run/import");
+        fs::write(&list, lines)?;
+        let mut import = self.sbin("msguser");
+        import.args(["import", "--scheme", "ssha256"]).arg(&list);
+        let imported = shell::capture(&mut import);
+        fs::remove_file(&list)?;
+        imported.map(drop)
+    }
+
+    /// Starts the server on ports of loopback that are free at the moment.
+    pub fn start_anywhere(&self) -> Result<Ports> {
+        let mut failure = None;
+        for _ in 0..PORT_TRIES {
+            self.set("service.imap.port", &free_port()?.to_string())?;
+            self.set("service.lmtp.port", &free_port()?.to_string())?;
+            match self.start() {
+                Ok(ports) => return Ok(ports),
+                Err(reason) => failure = Some(reason),
+            }
+        }
+        Err(failure.expect("at least one try was made"))
+    }
+
+    /// Starts the server as it is configured.
+    pub fn start(&self) -> Result<Ports> {
+        let said = shell::capture(self.sbin("start-msg").arg("imap"))?;
+        Ok(Ports {
+            imap: bound(&said, "imap")?,
+            lmtp: bound(&said, "lmtp")?,
+        })
+    }
+
+    /// Stops the server in good order.
+    pub fn stop(&self) -> Result<()> {
+        shell::capture(self.sbin("stop-msg").arg("imap")).map(drop)
+    }
+
+    /// Kills the server with SIGKILL, if it runs, and waits until it is gone.
+    pub fn kill(&self) -> Result<()> {
+        let Some(pid) = self.running()? else {
+            return Ok(());
+        };
+        let process = pidfd_open(pid, PidfdFlags::empty()).context("cannot watch the server")?;
+        pidfd_send_signal(&process, Signal::KILL).context("cannot kill the server")?;
+        let mut ended = [PollFd::new(&process, PollFlags::IN)];
+        if poll(&mut ended, Some(&GONE_WITHIN))? == 0 {
+            bail!("the killed server is still there");
+        }
+        Ok(())
+    }
+
+    /// The server's process, if it runs.
+    pub fn running(&self) -> Result<Option<Pid>> {
+        service::running(&admin::Base::new(&self.folder)).context("cannot read run/imapd.pid")
+    }
+}
+
+impl Drop for Base {
+    fn drop(&mut self) {
+        if self.running().is_ok_and(|running| running.is_some()) && self.stop().is_err() {
+            let _ = self.kill();
+        }
+    }
+}
+
+/// A port of loopback that nobody has at the moment.
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// The address in start-msg's line `SERVICE listening on ADDRESS`.
+fn bound(said: &str, service: &str) -> Result<SocketAddr> {
+    let address = said
+        .lines()
+        .filter_map(|line| {
+            line.trim()
+                .strip_prefix(service)?
+                .trim()
+                .strip_prefix("listening on ")
+        })
+        .find_map(|rest| rest.split_whitespace().next()?.parse().ok());
+    address.with_context(|| format!("start-msg names no port for {service}; it said: {said}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bound;
+
+    #[test]
+    fn bound_ports_are_read_from_what_start_msg_prints() {
+        let said = "starting imap\nimap listening on 127.0.0.1:40143\n\
+                    lmtp listening on 127.0.0.1:40024\n";
+        assert_eq!(bound(said, "imap").unwrap().port(), 40143);
+        assert_eq!(bound(said, "lmtp").unwrap().port(), 40024);
+        assert!(bound(said, "imaps").is_err());
+    }
+}

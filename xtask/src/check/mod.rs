@@ -1,0 +1,192 @@
+//! `cargo xtask test`: everything that must hold, in stages; what is cheap comes first.
+
+mod clients;
+mod count;
+mod packages;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::install::{self, Profile};
+use crate::{crash, demo, shell};
+pub use count::Count;
+
+/// Rounds of the crash test.
+const CRASH_ROUNDS: u32 = 50;
+/// Seeds of the simulation, as `simulate` takes them.
+const SEEDS: (u32, u32) = (0, 200);
+
+/// `cargo xtask test`
+#[derive(Args)]
+pub struct Options {
+    /// Neither install anything nor run the real clients
+    #[arg(long)]
+    quick: bool,
+    /// Run only these stages
+    #[arg(value_parser = names())]
+    stages: Vec<String>,
+}
+
+/// One stage: what it is called, and what it counts.
+struct Stage {
+    name: &'static str,
+    run: fn() -> Result<Count>,
+}
+
+/// All stages, in order.
+const STAGES: [Stage; 9] = [
+    Stage {
+        name: "fmt",
+        run: fmt,
+    },
+    Stage {
+        name: "clippy",
+        run: clippy,
+    },
+    Stage {
+        name: "doc",
+        run: doc,
+    },
+    Stage {
+        name: "test",
+        run: test,
+    },
+    Stage {
+        name: "build",
+        run: build,
+    },
+    Stage {
+        name: "simulate",
+        run: simulate,
+    },
+    Stage {
+        name: "demo",
+        run: show,
+    },
+    Stage {
+        name: "crash",
+        run: crashes,
+    },
+    Stage {
+        name: "clients",
+        run: clients::run,
+    },
+];
+
+fn names() -> Vec<&'static str> {
+    STAGES.iter().map(|stage| stage.name).collect()
+}
+
+/// Runs the stages and closes with a line for each and one for all; tells whether all passed.
+pub fn run(options: &Options) -> bool {
+    let mut done = Vec::new();
+    for stage in &STAGES {
+        let named = options.stages.iter().any(|name| name == stage.name);
+        if !(named || options.stages.is_empty()) || (options.quick && stage.name == "clients") {
+            continue;
+        }
+        println!("\n== {} ==", stage.name);
+        let begun = Instant::now();
+        let count = (stage.run)().unwrap_or_else(|failure| {
+            println!("{} failed: {failure:#}", stage.name);
+            Count {
+                passed: 0,
+                failed: 1,
+            }
+        });
+        done.push((stage.name, begun.elapsed(), count));
+    }
+    close(&done)
+}
+
+/// Prints the summary, its last line the sum; tells whether nothing failed.
+fn close(done: &[(&str, Duration, Count)]) -> bool {
+    println!();
+    let mut sum = Count::default();
+    for (name, took, count) in done {
+        println!("{name:9} {:7.1} s   {count}", took.as_secs_f64());
+        sum += *count;
+    }
+    println!("\n{sum}");
+    sum.failed == 0
+}
+
+fn fmt() -> Result<Count> {
+    shell::run(&mut shell::cargo(&["fmt", "--all", "--check"]))?;
+    Ok(Count::ONE)
+}
+
+fn clippy() -> Result<Count> {
+    let arguments = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    shell::run(&mut shell::cargo(&arguments))?;
+    Ok(Count::ONE)
+}
+
+fn doc() -> Result<Count> {
+    let arguments = ["doc", "--workspace", "--no-deps"];
+    shell::run(shell::cargo(&arguments).env("RUSTDOCFLAGS", "-D warnings"))?;
+    Ok(Count::ONE)
+}
+
+fn test() -> Result<Count> {
+    let mut count = Count::default();
+    let mut command = shell::cargo(&["test", "--workspace", "--no-fail-fast"]);
+    let good = shell::watch(&mut command, |line| count += Count::of_cargo_test(line))?;
+    if !good && count.failed == 0 {
+        bail!("the tests did not build, or one of their processes died");
+    }
+    Ok(count)
+}
+
+fn build() -> Result<Count> {
+    install::build(Profile::Release)?;
+    Ok(Count::ONE)
+}
+
+fn simulate() -> Result<Count> {
+    let (first, end) = SEEDS;
+    let seeds = format!("{first}..{end}");
+    let arguments = [
+        "run",
+        "--release",
+        "-p",
+        "loadgen",
+        "--bin",
+        "simulate",
+        "--",
+    ];
+    shell::run(shell::cargo(&arguments).args(["--seeds", &seeds]))?;
+    Ok(Count {
+        passed: end - first,
+        failed: 0,
+    })
+}
+
+fn show() -> Result<Count> {
+    demo::show(&demo::Options {
+        once: true,
+        sessions: 500,
+        deliveries: 100,
+    })?;
+    Ok(Count::ONE)
+}
+
+fn crashes() -> Result<Count> {
+    crash::rounds(&crash::Options {
+        rounds: CRASH_ROUNDS,
+        seed: 1,
+    })?;
+    Ok(Count {
+        passed: CRASH_ROUNDS,
+        failed: 0,
+    })
+}

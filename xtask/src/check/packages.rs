@@ -1,0 +1,132 @@
+//! Installing what the real clients are made of, by package name.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use super::clients;
+use crate::shell;
+
+/// Programs, and the Debian package that has each.
+const DEBIAN: [(&str, &str); 14] = [
+    ("curl", "curl"),
+    ("fetchmail", "fetchmail"),
+    ("getmail", "getmail6"),
+    ("imapfilter", "imapfilter"),
+    ("mbsync", "isync"),
+    ("msmtp", "msmtp"),
+    ("neomutt", "neomutt"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+    ("postfix", "postfix"),
+    ("python3", "python3"),
+    ("swaks", "swaks"),
+    ("telnet", "telnet"),
+    ("tmux", "tmux"),
+];
+/// Answers to questions that packages ask: no instance of Postfix but those that the tests start.
+const ANSWERS: &str = "postfix postfix/main_mailer_type select No configuration\n";
+
+/// Installs what is missing, from Debian for the system, from PyPI and npm below the target folder.
+pub fn install() -> Result<()> {
+    debian()?;
+    python()?;
+    node()
+}
+
+fn debian() -> Result<()> {
+    let mut missing: Vec<&str> = DEBIAN
+        .iter()
+        .filter(|(program, _)| !shell::found(program))
+        .map(|(_, package)| *package)
+        .collect();
+    if !can_make_environments() {
+        missing.push("python3-venv");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    println!("installing {}", missing.join(" "));
+    answer_beforehand()?;
+    shell::retry("installing Debian packages", || {
+        shell::run(apt().args(["update", "--quiet=2"]))?;
+        let options = ["install", "--yes", "--quiet=2", "--no-install-recommends"];
+        shell::run(apt().args(options).args(&missing).stdout(Stdio::null()))
+    })
+}
+
+/// apt-get that asks nothing; run level 1 keeps it from starting services.
+fn apt() -> Command {
+    let mut apt = Command::new("apt-get");
+    apt.env("DEBIAN_FRONTEND", "noninteractive")
+        .env("RUNLEVEL", "1")
+        .stdin(Stdio::null());
+    apt
+}
+
+fn answer_beforehand() -> Result<()> {
+    let answers = clients::folder().join("answers");
+    fs::create_dir_all(clients::folder())?;
+    fs::write(&answers, ANSWERS)?;
+    shell::run(Command::new("debconf-set-selections").arg(&answers))
+}
+
+fn can_make_environments() -> bool {
+    shell::capture(Command::new("python3").args(["-c", "import venv, ensurepip"])).is_ok()
+}
+
+fn python() -> Result<()> {
+    let wanted = clients::drivers().join("requirements.txt");
+    let folder = clients::folder().join("venv");
+    unless_done(&wanted, &folder, || {
+        shell::run(
+            Command::new("python3")
+                .args(["-m", "venv", "--clear"])
+                .arg(&folder),
+        )?;
+        shell::retry("installing Python packages", || {
+            let pip = [
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "-r",
+            ];
+            shell::run(Command::new(clients::python()).args(pip).arg(&wanted))
+        })
+    })
+}
+
+fn node() -> Result<()> {
+    let wanted = clients::drivers().join("package.json");
+    let folder = clients::node();
+    unless_done(&wanted, &folder, || {
+        fs::create_dir_all(&folder)?;
+        fs::copy(&wanted, folder.join("package.json"))?;
+        shell::retry("installing npm packages", || {
+            let install = [
+                "install",
+                "--silent",
+                "--no-fund",
+                "--no-audit",
+                "--no-package-lock",
+            ];
+            shell::run(Command::new("npm").args(install).current_dir(&folder))
+        })
+    })
+}
+
+/// Does something unless it was done before for a list that reads the same.
+fn unless_done(list: &Path, folder: &Path, install: impl FnOnce() -> Result<()>) -> Result<()> {
+    let wanted =
+        fs::read_to_string(list).with_context(|| format!("cannot read {}", list.display()))?;
+    let stamp = folder.join("installed");
+    if fs::read_to_string(&stamp).is_ok_and(|done| done == wanted) {
+        return Ok(());
+    }
+    install()?;
+    Ok(fs::write(&stamp, wanted)?)
+}

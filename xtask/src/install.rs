@@ -1,0 +1,112 @@
+//! Laying out a base directory: what the administration guide calls msg-svr-base.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use admin::config;
+use anyhow::{Context, Result};
+
+use crate::{paths, shell};
+
+/// The packages whose binaries an installation holds.
+const PACKAGES: [&str; 3] = ["server", "admin", "loadgen"];
+/// What goes to `sbin/`.
+const SBIN: [&str; 6] = [
+    "start-msg",
+    "stop-msg",
+    "refresh",
+    "configutil",
+    "msguser",
+    "loadgen",
+];
+/// What goes to `lib/`.
+const LIB: [&str; 1] = ["imapd"];
+/// Folders that exist from the beginning.
+const FOLDERS: [&str; 6] = ["sbin", "lib", "config", "data", "log", "run"];
+
+/// The administrator's own configuration, as it begins.
+const MSG_CONF: &str = "\
+# Options of this site, one a line: name = value. They go before those in msg.conf.defaults,
+# which lists all options with what they do, and which every installation writes anew.
+";
+
+/// How to build.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// Quickly, with checks.
+    Debug,
+    /// For use.
+    Release,
+}
+
+impl Profile {
+    /// The folder below the target folder that holds what was built so.
+    pub fn folder(self) -> PathBuf {
+        paths::target().join(match self {
+            Profile::Debug => "debug",
+            Profile::Release => "release",
+        })
+    }
+}
+
+/// Builds, lays out `prefix`, and says so.
+pub fn run(prefix: &Path, profile: Profile) -> Result<()> {
+    let prefix = std::path::absolute(prefix)?;
+    build(profile)?;
+    lay_out(&prefix, profile)?;
+    println!("installed in {}", prefix.display());
+    Ok(())
+}
+
+/// Builds every program that an installation holds.
+pub fn build(profile: Profile) -> Result<()> {
+    let mut command = shell::cargo(&["build", "--bins"]);
+    for package in PACKAGES {
+        command.args(["-p", package]);
+    }
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
+    shell::run(&mut command)
+}
+
+/// Lays out `prefix` from what was built. Programs are replaced; configuration that an
+/// administrator wrote, users and mail are left alone.
+pub fn lay_out(prefix: &Path, profile: Profile) -> Result<()> {
+    for folder in FOLDERS {
+        let folder = prefix.join(folder);
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    let built = profile.folder();
+    for (folder, programs) in [("sbin", &SBIN[..]), ("lib", &LIB[..])] {
+        for program in programs {
+            replace(&built.join(program), &prefix.join(folder).join(program))?;
+        }
+    }
+    let link = prefix.join("configutil");
+    if !link.is_symlink() {
+        symlink("sbin/configutil", &link).context("cannot link configutil")?;
+    }
+    write_configuration(prefix)
+}
+
+/// Writes the defaults, which belong to the release, and an empty `msg.conf` if there is none.
+fn write_configuration(prefix: &Path) -> Result<()> {
+    let base = admin::Base::new(prefix);
+    let defaults = base.msg_conf_defaults();
+    config::write_defaults(&defaults)
+        .with_context(|| format!("cannot write {}", defaults.display()))?;
+    let own = base.msg_conf();
+    if !own.exists() {
+        fs::write(&own, MSG_CONF).with_context(|| format!("cannot write {}", own.display()))?;
+    }
+    Ok(())
+}
+
+/// Copies a file beside its destination and renames it, so that a running program keeps its own.
+fn replace(from: &Path, to: &Path) -> Result<()> {
+    let beside = to.with_extension("new");
+    fs::copy(from, &beside).with_context(|| format!("cannot copy {}", from.display()))?;
+    fs::rename(&beside, to).with_context(|| format!("cannot replace {}", to.display()))
+}

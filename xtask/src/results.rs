@@ -1,0 +1,167 @@
+//! `cargo xtask results`: the studies behind every figure, each leaving a folder in `results/`.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::base::{Base, Ports};
+use crate::install::{self, Profile};
+use crate::{paths, shell};
+
+/// One study: a run of loadgen against a fresh server.
+struct Study {
+    name: &'static str,
+    about: &'static str,
+    users: u32,
+    arguments: &'static [&'static str],
+}
+
+/// All studies, in the order in which they run.
+const STUDIES: [Study; 4] = [
+    Study {
+        name: "single",
+        about: "10,000 idle sessions, a mailbox each; 200 deliveries one after the other",
+        users: 10_000,
+        arguments: &["--sessions", "10000", "--deliveries", "200"],
+    },
+    Study {
+        name: "crowd",
+        about: "10,000 idle sessions in one mailbox, next to a bare send loop",
+        users: 10_000,
+        arguments: &[
+            "--sessions",
+            "10000",
+            "--mailboxes",
+            "one",
+            "--deliveries",
+            "50",
+            "--rate",
+            "2",
+            "--baseline-sendloop",
+            "15",
+        ],
+    },
+    Study {
+        name: "burst",
+        about: "10,000 idle sessions; as many durable deliveries as 16 LMTP connections take",
+        users: 10_000,
+        arguments: &[
+            "--sessions",
+            "10000",
+            "--deliveries",
+            "0",
+            "--burst-seconds",
+            "10",
+            "--lmtp-connections",
+            "16",
+        ],
+    },
+    Study {
+        name: "many",
+        about: "20,000 idle sessions, a mailbox each; memory and set-up",
+        users: 20_000,
+        arguments: &["--sessions", "20000", "--deliveries", "200"],
+    },
+];
+
+/// `cargo xtask results`
+#[derive(Args)]
+pub struct Options {
+    /// The studies to run; all, if none is named
+    pub names: Vec<String>,
+    /// Print the studies and run none
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// Runs the named studies.
+pub fn run(options: &Options) -> Result<()> {
+    if options.list {
+        for study in &STUDIES {
+            println!("{:8} {}", study.name, study.about);
+        }
+        return Ok(());
+    }
+    for name in &options.names {
+        if STUDIES.iter().all(|study| study.name != name) {
+            bail!("there is no study {name}; --list prints those that are");
+        }
+    }
+    install::build(Profile::Release)?;
+    for study in &STUDIES {
+        if options.names.is_empty() || options.names.iter().any(|name| name == study.name) {
+            one(study)?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs one study against a server of its own.
+fn one(study: &Study) -> Result<()> {
+    println!("== {}: {}", study.name, study.about);
+    let base = Base::fresh(paths::target().join("results"), Profile::Release)?;
+    let count = study.users.to_string();
+    base.import(&shell::capture(
+        base.sbin("loadgen").args(["users", "--count", &count]),
+    )?)?;
+    let Ports { imap, lmtp } = base.start_anywhere()?;
+    let folder = paths::root()
+        .join("results")
+        .join(format!("{}-{}", today()?, study.name));
+    let mut load = base.sbin("loadgen");
+    load.arg("idle")
+        .args(["--imap", &imap.to_string(), "--lmtp", &lmtp.to_string()])
+        .args(study.arguments)
+        .arg("--out")
+        .arg(relative(&folder))
+        .current_dir(paths::root());
+    if let Some(server) = base.running()? {
+        load.args(["--server-pid", &server.as_raw_nonzero().to_string()]);
+    }
+    shell::run(&mut load)?;
+    base.stop()
+}
+
+/// A path below the checkout without the checkout's own, which would stand in the report.
+fn relative(folder: &Path) -> &Path {
+    folder.strip_prefix(paths::root()).unwrap_or(folder)
+}
+
+/// The date as `YYYY-MM-DD`, in UTC.
+fn today() -> Result<String> {
+    let days = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() / 86_400;
+    Ok(date(days))
+}
+
+/// The civil date so many days after 1970-01-01, by the proleptic Gregorian calendar.
+fn date(days: u64) -> String {
+    // Counted from 0000-03-01, so that a leap day is the last of its year.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::date;
+
+    #[test]
+    fn days_become_dates() {
+        assert_eq!(date(0), "1970-01-01");
+        assert_eq!(date(11_016), "2000-02-29");
+        assert_eq!(date(20_780), "2026-11-23");
+    }
+}

@@ -1,0 +1,93 @@
+//! Running other programs.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::paths;
+
+/// How long to wait before another try of something that needs the network.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
+
+/// Cargo, in the checkout.
+pub fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(paths::root());
+    command
+}
+
+/// Runs a program to its end; an error unless it succeeds.
+pub fn run(command: &mut Command) -> Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot run {command:?}"))?;
+    if !status.success() {
+        bail!("{} ended with {status}", name(command));
+    }
+    Ok(())
+}
+
+/// Runs a program, passes its standard output on line by line, and shows each line to `look`.
+/// Tells whether it succeeded.
+pub fn watch(command: &mut Command, mut look: impl FnMut(&str)) -> Result<bool> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot run {command:?}"))?;
+    let output = child.stdout.take().expect("it was piped");
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        println!("{line}");
+        look(&line);
+    }
+    Ok(child.wait()?.success())
+}
+
+/// Runs a program and returns its standard output; an error, with what it complained, unless it
+/// succeeds.
+pub fn capture(command: &mut Command) -> Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot run {command:?}"))?;
+    if !output.status.success() {
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        bail!(
+            "{} ended with {}: {}",
+            name(command),
+            output.status,
+            complaint.trim()
+        );
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Tries something that needs the network up to three times.
+pub fn retry(what: &str, mut attempt: impl FnMut() -> Result<()>) -> Result<()> {
+    for left in (0..3).rev() {
+        match attempt() {
+            Ok(()) => return Ok(()),
+            Err(failure) if left == 0 => {
+                return Err(failure.context(format!("{what} failed three times; is it reachable?")));
+            }
+            Err(failure) => {
+                eprintln!("{what}: {failure:#}; trying again");
+                sleep(RETRY_PAUSE);
+            }
+        }
+    }
+    unreachable!("the last attempt returns")
+}
+
+/// Whether a program is to be found on PATH or where only root's PATH looks.
+pub fn found(program: &str) -> bool {
+    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+fn name(command: &Command) -> String {
+    command.get_program().to_string_lossy().into_owned()
+}
