@@ -3,7 +3,8 @@
 //! In reading order: [`plan`] (what is to happen, from a seed), [`client`] and [`deliverer`] (the
 //! machines that speak IMAP and LMTP), [`oracle`] (what every session must have heard), [`fleet`]
 //! (machines on a reactor), [`study`] (the phases of a run), [`sendloop`] (what the kernel alone
-//! takes), [`measure`] (clock, memory, CPU, histograms), [`report`] (tables, files, plots).
+//! takes), [`measure`] (clock, memory, CPU, histograms), [`report`] (tables, files, plots), [`simulate`]
+//! (the whole server in a deterministic world).
 //!
 //! Machines and oracle know no sockets: they run against the kernel and in a simulated world alike.
 
@@ -15,4 +16,5 @@ pub mod oracle;
 pub mod plan;
 pub mod report;
 pub mod sendloop;
+pub mod simulate;
 pub mod study;

@@ -1,0 +1,120 @@
+//! The three questions: do all views agree with the store, has everybody been told in time, and is
+//! nothing left behind.
+
+use std::collections::BTreeSet;
+
+use engine::event::ShardId;
+use engine::stats::Counter;
+use mail::reply::{Appended, Opened};
+use mail::request::Want;
+use mail::{MailboxName, Reply, Request, SystemFlag};
+use model::Model;
+use reactor::sim::World;
+use server::control::MailHandle;
+
+use super::crowd::{self, Crowd};
+use super::watcher::Known;
+
+/// Agreement, and liveness if enough time has passed: every client idles, and its view is the
+/// store's.
+pub(super) fn views(model: &mut Model, crowd: &Crowd) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (number, (user, watcher, idles)) in crowd.watchers().enumerate() {
+        if !idles {
+            faults.push(format!("client {number} does not idle"));
+            continue;
+        }
+        let truth = truth(model, user);
+        let view = watcher.view();
+        if view.len() != truth.len() {
+            let (seen, there) = (view.len(), truth.len());
+            faults.push(format!("client {number} sees {seen} of {there} messages"));
+            continue;
+        }
+        for (place, (known, is)) in view.iter().zip(&truth).enumerate() {
+            let wrong_uid = known.uid.is_some() && known.uid != is.uid;
+            let wrong_flags = known.flags.is_some() && known.flags != is.flags;
+            if wrong_uid || wrong_flags {
+                let place = place + 1;
+                faults.push(format!(
+                    "client {number} takes message {place} for {known:?}, it is {is:?}"
+                ));
+            }
+        }
+    }
+    faults
+}
+
+/// What was answered with success is there under a UID of its own, or was.
+pub(super) fn receipts(model: &mut Model, receipts: &[(usize, Appended)]) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut seen = BTreeSet::new();
+    for (user, appended) in receipts {
+        if !seen.insert((appended.mailbox, appended.uid)) {
+            faults.push(format!("UID {} was given twice", appended.uid));
+        }
+        let known = open(model, *user).is_some_and(|opened| appended.uid < opened.uid_next);
+        if !known {
+            faults.push(format!("a delivery with UID {} was lost", appended.uid));
+        }
+    }
+    faults
+}
+
+/// After everybody left nothing is open, watched or buffered.
+pub(super) fn leftovers(world: &World, handle: &MailHandle) -> Vec<String> {
+    let mut faults = Vec::new();
+    let census = world.census();
+    if census.open > 0 || census.buffered_bytes > 0 {
+        faults.push(format!("left behind: {census:?}"));
+    }
+    for shard in 0..handle.shards() {
+        let stats = handle.stats(ShardId(shard));
+        for counter in [Counter::Open, Counter::Parked, Counter::Topics] {
+            let count = stats.counter(counter);
+            if count > 0 {
+                faults.push(format!("left behind on shard {shard}: {count} {counter:?}"));
+            }
+        }
+    }
+    faults
+}
+
+fn open(model: &mut Model, user: usize) -> Option<Opened> {
+    let request = Request::Open {
+        user: model.user_id(&crowd::user(user))?,
+        name: MailboxName::inbox(),
+        read_only: true,
+    };
+    match model.handle(request).0 {
+        Reply::Opened(opened) => Some(opened),
+        _ => None,
+    }
+}
+
+fn truth(model: &mut Model, user: usize) -> Vec<Known> {
+    let Some(opened) = open(model, user) else {
+        return Vec::new();
+    };
+    let (mut truth, mut uids) = (Vec::new(), opened.uids);
+    while !uids.is_empty() {
+        let request = Request::Fetch {
+            mailbox: opened.mailbox,
+            uids: uids.clone(),
+            want: Want::default(),
+            budget_bytes: usize::MAX,
+        };
+        let Reply::Fetched { messages, done } = model.handle(request).0 else {
+            return truth;
+        };
+        truth.extend(messages.iter().map(|message| Known {
+            uid: Some(message.uid.0),
+            flags: Some((
+                message.flags.has(SystemFlag::Seen),
+                message.flags.has(SystemFlag::Deleted),
+            )),
+        }));
+        uids.drain(..done.max(1));
+    }
+    truth
+}

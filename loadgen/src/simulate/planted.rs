@@ -1,0 +1,136 @@
+//! Bugs to plant. A harness that has never failed proves nothing.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use engine::event::{Event, SessionId};
+use engine::protocol::{Announce, Context, Parked as Due, Protocol};
+
+/// A bug, planted at a seam.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mutant {
+    /// None: the server as it is.
+    None,
+    /// Some committed events are never published.
+    LostEvent,
+    /// A parked session that missed events is not told.
+    DeafToGaps,
+    /// Events don't move the cursor of a parked session.
+    StuckCursor,
+    /// A slow reader is taken for caught up and told nothing.
+    SilentCatchUp,
+    /// A session that must resynchronise doesn't.
+    IgnoredStale,
+    /// Deliveries are answered before they are durable.
+    EarlyReply,
+}
+
+impl Mutant {
+    /// All bugs.
+    pub const ALL: [Self; 6] = [
+        Self::LostEvent,
+        Self::DeafToGaps,
+        Self::StuckCursor,
+        Self::SilentCatchUp,
+        Self::IgnoredStale,
+        Self::EarlyReply,
+    ];
+}
+
+/// A protocol with a bug in it.
+pub struct Planted<P> {
+    inner: P,
+    mutant: Mutant,
+}
+
+impl<P> Planted<P> {
+    /// Plants a bug.
+    pub fn new(inner: P, mutant: Mutant) -> Self {
+        Self { inner, mutant }
+    }
+}
+
+impl<P: Protocol> Protocol for Planted<P> {
+    type Session = P::Session;
+    type Parked = P::Parked;
+    type Fact = P::Fact;
+    type Reply = P::Reply;
+    type Key = P::Key;
+
+    fn needs_peer(&self, listener: u8) -> bool {
+        self.inner.needs_peer(listener)
+    }
+    fn refusal(&self) -> Option<Bytes> {
+        self.inner.refusal()
+    }
+    fn open(&mut self, cx: &mut Context<'_>, listener: u8) -> P::Session {
+        self.inner.open(cx, listener)
+    }
+    fn handle_input(&mut self, session: &mut P::Session, cx: &mut Context<'_>, bytes: &[u8]) {
+        self.inner.handle_input(session, cx, bytes);
+    }
+    fn handle_reply(&mut self, session: &mut P::Session, cx: &mut Context<'_>, reply: P::Reply) {
+        self.inner.handle_reply(session, cx, reply);
+    }
+    fn handle_watching(&mut self, session: &mut P::Session, cx: &mut Context<'_>) {
+        self.inner.handle_watching(session, cx);
+    }
+    fn handle_stale(&mut self, session: &mut P::Session, cx: &mut Context<'_>) {
+        if self.mutant != Mutant::IgnoredStale {
+            self.inner.handle_stale(session, cx);
+        }
+    }
+    fn handle_drained(&mut self, session: &mut P::Session, cx: &mut Context<'_>) {
+        self.inner.handle_drained(session, cx);
+    }
+    fn handle_deadline(&mut self, session: &mut P::Session, cx: &mut Context<'_>) {
+        self.inner.handle_deadline(session, cx);
+    }
+    fn handle_shutdown(&mut self, session: &mut P::Session, cx: &mut Context<'_>) {
+        self.inner.handle_shutdown(session, cx);
+    }
+    fn handle_closed(&mut self, session: &mut P::Session, id: SessionId) {
+        self.inner.handle_closed(session, id);
+    }
+    fn park(&mut self, session: &P::Session) -> Option<P::Parked> {
+        self.inner.park(session)
+    }
+    fn unpark(&mut self, parked: P::Parked, id: SessionId) -> P::Session {
+        self.inner.unpark(parked, id)
+    }
+    fn cursor(&self, parked: &P::Parked) -> Option<u64> {
+        self.inner.cursor(parked)
+    }
+
+    fn announce(&mut self, parked: &mut P::Parked, event: &Event<P::Fact>) -> Announce<P::Key> {
+        let before = *parked;
+        match (self.mutant, self.inner.announce(parked, event)) {
+            (Mutant::DeafToGaps, Announce::Stale) => Announce::Silent,
+            (Mutant::StuckCursor, announce) => {
+                *parked = before;
+                announce
+            }
+            (_, announce) => announce,
+        }
+    }
+
+    fn render(&mut self, event: &Event<P::Fact>, key: P::Key) -> Bytes {
+        self.inner.render(event, key)
+    }
+
+    fn render_many(
+        &mut self,
+        parked: &mut P::Parked,
+        events: &[Arc<Event<P::Fact>>],
+    ) -> Option<Bytes> {
+        let news = self.inner.render_many(parked, events)?;
+        Some(match self.mutant {
+            Mutant::SilentCatchUp => Bytes::new(),
+            _ => news,
+        })
+    }
+
+    fn parked_deadline(&mut self, parked: &mut P::Parked, now_ns: u64) -> Due {
+        self.inner.parked_deadline(parked, now_ns)
+    }
+}

@@ -1,0 +1,262 @@
+//! An IMAP client with a view: it idles, now and then does something else, and notices when what it
+//! is told makes no sense.
+
+use reactor::Rng;
+
+/// A message as the client knows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Its UID, if it was told.
+    pub uid: Option<u32>,
+    /// `\Seen` and `\Deleted`, if it was told.
+    pub flags: Option<(bool, bool)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Greeting,
+    /// Waits for the tagged reply of a command.
+    Login,
+    Select,
+    List,
+    Act,
+    /// Waits for `+`.
+    Idle,
+    Idling,
+    /// DONE was sent.
+    Done,
+}
+
+/// The machine of one connection.
+pub struct Watcher {
+    state: State,
+    user: String,
+    view: Vec<Known>,
+    line: Vec<u8>,
+    output: Vec<u8>,
+    tag: u32,
+    /// What was wrong.
+    pub faults: Vec<String>,
+    /// The server ended the session or refused what it may refuse while its disk fails.
+    pub ended: bool,
+    /// Counts of messages that it was told.
+    pub told: u64,
+}
+
+impl Watcher {
+    /// A client of a user whose password is `secret`.
+    pub fn new(user: &str) -> Self {
+        Self {
+            state: State::Greeting,
+            user: user.into(),
+            view: Vec::new(),
+            line: Vec::new(),
+            output: Vec::new(),
+            tag: 0,
+            faults: Vec::new(),
+            ended: false,
+            told: 0,
+        }
+    }
+
+    /// Whether it idles and waits for nothing.
+    pub fn is_idling(&self) -> bool {
+        self.state == State::Idling && self.line.is_empty()
+    }
+
+    /// The mailbox as it was told.
+    pub fn view(&self) -> &[Known] {
+        &self.view
+    }
+
+    /// Bytes to send.
+    pub fn take_output(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.output)
+    }
+
+    /// Ends IDLE, if it idles.
+    pub fn stir(&mut self) {
+        if self.is_idling() {
+            self.output.extend_from_slice(b"DONE\r\n");
+            self.state = State::Done;
+        }
+    }
+
+    /// Takes bytes from the server.
+    pub fn handle_input(&mut self, bytes: &[u8], rng: &mut Rng) {
+        for &byte in bytes {
+            self.line.push(byte);
+            if byte == b'\n' {
+                let line = std::mem::take(&mut self.line);
+                let line = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
+                self.handle_line(&line, rng);
+            }
+        }
+    }
+
+    fn handle_line(&mut self, line: &str, rng: &mut Rng) {
+        if let Some(untagged) = line.strip_prefix("* ") {
+            self.handle_untagged(untagged);
+        } else if line.starts_with('+') {
+            if self.state == State::Idle {
+                self.state = State::Idling;
+            } else {
+                self.fault(format!("a continuation nobody asked for: {line}"));
+            }
+        } else {
+            self.handle_tagged(line, rng);
+        }
+    }
+
+    fn handle_tagged(&mut self, line: &str, rng: &mut Rng) {
+        let tag = format!("t{} ", self.tag);
+        let Some(status) = line.strip_prefix(&tag) else {
+            return self.fault(format!("not the tag {tag}: {line}"));
+        };
+        let ok = status.starts_with("OK");
+        if !ok && !status.starts_with("NO") {
+            return self.fault(format!("{line} to a command that is right"));
+        }
+        match self.state {
+            State::Login | State::Select | State::List if !ok => self.ended = true,
+            State::Login => {
+                self.command(State::Select, "SELECT INBOX");
+                self.view.clear();
+            }
+            State::Select if self.view.is_empty() => self.command(State::Idle, "IDLE"),
+            State::Select => self.command(State::List, "UID FETCH 1:* (FLAGS)"),
+            State::Done => self.act(rng),
+            State::List | State::Act => self.command(State::Idle, "IDLE"),
+            State::Idle if !ok => self.ended = true,
+            _ => self.fault(format!("{line} in state {:?}", self.state)),
+        }
+    }
+
+    /// Something other than IDLE.
+    fn act(&mut self, rng: &mut Rng) {
+        let count = self.view.len() as u64;
+        let command = match rng.below(6) {
+            0 => "NOOP".to_owned(),
+            1 => "EXPUNGE".to_owned(),
+            _ if count == 0 => "CHECK".to_owned(),
+            choice => {
+                let number = 1 + rng.below(count);
+                let what = match choice {
+                    2 => "+FLAGS (\\Seen)",
+                    3 => "-FLAGS.SILENT (\\Seen)",
+                    4 => "+FLAGS (\\Deleted)",
+                    _ => return self.command(State::Act, "UID FETCH 1:* (FLAGS)"),
+                };
+                format!("STORE {number} {what}")
+            }
+        };
+        self.command(State::Act, &command);
+        if let Some(number) = silent(&command) {
+            // The server need not say what a silent STORE did; whether it did is not certain.
+            self.view[number - 1].flags = None;
+        }
+    }
+
+    fn command(&mut self, next: State, command: &str) {
+        self.tag += 1;
+        let line = format!("t{} {command}\r\n", self.tag);
+        self.output.extend_from_slice(line.as_bytes());
+        self.state = next;
+    }
+
+    fn handle_untagged(&mut self, line: &str) {
+        if self.state == State::Greeting {
+            let login = format!("LOGIN {} secret", self.user);
+            return self.command(State::Login, &login);
+        }
+        if line.starts_with("BYE") {
+            self.ended = true;
+            return;
+        }
+        let mut words = line.splitn(3, ' ');
+        let Some(number) = words.next().and_then(|word| word.parse::<usize>().ok()) else {
+            return;
+        };
+        match words.next() {
+            Some("EXISTS") => self.exists(number),
+            Some("EXPUNGE") if (1..=self.view.len()).contains(&number) => {
+                self.view.remove(number - 1);
+            }
+            Some("FETCH") if (1..=self.view.len()).contains(&number) => {
+                let known = fetched(line, self.view[number - 1]);
+                if self.view[number - 1].uid.is_some_and(|uid| known.uid != Some(uid)) {
+                    self.fault(format!("message {number} changed its UID: {line}"));
+                }
+                self.view[number - 1] = known;
+            }
+            Some("RECENT") => {}
+            _ => self.fault(format!("{line} of {} messages", self.view.len())),
+        }
+    }
+
+    fn exists(&mut self, count: usize) {
+        self.told += 1;
+        let selecting = self.state == State::Select;
+        if count < self.view.len() || (count == self.view.len() && !selecting) {
+            self.fault(format!("{count} EXISTS after {}", self.view.len()));
+        }
+        self.view.resize(count, Known::default());
+    }
+
+    fn fault(&mut self, text: String) {
+        self.faults.push(format!("{}: {text}", self.user));
+    }
+}
+
+fn silent(command: &str) -> Option<usize> {
+    command.contains(".SILENT").then_some(())?;
+    command.split(' ').nth(1)?.parse().ok()
+}
+
+/// What a FETCH line says, over what was known.
+fn fetched(line: &str, known: Known) -> Known {
+    let after = |key: &str| line.split_once(key).map(|(_, rest)| rest);
+    let uid = after("UID ").and_then(|rest| {
+        let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+        digits.parse().ok()
+    });
+    let flags = after("FLAGS (").and_then(|rest| rest.split_once(')'));
+    let flags = flags.map(|(list, _)| (list.contains("\\Seen"), list.contains("\\Deleted")));
+    Known {
+        uid: uid.or(known.uid),
+        flags: flags.or(known.flags),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(script: &str) -> Watcher {
+        let mut watcher = Watcher::new("ann");
+        let mut rng = Rng::new(1);
+        for piece in script.as_bytes().chunks(3) {
+            watcher.handle_input(piece, &mut rng);
+        }
+        watcher
+    }
+
+    const BEGIN: &str = "* OK hi\r\nt1 OK\r\n* 2 EXISTS\r\nt2 OK\r\n\
+        * 1 FETCH (UID 4 FLAGS (\\Seen))\r\n* 2 FETCH (UID 9 FLAGS ())\r\nt3 OK\r\n+ idling\r\n";
+
+    #[test]
+    fn it_keeps_a_view() {
+        let watcher = after(&format!("{BEGIN}* 1 EXPUNGE\r\n* 2 EXISTS\r\n"));
+        let known = Known { uid: Some(9), flags: Some((false, false)) };
+        assert_eq!(watcher.view(), [known, Known::default()]);
+        assert!(watcher.is_idling() && watcher.faults.is_empty());
+    }
+
+    #[test]
+    fn it_notices_nonsense() {
+        for nonsense in ["* 2 EXISTS", "* 1 EXISTS", "* 3 EXPUNGE", "* 3 FETCH (FLAGS ())"] {
+            let watcher = after(&format!("{BEGIN}{nonsense}\r\n"));
+            assert_eq!(watcher.faults.len(), 1, "{nonsense}");
+        }
+    }
+}
