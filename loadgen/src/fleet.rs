@@ -99,7 +99,13 @@ impl<R: Reactor> Fleet<R> {
     /// One turn: waits at most until `until_ns` (on [`now_ns`]'s clock) and tells what was heard,
     /// with the time at which each piece was seen.
     pub fn turn(&mut self, until_ns: u64, heard: &mut Vec<(u64, Heard)>) {
-        let wait_ns = until_ns.saturating_sub(now_ns());
+        // What came while the last answers left must not wait for what comes next.
+        let rest = self.completions.is_empty();
+        let wait_ns = if rest {
+            until_ns.saturating_sub(now_ns())
+        } else {
+            0
+        };
         let until = self.reactor.now_ns() + wait_ns;
         self.reactor.waker().announce_sleep();
         let mut completions = std::mem::take(&mut self.completions);

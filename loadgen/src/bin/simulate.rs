@@ -58,7 +58,10 @@ fn faults(outcome: &Outcome, again: Option<u64>) -> Option<String> {
         return Some("two runs differ".into());
     }
     let first = outcome.faults.first()?;
-    Some(format!("{} faults, the first: {first}", outcome.faults.len()))
+    Some(format!(
+        "{} faults, the first: {first}",
+        outcome.faults.len()
+    ))
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {

@@ -152,7 +152,9 @@ impl Crowd {
         for (conn, _) in std::mem::take(&mut self.by_conn) {
             self.reactor.close(conn);
         }
-        self.members.iter_mut().for_each(|member| member.conn = None);
+        self.members
+            .iter_mut()
+            .for_each(|member| member.conn = None);
         self.reactor.waker().wake();
     }
 
@@ -181,7 +183,9 @@ impl Crowd {
                     }
                 }
                 Reply::Refused(_) => {}
-                reply => self.faults.push(format!("a delivery was answered {reply:?}")),
+                reply => self
+                    .faults
+                    .push(format!("a delivery was answered {reply:?}")),
             }
         }
     }
@@ -219,7 +223,11 @@ impl Crowd {
                 }
             }
             Completion::Hangup { conn, .. } => self.lose(conn),
-            Completion::Unsent { conn, error: Some(_), .. } => self.lose(conn),
+            Completion::Unsent {
+                conn,
+                error: Some(_),
+                ..
+            } => self.lose(conn),
             Completion::Unsent { conn, rest, .. } => {
                 if let Some(&number) = self.by_conn.get(&conn) {
                     self.members[number].owed = rest;

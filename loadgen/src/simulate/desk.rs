@@ -156,7 +156,11 @@ impl Desk {
             assert!(events.is_empty(), "a read changed something");
             self.answer(asker, reply);
         }
-        if self.committing.as_ref().is_some_and(|(at, _)| *at <= now_ns) {
+        if self
+            .committing
+            .as_ref()
+            .is_some_and(|(at, _)| *at <= now_ns)
+        {
             let (_, writes) = self.committing.take().expect("just seen");
             self.commit(writes);
         }
@@ -273,6 +277,9 @@ fn is_read(request: &Request) -> bool {
             | R::Fetch { .. }
             | R::Read { .. }
             | R::Search { .. }
-            | R::Open { read_only: true, .. }
+            | R::Open {
+                read_only: true,
+                ..
+            }
     )
 }

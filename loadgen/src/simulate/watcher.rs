@@ -184,7 +184,10 @@ impl Watcher {
             }
             Some("FETCH") if (1..=self.view.len()).contains(&number) => {
                 let known = fetched(line, self.view[number - 1]);
-                if self.view[number - 1].uid.is_some_and(|uid| known.uid != Some(uid)) {
+                if self.view[number - 1]
+                    .uid
+                    .is_some_and(|uid| known.uid != Some(uid))
+                {
                     self.fault(format!("message {number} changed its UID: {line}"));
                 }
                 self.view[number - 1] = known;
@@ -247,14 +250,22 @@ mod tests {
     #[test]
     fn it_keeps_a_view() {
         let watcher = after(&format!("{BEGIN}* 1 EXPUNGE\r\n* 2 EXISTS\r\n"));
-        let known = Known { uid: Some(9), flags: Some((false, false)) };
+        let known = Known {
+            uid: Some(9),
+            flags: Some((false, false)),
+        };
         assert_eq!(watcher.view(), [known, Known::default()]);
         assert!(watcher.is_idling() && watcher.faults.is_empty());
     }
 
     #[test]
     fn it_notices_nonsense() {
-        for nonsense in ["* 2 EXISTS", "* 1 EXISTS", "* 3 EXPUNGE", "* 3 FETCH (FLAGS ())"] {
+        for nonsense in [
+            "* 2 EXISTS",
+            "* 1 EXISTS",
+            "* 3 EXPUNGE",
+            "* 3 FETCH (FLAGS ())",
+        ] {
             let watcher = after(&format!("{BEGIN}{nonsense}\r\n"));
             assert_eq!(watcher.faults.len(), 1, "{nonsense}");
         }
