@@ -22,6 +22,10 @@ const BLOCKING_THREADS: usize = 2;
 /// How long one task may run before others get a turn.
 const PREEMPT: Duration = Duration::from_millis(1);
 
+/// How long a wake from another thread may be overlooked: an executor that goes to sleep at that
+/// moment may miss it, and looks again at its next turn.
+const HEARTBEAT: Duration = Duration::from_millis(1);
+
 /// What a data plane is made of.
 pub struct DataPlane {
     /// Which shard it is.
@@ -75,6 +79,13 @@ impl DataPlane {
     }
 }
 
+/// Keeps an executor from sleeping for longer than [`HEARTBEAT`].
+async fn heartbeat() {
+    loop {
+        glommio::timer::sleep(HEARTBEAT).await;
+    }
+}
+
 /// Starts a control plane: it serves the port, and the future that `also` makes.
 ///
 /// # Errors
@@ -90,6 +101,7 @@ pub fn start_control<F: Future<Output = ()> + 'static>(
         .preempt_timer(PREEMPT)
         .blocking_thread_pool_placement(PoolPlacement::Unbound(BLOCKING_THREADS))
         .spawn(move || async move {
+            glommio::spawn_local(heartbeat()).detach();
             let also = glommio::spawn_local(also());
             control::serve(control).await;
             also.await;
