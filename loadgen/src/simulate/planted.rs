@@ -13,26 +13,20 @@ pub enum Mutant {
     None,
     /// Some committed events are never published.
     LostEvent,
-    /// A parked session that missed events is not told.
-    DeafToGaps,
     /// Events don't move the cursor of a parked session.
     StuckCursor,
     /// A slow reader is taken for caught up and told nothing.
     SilentCatchUp,
-    /// A session that must resynchronise doesn't.
-    IgnoredStale,
     /// Deliveries are answered before they are durable.
     EarlyReply,
 }
 
 impl Mutant {
     /// All bugs.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 4] = [
         Self::LostEvent,
-        Self::DeafToGaps,
         Self::StuckCursor,
         Self::SilentCatchUp,
-        Self::IgnoredStale,
         Self::EarlyReply,
     ];
 }
@@ -76,9 +70,7 @@ impl<P: Protocol> Protocol for Planted<P> {
         self.inner.handle_watching(session, cx);
     }
     fn handle_stale(&mut self, session: &mut P::Session, cx: &mut Context<'_>) {
-        if self.mutant != Mutant::IgnoredStale {
-            self.inner.handle_stale(session, cx);
-        }
+        self.inner.handle_stale(session, cx);
     }
     fn handle_drained(&mut self, session: &mut P::Session, cx: &mut Context<'_>) {
         self.inner.handle_drained(session, cx);
@@ -105,7 +97,6 @@ impl<P: Protocol> Protocol for Planted<P> {
     fn announce(&mut self, parked: &mut P::Parked, event: &Event<P::Fact>) -> Announce<P::Key> {
         let before = *parked;
         match (self.mutant, self.inner.announce(parked, event)) {
-            (Mutant::DeafToGaps, Announce::Stale) => Announce::Silent,
             (Mutant::StuckCursor, announce) => {
                 *parked = before;
                 announce

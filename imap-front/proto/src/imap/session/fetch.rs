@@ -44,6 +44,13 @@ pub(super) struct Job {
     missing: bool,
 }
 
+impl Job {
+    /// Whether flags that were changed are only told by this job: of STORE or of `\\Seen`.
+    fn changes_flags(&self) -> bool {
+        !self.seen.is_empty() || !self.ending.starts_with("OK FETCH")
+    }
+}
+
 enum Stage {
     /// `\Seen` is being set.
     Seen,
@@ -193,6 +200,10 @@ impl Session {
             (Stage::Piece { .. } | Stage::Header { .. }, _) => {
                 // The literal's size is said already: only the connection's end can mend that.
                 self.bye("A message could not be read to its end");
+            }
+            (Stage::Batch, Reply::Refused(_)) if job.changes_flags() => {
+                // They are changed, and the client would never hear of it.
+                self.bye("Flags were changed but can't be told, please reconnect");
             }
             (_, Reply::Refused(refusal)) => self.refuse(&job.tag, &refusal),
             _ => self.done(&job.tag, "NO [SERVERBUG] The store gave another answer"),
