@@ -91,7 +91,6 @@ impl Client {
             _ => {
                 // A parked client owns as little as a parked session.
                 self.line = Vec::new();
-                self.output = Vec::new();
                 news.push(News::Idling);
             }
         }
