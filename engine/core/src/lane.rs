@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_queue::ArrayQueue;
 
+use crate::mutant::{Mutant, planted};
 use crate::topic::TopicId;
 
 /// A bounded queue.
@@ -64,6 +65,9 @@ impl<T> LossyLane<T> {
     pub fn push(&self, topic: TopicId, item: T) -> bool {
         if self.queue.push(item).is_ok() {
             return true;
+        }
+        if planted(Mutant::SilentLoss) {
+            return false;
         }
         let mut lost = self.lost.lock().expect("no one panics while holding it");
         if lost.topics.len() >= self.topics_max {

@@ -19,7 +19,10 @@ pub mod topic;
 
 mod lane;
 mod mesh;
+mod mutant;
 mod row;
+#[cfg(test)]
+mod simulation;
 mod tail;
 mod timer;
 mod topics;

@@ -8,6 +8,7 @@ use reactor::Waker;
 use crate::event::{Event, SessionId, ShardId};
 use crate::lane::{Lane, LossyLane, Lost};
 use crate::limits::Limits;
+use crate::mutant::{Mutant, planted};
 use crate::stats::{Reason, Stats};
 use crate::topic::TopicId;
 
@@ -53,6 +54,9 @@ impl<F, R> Port<F, R> {
     }
 
     pub fn wake(&self) {
+        if planted(Mutant::SkipWake) {
+            return;
+        }
         if let Some(waker) = self.waker.get() {
             waker.wake();
         }

@@ -56,11 +56,6 @@ impl<F> Tail<F> {
             _ => Ok(news),
         }
     }
-
-    #[cfg(test)]
-    pub fn len(&self) -> usize {
-        self.events.len()
-    }
 }
 
 #[cfg(test)]

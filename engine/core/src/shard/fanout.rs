@@ -8,6 +8,7 @@ use reactor::Reactor;
 use super::Shard;
 use crate::event::Event;
 use crate::lane::Lost;
+use crate::mutant::{Mutant, planted};
 use crate::protocol::{Announce, Protocol};
 use crate::row::{Row, State};
 use crate::stats::{Counter, Reason};
@@ -130,6 +131,10 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         };
         if row.outbox.is_some() || row.topic.0 == 0 {
             return;
+        }
+        if row.flags & Row::<P>::STALE != 0 && !planted(Mutant::ForgetStale) {
+            row.flags &= !Row::<P>::STALE;
+            return self.make_stale(slot);
         }
         let Some(cursor) = self.protocol.cursor(parked) else {
             return;

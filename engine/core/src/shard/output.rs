@@ -5,6 +5,7 @@ use reactor::Reactor;
 
 use super::Shard;
 use crate::limits::JOIN_BYTES_MAX;
+use crate::mutant::{Mutant, planted};
 use crate::protocol::Protocol;
 use crate::row::{Outbox, Row, State};
 use crate::stats::{Counter, Reason};
@@ -54,6 +55,9 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             .stats
             .add(Counter::SentBytes, outbox.bytes as u64);
         for bytes in joined(outbox.pieces) {
+            if planted(Mutant::DoubleSend) {
+                self.reactor.send(conn, bytes.clone());
+            }
             self.reactor.send(conn, bytes);
         }
         if too_much {
@@ -74,6 +78,9 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             self.call(slot, |protocol, session, cx| {
                 protocol.handle_drained(session, cx)
             });
+        } else if !planted(Mutant::ForgetBlocked) {
+            // A parked row hears nothing while it has output: here is what it missed.
+            self.catch_up(slot);
         }
     }
 

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use reactor::{Conn, Reactor};
 
 use super::Shard;
+use crate::mutant::{Mutant, planted};
 use crate::protocol::{Context, Protocol};
 use crate::row::{Row, State};
 use crate::stats::{Counter, Reason};
@@ -108,7 +109,8 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         if close {
             row.set(Row::<P>::CLOSING, true);
         }
-        if row.has(Row::<P>::CLOSING) && row.outbox.is_none() {
+        let has_left = row.outbox.is_none() || planted(Mutant::HastyClose);
+        if row.has(Row::<P>::CLOSING) && has_left {
             self.drop_for(Reason::Closed);
             self.close(slot);
         } else if row.outbox.is_none() {

@@ -68,7 +68,11 @@ enum Due {
     /// A connection reaches a listener.
     Arrival { listener: (usize, u8), end: usize },
     /// A connect ends.
-    Connected { host: usize, token: u64, end: Option<usize> },
+    Connected {
+        host: usize,
+        token: u64,
+        end: Option<usize>,
+    },
     /// A connection breaks, at this end.
     Break(usize),
 }
@@ -100,7 +104,9 @@ impl World {
             futures: 0,
             ports: 1024,
         };
-        Self { inner: Rc::new(RefCell::new(inner)) }
+        Self {
+            inner: Rc::new(RefCell::new(inner)),
+        }
     }
 
     /// A new reactor in this world, for at most `room` connections. [`World::next`] calls it by
@@ -113,7 +119,7 @@ impl World {
         let rng = Rng::stream(inner.seed, Stream::Shard(number as u16));
         let pool = inner.options.pool();
         inner.hosts.push(Host::new(room, rung, waker.clone()));
-        SimReactor::new(self.inner.clone(), number, waker, rng, pool)
+        SimReactor::new(self.inner.clone(), number, waker, rng, (pool, inner.now_ns))
     }
 
     /// The number of the reactor whose owner turns next. The clock moves if nobody has anything
@@ -161,8 +167,9 @@ impl Inner {
     fn next(&mut self, until_ns: u64) -> Option<usize> {
         loop {
             self.fire();
-            let runnable: Vec<usize> =
-                (0..self.hosts.len()).filter(|host| self.is_runnable(*host)).collect();
+            let runnable: Vec<usize> = (0..self.hosts.len())
+                .filter(|host| self.is_runnable(*host))
+                .collect();
             if !runnable.is_empty() {
                 if self.now_ns >= until_ns {
                     return None;
@@ -196,7 +203,11 @@ impl Inner {
     fn next_ns(&self) -> Option<u64> {
         let future = self.future.keys().next().map(|(at_ns, _)| *at_ns);
         let hosts = self.hosts.iter().filter_map(|host| {
-            let wants_ns = if host.wants_turn(self.now_ns) { 0 } else { host.until_ns()? };
+            let wants_ns = if host.wants_turn(self.now_ns) {
+                0
+            } else {
+                host.until_ns()?
+            };
             Some(wants_ns.max(host.stalled_until_ns))
         });
         hosts.chain(future).min()

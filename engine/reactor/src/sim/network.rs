@@ -20,7 +20,14 @@ impl Inner {
         let at_ns = self.now_ns + self.latency_ns();
         let listeners = self.listeners.get(&to).map_or(0, Vec::len);
         if listeners == 0 || self.options.refuse.draw(&mut self.network) {
-            self.schedule(at_ns, Due::Connected { host, token, end: None });
+            self.schedule(
+                at_ns,
+                Due::Connected {
+                    host,
+                    token,
+                    end: None,
+                },
+            );
             return;
         }
         let choice = self.network.below(listeners as u64) as usize;
@@ -30,9 +37,22 @@ impl Inner {
         let from = SocketAddr::from(([127, 0, 0, 1], self.ports));
         self.ends.push(End::new(host, client + 1, from, true));
         self.ends.push(End::new(listener.0, client, to, false));
-        self.schedule(at_ns, Due::Arrival { listener, end: client + 1 });
+        self.schedule(
+            at_ns,
+            Due::Arrival {
+                listener,
+                end: client + 1,
+            },
+        );
         let back_ns = at_ns + self.latency_ns();
-        self.schedule(back_ns, Due::Connected { host, token, end: Some(client) });
+        self.schedule(
+            back_ns,
+            Due::Connected {
+                host,
+                token,
+                end: Some(client),
+            },
+        );
         if self.options.fail_accept.draw(&mut self.network) {
             self.break_later(client);
         }
@@ -101,7 +121,9 @@ impl Inner {
             };
             let arrival_ns = self.now_ns + self.latency_ns();
             let arrival_ns = arrival_ns.max(self.ends[peer].last_arrival_ns());
-            self.ends[peer].packets.push_back((arrival_ns, sent[..size].to_vec()));
+            self.ends[peer]
+                .packets
+                .push_back((arrival_ns, sent[..size].to_vec()));
             self.schedule(arrival_ns, Due::Look(peer));
             sent = &sent[size..];
         }

@@ -140,11 +140,19 @@ impl SimReactor {
         number: usize,
         waker: Waker,
         rng: Rng,
-        pool: Pool,
+        (pool, now_ns): (Pool, u64),
     ) -> Self {
-        let now_ns = inner.borrow().now_ns;
         let (listeners, queued) = (0, Vec::new());
-        Self { inner, number, waker, rng, pool, now_ns, listeners, queued }
+        Self {
+            inner,
+            number,
+            waker,
+            rng,
+            pool,
+            now_ns,
+            listeners,
+            queued,
+        }
     }
 
     /// Its number in the world.
@@ -158,7 +166,11 @@ impl SimReactor {
         let listener = self.listeners;
         self.listeners += 1;
         let mut inner = self.inner.borrow_mut();
-        inner.listeners.entry(address).or_default().push((self.number, listener));
+        inner
+            .listeners
+            .entry(address)
+            .or_default()
+            .push((self.number, listener));
         listener
     }
 
@@ -221,9 +233,7 @@ impl SimReactor {
                 continue;
             }
             let conn = Conn(inner.ends[end].conn);
-            if inner.ends[end].wants_writable
-                && (inner.room(end) > 0 || inner.ends[end].broken)
-            {
+            if inner.ends[end].wants_writable && (inner.room(end) > 0 || inner.ends[end].broken) {
                 inner.ends[end].wants_writable = false;
                 inner.fold(&[6, u64::from(conn.0)]);
                 out.push(Completion::Writable { conn });
@@ -294,7 +304,9 @@ impl Reactor for SimReactor {
 
     fn peer(&mut self, conn: Conn) -> io::Result<SocketAddr> {
         let inner = self.inner.borrow();
-        let end = inner.hosts[self.number].end_of(conn).ok_or(io::ErrorKind::NotConnected)?;
+        let end = inner.hosts[self.number]
+            .end_of(conn)
+            .ok_or(io::ErrorKind::NotConnected)?;
         Ok(inner.ends[inner.ends[end].peer].address)
     }
 
@@ -322,7 +334,11 @@ impl Reactor for SimReactor {
         self.gather_ready(inner, completions);
         for (conn, (rest, error)) in unsent {
             inner.fold(&[9, u64::from(conn.0), rest.len() as u64]);
-            completions.push(Completion::Unsent { conn, rest: rest.freeze(), error });
+            completions.push(Completion::Unsent {
+                conn,
+                rest: rest.freeze(),
+                error,
+            });
         }
         self.now_ns = inner.now_ns;
         let host = &mut inner.hosts[self.number];
@@ -330,7 +346,11 @@ impl Reactor for SimReactor {
         let sleeps = completions.len() == before
             && !rung
             && until_ns.is_none_or(|until| until > self.now_ns);
-        host.sleep = if sleeps { Sleep::Until(until_ns) } else { Sleep::Runs };
+        host.sleep = if sleeps {
+            Sleep::Until(until_ns)
+        } else {
+            Sleep::Runs
+        };
         if !sleeps {
             // A sleeper's announcement stands until something ends the sleep.
             host.waker.awake();

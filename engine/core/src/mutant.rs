@@ -1,0 +1,58 @@
+//! Planted bugs, which the simulation must catch: a harness that never failed proves nothing.
+//! Outside of this crate's own tests none of them exists.
+
+/// A bug that can be planted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(test), allow(dead_code, reason = "only tests plant bugs"))]
+pub(crate) enum Mutant {
+    /// What is put into lanes wakes nobody.
+    SkipWake,
+    /// An old acknowledgement is taken for that of a newer watch.
+    AnyEpoch,
+    /// Events that found their lane full are forgotten.
+    SilentLoss,
+    /// A row that lost events while it was busy is not told.
+    ForgetStale,
+    /// A row whose client takes bytes again is not caught up.
+    ForgetBlocked,
+    /// What a client is owed is sent twice.
+    DoubleSend,
+    /// A connection is closed although its last output has not left.
+    HastyClose,
+}
+
+#[cfg(test)]
+impl Mutant {
+    pub const ALL: [Self; 7] = [
+        Self::SkipWake,
+        Self::AnyEpoch,
+        Self::SilentLoss,
+        Self::ForgetStale,
+        Self::ForgetBlocked,
+        Self::DoubleSend,
+        Self::HastyClose,
+    ];
+}
+
+#[cfg(test)]
+thread_local! {
+    static PLANTED: std::cell::Cell<Option<Mutant>> = const { std::cell::Cell::new(None) };
+}
+
+/// Plants a bug in all shards of this thread, or removes it.
+#[cfg(test)]
+pub(crate) fn plant(mutant: Option<Mutant>) {
+    PLANTED.set(mutant);
+}
+
+/// Whether a bug is planted.
+#[cfg(test)]
+pub(crate) fn planted(mutant: Mutant) -> bool {
+    PLANTED.get() == Some(mutant)
+}
+
+/// Whether a bug is planted: never.
+#[cfg(not(test))]
+pub(crate) const fn planted(_mutant: Mutant) -> bool {
+    false
+}

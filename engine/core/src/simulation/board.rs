@@ -1,0 +1,207 @@
+//! The smallest protocol that uses all of the engine: a client watches a number and is told when it
+//! grows.
+//!
+//! `WATCH n` is answered by `AT n seq` and by another one whenever the number is higher; `PING x`
+//! by `PONG x` from the slow side; `QUIT` by `BYE` and the end.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::event::{Event, SessionId};
+use crate::limits::SECOND_NS;
+use crate::protocol::{Announce, Context, Parked, Protocol};
+use crate::topic::TopicId;
+
+/// Told to those who heard nothing for so long: far longer than any run may take to tell news.
+const KEEPALIVE_NS: u64 = 120 * SECOND_NS;
+
+/// The truth, and what waits for the slow side.
+#[derive(Default)]
+pub struct Truth {
+    pub numbers: BTreeMap<u64, u64>,
+    pub pings: VecDeque<(SessionId, u64)>,
+    /// Sessions that were opened or inflated, less those that were dropped or packed away.
+    pub sessions: i64,
+}
+
+impl Truth {
+    pub fn number(&self, topic: u64) -> u64 {
+        self.numbers.get(&topic).copied().unwrap_or(0)
+    }
+}
+
+pub struct Board {
+    pub truth: Rc<RefCell<Truth>>,
+}
+
+pub struct Session {
+    input: Vec<u8>,
+    topic: u64,
+    told: u64,
+    watching: bool,
+    pings: u32,
+}
+
+#[derive(Clone, Copy)]
+pub struct Packed {
+    topic: u64,
+    told: u64,
+}
+
+impl Board {
+    /// Tells a watcher the number if it does not know it.
+    fn tell(&self, session: &mut Session, cx: &mut Context<'_>) {
+        let number = self.truth.borrow().number(session.topic);
+        if session.watching && session.told < number {
+            session.told = number;
+            cx.send(line(session.topic, number));
+        }
+    }
+
+    fn command(&self, session: &mut Session, cx: &mut Context<'_>, command: &str) {
+        match command.split_once(' ') {
+            Some(("WATCH", topic)) => {
+                session.topic = topic.parse().expect("clients watch numbers");
+                session.told = 0;
+                session.watching = false;
+                cx.watch(TopicId(session.topic));
+            }
+            Some(("PING", number)) => {
+                let number = number.parse().expect("clients count their pings");
+                session.pings += 1;
+                self.truth.borrow_mut().pings.push_back((cx.id(), number));
+            }
+            _ => {
+                assert_eq!(command, "QUIT", "clients send whole commands");
+                cx.send(Bytes::from_static(b"BYE\n"));
+                cx.close();
+            }
+        }
+    }
+}
+
+fn line(topic: u64, number: u64) -> Bytes {
+    Bytes::from(format!("AT {topic} {number}\n"))
+}
+
+impl Protocol for Board {
+    type Session = Session;
+    type Parked = Packed;
+    type Fact = ();
+    type Reply = u64;
+    type Key = ();
+
+    fn refusal(&self) -> Option<Bytes> {
+        Some(Bytes::from_static(b"BYE\n"))
+    }
+
+    fn open(&mut self, cx: &mut Context<'_>, _listener: u8) -> Session {
+        self.truth.borrow_mut().sessions += 1;
+        cx.deadline(cx.now_ns() + KEEPALIVE_NS);
+        Session {
+            input: Vec::new(),
+            topic: 0,
+            told: 0,
+            watching: false,
+            pings: 0,
+        }
+    }
+
+    fn handle_input(&mut self, session: &mut Session, cx: &mut Context<'_>, bytes: &[u8]) {
+        session.input.extend_from_slice(bytes);
+        while let Some(end) = session.input.iter().position(|byte| *byte == b'\n') {
+            let command: Vec<u8> = session.input.drain(..=end).collect();
+            let command = std::str::from_utf8(&command[..end]).expect("clients send text");
+            self.command(session, cx, command);
+        }
+    }
+
+    fn handle_reply(&mut self, session: &mut Session, cx: &mut Context<'_>, number: u64) {
+        session.pings -= 1;
+        cx.send(Bytes::from(format!("PONG {number}\n")));
+    }
+
+    fn handle_watching(&mut self, session: &mut Session, cx: &mut Context<'_>) {
+        session.watching = true;
+        self.tell(session, cx);
+    }
+
+    fn handle_stale(&mut self, session: &mut Session, cx: &mut Context<'_>) {
+        self.tell(session, cx);
+    }
+
+    fn handle_drained(&mut self, _session: &mut Session, _cx: &mut Context<'_>) {}
+
+    fn handle_deadline(&mut self, _session: &mut Session, cx: &mut Context<'_>) {
+        cx.deadline(cx.now_ns() + KEEPALIVE_NS);
+    }
+
+    fn handle_shutdown(&mut self, _session: &mut Session, cx: &mut Context<'_>) {
+        cx.send(Bytes::from_static(b"BYE\n"));
+        cx.close();
+    }
+
+    fn handle_closed(&mut self, _session: &mut Session, _id: SessionId) {
+        self.truth.borrow_mut().sessions -= 1;
+    }
+
+    fn park(&mut self, session: &Session) -> Option<Packed> {
+        let quiet = session.watching && session.pings == 0 && session.input.is_empty();
+        quiet.then(|| {
+            self.truth.borrow_mut().sessions -= 1;
+            Packed {
+                topic: session.topic,
+                told: session.told,
+            }
+        })
+    }
+
+    fn unpark(&mut self, packed: Packed, _id: SessionId) -> Session {
+        self.truth.borrow_mut().sessions += 1;
+        let (topic, told) = (packed.topic, packed.told);
+        Session {
+            input: Vec::new(),
+            topic,
+            told,
+            watching: true,
+            pings: 0,
+        }
+    }
+
+    fn cursor(&self, packed: &Packed) -> Option<u64> {
+        Some(packed.told)
+    }
+
+    fn announce(&mut self, packed: &mut Packed, event: &Event<()>) -> Announce<()> {
+        if event.seq <= packed.told {
+            Announce::Silent
+        } else if event.prev == packed.told {
+            packed.told = event.seq;
+            Announce::Send(())
+        } else {
+            Announce::Stale
+        }
+    }
+
+    fn render(&mut self, event: &Event<()>, (): ()) -> Bytes {
+        line(event.topic.0, event.seq)
+    }
+
+    fn render_many(&mut self, packed: &mut Packed, events: &[Arc<Event<()>>]) -> Option<Bytes> {
+        let last = events.last()?;
+        assert_eq!(events[0].prev, packed.told, "a tail continues the cursor");
+        packed.told = last.seq;
+        Some(line(packed.topic, last.seq))
+    }
+
+    fn parked_deadline(&mut self, _packed: &mut Packed, now_ns: u64) -> Parked {
+        Parked::Send {
+            bytes: Bytes::from_static(b".\n"),
+            until_ns: now_ns + KEEPALIVE_NS,
+        }
+    }
+}

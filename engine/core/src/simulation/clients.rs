@@ -1,0 +1,247 @@
+//! Clients of the board, and what they check: numbers only grow, and none is from the future.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use reactor::rng::Stream;
+use reactor::sim::SimReactor;
+use reactor::{Completion, Conn, Reactor, Rng};
+
+use super::board::Truth;
+
+const MILLISECOND_NS: u64 = 1_000_000;
+/// More pings than this don't wait for the slow side: it answers them all before the end.
+const PINGS_MAX: usize = 100;
+
+pub struct Clients {
+    reactor: SimReactor,
+    rng: Rng,
+    server: SocketAddr,
+    truth: Rc<RefCell<Truth>>,
+    topics: u64,
+    clients: Vec<Client>,
+    by_conn: BTreeMap<Conn, usize>,
+    completions: Vec<Completion>,
+    /// They watch, ping, leave and come back; else they only listen.
+    pub restless: bool,
+    pub leaving: bool,
+}
+
+#[derive(Default)]
+struct Client {
+    conn: Option<Conn>,
+    connecting: bool,
+    input: Vec<u8>,
+    owed: Bytes,
+    blocked: bool,
+    topic: u64,
+    /// Topics watched on this connection, as a bit set.
+    watched: u64,
+    /// The last number heard of the topic.
+    heard: Option<u64>,
+    pings: u64,
+    pongs: u64,
+    quit: bool,
+}
+
+impl Clients {
+    pub fn new(
+        seed: u64,
+        reactor: SimReactor,
+        server: SocketAddr,
+        truth: Rc<RefCell<Truth>>,
+        (count, topics): (usize, u64),
+    ) -> Self {
+        Self {
+            reactor,
+            rng: Rng::stream(seed, Stream::Workload),
+            server,
+            truth,
+            topics,
+            clients: (0..count).map(|_| Client::default()).collect(),
+            by_conn: BTreeMap::new(),
+            completions: Vec::new(),
+            restless: true,
+            leaving: false,
+        }
+    }
+
+    pub fn turn(&mut self) {
+        let until_ns = self.reactor.now_ns() + 2 * MILLISECOND_NS;
+        let mut completions = std::mem::take(&mut self.completions);
+        self.reactor.turn(Some(until_ns), &mut completions);
+        for completion in completions.drain(..) {
+            self.complete(completion);
+        }
+        self.completions = completions;
+        for number in 0..self.clients.len() {
+            self.act(number);
+        }
+    }
+
+    /// Those that listen to a topic and have not heard its number.
+    pub fn ignorant(&self) -> Vec<String> {
+        let truth = self.truth.borrow();
+        let unheard = |(number, client): (usize, &Client)| {
+            let truth = truth.number(client.topic);
+            let ignorant = client.conn.is_none()
+                || (client.heard.unwrap_or(0) != truth)
+                || client.pongs != client.pings;
+            let (heard, pings, pongs) = (client.heard, client.pings, client.pongs);
+            let (conn, topic) = (client.conn, client.topic);
+            ignorant.then(|| {
+                format!(
+                    "{number} {conn:?}: {topic} at {truth}, heard {heard:?}, {pongs} of {pings}"
+                )
+            })
+        };
+        self.clients
+            .iter()
+            .enumerate()
+            .filter_map(unheard)
+            .collect()
+    }
+
+    fn complete(&mut self, completion: Completion) {
+        let number = match &completion {
+            Completion::Connected { token, .. } => *token as usize,
+            other => match other.conn().and_then(|conn| self.by_conn.get(&conn)) {
+                Some(number) => *number,
+                None => return,
+            },
+        };
+        match completion {
+            Completion::Connected { result, .. } => {
+                self.clients[number].connecting = false;
+                if let Ok(conn) = result {
+                    self.by_conn.insert(conn, number);
+                    self.clients[number].conn = Some(conn);
+                    self.reactor.read(conn, true);
+                    self.watch(number);
+                }
+            }
+            Completion::Received { data, .. } => self.input(number, &data),
+            Completion::Hangup { .. } => self.forget(number),
+            Completion::Unsent { conn, rest, error } => {
+                self.clients[number].owed = rest;
+                self.clients[number].blocked = true;
+                if error.is_some() {
+                    self.forget(number);
+                } else {
+                    self.reactor.watch_writable(conn);
+                }
+            }
+            Completion::Writable { conn } => {
+                self.clients[number].blocked = false;
+                let owed = std::mem::take(&mut self.clients[number].owed);
+                self.reactor.send(conn, owed);
+            }
+            Completion::Accepted { .. } => unreachable!("clients don't listen"),
+        }
+    }
+
+    fn input(&mut self, number: usize, bytes: &[u8]) {
+        let client = &mut self.clients[number];
+        client.input.extend_from_slice(bytes);
+        while let Some(end) = client.input.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = client.input.drain(..=end).collect();
+            let line = std::str::from_utf8(&line[..end]).expect("the server sends text");
+            let words: Vec<&str> = line.split(' ').collect();
+            match words[..] {
+                ["AT", topic, seq] => {
+                    let topic: u64 = topic.parse().expect("a topic");
+                    let seq: u64 = seq.parse().expect("a number");
+                    assert!(
+                        seq <= self.truth.borrow().number(topic),
+                        "{line}: from the future"
+                    );
+                    if topic == client.topic {
+                        assert!(client.heard < Some(seq), "{line} after {:?}", client.heard);
+                        client.heard = Some(seq);
+                    }
+                }
+                ["PONG", pong] => {
+                    client.pongs += 1;
+                    assert_eq!(
+                        pong,
+                        client.pongs.to_string(),
+                        "answers come in order, once"
+                    );
+                }
+                _ => assert!(line == "BYE" || line == ".", "what is {line:?}?"),
+            }
+        }
+    }
+
+    /// What a client does by itself.
+    fn act(&mut self, number: usize) {
+        let client = &self.clients[number];
+        if client.connecting || client.blocked {
+            return;
+        }
+        let Some(conn) = client.conn else {
+            if !self.leaving && self.rng.chance(1, 4) {
+                self.clients[number] = Client {
+                    connecting: true,
+                    ..Client::default()
+                };
+                self.reactor.connect(number as u64, self.server, None);
+            }
+            return;
+        };
+        if self.leaving && !client.quit {
+            self.clients[number].quit = true;
+            self.say(number, "QUIT\n".into());
+        }
+        if self.clients[number].quit || !self.restless {
+            return;
+        }
+        match self.rng.below(200) {
+            0..6 if self.truth.borrow().pings.len() < PINGS_MAX => {
+                self.clients[number].pings += 1;
+                let ping = format!("PING {}\n", self.clients[number].pings);
+                self.say(number, ping);
+            }
+            6..9 => self.watch(number),
+            9 => {
+                self.clients[number].quit = true;
+                self.say(number, "QUIT\n".into());
+            }
+            10 => {
+                self.reactor.close(conn);
+                self.by_conn.remove(&conn);
+                self.clients[number] = Client::default();
+            }
+            _ => {}
+        }
+    }
+
+    fn watch(&mut self, number: usize) {
+        // A topic that was never watched on this connection: what is on its way is not of it.
+        let topic = 1 + self.rng.below(self.topics);
+        if self.clients[number].watched >> topic & 1 == 1 {
+            return;
+        }
+        self.clients[number].watched |= 1 << topic;
+        self.clients[number].topic = topic;
+        self.clients[number].heard = None;
+        self.say(number, format!("WATCH {topic}\n"));
+    }
+
+    fn say(&mut self, number: usize, words: String) {
+        if let Some(conn) = self.clients[number].conn {
+            self.reactor.send(conn, words.into());
+        }
+    }
+
+    fn forget(&mut self, number: usize) {
+        if let Some(conn) = self.clients[number].conn.take() {
+            self.reactor.close(conn);
+            self.by_conn.remove(&conn);
+        }
+        self.clients[number] = Client::default();
+    }
+}
