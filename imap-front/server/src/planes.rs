@@ -1,30 +1,17 @@
-//! The threads of each core: a data plane on io_uring, a control plane on glommio.
+//! The two threads of each core: a data plane on io_uring, and a control plane for its requests.
 
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::mpsc;
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::thread::{Builder, JoinHandle};
 
 use engine::event::ShardId;
 use engine::{Limits, Shard};
-use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement, PoolPlacement};
 use proto::imap::SessionConfig;
 use reactor::uring::{Options, Uring};
 
-use crate::control::{self, Control, MailHandle, Port, PortBackend};
+use crate::control::{self, Control, MailHandle, PortBackend, Requests};
 use crate::front::{Cleartext, Front, Timeouts};
-
-/// Registered memory of a control plane: it does no direct I/O.
-const IO_MEMORY_BYTES: usize = 64 << 10;
-/// Blocking threads a control plane, for passwords and for searches through bodies.
-const BLOCKING_THREADS: usize = 2;
-/// How long one task may run before others get a turn.
-const PREEMPT: Duration = Duration::from_millis(1);
-
-/// How long a wake from another thread may be overlooked: an executor that goes to sleep at that
-/// moment may miss it, and looks again at its next turn.
-const HEARTBEAT: Duration = Duration::from_millis(1);
 
 /// What a data plane is made of.
 pub struct DataPlane {
@@ -45,7 +32,7 @@ pub struct DataPlane {
     /// From where passwords may come.
     pub cleartext: Cleartext,
     /// Where requests go.
-    pub port: Arc<Port>,
+    pub backend: PortBackend,
 }
 
 impl DataPlane {
@@ -55,7 +42,7 @@ impl DataPlane {
     /// If the kernel refuses the rings.
     pub fn start(self) -> std::io::Result<JoinHandle<()>> {
         let (sender, started) = mpsc::channel();
-        let thread = std::thread::Builder::new()
+        let thread = Builder::new()
             .name(format!("data-{}", self.id.0))
             .spawn(move || self.run(&sender))?;
         match started.recv() {
@@ -70,8 +57,7 @@ impl DataPlane {
             Ok(uring) => uring,
             Err(error) => return drop(started.send(Err(error))),
         };
-        let backend = PortBackend::new(self.port);
-        let front = Front::new(self.session, self.timeouts, self.cleartext, backend);
+        let front = Front::new(self.session, self.timeouts, self.cleartext, self.backend);
         let mut shard = Shard::new(self.id, uring, front, self.limits, self.handle);
         // The starter waits; it can't be gone.
         let _ = started.send(Ok(()));
@@ -79,32 +65,16 @@ impl DataPlane {
     }
 }
 
-/// Keeps an executor from sleeping for longer than [`HEARTBEAT`].
-async fn heartbeat() {
-    loop {
-        glommio::timer::sleep(HEARTBEAT).await;
-    }
-}
-
-/// Starts a control plane: it serves the port, and the future that `also` makes.
+/// Starts a control plane, which ends after its data plane.
 ///
 /// # Errors
-/// If the executor can't be made.
-pub fn start_control<F: Future<Output = ()> + 'static>(
-    number: u16,
+/// If the system has no more threads.
+pub fn start_control(
+    id: ShardId,
     control: Control,
-    also: impl FnOnce() -> F + Send + 'static,
-) -> std::io::Result<ExecutorJoinHandle<()>> {
-    LocalExecutorBuilder::new(Placement::Unbound)
-        .name(&format!("control-{number}"))
-        .io_memory(IO_MEMORY_BYTES)
-        .preempt_timer(PREEMPT)
-        .blocking_thread_pool_placement(PoolPlacement::Unbound(BLOCKING_THREADS))
-        .spawn(move || async move {
-            glommio::spawn_local(heartbeat()).detach();
-            let also = glommio::spawn_local(also());
-            control::serve(control).await;
-            also.await;
-        })
-        .map_err(|error| std::io::Error::other(error.to_string()))
+    requests: Requests,
+) -> std::io::Result<JoinHandle<()>> {
+    Builder::new()
+        .name(format!("control-{}", id.0))
+        .spawn(move || control::serve(&control, &requests))
 }

@@ -6,19 +6,20 @@ use std::thread::JoinHandle;
 use admin::users::Login;
 use admin::{Base, Config, Users};
 use engine::event::ShardId;
-use glommio::ExecutorJoinHandle;
 use reactor::uring::Options;
 use store::Store;
 
 use crate::announce::as_engine_event;
-use crate::control::{Answer, Control, MailHandle, Port};
+use crate::control::{self, Answer, Control, Delay, MailHandle, Workers};
 use crate::front::Cleartext;
 use crate::listen::{self, ListenError};
-use crate::lmtp::{self, BindError, Lmtp, Part};
+use crate::lmtp::{self, BindError, Lmtp};
 use crate::planes::{self, DataPlane};
 use crate::ready::Ready;
 use crate::settings::Settings;
 
+/// Threads for searches through bodies and for parsing large messages.
+const SEARCH_THREADS: usize = 2;
 /// Verified passwords that are remembered.
 const LOGINS_REMEMBERED: usize = 64 * 1024;
 
@@ -51,9 +52,8 @@ pub struct Server {
     users: Arc<Users>,
     handle: MailHandle,
     lmtp: Lmtp,
-    ports: Vec<Arc<Port>>,
     data: Vec<JoinHandle<()>>,
-    control: Vec<ExecutorJoinHandle<()>>,
+    control: Vec<JoinHandle<()>>,
 }
 
 impl Server {
@@ -81,29 +81,26 @@ impl Server {
         });
         let (store, recovery) = Store::open(&settings.data, settings.store.clone(), announcer)?;
         tracing::info!("the store has {} commits", recovery.commits);
-        let shards = usize::from(settings.shards);
         let options = lmtp::Options::from_config(&config);
-        let mut lmtp = Lmtp::bind(&options, store.clone(), users.clone(), shards)?;
+        let mut lmtp = Lmtp::bind(&options, store.clone(), users.clone())?;
         if let Some(address) = imap.first().and_then(|first| first.local_addr().ok()) {
             ready.line(&format!("imap listening on {address}"));
         }
         lmtp.listening().iter().for_each(|line| ready.line(line));
-        let login = Arc::new(Login::new(users.clone(), LOGINS_REMEMBERED));
-        let parts: Vec<Part> = (0..shards).map(|shard| lmtp.part(shard)).collect();
         lmtp.start()
             .map_err(|error| StartError::Kernel("LMTP", error))?;
+        let control = control(&store, &users, &handle)
+            .map_err(|error| StartError::Kernel("the control plane", error))?;
         let mut server = Self {
             store,
             users,
             handle,
             lmtp,
-            ports: vec![],
             data: vec![],
             control: vec![],
         };
-        let mut imap = imap.into_iter();
-        for (id, part) in (0..settings.shards).zip(parts) {
-            server.start_shard(&settings, id, imap.next(), part, &login)?;
+        for (id, listener) in (0..).map(ShardId).zip(imap) {
+            server.start_shard(&settings, id, listener, control.clone())?;
         }
         Ok(server)
     }
@@ -111,25 +108,14 @@ impl Server {
     fn start_shard(
         &mut self,
         settings: &Settings,
-        id: u16,
-        listener: Option<std::net::TcpListener>,
-        part: Part,
-        login: &Arc<Login>,
+        id: ShardId,
+        listener: std::net::TcpListener,
+        control: Control,
     ) -> Result<(), StartError> {
-        let port = Port::new();
-        let control = Control {
-            port: port.clone(),
-            store: self.store.clone(),
-            login: login.clone(),
-            answer: Answer::new(self.handle.clone()),
-        };
-        let plane = planes::start_control(id, control, move || lmtp::serve(part))
+        let (backend, requests) = control::port();
+        let plane = planes::start_control(id, control, requests)
             .map_err(|error| StartError::Kernel("a control plane", error))?;
         self.control.push(plane);
-        self.ports.push(port.clone());
-        let Some(listener) = listener else {
-            return Ok(());
-        };
         let loopback = listener
             .local_addr()
             .is_ok_and(|address| address.ip().is_loopback());
@@ -139,7 +125,7 @@ impl Server {
         }
         options.spin_ns = settings.spin_ns;
         let plane = DataPlane {
-            id: ShardId(id),
+            id,
             listener,
             options,
             limits: settings.limits.clone(),
@@ -151,7 +137,7 @@ impl Server {
             } else {
                 Cleartext::Loopback
             },
-            port,
+            backend,
         };
         let thread = plane
             .start()
@@ -173,17 +159,25 @@ impl Server {
     pub fn stop(mut self) {
         self.lmtp.stop();
         self.handle.shutdown();
-        for thread in self.data {
+        for thread in self.data.into_iter().chain(self.control) {
             if thread.join().is_err() {
-                tracing::error!("a data plane had failed");
-            }
-        }
-        self.ports.iter().for_each(|port| port.close());
-        for executor in self.control {
-            if let Err(error) = executor.join() {
-                tracing::error!("a control plane had failed: {error}");
+                tracing::error!("a plane had failed");
             }
         }
         self.store.close();
     }
+}
+
+/// What all control planes share.
+fn control(store: &Store, users: &Arc<Users>, handle: &MailHandle) -> std::io::Result<Control> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let answer = Answer::new(handle.clone());
+    Ok(Control {
+        store: store.clone(),
+        login: Arc::new(Login::new(users.clone(), LOGINS_REMEMBERED)),
+        answer: answer.clone(),
+        searches: Workers::start("search", SEARCH_THREADS)?,
+        passwords: Workers::start("password", cores)?,
+        delay: Delay::start(answer)?,
+    })
 }

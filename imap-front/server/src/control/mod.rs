@@ -1,15 +1,16 @@
-//! The control plane's half of the seam: sessions' requests come in through a [`Port`], are done
+//! The control plane's half of the seam: sessions' requests come in through a [`port`], are done
 //! here, and the answers go back through the engine's handle.
 //!
-//! Reads run on this executor; what may take long (searching bodies, parsing large messages,
-//! hashing passwords) runs on its blocking threads; writes go to the store's writer thread, whose
+//! Reads run on the plane's own thread; what may take long (searching bodies, parsing large
+//! messages, hashing passwords) runs on [`Workers`]; writes go to the store's writer thread, whose
 //! completion answers the session without coming back here.
 
 mod answer;
+mod delay;
 mod login;
 mod port;
+mod workers;
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use admin::users::Login;
@@ -18,49 +19,38 @@ use mail::{Refusal, Reply, Request};
 use store::Store;
 
 pub use answer::{Answer, MailHandle};
-pub use port::{Port, PortBackend};
+pub use delay::Delay;
+pub use port::{PortBackend, Requests, port};
+pub use workers::Workers;
 
-/// How many requests run on blocking threads at a time on one executor; more wait their turn.
-const BLOCKING_MAX: usize = 64;
-
-/// What a control plane works with.
+/// What a control plane works with; clones share it.
+#[derive(Clone)]
 pub struct Control {
-    /// Where requests come from.
-    pub port: Arc<Port>,
     /// The store.
     pub store: Store,
     /// Passwords.
     pub login: Arc<Login>,
     /// Where answers go.
     pub answer: Answer,
+    /// Threads for what reads many messages.
+    pub searches: Workers,
+    /// Threads for costly password hashes.
+    pub passwords: Workers,
+    /// Failed logins that are kept waiting.
+    pub delay: Delay,
 }
 
-/// Serves requests until the port is closed.
-pub async fn serve(control: Control) {
-    let control = Rc::new(control);
-    let gate = Rc::new(glommio::sync::Semaphore::new(BLOCKING_MAX as u64));
-    while let Some((id, request)) = control.port.next().await {
+/// Serves requests until the data plane is gone.
+pub fn serve(control: &Control, requests: &Requests) {
+    for (id, request) in requests {
         match request {
-            Request::Authenticate(credentials) => {
-                login::handle(&control, &gate, id, credentials);
-            }
-            request if store::is_write(&request) => write(&control, id, request),
-            request if is_heavy(&request) => {
-                let (control, gate) = (control.clone(), gate.clone());
-                glommio::spawn_local(async move {
-                    let _permit = gate.acquire_permit(1).await;
-                    let store = control.store.clone();
-                    let reply = glommio::executor()
-                        .spawn_blocking(move || store.read(&request))
-                        .await;
-                    control.answer.reply(id, reply.unwrap_or_else(busy));
-                })
-                .detach();
-            }
+            Request::Authenticate(credentials) => login::handle(control, id, credentials),
+            request if store::is_write(&request) => write(control, id, request),
+            request if is_heavy(&request) => search(control, id, request),
             request => match control.store.read(&request) {
                 Some(reply) => control.answer.reply(id, reply),
                 // A SELECT that claims recent messages changes something after all.
-                None => write(&control, id, request),
+                None => write(control, id, request),
             },
         }
     }
@@ -75,6 +65,15 @@ fn write(control: &Control, id: SessionId, request: Request) {
     }
 }
 
+/// Hands a read that may take long to a worker.
+fn search(control: &Control, id: SessionId, request: Request) {
+    let (store, answer) = (control.store.clone(), control.answer.clone());
+    let work = move || answer.reply(id, store.read(&request).unwrap_or_else(busy));
+    if !control.searches.run(work) {
+        control.answer.reply(id, busy());
+    }
+}
+
 /// The answer when a queue is full.
 pub(crate) fn busy() -> Reply {
     Reply::Refused(Refusal::Unavailable(
@@ -82,7 +81,7 @@ pub(crate) fn busy() -> Reply {
     ))
 }
 
-/// Whether a request may take longer than a turn of the executor should.
+/// Whether a request may take longer than others should wait for it.
 fn is_heavy(request: &Request) -> bool {
     match request {
         Request::Search { program, .. } => program.needs_content(),

@@ -1,12 +1,6 @@
 //! The bounded queue from a data plane to its control plane.
 
-use std::future::poll_fn;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
-
-use atomic_waker::AtomicWaker;
-use crossbeam_queue::ArrayQueue;
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use engine::event::SessionId;
 use mail::Request;
 
@@ -15,66 +9,28 @@ use crate::front::Backend;
 /// Requests under way from one shard: more than this many are refused, politely.
 const REQUESTS_MAX: usize = 16 * 1024;
 
-/// One direction of the seam between the planes of a core.
-pub struct Port {
-    queue: ArrayQueue<(SessionId, Request)>,
-    waker: AtomicWaker,
-    closed: AtomicBool,
-}
+/// The control plane's end: ends when the data plane has dropped its own.
+pub type Requests = Receiver<(SessionId, Request)>;
 
-impl Port {
-    /// An empty port.
-    pub fn new() -> Arc<Self> {
-        Arc::new(Self {
-            queue: ArrayQueue::new(REQUESTS_MAX),
-            waker: AtomicWaker::new(),
-            closed: AtomicBool::new(false),
-        })
-    }
-
-    /// The next request, or none once the port is closed and empty.
-    pub async fn next(&self) -> Option<(SessionId, Request)> {
-        poll_fn(|cx| {
-            if let Some(item) = self.queue.pop() {
-                return Poll::Ready(Some(item));
-            }
-            self.waker.register(cx.waker());
-            // Once more: what came in before the waker was registered woke nobody.
-            match self.queue.pop() {
-                Some(item) => Poll::Ready(Some(item)),
-                None if self.closed.load(Ordering::Acquire) => Poll::Ready(None),
-                None => Poll::Pending,
-            }
-        })
-        .await
-    }
-
-    /// Ends [`Port::next`] once the queue is empty.
-    pub fn close(&self) {
-        self.closed.store(true, Ordering::Release);
-        self.waker.wake();
-    }
-}
-
-/// The data plane's end of a [`Port`].
+/// The data plane's end of a port.
 pub struct PortBackend {
-    port: Arc<Port>,
+    requests: Sender<(SessionId, Request)>,
 }
 
-impl PortBackend {
-    /// A backend that asks through `port`.
-    pub fn new(port: Arc<Port>) -> Self {
-        Self { port }
-    }
+/// One direction of the seam between the planes of a core.
+pub fn port() -> (PortBackend, Requests) {
+    let (sender, receiver) = bounded(REQUESTS_MAX);
+    (PortBackend { requests: sender }, receiver)
 }
 
 impl Backend for PortBackend {
     fn submit(&mut self, id: SessionId, request: Request) -> Result<(), Request> {
-        self.port
-            .queue
-            .push((id, request))
-            .map_err(|(_, request)| request)?;
-        self.port.waker.wake();
-        Ok(())
+        self.requests
+            .try_send((id, request))
+            .map_err(|error| match error {
+                TrySendError::Full((_, request)) | TrySendError::Disconnected((_, request)) => {
+                    request
+                }
+            })
     }
 }

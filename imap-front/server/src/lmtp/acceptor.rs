@@ -1,27 +1,25 @@
-//! Listeners, a thread each, which hand connections to the executors in turn.
+//! Listeners, a thread each, which make a thread a connection.
 
-use std::future::poll_fn;
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::Poll;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use atomic_waker::AtomicWaker;
-use crossbeam_queue::ArrayQueue;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::Options;
+use super::{Common, Options, connection};
 use crate::listen::{self, ListenError};
 
 /// Connections that may wait to be accepted on a Unix socket.
 const BACKLOG: i32 = 1024;
 /// Everybody who reaches the path may deliver; its folder's mode says who does.
 const SOCKET_MODE: u32 = 0o666;
+/// Room for a connection's calls; its buffers are on the heap.
+const STACK_BYTES: usize = 256 * 1024;
 /// After a failure to accept, such as a lack of file descriptors.
 const FAILURE_PAUSE: Duration = Duration::from_millis(100);
 /// What a client hears that is one too many.
@@ -44,76 +42,10 @@ pub enum BindError {
     },
 }
 
-/// An accepted connection on its way to its executor.
-pub(super) struct Accepted {
-    /// The socket, of either kind: the type only holds it.
-    pub stream: TcpStream,
-    /// The client's IP address, if it has one.
-    pub peer: Option<Box<str>>,
-    /// Counts it among the open ones.
-    pub permit: Permit,
-}
-
-/// Counts a connection for as long as it lives.
-pub(super) struct Permit(Arc<AtomicUsize>);
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// The connections that wait for their executor.
-pub(super) struct Inbox {
-    queue: ArrayQueue<Accepted>,
-    waker: AtomicWaker,
-    closed: AtomicBool,
-}
-
-impl Inbox {
-    pub fn new(capacity: usize) -> Arc<Self> {
-        Arc::new(Self {
-            queue: ArrayQueue::new(capacity.max(1)),
-            waker: AtomicWaker::new(),
-            closed: AtomicBool::new(false),
-        })
-    }
-
-    /// The next connection; none once the inbox is closed.
-    pub async fn next(&self) -> Option<Accepted> {
-        poll_fn(|cx| {
-            self.waker.register(cx.waker());
-            if self.closed.load(Ordering::Acquire) {
-                return Poll::Ready(None);
-            }
-            match self.queue.pop() {
-                Some(accepted) => Poll::Ready(Some(accepted)),
-                None => Poll::Pending,
-            }
-        })
-        .await
-    }
-
-    fn give(&self, accepted: Accepted) {
-        // There are never more connections than the queue has room for.
-        if self.queue.push(accepted).is_err() {
-            tracing::error!("lmtp: an executor's inbox overflowed; a connection was closed");
-        }
-        self.waker.wake();
-    }
-
-    pub fn close(&self) {
-        self.closed.store(true, Ordering::Release);
-        self.waker.wake();
-    }
-}
-
 /// All listeners.
 pub(super) struct Listeners {
     listeners: Vec<Arc<Listener>>,
     threads: Vec<JoinHandle<()>>,
-    open: Arc<AtomicUsize>,
-    connections_max: usize,
 }
 
 struct Listener {
@@ -146,8 +78,6 @@ impl Listeners {
         Ok(Self {
             listeners,
             threads: Vec::new(),
-            open: Arc::new(AtomicUsize::new(0)),
-            connections_max: options.connections_max,
         })
     }
 
@@ -155,11 +85,10 @@ impl Listeners {
         self.listeners.iter().map(|listener| &*listener.name)
     }
 
-    pub fn start(&mut self, inboxes: &[Arc<Inbox>]) -> io::Result<()> {
+    pub fn start(&mut self, common: &Arc<Common>) -> io::Result<()> {
         for listener in &self.listeners {
-            let (listener, inboxes) = (listener.clone(), inboxes.to_vec());
-            let (open, max) = (self.open.clone(), self.connections_max);
-            let accept = move || listener.run(&inboxes, &open, max);
+            let (listener, common) = (listener.clone(), common.clone());
+            let accept = move || listener.run(&common);
             self.threads
                 .push(Builder::new().name("lmtp-accept".into()).spawn(accept)?);
         }
@@ -196,31 +125,14 @@ impl Listener {
         }
     }
 
-    fn run(&self, inboxes: &[Arc<Inbox>], open: &Arc<AtomicUsize>, max: usize) {
-        let mut turn = 0;
+    fn run(&self, common: &Arc<Common>) {
         loop {
             let accepted = self.socket.accept();
             if self.stopping.load(Ordering::Acquire) {
                 return;
             }
             match accepted {
-                Ok((socket, peer)) => {
-                    let permit = Permit(open.clone());
-                    if open.fetch_add(1, Ordering::AcqRel) >= max {
-                        refuse(socket);
-                        continue;
-                    }
-                    let peer = peer
-                        .as_socket()
-                        .map(|it| it.ip().to_canonical().to_string().into());
-                    let accepted = Accepted {
-                        stream: socket.into(),
-                        peer,
-                        permit,
-                    };
-                    inboxes[turn % inboxes.len()].give(accepted);
-                    turn += 1;
-                }
+                Ok((socket, peer)) => serve(common, socket, &peer),
                 Err(cause) if cause.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(cause) => {
                     tracing::error!("lmtp: can't accept a connection: {cause}");
@@ -231,9 +143,30 @@ impl Listener {
     }
 }
 
+/// Serves a connection on a thread of its own, if there is room for one more.
+fn serve(common: &Arc<Common>, socket: Socket, peer: &SockAddr) {
+    let peer = peer
+        .as_socket()
+        .map(|it| it.ip().to_canonical().to_string().into());
+    // Of either kind: the type only holds the descriptor.
+    let stream = Arc::new(TcpStream::from(socket));
+    let (common, client) = (common.clone(), stream.clone());
+    let serve = move || match common.open.enter(&client) {
+        Some(_place) => connection::run(&common, &client, peer),
+        None => refuse(&client),
+    };
+    let thread = Builder::new()
+        .name("lmtp".into())
+        .stack_size(STACK_BYTES)
+        .spawn(serve);
+    if let Err(cause) = thread {
+        tracing::error!("lmtp: no thread for a connection: {cause}");
+        refuse(&stream);
+    }
+}
+
 /// Says that there are too many connections, without waiting for the client.
-fn refuse(socket: Socket) {
-    let mut stream = TcpStream::from(socket);
+fn refuse(mut stream: &TcpStream) {
     if stream.set_nonblocking(true).is_ok() {
         // A client that does not take it sees the connection close.
         let _ = stream.write_all(FULL);

@@ -1,21 +1,18 @@
 //! One connection: the machine, its socket, and what the machine asks for.
 
-use std::future::poll_fn;
-use std::io;
-use std::pin::Pin;
-use std::task::Poll;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_lite::{AsyncRead, AsyncWriteExt};
-use glommio::net::TcpStream;
+use crossbeam_channel::bounded;
 use mail::reply::Appended;
 use mail::request::Body;
 use mail::{Refusal, Reply, Request, SpoolId};
 use proto::lmtp::{Action, Delivery, Lookup, Recipient, Session};
 
-use super::acceptor::Accepted;
-use super::{Common, Local, Settings, oneshot};
+use super::{Common, Settings};
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 16 * 1024;
@@ -24,10 +21,8 @@ const WRITE_WITHIN: Duration = Duration::from_secs(60);
 
 struct Connection<'a> {
     common: &'a Common,
-    local: &'a Local,
-    slot: usize,
     settings: Settings,
-    stream: TcpStream,
+    stream: &'a TcpStream,
     machine: Session,
     /// The message's pieces so far.
     spool: Option<SpoolId>,
@@ -41,96 +36,79 @@ enum Input {
     Stop,
 }
 
-/// Serves a connection to its end.
-pub(super) async fn run(common: &Common, local: &Local, slot: usize, accepted: Accepted) {
-    let Accepted {
-        stream,
-        peer,
-        permit: _permit,
-    } = accepted;
+/// Serves a connection to its end. The peer is the client's IP address, if it has one.
+pub(super) fn run(common: &Common, stream: &Arc<TcpStream>, peer: Option<Box<str>>) {
     let settings = common.settings();
     let machine = Session::new(settings.session.clone(), peer);
-    // glommio takes sockets of another version of the same crate; both only hold the descriptor.
-    let stream = TcpStream::from(glommio_socket2::Socket::from(stream));
-    let timeouts = stream
-        .set_read_timeout(Some(common.idle))
-        .and_then(|()| stream.set_write_timeout(Some(WRITE_WITHIN)));
     let mut connection = Connection {
         common,
-        local,
-        slot,
         settings,
         stream,
         machine,
         spool: None,
     };
-    let served = match timeouts {
-        Ok(()) => connection.serve().await,
-        Err(error) => Err(error.into()),
-    };
-    if let Err(cause) = served {
+    if let Err(cause) = connection.serve() {
         tracing::debug!("lmtp: a connection broke: {cause}");
     }
     connection.discard();
 }
 
 impl Connection<'_> {
-    async fn serve(&mut self) -> io::Result<()> {
+    fn serve(&mut self) -> io::Result<()> {
+        self.stream.set_read_timeout(Some(self.common.idle))?;
+        self.stream.set_write_timeout(Some(WRITE_WITHIN))?;
         let mut buffer = vec![0; READ_BYTES];
-        while self.carry_out().await? {
-            match self.read(&mut buffer).await? {
+        while self.carry_out()? {
+            match self.read(&mut buffer)? {
                 Input::Bytes(count) => self.machine.handle_input(&buffer[..count]),
                 Input::End => return Ok(()),
                 Input::TimedOut => self.machine.handle_timeout(),
                 Input::Stop => self.machine.handle_stop(),
             }
         }
-        self.stream.close().await
+        Ok(())
     }
 
     /// Waits for the client, or for the end of the server.
-    async fn read(&mut self, buffer: &mut [u8]) -> io::Result<Input> {
-        poll_fn(|cx| {
-            if self.local.stopping.get() {
-                return Poll::Ready(Ok(Input::Stop));
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<Input> {
+        use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+        loop {
+            if self.common.open.is_stopping() {
+                return Ok(Input::Stop);
             }
-            match Pin::new(&mut self.stream).poll_read(cx, buffer) {
-                Poll::Ready(Ok(0)) => Poll::Ready(Ok(Input::End)),
-                Poll::Ready(Ok(count)) => Poll::Ready(Ok(Input::Bytes(count))),
-                Poll::Ready(Err(cause)) if cause.kind() == io::ErrorKind::TimedOut => {
-                    Poll::Ready(Ok(Input::TimedOut))
-                }
-                Poll::Ready(Err(cause)) => Poll::Ready(Err(cause)),
-                Poll::Pending => {
-                    self.local.wakers.borrow_mut()[self.slot] = Some(cx.waker().clone());
-                    Poll::Pending
-                }
+            match self.stream.read(buffer) {
+                // At the end of the server the socket is shut for reading.
+                Ok(0) if self.common.open.is_stopping() => {}
+                Ok(0) => return Ok(Input::End),
+                Ok(count) => return Ok(Input::Bytes(count)),
+                Err(cause) => match cause.kind() {
+                    Interrupted => {}
+                    TimedOut | WouldBlock => return Ok(Input::TimedOut),
+                    _ => return Err(cause),
+                },
             }
-        })
-        .await
+        }
     }
 
     /// Carries out what the machine asks. False if the connection is to be closed.
-    async fn carry_out(&mut self) -> io::Result<bool> {
+    fn carry_out(&mut self) -> io::Result<bool> {
         while let Some(action) = self.machine.poll_action() {
             match action {
-                Action::Send(bytes) => self.stream.write_all(&bytes).await?,
+                Action::Send(bytes) => self.stream.write_all(&bytes)?,
                 Action::Lookup(recipient) => {
                     let answer = self.lookup(&recipient);
                     self.machine.handle_lookup(answer);
                 }
                 Action::Begin => self.machine.handle_begin(Ok(self.common.ids.stamp())),
                 Action::Chunk(chunk) => {
-                    if let Err(refusal) = self.keep(chunk).await {
+                    if let Err(refusal) = self.keep(chunk) {
                         self.machine.handle_chunk_failed(refusal);
                     }
                 }
                 Action::Discard => self.discard(),
                 Action::Deliver(delivery) => {
-                    let results = self.deliver(delivery).await;
+                    let results = self.deliver(delivery);
                     self.machine.handle_delivered(&results);
-                    // Clients that send without a pause leave room for the others.
-                    glommio::yield_if_needed().await;
                 }
                 Action::Close => return Ok(false),
             }
@@ -163,14 +141,11 @@ impl Connection<'_> {
     }
 
     /// Gives a piece of a message to the store.
-    async fn keep(&mut self, chunk: Bytes) -> Result<(), Refusal> {
-        match self
-            .ask(Request::Spool {
-                spool: self.spool,
-                chunk,
-            })
-            .await
-        {
+    fn keep(&mut self, chunk: Bytes) -> Result<(), Refusal> {
+        match self.ask(Request::Spool {
+            spool: self.spool,
+            chunk,
+        }) {
             Reply::Spooled(spool) => {
                 self.spool = Some(spool);
                 Ok(())
@@ -192,11 +167,11 @@ impl Connection<'_> {
     }
 
     /// A result for each target; once it is there, what was accepted is durable.
-    async fn deliver(&mut self, delivery: Delivery) -> Vec<Result<Appended, Refusal>> {
+    fn deliver(&mut self, delivery: Delivery) -> Vec<Result<Appended, Refusal>> {
         let count = delivery.targets.len();
         let refuse = |refusal: Refusal| vec![Err(refusal); count];
         let body = if self.spool.is_some() {
-            if let Err(refusal) = self.keep(delivery.last).await {
+            if let Err(refusal) = self.keep(delivery.last) {
                 self.discard();
                 return refuse(refusal);
             }
@@ -207,29 +182,28 @@ impl Connection<'_> {
         } else {
             Body::Inline(delivery.last)
         };
-        match self
-            .ask(Request::Deliver {
-                targets: delivery.targets,
-                body,
-            })
-            .await
-        {
+        match self.ask(Request::Deliver {
+            targets: delivery.targets,
+            body,
+        }) {
             Reply::Delivered(results) => results,
             Reply::Refused(refusal) => refuse(refusal),
             other => refuse(unexpected(&other)),
         }
     }
 
-    async fn ask(&self, request: Request) -> Reply {
-        let (sender, receiver) = oneshot::channel();
-        let completion = Box::new(move |reply| sender.send(reply));
+    fn ask(&self, request: Request) -> Reply {
+        let (sender, receiver) = bounded(1);
+        let completion = Box::new(move |reply| {
+            // There is room for the one answer, and this connection waits for it.
+            let _ = sender.send(reply);
+        });
         if self.common.store.write(request, completion).is_err() {
             return unavailable("too many requests are waiting");
         }
         receiver
-            .receive()
-            .await
-            .unwrap_or_else(|| unavailable("the store gave no answer"))
+            .recv()
+            .unwrap_or_else(|_| unavailable("the store gave no answer"))
     }
 }
 

@@ -1,33 +1,27 @@
 //! LMTP on the control plane: listeners, connections, deliveries.
 //!
-//! In reading order: [`Lmtp`] (what is bound and who serves), `acceptor` (a thread a listener,
-//! which hands connections to the executors in turn), `connection` (one connection's machine and
-//! its host), `stamp` (ids and dates), `oneshot` (a store's answer on its way back to a task).
-//!
-//! Deliveries come over few connections, so a thread that accepts is as good as a listener an
-//! executor, and the same for TCP and Unix sockets.
+//! In reading order: [`Lmtp`] (what is bound and who is connected), `acceptor` (a thread a
+//! listener), `connection` (one connection's machine and its host, a thread each: deliverers are
+//! few and keep their connections), `open` (the connections there are), `stamp` (ids and dates).
 
 mod acceptor;
 mod connection;
-pub mod oneshot;
+mod open;
 mod stamp;
 
-use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use admin::{Config, Users};
 use proto::lmtp::{OverQuota, SessionConfig};
-use slab::Slab;
 use store::Store;
 
 pub use acceptor::BindError;
 
-use acceptor::{Inbox, Listeners};
+use acceptor::Listeners;
+use open::Open;
 
 /// Recipients of one message; RFC 5321 §4.5.3.1.8 asks for 100.
 const RECIPIENTS_MAX: usize = 1000;
@@ -93,10 +87,9 @@ impl Settings {
     }
 }
 
-/// LMTP of one process: bound listeners, and a part for each executor. Dropping it stops it.
+/// LMTP of one process. Dropping it stops it.
 pub struct Lmtp {
     listeners: Listeners,
-    inboxes: Vec<Arc<Inbox>>,
     common: Arc<Common>,
 }
 
@@ -107,26 +100,15 @@ struct Common {
     store: Store,
     users: Arc<Users>,
     ids: stamp::Ids,
-}
-
-/// One executor's part.
-pub struct Part {
-    inbox: Arc<Inbox>,
-    common: Arc<Common>,
+    open: Open,
 }
 
 impl Lmtp {
-    /// Binds what the options ask for, for that many executors. Nobody is accepted before
-    /// [`Lmtp::start`].
+    /// Binds what the options ask for. Nobody is accepted before [`Lmtp::start`].
     ///
     /// # Errors
     /// If an address or path can't be bound.
-    pub fn bind(
-        options: &Options,
-        store: Store,
-        users: Arc<Users>,
-        executors: usize,
-    ) -> Result<Self, BindError> {
+    pub fn bind(options: &Options, store: Store, users: Arc<Users>) -> Result<Self, BindError> {
         let listeners = Listeners::bind(options)?;
         let common = Arc::new(Common {
             settings: RwLock::new(options.settings.clone()),
@@ -134,15 +116,9 @@ impl Lmtp {
             store,
             users,
             ids: stamp::Ids::new(),
+            open: Open::new(options.connections_max),
         });
-        let inboxes = (0..executors.max(1))
-            .map(|_| Inbox::new(options.connections_max))
-            .collect();
-        Ok(Self {
-            listeners,
-            inboxes,
-            common,
-        })
+        Ok(Self { listeners, common })
     }
 
     /// Lines such as `lmtp listening on 127.0.0.1:24`.
@@ -153,23 +129,12 @@ impl Lmtp {
             .collect()
     }
 
-    /// The part of an executor, counted from 0; its connections are served by [`serve`].
-    ///
-    /// # Panics
-    /// If there are not that many executors.
-    pub fn part(&self, executor: usize) -> Part {
-        Part {
-            inbox: self.inboxes[executor].clone(),
-            common: self.common.clone(),
-        }
-    }
-
     /// Begins to accept.
     ///
     /// # Errors
     /// If a thread can't be made.
     pub fn start(&mut self) -> std::io::Result<()> {
-        self.listeners.start(&self.inboxes)
+        self.listeners.start(&self.common)
     }
 
     /// Changes what may be changed.
@@ -181,11 +146,12 @@ impl Lmtp {
             .unwrap_or_else(PoisonError::into_inner) = settings;
     }
 
-    /// Accepts nobody more; each [`serve`] answers the deliveries under way and ends.
+    /// Accepts nobody more, answers the deliveries under way, and tells every client.
     pub fn stop(&mut self) {
         self.listeners.stop();
-        for inbox in &self.inboxes {
-            inbox.close();
+        let cut = self.common.open.stop(STOP_WITHIN);
+        if cut > 0 {
+            tracing::warn!("lmtp: {cut} connections were cut");
         }
     }
 }
@@ -202,69 +168,6 @@ impl Common {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
-    }
-}
-
-/// The connections of one executor.
-#[derive(Default)]
-struct Local {
-    stopping: Cell<bool>,
-    /// A slot a connection: who wakes it, if it waits for its client.
-    wakers: RefCell<Slab<Option<Waker>>>,
-    /// Who waits for the last connection.
-    end: RefCell<Option<Waker>>,
-}
-
-impl Local {
-    fn stop(&self) {
-        self.stopping.set(true);
-        for (_, waker) in self.wakers.borrow_mut().iter_mut() {
-            waker.take().into_iter().for_each(Waker::wake);
-        }
-    }
-
-    fn leave(&self, slot: usize) {
-        self.wakers.borrow_mut().remove(slot);
-        self.end
-            .borrow_mut()
-            .take()
-            .into_iter()
-            .for_each(Waker::wake);
-    }
-
-    /// Until no connection is left.
-    async fn empty(&self) {
-        std::future::poll_fn(|cx| {
-            if self.wakers.borrow().is_empty() {
-                return Poll::Ready(());
-            }
-            *self.end.borrow_mut() = Some(cx.waker().clone());
-            Poll::Pending
-        })
-        .await;
-    }
-}
-
-/// Serves connections on this executor until [`Lmtp::stop`]: then each session is told, and those
-/// with a delivery under way hear how it went before.
-pub async fn serve(part: Part) {
-    let local = Rc::new(Local::default());
-    while let Some(accepted) = part.inbox.next().await {
-        let slot = local.wakers.borrow_mut().insert(None);
-        let (common, local) = (part.common.clone(), local.clone());
-        glommio::spawn_local(async move {
-            connection::run(&common, &local, slot, accepted).await;
-            local.leave(slot);
-        })
-        .detach();
-    }
-    local.stop();
-    let ended = glommio::timer::timeout(STOP_WITHIN, async {
-        local.empty().await;
-        Ok::<(), glommio::GlommioError<()>>(())
-    });
-    if ended.await.is_err() {
-        tracing::warn!("lmtp: {} connections were cut", local.wakers.borrow().len());
     }
 }
 

@@ -2,11 +2,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use admin::password::{self, Scheme};
-use glommio::LocalExecutorBuilder;
 use mail::{MailboxName, Reply, Request};
 
 use super::*;
@@ -16,7 +14,6 @@ struct Server {
     folder: tempfile::TempDir,
     lmtp: Option<Lmtp>,
     store: Store,
-    executors: Vec<JoinHandle<()>>,
     address: String,
 }
 
@@ -54,26 +51,16 @@ impl Server {
         let (store, _) = Store::open(&data, store::Options::default(), Box::new(|_| {})).unwrap();
         let mut options = options(folder.path());
         change(&mut options);
-        let mut lmtp = Lmtp::bind(&options, store.clone(), users, 2).unwrap();
+        let mut lmtp = Lmtp::bind(&options, store.clone(), users).unwrap();
         let address = lmtp.listening()[0]
             .strip_prefix("lmtp listening on ")
             .unwrap()
             .to_owned();
-        let executors = (0..2)
-            .map(|index| {
-                let part = lmtp.part(index);
-                std::thread::spawn(move || {
-                    let builder = LocalExecutorBuilder::default().io_memory(64 << 10);
-                    builder.make().unwrap().run(serve(part));
-                })
-            })
-            .collect();
         lmtp.start().unwrap();
         Self {
             folder,
             lmtp: Some(lmtp),
             store,
-            executors,
             address,
         }
     }
@@ -82,12 +69,9 @@ impl Server {
         Client::greeted(TcpStream::connect(&self.address).unwrap())
     }
 
-    /// Stops LMTP and waits for its executors.
+    /// Stops LMTP.
     fn stop(&mut self) {
         self.lmtp.take();
-        for executor in self.executors.drain(..) {
-            executor.join().unwrap();
-        }
     }
 
     /// The messages in a user's INBOX.
@@ -330,46 +314,4 @@ fn a_store_that_is_closed_refuses_for_now() {
     server.store.close();
     assert!(client.deliver("ann", b"y").starts_with("451 4.3.0"));
     assert_eq!(server.inbox("ann").len(), 1);
-}
-
-/// A store's completion wakes a sleeping executor from another thread.
-#[test]
-fn another_thread_wakes_a_sleeping_executor() {
-    let executor = LocalExecutorBuilder::default()
-        .io_memory(64 << 10)
-        .make()
-        .unwrap();
-    let hops = executor.run(async {
-        let mut hops = Vec::new();
-        for _ in 0..50 {
-            let (sender, receiver) = oneshot::channel();
-            let other = std::thread::spawn(move || {
-                // Long enough for the executor to fall asleep.
-                std::thread::sleep(Duration::from_millis(2));
-                sender.send(Instant::now());
-            });
-            let sent = receiver.receive().await.expect("it was sent");
-            hops.push(sent.elapsed());
-            other.join().unwrap();
-        }
-        hops
-    });
-    let mut sorted = hops;
-    sorted.sort_unstable();
-    println!("hop: median {:?}, worst {:?}", sorted[25], sorted[49]);
-    assert!(sorted[25] < Duration::from_millis(100), "{:?}", sorted[25]);
-}
-
-#[test]
-fn a_sender_that_is_dropped_is_noticed() {
-    let executor = LocalExecutorBuilder::default()
-        .io_memory(64 << 10)
-        .make()
-        .unwrap();
-    executor.run(async {
-        let (sender, receiver) = oneshot::channel::<u8>();
-        let other = std::thread::spawn(move || drop(sender));
-        assert_eq!(receiver.receive().await, None);
-        other.join().unwrap();
-    });
 }
