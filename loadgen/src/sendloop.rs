@@ -5,7 +5,12 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use socket2::{Domain, Socket, Type};
+
 use crate::measure::now_ns;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 4096;
 
 /// What it sends: as long as an EXISTS and a RECENT.
 pub const PAYLOAD: &[u8] = b"* 1 EXISTS\r\n* 1 RECENT\r\n";
@@ -16,7 +21,10 @@ pub const PAYLOAD: &[u8] = b"* 1 EXISTS\r\n* 1 RECENT\r\n";
 /// # Errors
 /// If a socket fails.
 pub fn serve(connections: usize) -> std::io::Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+    listener.listen(BACKLOG)?;
+    let listener = TcpListener::from(listener);
     println!("{}", listener.local_addr()?);
     let mut peers: Vec<TcpStream> = Vec::with_capacity(connections);
     while peers.len() < connections {

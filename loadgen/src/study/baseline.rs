@@ -8,6 +8,8 @@ use crate::measure::{histogram, now_ns, record};
 use crate::sendloop::{PAYLOAD, SendLoop};
 
 const SECOND_NS: u64 = 1_000_000_000;
+/// Between two rounds.
+const REST_NS: u64 = SECOND_NS / 20;
 
 /// Times of the bare send loop, in microseconds.
 #[derive(Clone, Debug)]
@@ -61,7 +63,10 @@ impl Run<'_> {
             record(&mut found.loop_only, ended - began);
             record(&mut found.last, last.saturating_sub(began));
             record(&mut found.spread, last - first);
-            self.settle();
+            let until = now_ns() + REST_NS;
+            while now_ns() < until {
+                self.listen(until);
+            }
         }
         Ok(found)
     }

@@ -72,13 +72,13 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         };
         let previous = topic.head;
         topic.head = topic.head.max(event.seq);
-        if let Some(tail) = &mut topic.tail {
+        if let Some(tail) = topic.tail() {
             tail.push(event.clone(), self.limits.tail_events_max);
         }
-        let rows = std::mem::take(&mut topic.rows);
+        let rows = topic.take_rows();
         let mut rendered: Vec<(P::Key, Bytes)> = Vec::new();
         let (mut behind, mut stale, mut announced) = (false, Vec::new(), 0);
-        for &slot in &rows {
+        for &slot in rows.as_slice() {
             let row = &mut self.rows[slot as usize];
             let busy = row.outbox.is_some() || row.has(Row::<P>::PENDING);
             let State::Parked(parked) = &mut row.state else {
@@ -111,13 +111,13 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         stats.add(Counter::Announced, announced);
         stats.add(Counter::Rendered, rendered.len() as u64);
         if let Some(topic) = self.topics.get(event.topic) {
-            topic.rows = rows;
+            topic.put_rows(rows);
             if !behind {
-                topic.tail = None;
-            } else if topic.tail.is_none() {
+                topic.set_tail(None);
+            } else if topic.tail().is_none() {
                 let mut tail = Tail::new(previous);
                 tail.push(event.clone(), self.limits.tail_events_max);
-                topic.tail = Some(Box::new(tail));
+                topic.set_tail(Some(tail));
             }
         }
         stale.into_iter().for_each(|slot| self.make_stale(slot));
@@ -145,7 +145,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         if topic.head <= cursor {
             return;
         }
-        let news = match &mut topic.tail {
+        let news = match topic.tail() {
             Some(tail) => tail.after(cursor).map(<[_]>::to_vec).ok(),
             None => None,
         };
@@ -181,8 +181,8 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             let Some(topic) = self.topics.get(id) else {
                 continue;
             };
-            topic.tail = None;
-            let rows = topic.rows.clone();
+            topic.set_tail(None);
+            let rows = topic.rows().to_vec();
             for slot in rows {
                 let row = self.row(slot);
                 let waits = matches!(row.state, State::Parked(_)) && row.outbox.is_none();

@@ -34,10 +34,10 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         } else if self
             .topics
             .get(topic)
-            .is_some_and(|topic| topic.acknowledged)
+            .is_some_and(|topic| topic.is_acknowledged())
         {
             // Told through the lane all the same, so that no call is made within a call.
-            let epoch = self.topics.get(topic).map_or(0, |topic| topic.epoch);
+            let epoch = self.topics.get(topic).map_or(0, |topic| topic.epoch());
             self.tell(self.id, Frame::Watching(topic, epoch));
         }
     }
@@ -85,11 +85,11 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     /// The owner knows that this shard watches: its rows miss nothing from now on.
     fn watching(&mut self, id: TopicId, epoch: u32) {
         let is_new = |of: u32| of == epoch || planted(Mutant::AnyEpoch);
-        let Some(topic) = self.topics.get(id).filter(|topic| is_new(topic.epoch)) else {
+        let Some(topic) = self.topics.get(id).filter(|topic| is_new(topic.epoch())) else {
             return;
         };
-        topic.acknowledged = true;
-        let rows = topic.rows.clone();
+        topic.acknowledge();
+        let rows = topic.rows().to_vec();
         for slot in rows {
             let row = self.row(slot);
             if row.topic == id && row.has(Row::<P>::PENDING) && !matches!(row.state, State::Free) {

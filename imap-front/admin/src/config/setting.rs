@@ -84,7 +84,10 @@ impl Kind {
             Kind::Bytes {
                 unlimited: true, ..
             } if value == "-1" => Some(-1),
-            Kind::Limit => value.parse().ok().filter(|number| *number == -1 || *number >= 1),
+            Kind::Limit => value
+                .parse()
+                .ok()
+                .filter(|number| *number == -1 || *number >= 1),
             Kind::Bytes { min, .. } => bytes(value).filter(|number| *number >= min),
             _ => None,
         }

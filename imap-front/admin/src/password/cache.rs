@@ -41,7 +41,8 @@ impl VerifiedCache {
         Self {
             key,
             place: RandomState::new(),
-            sets: Mutex::new(vec![[Entry::default(); WAYS]; sets].into()),
+            // Written now, so that the memory is there from the start and no login waits for it.
+            sets: Mutex::new((0..sets).map(|_| [Entry::default(); WAYS]).collect()),
         }
     }
 
