@@ -16,10 +16,12 @@ struct Inner {
 }
 
 impl Pool {
-    /// A pool of `buffers` buffers of `buffer_bytes` bytes each, allocated at once.
+    /// A pool of `buffers` buffers of `buffer_bytes` bytes each. They are written once, so that the
+    /// memory is there from the start: no first message waits for it, and it is not mistaken for
+    /// memory of connections.
     pub fn new(buffers: usize, buffer_bytes: usize) -> Self {
         let free = (0..buffers)
-            .map(|_| vec![0; buffer_bytes].into_boxed_slice())
+            .map(|_| vec![b'-'; buffer_bytes].into_boxed_slice())
             .collect();
         Self {
             inner: Rc::new(Inner {

@@ -2,13 +2,14 @@
 //!
 //! In reading order: [`settings`] (the configuration), [`run`] (start and stop), [`planes`] (the
 //! threads), [`front`] (sessions in shards), [`control`] (requests to store and passwords),
-//! [`lmtp`] (deliveries), [`announce`] (committed events to the engine), [`listen`], [`ready`].
+//! [`lmtp`] (deliveries), [`announce`] (committed events to the engine), [`listen`], [`ready`], [`log`].
 
 pub mod announce;
 pub mod control;
 pub mod front;
 pub mod listen;
 pub mod lmtp;
+pub mod log;
 pub mod planes;
 pub mod ready;
 pub mod run;

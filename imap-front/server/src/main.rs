@@ -1,18 +1,22 @@
 //! `imapd`, started by `start-msg`.
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use admin::Base;
+use admin::{Base, Config};
 use clap::Parser;
+use server::log::Log;
 use server::ready::Ready;
 use server::run::Server;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// How often the user directory is looked at for changes.
-const USERS_EVERY: Duration = Duration::from_secs(1);
+/// How often signals and the user directory are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Every so many looks memory is given back, if there is any.
+const TIDY_EVERY: u64 = 10;
 
 #[derive(Parser)]
 #[command(version, about = "The IMAP and LMTP server; start it with start-msg")]
@@ -24,50 +28,45 @@ struct Cli {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(false)
-        .with_writer(std::io::stderr)
-        .init();
     let mut ready = Ready::from_env();
-    let base = match cli
-        .base
-        .map_or_else(Base::of_this_program, |root| Ok(Base::new(root)))
-    {
-        Ok(base) => base,
+    match serve(cli.base, &mut ready) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            ready.failed(&error);
-            return ExitCode::FAILURE;
+            ready.failed(&*error);
+            ExitCode::FAILURE
         }
-    };
+    }
+}
+
+fn serve(base: Option<PathBuf>, ready: &mut Ready) -> Result<(), Box<dyn Error>> {
+    let base = base.map_or_else(Base::of_this_program, |root| Ok(Base::new(root)))?;
+    let config = Config::load(&base)?;
+    let log = Log::start(&config)?;
     // Taken before anything is started, so that no signal is missed.
-    let mut signals = match Signals::new([SIGTERM, SIGINT, SIGHUP]) {
-        Ok(signals) => signals,
-        Err(error) => {
-            ready.failed(&error);
-            return ExitCode::FAILURE;
-        }
-    };
-    let server = match Server::start(&base, &mut ready) {
-        Ok(server) => server,
-        Err(error) => {
-            ready.failed(&error);
-            return ExitCode::FAILURE;
-        }
-    };
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    let mut server = Server::start(&base, &config, ready)?;
     ready.ready();
+    let mut looks = 0u64;
     loop {
         match signals.pending().next() {
-            Some(SIGHUP) => server.refresh(),
+            Some(SIGHUP) => match Config::load(&base) {
+                Ok(config) => {
+                    log.refresh(&config);
+                    server.refresh(&config);
+                }
+                Err(error) => tracing::error!("{error}; what was known before is kept"),
+            },
             Some(_) => break,
             None => {
-                std::thread::sleep(USERS_EVERY / 10);
-                server.refresh();
+                std::thread::sleep(LOOK_EVERY);
+                looks += 1;
+                server.refresh_users();
+                if looks.is_multiple_of(TIDY_EVERY) {
+                    server.tidy_memory();
+                }
             }
         }
     }
     server.stop();
-    ExitCode::SUCCESS
+    Ok(())
 }

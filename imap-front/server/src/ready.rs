@@ -35,12 +35,13 @@ impl Ready {
     }
 
     /// Reports that the server serves.
-    pub fn ready(mut self) {
+    pub fn ready(&mut self) {
         self.line("ready");
+        self.pipe = None;
     }
 
     /// Reports why the server can't serve.
-    pub fn failed(mut self, error: &dyn std::error::Error) {
+    pub fn failed(&mut self, error: &dyn std::error::Error) {
         let text = format!("error: {error}").replace('\n', " ");
         tracing::error!("{text}");
         match &mut self.pipe {

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use admin::users::Login;
 use admin::{Base, Config, Users};
 use engine::event::ShardId;
+use engine::stats::Counter;
 use reactor::uring::Options;
 use store::Store;
 
@@ -20,15 +21,16 @@ use crate::settings::Settings;
 
 /// Threads for searches through bodies and for parsing large messages.
 const SEARCH_THREADS: usize = 2;
+/// Sessions packed away between two looks, at most, for the server to count as quiet.
+const QUIET_PARKS: u64 = 100;
+/// Sessions packed away that are worth giving memory back.
+const MANY_PARKS: u64 = 1000;
 /// Verified passwords that are remembered.
 const LOGINS_REMEMBERED: usize = 64 * 1024;
 
 /// Why the server can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The configuration.
-    #[error("{0}")]
-    Config(#[from] admin::config::ConfigError),
     /// The user directory.
     #[error("{0}")]
     Users(#[from] admin::users::UsersError),
@@ -54,6 +56,8 @@ pub struct Server {
     lmtp: Lmtp,
     data: Vec<JoinHandle<()>>,
     control: Vec<JoinHandle<()>>,
+    parks_seen: u64,
+    parks_tidied: u64,
 }
 
 impl Server {
@@ -61,10 +65,9 @@ impl Server {
     ///
     /// # Errors
     /// What keeps the server from starting, for the administrator.
-    pub fn start(base: &Base, ready: &mut Ready) -> Result<Self, StartError> {
-        let config = Config::load(base)?;
+    pub fn start(base: &Base, config: &Config, ready: &mut Ready) -> Result<Self, StartError> {
         let users = Arc::new(Users::open(base.users())?);
-        let settings = Settings::new(base, &config, &users);
+        let settings = Settings::new(base, config, &users);
         let imap = match settings.imap {
             Some(address) => {
                 let count = usize::from(settings.shards);
@@ -81,7 +84,7 @@ impl Server {
         });
         let (store, recovery) = Store::open(&settings.data, settings.store.clone(), announcer)?;
         tracing::info!("the store has {} commits", recovery.commits);
-        let options = lmtp::Options::from_config(&config);
+        let options = lmtp::Options::from_config(config);
         let mut lmtp = Lmtp::bind(&options, store.clone(), users.clone())?;
         if let Some(address) = imap.first().and_then(|first| first.local_addr().ok()) {
             ready.line(&format!("imap listening on {address}"));
@@ -98,6 +101,8 @@ impl Server {
             lmtp,
             data: vec![],
             control: vec![],
+            parks_seen: 0,
+            parks_tidied: 0,
         };
         for (id, listener) in (0..).map(ShardId).zip(imap) {
             server.start_shard(&settings, id, listener, control.clone())?;
@@ -146,12 +151,38 @@ impl Server {
         Ok(())
     }
 
-    /// Reads the user directory again.
-    pub fn refresh(&self) {
+    /// Reads again what may be changed while the server runs: the users, and the options that
+    /// `configutil -m` lists.
+    pub fn refresh(&self, config: &Config) {
+        self.refresh_users();
+        self.lmtp.refresh(lmtp::Settings::from_config(config));
+        tracing::info!("the configuration was read again");
+    }
+
+    /// Reads the user directory again if it has changed.
+    pub fn refresh_users(&self) {
         match self.users.reload_if_changed() {
             Ok(true) => tracing::info!("the user directory was read again"),
             Ok(false) => {}
             Err(error) => tracing::error!("{error}; the users known before are kept"),
+        }
+    }
+
+    /// Gives memory back that sessions needed while they were active, if many have come, gone or
+    /// moved since the last time and few do now. To be called every few seconds.
+    pub fn tidy_memory(&mut self) {
+        let moved = |counter| {
+            let shards = (0..self.handle.shards()).map(ShardId);
+            shards
+                .map(|id| self.handle.stats(id).counter(counter))
+                .sum::<u64>()
+        };
+        let parks = moved(Counter::Parks) + moved(Counter::Accepted);
+        let since_last_look = parks - self.parks_seen;
+        self.parks_seen = parks;
+        if since_last_look < QUIET_PARKS && parks - self.parks_tidied > MANY_PARKS {
+            self.parks_tidied = parks;
+            reactor::memory::give_back();
         }
     }
 

@@ -13,6 +13,8 @@ use proto::imap::SessionConfig;
 use crate::front::Timeouts;
 
 const SECOND_NS: u64 = 1_000_000_000;
+/// Longer than any server runs.
+const NEVER_NS: u64 = u64::MAX / 4;
 /// How long a client may take to log in.
 const LOGIN_NS: u64 = 180 * SECOND_NS;
 /// Room for events, replies and frames on each shard.
@@ -71,7 +73,10 @@ impl Settings {
             timeouts: Timeouts {
                 login_ns: LOGIN_NS,
                 inactivity_ns: config.count("service.imap.idletimeout") * 60 * SECOND_NS,
-                keepalive_ns: config.count("service.imap.stillhere") * SECOND_NS,
+                keepalive_ns: match config.count("service.imap.stillhere") {
+                    0 => NEVER_NS,
+                    seconds => seconds * SECOND_NS,
+                },
             },
             limits,
             store: store_options(config, users),

@@ -195,8 +195,9 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         }
         let slots = &mut self.slots[ring];
         if slots.len() <= place {
-            slots.reserve_exact((place + 1 - slots.len()).next_multiple_of(SLOTS_MORE));
-            slots.resize(place + 1, u32::MAX);
+            let more = SLOTS_MORE.max(place + 1 - slots.len() + slots.len() / 8);
+            slots.reserve_exact(more);
+            slots.resize(slots.capacity(), u32::MAX);
         }
         slots[place] = slot;
     }

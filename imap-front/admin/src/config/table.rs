@@ -62,7 +62,7 @@ pub static OPTIONS: &[Setting] = &[
         name: "service.imap.banner",
         kind: Kind::Text,
         default: "%h %p service (%P %V)",
-        refreshable: true,
+        refreshable: false,
         help: "text of the greeting: %h host, %p protocol, %P product, %v version, \
                %V version and build, %d date, %% a percent sign",
     },
@@ -80,7 +80,7 @@ pub static OPTIONS: &[Setting] = &[
             max: 10_080,
         },
         default: "30",
-        refreshable: true,
+        refreshable: false,
         help: "minutes without a word from the client after which it is logged out; \
                at least 30 (RFC 3501 section 5.4)",
     },
@@ -136,7 +136,7 @@ pub static OPTIONS: &[Setting] = &[
         name: "service.imap.stillhere",
         kind: Kind::Number { min: 0, max: 1740 },
         default: "120",
-        refreshable: true,
+        refreshable: false,
         help: "seconds between two words to an idling client that the server is still here; \
                0 means never",
     },
@@ -144,7 +144,7 @@ pub static OPTIONS: &[Setting] = &[
         name: "service.imap.writetimeout",
         kind: Kind::Number { min: 5, max: 3600 },
         default: "120",
-        refreshable: true,
+        refreshable: false,
         help: "seconds after which a client that does not read what it is sent is disconnected",
     },
     Setting {
@@ -209,14 +209,14 @@ pub static OPTIONS: &[Setting] = &[
             min: 1,
         },
         default: "-1",
-        refreshable: true,
+        refreshable: false,
         help: "bytes of mail a user may have whose entry gives no other number; -1 means no limit",
     },
     Setting {
         name: "store.defaultmessagequota",
         kind: Kind::Limit,
         default: "-1",
-        refreshable: true,
+        refreshable: false,
         help: "messages a user may have whose entry gives no other number; -1 means no limit",
     },
     Setting {

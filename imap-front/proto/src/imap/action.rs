@@ -38,12 +38,16 @@ pub struct Parked {
     pub recent_from: mail::Uid,
     /// How many they are.
     pub recent: u32,
-    /// The mailbox's UIDVALIDITY.
-    pub uid_validity: mail::UidValidity,
-    /// Bit set, see the `parked` module: idling, read-only, CONDSTORE enabled, ….
+    /// When the client last said something: seconds on the host's clock, which sets it.
+    pub heard_s: u32,
+    /// Bit set, see the `parked` module: read-only, CONDSTORE enabled, ….
     pub bits: u16,
+    /// In IDLE.
+    pub idling: bool,
     /// Length of the tag of the IDLE command in `tag`; a longer tag keeps a session active.
     pub tag_len: u8,
     /// The tag of the IDLE command.
-    pub tag: [u8; 13],
+    pub tag: [u8; 12],
 }
+
+const _: () = assert!(size_of::<Parked>() == 56);

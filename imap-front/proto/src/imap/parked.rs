@@ -9,8 +9,6 @@ use super::action::Parked;
 use super::view::fetch_flags;
 
 impl Parked {
-    /// It is in IDLE.
-    pub const IDLING: u16 = 1;
     /// The mailbox was opened with EXAMINE.
     pub const READ_ONLY: u16 = 2;
     /// The client knows of mod-sequences (RFC 7162 §3.1).
@@ -29,7 +27,7 @@ impl Parked {
 
     /// Whether the client is to be told of events.
     pub fn is_idling(&self) -> bool {
-        self.has(Self::IDLING) && self.has(Self::SELECTED)
+        self.idling && self.has(Self::SELECTED)
     }
 
     fn apply(&mut self, event: &Event) {
@@ -194,7 +192,7 @@ fn push_exists(out: &mut Vec<u8>, exists: u32, recent: u32) {
 
 #[cfg(test)]
 mod tests {
-    use mail::{MailboxId, UidValidity, UserId};
+    use mail::{MailboxId, UserId};
 
     use super::*;
 
@@ -206,10 +204,11 @@ mod tests {
             exists,
             recent_from: Uid(100),
             recent: 0,
-            uid_validity: UidValidity(1),
-            bits: Parked::IDLING | Parked::SELECTED,
+            heard_s: 0,
+            bits: Parked::SELECTED,
+            idling: true,
             tag_len: 1,
-            tag: [b'a'; 13],
+            tag: [b'a'; 12],
         }
     }
 

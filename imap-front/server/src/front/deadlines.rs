@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use engine::protocol::Parked as Due;
+use proto::imap::action::Parked;
 
-use super::{FrontSession, Row};
+use super::FrontSession;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -41,12 +42,12 @@ impl Timeouts {
         now_ns >= self.over_ns(session)
     }
 
-    pub(super) fn parked(&self, row: &Row, now_ns: u64) -> Due {
-        let over_ns = nanoseconds(row.heard_s) + self.inactivity_ns;
+    pub(super) fn parked(&self, parked: &Parked, now_ns: u64) -> Due {
+        let over_ns = nanoseconds(parked.heard_s) + self.inactivity_ns;
         if now_ns >= over_ns {
             return Due::Unpark;
         }
-        if !row.parked.is_idling() {
+        if !parked.is_idling() {
             return Due::Wait { until_ns: over_ns };
         }
         let until_ns = over_ns.min(now_ns + self.keepalive_ns);

@@ -53,14 +53,6 @@ pub struct FrontSession {
     quiet: bool,
 }
 
-/// A parked session and its clock.
-#[derive(Clone, Copy, Debug)]
-pub struct Row {
-    parked: Parked,
-    /// When the client last said something: seconds on the reactor's clock.
-    heard_s: u32,
-}
-
 impl<B: Backend> Front<B> {
     /// A front whose sessions are set up by `config`.
     pub fn new(
@@ -122,7 +114,7 @@ impl<B: Backend> Front<B> {
 
 impl<B: Backend> Protocol for Front<B> {
     type Session = FrontSession;
-    type Parked = Row;
+    type Parked = Parked;
     type Fact = Arc<mail::Event>;
     type Reply = Reply;
     type Key = imap::RenderKey;
@@ -205,33 +197,35 @@ impl<B: Backend> Protocol for Front<B> {
         }
     }
 
-    fn park(&mut self, session: &FrontSession) -> Option<Row> {
+    fn park(&mut self, session: &FrontSession) -> Option<Parked> {
         if !session.quiet && !session.machine.is_idling() {
             return None;
         }
-        let parked = session.machine.park()?;
-        Some(Row {
-            parked,
-            heard_s: deadlines::seconds(session.heard_ns),
-        })
+        let mut parked = session.machine.park()?;
+        parked.heard_s = deadlines::seconds(session.heard_ns);
+        Some(parked)
     }
 
-    fn unpark(&mut self, row: Row, _id: SessionId) -> FrontSession {
+    fn unpark(&mut self, parked: Parked, _id: SessionId) -> FrontSession {
         FrontSession {
-            machine: Session::unpark(row.parked, self.config.clone()),
+            heard_ns: deadlines::nanoseconds(parked.heard_s),
+            machine: Session::unpark(parked, self.config.clone()),
             reading: true,
-            heard_ns: deadlines::nanoseconds(row.heard_s),
             authenticated: true,
             quiet: false,
         }
     }
 
-    fn cursor(&self, row: &Row) -> Option<u64> {
-        row.parked.is_idling().then_some(row.parked.modseq.0)
+    fn cursor(&self, parked: &Parked) -> Option<u64> {
+        parked.is_idling().then_some(parked.modseq.0)
     }
 
-    fn announce(&mut self, row: &mut Row, event: &Event<Arc<mail::Event>>) -> Announce<Self::Key> {
-        match imap::announce(&mut row.parked, &event.fact) {
+    fn announce(
+        &mut self,
+        parked: &mut Parked,
+        event: &Event<Arc<mail::Event>>,
+    ) -> Announce<Self::Key> {
+        match imap::announce(parked, &event.fact) {
             imap::Announce::Silent => Announce::Silent,
             imap::Announce::Line(key) => Announce::Send(key),
             imap::Announce::Stale => Announce::Stale,
@@ -244,13 +238,13 @@ impl<B: Backend> Protocol for Front<B> {
 
     fn render_many(
         &mut self,
-        row: &mut Row,
+        parked: &mut Parked,
         events: &[Arc<Event<Arc<mail::Event>>>],
     ) -> Option<Bytes> {
-        imap::render_many(&mut row.parked, events.iter().map(|event| &*event.fact)).map(Bytes::from)
+        imap::render_many(parked, events.iter().map(|event| &*event.fact)).map(Bytes::from)
     }
 
-    fn parked_deadline(&mut self, row: &mut Row, now_ns: u64) -> Due {
-        self.timeouts.parked(row, now_ns)
+    fn parked_deadline(&mut self, parked: &mut Parked, now_ns: u64) -> Due {
+        self.timeouts.parked(parked, now_ns)
     }
 }

@@ -23,7 +23,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mail::{MailboxId, ModSeq, Reply, Request, Uid, UidValidity, UserId};
+use mail::{MailboxId, ModSeq, Reply, Request, Uid, UserId};
 
 use super::action::Action;
 use super::ast::Command;
@@ -53,7 +53,6 @@ pub struct Session {
 /// A selected mailbox.
 pub(super) struct Selected {
     mailbox: MailboxId,
-    uid_validity: UidValidity,
     read_only: bool,
     watching: bool,
     view: ViewState,

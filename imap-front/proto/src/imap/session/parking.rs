@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mail::{MailboxId, ModSeq, Uid, UidValidity};
+use mail::{MailboxId, ModSeq, Uid};
 
 use super::{Selected, Session, ViewState, Work};
 use crate::imap::action::Parked;
@@ -28,17 +28,17 @@ impl Session {
             exists: 0,
             recent_from: Uid(0),
             recent: 0,
-            uid_validity: UidValidity(0),
+            heard_s: 0,
             bits: 0,
+            idling: self.is_idling(),
             tag_len: tag.len() as u8,
-            tag: [0; 13],
+            tag: [0; 12],
         };
         if busy || tag.len() > parked.tag.len() {
             return None;
         }
         parked.tag[..tag.len()].copy_from_slice(tag.as_bytes());
         let mut set = |bit, on| parked.bits |= if on { bit } else { 0 };
-        set(Parked::IDLING, self.is_idling());
         set(Parked::CONDSTORE, self.condstore);
         set(Parked::CLEARTEXT, self.cleartext);
         if let Some(selected) = &self.selected {
@@ -46,7 +46,6 @@ impl Session {
             set(Parked::READ_ONLY, selected.read_only);
             set(Parked::WATCHING, selected.watching);
             parked.mailbox = selected.mailbox;
-            parked.uid_validity = selected.uid_validity;
             match &selected.view {
                 ViewState::Loaded(view) if !view.is_told() => return None,
                 ViewState::Loaded(view) => {
@@ -79,7 +78,6 @@ impl Session {
         if parked.has(Parked::SELECTED) {
             session.selected = Some(Box::new(Selected {
                 mailbox: parked.mailbox,
-                uid_validity: parked.uid_validity,
                 read_only: parked.has(Parked::READ_ONLY),
                 watching: parked.has(Parked::WATCHING),
                 view: ViewState::Unloaded {
@@ -90,7 +88,7 @@ impl Session {
                 },
             }));
         }
-        if parked.has(Parked::IDLING) {
+        if parked.idling {
             let tag = &parked.tag[..usize::from(parked.tag_len)];
             session.work = Work::Idle {
                 tag: String::from_utf8_lossy(tag).into(),

@@ -70,7 +70,6 @@ impl Session {
         ));
         self.selected = Some(Box::new(Selected {
             mailbox: opened.mailbox,
-            uid_validity: opened.uid_validity,
             read_only,
             watching: false,
             view: ViewState::Loaded(view),
