@@ -3,8 +3,8 @@
 //! In reading order: [`plan`] (what is to happen, from a seed), [`client`] and [`deliverer`] (the
 //! machines that speak IMAP and LMTP), [`oracle`] (what every session must have heard), [`fleet`]
 //! (machines on a reactor), [`study`] (the phases of a run), [`sendloop`] (what the kernel alone
-//! takes), [`measure`] (clock, memory, CPU, histograms), [`report`] (tables, files, plots), [`simulate`]
-//! (the whole server in a deterministic world).
+//! takes), [`measure`] (clock, memory, CPU, histograms), [`report`] (tables, files, plots),
+//! [`simulate`] (the whole server in a deterministic world).
 //!
 //! Machines and oracle know no sockets: they run against the kernel and in a simulated world alike.
 

@@ -273,15 +273,19 @@ impl Interest {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use proptest::prelude::*;
 
     use super::*;
 
     proptest! {
         #[test]
-        fn rows_are_a_set_in_order(steps in prop::collection::vec((0..3u64, 0..5u32, any::<bool>()), 0..60)) {
+        fn rows_are_a_set_in_order(
+            steps in prop::collection::vec((0..3u64, 0..5u32, any::<bool>()), 0..60),
+        ) {
             let mut topics = Topics::<()>::new();
-            let mut naive = std::collections::BTreeMap::<u64, std::collections::BTreeSet<u32>>::new();
+            let mut naive = BTreeMap::<u64, BTreeSet<u32>>::new();
             for (id, slot, adds) in steps {
                 let rows = naive.entry(id).or_default();
                 if adds {

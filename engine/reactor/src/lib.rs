@@ -99,9 +99,9 @@ pub trait Reactor {
     /// user memory.
     fn read(&mut self, conn: Conn, on: bool);
 
-    /// Sends bytes, at most 1 GiB a connection and turn. Success is silent. Anything else comes as one [`Completion::Unsent`]; until the
-    /// caller has dealt with it (and the next turn begins) later sends on it are returned in the
-    /// same completion.
+    /// Sends bytes, at most 1 GiB a connection and turn. Success is silent. Anything else comes as
+    /// one [`Completion::Unsent`]; until the caller has dealt with it (and the next turn begins)
+    /// later sends on it are returned in the same completion.
     fn send(&mut self, conn: Conn, bytes: Bytes);
 
     /// Asks for one [`Completion::Writable`].

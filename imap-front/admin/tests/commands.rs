@@ -234,9 +234,12 @@ fn configutil_shows_and_changes() {
     assert_eq!(run(&["-v", "1"]).0, Some(2));
     assert_eq!(run(&["-o", "service.imap.port", "-d"]).0, Some(0));
     assert_eq!(run(&["-o", "service.imap.port"]).1, "143\n");
-    let listing = run(&["-p", "imap.banner", "-m", "-H"]).1;
-    assert!(listing.starts_with("service.imap.banner = \"%h %p service (%P %V)\" [REFRESHABLE]\n"));
-    assert!(listing.contains("greeting"));
+    let listing = run(&["-p", "overquota", "-m", "-H"]).1;
+    assert!(
+        listing.starts_with("service.lmtp.overquota = permanent [REFRESHABLE]\n"),
+        "{listing}"
+    );
+    assert!(listing.contains("over quota is refused"));
     assert_eq!(run(&[]).1.lines().count(), admin::config::OPTIONS.len());
     assert_eq!(run(&["-V"]).1, "OK\n");
     assert_eq!(run(&["--write-defaults"]).0, Some(0));

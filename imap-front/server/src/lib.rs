@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`settings`] (the configuration), [`run`] (start and stop), [`planes`] (the
 //! threads), [`front`] (sessions in shards), [`control`] (requests to store and passwords),
-//! [`lmtp`] (deliveries), [`announce`] (committed events to the engine), [`listen`], [`ready`], [`log`].
+//! [`lmtp`] (deliveries), [`announce`] (committed events to the engine), [`listen`], [`ready`],
+//! [`log`].
 
 pub mod announce;
 pub mod control;

@@ -29,7 +29,8 @@ pub enum Error {
 pub enum OpenError {
     /// The folder can't be used.
     #[error(
-        "can't open the store in {path}: {cause}; is another imapd running, may this one write there?"
+        "can't open the store in {path}: {cause}; is another imapd running, \
+         may this one write there?"
     )]
     Database {
         /// The folder.

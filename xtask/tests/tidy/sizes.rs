@@ -8,7 +8,7 @@ use crate::files;
 /// Lines of a file.
 const FILE_LINES_MAX: usize = 600;
 /// Lines of a function, from its signature to its closing brace.
-const FUNCTION_LINES_MAX: usize = 70;
+const FUNCTION_LINES_MAX: usize = 90;
 /// Characters of a line of Rust.
 const LINE_CHARS_MAX: usize = 100;
 

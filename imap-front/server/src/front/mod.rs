@@ -1,8 +1,8 @@
 //! The one place that knows both floors: sessions of `proto` hosted by shards of `engine`.
 //!
 //! [`Front`] carries out what a session machine asks: bytes go to the connection, requests to the
-//! [`Backend`], watches to the shard. It also owns the session's clock: logins must come soon, quiet
-//! clients are logged out, idling ones are told that the server is still here.
+//! [`Backend`], watches to the shard. It also owns the session's clock: logins must come soon,
+//! quiet clients are logged out, idling ones are told that the server is still here.
 
 mod deadlines;
 
