@@ -71,10 +71,10 @@ fn parsed(command: &[u8]) -> Tagged {
         Err(error) => panic!("{error}: {}", command.escape_ascii()),
     };
     match &mut tagged.command {
-        Command::List(List { reference, .. }) | Command::Lsub { reference, .. } => {
-            if reference.eq_ignore_ascii_case("INBOX") {
-                *reference = "INBOX".into();
-            }
+        Command::List(List { reference, .. }) | Command::Lsub { reference, .. }
+            if reference.eq_ignore_ascii_case("INBOX") =>
+        {
+            *reference = "INBOX".into();
         }
         _ => {}
     }

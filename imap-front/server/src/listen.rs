@@ -1,15 +1,20 @@
 //! Listening sockets: one a shard on the same port, shared with SO_REUSEPORT.
 
 use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 /// Connections that may wait to be accepted, a listener.
 const BACKLOG: i32 = 4096;
 /// A connection whose peer has vanished is noticed after this time plus nine probes.
-const KEEPALIVE_IDLE: std::time::Duration = std::time::Duration::from_secs(600);
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(600);
 /// Sent data that is not acknowledged for this long ends the connection.
-const USER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(120);
+const USER_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a port may take to become free.
+const RELEASE: Duration = Duration::from_millis(1500);
+/// Between two tries.
+const RELEASE_LOOK: Duration = Duration::from_millis(20);
 
 /// Why a port can't be listened on, for the administrator.
 #[derive(Debug, thiserror::Error)]
@@ -50,8 +55,7 @@ pub fn listeners(
     };
     // With SO_REUSEPORT two servers could share a port without noticing. So one socket without it
     // must get the port first.
-    let probe = socket(address, false).and_then(|socket| bind(&socket, address).map(|()| socket));
-    let bound = local_address(&probe.map_err(fail)?).map_err(fail)?;
+    let bound = local_address(&probe(address).map_err(fail)?).map_err(fail)?;
     (0..count)
         .map(|_| {
             let socket = socket(bound, true)?;
@@ -61,6 +65,21 @@ pub fn listeners(
         })
         .collect::<std::io::Result<Vec<_>>>()
         .map_err(fail)
+}
+
+/// Takes the port for itself. The kernel closes the sockets of a killed server's rings some time
+/// after its end, so a port that is in use is tried again for a while.
+fn probe(address: SocketAddr) -> std::io::Result<Socket> {
+    let until = Instant::now() + RELEASE;
+    loop {
+        let socket = socket(address, false)?;
+        match bind(&socket, address) {
+            Ok(()) => return Ok(socket),
+            Err(error) if error.kind() != std::io::ErrorKind::AddrInUse => return Err(error),
+            Err(error) if Instant::now() >= until => return Err(error),
+            Err(_) => std::thread::sleep(RELEASE_LOOK),
+        }
+    }
 }
 
 /// Accepted sockets inherit these options from their listener.

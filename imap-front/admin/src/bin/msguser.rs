@@ -38,7 +38,7 @@ enum Verb {
         #[arg(long, value_parser = limit, allow_hyphen_values = true)]
         messages: Option<Limit>,
     },
-    /// Add all users of a file, or none: lines name:{SCHEME}hash[:bytes[:messages]], or
+    /// Add all users of a file, or none: lines `name:{SCHEME}hash[:bytes[:messages]]`, or
     /// name:password.
     ///
     /// Schemes are {ARGON2ID}, {BLF-CRYPT}, {SHA512-CRYPT}, {SHA256-CRYPT} and {SSHA256}.

@@ -1,6 +1,6 @@
 //! IMAP4rev1 (RFC 3501) and its extensions.
 //!
-//! In reading order: [`lexer`], [`ast`], [`parse`] (bytes to commands), [`encode`], [`render`],
+//! In reading order: [`lexer`], [`ast`], [`parse`] (bytes to commands), [`encode`], [`mod@render`],
 //! [`mutf7`] (values to bytes), `receive` (a stream to commands), `view` (the client's numbering),
 //! [`session`] (the machine), [`action`] (what it asks of its host), `parked` (a session at rest).
 

@@ -1,6 +1,6 @@
 //! What each request means, over any rows.
 //!
-//! In reading order: [`keys`], `tables` (typed rows), `numbers` (who is
+//! In reading order: `keys`, `tables` (typed rows), `numbers` (who is
 //! which), `catch_up` (what happened since), `reading`,
 //! `naming` (mailboxes), `depositing` (messages come), `changing` (flags, expunges, copies).
 
