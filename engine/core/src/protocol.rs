@@ -59,6 +59,9 @@ pub trait Protocol {
     /// The connection is gone; the session is dropped after this.
     fn handle_closed(&mut self, session: &mut Self::Session, id: SessionId);
 
+    /// Whether an active session wants to hear of news, through [`Protocol::handle_stale`], even
+    /// while it can't be packed away. Others are caught up when they are.
+    fn hears(&self, session: &Self::Session) -> bool;
     /// Packs the session away if its state allows. Asked whenever the session has nothing to send
     /// and nothing to do.
     fn park(&mut self, session: &Self::Session) -> Option<Self::Parked>;

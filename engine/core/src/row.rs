@@ -49,6 +49,8 @@ impl<P: Protocol> Row<P> {
     pub const STALE: u8 = 4;
     /// The kernel has refused output; `Writable` will come.
     pub const BLOCKED: u8 = 8;
+    /// News came while it was active.
+    pub const MISSED: u8 = 32;
     /// It was told of the shutdown.
     pub const TOLD: u8 = 16;
 

@@ -84,6 +84,9 @@ impl<P: Protocol> Protocol for Planted<P> {
     fn handle_closed(&mut self, session: &mut P::Session, id: SessionId) {
         self.inner.handle_closed(session, id);
     }
+    fn hears(&self, session: &P::Session) -> bool {
+        self.inner.hears(session)
+    }
     fn park(&mut self, session: &P::Session) -> Option<P::Parked> {
         self.inner.park(session)
     }

@@ -83,6 +83,10 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             let busy = row.outbox.is_some() || row.has(Row::<P>::PENDING);
             let State::Parked(parked) = &mut row.state else {
                 behind = true;
+                row.set(Row::<P>::MISSED, true);
+                if !busy {
+                    stale.push(slot);
+                }
                 continue;
             };
             if busy {
@@ -120,7 +124,27 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
                 topic.set_tail(Some(tail));
             }
         }
-        stale.into_iter().for_each(|slot| self.make_stale(slot));
+        for slot in stale {
+            match self.rows[slot as usize].state {
+                State::Active(_) => self.tell_missed(slot),
+                _ => self.make_stale(slot),
+            }
+        }
+    }
+
+    /// An active session that hears, although it can't be packed away, is told that it missed news.
+    pub(super) fn tell_missed(&mut self, slot: u32) {
+        let row = &mut self.rows[slot as usize];
+        let missed = Row::<P>::MISSED | Row::<P>::STALE;
+        if row.flags & missed == 0 || row.has(Row::<P>::PENDING) || row.outbox.is_some() {
+            return;
+        }
+        if let State::Active(session) = &row.state
+            && self.protocol.hears(session)
+        {
+            row.flags &= !missed;
+            self.make_stale(slot);
+        }
     }
 
     /// A parked row that was busy or active when events came reads what it missed.
@@ -193,6 +217,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
                     self.make_stale(slot);
                 } else {
                     row.set(Row::<P>::STALE, true);
+                    self.tell_missed(slot);
                 }
             }
         }

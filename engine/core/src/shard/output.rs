@@ -124,7 +124,8 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         }
         if matches!(self.row(slot).state, State::Parked(_)) {
             self.flush_row(slot);
-            if matches!(self.row(slot).state, State::Parked(_)) {
+            let parked = matches!(self.row(slot).state, State::Parked(_));
+            if parked && !planted(Mutant::ForgetBlocked) {
                 self.catch_up(slot);
             }
         }

@@ -129,8 +129,10 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             return;
         };
         let Some(parked) = self.protocol.park(session) else {
-            return;
+            return self.tell_missed(slot);
         };
+        // The tail has what it missed.
+        row.set(Row::<P>::MISSED, false);
         row.state = State::Parked(parked);
         self.parked += 1;
         self.port().stats.add(Counter::Parks, 1);

@@ -18,6 +18,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             self.row(slot).topic = TopicId(0);
             self.row(slot).set(Row::<P>::PENDING, false);
             self.row(slot).set(Row::<P>::STALE, false);
+            self.row(slot).set(Row::<P>::MISSED, false);
             if self.topics.remove(before, slot) {
                 let owner = before.owner(self.handle.shards());
                 self.tell(owner, Frame::Unwatch(before));

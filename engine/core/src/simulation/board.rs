@@ -84,6 +84,11 @@ impl Board {
     }
 }
 
+/// Some sessions can't be packed away, and hear of news all the same.
+fn never_parks(topic: u64) -> bool {
+    topic.is_multiple_of(3)
+}
+
 fn line(topic: u64, number: u64) -> Bytes {
     Bytes::from(format!("AT {topic} {number}\n"))
 }
@@ -150,7 +155,10 @@ impl Protocol for Board {
     }
 
     fn park(&mut self, session: &Session) -> Option<Packed> {
-        let quiet = session.watching && session.pings == 0 && session.input.is_empty();
+        let quiet = session.watching
+            && session.pings == 0
+            && session.input.is_empty()
+            && !never_parks(session.topic);
         quiet.then(|| {
             self.truth.borrow_mut().sessions -= 1;
             Packed {
@@ -158,6 +166,10 @@ impl Protocol for Board {
                 told: session.told,
             }
         })
+    }
+
+    fn hears(&self, session: &Session) -> bool {
+        session.watching && session.pings == 0
     }
 
     fn unpark(&mut self, packed: Packed, _id: SessionId) -> Session {

@@ -197,6 +197,10 @@ impl<B: Backend> Protocol for Front<B> {
         }
     }
 
+    fn hears(&self, session: &FrontSession) -> bool {
+        session.machine.is_idling()
+    }
+
     fn park(&mut self, session: &FrontSession) -> Option<Parked> {
         if !session.quiet && !session.machine.is_idling() {
             return None;

@@ -35,7 +35,7 @@ pub fn lmtp(data: &[u8]) {
     }
 }
 
-fn run<'a>(pieces: &mut dyn Iterator<Item = &'a [u8]>) -> Outcome {
+fn run(pieces: &mut dyn Iterator<Item = &[u8]>) -> Outcome {
     let config = SessionConfig {
         hostname: "mx.test".into(),
         message_bytes_max: 400,
