@@ -1,6 +1,7 @@
 //! The fuzz bodies over their seeds, every truncation of these, and reproducible mutations.
 
 #[path = "../fuzz/src/lib.rs"]
+#[allow(dead_code, unused_imports, reason = "each test uses a part")]
 mod fuzz;
 
 use fuzz::mutate::{Rng, mutated};

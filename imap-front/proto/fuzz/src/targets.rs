@@ -7,7 +7,7 @@ mod message;
 mod names;
 
 pub use command::imap_command;
-pub use conversation::session;
+pub use conversation::{answers, session};
 pub use delivery::lmtp;
 pub use message::{mime, search};
 pub use names::{mutf7, sequence_set};

@@ -27,12 +27,18 @@ pub fn session(data: &[u8]) {
     };
     let size = usize::from(first & 0x7f).max(1);
     let input = [prologue, data].concat();
-    let whole = Host::new(false).run(&mut [&input[..]].into_iter());
+    let whole = answers(&input);
     let pieces = Host::new(false).run(&mut input.chunks(size));
     assert_eq!(Text(&pieces), Text(&whole));
     let parked = Host::new(true).run(&mut input.chunks(size));
     assert_eq!(Text(&parked), Text(&whole));
     check(&whole);
+}
+
+/// What a session says to a client that sends this. The user is `fred`, the password `secret`; two
+/// messages are in INBOX.
+pub fn answers(input: &[u8]) -> Vec<u8> {
+    Host::new(false).run(&mut [input].into_iter())
 }
 
 /// Bytes that are shown as text when they differ.
@@ -84,7 +90,7 @@ impl Host {
         }
     }
 
-    fn run<'a>(mut self, pieces: &mut dyn Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    fn run(mut self, pieces: &mut dyn Iterator<Item = &[u8]>) -> Vec<u8> {
         let mut session = Session::new(self.config.clone(), true);
         self.carry_out(&mut session);
         for piece in pieces {

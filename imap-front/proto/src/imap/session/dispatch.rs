@@ -7,6 +7,7 @@ use super::{Session, Step, Work};
 use crate::imap::action::Action;
 use crate::imap::ast::{Command, Tagged};
 use crate::imap::lexer::ParseError;
+use crate::imap::lexer::is_astring_char;
 use crate::imap::parse::parse_command;
 use crate::imap::receive::Received;
 
@@ -61,7 +62,7 @@ impl Session {
     fn refuse_length(&mut self, first: &Bytes) {
         let end = first.iter().position(|&b| b == b' ').unwrap_or(0);
         let tag = String::from_utf8_lossy(&first[..end]).into_owned();
-        let is_tag = !tag.is_empty() && tag.bytes().all(|b| b.is_ascii_alphanumeric());
+        let is_tag = !tag.is_empty() && tag.bytes().all(|b| is_astring_char(b) && b != b'+');
         let max = self.config.command_bytes_max;
         let text = format!("BAD The command is longer than {max} bytes");
         self.done(if is_tag { &tag } else { "*" }, &text);
