@@ -1,4 +1,4 @@
-//! Durable appends, so many waiting at a time, beside a plain file with one `fdatasync` for as many.
+//! Durable appends, so many waiting at once, beside a plain file with one `fdatasync` for as many.
 #![allow(
     missing_docs,
     reason = "criterion's macros make undocumented functions"

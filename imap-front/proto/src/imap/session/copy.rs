@@ -27,9 +27,13 @@ impl Session {
             Ok(uids) => uids,
             Err(why) => return self.done(&tag, &format!("BAD {why}")),
         };
-        if uid {
-            let view = self.view();
-            uids.retain(|uid| !view.is_gone(*uid));
+        let view = self.view();
+        let asked = uids.len();
+        uids.retain(|uid| !view.is_gone(*uid));
+        if !uid && uids.len() < asked {
+            // RFC 2180 §4.4.1: all or none, and RFC 5530 §3 for the reason.
+            self.tell(true);
+            return self.done(&tag, "NO [EXPUNGEISSUED] Some messages are gone");
         }
         let Some(user) = self.user else { return };
         if uids.is_empty() {

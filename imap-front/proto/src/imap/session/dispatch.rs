@@ -147,12 +147,14 @@ impl Session {
     /// The view is current: tell what may be told, then do the command.
     fn do_selected(&mut self, tag: Box<str>, command: Command) {
         use Command as C;
-        // RFC 3501 §7.4.1: numbers in these must not shift under the client.
+        // RFC 3501 §7.4.1: numbers in these must not shift under the client. The numbers of a COPY
+        // and within a UID SEARCH too were written by a client that had not heard of an EXPUNGE.
         let expunges = !matches!(
             command,
             C::Fetch { uid: false, .. }
                 | C::Store { uid: false, .. }
-                | C::Search { uid: false, .. }
+                | C::Copy { uid: false, .. }
+                | C::Search { .. }
         );
         self.tell(expunges);
         match command {

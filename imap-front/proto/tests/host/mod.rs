@@ -1,0 +1,172 @@
+//! Two sessions of one user before the model of a store, as a shard would host them.
+
+use std::sync::Arc;
+
+use mail::Event;
+use model::Model;
+use proto::imap::action::{Action, Parked};
+use proto::imap::{Announce, Session, SessionConfig, announce, render};
+
+/// A session as a host keeps it.
+#[allow(clippy::large_enum_variant, reason = "there are two")]
+pub enum Kept {
+    Active(Session),
+    Parked(Parked),
+}
+
+/// A client's connection, its session packed away whenever it can be.
+pub struct Client {
+    pub kept: Option<Kept>,
+    pub said: Vec<u8>,
+    pub closed: bool,
+}
+
+pub struct World {
+    pub config: Arc<SessionConfig>,
+    pub model: Model,
+    pub client: Client,
+    pub other: Client,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let mut model = Model::default();
+        model.add_user("fred", "secret");
+        let config = Arc::new(SessionConfig {
+            version: "1".into(),
+            append_bytes_max: 2000,
+            command_bytes_max: 1000,
+            ..SessionConfig::default()
+        });
+        let client = || Client {
+            kept: Some(Kept::Active(Session::new(config.clone(), true))),
+            said: vec![],
+            closed: false,
+        };
+        let (client, other) = (client(), client());
+        let mut world = Self {
+            config,
+            model,
+            client,
+            other,
+        };
+        world.with(false, |_| {});
+        world.input(true, b"x LOGIN fred secret\r\n");
+        world
+    }
+
+    /// Does something with a session and carries out what it asks.
+    pub fn with(&mut self, other: bool, work: impl FnOnce(&mut Session)) {
+        let client = if other {
+            &mut self.other
+        } else {
+            &mut self.client
+        };
+        if client.closed {
+            return;
+        }
+        let mut session = match client.kept.take().expect("it is put back") {
+            Kept::Active(session) => session,
+            Kept::Parked(parked) => Session::unpark(parked, self.config.clone()),
+        };
+        work(&mut session);
+        let mut events = vec![];
+        loop {
+            let Some(action) = session.poll_action() else {
+                session.handle_drained();
+                match session.poll_action() {
+                    Some(action) => {
+                        perform(&mut self.model, client, &mut session, action, &mut events);
+                        continue;
+                    }
+                    None => break,
+                }
+            };
+            perform(&mut self.model, client, &mut session, action, &mut events);
+        }
+        client.kept = Some(match session.park() {
+            Some(parked) => Kept::Parked(parked),
+            None => Kept::Active(session),
+        });
+        for event in events {
+            self.happened(!other, &event);
+        }
+    }
+
+    /// Tells a client that idles.
+    fn happened(&mut self, other: bool, event: &Event) {
+        let client = if other {
+            &mut self.other
+        } else {
+            &mut self.client
+        };
+        match &mut client.kept {
+            Some(Kept::Parked(parked)) if parked.mailbox == event.mailbox => {
+                match announce(parked, event) {
+                    Announce::Silent => {}
+                    Announce::Line(key) => client.said.extend(render(event, key)),
+                    Announce::Stale => self.with(other, Session::handle_stale),
+                }
+            }
+            Some(Kept::Active(session)) if session.is_idling() => {
+                self.with(other, Session::handle_stale);
+            }
+            _ => {}
+        }
+    }
+
+    pub fn input(&mut self, other: bool, bytes: &[u8]) {
+        self.with(other, |session| session.handle_input(bytes));
+    }
+
+    pub fn other(&mut self, command: &str) {
+        let before = self.other.said.len();
+        let command = match command.split_once("<<") {
+            Some((start, message)) => {
+                let message = message.replace("\\r\\n", "\r\n");
+                format!("{start}{{{}+}}\r\n{message}", message.len())
+            }
+            None => command.to_owned(),
+        };
+        self.input(true, format!("o {command}\r\n").as_bytes());
+        let said = String::from_utf8_lossy(&self.other.said[before..]).into_owned();
+        assert!(
+            said.contains("\r\no OK") || said.starts_with("o OK"),
+            "{command}: {said}"
+        );
+    }
+
+    pub fn host(&mut self, what: &str) {
+        self.with(false, |session| match what {
+            "keepalive" => session.handle_keepalive(),
+            "timeout" => session.handle_timeout(),
+            "shutdown" => session.handle_shutdown("Server is stopping"),
+            _ => panic!("what is {what:?}?"),
+        });
+    }
+
+    pub fn said(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.client.said)
+    }
+}
+
+fn perform(
+    model: &mut Model,
+    client: &mut Client,
+    session: &mut Session,
+    action: Action,
+    events: &mut Vec<Arc<Event>>,
+) {
+    match action {
+        Action::Send(bytes) => client.said.extend_from_slice(&bytes),
+        Action::Request(request) => {
+            let (reply, happened) = model.handle(request);
+            model.sync();
+            events.extend(happened);
+            session.handle_reply(reply);
+        }
+        Action::Watch(_) => session.handle_watching(),
+        Action::Unwatch => {}
+        Action::Close => client.closed = true,
+    }
+}
