@@ -1,6 +1,9 @@
 //! `cargo xtask results`: the studies behind every figure, each leaving a folder in `results/`.
 
+mod index;
+
 use std::path::Path;
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
@@ -16,6 +19,8 @@ struct Study {
     about: &'static str,
     users: u32,
     arguments: &'static [&'static str],
+    /// Measures of the report that go into the index.
+    headlines: &'static [&'static str],
 }
 
 /// All studies, in the order in which they run.
@@ -25,6 +30,13 @@ const STUDIES: [Study; 4] = [
         about: "10,000 idle sessions, a mailbox each; 200 deliveries one after the other",
         users: 10_000,
         arguments: &["--sessions", "10000", "--deliveries", "200"],
+        headlines: &[
+            "set-up (connect, LOGIN, SELECT, IDLE)",
+            "server user memory a parked session",
+            "250 → EXISTS",
+            "DATA end → 250",
+            "misses / doubles / disorders",
+        ],
     },
     Study {
         name: "crowd",
@@ -42,6 +54,11 @@ const STUDIES: [Study; 4] = [
             "--baseline-sendloop",
             "15",
         ],
+        headlines: &[
+            "crowd against the bare send loop",
+            "the same, first → last",
+            "server CPU a notification",
+        ],
     },
     Study {
         name: "burst",
@@ -57,12 +74,18 @@ const STUDIES: [Study; 4] = [
             "--lmtp-connections",
             "16",
         ],
+        headlines: &["durable deliveries", "burst: DATA end → 250"],
     },
     Study {
         name: "many",
         about: "20,000 idle sessions, a mailbox each; memory and set-up",
         users: 20_000,
         arguments: &["--sessions", "20000", "--deliveries", "200"],
+        headlines: &[
+            "set-up (connect, LOGIN, SELECT, IDLE)",
+            "server user memory a parked session",
+            "250 → EXISTS",
+        ],
     },
 ];
 
@@ -95,10 +118,11 @@ pub fn run(options: &Options) -> Result<()> {
             one(study)?;
         }
     }
-    Ok(())
+    index::write(&paths::root().join("results"), &STUDIES)
 }
 
-/// Runs one study against a server of its own.
+/// Runs one study against a server of its own, started on a store whose users had all been there
+/// before: what a new user's mailbox costs is not what a session costs.
 fn one(study: &Study) -> Result<()> {
     println!("== {}: {}", study.name, study.about);
     let base = Base::fresh(paths::target().join("results"), Profile::Release)?;
@@ -106,17 +130,26 @@ fn one(study: &Study) -> Result<()> {
     base.import(&shell::capture(
         base.sbin("loadgen").args(["users", "--count", &count]),
     )?)?;
-    let Ports { imap, lmtp } = base.start_anywhere()?;
+    let ports = base.start_anywhere()?;
+    let addresses = |load: &mut Command, Ports { imap, lmtp }: &Ports| {
+        load.arg("idle")
+            .args(["--imap", &imap.to_string(), "--lmtp", &lmtp.to_string()])
+            .current_dir(paths::root());
+    };
+    let mut visit = base.sbin("loadgen");
+    addresses(&mut visit, &ports);
+    visit.args(["--sessions", &count, "--deliveries", "0"]);
+    shell::capture(&mut visit)?;
+    base.stop()?;
+    let ports = base.start_anywhere()?;
     let folder = paths::root()
         .join("results")
         .join(format!("{}-{}", today()?, study.name));
     let mut load = base.sbin("loadgen");
-    load.arg("idle")
-        .args(["--imap", &imap.to_string(), "--lmtp", &lmtp.to_string()])
-        .args(study.arguments)
+    addresses(&mut load, &ports);
+    load.args(study.arguments)
         .arg("--out")
-        .arg(relative(&folder))
-        .current_dir(paths::root());
+        .arg(relative(&folder));
     if let Some(server) = base.running()? {
         load.args(["--server-pid", &server.as_raw_nonzero().to_string()]);
     }
