@@ -25,6 +25,8 @@ const SEARCH_THREADS: usize = 2;
 const QUIET_PARKS: u64 = 100;
 /// Sessions packed away that are worth giving memory back.
 const MANY_PARKS: u64 = 1000;
+/// Connections beyond the limit that a shard can tell so at a time.
+const REFUSALS: usize = 64;
 /// Verified passwords that are remembered.
 const LOGINS_REMEMBERED: usize = 64 * 1024;
 
@@ -124,7 +126,9 @@ impl Server {
         let loopback = listener
             .local_addr()
             .is_ok_and(|address| address.ip().is_loopback());
-        let mut options = Options::for_connections(settings.limits.connections_max);
+        // Who comes too many is let in to be told so.
+        let places = settings.limits.connections_max + REFUSALS;
+        let mut options = Options::for_connections(places);
         if settings.rings > 0 {
             options.rings = settings.rings;
         }

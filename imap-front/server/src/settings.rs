@@ -56,7 +56,11 @@ impl Settings {
         // The kernel spreads connections by chance: each shard may have more than its share.
         let share = sessions_max.div_ceil(shards as usize);
         let limits = Limits {
-            connections_max: share + share / 8 + 64,
+            connections_max: if shards > 1 {
+                share + share / 8 + 64
+            } else {
+                share
+            },
             events_lane: LANE,
             replies_lane: LANE,
             frames_lane: LANE,

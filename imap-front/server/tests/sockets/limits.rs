@@ -1,0 +1,64 @@
+//! Clients and deliverers that want too much.
+
+use std::time::{Duration, Instant};
+
+use crate::site::{Site, Talk};
+
+#[test]
+fn a_client_that_stops_reading_is_disconnected_and_disturbs_nobody() {
+    let site = Site::new("service.imap.writetimeout = 5\n");
+    let server = site.start();
+    let body = "x".repeat(70) + "\r\n";
+    server.deliver(
+        &["fred"],
+        &format!("Subject: big\r\n\r\n{}", body.repeat(40_000)),
+    );
+    let mut deaf = server.select("fred");
+    for number in 0..40 {
+        deaf.say(&format!("f{number} FETCH 1 BODY.PEEK[]\r\n"));
+    }
+    let mut other = server.idle("fred");
+    server.deliver(&["fred"], "Subject: two\r\n\r\nHello");
+    assert_eq!(other.line(), "* 2 EXISTS");
+    std::thread::sleep(Duration::from_secs(7));
+    let asked = 40 * 40_000 * 72;
+    assert!(
+        deaf.rest() < asked,
+        "all was sent to a client that did not read"
+    );
+    other.say("DONE\r\n");
+    other.until("i");
+}
+
+#[test]
+fn too_many_clients_are_told_so_and_come_in_when_others_left() {
+    let site = Site::new("service.imap.maxsessions = 3\nservice.imap.shards = 1\n");
+    let server = site.start();
+    let mut inside = Vec::from(["fred", "fred", "mary"].map(|user| server.idle(user)));
+    for _ in 0..100 {
+        let mut talk = Talk::to(server.imap);
+        assert_eq!(talk.line(), "* BYE Too many connections, try again later");
+        assert_eq!(talk.line(), "");
+    }
+    inside.pop();
+    let patience = Instant::now() + Duration::from_secs(20);
+    while !Talk::to(server.imap).line().starts_with("* OK") {
+        assert!(Instant::now() < patience);
+    }
+}
+
+#[test]
+fn a_full_mailbox_is_refused_as_configured() {
+    for (configured, code) in [("permanent", "552"), ("temporary", "452")] {
+        let site = Site::new(&format!(
+            "store.defaultmessagequota = 1\nservice.lmtp.overquota = {configured}\n"
+        ));
+        let server = site.start();
+        assert!(server.deliver(&["fred"], "one")[0].starts_with("250"));
+        let answer = &server.deliver(&["fred"], "two")[0];
+        assert!(answer.starts_with(code), "{answer}");
+        assert!(server.deliver(&["mary"], "one")[0].starts_with("250"));
+        let unknown = &server.deliver(&["nobody"], "one")[0];
+        assert!(unknown.starts_with("550 5.1.1"), "{unknown}");
+    }
+}

@@ -1,0 +1,8 @@
+//! `imapd` itself, spoken to over sockets: what a client, a deliverer and an operator see.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+mod limits;
+mod site;
+mod stop;
+mod told;

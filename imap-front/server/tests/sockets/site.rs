@@ -1,0 +1,192 @@
+//! A base directory with a server in it, and connections to it.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// Nothing the server says takes as long.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct Site {
+    pub folder: TempDir,
+    options: String,
+}
+
+pub struct Server {
+    child: Child,
+    pub imap: SocketAddr,
+    pub lmtp: SocketAddr,
+}
+
+impl Site {
+    /// With users `fred` and `mary`, whose passwords are their names.
+    pub fn new(options: &str) -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        for name in ["config", "data", "log", "run"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let base = admin::Base::new(folder.path());
+        admin::config::write_defaults(&base.msg_conf_defaults()).unwrap();
+        let scheme = admin::password::Scheme::Ssha256;
+        let users: String = ["fred", "mary"]
+            .map(|name| {
+                let hash = admin::password::hash(scheme, name.as_bytes()).unwrap();
+                format!("{name}:{hash}\n")
+            })
+            .concat();
+        fs::write(base.users(), users).unwrap();
+        let options = options.into();
+        Self { folder, options }
+    }
+
+    /// Starts the server; again on other ports if somebody else took one meanwhile.
+    pub fn start(&self) -> Server {
+        let base = admin::Base::new(self.folder.path());
+        for _ in 0..5 {
+            let [imap, lmtp] = [(), ()].map(|()| {
+                let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+                listener.local_addr().unwrap()
+            });
+            let ports = format!(
+                "service.listenaddr = 127.0.0.1\nservice.imap.port = {}\n\
+                 service.lmtp.port = {}\n{}",
+                imap.port(),
+                lmtp.port(),
+                self.options
+            );
+            fs::write(base.msg_conf(), ports).unwrap();
+            let mut child = Command::new(env!("CARGO_BIN_EXE_imapd"))
+                .arg("--base")
+                .arg(self.folder.path())
+                .env_remove("ENSIGN_READY_FD")
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let said = BufReader::new(child.stdout.take().unwrap());
+            if said.lines().any(|line| line.unwrap() == "ready") {
+                return Server { child, imap, lmtp };
+            }
+            child.wait().unwrap();
+        }
+        panic!("the server does not start");
+    }
+}
+
+impl Server {
+    /// Asks the server to stop; it does so within a while.
+    pub fn terminate(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    pub fn ended(&mut self) {
+        assert!(self.child.wait().unwrap().success());
+    }
+
+    /// Logged in, INBOX selected.
+    pub fn select(&self, user: &str) -> Talk {
+        let mut talk = Talk::to(self.imap);
+        talk.line();
+        talk.ask(&format!("l LOGIN {user} {user}"));
+        talk.ask("s SELECT INBOX");
+        talk
+    }
+
+    /// Logged in, idling in INBOX.
+    pub fn idle(&self, user: &str) -> Talk {
+        let mut talk = self.select(user);
+        talk.say("i IDLE\r\n");
+        assert_eq!(talk.line(), "+ idling");
+        talk
+    }
+
+    /// The last answers to a delivery.
+    pub fn deliver(&self, to: &[&str], message: &str) -> Vec<String> {
+        let mut talk = Talk::to(self.lmtp);
+        talk.line();
+        talk.say("LHLO here\r\n");
+        while talk.line().as_bytes()[3] == b'-' {}
+        talk.say("MAIL FROM:<a@example.org>\r\n");
+        talk.line();
+        for to in to {
+            talk.say(&format!("RCPT TO:<{to}>\r\n"));
+            let reply = talk.line();
+            if !reply.starts_with("250") {
+                return vec![reply];
+            }
+        }
+        talk.say("DATA\r\n");
+        talk.line();
+        talk.say(&format!("{message}\r\n.\r\n"));
+        to.iter().map(|_| talk.line()).collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One connection.
+pub struct Talk {
+    stream: BufReader<TcpStream>,
+}
+
+impl Talk {
+    pub fn to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let stream = BufReader::new(stream);
+        Self { stream }
+    }
+
+    pub fn say(&mut self, text: &str) {
+        self.stream.get_mut().write_all(text.as_bytes()).unwrap();
+    }
+
+    /// A line without its end; empty at the end of the connection.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stream.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    /// Everything up to the tagged answer, which must be OK.
+    pub fn ask(&mut self, command: &str) -> Vec<String> {
+        self.say(&format!("{command}\r\n"));
+        let tag = command.split(' ').next().unwrap();
+        self.until(tag)
+    }
+
+    pub fn until(&mut self, tag: &str) -> Vec<String> {
+        let mut lines = vec![];
+        loop {
+            let line = self.line();
+            assert!(!line.is_empty(), "the connection ended; before: {lines:?}");
+            lines.push(line);
+            let last = &lines[lines.len() - 1];
+            if let Some(answer) = last.strip_prefix(&format!("{tag} ")) {
+                assert!(answer.starts_with("OK"), "{lines:?}");
+                return lines;
+            }
+        }
+    }
+
+    /// How many bytes come until the connection ends, in whatever way.
+    pub fn rest(&mut self) -> u64 {
+        let mut buffer = vec![0; 1 << 16];
+        let mut count = 0;
+        while let Ok(n @ 1..) = self.stream.read(&mut buffer) {
+            count += n as u64;
+        }
+        count
+    }
+}
