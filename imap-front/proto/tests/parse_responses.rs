@@ -4,11 +4,9 @@
 #[allow(dead_code, unused_imports, reason = "each test uses a part")]
 mod fuzz;
 mod parse_grammar;
+mod strict;
 
 use fuzz::{mutate, targets};
-use imap_codec::decode::{Decoder, GreetingDecodeError, ResponseDecodeError};
-use imap_codec::imap_types::response::{Response, Status};
-use imap_codec::{GreetingCodec, ResponseCodec};
 use parse_grammar::Grammar;
 use proto::imap::lexer::literal_at_end;
 use proto::imap::parse::parse_command;
@@ -42,40 +40,11 @@ fn conversation(seed: u64) -> (Vec<u8>, usize) {
     (input, count + 1)
 }
 
-/// Responses that imap-codec doesn't know.
-fn is_foreign(rest: &[u8]) -> bool {
-    rest.starts_with(b"* ESEARCH ")
-}
-
 fn check(seed: u64) -> usize {
     let (input, commands) = conversation(seed);
     let said = targets::answers(&input);
     let shown = || format!("{}\n\n{}", input.escape_ascii(), said.escape_ascii());
-    let mut rest = match GreetingCodec::new().decode(&said) {
-        Ok((rest, _)) => rest,
-        Err(GreetingDecodeError::Incomplete | GreetingDecodeError::Failed) => {
-            panic!("greeting: {}", shown())
-        }
-    };
-    let mut tagged = 0;
-    while !rest.is_empty() {
-        let line = rest.split_inclusive(|&b| b == b'\n').next().unwrap_or(rest);
-        if is_foreign(rest) {
-            rest = &rest[line.len()..];
-            continue;
-        }
-        match ResponseCodec::new().decode(rest) {
-            Ok((left, response)) => {
-                tagged += usize::from(matches!(response, Response::Status(Status::Tagged(_))));
-                rest = left;
-            }
-            Err(
-                ResponseDecodeError::Incomplete
-                | ResponseDecodeError::Failed
-                | ResponseDecodeError::LiteralFound { .. },
-            ) => panic!("{}\n\n{}", line.escape_ascii(), shown()),
-        }
-    }
+    let tagged = strict::read(&said).unwrap_or_else(|line| panic!("{line}\n\n{}", shown()));
     // A refused APPEND whose client did not wait leaves its message to be taken for a command.
     assert!(tagged >= commands, "{}", shown());
     tagged

@@ -11,6 +11,7 @@
 
 #[allow(dead_code, reason = "each test uses a part")]
 mod host;
+mod strict;
 
 use std::path::{Path, PathBuf};
 
@@ -125,6 +126,19 @@ fn replayed_whole_and_byte_by_byte() {
                 let place = format!("{}, after {step:?}", path.display());
                 assert_eq!(shown(&said), shown(&expected), "{place}");
             }
+        }
+    }
+}
+
+#[test]
+fn a_strict_client_reads_all_that_is_said() {
+    for path in transcripts() {
+        let said: Vec<u8> = steps(&read(&path))
+            .into_iter()
+            .flat_map(|(_, said)| said)
+            .collect();
+        if let Err(line) = strict::read(&said) {
+            panic!("{}: {line}", path.display());
         }
     }
 }
