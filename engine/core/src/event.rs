@@ -17,6 +17,22 @@ pub struct SessionId {
     pub slot: u32,
 }
 
+impl SessionId {
+    /// Not a connection but the shard itself: what is sent there comes to
+    /// [`crate::protocol::Protocol::handle_told`].
+    pub fn shard_itself(shard: ShardId) -> Self {
+        Self {
+            shard,
+            generation: 0,
+            slot: u32::MAX,
+        }
+    }
+
+    pub(crate) fn is_shard(self) -> bool {
+        self.slot == u32::MAX
+    }
+}
+
 /// An immutable fact about a topic. Facts of a topic form a chain: `prev` is the number of the one
 /// before.
 #[derive(Debug)]

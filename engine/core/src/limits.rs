@@ -30,6 +30,9 @@ pub struct Limits {
     pub renderings_max: usize,
     /// Output bytes that may wait for one client. A session that has more is closed.
     pub outbox_bytes_max: usize,
+    /// Bytes that may wait for one client before posts to it are dropped. A single post may be
+    /// larger; [`Limits::outbox_bytes_max`] must leave room for it.
+    pub posts_bytes_max: usize,
     /// Bytes given to the kernel for one connection in one turn.
     pub burst_bytes_max: usize,
     /// A client that takes nothing of what it is owed for this long is closed.
@@ -54,6 +57,7 @@ impl Default for Limits {
             tail_events_max: 256,
             renderings_max: 8,
             outbox_bytes_max: 4 * 1024 * 1024,
+            posts_bytes_max: 1024 * 1024,
             burst_bytes_max: 256 * 1024,
             write_timeout_ns: 60 * SECOND_NS,
             deadlines_per_turn: 4096,

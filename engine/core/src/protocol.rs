@@ -36,28 +36,50 @@ pub trait Protocol {
         None
     }
     /// A connection was accepted on a listener.
-    fn open(&mut self, cx: &mut Context<'_>, listener: u8) -> Self::Session;
+    fn open(&mut self, cx: &mut Context<'_, Self::Reply>, listener: u8) -> Self::Session;
     /// Bytes arrived.
-    fn handle_input(&mut self, session: &mut Self::Session, cx: &mut Context<'_>, bytes: &[u8]);
+    fn handle_input(
+        &mut self,
+        session: &mut Self::Session,
+        cx: &mut Context<'_, Self::Reply>,
+        bytes: &[u8],
+    );
     /// An answer to something the session asked, see [`crate::runtime`] for how it gets here.
     fn handle_reply(
         &mut self,
         session: &mut Self::Session,
-        cx: &mut Context<'_>,
+        cx: &mut Context<'_, Self::Reply>,
         reply: Self::Reply,
     );
+    /// Something for the shard itself, from [`Context::tell`] on any shard or from a
+    /// [`crate::Handle`]. There is no session; only posts and tells have an effect.
+    fn handle_told(&mut self, cx: &mut Context<'_, Self::Reply>, told: Self::Reply) {
+        let _ = (cx, told);
+    }
+    /// A [`Context::post`] found too much waiting for its session and was dropped. The session's
+    /// [`Protocol::handle_stale`] is called once it has taken what waits; posts until then are
+    /// dropped too, and each comes here.
+    fn handle_dropped(&mut self, id: SessionId) {
+        let _ = id;
+    }
     /// The topic of [`Context::watch`] is being watched: no event from now on is missed.
-    fn handle_watching(&mut self, session: &mut Self::Session, cx: &mut Context<'_>);
+    fn handle_watching(&mut self, session: &mut Self::Session, cx: &mut Context<'_, Self::Reply>);
     /// The watched topic went on without this session being told: it must catch up by itself.
-    fn handle_stale(&mut self, session: &mut Self::Session, cx: &mut Context<'_>);
+    fn handle_stale(&mut self, session: &mut Self::Session, cx: &mut Context<'_, Self::Reply>);
     /// All output has left.
-    fn handle_drained(&mut self, session: &mut Self::Session, cx: &mut Context<'_>);
+    fn handle_drained(&mut self, session: &mut Self::Session, cx: &mut Context<'_, Self::Reply>);
     /// The deadline of [`Context::deadline`] has come.
-    fn handle_deadline(&mut self, session: &mut Self::Session, cx: &mut Context<'_>);
+    fn handle_deadline(&mut self, session: &mut Self::Session, cx: &mut Context<'_, Self::Reply>);
     /// The server is stopping: say good-bye and close.
-    fn handle_shutdown(&mut self, session: &mut Self::Session, cx: &mut Context<'_>);
+    fn handle_shutdown(&mut self, session: &mut Self::Session, cx: &mut Context<'_, Self::Reply>);
     /// The connection is gone; the session is dropped after this.
     fn handle_closed(&mut self, session: &mut Self::Session, id: SessionId);
+
+    /// The connection is gone, whether its session was active or parked. Only posts and tells have
+    /// an effect.
+    fn handle_gone(&mut self, cx: &mut Context<'_, Self::Reply>) {
+        let _ = cx;
+    }
 
     /// Whether an active session wants to hear of news, through [`Protocol::handle_stale`], even
     /// while it can't be packed away. Others are caught up when they are.
@@ -119,24 +141,39 @@ pub enum Parked {
 }
 
 /// What a session may do to its connection. The shard carries it out after the call.
-pub struct Context<'a> {
+pub struct Context<'a, R> {
     pub(crate) id: SessionId,
     pub(crate) now_ns: u64,
     pub(crate) peer: Option<SocketAddr>,
-    pub(crate) effects: &'a mut Effects,
+    pub(crate) effects: &'a mut Effects<R>,
 }
 
 /// What a call left to do.
-#[derive(Default)]
-pub struct Effects {
+pub struct Effects<R> {
     pub(crate) output: Vec<Bytes>,
+    pub(crate) posts: Vec<(SessionId, Bytes)>,
+    pub(crate) tells: Vec<(SessionId, R)>,
     pub(crate) watch: Option<Option<TopicId>>,
     pub(crate) deadline_ns: Option<u64>,
     pub(crate) reading: Option<bool>,
     pub(crate) close: bool,
 }
 
-impl Context<'_> {
+impl<R> Default for Effects<R> {
+    fn default() -> Self {
+        Self {
+            output: Vec::new(),
+            posts: Vec::new(),
+            tells: Vec::new(),
+            watch: None,
+            deadline_ns: None,
+            reading: None,
+            close: false,
+        }
+    }
+}
+
+impl<R> Context<'_, R> {
     /// The connection.
     pub fn id(&self) -> SessionId {
         self.id
@@ -155,6 +192,18 @@ impl Context<'_> {
     /// Sends bytes after those sent before.
     pub fn send(&mut self, bytes: Bytes) {
         self.effects.output.push(bytes);
+    }
+
+    /// Sends bytes to another session of this shard, in order with other posts to it. If too much
+    /// waits for it already, the bytes are dropped: see [`Protocol::handle_dropped`].
+    pub fn post(&mut self, to: SessionId, bytes: Bytes) {
+        self.effects.posts.push((to, bytes));
+    }
+
+    /// Tells another shard something, in order; or a session of it. While the other is behind, the
+    /// session that tells is not read.
+    pub fn tell(&mut self, to: SessionId, word: R) {
+        self.effects.tells.push((to, word));
     }
 
     /// Watches a topic, instead of any before; answered by [`Protocol::handle_watching`].

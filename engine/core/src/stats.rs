@@ -42,9 +42,11 @@ pub enum Counter {
     Replies,
     /// Deadlines handled.
     Deadlines,
+    /// Posts to sessions.
+    Posted,
 }
 
-const COUNTERS: usize = Counter::Deadlines as usize + 1;
+const COUNTERS: usize = Counter::Posted as usize + 1;
 
 /// Why something was dropped or cut. Nothing is dropped without one of these being counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,9 +76,11 @@ pub enum Reason {
     OutboxFull,
     /// A connection that was still open at the end of the shutdown was cut.
     ShutdownForced,
+    /// A post to a session for which too much was waiting: it is told how many.
+    PostsFull,
 }
 
-const REASONS: usize = Reason::ShutdownForced as usize + 1;
+const REASONS: usize = Reason::PostsFull as usize + 1;
 
 /// A shard's counters. Writers are the shard and, for lanes of its own, its [`crate::Handle`].
 #[derive(Debug, Default)]
@@ -135,6 +139,7 @@ impl Counter {
         Self::ReceivedBytes,
         Self::Replies,
         Self::Deadlines,
+        Self::Posted,
     ];
 }
 
@@ -153,5 +158,6 @@ impl Reason {
         Self::WriteTimeout,
         Self::OutboxFull,
         Self::ShutdownForced,
+        Self::PostsFull,
     ];
 }

@@ -2,8 +2,8 @@
 //!
 //! In reading order: [`Reactor`] (the seam), [`Completion`] (what comes through it), [`pool`]
 //! (receive buffers), [`rng`] (seeded chance), [`waker`] (how another thread ends a sleep),
-//! [`uring`] (the kernel), [`sim`] (a deterministic world in its place), [`memory`] (what the
-//! allocator gives back).
+//! [`uring`] (the kernel), [`sim`] (a deterministic world in its place), [`listen`] (ports that
+//! shards share), [`memory`] (what the allocator gives back).
 //!
 //! Invariant: everything that can differ between two runs of a shard enters through `Reactor`.
 
@@ -12,6 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
+pub mod listen;
 pub mod memory;
 pub mod pool;
 pub mod rng;

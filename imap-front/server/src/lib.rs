@@ -2,16 +2,13 @@
 //!
 //! In reading order: [`settings`] (the configuration), [`run`] (start and stop), [`planes`] (the
 //! threads), [`front`] (sessions in shards), [`control`] (requests to store and passwords),
-//! [`lmtp`] (deliveries), [`announce`] (committed events to the engine), [`listen`], [`ready`],
-//! [`log`].
+//! [`lmtp`] (deliveries), [`announce`] (committed events to the engine), [`log`].
 
 pub mod announce;
 pub mod control;
 pub mod front;
-pub mod listen;
 pub mod lmtp;
 pub mod log;
 pub mod planes;
-pub mod ready;
 pub mod run;
 pub mod settings;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use admin::{Base, Config};
 use clap::Parser;
+use ens::ready::Ready;
 use server::log::Log;
-use server::ready::Ready;
 use server::run::Server;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     match serve(cli.base, &mut ready) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            ready.failed(&*error);
+            ready.failed("imapd", &*error);
             ExitCode::FAILURE
         }
     }

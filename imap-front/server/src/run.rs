@@ -7,16 +7,16 @@ use admin::users::Login;
 use admin::{Base, Config, Users};
 use engine::event::ShardId;
 use engine::stats::Counter;
+use ens::ready::Ready;
+use reactor::listen::{self, ListenError};
 use reactor::uring::Options;
 use store::Store;
 
 use crate::announce::as_engine_event;
 use crate::control::{self, Answer, Control, Delay, MailHandle, Workers};
 use crate::front::Cleartext;
-use crate::listen::{self, ListenError};
 use crate::lmtp::{self, BindError, Lmtp};
 use crate::planes::{self, DataPlane};
-use crate::ready::Ready;
 use crate::settings::Settings;
 
 /// Threads for searches through bodies and for parsing large messages.

@@ -57,28 +57,38 @@ impl<P: Protocol> Protocol for Planted<P> {
     fn refusal(&self) -> Option<Bytes> {
         self.inner.refusal()
     }
-    fn open(&mut self, cx: &mut Context<'_>, listener: u8) -> P::Session {
+    fn open(&mut self, cx: &mut Context<'_, P::Reply>, listener: u8) -> P::Session {
         self.inner.open(cx, listener)
     }
-    fn handle_input(&mut self, session: &mut P::Session, cx: &mut Context<'_>, bytes: &[u8]) {
+    fn handle_input(
+        &mut self,
+        session: &mut P::Session,
+        cx: &mut Context<'_, P::Reply>,
+        bytes: &[u8],
+    ) {
         self.inner.handle_input(session, cx, bytes);
     }
-    fn handle_reply(&mut self, session: &mut P::Session, cx: &mut Context<'_>, reply: P::Reply) {
+    fn handle_reply(
+        &mut self,
+        session: &mut P::Session,
+        cx: &mut Context<'_, P::Reply>,
+        reply: P::Reply,
+    ) {
         self.inner.handle_reply(session, cx, reply);
     }
-    fn handle_watching(&mut self, session: &mut P::Session, cx: &mut Context<'_>) {
+    fn handle_watching(&mut self, session: &mut P::Session, cx: &mut Context<'_, P::Reply>) {
         self.inner.handle_watching(session, cx);
     }
-    fn handle_stale(&mut self, session: &mut P::Session, cx: &mut Context<'_>) {
+    fn handle_stale(&mut self, session: &mut P::Session, cx: &mut Context<'_, P::Reply>) {
         self.inner.handle_stale(session, cx);
     }
-    fn handle_drained(&mut self, session: &mut P::Session, cx: &mut Context<'_>) {
+    fn handle_drained(&mut self, session: &mut P::Session, cx: &mut Context<'_, P::Reply>) {
         self.inner.handle_drained(session, cx);
     }
-    fn handle_deadline(&mut self, session: &mut P::Session, cx: &mut Context<'_>) {
+    fn handle_deadline(&mut self, session: &mut P::Session, cx: &mut Context<'_, P::Reply>) {
         self.inner.handle_deadline(session, cx);
     }
-    fn handle_shutdown(&mut self, session: &mut P::Session, cx: &mut Context<'_>) {
+    fn handle_shutdown(&mut self, session: &mut P::Session, cx: &mut Context<'_, P::Reply>) {
         self.inner.handle_shutdown(session, cx);
     }
     fn handle_closed(&mut self, session: &mut P::Session, id: SessionId) {

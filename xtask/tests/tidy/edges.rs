@@ -6,9 +6,10 @@ use std::fs;
 use crate::files::root;
 
 /// Each crate, and those of ours that it may depend on; `dev:` in front, for its tests only.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("reactor", &[]),
     ("engine", &["reactor"]),
+    ("ens", &["reactor", "engine"]),
     ("mail", &[]),
     ("proto", &["mail", "dev:model"]),
     ("store", &["mail", "dev:model"]),
@@ -19,6 +20,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
         &[
             "reactor",
             "engine",
+            "ens",
             "mail",
             "proto",
             "store",

@@ -153,12 +153,15 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         let State::Parked(parked) = &mut row.state else {
             return;
         };
-        if row.outbox.is_some() || row.topic.0 == 0 {
+        if row.outbox.is_some() {
             return;
         }
         if row.flags & Row::<P>::STALE != 0 && !planted(Mutant::ForgetStale) {
             row.flags &= !Row::<P>::STALE;
             return self.make_stale(slot);
+        }
+        if row.topic.0 == 0 {
+            return;
         }
         let Some(cursor) = self.protocol.cursor(parked) else {
             return;

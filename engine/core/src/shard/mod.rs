@@ -6,6 +6,7 @@
 mod clock;
 mod fanout;
 mod output;
+mod post;
 mod sessions;
 mod watch;
 
@@ -48,7 +49,10 @@ pub struct Shard<R: Reactor, P: Protocol> {
     dirty: Vec<u32>,
     timer: Timer,
     completions: Vec<Completion>,
-    effects: Effects,
+    effects: Effects<P::Reply>,
+    /// What was told to shards that were behind, and who was told to wait for that.
+    untold: VecDeque<(SessionId, P::Reply)>,
+    paused: Vec<SessionId>,
     /// When the shutdown ends, once it has begun; and which row is told next.
     stopping: Option<(u64, u32)>,
 }
@@ -81,6 +85,8 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             timer: Timer::default(),
             completions: Vec::new(),
             effects: Effects::default(),
+            untold: VecDeque::new(),
+            paused: Vec::new(),
             stopping: None,
         }
     }
@@ -100,6 +106,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         }
         self.completions = completions;
         self.take_frames();
+        self.tell_again();
         self.take_replies();
         self.take_events();
         self.take_news();
@@ -125,7 +132,8 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         // Announced first: what comes into a lane after the look below ends the sleep.
         self.reactor.waker().announce_sleep();
         let asked_to_stop = port.is_stopping() && self.stopping.is_none();
-        let queued = !self.waiting.is_empty() || !self.dirty.is_empty();
+        let untold = !self.untold.is_empty();
+        let queued = !self.waiting.is_empty() || !self.dirty.is_empty() || untold;
         if port.has_work() || queued || asked_to_stop || self.is_telling() {
             return Some(0);
         }

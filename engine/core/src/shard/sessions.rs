@@ -62,7 +62,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     pub(super) fn call(
         &mut self,
         slot: u32,
-        handle: impl FnOnce(&mut P, &mut P::Session, &mut Context<'_>),
+        handle: impl FnOnce(&mut P, &mut P::Session, &mut Context<'_, P::Reply>),
     ) {
         let id = self.session_id(slot);
         let mut session = match std::mem::replace(&mut self.row(slot).state, State::Taken) {
@@ -104,6 +104,10 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         for bytes in effects.output.drain(..) {
             self.put_output(slot, bytes);
         }
+        let id = self.session_id(slot);
+        if self.carry(&mut effects) {
+            self.pause(id);
+        }
         self.effects = effects;
         let row = self.row(slot);
         if close {
@@ -144,6 +148,10 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             let Some((id, reply)) = self.port().replies.pop() else {
                 break;
             };
+            if id.is_shard() {
+                self.told(reply);
+                continue;
+            }
             let open = self.rows.get(id.slot as usize).is_some_and(|row| {
                 row.generation == id.generation && !matches!(row.state, State::Free)
             });
@@ -184,6 +192,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         self.reactor.close(conn);
         self.free.push(slot);
         self.open -= 1;
+        self.gone(id);
     }
 
     pub(super) fn set_deadline(&mut self, slot: u32, at_ns: u64) {

@@ -54,7 +54,7 @@ pub struct Packed {
 
 impl Board {
     /// Tells a watcher the number if it does not know it.
-    fn tell(&self, session: &mut Session, cx: &mut Context<'_>) {
+    fn tell(&self, session: &mut Session, cx: &mut Context<'_, u64>) {
         let number = self.truth.borrow().number(session.topic);
         if session.watching && session.told < number {
             session.told = number;
@@ -62,7 +62,7 @@ impl Board {
         }
     }
 
-    fn command(&self, session: &mut Session, cx: &mut Context<'_>, command: &str) {
+    fn command(&self, session: &mut Session, cx: &mut Context<'_, u64>, command: &str) {
         match command.split_once(' ') {
             Some(("WATCH", topic)) => {
                 session.topic = topic.parse().expect("clients watch numbers");
@@ -104,7 +104,7 @@ impl Protocol for Board {
         Some(Bytes::from_static(b"BYE\n"))
     }
 
-    fn open(&mut self, cx: &mut Context<'_>, _listener: u8) -> Session {
+    fn open(&mut self, cx: &mut Context<'_, u64>, _listener: u8) -> Session {
         self.truth.borrow_mut().sessions += 1;
         cx.deadline(cx.now_ns() + KEEPALIVE_NS);
         Session {
@@ -116,7 +116,7 @@ impl Protocol for Board {
         }
     }
 
-    fn handle_input(&mut self, session: &mut Session, cx: &mut Context<'_>, bytes: &[u8]) {
+    fn handle_input(&mut self, session: &mut Session, cx: &mut Context<'_, u64>, bytes: &[u8]) {
         session.input.extend_from_slice(bytes);
         while let Some(end) = session.input.iter().position(|byte| *byte == b'\n') {
             let command: Vec<u8> = session.input.drain(..=end).collect();
@@ -125,27 +125,27 @@ impl Protocol for Board {
         }
     }
 
-    fn handle_reply(&mut self, session: &mut Session, cx: &mut Context<'_>, number: u64) {
+    fn handle_reply(&mut self, session: &mut Session, cx: &mut Context<'_, u64>, number: u64) {
         session.pings -= 1;
         cx.send(Bytes::from(format!("PONG {number}\n")));
     }
 
-    fn handle_watching(&mut self, session: &mut Session, cx: &mut Context<'_>) {
+    fn handle_watching(&mut self, session: &mut Session, cx: &mut Context<'_, u64>) {
         session.watching = true;
         self.tell(session, cx);
     }
 
-    fn handle_stale(&mut self, session: &mut Session, cx: &mut Context<'_>) {
+    fn handle_stale(&mut self, session: &mut Session, cx: &mut Context<'_, u64>) {
         self.tell(session, cx);
     }
 
-    fn handle_drained(&mut self, _session: &mut Session, _cx: &mut Context<'_>) {}
+    fn handle_drained(&mut self, _session: &mut Session, _cx: &mut Context<'_, u64>) {}
 
-    fn handle_deadline(&mut self, _session: &mut Session, cx: &mut Context<'_>) {
+    fn handle_deadline(&mut self, _session: &mut Session, cx: &mut Context<'_, u64>) {
         cx.deadline(cx.now_ns() + KEEPALIVE_NS);
     }
 
-    fn handle_shutdown(&mut self, _session: &mut Session, cx: &mut Context<'_>) {
+    fn handle_shutdown(&mut self, _session: &mut Session, cx: &mut Context<'_, u64>) {
         cx.send(Bytes::from_static(b"BYE\n"));
         cx.close();
     }

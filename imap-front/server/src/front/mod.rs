@@ -75,7 +75,7 @@ impl<B: Backend> Front<B> {
     }
 
     /// Carries out what the machine asks until it asks nothing more.
-    fn carry_out(&mut self, session: &mut FrontSession, cx: &mut Context<'_>) {
+    fn carry_out(&mut self, session: &mut FrontSession, cx: &mut Context<'_, Reply>) {
         while let Some(action) = session.machine.poll_action() {
             match action {
                 Action::Send(bytes) => cx.send(bytes),
@@ -102,7 +102,7 @@ impl<B: Backend> Front<B> {
         }
     }
 
-    fn may_log_in(&self, cx: &Context<'_>) -> bool {
+    fn may_log_in(&self, cx: &Context<'_, Reply>) -> bool {
         match self.cleartext {
             Cleartext::ListenerIsLoopback => true,
             Cleartext::Loopback => cx
@@ -129,7 +129,7 @@ impl<B: Backend> Protocol for Front<B> {
         ))
     }
 
-    fn open(&mut self, cx: &mut Context<'_>, _listener: u8) -> FrontSession {
+    fn open(&mut self, cx: &mut Context<'_, Reply>, _listener: u8) -> FrontSession {
         let machine = Session::new(self.config.clone(), self.may_log_in(cx));
         let mut session = FrontSession {
             machine,
@@ -142,35 +142,45 @@ impl<B: Backend> Protocol for Front<B> {
         session
     }
 
-    fn handle_input(&mut self, session: &mut FrontSession, cx: &mut Context<'_>, bytes: &[u8]) {
+    fn handle_input(
+        &mut self,
+        session: &mut FrontSession,
+        cx: &mut Context<'_, Reply>,
+        bytes: &[u8],
+    ) {
         session.heard_ns = cx.now_ns();
         session.quiet = false;
         session.machine.handle_input(bytes);
         self.carry_out(session, cx);
     }
 
-    fn handle_reply(&mut self, session: &mut FrontSession, cx: &mut Context<'_>, reply: Reply) {
+    fn handle_reply(
+        &mut self,
+        session: &mut FrontSession,
+        cx: &mut Context<'_, Reply>,
+        reply: Reply,
+    ) {
         session.authenticated |= matches!(reply, Reply::Authenticated(_));
         session.machine.handle_reply(reply);
         self.carry_out(session, cx);
     }
 
-    fn handle_watching(&mut self, session: &mut FrontSession, cx: &mut Context<'_>) {
+    fn handle_watching(&mut self, session: &mut FrontSession, cx: &mut Context<'_, Reply>) {
         session.machine.handle_watching();
         self.carry_out(session, cx);
     }
 
-    fn handle_stale(&mut self, session: &mut FrontSession, cx: &mut Context<'_>) {
+    fn handle_stale(&mut self, session: &mut FrontSession, cx: &mut Context<'_, Reply>) {
         session.machine.handle_stale();
         self.carry_out(session, cx);
     }
 
-    fn handle_drained(&mut self, session: &mut FrontSession, cx: &mut Context<'_>) {
+    fn handle_drained(&mut self, session: &mut FrontSession, cx: &mut Context<'_, Reply>) {
         session.machine.handle_drained();
         self.carry_out(session, cx);
     }
 
-    fn handle_deadline(&mut self, session: &mut FrontSession, cx: &mut Context<'_>) {
+    fn handle_deadline(&mut self, session: &mut FrontSession, cx: &mut Context<'_, Reply>) {
         if self.timeouts.is_over(session, cx.now_ns()) {
             session.machine.handle_timeout();
         } else if session.machine.is_idling() {
@@ -180,7 +190,7 @@ impl<B: Backend> Protocol for Front<B> {
         self.carry_out(session, cx);
     }
 
-    fn handle_shutdown(&mut self, session: &mut FrontSession, cx: &mut Context<'_>) {
+    fn handle_shutdown(&mut self, session: &mut FrontSession, cx: &mut Context<'_, Reply>) {
         session
             .machine
             .handle_shutdown("Server is shutting down, please reconnect");

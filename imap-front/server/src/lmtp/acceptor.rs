@@ -12,7 +12,7 @@ use std::time::Duration;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{Common, Options, connection};
-use crate::listen::{self, ListenError};
+use reactor::listen::{self, ListenError};
 
 /// Connections that may wait to be accepted on a Unix socket.
 const BACKLOG: i32 = 1024;

@@ -40,13 +40,13 @@ impl Ready {
         self.pipe = None;
     }
 
-    /// Reports why the server can't serve.
-    pub fn failed(&mut self, error: &dyn std::error::Error) {
+    /// Reports why the program can't serve.
+    pub fn failed(&mut self, program: &str, error: &dyn std::error::Error) {
         let text = format!("error: {error}").replace('\n', " ");
         tracing::error!("{text}");
         match &mut self.pipe {
             Some(pipe) => drop(writeln!(pipe, "{text}")),
-            None => eprintln!("imapd: {text}"),
+            None => eprintln!("{program}: {text}"),
         }
     }
 }

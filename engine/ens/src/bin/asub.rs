@@ -1,0 +1,67 @@
+//! `asub HOST PORT`: prints each event that is published.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::mpsc;
+
+use ens::arguments::{Arguments, json};
+use ens::client::{Address, Connection, News, Options};
+
+/// The key of the manual's sample.
+const EVENT: &str = "enp://127.0.0.1/store";
+
+fn main() -> ExitCode {
+    let Some(arguments) = Arguments::parse(std::env::args().skip(1), EVENT) else {
+        eprintln!("Usage: asub [--json] [--event PATTERN] HOST PORT");
+        return ExitCode::from(5);
+    };
+    let (sender, news) = mpsc::channel();
+    let on_news = move |_: &Connection, news| drop(sender.send(news));
+    let options = Options {
+        name: "asub".into(),
+        reconnect: true,
+        ..Options::default()
+    };
+    let address = Address::new(&arguments.host, arguments.port);
+    let connection = match Connection::open(address, options, on_news) {
+        Ok(connection) => connection,
+        Err(error) => {
+            eprintln!("asub: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if let Err(error) = connection.subscribe(&arguments.event) {
+        println!("Subscription failed - status 1");
+        eprintln!("asub: {error}");
+        return ExitCode::FAILURE;
+    }
+    for one in news {
+        match one {
+            News::Subscribed(_) if !arguments.json => println!("Subscription successful"),
+            News::Subscribed(_) => eprintln!("asub: Subscription successful"),
+            News::Refused { why, .. } => {
+                println!("Subscription failed - status 1");
+                eprintln!("asub: {why}");
+                return ExitCode::FAILURE;
+            }
+            News::Notified { event, payload, .. } => {
+                let line = if arguments.json {
+                    json(&event, &payload).into_bytes()
+                } else if payload.is_empty() {
+                    format!("[{event}] (null)").into_bytes()
+                } else {
+                    [format!("[{event}] ").as_bytes(), &payload].concat()
+                };
+                let mut out = std::io::stdout().lock();
+                let written = out.write_all(&line).and_then(|()| out.write_all(b"\n"));
+                if written.and_then(|()| out.flush()).is_err() {
+                    return ExitCode::SUCCESS;
+                }
+            }
+            News::Lagged(events) => eprintln!("asub: too slow, {events} events were not sent"),
+            News::Over(why) => eprintln!("asub: {why}; connecting again"),
+            News::Welcome | News::Unsubscribed(_) | News::Accepted(_) | News::Acknowledged(_) => {}
+        }
+    }
+    ExitCode::SUCCESS
+}

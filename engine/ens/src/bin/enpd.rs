@@ -1,0 +1,174 @@
+//! `enpd`, the event notification broker; `start-msg ens` starts it.
+
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use ens::access::{Access, AccessError};
+use ens::broker::{BrokerConfig, Stats};
+use ens::ready::Ready;
+use ens::server::{self, Options, Running};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tracing_subscriber::EnvFilter;
+
+/// How often signals are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often `ENS_STATS` prints a line.
+const STATS_EVERY: Duration = Duration::from_secs(5);
+
+#[derive(Parser)]
+#[command(
+    version,
+    about = "The event notification broker. Who may connect is in the environment: ENS_ACCESS"
+)]
+struct Cli {
+    /// Address to listen on
+    #[arg(long, default_value = "0.0.0.0")]
+    listen: IpAddr,
+    /// TCP port; 0 turns it off
+    #[arg(long, default_value_t = 7997)]
+    port: u16,
+    /// Unix socket to listen on as well
+    #[arg(long)]
+    socket: Option<PathBuf>,
+    /// Shards, a thread each; by default as many as cores
+    #[arg(long)]
+    shards: Option<u16>,
+    /// Connections at a time; more are told to come back later
+    #[arg(long, default_value_t = 100_000)]
+    max_connections: usize,
+    /// Bytes that may wait for a subscriber before it is told that it lags
+    #[arg(long, default_value_t = 1 << 20)]
+    max_pending: usize,
+    /// Seconds after which a subscriber that takes nothing is disconnected
+    #[arg(long, default_value_t = 120)]
+    write_timeout: u64,
+    /// Seconds of silence after which a client is asked for a sign of life; 0 is never
+    #[arg(long, default_value_t = 120)]
+    keepalive: u16,
+    /// Microseconds for which a shard looks for work before it sleeps: faster, for a core's price
+    #[arg(long, default_value_t = 0)]
+    spin: u64,
+    /// Say whether ADDRESS may connect and by which rule, and do nothing else
+    #[arg(long, value_name = "ADDRESS")]
+    check_access: Option<IpAddr>,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = ens::trace::filter("info", |name| std::env::var(name).ok());
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+    let access = Access::from_env();
+    if let Some(address) = cli.check_access {
+        return check(address, access);
+    }
+    let mut ready = Ready::from_env();
+    match access
+        .map_err(Into::into)
+        .and_then(|access| serve(&cli, access, &mut ready))
+    {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            ready.failed("enpd", &*error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Exit code 0 is allowed, 1 is denied, 2 is a rule that can't be read.
+fn check(address: IpAddr, access: Result<Access, AccessError>) -> ExitCode {
+    match access {
+        Ok(access) => {
+            let verdict = access.verdict(address);
+            let word = if verdict.allowed { "allowed" } else { "denied" };
+            println!("{address}: {word} ({})", verdict.because);
+            ExitCode::from(u8::from(!verdict.allowed))
+        }
+        Err(error) => {
+            eprintln!("enpd: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn serve(cli: &Cli, access: Access, ready: &mut Ready) -> Result<(), Box<dyn std::error::Error>> {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let options = Options {
+        tcp: (cli.port != 0).then(|| SocketAddr::new(cli.listen, cli.port)),
+        port_option: "ens.port".into(),
+        unix: cli.socket.clone(),
+        shards: cli
+            .shards
+            .unwrap_or(cores as u16)
+            .clamp(1, engine::limits::SHARDS_MAX),
+        connections_max: cli.max_connections.max(1),
+        pending_bytes_max: cli.max_pending.max(1),
+        write_timeout_s: cli.write_timeout,
+        spin_ns: cli.spin * 1000,
+        broker: BrokerConfig::new(access, cli.keepalive),
+    };
+    let broker = server::start(&options)?;
+    broker.listening().iter().for_each(|line| ready.line(line));
+    ready.ready();
+    let statistics =
+        std::env::var("ENS_STATS").is_ok_and(|value| !value.is_empty() && value != "0");
+    run(&broker, &mut signals, statistics);
+    broker.stop();
+    Ok(())
+}
+
+/// Until a signal ends it. A hang-up changes nothing: rules are in the environment.
+fn run(broker: &Running, signals: &mut Signals, statistics: bool) {
+    let began = Instant::now();
+    let mut line = StatsLine::default();
+    let mut next = STATS_EVERY;
+    while !signals.pending().any(|signal| signal != SIGHUP) {
+        std::thread::sleep(LOOK_EVERY);
+        if statistics && began.elapsed() >= next {
+            next += STATS_EVERY;
+            line.print(began.elapsed(), broker.stats());
+        }
+    }
+}
+
+/// `secs: pub: pub/s: pub/s(i): ntfy: ntfy/s: ntfy/s(i)`: totals, rates since the start, rates in
+/// the interval since the line before.
+#[derive(Default)]
+struct StatsLine {
+    at: f64,
+    published: u64,
+    notified: u64,
+}
+
+impl StatsLine {
+    fn print(&mut self, elapsed: Duration, stats: &Stats) {
+        let (at, published, notified) =
+            (elapsed.as_secs_f64(), stats.published(), stats.notified());
+        let rate = |now: u64, before: u64, over: f64| now.saturating_sub(before) as f64 / over;
+        let interval = at - self.at;
+        let text = format!(
+            "secs: {at:.0} pub: {published} pub/s: {:.1} pub/s(i): {:.1} \
+             ntfy: {notified} ntfy/s: {:.1} ntfy/s(i): {:.1}",
+            rate(published, 0, at),
+            rate(published, self.published, interval),
+            rate(notified, 0, at),
+            rate(notified, self.notified, interval),
+        );
+        // Nobody may be reading any more.
+        let _ = writeln!(std::io::stdout(), "{text}");
+        *self = Self {
+            at,
+            published,
+            notified,
+        };
+    }
+}

@@ -1,0 +1,241 @@
+//! The broker as a protocol that the engine's shards host.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use engine::event::{Event, SessionId};
+use engine::protocol::{Announce, Parked as Due, Protocol};
+
+use super::session::{Parked, Session};
+use super::{Broker, Cx, Word, close, publish, refuse};
+use crate::event_ref::EventRef;
+use crate::frame::{ErrorCode, Frame, FrameError, decode};
+
+/// How long a client may take to say HELLO.
+const HELLO_NS: u64 = 10_000_000_000;
+
+impl Broker {
+    /// Works on all frames that are there; gives how many bytes they took.
+    fn frames(&mut self, session: &mut Session, cx: &mut Cx<'_>, bytes: &[u8]) -> usize {
+        let mut taken = 0;
+        while !session.closing {
+            match decode(&bytes[taken..]) {
+                Ok(None) => break,
+                Ok(Some((frame, length))) => {
+                    taken += length;
+                    self.frame(session, cx, &frame);
+                }
+                Err((FrameError::UnknownKind(kind), length)) => {
+                    taken += length;
+                    let text = format!("frames of kind {kind} are not known");
+                    refuse(cx, ErrorCode::UnknownKind, 0, &text);
+                }
+                Err((error, _)) => {
+                    let (code, text) = match error {
+                        FrameError::TooLarge => (ErrorCode::TooLarge, "the frame is too large"),
+                        _ => (ErrorCode::Malformed, "the bytes are no frame"),
+                    };
+                    refuse(cx, code, 0, text);
+                    close(cx, text);
+                    session.closing = true;
+                }
+            }
+        }
+        taken
+    }
+
+    fn frame(&mut self, session: &mut Session, cx: &mut Cx<'_>, frame: &Frame<'_>) {
+        match *frame {
+            Frame::Hello { version, name } => self.greet(cx, session, version, name),
+            _ if !session.is_greeted() => {
+                refuse(cx, ErrorCode::Version, 0, "HELLO must come first");
+                close(cx, "HELLO must come first");
+                session.closing = true;
+            }
+            Frame::Publish {
+                id,
+                link,
+                event,
+                payload,
+            } => match EventRef::parse(event) {
+                Ok(event) => {
+                    let receipt = publish::receipt(self.config.secret, cx.id(), id);
+                    let receipt = (!link.is_empty()).then_some((receipt, link));
+                    self.publish(cx, &event, receipt, payload);
+                    if id != 0 {
+                        cx.send(Frame::Accepted { id }.to_bytes());
+                    }
+                }
+                Err(error) => refuse(cx, ErrorCode::BadReference, id, &error.to_string()),
+            },
+            Frame::Subscribe { id, pattern } => self.subscribe(cx, id, pattern),
+            Frame::Unsubscribe { id } => self.unsubscribe(cx, id),
+            Frame::Ack { receipt } => {
+                let shards = self.interest.shards();
+                let publish = publish::of_receipt(self.config.secret, shards, &receipt);
+                if let Some((publisher, id)) = publish {
+                    cx.tell(publisher, Word::Acknowledged { id });
+                }
+            }
+            Frame::Ping { token } => cx.send(Frame::Pong { token }.to_bytes()),
+            Frame::Pong { .. } => {}
+            Frame::Welcome { .. }
+            | Frame::Accepted { .. }
+            | Frame::Acknowledged { .. }
+            | Frame::Subscribed { .. }
+            | Frame::Unsubscribed { .. }
+            | Frame::Notify { .. }
+            | Frame::Lagged { .. }
+            | Frame::Error { .. }
+            | Frame::Bye { .. } => {
+                refuse(
+                    cx,
+                    ErrorCode::UnknownKind,
+                    0,
+                    "only a broker sends that frame",
+                );
+            }
+        }
+    }
+}
+
+impl Protocol for Broker {
+    type Session = Session;
+    type Parked = Parked;
+    /// Topics are not used: ENS has keys and parameters.
+    type Fact = ();
+    type Reply = Word;
+    type Key = ();
+
+    fn needs_peer(&self, listener: u8) -> bool {
+        listener < self.config.tcp_listeners
+    }
+
+    fn refusal(&self) -> Option<Bytes> {
+        let text = "too many connections, try again later";
+        Some(Frame::Bye { text }.to_bytes())
+    }
+
+    fn open(&mut self, cx: &mut Cx<'_>, listener: u8) -> Session {
+        let mut session = Session::default();
+        if listener < self.config.tcp_listeners {
+            let verdict = cx
+                .peer()
+                .map(|peer| (peer, self.config.access.verdict(peer.ip())));
+            match verdict {
+                Some((_, verdict)) if verdict.allowed => {}
+                Some((peer, verdict)) => {
+                    tracing::warn!("refused {peer}: {}", verdict.because);
+                    session.closing = true;
+                }
+                // It has left already.
+                None => session.closing = true,
+            }
+            if session.closing {
+                cx.read(false);
+                cx.close();
+                return session;
+            }
+        }
+        tracing::debug!(target: "gap::connection", id = ?cx.id(), peer = ?cx.peer(), "accepted");
+        cx.deadline(cx.now_ns() + HELLO_NS);
+        session
+    }
+
+    fn handle_input(&mut self, session: &mut Session, cx: &mut Cx<'_>, bytes: &[u8]) {
+        if session.buffer.is_empty() {
+            let taken = self.frames(session, cx, bytes);
+            session.keep(taken, bytes, false);
+        } else {
+            session.buffer.extend_from_slice(bytes);
+            let buffer = std::mem::take(&mut session.buffer);
+            let taken = self.frames(session, cx, &buffer);
+            session.buffer = buffer;
+            session.keep(taken, &[], true);
+        }
+    }
+
+    fn handle_reply(&mut self, _: &mut Session, cx: &mut Cx<'_>, word: Word) {
+        match word {
+            Word::Joined { id } => cx.send(Frame::Subscribed { id }.to_bytes()),
+            Word::Acknowledged { id } => cx.send(Frame::Acknowledged { id }.to_bytes()),
+            _ => {}
+        }
+    }
+
+    fn handle_told(&mut self, cx: &mut Cx<'_>, word: Word) {
+        self.told(cx, word);
+    }
+
+    fn handle_dropped(&mut self, id: SessionId) {
+        self.stats.drop_one();
+        *self.lagged.entry(id).or_default() += 1;
+    }
+
+    fn handle_watching(&mut self, _: &mut Session, _: &mut Cx<'_>) {}
+
+    fn handle_stale(&mut self, _: &mut Session, cx: &mut Cx<'_>) {
+        if let Some(bytes) = self.lagged(cx.id()) {
+            cx.send(bytes);
+        }
+    }
+
+    fn handle_drained(&mut self, _: &mut Session, _: &mut Cx<'_>) {}
+
+    fn handle_deadline(&mut self, session: &mut Session, cx: &mut Cx<'_>) {
+        if session.is_greeted() {
+            cx.send(Frame::Ping { token: 0 }.to_bytes());
+            cx.deadline(self.keepalive_ns(cx.now_ns()));
+        } else {
+            close(cx, "no HELLO came");
+            session.closing = true;
+        }
+    }
+
+    fn handle_shutdown(&mut self, session: &mut Session, cx: &mut Cx<'_>) {
+        close(cx, "the broker is stopping");
+        session.closing = true;
+    }
+
+    fn handle_closed(&mut self, _: &mut Session, _: SessionId) {}
+
+    fn handle_gone(&mut self, cx: &mut Cx<'_>) {
+        tracing::debug!(target: "gap::connection", id = ?cx.id(), "closed");
+        self.gone(cx);
+    }
+
+    fn hears(&self, _: &Session) -> bool {
+        true
+    }
+
+    fn park(&mut self, session: &Session) -> Option<Parked> {
+        session.park()
+    }
+
+    fn unpark(&mut self, parked: Parked, _: SessionId) -> Session {
+        Session::unpark(parked)
+    }
+
+    fn cursor(&self, _: &Parked) -> Option<u64> {
+        None
+    }
+
+    fn announce(&mut self, _: &mut Parked, _: &Event<()>) -> Announce<()> {
+        Announce::Silent
+    }
+
+    fn render(&mut self, _: &Event<()>, (): ()) -> Bytes {
+        Bytes::new()
+    }
+
+    fn render_many(&mut self, _: &mut Parked, _: &[Arc<Event<()>>]) -> Option<Bytes> {
+        None
+    }
+
+    fn parked_deadline(&mut self, _: &mut Parked, now_ns: u64) -> Due {
+        Due::Send {
+            bytes: Frame::Ping { token: 0 }.to_bytes(),
+            until_ns: self.keepalive_ns(now_ns),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Pools: each event goes to one member. The shard that owns a pool chooses.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ahash::RandomState;
+use engine::event::{SessionId, ShardId};
+
+use crate::event_ref::Pattern;
+
+/// The shard that serves a pool.
+pub(super) fn owner(pattern: &Pattern, shards: u16) -> ShardId {
+    let hash = RandomState::with_seeds(5, 6, 7, 8).hash_one(pattern);
+    ShardId((hash % u64::from(shards)) as u16)
+}
+
+/// The pools that one shard serves.
+#[derive(Default)]
+pub(super) struct Pools {
+    numbers: HashMap<Arc<Pattern>, u32, RandomState>,
+    pools: HashMap<u32, Pool, RandomState>,
+    next: u32,
+}
+
+struct Pool {
+    pattern: Arc<Pattern>,
+    /// Who, and the number of its subscription.
+    members: Vec<(SessionId, u32)>,
+    turn: usize,
+}
+
+impl Pools {
+    /// A member joins. Gives the pool's number if it is new.
+    pub fn join(&mut self, pattern: &Pattern, member: SessionId, id: u32) -> Option<u32> {
+        if let Some(number) = self.numbers.get(pattern) {
+            let pool = self.pools.get_mut(number)?;
+            pool.members.push((member, id));
+            return None;
+        }
+        let (number, pattern) = (self.next, Arc::new(pattern.clone()));
+        self.next = self.next.wrapping_add(1);
+        self.numbers.insert(pattern.clone(), number);
+        let members = vec![(member, id)];
+        self.pools.insert(
+            number,
+            Pool {
+                pattern,
+                members,
+                turn: 0,
+            },
+        );
+        Some(number)
+    }
+
+    /// A member leaves. Gives the pool's number if nobody is left and it is no more.
+    pub fn leave(&mut self, pattern: &Pattern, member: SessionId, id: u32) -> Option<u32> {
+        let number = *self.numbers.get(pattern)?;
+        let pool = self.pools.get_mut(&number)?;
+        let at = pool.members.iter().position(|have| *have == (member, id))?;
+        pool.members.remove(at);
+        if pool.turn > at {
+            pool.turn -= 1;
+        }
+        if !pool.members.is_empty() {
+            return None;
+        }
+        self.pools.remove(&number);
+        self.numbers.remove(pattern);
+        Some(number)
+    }
+
+    /// The member whose turn it is.
+    pub fn choose(&mut self, number: u32) -> Option<(Arc<Pattern>, SessionId, u32)> {
+        let pool = self.pools.get_mut(&number)?;
+        pool.turn %= pool.members.len();
+        let (member, id) = pool.members[pool.turn];
+        pool.turn += 1;
+        Some((pool.pattern.clone(), member, id))
+    }
+
+    /// The number of a pool, if it has members.
+    pub fn number(&self, pattern: &Pattern) -> Option<u32> {
+        self.numbers.get(pattern).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn session(slot: u32) -> SessionId {
+        SessionId {
+            shard: ShardId(0),
+            generation: 0,
+            slot,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn one_live_member_at_a_time_and_all_in_turn(
+            steps in prop::collection::vec((0..3u8, 0..5u32), 0..100),
+        ) {
+            let pattern = Pattern::parse("enp+pool.a://h/x").expect("a pattern");
+            let mut pools = Pools::default();
+            let mut members: Vec<u32> = vec![];
+            let mut number = None;
+            for (what, slot) in steps {
+                match what {
+                    0 if !members.contains(&slot) => {
+                        let new = pools.join(&pattern, session(slot), 1);
+                        prop_assert_eq!(new.is_some(), members.is_empty());
+                        number = new.or(number);
+                        members.push(slot);
+                    }
+                    1 if members.contains(&slot) => {
+                        members.retain(|have| *have != slot);
+                        let last = pools.leave(&pattern, session(slot), 1);
+                        prop_assert_eq!(last.is_some(), members.is_empty());
+                    }
+                    _ => {
+                        let Some(number) = number else { continue };
+                        let mut chosen: Vec<u32> = (0..members.len())
+                            .filter_map(|_| pools.choose(number))
+                            .map(|(_, member, _)| member.slot)
+                            .collect();
+                        chosen.sort_unstable();
+                        let mut all = members.clone();
+                        all.sort_unstable();
+                        prop_assert_eq!(chosen, all);
+                    }
+                }
+            }
+        }
+    }
+}

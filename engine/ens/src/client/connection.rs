@@ -1,0 +1,423 @@
+//! A connection to a broker, with a thread that listens and one that sends what had to wait.
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use bytes::Buf;
+
+use super::Address;
+use super::machine::{Machine, News};
+use super::stream::Stream;
+use crate::event_ref::RefError;
+use crate::frame::Receipt;
+
+/// How long a connect may take, and the greeting after it.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// The first and the longest wait between two tries to connect again.
+const BACKOFF: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)];
+/// Bytes received at a time.
+const RECEIVE_BYTES: usize = 64 * 1024;
+
+/// How a connection behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The client's name, for the broker's log.
+    pub name: String,
+    /// A connection that is lost is made again, with all subscriptions.
+    pub reconnect: bool,
+    /// Also the first one: [`Connection::open`] succeeds although nobody answers yet.
+    pub patient: bool,
+    /// Bytes that may wait to be sent.
+    pub backlog_bytes_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            name: "ens client".into(),
+            reconnect: false,
+            patient: false,
+            backlog_bytes_max: 16 << 20,
+        }
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Nobody answers.
+    #[error("can't connect to the ENS broker at {0}: {1}")]
+    Connect(Address, io::Error),
+    /// Somebody answers who is no broker, or doesn't let us in.
+    #[error("the ENS broker at {0} does not greet: {1}")]
+    NotGreeted(Address, String),
+    /// There are no more threads.
+    #[error("can't start a thread: {0}")]
+    Thread(io::Error),
+}
+
+/// Why an event was not published.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// Reference, payload or link can't be sent.
+    #[error("{0}")]
+    Bad(String),
+    /// Too much waits to be sent.
+    #[error("too many events wait for the broker")]
+    Full,
+    /// The connection is gone for good.
+    #[error("the connection to the broker is lost")]
+    Lost,
+}
+
+/// What happens to a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    Up,
+    /// It is being made again.
+    Down,
+    Over,
+}
+
+struct State {
+    machine: Machine,
+    stream: Option<Arc<Stream>>,
+    life: Life,
+}
+
+struct Shared {
+    address: Address,
+    options: Options,
+    state: Mutex<State>,
+    /// There is something to send, or room again, or the connection's life has changed.
+    changed: Condvar,
+}
+
+/// A connection to a broker; dropped, it is closed. What comes is told to the function given to
+/// [`Connection::open`], on the connection's own thread, in order.
+pub struct Connection {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Connection {
+    /// Connects and waits for the greeting. `on_news` also hears [`News::Over`] when the
+    /// connection is lost, and [`News::Welcome`] each time it is made again.
+    ///
+    /// # Errors
+    /// If nobody greets, unless [`Options::patient`].
+    pub fn open(
+        address: Address,
+        options: Options,
+        on_news: impl FnMut(&Connection, News) + Send + 'static,
+    ) -> Result<Self, OpenError> {
+        let machine = Machine::new(&options.name);
+        let patient = options.patient;
+        let state = State {
+            machine,
+            stream: None,
+            life: Life::Down,
+        };
+        let shared = Arc::new(Shared {
+            address,
+            options,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        });
+        let mut early = Vec::new();
+        if let Err(error) = shared.connect(&mut early)
+            && !patient
+        {
+            return Err(error);
+        }
+        let mut threads = vec![];
+        let sender = shared.clone();
+        let name = |what: &str| Builder::new().name(format!("ens-{what}"));
+        let thread = name("send").spawn(move || sender.send_backlog());
+        threads.push(thread.map_err(OpenError::Thread)?);
+        let listener = shared.clone();
+        let thread = name("listen").spawn(move || listener.listen(early, on_news));
+        threads.push(thread.map_err(OpenError::Thread)?);
+        Ok(Self { shared, threads })
+    }
+
+    /// Publishes an event, see [`Machine::publish`].
+    ///
+    /// # Errors
+    /// Why it is not published.
+    pub fn publish(
+        &self,
+        event: &str,
+        payload: &[u8],
+        link: &[u8],
+        answered: bool,
+    ) -> Result<u32, PublishError> {
+        let mut state = self.shared.lock();
+        let id = self
+            .shared
+            .put(&mut state, event, payload, link, answered)?;
+        self.shared.send(&mut state);
+        Ok(id)
+    }
+
+    /// Publishes many events with as few system calls as possible; waits while too much waits.
+    ///
+    /// # Errors
+    /// Why an event, and those after it, are not published.
+    pub fn publish_all<'e>(
+        &self,
+        events: impl IntoIterator<Item = (&'e str, &'e [u8])>,
+    ) -> Result<(), PublishError> {
+        let mut state = self.shared.lock();
+        for (event, payload) in events {
+            while let Err(error) = self.shared.put(&mut state, event, payload, b"", false) {
+                if error != PublishError::Full {
+                    return Err(error);
+                }
+                self.shared.send(&mut state);
+                state = self.shared.wait(state);
+            }
+        }
+        self.shared.send(&mut state);
+        Ok(())
+    }
+
+    /// Subscribes, see [`Machine::subscribe`].
+    ///
+    /// # Errors
+    /// If the pattern is none.
+    pub fn subscribe(&self, pattern: &str) -> Result<u32, RefError> {
+        self.change(|machine| machine.subscribe(pattern))
+    }
+
+    /// Unsubscribes.
+    pub fn unsubscribe(&self, id: u32) {
+        self.change(|machine| machine.unsubscribe(id));
+    }
+
+    /// Tells an event's publisher that it was worked on.
+    pub fn acknowledge(&self, receipt: Receipt) {
+        self.change(|machine| machine.acknowledge(receipt));
+    }
+
+    /// Sends a sign of life.
+    pub fn ping(&self) {
+        self.change(Machine::ping);
+    }
+
+    /// Whether a broker is there now.
+    pub fn is_up(&self) -> bool {
+        self.shared.lock().life == Life::Up
+    }
+
+    /// Waits until everything has been given to the kernel, or the connection is lost.
+    pub fn drain(&self) {
+        let mut state = self.shared.lock();
+        while state.life == Life::Up && !state.machine.output().is_empty() {
+            state = self.shared.wait(state);
+        }
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Machine) -> T) -> T {
+        let mut state = self.shared.lock();
+        let outcome = change(&mut state.machine);
+        self.shared.send(&mut state);
+        outcome
+    }
+
+    /// The same connection for the function that hears news, which may not end it.
+    fn borrowed(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: shared.clone(),
+            threads: vec![],
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.threads.is_empty() {
+            return;
+        }
+        let mut state = self.shared.lock();
+        state.life = Life::Over;
+        if let Some(stream) = state.stream.take() {
+            stream.shut_down();
+        }
+        drop(state);
+        self.shared.changed.notify_all();
+        let current = std::thread::current().id();
+        for thread in self.threads.drain(..) {
+            // The function that hears news may be the one that drops it.
+            if thread.thread().id() != current {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no one panics while holding it")
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed
+            .wait(state)
+            .expect("no one panics while holding it")
+    }
+
+    fn put(
+        &self,
+        state: &mut State,
+        event: &str,
+        payload: &[u8],
+        link: &[u8],
+        answered: bool,
+    ) -> Result<u32, PublishError> {
+        if state.life == Life::Over {
+            return Err(PublishError::Lost);
+        }
+        if state.machine.output().len() > self.options.backlog_bytes_max {
+            return Err(PublishError::Full);
+        }
+        let published = state.machine.publish(event, payload, link, answered);
+        published.map_err(PublishError::Bad)
+    }
+
+    /// Sends what the kernel takes; the rest is for the thread that waits.
+    fn send(&self, state: &mut State) {
+        let State {
+            machine, stream, ..
+        } = state;
+        let Some(stream) = stream else { return };
+        let output = machine.output();
+        while !output.is_empty() {
+            match stream.send_some(output) {
+                Ok(0) => return self.changed.notify_all(),
+                Ok(sent) => output.advance(sent),
+                // The listener finds out and connects again.
+                Err(_) => return stream.shut_down(),
+            }
+        }
+    }
+
+    fn send_backlog(&self) {
+        let mut state = self.lock();
+        loop {
+            let waits = match (&state.life, &state.stream) {
+                (Life::Over, _) => return,
+                (_, Some(stream)) => state.machine.has_output().then(|| stream.clone()),
+                _ => None,
+            };
+            let Some(stream) = waits else {
+                state = self.wait(state);
+                continue;
+            };
+            drop(state);
+            let _ = stream.wait_for_room();
+            state = self.lock();
+            self.send(&mut state);
+            if state.machine.output().is_empty() {
+                self.changed.notify_all();
+            }
+        }
+    }
+
+    /// Connects and hears the greeting; what comes with it goes to `news`.
+    fn connect(&self, news: &mut Vec<News>) -> Result<(), OpenError> {
+        let failed = |error| OpenError::Connect(self.address.clone(), error);
+        let stream = Stream::connect(&self.address, CONNECT_WITHIN).map_err(failed)?;
+        let stream = Arc::new(stream);
+        let mut state = self.lock();
+        if state.life == Life::Over {
+            return Err(failed(io::ErrorKind::NotConnected.into()));
+        }
+        state.machine.reconnect();
+        state.stream = Some(stream.clone());
+        self.send(&mut state);
+        drop(state);
+        let mut buffer = vec![0; 4096];
+        loop {
+            let why = match stream.receive(&mut buffer) {
+                Ok(0) => "it closed the connection; see its log and ENS_ACCESS".into(),
+                Ok(count) => {
+                    let mut state = self.lock();
+                    state.machine.handle_input(&buffer[..count], news);
+                    if state.machine.is_welcome() {
+                        state.life = Life::Up;
+                        self.changed.notify_all();
+                        return Ok(());
+                    }
+                    match news.last() {
+                        Some(News::Over(why)) => why.clone(),
+                        _ => continue,
+                    }
+                }
+                Err(error) => error.to_string(),
+            };
+            self.lock().stream = None;
+            return Err(OpenError::NotGreeted(self.address.clone(), why));
+        }
+    }
+
+    fn listen(
+        self: Arc<Self>,
+        mut news: Vec<News>,
+        mut on_news: impl FnMut(&Connection, News) + Send + 'static,
+    ) {
+        let connection = Connection::borrowed(&self);
+        let mut buffer = vec![0; RECEIVE_BYTES];
+        let mut backoff = BACKOFF[0];
+        loop {
+            news.drain(..).for_each(|one| on_news(&connection, one));
+            let (stream, life) = {
+                let state = self.lock();
+                (state.stream.clone(), state.life.clone())
+            };
+            if life == Life::Over {
+                return;
+            }
+            let received = stream.map(|stream| stream.receive(&mut buffer));
+            if let Some(Ok(count @ 1..)) = received {
+                backoff = BACKOFF[0];
+                let mut state = self.lock();
+                state.machine.handle_input(&buffer[..count], &mut news);
+                // It may have answered a PING.
+                self.send(&mut state);
+                continue;
+            }
+            if life == Life::Up {
+                news.push(News::Over("the connection was closed".into()));
+            }
+            let mut state = self.lock();
+            state.stream = None;
+            if state.life == Life::Over || !self.options.reconnect {
+                state.life = Life::Over;
+                drop(state);
+                self.changed.notify_all();
+                news.drain(..).for_each(|one| on_news(&connection, one));
+                return;
+            }
+            state.life = Life::Down;
+            drop(state);
+            self.changed.notify_all();
+            news.drain(..).for_each(|one| on_news(&connection, one));
+            if life != Life::Up {
+                self.pause(&mut backoff);
+            }
+            let _ = self.connect(&mut news);
+        }
+    }
+
+    /// Waits before the next try, with some chance, so that not all come at once.
+    fn pause(&self, backoff: &mut Duration) {
+        let wait = backoff.mul_f64(0.5 + fastrand::f64());
+        let state = self.lock();
+        let over = |state: &mut State| state.life != Life::Over;
+        let _ = self.changed.wait_timeout_while(state, wait, over);
+        *backoff = (*backoff * 2).min(BACKOFF[1]);
+    }
+}

@@ -1,0 +1,11 @@
+//! Publishers and subscribers: [`Machine`] knows the protocol and no sockets, [`Connection`] keeps
+//! one to a broker alive.
+
+mod address;
+mod connection;
+mod machine;
+mod stream;
+
+pub use address::Address;
+pub use connection::{Connection, OpenError, Options, PublishError};
+pub use machine::{Machine, News};

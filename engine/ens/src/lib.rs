@@ -1,0 +1,18 @@
+//! The Event Notification Service: a broker takes events from publishers and tells subscribers.
+//!
+//! In reading order: [`event_ref`] (what events are called, what patterns match), [`access`]
+//! (`ENS_ACCESS`), [`frame`] (ENP, the wire protocol; specified in `docs/ENP.md`), [`matcher`],
+//! [`broker`] (hosted by the shards of `engine`), [`server`] (its threads and ports), [`client`]
+//! (publishers and subscribers), [`trace`] (the documented environment variables),
+//! [`ready`] (how `start-msg` is told that a service serves).
+
+pub mod access;
+pub mod arguments;
+pub mod broker;
+pub mod client;
+pub mod event_ref;
+pub mod frame;
+pub mod matcher;
+pub mod ready;
+pub mod server;
+pub mod trace;

@@ -1,0 +1,229 @@
+//! A broker at work: its shards' threads, its port and its Unix socket.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+use std::thread::{Builder, JoinHandle};
+
+use bytes::Bytes;
+use engine::event::{SessionId, ShardId};
+use engine::{Handle, Limits, Shard};
+use reactor::listen::{self, ListenError};
+use reactor::uring::{self, Uring};
+
+use crate::broker::{Broker, BrokerConfig, Interest, Stats, Word};
+use crate::frame::PAYLOAD_BYTES_MAX;
+
+const SECOND_NS: u64 = 1_000_000_000;
+/// Room for words from other shards and from this process.
+const WORDS_LANE: usize = 64 * 1024;
+/// Receive buffers of a shard, and bytes in each: publishers are few and send much.
+const RECEIVE_BUFFERS: usize = 64;
+const RECEIVE_BUFFER_BYTES: usize = 64 * 1024;
+
+/// How a broker is to work.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The TCP port; none is off.
+    pub tcp: Option<SocketAddr>,
+    /// The option that sets the port, for messages.
+    pub port_option: String,
+    /// The Unix socket; none is off.
+    pub unix: Option<PathBuf>,
+    /// Shards, 1 or more.
+    pub shards: u16,
+    /// Connections in all.
+    pub connections_max: usize,
+    /// Bytes that may wait for a subscriber before it lags.
+    pub pending_bytes_max: usize,
+    /// A client that takes nothing for so long is disconnected.
+    pub write_timeout_s: u64,
+    /// How long a shard looks for work before it sleeps, in nanoseconds.
+    pub spin_ns: u64,
+    /// What the shards share.
+    pub broker: BrokerConfig,
+}
+
+/// Why a broker can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its port.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// Its Unix socket.
+    #[error("ens: can't listen on {0}: {1}")]
+    Unix(PathBuf, io::Error),
+    /// The kernel.
+    #[error("ens: can't start io_uring or a thread: {0}")]
+    Kernel(io::Error),
+}
+
+/// A broker at work.
+pub struct Running {
+    handle: Handle<(), Word>,
+    threads: Vec<JoinHandle<()>>,
+    listening: Vec<String>,
+    unix: Option<PathBuf>,
+    stats: Arc<Stats>,
+}
+
+/// Publishes to a broker in the same process, from any thread.
+#[derive(Clone)]
+pub struct Local {
+    handle: Handle<(), Word>,
+}
+
+impl Local {
+    /// Publishes an event. False if too many wait; nothing is published then.
+    pub fn publish(&self, event: &str, payload: &[u8]) -> bool {
+        let to = SessionId::shard_itself(ShardId(0));
+        let payload = Bytes::copy_from_slice(payload);
+        self.handle
+            .reply(
+                to,
+                Word::Publish {
+                    event: event.into(),
+                    payload,
+                },
+            )
+            .is_ok()
+    }
+}
+
+/// Starts a broker.
+///
+/// # Errors
+/// What keeps it from starting, for the administrator.
+pub fn start(options: &Options) -> Result<Running, StartError> {
+    let share = options.connections_max.div_ceil(options.shards.into());
+    let limits = Limits {
+        connections_max: if options.shards > 1 {
+            share + share / 8 + 64
+        } else {
+            share
+        },
+        replies_lane: WORDS_LANE,
+        posts_bytes_max: options.pending_bytes_max,
+        // A post may be larger than what may wait, and answers come on top.
+        outbox_bytes_max: options.pending_bytes_max + 4 * PAYLOAD_BYTES_MAX,
+        write_timeout_ns: options.write_timeout_s.max(1) * SECOND_NS,
+        ..Limits::default()
+    };
+    let count = usize::from(options.shards);
+    let mut listening = Vec::new();
+    let mut listeners: Vec<Vec<OwnedFd>> = Vec::new();
+    listeners.resize_with(count, Vec::new);
+    if let Some(address) = options.tcp {
+        let ports = listen::listeners("ens", &options.port_option, address, count)?;
+        if let Some(address) = ports.first().and_then(|port| port.local_addr().ok()) {
+            listening.push(format!("ens listening on {address}"));
+        }
+        for (own, port) in listeners.iter_mut().zip(ports) {
+            own.push(port.into());
+        }
+    }
+    if let Some(path) = &options.unix {
+        let socket = unix_listener(path).map_err(|why| StartError::Unix(path.clone(), why))?;
+        listening.push(format!("ens listening on {}", path.display()));
+        listeners[0].push(socket.into());
+    }
+    let handle = engine::mesh(options.shards, &limits);
+    let interest = Arc::new(Interest::new(options.shards));
+    let stats = Arc::new(Stats::default());
+    let config = Arc::new(BrokerConfig {
+        tcp_listeners: u8::from(options.tcp.is_some()),
+        ..options.broker.clone()
+    });
+    let mut running = Running {
+        handle: handle.clone(),
+        threads: vec![],
+        listening,
+        unix: options.unix.clone(),
+        stats: stats.clone(),
+    };
+    for (id, listeners) in (0..).map(ShardId).zip(listeners) {
+        let broker = Broker::new(id, config.clone(), interest.clone(), stats.clone());
+        let uring = uring::Options {
+            spin_ns: options.spin_ns,
+            receive_buffers: RECEIVE_BUFFERS,
+            receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
+            ..uring::Options::for_connections(limits.connections_max + 64)
+        };
+        let plane = (id, broker, uring, limits.clone(), handle.clone());
+        let thread = start_shard(plane, listeners).map_err(StartError::Kernel)?;
+        running.threads.push(thread);
+    }
+    Ok(running)
+}
+
+type Plane = (ShardId, Broker, uring::Options, Limits, Handle<(), Word>);
+
+fn start_shard(plane: Plane, listeners: Vec<OwnedFd>) -> io::Result<JoinHandle<()>> {
+    let (id, broker, uring, limits, handle) = plane;
+    let (sender, started) = mpsc::channel();
+    let run = move || {
+        let uring = match Uring::new(uring, listeners) {
+            Ok(uring) => uring,
+            Err(error) => return drop(sender.send(Err(error))),
+        };
+        let mut shard = Shard::new(id, uring, broker, limits, handle);
+        // The starter waits; it can't be gone.
+        let _ = sender.send(Ok(()));
+        shard.run();
+    };
+    let thread = Builder::new().name(format!("ens-{}", id.0)).spawn(run)?;
+    match started.recv() {
+        Ok(Ok(())) => Ok(thread),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(io::Error::other("a shard ended before it began")),
+    }
+}
+
+/// A path whose owner is gone is taken over; one where somebody answers is not.
+fn unix_listener(path: &Path) -> io::Result<UnixListener> {
+    match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            if std::os::unix::net::UnixStream::connect(path).is_ok() {
+                return Err(error);
+            }
+            std::fs::remove_file(path)?;
+            UnixListener::bind(path)
+        }
+        outcome => outcome,
+    }
+}
+
+impl Running {
+    /// Where it listens, a line each.
+    pub fn listening(&self) -> &[String] {
+        &self.listening
+    }
+
+    /// What it counts.
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.stats
+    }
+
+    /// For publishing from this process.
+    pub fn local(&self) -> Local {
+        Local {
+            handle: self.handle.clone(),
+        }
+    }
+
+    /// Says BYE to all clients and ends.
+    pub fn stop(self) {
+        self.handle.shutdown();
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a shard of the broker had failed");
+            }
+        }
+        if let Some(path) = self.unix {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
