@@ -124,7 +124,8 @@ impl Base {
 
     /// The server's process, if it runs.
     pub fn running(&self) -> Result<Option<Pid>> {
-        service::running(&admin::Base::new(&self.folder)).context("cannot read run/imapd.pid")
+        service::running(&admin::Base::new(&self.folder), &service::IMAP)
+            .context("cannot read run/imapd.pid")
     }
 }
 

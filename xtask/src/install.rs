@@ -10,9 +10,11 @@ use anyhow::{Context, Result};
 use crate::{paths, shell};
 
 /// The packages whose binaries an installation holds.
-const PACKAGES: [&str; 3] = ["server", "admin", "loadgen"];
+const PACKAGES: [&str; 4] = ["server", "admin", "ens", "loadgen"];
 /// What goes to `sbin/`.
-const SBIN: [&str; 6] = [
+const SBIN: [&str; 8] = [
+    "apub",
+    "asub",
     "start-msg",
     "stop-msg",
     "refresh",
@@ -21,7 +23,7 @@ const SBIN: [&str; 6] = [
     "loadgen",
 ];
 /// What goes to `lib/`.
-const LIB: [&str; 1] = ["imapd"];
+const LIB: [&str; 3] = ["imapd", "enpd", "watcher"];
 /// Folders that exist from the beginning.
 const FOLDERS: [&str; 6] = ["sbin", "lib", "config", "data", "log", "run"];
 

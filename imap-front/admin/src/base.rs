@@ -67,8 +67,8 @@ impl Base {
         self.root.join("run")
     }
 
-    /// The IMAP and LMTP server.
-    pub fn imapd(&self) -> PathBuf {
-        self.root.join("lib/imapd")
+    /// A program that is not for people to start: `imapd`, `enpd`, `watcher`.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.root.join("lib").join(name)
     }
 }

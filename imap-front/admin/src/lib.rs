@@ -3,8 +3,8 @@
 //! In reading order: [`base`] (the base directory and what lies where), [`files`] (locked, atomic
 //! writes), [`config`] (`msg.conf` over `msg.conf.defaults` over the table of options), [`users`]
 //! (the user directory), [`password`] (hashing, verification, the cache of verified passwords),
-//! [`service`] (starting, stopping and refreshing the server), [`command`] (what the command lines
-//! have in common).
+//! [`service`] (starting, stopping, refreshing and watching services), [`idle`] (what IDLE needs),
+//! [`command`] (what the command lines have in common).
 //!
 //! Invariants: passwords and hashes are never logged or printed; a file is written whole or not at
 //! all; everything here blocks, so the server calls the slow parts on blocking threads.
@@ -13,6 +13,7 @@ pub mod base;
 pub mod command;
 pub mod config;
 pub mod files;
+pub mod idle;
 pub mod password;
 pub mod service;
 pub mod users;

@@ -186,7 +186,7 @@ fn a_server_that_can_not_start_says_why() {
     );
     let (name, value) = site.server("exec sleep 60");
     let slow = site
-        .command("start-msg", &["--timeout", "0"])
+        .command("start-msg", &["--timeout", "0", "imap"])
         .env(name, value)
         .output()
         .unwrap();
@@ -209,6 +209,8 @@ fn bad_configuration_stops_before_the_server() {
     assert_eq!(site.run("configutil", &["-V"]).0, Some(1));
     fs::write(site.path("config/msg.conf"), "service.imap.enable = no\n").unwrap();
     assert_eq!(site.start(GOOD).0, Some(1));
+    let disabled = "service.imap.enable = no\nlocal.ens.enable = no\nlocal.watcher.enable = no\n";
+    fs::write(site.path("config/msg.conf"), disabled).unwrap();
     assert_eq!(site.run("start-msg", &[]).0, Some(0));
     assert_eq!(site.run("start-msg", &["mta"]).0, Some(2));
 }
@@ -234,14 +236,19 @@ fn configutil_shows_and_changes() {
     assert_eq!(run(&["-v", "1"]).0, Some(2));
     assert_eq!(run(&["-o", "service.imap.port", "-d"]).0, Some(0));
     assert_eq!(run(&["-o", "service.imap.port"]).1, "143\n");
-    let listing = run(&["-p", "overquota", "-m", "-H"]).1;
+    let listing = run(&["-p", "lmtp.overquota", "-m", "-H"]).1;
     assert!(
         listing.starts_with("service.lmtp.overquota = permanent [REFRESHABLE]\n"),
         "{listing}"
     );
     assert!(listing.contains("over quota is refused"));
     assert_eq!(run(&[]).1.lines().count(), admin::config::OPTIONS.len());
-    assert_eq!(run(&["-V"]).1, "OK\n");
+    let verified = run(&["-V"]).1;
+    assert!(
+        verified.starts_with("OK\nnot met: the notification plug-in is loaded\n"),
+        "{verified}"
+    );
+    assert!(verified.ends_with("IDLE is not offered\n"), "{verified}");
     assert_eq!(run(&["--write-defaults"]).0, Some(0));
     assert!(site.path("config/msg.conf.defaults").exists());
 }

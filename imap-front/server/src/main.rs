@@ -24,11 +24,23 @@ struct Cli {
     /// Base directory; by default the one this program lies in.
     #[arg(long)]
     base: Option<PathBuf>,
+    /// Recover and check the store, and end.
+    #[arg(long)]
+    recover: bool,
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut ready = Ready::from_env();
+    if cli.recover {
+        return match recover(cli.base) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("imapd: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     match serve(cli.base, &mut ready) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -36,6 +48,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn recover(base: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
+    let base = base.map_or_else(Base::of_this_program, |root| Ok(Base::new(root)))?;
+    let config = Config::load(&base)?;
+    Server::recover(&base, &config).map_err(Into::into)
 }
 
 fn serve(base: Option<PathBuf>, ready: &mut Ready) -> Result<(), Box<dyn Error>> {

@@ -112,6 +112,18 @@ impl Server {
         Ok(server)
     }
 
+    /// Opens the store, which recovers it, and closes it.
+    ///
+    /// # Errors
+    /// If the store can't be used.
+    pub fn recover(base: &Base, config: &Config) -> Result<(), StartError> {
+        let users = Arc::new(Users::open(base.users())?);
+        let settings = Settings::new(base, config, &users);
+        let (store, _) = Store::open(&settings.data, settings.store, Box::new(|_| {}))?;
+        store.close();
+        Ok(())
+    }
+
     fn start_shard(
         &mut self,
         settings: &Settings,

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::Error;
 use crate::logic::Numbers;
+use crate::notice::Notice;
 
 /// The keyspaces. Numbers in keys are big-endian, so that rows sort by them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,6 +113,10 @@ pub struct Transaction<'a> {
     base: &'a dyn Kv,
     changes: BTreeMap<Key, Option<Bytes>>,
     undo: Vec<(Key, Option<Option<Bytes>>)>,
+    /// Collected if somebody wants them.
+    notices: Option<Vec<Notice>>,
+    /// Notices of operations before the present one.
+    noticed: usize,
 }
 
 impl<'a> Transaction<'a> {
@@ -121,12 +126,47 @@ impl<'a> Transaction<'a> {
             base,
             changes: BTreeMap::new(),
             undo: Vec::new(),
+            notices: None,
+            noticed: 0,
         }
+    }
+
+    /// As [`Transaction::new`], and what is done is noticed.
+    pub fn observed(base: &'a dyn Kv) -> Self {
+        Self {
+            notices: Some(Vec::new()),
+            ..Self::new(base)
+        }
+    }
+
+    /// Notes what was done, if somebody wants to know.
+    pub fn notice(&mut self, notice: impl FnOnce() -> Notice) {
+        if let Some(notices) = &mut self.notices {
+            notices.push(notice());
+        }
+    }
+
+    /// How much was noted so far.
+    pub fn notices(&self) -> usize {
+        self.notices.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Forgets what was noted after so much.
+    pub fn forget_notices(&mut self, after: usize) {
+        if let Some(notices) = &mut self.notices {
+            notices.truncate(after);
+        }
+    }
+
+    /// All that was noted.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        self.notices.take().unwrap_or_default()
     }
 
     /// Begins an operation: what came before stays even if this one is undone.
     pub fn begin(&mut self) {
         self.undo.clear();
+        self.noticed = self.notices();
     }
 
     /// Undoes the operation begun last.
@@ -137,6 +177,7 @@ impl<'a> Transaction<'a> {
                 None => self.changes.remove(&key),
             };
         }
+        self.forget_notices(self.noticed);
     }
 
     /// Sets a row.

@@ -38,6 +38,8 @@ pub struct Options {
     pub disk_free_bytes_min: u64,
     /// Operations that may wait for the writer.
     pub queue: usize,
+    /// Who wants to be told what each write did.
+    pub observer: Option<crate::notice::Observer>,
     /// What time it is, for messages without a date and for UIDVALIDITY.
     pub now: Arc<dyn Fn() -> InternalDate + Send + Sync>,
 }
@@ -56,6 +58,7 @@ impl Default for Options {
             numbers_messages_min: 64,
             disk_free_bytes_min: 64 << 20,
             queue: 16 << 10,
+            observer: None,
             now: Arc::new(crate::writer::now),
         }
     }

@@ -8,6 +8,7 @@ use mail::request::SpecialUse;
 use mail::{Flags, InternalDate, MailboxId, ModSeq, SystemFlag, Uid, UidValidity, UserId};
 
 use crate::Error;
+use crate::notice::Counts;
 
 const VERSION: u8 = 1;
 
@@ -61,6 +62,17 @@ pub(crate) struct MessageRow {
 }
 
 impl Mailbox {
+    /// The figures for those who notify others.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            messages: self.messages,
+            seen: self.messages.saturating_sub(self.unseen),
+            deleted: self.deleted,
+            uid_validity: self.uid_validity,
+            last_uid: Uid(self.uid_next.0.saturating_sub(1)),
+        }
+    }
+
     /// Counts a message in.
     pub fn add(&mut self, message: &MessageRow) {
         self.messages += 1;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, TrySendError};
-use mail::{Event, Reply, Request, UserId};
+use mail::{Event, MailboxId, MailboxName, Reply, Request, UserId};
 
 use crate::disk::Disk;
 use crate::logic::{self, Rules};
@@ -152,6 +152,22 @@ impl Store {
     /// If the disk fails.
     pub fn user(&self, name: &str) -> Result<Option<UserId>, Error> {
         logic::lookup_user(&self.inner.disk.view()?, name)
+    }
+
+    /// Whose a mailbox is, and its name; none if it is gone.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn name_of(&self, mailbox: MailboxId) -> Result<Option<(UserId, MailboxName)>, Error> {
+        logic::name_of(&self.inner.disk.view()?, mailbox)
+    }
+
+    /// A user's name.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn user_name(&self, user: UserId) -> Result<String, Error> {
+        logic::user_name(&self.inner.disk.view()?, user)
     }
 
     /// Makes a user known, with an INBOX; answers `Authenticated`.

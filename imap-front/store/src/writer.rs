@@ -11,6 +11,7 @@ use crate::disk::{Changes, Disk};
 use crate::kv::Transaction;
 use crate::logic::{self, Outcome, Rules};
 use crate::mark::Mark;
+use crate::notice::Notice;
 use crate::store::{Announcer, Completion};
 use crate::{Error, Options};
 
@@ -137,7 +138,10 @@ impl Writer {
     fn carry_out(&mut self, group: &mut Vec<Job>, bytes: usize) -> Result<Done, Error> {
         let disk = self.disk.clone();
         let view = disk.view()?;
-        let mut txn = Transaction::new(&view);
+        let mut txn = match &self.rules.options.observer {
+            Some(_) => Transaction::observed(&view),
+            None => Transaction::new(&view),
+        };
         let mut events: Vec<Arc<Event>> = Vec::new();
         let mut answers: Vec<(Reply, Completion)> = Vec::with_capacity(group.len());
         let min = self.rules.options.disk_free_bytes_min;
@@ -157,7 +161,9 @@ impl Writer {
                 }
             }
         }
+        let notices = txn.take_notices();
         if txn.is_empty() {
+            self.observe(notices);
             return Ok((events, answers));
         }
         let changes = txn.into_changes();
@@ -169,8 +175,18 @@ impl Writer {
             for (reply, _) in &mut answers {
                 refuse(reply, &refusal);
             }
+        } else {
+            self.observe(notices);
         }
         Ok((events, answers))
+    }
+
+    fn observe(&self, notices: Vec<Notice>) {
+        if let Some(observer) = &self.rules.options.observer
+            && !notices.is_empty()
+        {
+            observer(notices);
+        }
     }
 
     /// Commits; if that fails, finds out whether the commit is there nevertheless.

@@ -72,7 +72,7 @@ fn run(base: &Base, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
                 eprintln!("configutil: {}", config::unknown(name));
                 return Ok(FAILED);
             };
-            show_one(&Config::load_from(base, file)?, setting, arguments)
+            show_one(&Config::load_from(base, file)?, name, setting, arguments)
         }
         (None, _) => list(&Config::load_from(base, file)?, arguments),
     }
@@ -86,47 +86,65 @@ fn change(file: &Path, changes: &[Change]) -> Result<u8, Box<dyn Error>> {
 
 fn show_one(
     config: &Config,
+    name: &str,
     setting: &Setting,
     arguments: &Arguments,
 ) -> Result<u8, Box<dyn Error>> {
     if arguments.help_texts || arguments.refreshable {
-        show(&mut io::stdout(), config, setting, arguments)?;
+        show(&mut io::stdout(), config, name, setting, arguments)?;
     } else {
-        writeln!(io::stdout(), "{}", config.value(setting.name))?;
+        writeln!(io::stdout(), "{}", config.value(name))?;
     }
     Ok(DONE)
 }
 
 fn list(config: &Config, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
     if arguments.verify {
-        writeln!(io::stdout(), "OK")?;
-        return Ok(DONE);
+        return verify(config);
     }
     let mut out = io::stdout().lock();
-    for setting in OPTIONS {
-        if arguments
+    let mut names: Vec<&str> = OPTIONS.iter().map(|setting| setting.name).collect();
+    names.extend(config.instanced());
+    names.sort_unstable();
+    for name in names {
+        let wanted = arguments
             .pattern
             .as_deref()
-            .is_none_or(|pattern| config::matches(pattern, setting.name))
-        {
-            show(&mut out, config, setting, arguments)?;
+            .is_none_or(|it| config::matches(it, name));
+        if let Some(setting) = config::find(name).filter(|_| wanted) {
+            show(&mut out, config, name, setting, arguments)?;
         }
     }
+    Ok(DONE)
+}
+
+/// The files could be read, so all values are good. What remains is whether they make a server
+/// that offers IDLE.
+fn verify(config: &Config) -> Result<u8, Box<dyn Error>> {
+    let mut out = io::stdout();
+    writeln!(out, "OK")?;
+    let conditions = admin::idle::conditions(config, admin::idle::Facts::looked_up(config));
+    for condition in &conditions {
+        writeln!(out, "{condition}")?;
+    }
+    let met = conditions.iter().all(|condition| condition.met);
+    writeln!(
+        out,
+        "IDLE is {}",
+        if met { "offered" } else { "not offered" }
+    )?;
     Ok(DONE)
 }
 
 fn show(
     out: &mut impl Write,
     config: &Config,
+    name: &str,
     setting: &Setting,
     arguments: &Arguments,
 ) -> io::Result<()> {
-    write!(
-        out,
-        "{} = {}",
-        setting.name,
-        config::quoted(config.value(setting.name))
-    )?;
+    let name = name.to_ascii_lowercase();
+    write!(out, "{name} = {}", config::quoted(config.value(&name)))?;
     if arguments.refreshable {
         let refreshable = if setting.refreshable {
             "REFRESHABLE"

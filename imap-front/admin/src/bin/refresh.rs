@@ -1,4 +1,4 @@
-//! `refresh [imap]`: makes the running server read its configuration again.
+//! `refresh [SERVICE …]`: makes running services read their configuration again.
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -13,7 +13,7 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "refresh")]
 struct Arguments {
-    /// Services to refresh: imap. Without any, all.
+    /// Services to refresh: imap, ens. Without any, those that have something to read.
     services: Vec<OsString>,
 }
 
@@ -29,7 +29,13 @@ fn refresh(base: &Base, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
     }
     // The server would keep what it has; the administrator should hear of it here.
     Config::load(base)?;
-    let pid = service::refresh(base)?;
-    println!("Refreshing imap server {pid}");
+    let all = arguments.services.is_empty();
+    for service in [&service::ENS, &service::IMAP] {
+        let asked = arguments.services.iter().any(|name| name == service.name);
+        if asked || all && service == &service::IMAP {
+            let pid = service::refresh(base, service)?;
+            println!("Refreshing {} server {pid}", service.name);
+        }
+    }
     Ok(DONE)
 }

@@ -1,56 +1,115 @@
-//! `start-msg [imap]`: starts the server and waits until it serves.
+//! `start-msg [SERVICE …]`: starts services and waits until they serve.
 
 use std::error::Error;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use admin::command::{self, DONE, FAILED, USAGE};
-use admin::service::{self, Progress};
+use admin::service::{self, HA, NAMES, Progress, STORE, Service, WATCHER};
 use admin::{Base, Config};
 use clap::Parser;
 
 /// Starts the services of this base directory and waits until they serve.
 #[derive(Parser)]
-#[command(name = "start-msg")]
+#[command(name = "start-msg", override_usage = "start-msg [COMPONENTS...]")]
 struct Arguments {
-    /// Services to start: imap. Without any, all that are enabled.
+    /// Services to start: watcher, ens, store, imap. Without any, all that are enabled. With ha
+    /// as well, the watcher gives up when one dies, so that another host takes over.
     services: Vec<OsString>,
-    /// Seconds the server may take until it serves.
+    /// Seconds a service may take until it serves.
     #[arg(long, default_value_t = 300)]
     timeout: u64,
 }
 
 fn main() -> ExitCode {
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|argument| argument == service::LAUNCH)
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments
+        .next()
+        .is_some_and(|first| first == service::LAUNCH)
     {
-        return command::run("start-msg", |base| Err(service::launch(base).into()));
+        let name = arguments.next().unwrap_or_default();
+        let rest: Vec<OsString> = arguments.collect();
+        return command::run("start-msg", |base| match Service::named(&name) {
+            Some(service) => Err(service::launch(base, service, &rest).into()),
+            None => Err("only a service can be launched".into()),
+        });
     }
     let arguments = Arguments::parse();
-    command::run("start-msg", |base| start(base, &arguments))
+    command::run("start-msg", |base| start(base, arguments))
 }
 
-fn start(base: &Base, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
-    if let Err(reason) = service::check_names(arguments.services.iter().map(OsString::as_os_str)) {
+fn start(base: &Base, arguments: Arguments) -> Result<u8, Box<dyn Error>> {
+    let Arguments {
+        mut services,
+        timeout,
+    } = arguments;
+    let ha = services.iter().any(|name| name == HA);
+    services.retain(|name| name != HA);
+    if let Err(reason) = service::check_names(services.iter().map(OsString::as_os_str)) {
         eprintln!("start-msg: {reason}");
         return Ok(USAGE);
     }
-    if !Config::load(base)?.switch("service.imap.enable") {
-        eprintln!("start-msg: imap server is disabled; set service.imap.enable to yes");
-        return Ok(if arguments.services.is_empty() {
-            DONE
-        } else {
-            FAILED
-        });
+    let config = Config::load(base)?;
+    let within = Duration::from_secs(timeout);
+    let all = services.is_empty();
+    let mut code = DONE;
+    for name in NAMES {
+        let name = OsStr::new(name);
+        if !all && !services.iter().any(|asked| asked == name) {
+            continue;
+        }
+        let Some(service) = Service::named(name) else {
+            start_store(base, &config)?;
+            continue;
+        };
+        if !service.is_enabled(&config) {
+            if !all || service == &service::IMAP {
+                eprintln!("start-msg: {}", disabled(service, &config));
+            }
+            code = if all { code } else { FAILED };
+            continue;
+        }
+        if all && service::running(base, service)?.is_some() && service != &service::IMAP {
+            continue;
+        }
+        let mut flags = service.arguments(base, &config);
+        if service == &WATCHER {
+            println!("Connecting to watcher ...");
+            println!("Launching watcher ...");
+            flags.extend(ha.then(|| "--ha".into()));
+        }
+        start_one(base, service, &flags, within)?;
     }
-    print!("Starting imap server .... ");
-    io::stdout().flush()?;
-    let mut pid_told = false;
-    let started = service::start(base, Duration::from_secs(arguments.timeout), |progress| {
+    Ok(code)
+}
+
+fn disabled(service: &Service, config: &Config) -> String {
+    if config.switch(service.enable) {
+        return "the ens server is a part of imapd; set ens.embedded to no".into();
+    }
+    format!(
+        "{} server is disabled; set {} to yes",
+        service.name, service.enable
+    )
+}
+
+fn start_one(
+    base: &Base,
+    service: &'static Service,
+    flags: &[OsString],
+    within: Duration,
+) -> Result<(), Box<dyn Error>> {
+    let quiet = service == &WATCHER;
+    if !quiet {
+        print!("Starting {} server .... ", service.name);
+        io::stdout().flush()?;
+    }
+    let mut pid_told = quiet;
+    let started = service::start(base, service, flags, within, |progress| {
         match progress {
+            _ if quiet => {}
             Progress::Pid(pid) => println!("{pid}"),
             Progress::Line(line) => println!("  {line}"),
         }
@@ -59,5 +118,29 @@ fn start(base: &Base, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
     if started.is_err() && !pid_told {
         println!("not started");
     }
-    started.map(|()| DONE).map_err(Into::into)
+    started.map_err(Into::into)
+}
+
+/// The store lives in `imapd`. If that doesn't run, its store is recovered and checked, and if
+/// this fails nothing further is started.
+fn start_store(base: &Base, config: &Config) -> Result<(), Box<dyn Error>> {
+    if !service::IMAP.is_enabled(config) {
+        return Ok(());
+    }
+    let runs = service::running(base, &service::IMAP)?.is_some();
+    if !runs {
+        print!("Starting {STORE} server .... ");
+        io::stdout().flush()?;
+        let mut check = Command::new(base.program(service::IMAP.program))
+            .arg("--recover")
+            .env_remove(service::READY_FD)
+            .current_dir(base.root())
+            .spawn()?;
+        println!("{}", check.id());
+        if !check.wait()?.success() {
+            return Err("the store can't be used, so nothing further is started".into());
+        }
+    }
+    println!("checking {STORE} server status ... ready");
+    Ok(())
 }

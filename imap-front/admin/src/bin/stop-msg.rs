@@ -1,26 +1,26 @@
-//! `stop-msg [-f] [imap]`: stops the server and waits until it is gone.
+//! `stop-msg [-f] [SERVICE …]`: stops services and waits until they are gone.
 
 use std::error::Error;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use admin::Base;
 use admin::command::{self, DONE, USAGE};
-use admin::service::{self, ServiceError};
+use admin::service::{self, HA, NAMES, Service, ServiceError, WATCHER};
 use clap::Parser;
 
 /// Stops the services of this base directory and waits until they are gone.
 #[derive(Parser)]
 #[command(name = "stop-msg")]
 struct Arguments {
-    /// Services to stop: imap. Without any, all.
+    /// Services to stop: watcher, ens, store, imap. Without any, all, disabled ones too.
     services: Vec<OsString>,
     /// Kill at once (SIGKILL). What was acknowledged is durable all the same.
     #[arg(short = 'f', long)]
     force: bool,
-    /// Seconds the server may take to end its sessions.
+    /// Seconds a service may take to end its sessions.
     #[arg(long, default_value_t = 30)]
     timeout: u64,
 }
@@ -31,23 +31,50 @@ fn main() -> ExitCode {
 }
 
 fn stop(base: &Base, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
-    if let Err(reason) = service::check_names(arguments.services.iter().map(OsString::as_os_str)) {
+    let names: Vec<&OsStr> = arguments.services.iter().map(OsString::as_os_str).collect();
+    let names: Vec<&OsStr> = names.into_iter().filter(|name| *name != HA).collect();
+    if let Err(reason) = service::check_names(names.iter().copied()) {
         eprintln!("stop-msg: {reason}");
         return Ok(USAGE);
     }
+    let all = names.is_empty();
+    // First who would start the others again, then in the order opposite to that of starting.
+    let order = NAMES.iter().rev().filter(|name| **name != WATCHER.name);
+    for name in std::iter::once(&WATCHER.name).chain(order) {
+        let name = OsStr::new(name);
+        if !all && !names.contains(&name) {
+            continue;
+        }
+        match Service::named(name) {
+            Some(service) => stop_one(base, service, arguments, all)?,
+            None if all => {}
+            None => println!("the store ends with the imap server; stop-msg imap"),
+        }
+    }
+    Ok(DONE)
+}
+
+fn stop_one(
+    base: &Base,
+    service: &'static Service,
+    arguments: &Arguments,
+    all: bool,
+) -> Result<(), Box<dyn Error>> {
     let within = Duration::from_secs(arguments.timeout);
-    let stopped = service::stop(base, arguments.force, within, |pid| {
-        print!("Stopping imap server {pid} ... ");
+    let name = service.name;
+    let stopped = service::stop(base, service, arguments.force, within, |pid| {
+        print!("Stopping {name} server {pid} ... ");
         // Whether the wait is seen to begin matters less than that it does.
         let _ = io::stdout().flush();
     });
     match stopped {
         Ok(()) => println!("done"),
-        Err(ServiceError::NotRunning) => println!("imap server is not running"),
+        Err(ServiceError::NotRunning(_)) if all && service != &service::IMAP => {}
+        Err(ServiceError::NotRunning(_)) => println!("{name} server is not running"),
         Err(error) => {
             println!();
             return Err(error.into());
         }
     }
-    Ok(DONE)
+    Ok(())
 }

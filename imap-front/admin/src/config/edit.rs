@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::{ConfigError, OPTIONS, Setting, checked, find, text, unknown};
+use super::{ConfigError, OPTIONS, checked, find, text, unknown};
 use crate::files::{self, Lock};
 
 /// A new configuration file's mode.
@@ -25,10 +25,10 @@ pub enum Change {
 /// # Errors
 /// An unknown option or a bad value, a file that is not in order, or one that can't be written.
 pub fn apply(file: &Path, changes: &[Change]) -> Result<(), ConfigError> {
-    let mut wanted: BTreeMap<&'static str, Option<&str>> = BTreeMap::new();
+    let mut wanted: BTreeMap<String, Option<&str>> = BTreeMap::new();
     for change in changes {
-        let (setting, value) = resolve(change)?;
-        wanted.insert(setting.name, value);
+        let (name, value) = resolve(change)?;
+        wanted.insert(name.to_ascii_lowercase(), value);
     }
     let failed = |cause| ConfigError::File {
         file: file.to_owned(),
@@ -45,31 +45,32 @@ pub fn apply(file: &Path, changes: &[Change]) -> Result<(), ConfigError> {
     files::replace(file, MODE, |to| to.write_all(changed.as_bytes())).map_err(failed)
 }
 
-fn resolve(change: &Change) -> Result<(&'static Setting, Option<&str>), ConfigError> {
+fn resolve(change: &Change) -> Result<(&str, Option<&str>), ConfigError> {
     match change {
         Change::Set(name, value) => {
-            let setting = checked(name, value).map_err(ConfigError::Value)?;
-            Ok((setting, Some(value)))
+            checked(name, value).map_err(ConfigError::Value)?;
+            Ok((name, Some(value)))
         }
         Change::Delete(name) => {
-            let setting = find(name).ok_or_else(|| ConfigError::Value(unknown(name)))?;
-            Ok((setting, None))
+            find(name).ok_or_else(|| ConfigError::Value(unknown(name)))?;
+            Ok((name, None))
         }
     }
 }
 
 /// The text with each wanted option's line replaced, removed, or added at the end.
-fn rewrite(present: &str, wanted: &mut BTreeMap<&'static str, Option<&str>>) -> String {
+fn rewrite(present: &str, wanted: &mut BTreeMap<String, Option<&str>>) -> String {
     let mut changed = String::with_capacity(present.len() + 128);
     for line in present.lines() {
         let entry = match text::parse(line) {
             Ok(text::Line::Entry { name, .. }) => {
-                find(&name).and_then(|setting| Some((setting.name, wanted.remove(setting.name)?)))
+                let name = name.to_ascii_lowercase();
+                wanted.remove(&name).map(|value| (name, value))
             }
             _ => None,
         };
         match entry {
-            Some((name, Some(value))) => push(&mut changed, name, value),
+            Some((name, Some(value))) => push(&mut changed, &name, value),
             Some((_, None)) => {}
             None => {
                 changed.push_str(line);

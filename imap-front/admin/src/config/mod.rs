@@ -2,6 +2,7 @@
 //! the built-in defaults of the [table](OPTIONS).
 
 mod edit;
+pub mod plugins;
 mod setting;
 mod table;
 mod text;
@@ -13,6 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub use edit::{Change, apply, defaults_text, parse_import, write_defaults};
+pub use plugins::PlugIn;
 pub use setting::{Kind, Setting};
 pub use table::{OPTIONS, find, like, matches};
 pub use text::quoted;
@@ -49,7 +51,7 @@ pub enum ConfigError {
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     base: PathBuf,
-    set: BTreeMap<&'static str, String>,
+    set: BTreeMap<String, String>,
 }
 
 impl Config {
@@ -82,7 +84,7 @@ impl Config {
     /// If the table has no such option: a mistake of ours.
     pub fn value(&self, name: &str) -> &str {
         let setting = find(name).unwrap_or_else(|| panic!("no option {name} in the table"));
-        match self.set.get(setting.name) {
+        match self.set.get(&name.to_ascii_lowercase()) {
             // A text may be empty on purpose; for the rest an empty value means none.
             Some(value) if !value.is_empty() || may_be_empty(&setting.kind) => value,
             _ => setting.default,
@@ -137,6 +139,27 @@ impl Config {
             .parse()
             .expect("values are checked when they are read");
         (port != 0).then(|| SocketAddr::new(address, port))
+    }
+
+    /// The base directory.
+    pub fn base(&self) -> &Path {
+        &self.base
+    }
+
+    /// Options that are set and stand under the name of a plug-in's instance.
+    pub fn instanced(&self) -> impl Iterator<Item = &str> {
+        let known = |name: &&str| OPTIONS.iter().all(|setting| setting.name != *name);
+        self.set.keys().map(String::as_str).filter(known)
+    }
+
+    /// The notification plug-ins.
+    pub fn plug_ins(&self) -> Vec<PlugIn> {
+        plugins::parse(self.value(plugins::PREFIX)).expect("values are checked when they are read")
+    }
+
+    /// A plug-in's event key, as `%M` and all.
+    pub fn event_key(&self, plug_in: &PlugIn) -> &str {
+        self.value(&plug_in.option("enseventkey"))
     }
 
     /// Where IMAP listens: `service.listenaddr` and `service.imap.port`; none if it is off.
@@ -195,7 +218,7 @@ fn may_be_empty(kind: &Kind) -> bool {
 }
 
 /// The options a file sets. A file that doesn't exist sets none.
-fn read(file: &Path) -> Result<BTreeMap<&'static str, String>, ConfigError> {
+fn read(file: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
     let bytes = match fs::read(file) {
         Ok(bytes) => bytes,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
@@ -217,12 +240,10 @@ fn read(file: &Path) -> Result<BTreeMap<&'static str, String>, ConfigError> {
         let text::Line::Entry { name, value } = text::parse(line).map_err(fail)? else {
             continue;
         };
-        let setting = checked(&name, &value).map_err(fail)?;
-        if set.insert(setting.name, value).is_some() {
-            return Err(fail(format!(
-                "{} is set twice; remove one line",
-                setting.name
-            )));
+        checked(&name, &value).map_err(fail)?;
+        let name = name.to_ascii_lowercase();
+        if set.insert(name.clone(), value).is_some() {
+            return Err(fail(format!("{name} is set twice; remove one line")));
         }
     }
     Ok(set)
@@ -234,7 +255,8 @@ fn checked(name: &str, value: &str) -> Result<&'static Setting, String> {
         return Err(unknown(name));
     };
     setting.kind.check(value).map_err(|expected| {
-        format!("{} can't be \"{value}\"; it takes {expected}", setting.name)
+        let name = name.to_ascii_lowercase();
+        format!("{name} can't be \"{value}\"; it takes {expected}")
     })?;
     Ok(setting)
 }

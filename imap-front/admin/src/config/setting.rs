@@ -44,6 +44,12 @@ pub enum Kind {
     Word(&'static [&'static str]),
     /// Host or domain names with commas or blanks between them.
     Names,
+    /// Notification plug-ins.
+    PlugIns,
+    /// The key of events: `scheme://…`.
+    EventKey,
+    /// A host's name or address, or the path of a Unix socket.
+    Host,
     /// A path, absolute or below the base directory.
     Path,
     /// Any text without control characters.
@@ -69,6 +75,15 @@ impl Kind {
             Kind::Address => value.parse::<IpAddr>().is_ok(),
             Kind::Word(words) => words.iter().any(|word| word.eq_ignore_ascii_case(value)),
             Kind::Names => names(value).all(is_host_name),
+            Kind::PlugIns => {
+                return super::plugins::parse(value)
+                    .map(drop)
+                    .map_err(|why| format!("lib$instance$$lib$instance, one to five ({why})"));
+            }
+            Kind::EventKey => value.contains("://") && !value.contains([' ', '?']),
+            Kind::Host => {
+                value.starts_with('/') || value.parse::<IpAddr>().is_ok() || is_host_name(value)
+            }
             Kind::Path | Kind::Text => true,
         };
         if fits { Ok(()) } else { Err(self.expected()) }
@@ -111,6 +126,9 @@ impl Kind {
             Kind::Address => "an IPv4 or IPv6 address".into(),
             Kind::Word(words) => format!("one of {}", words.join(", ")),
             Kind::Names => "host names with commas between them".into(),
+            Kind::PlugIns => "lib$instance$$lib$instance, one to five plug-ins".into(),
+            Kind::EventKey => "an event key such as enp://127.0.0.1/store/%M".into(),
+            Kind::Host => "a host name, an IP address, or the path of a Unix socket".into(),
             Kind::Path => "a path".into(),
             Kind::Text => "text".into(),
         }

@@ -9,11 +9,73 @@ const PORT_OFF: Kind = Kind::Number { min: 0, max: 0 };
 /// All options, sorted by name.
 pub static OPTIONS: &[Setting] = &[
     Setting {
+        name: "ens.embedded",
+        kind: Kind::Switch,
+        default: "no",
+        refreshable: false,
+        help: "imapd is the event notification broker itself, on ens.port; no enpd is started",
+    },
+    Setting {
+        name: "ens.keepalive",
+        kind: Kind::Number { min: 0, max: 3600 },
+        default: "120",
+        refreshable: false,
+        help: "seconds of silence after which an ENS client is sent a PING; 0 is never",
+    },
+    Setting {
+        name: "ens.maxconnections",
+        kind: Kind::Number {
+            min: 1,
+            max: 10_000_000,
+        },
+        default: "100000",
+        refreshable: false,
+        help: "connections the broker holds at a time; more are told to come back later",
+    },
+    Setting {
+        name: "ens.maxpending",
+        kind: Kind::Bytes {
+            unlimited: false,
+            min: 4096,
+        },
+        default: "1M",
+        refreshable: false,
+        help: "bytes that may wait for a subscriber; with more it is told what it missed",
+    },
+    Setting {
         name: "ens.port",
-        kind: PORT_OFF,
+        kind: PORT,
+        default: "7997",
+        refreshable: false,
+        help: "TCP port of the event notification broker; 0 turns the listener off",
+    },
+    Setting {
+        name: "ens.shards",
+        kind: Kind::Number { min: 0, max: 64 },
         default: "0",
         refreshable: false,
-        help: "TCP port of the event notification service; this release has none, so 0",
+        help: "threads of the broker; 0 is as many as cores",
+    },
+    Setting {
+        name: "ens.socket",
+        kind: Kind::Path,
+        default: "",
+        refreshable: false,
+        help: "Unix socket on which the broker listens as well; none by default",
+    },
+    Setting {
+        name: "ens.spin",
+        kind: Kind::Number { min: 0, max: 1000 },
+        default: "0",
+        refreshable: false,
+        help: "microseconds for which the broker looks for work before it sleeps; costs cores",
+    },
+    Setting {
+        name: "ens.writetimeout",
+        kind: Kind::Number { min: 5, max: 3600 },
+        default: "120",
+        refreshable: false,
+        help: "seconds after which a subscriber that takes nothing is disconnected",
     },
     Setting {
         name: "local.domains",
@@ -23,11 +85,206 @@ pub static OPTIONS: &[Setting] = &[
         help: "domains whose addresses (user@domain) are delivered here; none means any domain",
     },
     Setting {
+        name: "local.ens.enable",
+        kind: Kind::Switch,
+        default: "yes",
+        refreshable: false,
+        help: "whether start-msg starts the event notification broker, enpd",
+    },
+    Setting {
         name: "local.hostname",
         kind: Kind::Names,
         default: "",
         refreshable: false,
         help: "the name by which this host calls itself; none means the system's host name",
+    },
+    Setting {
+        name: "local.store.notifyplugin",
+        kind: Kind::PlugIns,
+        default: "",
+        refreshable: false,
+        help: "notification plug-ins, one to five: lib$instance$$lib$instance",
+    },
+    Setting {
+        name: "local.store.notifyplugin.changeflag.enable",
+        kind: Kind::Switch,
+        default: "0",
+        refreshable: false,
+        help: "ChangeFlag events: which flags were added (1), removed (2) or replaced (3)",
+    },
+    Setting {
+        name: "local.store.notifyplugin.copymsg.enable",
+        kind: Kind::Switch,
+        default: "0",
+        refreshable: false,
+        help: "Copy events in the place of UpdateMsg when messages are copied or moved",
+    },
+    Setting {
+        name: "local.store.notifyplugin.createmailbox.enable",
+        kind: Kind::Switch,
+        default: "0",
+        refreshable: false,
+        help: "CreateMailbox events",
+    },
+    Setting {
+        name: "local.store.notifyplugin.deletemailbox.enable",
+        kind: Kind::Switch,
+        default: "0",
+        refreshable: false,
+        help: "DeleteMailbox events",
+    },
+    Setting {
+        name: "local.store.notifyplugin.deletemsg.enable",
+        kind: Kind::Switch,
+        default: "1",
+        refreshable: false,
+        help: "DeleteMsg events: a client expunged messages",
+    },
+    Setting {
+        name: "local.store.notifyplugin.enseventkey",
+        kind: Kind::EventKey,
+        default: "enp://127.0.0.1/store",
+        refreshable: false,
+        help: "event key; %M is the mailbox, and IDLE needs it at the end",
+    },
+    Setting {
+        name: "local.store.notifyplugin.enshost",
+        kind: Kind::Host,
+        default: "127.0.0.1",
+        refreshable: false,
+        help: "host of the event notification broker, or the path of its Unix socket",
+    },
+    Setting {
+        name: "local.store.notifyplugin.ensport",
+        kind: Kind::Number { min: 1, max: 65535 },
+        default: "7997",
+        refreshable: false,
+        help: "TCP port of the event notification broker",
+    },
+    Setting {
+        name: "local.store.notifyplugin.expungemsg.enable",
+        kind: Kind::Switch,
+        default: "0",
+        refreshable: false,
+        help: "ExpungeMsg events in the place of DeleteMsg, which then means flagged \\Deleted",
+    },
+    Setting {
+        name: "local.store.notifyplugin.loguser.enable",
+        kind: Kind::Switch,
+        default: "1",
+        refreshable: false,
+        help: "Login and Logout events",
+    },
+    Setting {
+        name: "local.store.notifyplugin.maxbodysize",
+        kind: Kind::Number {
+            min: 0,
+            max: 1048576,
+        },
+        default: "0",
+        refreshable: false,
+        help: "bytes of a new message's body in the payload",
+    },
+    Setting {
+        name: "local.store.notifyplugin.maxheadersize",
+        kind: Kind::Number {
+            min: 0,
+            max: 1048576,
+        },
+        default: "0",
+        refreshable: false,
+        help: "bytes of a new message's header in the payload",
+    },
+    Setting {
+        name: "local.store.notifyplugin.msgflags",
+        kind: Kind::Switch,
+        default: "0",
+        refreshable: false,
+        help: "track changes of flags, for msgflags.enable of any plug-in",
+    },
+    Setting {
+        name: "local.store.notifyplugin.msgflags.enable",
+        kind: Kind::Switch,
+        default: "0",
+        refreshable: false,
+        help: "MsgFlags events: old and new flags; needs msgflags too",
+    },
+    Setting {
+        name: "local.store.notifyplugin.newmsg.enable",
+        kind: Kind::Switch,
+        default: "1",
+        refreshable: false,
+        help: "NewMsg events: mail was delivered",
+    },
+    Setting {
+        name: "local.store.notifyplugin.noneinbox.enable",
+        kind: Kind::Switch,
+        default: "0",
+        refreshable: false,
+        help: "events of all mailboxes, not of INBOX only; IDLE needs it",
+    },
+    Setting {
+        name: "local.store.notifyplugin.overquota.enable",
+        kind: Kind::Switch,
+        default: "1",
+        refreshable: false,
+        help: "OverQuota events: mail was refused",
+    },
+    Setting {
+        name: "local.store.notifyplugin.purgemsg.enable",
+        kind: Kind::Switch,
+        default: "1",
+        refreshable: false,
+        help: "PurgeMsg events: messages expired (nothing expires in this release)",
+    },
+    Setting {
+        name: "local.store.notifyplugin.readmsg.enable",
+        kind: Kind::Switch,
+        default: "1",
+        refreshable: false,
+        help: "ReadMsg events: messages were marked \\Seen",
+    },
+    Setting {
+        name: "local.store.notifyplugin.renamemailbox.enable",
+        kind: Kind::Switch,
+        default: "0",
+        refreshable: false,
+        help: "RenameMailbox events",
+    },
+    Setting {
+        name: "local.store.notifyplugin.trashmsg.enable",
+        kind: Kind::Switch,
+        default: "1",
+        refreshable: false,
+        help: "TrashMsg events: messages were marked \\Deleted",
+    },
+    Setting {
+        name: "local.store.notifyplugin.underquota.enable",
+        kind: Kind::Switch,
+        default: "1",
+        refreshable: false,
+        help: "UnderQuota events: mail is taken again",
+    },
+    Setting {
+        name: "local.store.notifyplugin.updatemsg.enable",
+        kind: Kind::Switch,
+        default: "1",
+        refreshable: false,
+        help: "UpdateMsg events: a client appended or copied messages",
+    },
+    Setting {
+        name: "local.store.notifyplugin.vocabulary",
+        kind: Kind::Word(&["ibiff", "rfc5423"]),
+        default: "ibiff",
+        refreshable: false,
+        help: "names of events: ibiff (NewMsg …) or rfc5423 (MessageNew …)",
+    },
+    Setting {
+        name: "local.watcher.enable",
+        kind: Kind::Switch,
+        default: "yes",
+        refreshable: false,
+        help: "whether start-msg starts the watcher, which starts dead services again",
     },
     Setting {
         name: "logfile.imap.file",
@@ -244,9 +501,13 @@ pub static OPTIONS: &[Setting] = &[
 /// The option of that name, without regard to case.
 pub fn find(name: &str) -> Option<&'static Setting> {
     let name = name.to_ascii_lowercase();
-    OPTIONS
-        .binary_search_by(|option| option.name.cmp(&name))
-        .ok()
+    let exact = |name: &str| {
+        OPTIONS
+            .binary_search_by(|option| option.name.cmp(name))
+            .ok()
+    };
+    exact(&name)
+        .or_else(|| exact(&super::plugins::without_instance(&name)?))
         .map(|at| &OPTIONS[at])
 }
 

@@ -6,9 +6,10 @@ use mail::request::StoreMode;
 use mail::{Event, Flags, MailboxId, MailboxName, ModSeq, Refusal, Reply, SystemFlag, Uid, UserId};
 
 use super::depositing::{NO_UIDS, charge, deposit, has_uids, keyword_places};
-use super::{Outcome, Rules, catch_up, keys, reading, refused, tables};
+use super::{Outcome, Rules, catch_up, keys, notices, reading, refused, tables};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
+use crate::notice::{Change, How};
 use crate::rows::{Mailbox, MessageRow, u64_row};
 
 const DELETED: u8 = SystemFlag::Deleted as u8;
@@ -96,6 +97,10 @@ pub(super) fn store(
     if !changed.is_empty() {
         mailbox.modseq = seq;
         tables::put_mailbox(txn, id, &mailbox);
+        for (uid, row, flags) in &changed {
+            let (old, new, mode) = (row.system, flags.system_bits(), change.mode);
+            notices::message(txn, id, &mailbox, *uid, Change::Flags { old, new, mode });
+        }
         events = catch_up::delta(txn, id, before)?;
     }
     let delta = if since == before {
@@ -142,6 +147,7 @@ fn put_changed(
 
 pub(super) fn expunge(
     txn: &mut Transaction<'_>,
+    rules: &Rules,
     id: MailboxId,
     within: Option<&[(u32, u32)]>,
     since: ModSeq,
@@ -170,6 +176,10 @@ pub(super) fn expunge(
     })?;
     let before = mailbox.modseq;
     let events = remove(txn, id, &mut mailbox, &leaving, true)?;
+    if !leaving.is_empty() {
+        let account = tables::account(txn, mailbox.user)?;
+        notices::usage(txn, rules, mailbox.user, &account, false);
+    }
     let delta = if since == before {
         events.clone()
     } else {
@@ -206,6 +216,14 @@ fn remove(
         }
     }
     tables::put_mailbox(txn, id, mailbox);
+    for (uid, _) in leaving {
+        let change = if release {
+            Change::Expunged
+        } else {
+            Change::Moved
+        };
+        notices::message(txn, id, mailbox, *uid, change);
+    }
     if release {
         let mut account = tables::account(txn, mailbox.user)?;
         let bytes: u64 = leaving.iter().map(|(_, row)| row.size).sum();
@@ -248,7 +266,10 @@ pub(super) fn remove_mailbox(txn: &mut Transaction<'_>, id: MailboxId) -> Result
     let mut leaving = Vec::new();
     tables::messages(txn, id, |uid, row| leaving.push((uid, row)))?;
     let modseq = mailbox.modseq;
+    // That the mailbox goes is noted, and not each message.
+    let noted = txn.notices();
     remove(txn, id, &mut mailbox, &leaving, true)?;
+    txn.forget_notices(noted);
     let (from, to) = keys::rows(id);
     let mut expunged = Vec::new();
     txn.scan(Space::Expunged, &from, &to, false, &mut |key, _| {
@@ -319,7 +340,7 @@ pub(super) fn copy(
     let mut events = Vec::new();
     let mut pairs = Vec::new();
     if !arriving.is_empty() {
-        let (appended, event) = deposit(txn, id, &mut target, arriving);
+        let (appended, event) = deposit(txn, id, &mut target, arriving, How::Copied);
         events.push(event);
         pairs = leaving
             .iter()
@@ -368,7 +389,7 @@ pub(super) fn move_all(
     }
     target.keywords.clone_from(&source.keywords);
     let arriving = leaving.iter().map(|(_, row)| row.clone()).collect();
-    let (_, came) = deposit(txn, to, &mut target, arriving);
+    let (_, came) = deposit(txn, to, &mut target, arriving, How::Copied);
     let mut events = vec![came];
     events.extend(remove(txn, from, &mut source, &leaving, false)?);
     Ok(events)

@@ -6,14 +6,15 @@ use bytes::{Bytes, BytesMut};
 use mail::reply::Appended;
 use mail::request::Target;
 use mail::{
-    Body, Change, Event, Flags, InternalDate, MailboxId, MailboxName, ModSeq, Refusal, Reply,
-    SpoolId, Uid, UserId,
+    Body, Event, Flags, InternalDate, MailboxId, MailboxName, ModSeq, Refusal, Reply, SpoolId, Uid,
+    UserId,
 };
 
 use super::tables::PIECE_BYTES;
-use super::{Outcome, Rules, ensure_user, keys, refused, tables};
+use super::{Outcome, Rules, ensure_user, keys, notices, refused, tables};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
+use crate::notice::{Change, How};
 use crate::rows::{Mailbox, MessageRow, u64_row};
 
 pub(super) fn spool(
@@ -139,6 +140,9 @@ pub(super) fn charge(
     account.messages += messages;
     let over = |used, limit| limit != 0 && used > limit;
     if over(account.bytes, quota.bytes) || over(account.messages, quota.messages) {
+        account.bytes -= bytes;
+        account.messages -= messages;
+        notices::usage(txn, rules, user, &account, true);
         return Ok(false);
     }
     tables::put_account(txn, user, &account);
@@ -183,7 +187,7 @@ pub(super) fn append(
         body: stored.body,
         ..MessageRow::default()
     };
-    let (appended, event) = deposit(txn, id, &mut row, vec![message]);
+    let (appended, event) = deposit(txn, id, &mut row, vec![message], How::Appended);
     Ok((Reply::Appended(appended), vec![event]))
 }
 
@@ -201,11 +205,13 @@ pub(super) fn deposit(
     id: MailboxId,
     row: &mut Mailbox,
     messages: Vec<MessageRow>,
+    how: How,
 ) -> (Appended, Arc<Event>) {
     let prev = row.modseq;
     row.modseq = ModSeq(prev.0 + 1);
     let first = row.uid_next;
     let mut changes = Vec::with_capacity(messages.len());
+    let sizes: Vec<u64> = messages.iter().map(|message| message.size).collect();
     for mut message in messages {
         message.modseq = row.modseq;
         message.created = row.modseq;
@@ -214,13 +220,16 @@ pub(super) fn deposit(
         row.add(&message);
         txn.put(Space::Messages, &keys::message(id, uid), message.encode());
         let flags = Arc::new(message.flags(row));
-        changes.push(Change::New {
+        changes.push(mail::Change::New {
             uid,
             exists: row.messages,
             flags,
         });
     }
     tables::put_mailbox(txn, id, row);
+    for (uid, size) in (first.0..).map(Uid).zip(sizes) {
+        notices::message(txn, id, row, uid, Change::Came { how, size });
+    }
     let appended = Appended {
         mailbox: id,
         uid_validity: row.uid_validity,
@@ -335,7 +344,7 @@ fn deposit_all(
             body: stored.body,
             ..MessageRow::default()
         };
-        let (appended, event) = deposit(txn, id, &mut row, vec![message]);
+        let (appended, event) = deposit(txn, id, &mut row, vec![message], How::Delivered);
         events.push(event);
         results.push(appended);
     }

@@ -10,6 +10,7 @@ mod catch_up;
 mod changing;
 mod depositing;
 mod naming;
+mod notices;
 mod numbers;
 mod reading;
 mod tables;
@@ -21,7 +22,8 @@ use mail::{Event, InternalDate, Refusal, Reply, Request, UserId};
 pub use numbers::Numbers;
 
 pub(crate) use naming::renew_uid_validities;
-pub(crate) use tables::{lookup_user, recover_spools};
+pub(crate) use reading::name_of;
+pub(crate) use tables::{lookup_user, recover_spools, user_name};
 
 use crate::kv::{Kv, Transaction};
 use crate::{Error, Options};
@@ -141,7 +143,7 @@ pub fn apply(txn: &mut Transaction<'_>, rules: &Rules, request: Request) -> Resu
             mailbox,
             within,
             since,
-        } => changing::expunge(txn, mailbox, within.as_deref(), since),
+        } => changing::expunge(txn, rules, mailbox, within.as_deref(), since),
         R::Copy {
             mailbox,
             uids,

@@ -48,6 +48,28 @@ pub(super) fn mailboxes(kv: &dyn Kv, user: UserId) -> Result<Reply, Error> {
     Ok(Reply::Mailboxes(infos))
 }
 
+/// Whose a mailbox is, and its name.
+pub(crate) fn name_of(
+    kv: &dyn Kv,
+    mailbox: MailboxId,
+) -> Result<Option<(UserId, MailboxName)>, Error> {
+    let Some(row) = tables::mailbox(kv, mailbox)? else {
+        return Ok(None);
+    };
+    let (from, to) = keys::names(row.user);
+    let mut found = None;
+    kv.scan(Space::Names, &from, &to, false, &mut |key, value| {
+        let is_it = Name::decode(value).is_ok_and(|name| name.mailbox == Some(mailbox));
+        if is_it {
+            found = Some(MailboxName::new(&String::from_utf8_lossy(&key[8..])));
+            Break(())
+        } else {
+            Continue(())
+        }
+    })?;
+    Ok(found.map(|name| (row.user, name)))
+}
+
 pub(super) fn status(kv: &dyn Kv, user: UserId, name: &MailboxName) -> Result<Reply, Error> {
     let Some((id, row)) = tables::named_mailbox(kv, user, name)? else {
         return Ok(Reply::Refused(Refusal::NoMailbox));

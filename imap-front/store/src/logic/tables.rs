@@ -28,6 +28,10 @@ pub(super) fn account(kv: &dyn Kv, user: UserId) -> Result<Account, Error> {
     }
 }
 
+pub(crate) fn user_name(kv: &dyn Kv, user: UserId) -> Result<String, Error> {
+    account(kv, user).map(|account| account.name)
+}
+
 pub(super) fn put_account(txn: &mut Transaction<'_>, user: UserId, account: &Account) {
     txn.put(Space::Accounts, &keys::number(user.0), account.encode());
 }

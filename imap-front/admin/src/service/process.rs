@@ -1,10 +1,10 @@
-//! Starting, stopping and refreshing the server of a base directory.
+//! Starting, stopping and refreshing one service of a base directory.
 //!
 //! `start-msg` makes a pipe, and starts itself once more in a session of its own (so that no
-//! terminal can end the server), which becomes `lib/imapd`. The server writes a line for each port
-//! and `ready` into the pipe whose number `ENSIGN_READY_FD` gives, or `error: ` and why.
+//! terminal can end the server), which becomes the service's program. It writes a line for each
+//! port and `ready` into the pipe whose number `ENSIGN_READY_FD` gives, or `error: ` and why.
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -19,6 +19,7 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal, setsid,
 };
 
+use super::Service;
 use crate::Base;
 use crate::files::Lock;
 
@@ -33,20 +34,22 @@ const COMPLAINT_BYTES_MAX: u64 = 4096;
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
     /// It runs.
-    #[error("imap server is already running, pid {0}")]
-    Running(i32),
+    #[error("{0} server is already running, pid {1}")]
+    Running(&'static str, i32),
     /// It doesn't.
-    #[error("imap server is not running")]
-    NotRunning,
+    #[error("{0} server is not running")]
+    NotRunning(&'static str),
     /// Another command is at work.
     #[error("another start-msg or stop-msg is at work in this base directory")]
     Busy,
     /// The server said why it can't start.
-    #[error("imap server did not start: {0}")]
-    Refused(String),
+    #[error("{0} server did not start: {1}")]
+    Refused(&'static str, String),
     /// It ended without a word.
-    #[error("imap server ended before it was ready ({status}); {} says:{said}", log.display())]
+    #[error("{name} server ended before it was ready ({status}); {} says:{said}", log.display())]
     Ended {
+        /// The service.
+        name: &'static str,
         /// How it ended.
         status: std::process::ExitStatus,
         /// Where its output is.
@@ -55,16 +58,20 @@ pub enum ServiceError {
         said: String,
     },
     /// It takes too long.
-    #[error("imap server {pid} was not ready after {seconds} s and was killed")]
+    #[error("{name} server {pid} was not ready after {seconds} s and was killed")]
     NotReady {
+        /// The service.
+        name: &'static str,
         /// Its process id.
         pid: u32,
         /// How long was waited.
         seconds: u64,
     },
     /// It takes too long.
-    #[error("imap server {pid} still runs after {seconds} s; stop-msg -f kills it")]
+    #[error("{name} server {pid} still runs after {seconds} s; stop-msg -f kills it")]
     StillRuns {
+        /// The service.
+        name: &'static str,
         /// Its process id.
         pid: i32,
         /// How long was waited.
@@ -88,12 +95,12 @@ fn system<E: Into<io::Error>>(what: impl Into<String>) -> impl FnOnce(E) -> Serv
     }
 }
 
-/// The server's process id, if it runs.
+/// The service's process id, if it runs.
 ///
 /// # Errors
 /// If the process id file can't be read.
-pub fn running(base: &Base) -> io::Result<Option<Pid>> {
-    let text = match fs::read_to_string(pid_file(base)) {
+pub fn running(base: &Base, service: &Service) -> io::Result<Option<Pid>> {
+    let text = match fs::read_to_string(pid_file(base, service)) {
         Ok(text) => text,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(cause) => return Err(cause),
@@ -104,77 +111,99 @@ pub fn running(base: &Base) -> io::Result<Option<Pid>> {
         .parse()
         .ok()
         .and_then(Pid::from_raw)
-        .filter(|pid| is_imapd(base, *pid)))
+        .filter(|pid| is_program(base, service, *pid)))
 }
 
-fn is_imapd(base: &Base, pid: Pid) -> bool {
+fn is_program(base: &Base, service: &Service, pid: Pid) -> bool {
     let Ok(program) = fs::read_link(format!("/proc/{}/exe", pid.as_raw_nonzero())) else {
         return false;
     };
     let Ok(root) = base.root().canonicalize() else {
         return false;
     };
-    let ours = root.join("lib/imapd");
+    let ours = root.join("lib").join(service.program);
     // An installation may have replaced the file of a running program.
     let mut replaced = ours.clone().into_os_string();
     replaced.push(" (deleted)");
     program == ours || program.as_os_str() == replaced
 }
 
-fn pid_file(base: &Base) -> PathBuf {
-    base.run().join("imapd.pid")
+/// Holds the process id for as long as the service is meant to run.
+pub(super) fn pid_file(base: &Base, service: &Service) -> PathBuf {
+    base.run().join(format!("{}.pid", service.program))
 }
 
-fn output_file(base: &Base) -> PathBuf {
-    base.log().join("imapd.out")
+fn output_file(base: &Base, service: &Service) -> PathBuf {
+    base.log().join(format!("{}.out", service.program))
 }
 
-fn lock(base: &Base) -> Result<Lock, ServiceError> {
+/// Nobody else starts or stops the service meanwhile.
+pub(super) fn lock(base: &Base, service: &Service) -> Result<Lock, ServiceError> {
     fs::create_dir_all(base.run()).map_err(system(format!("{}", base.run().display())))?;
-    Lock::take(&pid_file(base))
-        .map_err(system("run/imapd.pid.lock"))?
+    Lock::take(&pid_file(base, service))
+        .map_err(system(format!("run/{}.pid.lock", service.program)))?
         .ok_or(ServiceError::Busy)
 }
 
-/// Becomes the server, in a session of its own. Returns only if that fails.
-pub fn launch(base: &Base) -> io::Error {
+/// Becomes the program, in a session of its own. Returns only if that fails.
+pub fn launch(base: &Base, service: &Service, arguments: &[OsString]) -> io::Error {
     if let Err(cause) = setsid() {
         return cause.into();
     }
-    Command::new(base.imapd()).current_dir(base.root()).exec()
+    Command::new(base.program(service.program))
+        .args(arguments)
+        .current_dir(base.root())
+        .exec()
 }
 
-/// Starts the server and waits until it is ready. `tell` hears the process id, then what the
-/// server reports.
+/// Starts the service and waits until it is ready. `tell` hears the process id, then what the
+/// service reports.
 ///
 /// # Errors
 /// If it runs already, can't be started, says that it can't start, or takes longer than `within`.
 pub fn start(
     base: &Base,
+    service: &Service,
+    arguments: &[OsString],
+    within: Duration,
+    tell: impl FnMut(Progress<'_>),
+) -> Result<(), ServiceError> {
+    let _lock = lock(base, service)?;
+    start_locked(base, service, arguments, within, tell)
+}
+
+/// As [`start`], by somebody who has the lock.
+pub(super) fn start_locked(
+    base: &Base,
+    service: &Service,
+    arguments: &[OsString],
     within: Duration,
     mut tell: impl FnMut(Progress<'_>),
 ) -> Result<(), ServiceError> {
-    let _lock = lock(base)?;
-    if let Some(pid) = running(base).map_err(system("run/imapd.pid"))? {
-        return Err(ServiceError::Running(pid.as_raw_nonzero().get()));
+    let name = service.name;
+    let file = pid_file(base, service);
+    if let Some(pid) = running(base, service).map_err(system(format!("{}", file.display())))? {
+        return Err(ServiceError::Running(name, pid.as_raw_nonzero().get()));
     }
     for folder in [base.log(), base.data()] {
         fs::create_dir_all(&folder).map_err(system(format!("{}", folder.display())))?;
     }
-    if !base.imapd().exists() {
+    let program = base.program(service.program);
+    if !program.exists() {
         let missing = io::Error::from(io::ErrorKind::NotFound);
-        return Err(system(format!("{}", base.imapd().display()))(missing));
+        return Err(system(format!("{}", program.display()))(missing));
     }
     let (reader, writer) = rustix::pipe::pipe().map_err(system("a pipe"))?;
-    let mut child = spawn(base, &writer).map_err(system("can't start the imap server"))?;
+    let spawned = spawn(base, service, arguments, &writer);
+    let mut child = spawned.map_err(system(format!("can't start the {name} server")))?;
     drop(writer);
     let pid = child.id();
-    fs::write(pid_file(base), format!("{pid}\n")).map_err(system("run/imapd.pid"))?;
+    fs::write(&file, format!("{pid}\n")).map_err(system(format!("{}", file.display())))?;
     tell(Progress::Pid(pid));
-    let started = wait_ready(base, &mut child, reader, within, tell);
+    let started = wait_ready(base, service, &mut child, reader, within, tell);
     if started.is_err() {
         // The process is gone; a stale number would only confuse.
-        let _ = fs::remove_file(pid_file(base));
+        let _ = fs::remove_file(&file);
     }
     started
 }
@@ -188,14 +217,21 @@ pub enum Progress<'a> {
     Line(&'a str),
 }
 
-fn spawn(base: &Base, writer: &OwnedFd) -> io::Result<Child> {
+fn spawn(
+    base: &Base,
+    service: &Service,
+    arguments: &[OsString],
+    writer: &OwnedFd,
+) -> io::Result<Child> {
     let output = OpenOptions::new()
         .create(true)
         .append(true)
-        .open(output_file(base))?;
+        .open(output_file(base, service))?;
     // The pipe was made without close-on-exec, so its number is the same in the child.
-    Command::new(std::env::current_exe()?)
+    Command::new(base.root().join("sbin/start-msg"))
         .arg(LAUNCH)
+        .arg(service.name)
+        .args(arguments)
         .env(READY_FD, writer.as_raw_fd().to_string())
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
@@ -205,11 +241,13 @@ fn spawn(base: &Base, writer: &OwnedFd) -> io::Result<Child> {
 
 fn wait_ready(
     base: &Base,
+    service: &Service,
     child: &mut Child,
     reader: OwnedFd,
     within: Duration,
     mut tell: impl FnMut(Progress<'_>),
 ) -> Result<(), ServiceError> {
+    let name = service.name;
     let deadline = Instant::now() + within;
     let (send, lines) = mpsc::channel();
     // Ends when the server closes the pipe; a server that is ready may keep it open, then the
@@ -230,16 +268,15 @@ fn wait_ready(
             Ok(line) => match line.strip_prefix("error: ") {
                 Some(reason) => {
                     end(child);
-                    return Err(ServiceError::Refused(reason.to_owned()));
+                    return Err(ServiceError::Refused(name, reason.to_owned()));
                 }
                 None => tell(Progress::Line(&line)),
             },
             Err(mpsc::RecvTimeoutError::Disconnected) => {
-                let status = child
-                    .wait()
-                    .map_err(system("waiting for the imap server"))?;
-                let log = output_file(base);
+                let status = child.wait().map_err(system("waiting for the server"))?;
+                let log = output_file(base, service);
                 return Err(ServiceError::Ended {
+                    name,
                     status,
                     said: last_line(&log),
                     log,
@@ -249,6 +286,7 @@ fn wait_ready(
                 let pid = child.id();
                 end(child);
                 return Err(ServiceError::NotReady {
+                    name,
                     pid,
                     seconds: within.as_secs(),
                 });
@@ -288,14 +326,17 @@ fn last_line(path: &std::path::Path) -> String {
 /// If it doesn't run, or still runs after `within`.
 pub fn stop(
     base: &Base,
+    service: &Service,
     kill: bool,
     within: Duration,
     tell: impl FnOnce(i32),
 ) -> Result<(), ServiceError> {
-    let _lock = lock(base)?;
-    let Some(pid) = running(base).map_err(system("run/imapd.pid"))? else {
-        let _ = fs::remove_file(pid_file(base));
-        return Err(ServiceError::NotRunning);
+    let _lock = lock(base, service)?;
+    let (name, file) = (service.name, pid_file(base, service));
+    let running = running(base, service).map_err(system(format!("{}", file.display())))?;
+    let Some(pid) = running else {
+        let _ = fs::remove_file(&file);
+        return Err(ServiceError::NotRunning(name));
     };
     let number = pid.as_raw_nonzero().get();
     tell(number);
@@ -308,16 +349,17 @@ pub fn stop(
         let signal = if kill { Signal::KILL } else { Signal::TERM };
         match pidfd_send_signal(&process, signal) {
             Err(cause) if gone(cause) => {}
-            sent => sent.map_err(system(format!("can't signal the imap server {number}")))?,
+            sent => sent.map_err(system(format!("can't signal the {name} server {number}")))?,
         }
-        if !wait_gone(&process, within).map_err(system("waiting for the imap server"))? {
+        if !wait_gone(&process, within).map_err(system("waiting for the server"))? {
             return Err(ServiceError::StillRuns {
+                name,
                 pid: number,
                 seconds: within.as_secs(),
             });
         }
     }
-    fs::remove_file(pid_file(base)).map_err(system("run/imapd.pid"))
+    fs::remove_file(&file).map_err(system(format!("{}", file.display())))
 }
 
 /// Whether the process ended in time.
@@ -336,30 +378,17 @@ fn wait_gone(process: &OwnedFd, within: Duration) -> io::Result<bool> {
     }
 }
 
-/// Makes the server read its configuration again.
+/// Makes the service read its configuration again.
 ///
 /// # Errors
 /// If it doesn't run or can't be signalled.
-pub fn refresh(base: &Base) -> Result<i32, ServiceError> {
-    let pid = running(base)
-        .map_err(system("run/imapd.pid"))?
-        .ok_or(ServiceError::NotRunning)?;
+pub fn refresh(base: &Base, service: &Service) -> Result<i32, ServiceError> {
+    let file = pid_file(base, service);
+    let pid = running(base, service)
+        .map_err(system(format!("{}", file.display())))?
+        .ok_or(ServiceError::NotRunning(service.name))?;
     let number = pid.as_raw_nonzero().get();
-    kill_process(pid, Signal::HUP)
-        .map_err(system(format!("can't signal the imap server {number}")))?;
+    let failed = system(format!("can't signal the {} server {number}", service.name));
+    kill_process(pid, Signal::HUP).map_err(failed)?;
     Ok(number)
-}
-
-/// Checks names of services as the command line gives them; none means all.
-///
-/// # Errors
-/// The first name that is none of this release's services.
-pub fn check_names<'a>(names: impl IntoIterator<Item = &'a OsStr>) -> Result<(), String> {
-    match names.into_iter().find(|name| *name != "imap") {
-        None => Ok(()),
-        Some(name) => Err(format!(
-            "there is no service {} in this release; there is imap",
-            name.to_string_lossy()
-        )),
-    }
 }

@@ -1,0 +1,34 @@
+//! `watcher`: starts services again that have died; `start-msg` starts it.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use admin::command::{self, DONE};
+use admin::service;
+use clap::Parser;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+/// Starts services of this base directory again when they die.
+#[derive(Parser)]
+#[command(name = "watcher")]
+struct Arguments {
+    /// Give up at the first death instead: another host takes over.
+    #[arg(long)]
+    ha: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    command::run("watcher", |base| {
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [SIGTERM, SIGINT] {
+            signal_hook::flag::register(signal, stop.clone())?;
+        }
+        service::report_ready()?;
+        service::watch(base, arguments.ha, &stop, |line| {
+            println!("watcher: {line}")
+        })?;
+        Ok(DONE)
+    })
+}

@@ -1,0 +1,128 @@
+//! The services of a base directory: which there are, in which order, and what each needs.
+
+mod process;
+mod watch;
+
+use std::ffi::{OsStr, OsString};
+
+pub use process::{
+    LAUNCH, Progress, READY_FD, ServiceError, launch, refresh, running, start, stop,
+};
+pub use watch::watch;
+
+use crate::{Base, Config};
+
+/// A service that is a process.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Service {
+    /// What `start-msg` calls it.
+    pub name: &'static str,
+    /// Its program in `lib/`.
+    pub program: &'static str,
+    /// The switch that enables it.
+    pub enable: &'static str,
+}
+
+/// Starts the others again when they die.
+pub static WATCHER: Service = Service {
+    name: "watcher",
+    program: "watcher",
+    enable: "local.watcher.enable",
+};
+/// The event notification broker.
+pub static ENS: Service = Service {
+    name: "ens",
+    program: "enpd",
+    enable: "local.ens.enable",
+};
+/// IMAP and LMTP, and the store.
+pub static IMAP: Service = Service {
+    name: "imap",
+    program: "imapd",
+    enable: "service.imap.enable",
+};
+/// What the store is called on command lines. It lives in `imapd`; starting it recovers and
+/// checks it.
+pub const STORE: &str = "store";
+/// High availability: the watcher gives up instead of starting anything again.
+pub const HA: &str = "ha";
+
+/// Names that `start-msg` and `stop-msg` take, in the order in which services start.
+pub const NAMES: [&str; 4] = ["watcher", "ens", STORE, "imap"];
+
+impl Service {
+    /// The service of that name, if it is a process.
+    pub fn named(name: &OsStr) -> Option<&'static Self> {
+        [&WATCHER, &ENS, &IMAP]
+            .into_iter()
+            .find(|service| service.name == name)
+    }
+
+    /// Whether the configuration wants it. A broker that is a part of `imapd` is no process.
+    pub fn is_enabled(&self, config: &Config) -> bool {
+        config.switch(self.enable) && !(self == &ENS && config.switch("ens.embedded"))
+    }
+
+    /// The arguments of its program.
+    pub fn arguments(&self, base: &Base, config: &Config) -> Vec<OsString> {
+        if self != &ENS {
+            return vec![];
+        }
+        let mut arguments = Vec::new();
+        for (flag, option) in [
+            ("--listen", "service.listenaddr"),
+            ("--port", "ens.port"),
+            ("--max-connections", "ens.maxconnections"),
+            ("--write-timeout", "ens.writetimeout"),
+            ("--keepalive", "ens.keepalive"),
+            ("--spin", "ens.spin"),
+        ] {
+            arguments.extend([flag.into(), config.value(option).into()]);
+        }
+        let pending = config.count("ens.maxpending").to_string();
+        arguments.extend(["--max-pending".into(), pending.into()]);
+        if config.count("ens.shards") > 0 {
+            arguments.extend(["--shards".into(), config.value("ens.shards").into()]);
+        }
+        if let Some(socket) = config.path("ens.socket") {
+            arguments.extend(["--socket".into(), base.root().join(socket).into()]);
+        }
+        arguments
+    }
+}
+
+/// Tells `start-msg` that this program, which it started, serves.
+///
+/// # Errors
+/// If it can't be told.
+pub fn report_ready() -> std::io::Result<()> {
+    use std::io::Write as _;
+    let Some(number) = std::env::var(READY_FD)
+        .ok()
+        .and_then(|number| number.parse::<u32>().ok())
+    else {
+        return Ok(());
+    };
+    let pipe = std::fs::OpenOptions::new()
+        .write(true)
+        .open(format!("/proc/self/fd/{number}"));
+    writeln!(pipe?, "ready")
+}
+
+/// Checks names of services as the command line gives them.
+///
+/// # Errors
+/// The first name that is none of this release's services.
+pub fn check_names<'a>(names: impl IntoIterator<Item = &'a OsStr>) -> Result<(), String> {
+    match names
+        .into_iter()
+        .find(|name| !NAMES.iter().any(|known| known == name))
+    {
+        None => Ok(()),
+        Some(name) => Err(format!(
+            "there is no service {} in this release; there are {}",
+            name.to_string_lossy(),
+            NAMES.join(", ")
+        )),
+    }
+}
