@@ -55,7 +55,8 @@ class Tap:
     def _pass_on(self, who, source, sink):
         with contextlib.suppress(OSError):
             while chunk := source.recv(65536):
-                sink.sendall(chunk)
+                # Written down first: an answer must never stand above what it answers.
                 self._transcript.feed(who, chunk)
+                sink.sendall(chunk)
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
