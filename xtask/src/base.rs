@@ -50,7 +50,24 @@ impl Base {
         install::lay_out(&folder, profile)?;
         let base = Base { folder };
         base.set("service.listenaddr", "127.0.0.1")?;
+        base.offer_idle()?;
         Ok(base)
+    }
+
+    /// What the administration guide has set for IDLE, with the broker within the server.
+    fn offer_idle(&self) -> Result<()> {
+        for (name, value) in [
+            ("local.store.notifyplugin", "lib/libibiff"),
+            (
+                "local.store.notifyplugin.enseventkey",
+                "enp://127.0.0.1/store/%M",
+            ),
+            ("local.store.notifyplugin.noneinbox.enable", "1"),
+            ("ens.embedded", "yes"),
+        ] {
+            self.set(name, value)?;
+        }
+        Ok(())
     }
 
     /// The base directory's path.
@@ -86,6 +103,9 @@ impl Base {
         for _ in 0..PORT_TRIES {
             self.set("service.imap.port", &free_port()?.to_string())?;
             self.set("service.lmtp.port", &free_port()?.to_string())?;
+            let ens = free_port()?.to_string();
+            self.set("ens.port", &ens)?;
+            self.set("local.store.notifyplugin.ensport", &ens)?;
             match self.start() {
                 Ok(ports) => return Ok(ports),
                 Err(reason) => failure = Some(reason),

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use crate::{paths, shell};
 
 /// The packages whose binaries an installation holds.
-const PACKAGES: [&str; 4] = ["server", "admin", "ens", "loadgen"];
+const PACKAGES: [&str; 5] = ["server", "admin", "ens", "ibiff", "loadgen"];
 /// What goes to `sbin/`.
 const SBIN: [&str; 8] = [
     "apub",
@@ -23,9 +23,13 @@ const SBIN: [&str; 8] = [
     "loadgen",
 ];
 /// What goes to `lib/`.
-const LIB: [&str; 3] = ["imapd", "enpd", "watcher"];
+const LIB: [&str; 4] = ["imapd", "enpd", "watcher", "libibiff.so"];
+/// Where the headers and examples of C programmers are.
+const C_SOURCES: &str = "engine/ibiff";
 /// Folders that exist from the beginning.
-const FOLDERS: [&str; 6] = ["sbin", "lib", "config", "data", "log", "run"];
+const FOLDERS: [&str; 8] = [
+    "sbin", "lib", "include", "examples", "config", "data", "log", "run",
+];
 
 /// The administrator's own configuration, as it begins.
 const MSG_CONF: &str = "\
@@ -63,7 +67,7 @@ pub fn run(prefix: &Path, profile: Profile) -> Result<()> {
 
 /// Builds every program that an installation holds.
 pub fn build(profile: Profile) -> Result<()> {
-    let mut command = shell::cargo(&["build", "--bins"]);
+    let mut command = shell::cargo(&["build", "--bins", "--lib"]);
     for package in PACKAGES {
         command.args(["-p", package]);
     }
@@ -86,6 +90,12 @@ pub fn lay_out(prefix: &Path, profile: Profile) -> Result<()> {
             replace(&built.join(program), &prefix.join(folder).join(program))?;
         }
     }
+    for folder in ["include", "examples"] {
+        copy_all(
+            &paths::root().join(C_SOURCES).join(folder),
+            &prefix.join(folder),
+        )?;
+    }
     let link = prefix.join("configutil");
     if !link.is_symlink() {
         symlink("sbin/configutil", &link).context("cannot link configutil")?;
@@ -102,6 +112,16 @@ fn write_configuration(prefix: &Path) -> Result<()> {
     let own = base.msg_conf();
     if !own.exists() {
         fs::write(&own, MSG_CONF).with_context(|| format!("cannot write {}", own.display()))?;
+    }
+    Ok(())
+}
+
+/// Copies every file of a folder.
+fn copy_all(from: &Path, to: &Path) -> Result<()> {
+    let entries = fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))?;
+    for entry in entries {
+        let entry = entry?;
+        replace(&entry.path(), &to.join(entry.file_name()))?;
     }
     Ok(())
 }

@@ -15,4 +15,5 @@ pub mod frame;
 pub mod matcher;
 pub mod ready;
 pub mod server;
+pub mod statistics;
 pub mod trace;

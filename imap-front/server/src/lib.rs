@@ -2,13 +2,17 @@
 //!
 //! In reading order: [`settings`] (the configuration), [`run`] (start and stop), [`planes`] (the
 //! threads), [`front`] (sessions in shards), [`control`] (requests to store and passwords),
-//! [`lmtp`] (deliveries), [`announce`] (committed events to the engine), [`log`].
+//! [`lmtp`] (deliveries), [`announce`] (committed events to the engine), [`notify`] (the same to
+//! plug-ins), [`broker`] (the event notification broker as a part of this process), [`log`].
 
 pub mod announce;
+pub mod broker;
+mod child;
 pub mod control;
 pub mod front;
 pub mod lmtp;
 pub mod log;
+pub mod notify;
 pub mod planes;
 pub mod run;
 pub mod settings;

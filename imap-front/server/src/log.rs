@@ -59,16 +59,20 @@ fn open(path: &PathBuf) -> std::io::Result<File> {
     OpenOptions::new().append(true).create(true).open(path)
 }
 
-/// What is logged: by `RUST_LOG` if it is set, else by `logfile.imap.loglevel`.
+/// What is logged: by `RUST_LOG` if it is set, else by `logfile.imap.loglevel`; and of the event
+/// notification service what its own variables ask for.
 fn filter(config: &Config) -> EnvFilter {
-    EnvFilter::try_from_default_env().unwrap_or_else(|_| {
-        EnvFilter::new(match &*config.word("logfile.imap.loglevel") {
+    let variable = |name: &str| std::env::var(name).ok();
+    let base = variable("RUST_LOG").unwrap_or_else(|| {
+        match &*config.word("logfile.imap.loglevel") {
             "nolog" => "off",
             "critical" | "error" => "error",
             "warning" => "warn",
             "notice" => "info,fjall=warn,lsm_tree=warn",
             "information" => "info",
             _ => "debug",
-        })
-    })
+        }
+        .to_owned()
+    });
+    EnvFilter::new(ens::trace::filter(&base, variable))
 }

@@ -1,14 +1,17 @@
 //! `imapd`, started by `start-msg`.
 
 use std::error::Error;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use admin::idle::Facts;
 use admin::{Base, Config};
 use clap::Parser;
 use ens::ready::Ready;
 use server::log::Log;
+use server::notify;
 use server::run::Server;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -27,21 +30,52 @@ struct Cli {
     /// Recover and check the store, and end.
     #[arg(long)]
     recover: bool,
+    /// Say which of the conditions are met under which IDLE is offered, and end.
+    #[arg(long)]
+    check: bool,
+    /// Load a notification plug-in, by its place in the list, and end.
+    #[arg(long, hide = true)]
+    try_plugin: Option<usize>,
 }
+
+/// Something else to do than to serve.
+type Errand = fn(&Base) -> Result<(), Box<dyn Error>>;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let mut ready = Ready::from_env();
-    if cli.recover {
-        return match recover(cli.base) {
-            Ok(()) => ExitCode::SUCCESS,
+    let errand: Option<Errand> = match &cli {
+        Cli { recover: true, .. } => Some(recover),
+        Cli { check: true, .. } => Some(check),
+        _ => None,
+    };
+    let base = match cli.base {
+        Some(root) => Ok(Base::new(root)),
+        None => Base::of_this_program(),
+    };
+    let outcome = match (&base, errand, cli.try_plugin) {
+        (Err(error), _, _) => Err(error.to_string()),
+        (Ok(base), _, Some(number)) => match notify::try_plug_in(base, number) {
+            Ok(()) => return ExitCode::from(notify::SURVIVED),
             Err(error) => {
-                eprintln!("imapd: {error}");
-                ExitCode::FAILURE
+                eprintln!("{error}");
+                return ExitCode::FAILURE;
             }
-        };
+        },
+        (Ok(base), Some(errand), None) => errand(base).map_err(|error| error.to_string()),
+        (Ok(base), None, None) => return run(base),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("imapd: {error}");
+            ExitCode::FAILURE
+        }
     }
-    match serve(cli.base, &mut ready) {
+}
+
+fn run(base: &Base) -> ExitCode {
+    let mut ready = Ready::from_env();
+    match serve(base, &mut ready) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             ready.failed("imapd", &*error);
@@ -50,24 +84,42 @@ fn main() -> ExitCode {
     }
 }
 
-fn recover(base: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
-    let base = base.map_or_else(Base::of_this_program, |root| Ok(Base::new(root)))?;
-    let config = Config::load(&base)?;
-    Server::recover(&base, &config).map_err(Into::into)
+fn recover(base: &Base) -> Result<(), Box<dyn Error>> {
+    let config = Config::load(base)?;
+    Server::recover(base, &config).map_err(Into::into)
 }
 
-fn serve(base: Option<PathBuf>, ready: &mut Ready) -> Result<(), Box<dyn Error>> {
-    let base = base.map_or_else(Base::of_this_program, |root| Ok(Base::new(root)))?;
-    let config = Config::load(&base)?;
+/// A line for each condition, with what to type for those that are not met.
+fn check(base: &Base) -> Result<(), Box<dyn Error>> {
+    let config = Config::load(base)?;
+    let plug_ins = 0..config.plug_ins().len();
+    let mut facts = Facts::looked_up(&config);
+    let trial = |number| notify::trial(base, number).err();
+    facts.not_loaded = plug_ins.map(trial).collect();
+    let conditions = admin::idle::conditions(&config, facts);
+    let mut out = std::io::stdout();
+    for condition in &conditions {
+        writeln!(out, "{condition}")?;
+    }
+    if conditions.iter().all(|condition| condition.met) {
+        writeln!(out, "IDLE is offered")?;
+        Ok(())
+    } else {
+        Err("IDLE is not offered".into())
+    }
+}
+
+fn serve(base: &Base, ready: &mut Ready) -> Result<(), Box<dyn Error>> {
+    let config = Config::load(base)?;
     let log = Log::start(&config)?;
     // Taken before anything is started, so that no signal is missed.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
-    let mut server = Server::start(&base, &config, ready)?;
+    let mut server = Server::start(base, &config, ready)?;
     ready.ready();
     let mut looks = 0u64;
     loop {
         match signals.pending().next() {
-            Some(SIGHUP) => match Config::load(&base) {
+            Some(SIGHUP) => match Config::load(base) {
                 Ok(config) => {
                     log.refresh(&config);
                     server.refresh(&config);
@@ -79,6 +131,7 @@ fn serve(base: Option<PathBuf>, ready: &mut Ready) -> Result<(), Box<dyn Error>>
                 std::thread::sleep(LOOK_EVERY);
                 looks += 1;
                 server.refresh_users();
+                server.look_at_brokers();
                 if looks.is_multiple_of(TIDY_EVERY) {
                     server.tidy_memory();
                 }

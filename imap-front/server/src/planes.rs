@@ -11,7 +11,7 @@ use proto::imap::SessionConfig;
 use reactor::uring::{Options, Uring};
 
 use crate::control::{self, Control, MailHandle, PortBackend, Requests};
-use crate::front::{Cleartext, Front, Timeouts};
+use crate::front::{Cleartext, Front, Logins, Timeouts};
 
 /// What a data plane is made of.
 pub struct DataPlane {
@@ -31,6 +31,8 @@ pub struct DataPlane {
     pub timeouts: Timeouts,
     /// From where passwords may come.
     pub cleartext: Cleartext,
+    /// Who is told of logins.
+    pub logins: Option<Logins>,
     /// Where requests go.
     pub backend: PortBackend,
 }
@@ -57,7 +59,8 @@ impl DataPlane {
             Ok(uring) => uring,
             Err(error) => return drop(started.send(Err(error))),
         };
-        let front = Front::new(self.session, self.timeouts, self.cleartext, self.backend);
+        let front = Front::new(self.session, self.timeouts, self.cleartext, self.backend)
+            .with_logins(self.logins);
         let mut shard = Shard::new(self.id, uring, front, self.limits, self.handle);
         // The starter waits; it can't be gone.
         let _ = started.send(Ok(()));

@@ -8,14 +8,18 @@ use admin::{Base, Config, Users};
 use engine::event::ShardId;
 use engine::stats::Counter;
 use ens::ready::Ready;
+use ens::statistics::Statistics;
+use proto::imap::SessionConfig;
 use reactor::listen::{self, ListenError};
 use reactor::uring::Options;
 use store::Store;
 
 use crate::announce::as_engine_event;
+use crate::broker::{self, BrokerError};
 use crate::control::{self, Answer, Control, Delay, MailHandle, Workers};
-use crate::front::Cleartext;
+use crate::front::{Cleartext, Logins};
 use crate::lmtp::{self, BindError, Lmtp};
+use crate::notify::Notifications;
 use crate::planes::{self, DataPlane};
 use crate::settings::Settings;
 
@@ -45,6 +49,9 @@ pub enum StartError {
     /// The store.
     #[error("{0}")]
     Store(#[from] store::OpenError),
+    /// The event notification broker.
+    #[error("{0}")]
+    Broker(#[from] BrokerError),
     /// The kernel.
     #[error("can't start {0}: {1}")]
     Kernel(&'static str, std::io::Error),
@@ -58,6 +65,9 @@ pub struct Server {
     lmtp: Lmtp,
     data: Vec<JoinHandle<()>>,
     control: Vec<JoinHandle<()>>,
+    broker: Option<ens::server::Running>,
+    broker_statistics: Statistics,
+    notifications: Notifications,
     parks_seen: u64,
     parks_tidied: u64,
 }
@@ -68,8 +78,9 @@ impl Server {
     /// # Errors
     /// What keeps the server from starting, for the administrator.
     pub fn start(base: &Base, config: &Config, ready: &mut Ready) -> Result<Self, StartError> {
+        let config = &Arc::new(config.clone());
         let users = Arc::new(Users::open(base.users())?);
-        let settings = Settings::new(base, config, &users);
+        let mut settings = Settings::new(base, config, &users);
         let imap = match settings.imap {
             Some(address) => {
                 let count = usize::from(settings.shards);
@@ -84,13 +95,22 @@ impl Server {
                 .iter()
                 .for_each(|event| announce.publish(as_engine_event(event)));
         });
+        let broker = broker::start(config)?;
+        let mut notifications = Notifications::new(config);
+        settings.store.observer = notifications.observer();
         let (store, recovery) = Store::open(&settings.data, settings.store.clone(), announcer)?;
         tracing::info!("the store has {} commits", recovery.commits);
+        notifications
+            .start(base, config, &store, broker.as_ref().map(|it| it.local()))
+            .map_err(|error| StartError::Kernel("the plug-ins' thread", error))?;
+        (settings.session.idle, settings.session.idle_announced) = notifications.idle();
         let options = lmtp::Options::from_config(config);
         let mut lmtp = Lmtp::bind(&options, store.clone(), users.clone())?;
         if let Some(address) = imap.first().and_then(|first| first.local_addr().ok()) {
             ready.line(&format!("imap listening on {address}"));
         }
+        let of_broker = broker.iter().flat_map(|broker| broker.listening());
+        of_broker.for_each(|line| ready.line(line));
         lmtp.listening().iter().for_each(|line| ready.line(line));
         lmtp.start()
             .map_err(|error| StartError::Kernel("LMTP", error))?;
@@ -103,11 +123,15 @@ impl Server {
             lmtp,
             data: vec![],
             control: vec![],
+            broker,
+            broker_statistics: Statistics::from_env(),
+            notifications,
             parks_seen: 0,
             parks_tidied: 0,
         };
+        let session = Arc::new(settings.session.clone());
         for (id, listener) in (0..).map(ShardId).zip(imap) {
-            server.start_shard(&settings, id, listener, control.clone())?;
+            server.start_shard(&settings, &session, id, listener, control.clone())?;
         }
         Ok(server)
     }
@@ -127,6 +151,7 @@ impl Server {
     fn start_shard(
         &mut self,
         settings: &Settings,
+        session: &Arc<SessionConfig>,
         id: ShardId,
         listener: std::net::TcpListener,
         control: Control,
@@ -151,13 +176,14 @@ impl Server {
             options,
             limits: settings.limits.clone(),
             handle: self.handle.clone(),
-            session: settings.session.clone(),
+            session: session.clone(),
             timeouts: settings.timeouts,
             cleartext: if loopback {
                 Cleartext::ListenerIsLoopback
             } else {
                 Cleartext::Loopback
             },
+            logins: self.notifications.logins().map(Logins::new),
             backend,
         };
         let thread = plane
@@ -181,6 +207,15 @@ impl Server {
             Ok(true) => tracing::info!("the user directory was read again"),
             Ok(false) => {}
             Err(error) => tracing::error!("{error}; the users known before are kept"),
+        }
+    }
+
+    /// Looks whether brokers have come or gone: IDLE is offered while one is there. Prints the
+    /// statistics of the one in this process, if they are wanted.
+    pub fn look_at_brokers(&mut self) {
+        self.notifications.look();
+        if let Some(broker) = &self.broker {
+            self.broker_statistics.print_if_due(broker.stats());
         }
     }
 
@@ -210,6 +245,10 @@ impl Server {
             if thread.join().is_err() {
                 tracing::error!("a plane had failed");
             }
+        }
+        self.notifications.stop();
+        if let Some(broker) = self.broker {
+            broker.stop();
         }
         self.store.close();
     }

@@ -33,7 +33,7 @@ pub struct Settings {
     /// How long a data plane looks for work before it sleeps, in nanoseconds.
     pub spin_ns: u64,
     /// What sessions have in common.
-    pub session: Arc<SessionConfig>,
+    pub session: SessionConfig,
     /// How long clients may be quiet.
     pub timeouts: Timeouts,
     /// The engine's bounds, for each shard.
@@ -73,7 +73,7 @@ impl Settings {
             sessions_max,
             rings: config.count("service.imap.parkrings") as usize,
             spin_ns: config.count("service.imap.spin") * 1000,
-            session: Arc::new(session(config)),
+            session: session(config),
             timeouts: Timeouts {
                 login_ns: LOGIN_NS,
                 inactivity_ns: config.count("service.imap.idletimeout") * 60 * SECOND_NS,

@@ -102,6 +102,8 @@ pub struct Counts {
     pub seen: u32,
     /// With `\Deleted`.
     pub deleted: u32,
+    /// With both of them.
+    pub seen_deleted: u32,
     /// UIDVALIDITY.
     pub uid_validity: UidValidity,
     /// The UID given last; 0 if none was.

@@ -42,6 +42,8 @@ pub(crate) struct Mailbox {
     pub unseen: u32,
     /// Messages with `\\Deleted`.
     pub deleted: u32,
+    /// Messages with both `\\Seen` and `\\Deleted`.
+    pub seen_deleted: u32,
     pub size: u64,
     /// Messages from this UID on were not claimed as recent.
     pub recent_from: Uid,
@@ -61,6 +63,9 @@ pub(crate) struct MessageRow {
     pub body: u64,
 }
 
+/// The bits of a message that was read and then marked for deletion.
+const SEEN_DELETED: u8 = SystemFlag::Seen as u8 | SystemFlag::Deleted as u8;
+
 impl Mailbox {
     /// The figures for those who notify others.
     pub fn counts(&self) -> Counts {
@@ -68,6 +73,7 @@ impl Mailbox {
             messages: self.messages,
             seen: self.messages.saturating_sub(self.unseen),
             deleted: self.deleted,
+            seen_deleted: self.seen_deleted,
             uid_validity: self.uid_validity,
             last_uid: Uid(self.uid_next.0.saturating_sub(1)),
         }
@@ -91,6 +97,7 @@ impl Mailbox {
     pub fn add_flags(&mut self, message: &MessageRow) {
         self.unseen += u32::from(message.system & SystemFlag::Seen as u8 == 0);
         self.deleted += u32::from(message.system & SystemFlag::Deleted as u8 != 0);
+        self.seen_deleted += u32::from(message.system & SEEN_DELETED == SEEN_DELETED);
     }
 
     /// Counts a message's flags out.
@@ -99,6 +106,8 @@ impl Mailbox {
         let deleted = u32::from(message.system & SystemFlag::Deleted as u8 != 0);
         self.unseen = self.unseen.saturating_sub(unseen);
         self.deleted = self.deleted.saturating_sub(deleted);
+        let both = u32::from(message.system & SEEN_DELETED == SEEN_DELETED);
+        self.seen_deleted = self.seen_deleted.saturating_sub(both);
     }
 }
 
@@ -269,6 +278,7 @@ impl Mailbox {
             .u32(self.messages)
             .u32(self.unseen)
             .u32(self.deleted)
+            .u32(self.seen_deleted)
             .u64(self.size)
             .u32(self.recent_from.0)
             .u32(self.keywords.len() as u32);
@@ -288,6 +298,7 @@ impl Mailbox {
             messages: reader.u32()?,
             unseen: reader.u32()?,
             deleted: reader.u32()?,
+            seen_deleted: reader.u32()?,
             size: reader.u64()?,
             recent_from: Uid(reader.u32()?),
             keywords: Vec::new(),

@@ -53,7 +53,8 @@ class Tap:
                 ).start()
 
     def _pass_on(self, who, source, sink):
-        with contextlib.suppress(OSError):
+        # ValueError: the driver has ended, and its log with it.
+        with contextlib.suppress(OSError, ValueError):
             while chunk := source.recv(65536):
                 # Written down first: an answer must never stand above what it answers.
                 self._transcript.feed(who, chunk)

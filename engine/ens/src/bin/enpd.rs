@@ -1,24 +1,22 @@
 //! `enpd`, the event notification broker; `start-msg ens` starts it.
 
-use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Parser;
 use ens::access::{Access, AccessError};
-use ens::broker::{BrokerConfig, Stats};
+use ens::broker::BrokerConfig;
 use ens::ready::Ready;
 use ens::server::{self, Options, Running};
+use ens::statistics::Statistics;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing_subscriber::EnvFilter;
 
 /// How often signals are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How often `ENS_STATS` prints a line.
-const STATS_EVERY: Duration = Duration::from_secs(5);
 
 #[derive(Parser)]
 #[command(
@@ -119,56 +117,16 @@ fn serve(cli: &Cli, access: Access, ready: &mut Ready) -> Result<(), Box<dyn std
     let broker = server::start(&options)?;
     broker.listening().iter().for_each(|line| ready.line(line));
     ready.ready();
-    let statistics =
-        std::env::var("ENS_STATS").is_ok_and(|value| !value.is_empty() && value != "0");
-    run(&broker, &mut signals, statistics);
+    run(&broker, &mut signals);
     broker.stop();
     Ok(())
 }
 
 /// Until a signal ends it. A hang-up changes nothing: rules are in the environment.
-fn run(broker: &Running, signals: &mut Signals, statistics: bool) {
-    let began = Instant::now();
-    let mut line = StatsLine::default();
-    let mut next = STATS_EVERY;
+fn run(broker: &Running, signals: &mut Signals) {
+    let mut statistics = Statistics::from_env();
     while !signals.pending().any(|signal| signal != SIGHUP) {
         std::thread::sleep(LOOK_EVERY);
-        if statistics && began.elapsed() >= next {
-            next += STATS_EVERY;
-            line.print(began.elapsed(), broker.stats());
-        }
-    }
-}
-
-/// `secs: pub: pub/s: pub/s(i): ntfy: ntfy/s: ntfy/s(i)`: totals, rates since the start, rates in
-/// the interval since the line before.
-#[derive(Default)]
-struct StatsLine {
-    at: f64,
-    published: u64,
-    notified: u64,
-}
-
-impl StatsLine {
-    fn print(&mut self, elapsed: Duration, stats: &Stats) {
-        let (at, published, notified) =
-            (elapsed.as_secs_f64(), stats.published(), stats.notified());
-        let rate = |now: u64, before: u64, over: f64| now.saturating_sub(before) as f64 / over;
-        let interval = at - self.at;
-        let text = format!(
-            "secs: {at:.0} pub: {published} pub/s: {:.1} pub/s(i): {:.1} \
-             ntfy: {notified} ntfy/s: {:.1} ntfy/s(i): {:.1}",
-            rate(published, 0, at),
-            rate(published, self.published, interval),
-            rate(notified, 0, at),
-            rate(notified, self.notified, interval),
-        );
-        // Nobody may be reading any more.
-        let _ = writeln!(std::io::stdout(), "{text}");
-        *self = Self {
-            at,
-            published,
-            notified,
-        };
+        statistics.print_if_due(broker.stats());
     }
 }

@@ -157,6 +157,12 @@ impl Config {
         plugins::parse(self.value(plugins::PREFIX)).expect("values are checked when they are read")
     }
 
+    /// The value of one of a plug-in's options, such as `enshost`; none if there is no such option.
+    pub fn plug_in_option(&self, plug_in: &PlugIn, name: &str) -> Option<&str> {
+        let name = plug_in.option(name);
+        find(&name).map(|_| self.value(&name))
+    }
+
     /// A plug-in's event key, as `%M` and all.
     pub fn event_key(&self, plug_in: &PlugIn) -> &str {
         self.value(&plug_in.option("enseventkey"))

@@ -1,5 +1,8 @@
 //! What sessions of one server have in common.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 /// Limits and texts; shared by all sessions.
 #[derive(Clone, Debug)]
 pub struct SessionConfig {
@@ -9,8 +12,11 @@ pub struct SessionConfig {
     pub product: String,
     /// Product version for ID.
     pub version: String,
-    /// Whether IDLE is offered.
+    /// Whether sessions may idle.
     pub idle: bool,
+    /// Whether IDLE is among the capabilities; it may be possible and yet not be announced for a
+    /// while, and sessions that run then learn of it.
+    pub idle_announced: Arc<AtomicBool>,
     /// Longest command line with its literals, in bytes.
     pub command_bytes_max: usize,
     /// Largest message that APPEND takes, in bytes.
@@ -26,6 +32,7 @@ impl Default for SessionConfig {
             product: "Ensign".into(),
             version: env!("CARGO_PKG_VERSION").into(),
             idle: true,
+            idle_announced: Arc::new(AtomicBool::new(true)),
             command_bytes_max: 64 << 10,
             append_bytes_max: 50 << 20,
             login_failures_max: 3,
@@ -46,7 +53,7 @@ impl SessionConfig {
             };
             list.push_str(login);
         }
-        if self.idle {
+        if self.idle && self.idle_announced.load(Ordering::Relaxed) {
             list.push_str(" IDLE");
         }
         list.push_str(

@@ -5,7 +5,9 @@
 //! quiet clients are logged out, idling ones are told that the server is still here.
 
 mod deadlines;
+mod logins;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,6 +19,7 @@ use proto::imap::action::{Action, Parked};
 use proto::imap::{self, Session, SessionConfig};
 
 pub use deadlines::Timeouts;
+pub use logins::Logins;
 
 /// Where a session's requests go: the store and authentication. Answers come back through the
 /// engine's handle as replies to the same session.
@@ -31,6 +34,7 @@ pub struct Front<B: Backend> {
     timeouts: Timeouts,
     cleartext: Cleartext,
     backend: B,
+    logins: Option<Logins>,
 }
 
 /// From where passwords may come without TLS.
@@ -49,6 +53,8 @@ pub struct FrontSession {
     /// When the client last said something, on the reactor's clock.
     heard_ns: u64,
     authenticated: bool,
+    /// From where, until it has logged in, if somebody wants to know.
+    peer: Option<IpAddr>,
     /// It has been quiet long enough to be packed away outside of IDLE too.
     quiet: bool,
 }
@@ -66,7 +72,13 @@ impl<B: Backend> Front<B> {
             timeouts,
             cleartext,
             backend,
+            logins: None,
         }
+    }
+
+    /// Reports who logs in and out.
+    pub fn with_logins(self, logins: Option<Logins>) -> Self {
+        Self { logins, ..self }
     }
 
     /// The backend, for a host that drives it by hand.
@@ -120,7 +132,7 @@ impl<B: Backend> Protocol for Front<B> {
     type Key = imap::RenderKey;
 
     fn needs_peer(&self, _listener: u8) -> bool {
-        self.cleartext == Cleartext::Loopback
+        self.cleartext == Cleartext::Loopback || self.logins.is_some()
     }
 
     fn refusal(&self) -> Option<Bytes> {
@@ -136,6 +148,7 @@ impl<B: Backend> Protocol for Front<B> {
             reading: true,
             heard_ns: cx.now_ns(),
             authenticated: false,
+            peer: cx.peer().map(|peer| peer.ip()),
             quiet: false,
         };
         self.carry_out(&mut session, cx);
@@ -160,7 +173,12 @@ impl<B: Backend> Protocol for Front<B> {
         cx: &mut Context<'_, Reply>,
         reply: Reply,
     ) {
-        session.authenticated |= matches!(reply, Reply::Authenticated(_));
+        if let Reply::Authenticated(user) = reply {
+            session.authenticated = true;
+            if let (Some(logins), Some(peer)) = (&mut self.logins, session.peer.take()) {
+                logins.came(cx.id(), user, peer);
+            }
+        }
         session.machine.handle_reply(reply);
         self.carry_out(session, cx);
     }
@@ -207,6 +225,12 @@ impl<B: Backend> Protocol for Front<B> {
         }
     }
 
+    fn handle_gone(&mut self, cx: &mut Context<'_, Reply>) {
+        if let Some(logins) = &mut self.logins {
+            logins.left(cx.id());
+        }
+    }
+
     fn hears(&self, session: &FrontSession) -> bool {
         session.machine.is_idling()
     }
@@ -226,6 +250,7 @@ impl<B: Backend> Protocol for Front<B> {
             machine: Session::unpark(parked, self.config.clone()),
             reading: true,
             authenticated: true,
+            peer: None,
             quiet: false,
         }
     }

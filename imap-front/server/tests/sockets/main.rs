@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod limits;
+mod notified;
+mod offer;
 mod site;
 mod stop;
 mod told;

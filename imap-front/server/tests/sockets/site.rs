@@ -1,5 +1,6 @@
 //! A base directory with a server in it, and connections to it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -20,11 +21,36 @@ pub struct Server {
     child: Child,
     pub imap: SocketAddr,
     pub lmtp: SocketAddr,
+    pub ens: SocketAddr,
+}
+
+/// `libibiff.so` as cargo has built it for these tests, without its suffix.
+pub fn libibiff() -> String {
+    let program = std::env::current_exe().unwrap();
+    let library = program.parent().unwrap().join("libibiff");
+    assert!(library.with_extension("so").exists(), "{library:?}.so");
+    library.to_str().unwrap().to_owned()
+}
+
+/// What the administration guide has set for IDLE, with the broker within the server.
+pub fn idle_offered() -> String {
+    format!(
+        "local.store.notifyplugin = {}\n\
+         local.store.notifyplugin.enseventkey = enp://127.0.0.1/store/%M\n\
+         local.store.notifyplugin.noneinbox.enable = 1\n\
+         ens.embedded = yes\n",
+        libibiff()
+    )
 }
 
 impl Site {
-    /// With users `fred` and `mary`, whose passwords are their names.
+    /// With users `fred` and `mary`, whose passwords are their names, and IDLE.
     pub fn new(options: &str) -> Self {
+        Self::bare(&format!("{}{options}", idle_offered()))
+    }
+
+    /// Without IDLE, unless the options say so.
+    pub fn bare(options: &str) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         for name in ["config", "data", "log", "run"] {
             fs::create_dir(folder.path().join(name)).unwrap();
@@ -47,18 +73,26 @@ impl Site {
     pub fn start(&self) -> Server {
         let base = admin::Base::new(self.folder.path());
         for _ in 0..5 {
-            let [imap, lmtp] = [(), ()].map(|()| {
+            let [imap, lmtp, ens] = [(); 3].map(|()| {
                 let listener = TcpListener::bind("127.0.0.1:0").unwrap();
                 listener.local_addr().unwrap()
             });
             let ports = format!(
                 "service.listenaddr = 127.0.0.1\nservice.imap.port = {}\n\
-                 service.lmtp.port = {}\n{}",
+                 service.lmtp.port = {}\nens.port = {ens_port}\n\
+                 local.store.notifyplugin.ensport = {ens_port}\n{}",
                 imap.port(),
                 lmtp.port(),
-                self.options
+                self.options,
+                ens_port = ens.port()
             );
-            fs::write(base.msg_conf(), ports).unwrap();
+            // Of an option that is there twice, the later one.
+            let pairs = ports.lines().filter_map(|line| line.split_once(" = "));
+            let options: BTreeMap<&str, &str> = pairs.collect();
+            let lines = options
+                .iter()
+                .map(|(name, value)| format!("{name} = {value}\n"));
+            fs::write(base.msg_conf(), lines.collect::<String>()).unwrap();
             let mut child = Command::new(env!("CARGO_BIN_EXE_imapd"))
                 .arg("--base")
                 .arg(self.folder.path())
@@ -69,7 +103,12 @@ impl Site {
                 .unwrap();
             let said = BufReader::new(child.stdout.take().unwrap());
             if said.lines().any(|line| line.unwrap() == "ready") {
-                return Server { child, imap, lmtp };
+                return Server {
+                    child,
+                    imap,
+                    lmtp,
+                    ens,
+                };
             }
             child.wait().unwrap();
         }
@@ -86,6 +125,11 @@ impl Server {
 
     pub fn ended(&mut self) {
         assert!(self.child.wait().unwrap().success());
+    }
+
+    /// What a new connection is greeted with.
+    pub fn greeting(&self) -> String {
+        Talk::to(self.imap).line()
     }
 
     /// Logged in, INBOX selected.
@@ -164,6 +208,12 @@ impl Talk {
         self.say(&format!("{command}\r\n"));
         let tag = command.split(' ').next().unwrap();
         self.until(tag)
+    }
+
+    /// The same on a connection that is new.
+    pub fn ask_after_greeting(mut self, command: &str) -> Vec<String> {
+        self.line();
+        self.ask(command)
     }
 
     pub fn until(&mut self, tag: &str) -> Vec<String> {

@@ -1,0 +1,51 @@
+//! The event notification broker as a part of this process: `ens.embedded`.
+
+use std::net::SocketAddr;
+
+use admin::Config;
+use ens::access::{Access, AccessError};
+use ens::broker::BrokerConfig;
+use ens::server::{self, Options, Running};
+
+/// Why the broker can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// Its rules.
+    #[error("{0}")]
+    Access(#[from] AccessError),
+    /// Its ports or the kernel.
+    #[error("{0}")]
+    Start(#[from] server::StartError),
+}
+
+/// Starts the broker, if this process is to be one. Who may connect is in `ENS_ACCESS`.
+///
+/// # Errors
+/// What keeps it from starting.
+pub fn start(config: &Config) -> Result<Option<Running>, BrokerError> {
+    if !config.switch("ens.embedded") || !config.switch("local.ens.enable") {
+        return Ok(None);
+    }
+    let keepalive = config.count("ens.keepalive") as u16;
+    let shards = match config.count("ens.shards") {
+        0 => 1,
+        shards => shards as u16,
+    };
+    let port = config.count("ens.port") as u16;
+    let address = config
+        .value("service.listenaddr")
+        .parse()
+        .expect("values are checked when they are read");
+    let options = Options {
+        tcp: (port != 0).then(|| SocketAddr::new(address, port)),
+        port_option: "ens.port".into(),
+        unix: config.path("ens.socket"),
+        shards: shards.clamp(1, engine::limits::SHARDS_MAX),
+        connections_max: config.count("ens.maxconnections").max(1) as usize,
+        pending_bytes_max: config.count("ens.maxpending").max(1) as usize,
+        write_timeout_s: config.count("ens.writetimeout"),
+        spin_ns: config.count("ens.spin") * 1000,
+        broker: BrokerConfig::new(Access::from_env()?, keepalive),
+    };
+    Ok(Some(server::start(&options)?))
+}

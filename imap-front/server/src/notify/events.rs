@@ -1,0 +1,374 @@
+//! What plug-ins are told of an event: its type and its parameters (reference chapter 3.4).
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use admin::Config;
+use bytes::Bytes;
+use mail::request::StoreMode;
+use mail::{MailboxName, SystemFlag, Uid};
+use store::Quota;
+use store::notice::{Change, Counts, How};
+
+use super::heads::Head;
+use super::names::Place;
+
+/// Flags in the order of `oldflags` and `newflags`, a letter each (reference chapter 7).
+const FLAG_LETTERS: [(SystemFlag, char); 5] = [
+    (SystemFlag::Answered, 'A'),
+    (SystemFlag::Flagged, 'F'),
+    (SystemFlag::Deleted, 'D'),
+    (SystemFlag::Seen, 'S'),
+    (SystemFlag::Draft, 'R'),
+];
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Its type.
+    pub kind: &'static str,
+    /// Where.
+    pub place: Place,
+    /// Parameters, in order.
+    pub params: Vec<(&'static str, String)>,
+    /// Of a new message.
+    pub header: Bytes,
+    /// Of a new message.
+    pub body: Bytes,
+}
+
+/// Describes events of this process.
+pub struct Describer {
+    hostname: String,
+    pid: String,
+    /// Whether changes of flags are told one by one: `local.store.notifyplugin.msgflags`.
+    flags: bool,
+    /// Whose mail was refused lately.
+    over: HashSet<Arc<str>>,
+}
+
+impl Describer {
+    /// For events from this host.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            hostname: config.hostname(),
+            pid: std::process::id().to_string(),
+            flags: config.switch("local.store.notifyplugin.msgflags"),
+            over: HashSet::new(),
+        }
+    }
+
+    fn told(&self, kind: &'static str, place: &Place) -> Told {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let params = vec![
+            ("timestamp", now.unwrap_or_default().as_millis().to_string()),
+            ("hostname", self.hostname.clone()),
+            ("process", "imapd".into()),
+            ("pid", self.pid.clone()),
+            ("mailboxName", place.name.to_string()),
+        ];
+        Told {
+            kind,
+            place: place.clone(),
+            params,
+            header: Bytes::new(),
+            body: Bytes::new(),
+        }
+    }
+
+    /// Somebody came or left.
+    pub fn attendance(&self, kind: &'static str, user: &Arc<str>, client: IpAddr) -> Told {
+        let mut told = self.told(kind, &inbox(user));
+        told.params
+            .push(("client", client.to_canonical().to_string()));
+        told.params.push(("userid", user.to_string()));
+        told
+    }
+
+    /// A mailbox was made, deleted, or has another name.
+    pub fn mailbox(
+        &self,
+        kind: &'static str,
+        user: &Arc<str>,
+        name: &MailboxName,
+        before: Option<&MailboxName>,
+    ) -> Told {
+        let mut told = self.told(kind, &Place::new(user, name));
+        if let Some(before) = before {
+            let before = Place::new(user, before);
+            told.params
+                .push(("oldMailboxName", before.name.to_string()));
+        }
+        told.params.push(("userid", user.to_string()));
+        told
+    }
+
+    /// Mail was refused, or there is room again for one to whom it was.
+    pub fn usage(
+        &mut self,
+        user: &Arc<str>,
+        refused: bool,
+        used: Quota,
+        quota: Quota,
+    ) -> Vec<Told> {
+        let fits = |used: u64, most: u64| most == 0 || used < most;
+        let kind = if refused {
+            self.over.insert(user.clone());
+            "OverQuota"
+        } else if fits(used.bytes, quota.bytes)
+            && fits(used.messages, quota.messages)
+            && self.over.remove(user)
+        {
+            "UnderQuota"
+        } else {
+            return vec![];
+        };
+        let mut told = self.told(kind, &inbox(user));
+        let most = |limit: u64, unit: u64| match limit {
+            0 => "-1".to_owned(),
+            limit => (limit / unit).to_string(),
+        };
+        told.params.extend([
+            ("numMsgs", used.messages.to_string()),
+            ("userid", user.to_string()),
+            ("diskquota", most(quota.bytes, 1024)),
+            ("diskquotaused", used.bytes.div_ceil(1024).to_string()),
+            ("msgquota", most(quota.messages, 1)),
+            ("quotaRoot", user.to_string()),
+        ]);
+        vec![told]
+    }
+
+    /// A change of flags in full, for those who follow each.
+    fn flags(
+        &self,
+        user: &Arc<str>,
+        place: &Place,
+        message: [(&'static str, String); 2],
+        (old, new, mode): (u8, u8, StoreMode),
+        head: Option<Head>,
+    ) -> Vec<Told> {
+        let flags = || [("oldflags", letters(old)), ("newflags", letters(new))];
+        let mut all = vec![];
+        if self.flags && old != new {
+            let mut told = self.told("MsgFlags", place);
+            told.params.extend(message.clone());
+            let length = head.map(|head| ("hdrLen", head.header_length.to_string()));
+            told.params.extend(length);
+            told.params.extend(flags());
+            all.push(told);
+        }
+        let mut told = self.told("ChangeFlag", place);
+        told.params.extend(message);
+        told.params.push(("value", mode_number(mode).to_string()));
+        told.params.extend(flags());
+        told.params.push(("userid", user.to_string()));
+        all.push(told);
+        all
+    }
+
+    /// Something happened to a message. One change may be several events: a replaced set of flags
+    /// may mark it both read and deleted.
+    pub fn message(
+        &self,
+        user: &Arc<str>,
+        place: &Place,
+        uid: Uid,
+        change: &Change,
+        counts: &Counts,
+        head: Option<Head>,
+    ) -> Vec<Told> {
+        let validity = || ("uidValidity", counts.uid_validity.0.to_string());
+        let messages = || ("numMsgs", counts.messages.to_string());
+        let imap_uid = || ("imapUid", uid.0.to_string());
+        let figures = || {
+            [
+                validity(),
+                ("numSeen", counts.seen.to_string()),
+                ("numDel", counts.deleted.to_string()),
+                ("numSeenDeleted", counts.seen_deleted.to_string()),
+                messages(),
+                ("userid", user.to_string()),
+                // Nobody but the owner has access to a mailbox.
+                ("owner", "1".into()),
+            ]
+        };
+        match change {
+            Change::Came { how, size } => {
+                let kind = match how {
+                    How::Delivered => "NewMsg",
+                    How::Appended => "UpdateMsg",
+                    How::Copied => "Copy",
+                };
+                // It is gone already, or nobody wants to know.
+                let Some(head) = head else { return vec![] };
+                let mut told = self.told(kind, place);
+                told.params.extend([
+                    messages(),
+                    validity(),
+                    imap_uid(),
+                    ("size", size.to_string()),
+                    ("hdrLen", head.header_length.to_string()),
+                ]);
+                (told.header, told.body) = (head.header, head.body);
+                vec![told]
+            }
+            Change::Flags { old, new, mode } => {
+                let newly = |flag: SystemFlag| old & flag as u8 == 0 && new & flag as u8 != 0;
+                let mut all = vec![];
+                for (flag, kind) in [
+                    (SystemFlag::Seen, "ReadMsg"),
+                    (SystemFlag::Deleted, "TrashMsg"),
+                ] {
+                    if newly(flag) {
+                        let mut told = self.told(kind, place);
+                        told.params.extend(figures());
+                        all.push(told);
+                    }
+                }
+                let message = [validity(), imap_uid()];
+                let change = (*old, *new, *mode);
+                all.extend(self.flags(user, place, message, change, head));
+                all
+            }
+            // A message moved away is gone from here as if it had been expunged (RFC 6851 §3.3).
+            Change::Expunged | Change::Moved => {
+                let mut told = self.told("DeleteMsg", place);
+                told.params.extend([
+                    messages(),
+                    validity(),
+                    imap_uid(),
+                    ("lastUid", counts.last_uid.0.to_string()),
+                ]);
+                vec![told]
+            }
+        }
+    }
+}
+
+fn inbox(user: &Arc<str>) -> Place {
+    Place {
+        name: user.clone(),
+        inbox: true,
+    }
+}
+
+/// Five characters, a letter or a blank each.
+fn letters(bits: u8) -> String {
+    let letter = |(flag, letter)| {
+        if bits & flag as u8 != 0 { letter } else { ' ' }
+    };
+    FLAG_LETTERS.map(letter).iter().collect()
+}
+
+/// The numbers of ChangeFlag (reference chapter 7).
+fn mode_number(mode: StoreMode) -> u8 {
+    match mode {
+        StoreMode::Add => 1,
+        StoreMode::Remove => 2,
+        StoreMode::Replace => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mail::UidValidity;
+
+    use super::*;
+
+    fn describer() -> Describer {
+        Describer {
+            hostname: "eman".into(),
+            pid: "476".into(),
+            flags: true,
+            over: HashSet::new(),
+        }
+    }
+
+    fn counts() -> Counts {
+        Counts {
+            messages: 16,
+            seen: 11,
+            deleted: 9,
+            seen_deleted: 4,
+            uid_validity: UidValidity(1_046_993_605),
+            last_uid: Uid(62),
+        }
+    }
+
+    /// Without the time.
+    fn text(told: &Told) -> String {
+        let params = told.params.iter().skip(1);
+        let params = params.map(|(name, value)| format!("&{name}={value}"));
+        format!("{}{}", told.kind, params.collect::<String>())
+    }
+
+    fn message(change: &Change, head: Option<Head>) -> Vec<String> {
+        let user: Arc<str> = "testuser".into();
+        let told = describer().message(&user, &inbox(&user), Uid(62), change, &counts(), head);
+        told.iter().map(text).collect()
+    }
+
+    #[test]
+    fn parameters_are_those_of_the_references_examples() {
+        let start = "&hostname=eman&process=imapd&pid=476&mailboxName=testuser";
+        let came = Change::Came {
+            how: How::Delivered,
+            size: 877,
+        };
+        let head = Head {
+            header_length: 814,
+            ..Head::default()
+        };
+        let end = "&numMsgs=16&uidValidity=1046993605&imapUid=62&size=877&hdrLen=814";
+        assert_eq!(message(&came, Some(head)), [format!("NewMsg{start}{end}")]);
+        assert!(message(&came, None).is_empty());
+        let end = "&numMsgs=16&uidValidity=1046993605&imapUid=62&lastUid=62";
+        let expunged = message(&Change::Expunged, None);
+        assert_eq!(expunged, [format!("DeleteMsg{start}{end}")]);
+    }
+
+    #[test]
+    fn one_change_of_flags_may_be_several_events() {
+        let change = Change::Flags {
+            old: SystemFlag::Flagged as u8,
+            new: SystemFlag::Seen as u8 | SystemFlag::Deleted as u8,
+            mode: StoreMode::Replace,
+        };
+        let told = message(&change, None);
+        let kinds: Vec<&str> = told
+            .iter()
+            .filter_map(|text| text.split('&').next())
+            .collect();
+        assert_eq!(kinds, ["ReadMsg", "TrashMsg", "MsgFlags", "ChangeFlag"]);
+        assert!(told[0].contains("&numSeen=11&numDel=9&numSeenDeleted=4&numMsgs=16"));
+        assert!(
+            told[2].ends_with("&oldflags= F   &newflags=  DS "),
+            "{told:?}"
+        );
+        assert!(told[3].contains("&value=3&"));
+    }
+
+    #[test]
+    fn room_again_is_only_told_to_who_was_refused() {
+        let mut describer = describer();
+        let user: Arc<str> = "mary".into();
+        let quota = Quota {
+            bytes: 2048,
+            messages: 0,
+        };
+        let used = |bytes| Quota { bytes, messages: 3 };
+        assert!(describer.usage(&user, false, used(10), quota).is_empty());
+        let over = describer.usage(&user, true, used(2000), quota);
+        let end = "&diskquota=2&diskquotaused=2&msgquota=-1&quotaRoot=mary";
+        assert!(text(&over[0]).ends_with(end), "{over:?}");
+        assert!(describer.usage(&user, false, used(2048), quota).is_empty());
+        assert_eq!(
+            describer.usage(&user, false, used(9), quota)[0].kind,
+            "UnderQuota"
+        );
+        assert!(describer.usage(&user, false, used(9), quota).is_empty());
+    }
+}

@@ -1,0 +1,73 @@
+//! Names of users and mailboxes as events carry them (reference chapter 3.4).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use mail::{MailboxId, MailboxName, UserId};
+use store::Store;
+
+/// Names kept; more are looked up again.
+const KEPT_MAX: usize = 64 * 1024;
+
+/// A mailbox: `user` for INBOX, else `user/Folder`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Whether it is INBOX.
+    pub inbox: bool,
+}
+
+impl Place {
+    /// A user's mailbox.
+    pub fn new(user: &str, mailbox: &MailboxName) -> Self {
+        let inbox = mailbox.is_inbox();
+        let name = if inbox {
+            user.into()
+        } else {
+            format!("{user}/{}", mailbox.as_str()).into()
+        };
+        Self { name, inbox }
+    }
+}
+
+/// Names looked up lately.
+#[derive(Default)]
+pub struct Names {
+    users: HashMap<UserId, Arc<str>>,
+    mailboxes: HashMap<MailboxId, Place>,
+}
+
+impl Names {
+    /// A user's name; none if there is no such user.
+    pub fn user(&mut self, store: &Store, id: UserId) -> Option<Arc<str>> {
+        if let Some(name) = self.users.get(&id) {
+            return Some(name.clone());
+        }
+        if self.users.len() >= KEPT_MAX {
+            self.users.clear();
+        }
+        let name: Arc<str> = store.user_name(id).ok()?.into();
+        self.users.insert(id, name.clone());
+        Some(name)
+    }
+
+    /// A mailbox's name; none if it is gone.
+    pub fn mailbox(&mut self, store: &Store, id: MailboxId) -> Option<Place> {
+        if let Some(place) = self.mailboxes.get(&id) {
+            return Some(place.clone());
+        }
+        if self.mailboxes.len() >= KEPT_MAX {
+            self.forget_mailboxes();
+        }
+        let (user, name) = store.name_of(id).ok()??;
+        let place = Place::new(&self.user(store, user)?, &name);
+        self.mailboxes.insert(id, place.clone());
+        Some(place)
+    }
+
+    /// Mailboxes have other names now.
+    pub fn forget_mailboxes(&mut self) {
+        self.mailboxes.clear();
+    }
+}

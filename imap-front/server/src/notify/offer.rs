@@ -1,0 +1,66 @@
+//! Whether IDLE is offered, and the log's lines about it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use admin::Config;
+use admin::idle::{Condition, Facts, conditions};
+
+use super::outlet::Outlet;
+use super::plug_ins::PlugIns;
+
+/// Decides whether IDLE is offered, again and again: brokers come and go.
+pub struct Offer {
+    config: Arc<Config>,
+    refused: Vec<Option<String>>,
+    outlets: Vec<Option<Outlet>>,
+    announced: Arc<AtomicBool>,
+    logged: bool,
+}
+
+impl Offer {
+    /// For these plug-ins; sessions look at `announced`.
+    pub fn new(config: Arc<Config>, plug_ins: &PlugIns, announced: Arc<AtomicBool>) -> Self {
+        Self {
+            config,
+            refused: plug_ins.refused.clone(),
+            outlets: plug_ins.outlets.clone(),
+            announced,
+            logged: false,
+        }
+    }
+
+    /// Whether sessions may idle although the broker may be away: it may come, and those who
+    /// idle already stay.
+    pub fn is_possible(&self) -> bool {
+        let but_the_broker = self.conditions(&|_| None);
+        but_the_broker.iter().all(|condition| condition.met)
+    }
+
+    /// Looks whether the brokers can be reached, and logs a change.
+    pub fn look(&mut self) {
+        let reached = |outlet: &Outlet| outlet.not_reached();
+        let conditions = self.conditions(&reached);
+        let met = conditions.iter().all(|condition| condition.met);
+        let before = self.announced.swap(met, Ordering::Relaxed);
+        if before == met && self.logged {
+            return;
+        }
+        self.logged = true;
+        if met {
+            tracing::info!("IDLE is offered");
+        }
+        for condition in conditions.iter().filter(|condition| !condition.met) {
+            tracing::warn!("IDLE is not offered; {condition}");
+        }
+    }
+
+    fn conditions(&self, not_reached: &dyn Fn(&Outlet) -> Option<String>) -> Vec<Condition> {
+        let reasons = |outlet: &Option<Outlet>| outlet.as_ref().and_then(not_reached);
+        let facts = Facts {
+            not_loaded: self.refused.clone(),
+            not_reached: self.outlets.iter().map(reasons).collect(),
+        };
+        conditions(&self.config, facts)
+    }
+}

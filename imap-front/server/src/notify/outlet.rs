@@ -1,0 +1,129 @@
+//! The way of published events to a broker: in this process, or over a connection.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use admin::Config;
+use admin::config::PlugIn;
+use ens::client::{Address, Connection, News, OpenError, Options};
+use ens::server::Local;
+
+/// How long an event waits for a broker that is behind before it is given up.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long between two tries.
+const PAUSE: Duration = Duration::from_micros(50);
+
+/// The way to one broker; clones share it.
+#[derive(Clone)]
+pub struct Outlet {
+    way: Way,
+    lost: Arc<AtomicU64>,
+}
+
+#[derive(Clone)]
+enum Way {
+    Local(Local),
+    Remote(Arc<Connection>, Address),
+}
+
+impl Outlet {
+    /// Publishes. While no broker can be reached events are lost, as the reference's ENS keeps
+    /// none either; idling sessions don't depend on it.
+    pub fn publish(&self, event_ref: &str, payload: &[u8]) {
+        let begun = Instant::now();
+        while !self.try_publish(event_ref, payload) {
+            if !self.is_up() || begun.elapsed() > PATIENCE {
+                let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+                if lost.is_power_of_two() {
+                    tracing::warn!("{lost} events could not be published");
+                }
+                return;
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    fn try_publish(&self, event_ref: &str, payload: &[u8]) -> bool {
+        match &self.way {
+            Way::Local(local) => local.publish(event_ref, payload),
+            Way::Remote(connection, _) => {
+                connection.is_up() && connection.publish(event_ref, payload, b"", false).is_ok()
+            }
+        }
+    }
+
+    /// Whether the broker can be reached now.
+    fn is_up(&self) -> bool {
+        match &self.way {
+            Way::Local(_) => true,
+            Way::Remote(connection, _) => connection.is_up(),
+        }
+    }
+
+    /// Why it can't be reached, if it can't.
+    pub fn not_reached(&self) -> Option<String> {
+        match &self.way {
+            Way::Remote(connection, address) if !connection.is_up() => {
+                Some(format!("no broker answers at {address}"))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The ways to all brokers; plug-ins with the same host and port share one.
+pub struct Outlets {
+    local: Option<Local>,
+    remote: HashMap<String, Outlet>,
+}
+
+impl Outlets {
+    /// With the broker in this process, if there is one.
+    pub fn new(local: Option<Local>) -> Self {
+        Self {
+            local,
+            remote: HashMap::new(),
+        }
+    }
+
+    /// The way of a plug-in. A broker that doesn't answer is tried until it does.
+    ///
+    /// # Errors
+    /// If the system has no more threads.
+    pub fn of(&mut self, config: &Config, plug_in: &PlugIn) -> Result<Outlet, OpenError> {
+        if let Some(local) = &self.local
+            && admin::idle::is_embedded(config, plug_in)
+        {
+            return Ok(Outlet {
+                way: Way::Local(local.clone()),
+                lost: Arc::default(),
+            });
+        }
+        let host = config.value(&plug_in.option("enshost"));
+        let port = config.count(&plug_in.option("ensport")) as u16;
+        let address = Address::new(host, port);
+        let key = address.to_string();
+        if let Some(outlet) = self.remote.get(&key) {
+            return Ok(outlet.clone());
+        }
+        let options = Options {
+            name: concat!("imapd ", env!("CARGO_PKG_VERSION")).into(),
+            reconnect: true,
+            patient: true,
+            ..Options::default()
+        };
+        let connection = Connection::open(address.clone(), options, |_, news| {
+            if let News::Refused { why, .. } = news {
+                tracing::warn!("the broker refused an event: {why}");
+            }
+        })?;
+        let outlet = Outlet {
+            way: Way::Remote(Arc::new(connection), address),
+            lost: Arc::default(),
+        };
+        self.remote.insert(key, outlet.clone());
+        Ok(outlet)
+    }
+}

@@ -1,0 +1,74 @@
+//! What happened, on its way to the thread that tells it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use mail::UserId;
+use store::notice::{Notice, Observer};
+
+/// Commits and logins that may wait. Those who report them never wait: what comes when so many
+/// wait is not told, and that is logged.
+const WAITING_MAX: usize = 64 * 1024;
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum News {
+    /// A commit of the store.
+    Notices(Vec<Notice>),
+    /// Somebody logged in.
+    Login {
+        /// Who.
+        user: UserId,
+        /// From where.
+        client: IpAddr,
+    },
+    /// A connection of somebody who had logged in has ended.
+    Logout {
+        /// Who.
+        user: UserId,
+        /// From where.
+        client: IpAddr,
+    },
+    /// Nothing more comes.
+    End,
+}
+
+/// Where to report what happened; clones share it.
+#[derive(Clone)]
+pub struct Queue {
+    news: Sender<News>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Queue {
+    /// A queue and its other end.
+    pub fn new() -> (Self, Receiver<News>) {
+        let (news, receiver) = bounded(WAITING_MAX);
+        let lost = Arc::default();
+        (Self { news, lost }, receiver)
+    }
+
+    /// Reports something; never waits.
+    pub fn report(&self, news: News) {
+        if let Err(TrySendError::Full(_)) = self.news.try_send(news) {
+            let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+            if lost.is_power_of_two() {
+                tracing::warn!("the plug-ins are too slow: {lost} events were not told to them");
+            }
+        }
+    }
+
+    /// For the store.
+    pub fn observer(&self) -> Observer {
+        let queue = self.clone();
+        Arc::new(move |notices| queue.report(News::Notices(notices)))
+    }
+
+    /// Ends the thread at the other end, after what waits; waits for room.
+    pub fn end(&self) {
+        // It may have ended by itself.
+        let _ = self.news.send(News::End);
+    }
+}

@@ -1,0 +1,99 @@
+//! Starting and stopping everything that notifies: queue, plug-ins, their thread, the offer.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
+
+use admin::{Base, Config};
+use crossbeam_channel::Receiver;
+use ens::server::Local;
+use store::Store;
+use store::notice::Observer;
+
+use super::{News, Notifier, Offer, Outlets, PlugIns, Queue};
+
+/// The notifications of a server. Without plug-ins nothing is observed, and no thread runs.
+pub struct Notifications {
+    queue: Option<Queue>,
+    news: Option<Receiver<News>>,
+    logins: bool,
+    thread: Option<JoinHandle<()>>,
+    offer: Option<Offer>,
+    announced: Arc<AtomicBool>,
+}
+
+impl Notifications {
+    /// A queue, if there is any plug-in.
+    pub fn new(config: &Config) -> Self {
+        let plug_ins = config.plug_ins();
+        let (queue, news) = (!plug_ins.is_empty()).then(Queue::new).unzip();
+        let logins = |plug_in| config.switch(&admin::config::PlugIn::option(plug_in, LOGINS));
+        Self {
+            queue,
+            news,
+            logins: plug_ins.iter().any(logins),
+            thread: None,
+            offer: None,
+            announced: Arc::default(),
+        }
+    }
+
+    /// For the store's options.
+    pub fn observer(&self) -> Option<Observer> {
+        self.queue.as_ref().map(Queue::observer)
+    }
+
+    /// Where logins are reported, if anybody wants to know of them.
+    pub fn logins(&self) -> Option<Queue> {
+        self.queue.clone().filter(|_| self.logins)
+    }
+
+    /// Loads the plug-ins and starts their thread.
+    ///
+    /// # Errors
+    /// If the system has no more threads. A plug-in that is refused is only logged.
+    pub fn start(
+        &mut self,
+        base: &Base,
+        config: &Arc<Config>,
+        store: &Store,
+        broker: Option<Local>,
+    ) -> io::Result<()> {
+        let mut plug_ins = PlugIns::load(base, config, &mut Outlets::new(broker));
+        let mut offer = Offer::new(config.clone(), &plug_ins, self.announced.clone());
+        offer.look();
+        self.offer = Some(offer);
+        if let Some(news) = self.news.take() {
+            let loaded = std::mem::take(&mut plug_ins.loaded);
+            self.thread = Some(Notifier::start(config, store.clone(), loaded, news)?);
+        }
+        Ok(())
+    }
+
+    /// Whether IDLE is possible, and whether it is announced now.
+    pub fn idle(&self) -> (bool, Arc<AtomicBool>) {
+        let possible = self.offer.as_ref().is_some_and(Offer::is_possible);
+        (possible, self.announced.clone())
+    }
+
+    /// Looks whether brokers have come or gone.
+    pub fn look(&mut self) {
+        if let Some(offer) = &mut self.offer {
+            offer.look();
+        }
+    }
+
+    /// Tells plug-ins what waits, and closes them.
+    pub fn stop(self) {
+        if let (Some(queue), Some(thread)) = (self.queue, self.thread) {
+            queue.end();
+            if thread.join().is_err() {
+                tracing::error!("the thread of the plug-ins had failed");
+            }
+        }
+    }
+}
+
+/// The option that enables events of logins and logouts.
+const LOGINS: &str = "loguser.enable";
