@@ -22,7 +22,8 @@ typedef struct ensign_host {
     /* Writes the value of an option of this instance, such as "enseventkey", and its NUL, if it
      * fits into size bytes; returns the bytes it needs with its NUL, or 0: no such option. */
     size_t (*option)(void *context, const char *name, char *value, size_t size);
-    /* Publishes an event to the event notification broker; never waits. */
+    /* Publishes an event to the event notification broker; never waits. NULL in a program that
+     * has no broker at hand: libibiff then connects to enshost and ensport by itself. */
     void (*publish)(void *context, const char *event_ref, const void *payload, size_t size);
     /* Writes a line to the server's log. */
     void (*log)(void *context, const char *text);

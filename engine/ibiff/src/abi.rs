@@ -12,7 +12,7 @@ pub struct Host {
     pub abi: u32,
     pub context: *mut c_void,
     pub option: extern "C" fn(*mut c_void, *const c_char, *mut c_char, usize) -> usize,
-    pub publish: extern "C" fn(*mut c_void, *const c_char, *const c_void, usize),
+    pub publish: Option<extern "C" fn(*mut c_void, *const c_char, *const c_void, usize)>,
     pub log: extern "C" fn(*mut c_void, *const c_char),
 }
 

@@ -3,6 +3,9 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use ens::client::{Address, Connection, Options};
 
 use crate::abi::{ABI, Event, Host, PlugIn};
 use crate::biff::{self, Biff};
@@ -11,7 +14,15 @@ struct Instance {
     biff: Biff,
     /// The server's, valid until `close`.
     host: *const Host,
+    /// To the broker, if the host doesn't publish.
+    own: Option<Connection>,
 }
+
+/// How long what was published may take to leave at the end.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+/// The guide's defaults for `enshost` and `ensport`.
+const ENS_HOST: &str = "127.0.0.1";
+const ENS_PORT: u16 = 7997;
 
 /// See `include/ensign_plugin.h`.
 ///
@@ -31,14 +42,19 @@ pub unsafe extern "C" fn ensign_plugin_init(
         if abi != ABI {
             return Err(format!("the server has ABI {abi}, this plug-in {ABI}"));
         }
-        Biff::new(|name| {
+        let option = |name: &str| {
             // SAFETY: the caller's promise.
             unsafe { option(host, name) }
-        })
+        };
+        let biff = Biff::new(option)?;
+        // SAFETY: as above.
+        let publishes = unsafe { (*host).publish }.is_some();
+        let own = (!publishes).then(|| connect(option)).transpose()?;
+        Ok((biff, own))
     }));
     let why = match made {
-        Ok(Ok(biff)) => {
-            let instance = Box::into_raw(Box::new(Instance { biff, host }));
+        Ok(Ok((biff, own))) => {
+            let instance = Box::into_raw(Box::new(Instance { biff, host, own }));
             let filled = PlugIn {
                 abi: ABI,
                 context: instance.cast(),
@@ -61,6 +77,25 @@ pub unsafe extern "C" fn ensign_plugin_init(
         }
     }
     1
+}
+
+/// A connection to the broker that the options name; it may come later.
+fn connect(option: impl Fn(&str) -> Option<String>) -> Result<Connection, String> {
+    let host = option("enshost").filter(|host| !host.is_empty());
+    let port = match option("ensport").filter(|port| !port.is_empty()) {
+        None => ENS_PORT,
+        Some(port) => port
+            .parse()
+            .map_err(|_| format!("ensport can't be {port:?}"))?,
+    };
+    let address = Address::new(host.as_deref().unwrap_or(ENS_HOST), port);
+    let options = Options {
+        name: "libibiff".into(),
+        reconnect: true,
+        patient: true,
+        ..Options::default()
+    };
+    Connection::open(address, options, |_, _| {}).map_err(|error| error.to_string())
 }
 
 /// Asks the host for an option.
@@ -99,18 +134,24 @@ extern "C" fn event(context: *mut c_void, event: *const Event) {
         let Some(published) = (unsafe { publish(&instance.biff, event) }) else {
             return;
         };
+        if let Some(own) = instance.own.as_ref().filter(|own| own.is_up()) {
+            // Nothing is kept for a broker that is away.
+            let _ = own.publish(&published.event_ref, &published.payload, b"", false);
+        }
         let Ok(event_ref) = CString::new(published.event_ref) else {
             return;
         };
         let payload = &published.payload;
         // SAFETY: the host is there until `close`.
         let (context, give) = unsafe { ((*instance.host).context, (*instance.host).publish) };
-        give(
-            context,
-            event_ref.as_ptr(),
-            payload.as_ptr().cast(),
-            payload.len(),
-        );
+        if let Some(give) = give {
+            give(
+                context,
+                event_ref.as_ptr(),
+                payload.as_ptr().cast(),
+                payload.len(),
+            );
+        }
     }));
 }
 
@@ -145,5 +186,8 @@ unsafe fn publish(biff: &Biff, event: &Event) -> Option<biff::Published> {
 
 extern "C" fn close(context: *mut c_void) {
     // SAFETY: the context is the one that init gave, and this is the last call with it.
-    drop(unsafe { Box::from_raw(context.cast::<Instance>()) });
+    let instance = unsafe { Box::from_raw(context.cast::<Instance>()) };
+    if let Some(own) = &instance.own {
+        own.drain(DRAIN_WITHIN);
+    }
 }

@@ -88,7 +88,7 @@ impl Loaded {
             abi: ABI,
             context: std::ptr::from_mut(&mut *context).cast(),
             option,
-            publish,
+            publish: Some(publish),
             log,
         });
         let mut plug_in = PlugIn {

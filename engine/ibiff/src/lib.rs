@@ -2,11 +2,12 @@
 //!
 //! In reading order: `abi` (`include/ensign_plugin.h` in Rust), [`biff`] (events to event
 //! references and payloads; no foreign memory), `entry` (what the library exports), [`host`]
-//! (loading a library and calling it).
+//! (loading a library and calling it), `capi` (the ENS functions for C programs).
 //!
-//! `unsafe` stands in `entry` and `host` alone: they touch memory of the other side.
+//! `unsafe` stands in `entry`, `host` and `capi` alone: they touch memory of the other side.
 
 mod abi;
 pub mod biff;
+mod capi;
 mod entry;
 pub mod host;

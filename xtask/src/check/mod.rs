@@ -82,6 +82,12 @@ fn names() -> Vec<&'static str> {
 /// Runs the stages and closes with a line for each and one for all; tells whether all passed.
 pub fn run(options: &Options) -> bool {
     let mut done = Vec::new();
+    if !options.quick
+        && let Err(failure) = packages::debian()
+    {
+        // Stages that need what is missing fail, and say so.
+        println!("packages are missing: {failure:#}");
+    }
     for stage in &STAGES {
         let named = options.stages.iter().any(|name| name == stage.name);
         if !(named || options.stages.is_empty()) || (options.quick && stage.name == "clients") {

@@ -1,4 +1,4 @@
-//! Installing what the real clients are made of, by package name.
+//! Installing what tests need beyond the toolchain, by package name.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use super::clients;
 use crate::shell;
 
 /// Programs, and the Debian package that has each.
-const DEBIAN: [(&str, &str); 14] = [
+const DEBIAN: [(&str, &str); 16] = [
     ("curl", "curl"),
     ("fetchmail", "fetchmail"),
     ("getmail", "getmail6"),
@@ -23,20 +23,23 @@ const DEBIAN: [(&str, &str); 14] = [
     ("postfix", "postfix"),
     ("python3", "python3"),
     ("swaks", "swaks"),
+    ("tcsh", "tcsh"),
     ("telnet", "telnet"),
     ("tmux", "tmux"),
+    ("valgrind", "valgrind"),
 ];
 /// Answers to questions that packages ask: no instance of Postfix but those that the tests start.
 const ANSWERS: &str = "postfix postfix/main_mailer_type select No configuration\n";
 
-/// Installs what is missing, from Debian for the system, from PyPI and npm below the target folder.
+/// Installs what the clients miss from PyPI and npm, below the target folder.
 pub fn install() -> Result<()> {
     debian()?;
     python()?;
     node()
 }
 
-fn debian() -> Result<()> {
+/// Installs what is missing of Debian's, for the system.
+pub fn debian() -> Result<()> {
     let mut missing: Vec<&str> = DEBIAN
         .iter()
         .filter(|(program, _)| !shell::found(program))

@@ -212,12 +212,18 @@ impl Connection {
         self.shared.lock().life == Life::Up
     }
 
-    /// Waits until everything has been given to the kernel, or the connection is lost.
-    pub fn drain(&self) {
-        let mut state = self.shared.lock();
-        while state.life == Life::Up && !state.machine.output().is_empty() {
-            state = self.shared.wait(state);
-        }
+    /// Waits until everything has been given to the kernel, or the connection is lost, or the time
+    /// is over.
+    pub fn drain(&self, within: Duration) {
+        let waits = |state: &mut State| state.life == Life::Up && state.machine.has_output();
+        let state = self.shared.lock();
+        drop(self.shared.changed.wait_timeout_while(state, within, waits));
+    }
+
+    /// The same connection once more, to be spoken on from elsewhere. It is closed when the one
+    /// that [`Connection::open`] gave is dropped.
+    pub fn share(&self) -> Self {
+        Self::borrowed(&self.shared)
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Machine) -> T) -> T {

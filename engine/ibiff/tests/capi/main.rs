@@ -1,0 +1,8 @@
+//! The C API, as C programs see it: they are compiled here, and run against a live broker.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+mod build;
+mod examples;
+mod plugin;
+mod program;
