@@ -36,22 +36,31 @@ pub struct Ports {
 }
 
 impl Base {
-    /// Lays out a base directory anew, without users or mail, from what was built.
+    /// Lays out a base directory anew, without users or mail, from what was built, with IDLE.
     pub fn fresh(folder: PathBuf, profile: Profile) -> Result<Base> {
-        if folder.exists() {
-            // A server that an interrupted run left behind.
-            Base {
-                folder: folder.clone(),
-            }
-            .kill()?;
-            fs::remove_dir_all(&folder)
-                .with_context(|| format!("cannot remove {}", folder.display()))?;
-        }
-        install::lay_out(&folder, profile)?;
-        let base = Base { folder };
+        let base = Base::bare(folder, profile)?;
         base.set("service.listenaddr", "127.0.0.1")?;
         base.offer_idle()?;
         Ok(base)
+    }
+
+    /// The same as an installation leaves it: nothing is set.
+    pub fn bare(folder: PathBuf, profile: Profile) -> Result<Base> {
+        let base = Base { folder };
+        if base.folder.exists() {
+            // An interrupted run may have left servers behind.
+            base.stop_all()?;
+            fs::remove_dir_all(&base.folder)
+                .with_context(|| format!("cannot remove {}", base.folder.display()))?;
+        }
+        install::lay_out(&base.folder, profile)?;
+        Ok(base)
+    }
+
+    /// Takes back everything that was set.
+    pub fn reset(&self) -> Result<()> {
+        let path = admin::Base::new(&self.folder).msg_conf();
+        fs::remove_file(path).context("cannot remove the configuration")
     }
 
     /// What the administration guide has set for IDLE, with the broker within the server.
@@ -101,17 +110,41 @@ impl Base {
     pub fn start_anywhere(&self) -> Result<Ports> {
         let mut failure = None;
         for _ in 0..PORT_TRIES {
-            self.set("service.imap.port", &free_port()?.to_string())?;
-            self.set("service.lmtp.port", &free_port()?.to_string())?;
-            let ens = free_port()?.to_string();
-            self.set("ens.port", &ens)?;
-            self.set("local.store.notifyplugin.ensport", &ens)?;
+            self.take_free_ports()?;
             match self.start() {
                 Ok(ports) => return Ok(ports),
                 Err(reason) => failure = Some(reason),
             }
         }
         Err(failure.expect("at least one try was made"))
+    }
+
+    /// Sets ports of loopback that are free at the moment; returns that of IMAP.
+    pub fn take_free_ports(&self) -> Result<u16> {
+        let [imap, lmtp, ens] = [free_port()?, free_port()?, free_port()?];
+        self.set("service.imap.port", &imap.to_string())?;
+        self.set("service.lmtp.port", &lmtp.to_string())?;
+        self.set("ens.port", &ens.to_string())?;
+        self.set("local.store.notifyplugin.ensport", &ens.to_string())?;
+        Ok(imap)
+    }
+
+    /// Starts all services as they are configured.
+    pub fn start_all(&self) -> Result<()> {
+        shell::capture(&mut self.sbin("start-msg")).map(drop)
+    }
+
+    /// Stops all services that run, with SIGKILL if they don't otherwise.
+    pub fn stop_all(&self) -> Result<()> {
+        let base = admin::Base::new(&self.folder);
+        for service in [&service::WATCHER, &service::IMAP, &service::ENS] {
+            if service::running(&base, service)?.is_some()
+                && shell::capture(self.sbin("stop-msg").arg(service.name)).is_err()
+            {
+                shell::capture(self.sbin("stop-msg").args(["-f", service.name]))?;
+            }
+        }
+        Ok(())
     }
 
     /// Starts the server as it is configured.
@@ -151,9 +184,7 @@ impl Base {
 
 impl Drop for Base {
     fn drop(&mut self) {
-        if self.running().is_ok_and(|running| running.is_some()) && self.stop().is_err() {
-            let _ = self.kill();
-        }
+        let _ = self.stop_all();
     }
 }
 

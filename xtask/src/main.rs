@@ -1,13 +1,14 @@
 //! Project tasks: `cargo xtask demo | test | install | results | crash`.
 //!
 //! In reading order: [`paths`] and [`shell`] are the ground; [`install`] lays out a base directory
-//! and [`base`] runs the server in one; [`demo`], [`crash`], [`results`] and [`check`] use these.
+//! and [`base`] runs the server in one; [`demo`], [`crash`], [`page`], [`results`] and [`check`] use these.
 
 mod base;
 mod check;
 mod crash;
 mod demo;
 mod install;
+mod page;
 mod paths;
 mod results;
 mod shell;

@@ -1,6 +1,7 @@
 //! When the server offers IDLE: four conditions on one notification plug-in.
 
 use std::fmt;
+use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -11,6 +12,9 @@ use crate::config::PlugIn;
 
 /// How long a broker may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long a broker may take to close the connection of one that it denies.
+const SHOWN_OUT_WITHIN: Duration = Duration::from_millis(300);
 
 /// What can't be seen in the configuration.
 #[derive(Clone, Debug, Default)]
@@ -187,11 +191,23 @@ fn not_reached(host: &str, port: u16) -> Option<String> {
             let mut why = Some("it has no address".to_owned());
             for address in addresses {
                 match TcpStream::connect_timeout(&address, ANSWER_WITHIN) {
-                    Ok(_) => return None,
+                    Ok(stream) => return shown_out(stream),
                     Err(error) => why = Some(error.to_string()),
                 }
             }
             why
         }
+    }
+}
+
+/// A broker waits for its client's first word, or closes the connection of one that it denies.
+fn shown_out(mut stream: TcpStream) -> Option<String> {
+    let denied = "it closes the connection; ENS_ACCESS in its environment denies this host";
+    // Nothing that can be set fails on a socket that was just connected.
+    let _ = stream.set_read_timeout(Some(SHOWN_OUT_WITHIN));
+    match stream.read(&mut [0]) {
+        Ok(0) => Some(denied.into()),
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => Some(denied.into()),
+        _ => None,
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::install::{self, Profile};
-use crate::{crash, demo, shell};
+use crate::{crash, demo, page, shell};
 pub use count::Count;
 
 /// Rounds of the crash test.
@@ -36,7 +36,7 @@ struct Stage {
 }
 
 /// All stages, in order.
-const STAGES: [Stage; 9] = [
+const STAGES: [Stage; 10] = [
     Stage {
         name: "fmt",
         run: fmt,
@@ -60,6 +60,10 @@ const STAGES: [Stage; 9] = [
     Stage {
         name: "simulate",
         run: simulate,
+    },
+    Stage {
+        name: "page",
+        run: page::run,
     },
     Stage {
         name: "demo",
