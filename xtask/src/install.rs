@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use admin::config;
 use anyhow::{Context, Result};
 
-use crate::{paths, shell};
+use crate::{paths, shell, units};
 
 /// The packages whose binaries an installation holds.
 const PACKAGES: [&str; 5] = ["server", "admin", "ens", "ibiff", "loadgen"];
@@ -100,6 +100,7 @@ pub fn lay_out(prefix: &Path, profile: Profile) -> Result<()> {
     if !link.is_symlink() {
         symlink("sbin/configutil", &link).context("cannot link configutil")?;
     }
+    units::write(prefix)?;
     write_configuration(prefix)
 }
 

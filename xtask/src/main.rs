@@ -1,7 +1,8 @@
 //! Project tasks: `cargo xtask demo | test | install | results | crash`.
 //!
 //! In reading order: [`paths`] and [`shell`] are the ground; [`install`] lays out a base directory
-//! and [`base`] runs the server in one; [`demo`], [`crash`], [`page`], [`results`] and [`check`] use these.
+//! and [`base`] runs the server in one; [`demo`], [`crash`], [`page`], [`results`] and [`check`]
+//! use these.
 
 mod base;
 mod check;
@@ -12,6 +13,7 @@ mod page;
 mod paths;
 mod results;
 mod shell;
+mod units;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -16,4 +16,5 @@ pub mod matcher;
 pub mod ready;
 pub mod server;
 pub mod statistics;
+mod supervisor;
 pub mod trace;

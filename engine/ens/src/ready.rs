@@ -1,10 +1,13 @@
 //! Telling the one who started us: bound ports and `ready`, or one line about what is wrong.
 //!
 //! `start-msg` passes the number of an open pipe in `ENSIGN_READY_FD`; without it the lines go to
-//! standard output, or standard error if they say what failed.
+//! standard output, or standard error if they say what failed. A supervisor that gave us a socket in
+//! `NOTIFY_SOCKET` hears of `ready` too.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+
+use crate::supervisor;
 
 /// Where start-up is reported.
 pub struct Ready {
@@ -37,6 +40,9 @@ impl Ready {
     /// Reports that the server serves.
     pub fn ready(&mut self) {
         self.line("ready");
+        if let Err(error) = supervisor::notify_ready() {
+            tracing::warn!("the supervisor can't be told: {error}");
+        }
         self.pipe = None;
     }
 

@@ -12,6 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
+mod inherited;
 pub mod listen;
 pub mod memory;
 pub mod pool;

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
+use crate::inherited;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 /// Connections that may wait to be accepted, a listener.
@@ -26,7 +27,9 @@ pub struct ListenError {
     advice: String,
 }
 
-/// `count` listeners on one address. With port 0 the kernel picks the port, the same for all.
+/// `count` listeners on one address. With port 0 the kernel picks the port, the same for all. If a
+/// supervisor has opened a socket with the service's name already, that one is shared instead, and
+/// the address is the supervisor's.
 ///
 /// # Errors
 /// If the address can't be bound, or another process listens on it.
@@ -53,6 +56,12 @@ pub fn listeners(
             advice,
         }
     };
+    if let Some(socket) = inherited::take(service).into_iter().next() {
+        let socket = Socket::from(socket);
+        return prepare(&socket)
+            .and_then(|()| (0..count).map(|_| Ok(socket.try_clone()?.into())).collect())
+            .map_err(fail);
+    }
     // With SO_REUSEPORT two servers could share a port without noticing. So one socket without it
     // must get the port first.
     let bound = local_address(&probe(address).map_err(fail)?).map_err(fail)?;
@@ -83,6 +92,12 @@ fn probe(address: SocketAddr) -> std::io::Result<Socket> {
 }
 
 /// Accepted sockets inherit these options from their listener.
+fn prepare(socket: &Socket) -> std::io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_IDLE))?;
+    SockRef::from(socket).set_tcp_user_timeout(Some(USER_TIMEOUT))
+}
+
 fn socket(address: SocketAddr, shared: bool) -> std::io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
@@ -91,9 +106,7 @@ fn socket(address: SocketAddr, shared: bool) -> std::io::Result<Socket> {
     )?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_IDLE))?;
-    SockRef::from(&socket).set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    prepare(&socket)?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }

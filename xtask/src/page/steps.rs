@@ -15,8 +15,10 @@ pub const PRINTED: [&str; 6] = [
 ];
 
 /// The second example of step 1, with its misprint.
-pub const ALL_BUT_ONE: &str = r"setenv ENS_ACCESS '+192.168.0.1|255.255.255.0;+127.0.0.1|255.255.255.255; \
--192.168.0.17;255.255.255.255'";
+pub const ALL_BUT_ONE: &str = concat!(
+    "setenv ENS_ACCESS '+192.168.0.1|255.255.255.0;+127.0.0.1|255.255.255.255; \\\n",
+    "-192.168.0.17;255.255.255.255'"
+);
 
 /// What is to be seen after the steps.
 #[derive(Clone, Copy, Debug)]

@@ -21,6 +21,9 @@ struct Arguments {
     /// Seconds a service may take until it serves.
     #[arg(long, default_value_t = 300)]
     timeout: u64,
+    /// Become this service instead, for a supervisor such as systemd.
+    #[arg(long, value_name = "SERVICE", conflicts_with = "services")]
+    exec: Option<OsString>,
 }
 
 fn main() -> ExitCode {
@@ -37,13 +40,31 @@ fn main() -> ExitCode {
         });
     }
     let arguments = Arguments::parse();
-    command::run("start-msg", |base| start(base, arguments))
+    command::run("start-msg", |base| match &arguments.exec {
+        Some(name) => exec(base, name),
+        None => start(base, arguments),
+    })
+}
+
+fn exec(base: &Base, name: &OsStr) -> Result<u8, Box<dyn Error>> {
+    let service = Service::named(name).filter(|service| service != &&WATCHER);
+    let Some(service) = service else {
+        eprintln!("start-msg: a supervisor starts ens or imap");
+        return Ok(USAGE);
+    };
+    let config = Config::load(base)?;
+    if !service.is_enabled(&config) {
+        return Err(disabled(service, &config).into());
+    }
+    let arguments = service.arguments(base, &config);
+    Err(service::exec(base, service, &arguments)?.into())
 }
 
 fn start(base: &Base, arguments: Arguments) -> Result<u8, Box<dyn Error>> {
     let Arguments {
         mut services,
         timeout,
+        ..
     } = arguments;
     let ha = services.iter().any(|name| name == HA);
     services.retain(|name| name != HA);

@@ -6,7 +6,7 @@ mod watch;
 use std::ffi::{OsStr, OsString};
 
 pub use process::{
-    LAUNCH, Progress, READY_FD, ServiceError, launch, refresh, running, start, stop,
+    LAUNCH, Progress, READY_FD, ServiceError, exec, launch, refresh, running, start, stop,
 };
 pub use watch::watch;
 

@@ -156,6 +156,33 @@ pub fn launch(base: &Base, service: &Service, arguments: &[OsString]) -> io::Err
         .exec()
 }
 
+/// Becomes the program, in the session of a supervisor. Returns only if that fails.
+///
+/// # Errors
+/// If the service runs already.
+pub fn exec(
+    base: &Base,
+    service: &Service,
+    arguments: &[OsString],
+) -> Result<io::Error, ServiceError> {
+    let lock = lock(base, service)?;
+    let file = pid_file(base, service);
+    if let Some(pid) = running(base, service).map_err(system(format!("{}", file.display())))? {
+        let pid = pid.as_raw_nonzero().get();
+        return Err(ServiceError::Running(service.name, pid));
+    }
+    for folder in [base.log(), base.data()] {
+        fs::create_dir_all(&folder).map_err(system(format!("{}", folder.display())))?;
+    }
+    fs::write(&file, std::process::id().to_string())
+        .map_err(system(format!("{}", file.display())))?;
+    drop(lock);
+    Ok(Command::new(base.program(service.program))
+        .args(arguments)
+        .current_dir(base.root())
+        .exec())
+}
+
 /// Starts the service and waits until it is ready. `tell` hears the process id, then what the
 /// service reports.
 ///

@@ -7,4 +7,5 @@ mod notified;
 mod offer;
 mod site;
 mod stop;
+mod supervised;
 mod told;

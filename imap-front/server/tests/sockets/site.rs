@@ -69,30 +69,34 @@ impl Site {
         Self { folder, options }
     }
 
+    /// Writes the configuration, with free ports: those of IMAP, LMTP and ENS.
+    pub fn configure(&self) -> [SocketAddr; 3] {
+        let addresses = [(); 3].map(|()| {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.local_addr().unwrap()
+        });
+        let [imap, lmtp, ens] = addresses.map(|address| address.port());
+        let ports = format!(
+            "service.listenaddr = 127.0.0.1\nservice.imap.port = {imap}\n\
+             service.lmtp.port = {lmtp}\nens.port = {ens}\n\
+             local.store.notifyplugin.ensport = {ens}\n{}",
+            self.options
+        );
+        // Of an option that is there twice, the later one.
+        let pairs = ports.lines().filter_map(|line| line.split_once(" = "));
+        let options: BTreeMap<&str, &str> = pairs.collect();
+        let lines = options
+            .iter()
+            .map(|(name, value)| format!("{name} = {value}\n"));
+        let base = admin::Base::new(self.folder.path());
+        fs::write(base.msg_conf(), lines.collect::<String>()).unwrap();
+        addresses
+    }
+
     /// Starts the server; again on other ports if somebody else took one meanwhile.
     pub fn start(&self) -> Server {
-        let base = admin::Base::new(self.folder.path());
         for _ in 0..5 {
-            let [imap, lmtp, ens] = [(); 3].map(|()| {
-                let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-                listener.local_addr().unwrap()
-            });
-            let ports = format!(
-                "service.listenaddr = 127.0.0.1\nservice.imap.port = {}\n\
-                 service.lmtp.port = {}\nens.port = {ens_port}\n\
-                 local.store.notifyplugin.ensport = {ens_port}\n{}",
-                imap.port(),
-                lmtp.port(),
-                self.options,
-                ens_port = ens.port()
-            );
-            // Of an option that is there twice, the later one.
-            let pairs = ports.lines().filter_map(|line| line.split_once(" = "));
-            let options: BTreeMap<&str, &str> = pairs.collect();
-            let lines = options
-                .iter()
-                .map(|(name, value)| format!("{name} = {value}\n"));
-            fs::write(base.msg_conf(), lines.collect::<String>()).unwrap();
+            let [imap, lmtp, ens] = self.configure();
             let mut child = Command::new(env!("CARGO_BIN_EXE_imapd"))
                 .arg("--base")
                 .arg(self.folder.path())

@@ -1,0 +1,46 @@
+//! The server under a supervisor such as systemd.
+
+use std::net::TcpListener;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::io::{FdFlags, fcntl_setfd};
+
+use crate::site::{Site, Talk};
+
+#[test]
+fn it_takes_over_open_sockets_and_says_when_it_is_ready() {
+    let site = Site::new("");
+    site.configure();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    fcntl_setfd(&listener, FdFlags::empty()).unwrap();
+    let path = site.folder.path().join("run/notify");
+    let notified = UnixDatagram::bind(&path).unwrap();
+    notified
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    let script = format!(
+        "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=imap exec {} --base {} 3<&{}",
+        env!("CARGO_BIN_EXE_imapd"),
+        site.folder.path().display(),
+        listener.as_raw_fd()
+    );
+    let mut child = Command::new("sh")
+        .args(["-c", &script])
+        .env("NOTIFY_SOCKET", &path)
+        .env_remove("ENSIGN_READY_FD")
+        .spawn()
+        .unwrap();
+    // A client may come before the server does.
+    let mut talk = Talk::to(listener.local_addr().unwrap());
+    let mut buffer = [0; 64];
+    let length = notified.recv(&mut buffer).unwrap();
+    assert_eq!(&buffer[..length], b"READY=1\n");
+    assert!(talk.line().starts_with("* OK [CAPABILITY "));
+    talk.ask("a LOGIN fred fred");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success());
+}
