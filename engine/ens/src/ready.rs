@@ -1,8 +1,8 @@
 //! Telling the one who started us: bound ports and `ready`, or one line about what is wrong.
 //!
 //! `start-msg` passes the number of an open pipe in `ENSIGN_READY_FD`; without it the lines go to
-//! standard output, or standard error if they say what failed. A supervisor that gave us a socket in
-//! `NOTIFY_SOCKET` hears of `ready` too.
+//! standard output, or standard error if they say what failed. A supervisor that gave us a socket
+//! in `NOTIFY_SOCKET` hears of `ready` too.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
