@@ -4,10 +4,12 @@
 //! machines that speak IMAP and LMTP), [`oracle`] (what every session must have heard), [`fleet`]
 //! (machines on a reactor), [`study`] (the phases of a run), [`sendloop`] (what the kernel alone
 //! takes), [`measure`] (clock, memory, CPU, histograms), [`report`] (tables, files, plots),
-//! [`simulate`] (the whole server in a deterministic world).
+//! [`simulate`] (the whole server in a deterministic world), [`brokers`] (publish/subscribe brokers
+//! side by side).
 //!
 //! Machines and oracle know no sockets: they run against the kernel and in a simulated world alike.
 
+pub mod brokers;
 pub mod client;
 pub mod deliverer;
 pub mod fleet;

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use loadgen::brokers::measures::{self, Plan};
+use loadgen::brokers::{self, Broker, listener};
 use loadgen::plan::{self, Mailboxes};
 use loadgen::study::Study;
 use loadgen::{report, sendloop};
@@ -37,6 +39,16 @@ enum Command {
         /// Their password.
         #[arg(long, default_value = "secret")]
         password: String,
+    },
+    /// Measure event brokers side by side: latency, fan-out, CPU, memory, throughput.
+    Brokers(Brokers),
+    /// One subscriber; started by `brokers`.
+    #[command(hide = true)]
+    Listen {
+        #[arg(long)]
+        broker: Broker,
+        #[arg(long)]
+        count: usize,
     },
     /// The bare send loop; started by `idle`.
     #[command(hide = true)]
@@ -101,6 +113,28 @@ struct Idle {
     allow_remote: bool,
 }
 
+#[derive(Args)]
+struct Brokers {
+    /// A broker: NAME:(enp|nats|redis)@ADDRESS:PORT#PID. The first is held against the others.
+    #[arg(long, required = true)]
+    broker: Vec<Broker>,
+    /// Subscribers of one event.
+    #[arg(long, default_value_t = 10_000)]
+    subscribers: usize,
+    /// Events published to all of them.
+    #[arg(long, default_value_t = 30)]
+    rounds: usize,
+    /// Events published to one subscriber in another process.
+    #[arg(long, default_value_t = 2000)]
+    singles: usize,
+    /// Events published without pause.
+    #[arg(long, default_value_t = 1_000_000)]
+    flood: usize,
+    /// Write a results folder.
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Idle(idle) => run(&idle),
@@ -112,6 +146,10 @@ fn main() -> ExitCode {
             print_users(count, &pattern, &password);
             Ok(true)
         }
+        Command::Brokers(brokers) => compare(&brokers).map(|()| true),
+        Command::Listen { broker, count } => listener::listen(&broker, count)
+            .map(|()| true)
+            .map_err(|error| error.to_string()),
         Command::Sendloop { connections } => sendloop::serve(connections)
             .map(|()| true)
             .map_err(|error| error.to_string()),
@@ -144,6 +182,36 @@ fn run(idle: &Idle) -> Result<bool, String> {
         eprintln!("loadgen: {faults} faults: the server missed, doubled or disordered news");
     }
     Ok(faults == 0)
+}
+
+/// Measures one broker after the other.
+fn compare(brokers: &Brokers) -> Result<(), String> {
+    let plan = Plan {
+        subscribers: brokers.subscribers,
+        rounds: brokers.rounds,
+        singles: brokers.singles,
+        flood: brokers.flood,
+    };
+    let mut found = Vec::new();
+    for broker in &brokers.broker {
+        eprintln!("{} ...", broker.name);
+        let one = measures::measure(broker, &plan);
+        found.push(one.map_err(|error| format!("{}: {error}", broker.name))?);
+    }
+    let table = brokers::report::table(&found);
+    println!("{table}");
+    if let Some(folder) = &brokers.out {
+        let report = report::Report {
+            title: brokers::report::title(&plan),
+            body: format!("{table}\n\n{}", brokers::report::NOTES),
+            histograms: brokers::report::histograms(&found),
+        };
+        report
+            .write(folder)
+            .map_err(|error| format!("can't write {}: {error}", folder.display()))?;
+        println!("written to {}", folder.display());
+    }
+    Ok(())
 }
 
 fn study(idle: &Idle) -> Result<Study, String> {

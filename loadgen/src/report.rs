@@ -3,12 +3,32 @@
 mod folder;
 mod plot;
 
+use std::path::Path;
+
 use comfy_table::Table;
 use hdrhistogram::Histogram;
 
 use crate::study::{Findings, Study};
 
-pub use folder::write;
+pub use folder::Report;
+
+/// Writes a run's folder.
+///
+/// # Errors
+/// If a file can't be written.
+pub fn write(folder: &Path, study: &Study, findings: &Findings) -> std::io::Result<()> {
+    let mut body = table(study, findings).to_string();
+    for fault in &findings.faults.texts {
+        body.push_str(&format!("\n\n* {fault}"));
+    }
+    let times = histograms(findings).into_iter();
+    let report = Report {
+        title: format!("{} sessions, {:?} mailbox", study.sessions, study.mailboxes),
+        body,
+        histograms: times.map(|(name, times, _)| (name.into(), times)).collect(),
+    };
+    report.write(folder)
+}
 
 /// The findings as rows: what, p50, p99, max, other.
 pub fn table(study: &Study, findings: &Findings) -> Table {

@@ -189,7 +189,7 @@ impl Drop for Base {
 }
 
 /// A port of loopback that nobody has at the moment.
-fn free_port() -> Result<u16> {
+pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 

@@ -12,9 +12,10 @@ use bytes::Bytes;
 use engine::event::{SessionId, ShardId};
 use engine::{Handle, Limits, Shard};
 use reactor::listen::{self, ListenError};
+use reactor::steer::Steering;
 use reactor::uring::{self, Uring};
 
-use crate::broker::{Broker, BrokerConfig, Interest, Stats, Word};
+use crate::broker::{Broker, BrokerConfig, Interest, Placement, Stats, Word};
 use crate::frame::PAYLOAD_BYTES_MAX;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -116,11 +117,13 @@ pub fn start(options: &Options) -> Result<Running, StartError> {
     let mut listening = Vec::new();
     let mut listeners: Vec<Vec<OwnedFd>> = Vec::new();
     listeners.resize_with(count, Vec::new);
+    let mut steering = None;
     if let Some(address) = options.tcp {
         let ports = listen::listeners("ens", &options.port_option, address, count)?;
         if let Some(address) = ports.first().and_then(|port| port.local_addr().ok()) {
             listening.push(format!("ens listening on {address}"));
         }
+        steering = ports.first().and_then(|port| Steering::of(port).ok());
         for (own, port) in listeners.iter_mut().zip(ports) {
             own.push(port.into());
         }
@@ -133,6 +136,7 @@ pub fn start(options: &Options) -> Result<Running, StartError> {
     let handle = engine::mesh(options.shards, &limits);
     let interest = Arc::new(Interest::new(options.shards));
     let stats = Arc::new(Stats::default());
+    let placement = Arc::new(Placement::new(steering));
     let config = Arc::new(BrokerConfig {
         tcp_listeners: u8::from(options.tcp.is_some()),
         ..options.broker.clone()
@@ -145,7 +149,8 @@ pub fn start(options: &Options) -> Result<Running, StartError> {
         stats: stats.clone(),
     };
     for (id, listeners) in (0..).map(ShardId).zip(listeners) {
-        let broker = Broker::new(id, config.clone(), interest.clone(), stats.clone());
+        let shared = (interest.clone(), stats.clone(), placement.clone());
+        let broker = Broker::new(id, config.clone(), shared);
         let uring = uring::Options {
             spin_ns: options.spin_ns,
             receive_buffers: RECEIVE_BUFFERS,

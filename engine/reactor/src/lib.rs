@@ -18,6 +18,7 @@ pub mod memory;
 pub mod pool;
 pub mod rng;
 pub mod sim;
+pub mod steer;
 pub mod uring;
 pub mod waker;
 

@@ -6,49 +6,49 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2Serializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use sha2::{Digest, Sha256};
 
-use super::{histograms, plot, table};
-use crate::study::{Findings, Study};
+use super::plot;
 
-/// Writes `README.md`, `latency.hlog` and `latency.svg` into the folder, made if need be.
-///
-/// # Errors
-/// If a file can't be written.
-pub fn write(folder: &Path, study: &Study, findings: &Findings) -> std::io::Result<()> {
-    fs::create_dir_all(folder)?;
-    fs::write(folder.join("README.md"), readme(study, findings))?;
-    fs::write(folder.join("latency.hlog"), log(findings)?)?;
-    let times: Vec<_> = histograms(findings)
-        .into_iter()
-        .map(|(name, times, _)| (name, times))
-        .collect();
-    plot::percentiles(&folder.join("latency.svg"), &times)
+/// What a folder holds.
+pub struct Report<'a> {
+    /// The heading.
+    pub title: String,
+    /// The table, and whatever follows it.
+    pub body: String,
+    /// The raw times.
+    pub histograms: Vec<(String, &'a Histogram<u64>)>,
 }
 
-fn readme(study: &Study, findings: &Findings) -> String {
-    let command: Vec<String> = std::env::args()
-        .enumerate()
-        .map(|(place, word)| if place == 0 { "loadgen".into() } else { word })
-        .collect();
-    let machine = machine();
-    let mut text = format!(
-        "# {} sessions, {:?} mailbox\n\n\
-         ```\n{}\n```\n\n{machine}\n\n{}\n",
-        study.sessions,
-        study.mailboxes,
-        command.join(" "),
-        table(study, findings),
-    );
-    for fault in &findings.faults.texts {
-        text.push_str(&format!("\n* {fault}"));
+impl Report<'_> {
+    /// Writes `README.md`, `latency.hlog` and `latency.svg` into the folder, made if need be.
+    ///
+    /// # Errors
+    /// If a file can't be written.
+    pub fn write(&self, folder: &Path) -> std::io::Result<()> {
+        fs::create_dir_all(folder)?;
+        fs::write(folder.join("README.md"), self.readme())?;
+        fs::write(folder.join("latency.hlog"), log(&self.histograms)?)?;
+        plot::percentiles(&folder.join("latency.svg"), &self.histograms)
     }
-    text.push_str(
-        "\nRaw histograms (HdrHistogram log, V2): `latency.hlog`. Plot: `latency.svg`.\n",
-    );
-    text
+
+    fn readme(&self) -> String {
+        let command: Vec<String> = std::env::args()
+            .enumerate()
+            .map(|(place, word)| if place == 0 { "loadgen".into() } else { word })
+            .collect();
+        format!(
+            "# {}\n\n```\n{}\n```\n\n{}\n\n{}\n\n\
+             Raw histograms (HdrHistogram log, V2): `latency.hlog`. Plot: `latency.svg`.\n",
+            self.title,
+            command.join(" "),
+            machine(),
+            self.body,
+        )
+    }
 }
 
 /// Machine, kernel, commit, lock file.
@@ -90,7 +90,7 @@ fn machine() -> String {
     )
 }
 
-fn log(findings: &Findings) -> std::io::Result<Vec<u8>> {
+fn log(histograms: &[(String, &Histogram<u64>)]) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut serializer = V2Serializer::new();
     let failed = |error: &dyn std::fmt::Debug| std::io::Error::other(format!("{error:?}"));
@@ -98,7 +98,7 @@ fn log(findings: &Findings) -> std::io::Result<Vec<u8>> {
         .with_start_time(SystemTime::now())
         .begin_log_with(&mut bytes, &mut serializer)
         .map_err(|error| failed(&error))?;
-    for (name, times, _) in histograms(findings) {
+    for (name, times) in histograms {
         let name: String = name
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })

@@ -12,7 +12,7 @@ use plotters::prelude::*;
 /// If the file can't be written.
 pub(super) fn percentiles(
     file: &Path,
-    histograms: &[(&str, &Histogram<u64>)],
+    histograms: &[(String, &Histogram<u64>)],
 ) -> std::io::Result<()> {
     draw(file, histograms).map_err(|error| std::io::Error::other(error.to_string()))
 }
@@ -24,7 +24,7 @@ fn nines(quantile: f64) -> f64 {
 
 fn draw(
     file: &Path,
-    histograms: &[(&str, &Histogram<u64>)],
+    histograms: &[(String, &Histogram<u64>)],
 ) -> Result<(), Box<dyn std::error::Error>> {
     let max = histograms
         .iter()
@@ -59,7 +59,7 @@ fn draw(
         });
         chart
             .draw_series(LineSeries::new(points, color.stroke_width(2)))?
-            .label(*name)
+            .label(name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
     }
     chart

@@ -2,7 +2,7 @@
 
 mod clients;
 mod count;
-mod packages;
+pub mod packages;
 
 use std::time::{Duration, Instant};
 

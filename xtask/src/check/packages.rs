@@ -28,6 +28,11 @@ const DEBIAN: [(&str, &str); 16] = [
     ("tmux", "tmux"),
     ("valgrind", "valgrind"),
 ];
+/// Other event brokers, and the Debian package that has each.
+const BROKERS: [(&str, &str); 2] = [
+    ("nats-server", "nats-server"),
+    ("redis-server", "redis-server"),
+];
 /// Answers to questions that packages ask: no instance of Postfix but those that the tests start.
 const ANSWERS: &str = "postfix postfix/main_mailer_type select No configuration\n";
 
@@ -40,14 +45,24 @@ pub fn install() -> Result<()> {
 
 /// Installs what is missing of Debian's, for the system.
 pub fn debian() -> Result<()> {
-    let mut missing: Vec<&str> = DEBIAN
-        .iter()
-        .filter(|(program, _)| !shell::found(program))
-        .map(|(_, package)| *package)
-        .collect();
+    let mut missing = missing(&DEBIAN);
     if !can_make_environments() {
         missing.push("python3-venv");
     }
+    apt_install(&missing)
+}
+
+/// Installs the other event brokers that Ensign's is measured against.
+pub fn brokers() -> Result<()> {
+    apt_install(&missing(&BROKERS))
+}
+
+fn missing(wanted: &[(&str, &'static str)]) -> Vec<&'static str> {
+    let missing = wanted.iter().filter(|(program, _)| !shell::found(program));
+    missing.map(|(_, package)| *package).collect()
+}
+
+fn apt_install(missing: &[&str]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
@@ -56,7 +71,7 @@ pub fn debian() -> Result<()> {
     shell::retry("installing Debian packages", || {
         shell::run(apt().args(["update", "--quiet=2"]))?;
         let options = ["install", "--yes", "--quiet=2", "--no-install-recommends"];
-        shell::run(apt().args(options).args(&missing).stdout(Stdio::null()))
+        shell::run(apt().args(options).args(missing).stdout(Stdio::null()))
     })
 }
 

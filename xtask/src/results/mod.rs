@@ -1,5 +1,6 @@
 //! `cargo xtask results`: the studies behind every figure, each leaving a folder in `results/`.
 
+mod brokers;
 mod index;
 
 use std::path::Path;
@@ -13,22 +14,30 @@ use crate::base::{Base, Ports};
 use crate::install::{self, Profile};
 use crate::{paths, shell};
 
-/// One study: a run of loadgen against a fresh server.
+/// One study.
 struct Study {
     name: &'static str,
     about: &'static str,
-    users: u32,
+    kind: Kind,
     arguments: &'static [&'static str],
     /// Measures of the report that go into the index.
     headlines: &'static [&'static str],
 }
 
+/// What is loaded.
+enum Kind {
+    /// A fresh server with so many users.
+    Server(u32),
+    /// Event brokers, one after the other.
+    Brokers,
+}
+
 /// All studies, in the order in which they run.
-const STUDIES: [Study; 4] = [
+const STUDIES: [Study; 5] = [
     Study {
         name: "single",
         about: "10,000 idle sessions, a mailbox each; 200 deliveries one after the other",
-        users: 10_000,
+        kind: Kind::Server(10_000),
         arguments: &["--sessions", "10000", "--deliveries", "200"],
         headlines: &[
             "set-up (connect, LOGIN, SELECT, IDLE)",
@@ -41,7 +50,7 @@ const STUDIES: [Study; 4] = [
     Study {
         name: "crowd",
         about: "10,000 idle sessions in one mailbox, next to a bare send loop",
-        users: 10_000,
+        kind: Kind::Server(10_000),
         arguments: &[
             "--sessions",
             "10000",
@@ -63,7 +72,7 @@ const STUDIES: [Study; 4] = [
     Study {
         name: "burst",
         about: "10,000 idle sessions; as many durable deliveries as 16 LMTP connections take",
-        users: 10_000,
+        kind: Kind::Server(10_000),
         arguments: &[
             "--sessions",
             "10000",
@@ -79,12 +88,25 @@ const STUDIES: [Study; 4] = [
     Study {
         name: "many",
         about: "20,000 idle sessions, a mailbox each; memory and set-up",
-        users: 20_000,
+        kind: Kind::Server(20_000),
         arguments: &["--sessions", "20000", "--deliveries", "200"],
         headlines: &[
             "set-up (connect, LOGIN, SELECT, IDLE)",
             "server user memory a parked session",
             "250 → EXISTS",
+        ],
+    },
+    Study {
+        name: "brokers",
+        about: "enpd, nats-server and redis-server: one subscriber, 10,000, memory, throughput",
+        kind: Kind::Brokers,
+        arguments: &["--subscribers", "10000"],
+        headlines: &[
+            "publish → one subscriber, p50",
+            "publish → last of the crowd, p50",
+            "server CPU a notification",
+            "memory a quiet subscriber",
+            "publishes a second, 10 subscribers",
         ],
     },
 ];
@@ -115,7 +137,14 @@ pub fn run(options: &Options) -> Result<()> {
     install::build(Profile::Release)?;
     for study in &STUDIES {
         if options.names.is_empty() || options.names.iter().any(|name| name == study.name) {
-            one(study)?;
+            let folder = paths::root()
+                .join("results")
+                .join(format!("{}-{}", today()?, study.name));
+            println!("== {}: {}", study.name, study.about);
+            match study.kind {
+                Kind::Server(users) => one(study, users, &folder)?,
+                Kind::Brokers => brokers::run(study.arguments, relative(&folder))?,
+            }
         }
     }
     index::write(&paths::root().join("results"), &STUDIES)
@@ -123,10 +152,9 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// Runs one study against a server of its own, started on a store whose users had all been there
 /// before: what a new user's mailbox costs is not what a session costs.
-fn one(study: &Study) -> Result<()> {
-    println!("== {}: {}", study.name, study.about);
+fn one(study: &Study, users: u32, folder: &Path) -> Result<()> {
     let base = Base::fresh(paths::target().join("results"), Profile::Release)?;
-    let count = study.users.to_string();
+    let count = users.to_string();
     base.import(&shell::capture(
         base.sbin("loadgen").args(["users", "--count", &count]),
     )?)?;
@@ -142,14 +170,11 @@ fn one(study: &Study) -> Result<()> {
     shell::capture(&mut visit)?;
     base.stop()?;
     let ports = base.start_anywhere()?;
-    let folder = paths::root()
-        .join("results")
-        .join(format!("{}-{}", today()?, study.name));
     let mut load = base.sbin("loadgen");
     addresses(&mut load, &ports);
     load.args(study.arguments)
         .arg("--out")
-        .arg(relative(&folder));
+        .arg(relative(folder));
     if let Some(server) = base.running()? {
         load.args(["--server-pid", &server.as_raw_nonzero().to_string()]);
     }

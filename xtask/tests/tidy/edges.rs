@@ -32,7 +32,9 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ),
     (
         "loadgen",
-        &["reactor", "engine", "mail", "proto", "model", "server"],
+        &[
+            "reactor", "engine", "ens", "mail", "proto", "model", "server",
+        ],
     ),
     (
         "benches",

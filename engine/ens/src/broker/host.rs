@@ -117,6 +117,7 @@ impl Protocol for Broker {
     }
 
     fn open(&mut self, cx: &mut Cx<'_>, listener: u8) -> Session {
+        self.placement.came();
         let mut session = Session::default();
         if listener < self.config.tcp_listeners {
             let verdict = cx

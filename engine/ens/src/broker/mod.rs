@@ -6,6 +6,7 @@
 
 mod config;
 mod host;
+mod placement;
 mod pools;
 mod publish;
 mod session;
@@ -20,6 +21,7 @@ use engine::event::{SessionId, ShardId};
 use engine::protocol::Context;
 
 pub use config::{BrokerConfig, Interest, Stats};
+pub use placement::Placement;
 pub use word::Word;
 
 use crate::event_ref::Pattern;
@@ -34,6 +36,7 @@ pub struct Broker {
     config: Arc<BrokerConfig>,
     interest: Arc<Interest>,
     stats: Arc<Stats>,
+    placement: Arc<Placement>,
     matcher: Matcher<Target>,
     /// The subscriptions of each connection that has any.
     subscriptions: HashMap<SessionId, Vec<Subscription>, RandomState>,
@@ -64,14 +67,14 @@ impl Broker {
     pub fn new(
         shard: ShardId,
         config: Arc<BrokerConfig>,
-        interest: Arc<Interest>,
-        stats: Arc<Stats>,
+        (interest, stats, placement): (Arc<Interest>, Arc<Stats>, Arc<Placement>),
     ) -> Self {
         Self {
             shard,
             config,
             interest,
             stats,
+            placement,
             matcher: Matcher::default(),
             subscriptions: HashMap::default(),
             lagged: HashMap::default(),
@@ -160,6 +163,7 @@ impl Broker {
     /// A connection has ended.
     fn gone(&mut self, cx: &mut Cx<'_>) {
         let session = cx.id();
+        self.placement.left();
         self.lagged.remove(&session);
         for subscription in self.subscriptions.remove(&session).unwrap_or_default() {
             self.forget(cx, session, &subscription);
