@@ -62,6 +62,12 @@ impl Interest {
         self.0.len() as u16
     }
 
+    /// Subscriptions of all shards; pools count once.
+    pub fn total(&self) -> u64 {
+        let counts = self.0.iter();
+        counts.map(|count| count.load(Ordering::SeqCst)).sum()
+    }
+
     pub(super) fn add(&self, shard: ShardId) {
         self.0[usize::from(shard.0)].fetch_add(1, Ordering::SeqCst);
     }

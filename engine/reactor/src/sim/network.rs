@@ -60,6 +60,9 @@ impl Inner {
 
     /// A connection reaches its listener and waits to be accepted.
     pub(super) fn arrive(&mut self, (host, listener): (usize, u8), end: usize) {
+        if self.hosts[host].gone {
+            return self.abandon_end(end);
+        }
         self.hosts[host].backlog.push_back((listener, end));
     }
 
@@ -160,6 +163,20 @@ impl Inner {
         let (host, conn, peer) = (state.host, state.conn, state.peer);
         self.hosts[host].ready.remove(&end);
         self.hosts[host].give_number(conn);
+        self.end_for(peer);
+    }
+
+    /// An end that nobody has accepted is given up.
+    pub(super) fn abandon_end(&mut self, end: usize) {
+        let state = &mut self.ends[end];
+        state.closed = true;
+        state.packets.clear();
+        let peer = state.peer;
+        self.end_for(peer);
+    }
+
+    /// The other end of `peer` is closed.
+    fn end_for(&mut self, peer: usize) {
         let fin_ns = self.now_ns + self.latency_ns();
         let other = &mut self.ends[peer];
         let fin_ns = fin_ns.max(other.last_arrival_ns());

@@ -32,6 +32,8 @@ pub(super) struct Host {
     waker: Waker,
     sleep: Sleep,
     pub stalled_until_ns: u64,
+    /// Its reactor was dropped.
+    pub gone: bool,
 }
 
 /// Until when a reactor's owner needs no turn.
@@ -55,6 +57,7 @@ impl Host {
             waker,
             sleep: Sleep::Runs,
             stalled_until_ns: 0,
+            gone: false,
         }
     }
 
@@ -64,6 +67,9 @@ impl Host {
 
     /// Whether its owner has a reason to turn.
     pub fn wants_turn(&self, now_ns: u64) -> bool {
+        if self.gone {
+            return false;
+        }
         let due = match self.sleep {
             Sleep::Runs => true,
             Sleep::Until(until_ns) => until_ns.is_some_and(|until| until <= now_ns),
@@ -74,6 +80,7 @@ impl Host {
     /// When its owner wants to turn if nothing happens.
     pub fn until_ns(&self) -> Option<u64> {
         match self.sleep {
+            _ if self.gone => None,
             Sleep::Runs => Some(0),
             Sleep::Until(until_ns) => until_ns,
         }
@@ -354,6 +361,26 @@ impl Reactor for SimReactor {
         if !sleeps {
             // A sleeper's announcement stands until something ends the sleep.
             host.waker.awake();
+        }
+    }
+}
+
+impl Drop for SimReactor {
+    /// As when a process ends: its ports are free, and its connections closed.
+    fn drop(&mut self) {
+        let mut inner = self.inner.borrow_mut();
+        for listeners in inner.listeners.values_mut() {
+            listeners.retain(|(host, _)| *host != self.number);
+        }
+        let host = &mut inner.hosts[self.number];
+        host.gone = true;
+        let backlog = std::mem::take(&mut host.backlog);
+        let open: Vec<usize> = host.conns.iter().flatten().copied().collect();
+        for end in open {
+            inner.close_end(end);
+        }
+        for (_, end) in backlog {
+            inner.abandon_end(end);
         }
     }
 }
