@@ -211,6 +211,8 @@ fn mask_of(address: IpAddr, prefix: u32) -> Result<IpAddr, &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn allowed(rules: &str, address: &str) -> bool {
@@ -290,6 +292,47 @@ mod tests {
                 number,
                 "{text}"
             );
+        }
+    }
+
+    /// A rule, and how it is written.
+    fn written() -> impl Strategy<Value = (bool, u32, u32, String)> {
+        let prefix = (0u32..=32).prop_map(|n| !u32::MAX.checked_shr(n).unwrap_or(0));
+        let mask = prop_oneof![prefix, any::<u32>()];
+        // Few addresses, so that rules and addresses meet.
+        let address = 0u32..8;
+        let between = prop_oneof![Just("|"), Just(" | "), Just(";"), Just("; \\\n ")];
+        (any::<bool>(), address, mask, between, any::<bool>()).prop_map(
+            |(allow, address, mask, between, dash)| {
+                let sign = match (allow, dash) {
+                    (true, _) => "+",
+                    (false, true) => "\u{2014}",
+                    (false, false) => "-",
+                };
+                let (from, to) = (Ipv4Addr::from(address), Ipv4Addr::from(mask));
+                (allow, address, mask, format!("{sign}{from}{between}{to}"))
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn verdicts_are_those_of_a_naive_reader(
+            rules in prop::collection::vec(written(), 1..12),
+            blank in prop_oneof![Just(";"), Just(" ; "), Just(";\\\n    ")],
+        ) {
+            let texts: Vec<&str> = rules.iter().map(|(.., text)| text.as_str()).collect();
+            let access = Access::parse(&texts.join(blank)).expect("written well");
+            for address in 0u32..8 {
+                let mut allowed = false;
+                for (allow, base, mask, _) in &rules {
+                    if address & mask == base & mask {
+                        allowed = *allow;
+                    }
+                }
+                let verdict = access.verdict(Ipv4Addr::from(address).into());
+                prop_assert_eq!(verdict.allowed, allowed, "{} of {:?}", address, texts);
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::frame::PAYLOAD_BYTES_MAX;
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Room for words from other shards and from this process.
-const WORDS_LANE: usize = 64 * 1024;
+const WORDS_LANE: usize = 8 * 1024;
 /// Receive buffers of a shard, and bytes in each: publishers are few and send much.
 const RECEIVE_BUFFERS: usize = 64;
 const RECEIVE_BUFFER_BYTES: usize = 64 * 1024;
@@ -68,6 +68,7 @@ pub struct Running {
     threads: Vec<JoinHandle<()>>,
     listening: Vec<String>,
     unix: Option<PathBuf>,
+    interest: Arc<Interest>,
     stats: Arc<Stats>,
 }
 
@@ -75,11 +76,18 @@ pub struct Running {
 #[derive(Clone)]
 pub struct Local {
     handle: Handle<(), Word>,
+    interest: Arc<Interest>,
+    stats: Arc<Stats>,
 }
 
 impl Local {
-    /// Publishes an event. False if too many wait; nothing is published then.
+    /// Publishes an event. False if too many wait; nothing is published then. While nobody
+    /// subscribes to anything no shard is woken.
     pub fn publish(&self, event: &str, payload: &[u8]) -> bool {
+        if self.interest.total() == 0 {
+            self.stats.publish();
+            return true;
+        }
         let to = SessionId::shard_itself(ShardId(0));
         let payload = Bytes::copy_from_slice(payload);
         self.handle
@@ -146,6 +154,7 @@ pub fn start(options: &Options) -> Result<Running, StartError> {
         threads: vec![],
         listening,
         unix: options.unix.clone(),
+        interest: interest.clone(),
         stats: stats.clone(),
     };
     for (id, listeners) in (0..).map(ShardId).zip(listeners) {
@@ -216,6 +225,8 @@ impl Running {
     pub fn local(&self) -> Local {
         Local {
             handle: self.handle.clone(),
+            interest: self.interest.clone(),
+            stats: self.stats.clone(),
         }
     }
 

@@ -110,7 +110,7 @@ impl Stats {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    pub(super) fn publish(&self) {
+    pub(crate) fn publish(&self) {
         self.published.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -1,17 +1,39 @@
 //! Who is logged in from where, for those who are told of it.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use engine::event::SessionId;
 use mail::UserId;
 
 use crate::notify::{News, Queue};
 
-/// Sessions of one shard that have logged in.
+/// Sessions of one shard that have logged in. Parked sessions are many, so one takes eight bytes,
+/// in the place of its slot.
 pub struct Logins {
     queue: Queue,
-    sessions: HashMap<SessionId, (UserId, IpAddr)>,
+    slots: Vec<Slot>,
+    /// Those that don't fit into a slot.
+    large: HashMap<u32, (UserId, IpAddr)>,
+}
+
+/// One session; all 0 if it has not logged in, or is among the large ones.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Slot {
+    user: u32,
+    client: u32,
+}
+
+impl Slot {
+    /// None if the user's number or the client's address are too long.
+    fn of(user: UserId, client: IpAddr) -> Option<Self> {
+        let IpAddr::V4(client) = client.to_canonical() else {
+            return None;
+        };
+        let user = u32::try_from(user.0).ok().filter(|user| *user != 0)?;
+        let client = client.to_bits();
+        Some(Self { user, client })
+    }
 }
 
 impl Logins {
@@ -19,20 +41,82 @@ impl Logins {
     pub fn new(queue: Queue) -> Self {
         Self {
             queue,
-            sessions: HashMap::new(),
+            slots: vec![],
+            large: HashMap::new(),
         }
     }
 
     /// A session has logged in.
     pub(super) fn came(&mut self, id: SessionId, user: UserId, client: IpAddr) {
-        self.sessions.insert(id, (user, client));
+        match Slot::of(user, client) {
+            Some(slot) => {
+                let place = id.slot as usize;
+                if place >= self.slots.len() {
+                    self.slots.resize(place + 1, Slot::default());
+                }
+                self.slots[place] = slot;
+            }
+            None => drop(self.large.insert(id.slot, (user, client))),
+        }
         self.queue.report(News::Login { user, client });
     }
 
     /// A session is gone.
     pub(super) fn left(&mut self, id: SessionId) {
-        if let Some((user, client)) = self.sessions.remove(&id) {
+        if let Some((user, client)) = self.take(id.slot) {
             self.queue.report(News::Logout { user, client });
         }
+    }
+
+    fn take(&mut self, slot: u32) -> Option<(UserId, IpAddr)> {
+        let taken = self.slots.get_mut(slot as usize).map(std::mem::take);
+        match taken.filter(|taken| *taken != Slot::default()) {
+            Some(Slot { user, client }) => {
+                let client = Ipv4Addr::from_bits(client).into();
+                Some((UserId(user.into()), client))
+            }
+            None => self.large.remove(&slot),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::event::ShardId;
+
+    use super::*;
+
+    #[test]
+    fn each_session_is_reported_as_it_came() {
+        let (queue, news) = Queue::new();
+        let mut logins = Logins::new(queue);
+        let session = |slot| SessionId {
+            shard: ShardId(0),
+            generation: 1,
+            slot,
+        };
+        let all = [
+            (UserId(7), IpAddr::from([192, 0, 2, 1])),
+            (UserId(1 << 40), IpAddr::from([192, 0, 2, 2])),
+            (UserId(9), IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1])),
+        ];
+        for (slot, (user, client)) in (3..).zip(all) {
+            logins.came(session(slot), user, client);
+        }
+        logins.left(session(0));
+        logins.left(session(99));
+        for slot in [3, 3, 4, 5] {
+            logins.left(session(slot));
+        }
+        let said: Vec<_> = news
+            .try_iter()
+            .map(|one| match one {
+                News::Login { user, client } => ("in", user, client),
+                News::Logout { user, client } => ("out", user, client),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let expected = ["in", "out"].map(|what| all.map(|(user, client)| (what, user, client)));
+        assert_eq!(said, expected.concat());
     }
 }

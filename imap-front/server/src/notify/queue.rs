@@ -4,12 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use mail::UserId;
 use store::notice::{Notice, Observer};
 
 /// Commits and logins that may wait. Those who report them never wait: what comes when so many
-/// wait is not told, and that is logged.
+/// wait is not told, and that is logged. The channel itself has no bound, as one with a bound would
+/// take memory for all of them at once.
 const WAITING_MAX: usize = 64 * 1024;
 
 /// Something that happened.
@@ -45,14 +46,18 @@ pub struct Queue {
 impl Queue {
     /// A queue and its other end.
     pub fn new() -> (Self, Receiver<News>) {
-        let (news, receiver) = bounded(WAITING_MAX);
+        let (news, receiver) = unbounded();
         let lost = Arc::default();
         (Self { news, lost }, receiver)
     }
 
     /// Reports something; never waits.
     pub fn report(&self, news: News) {
-        if let Err(TrySendError::Full(_)) = self.news.try_send(news) {
+        // Some more may slip in at the same time.
+        if self.news.len() < WAITING_MAX {
+            // Fails only if the other end has failed, which is logged at the end.
+            let _ = self.news.send(news);
+        } else {
             let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
             if lost.is_power_of_two() {
                 tracing::warn!("the plug-ins are too slow: {lost} events were not told to them");
@@ -66,7 +71,7 @@ impl Queue {
         Arc::new(move |notices| queue.report(News::Notices(notices)))
     }
 
-    /// Ends the thread at the other end, after what waits; waits for room.
+    /// Ends the thread at the other end, after what waits.
     pub fn end(&self) {
         // It may have ended by itself.
         let _ = self.news.send(News::End);
