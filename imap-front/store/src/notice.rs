@@ -66,6 +66,8 @@ pub enum Change {
         how: How,
         /// Its size in bytes.
         size: u64,
+        /// Bytes of its header, with the empty line, if they are at hand.
+        header: Option<u64>,
     },
     /// Its flags are others than before.
     Flags {

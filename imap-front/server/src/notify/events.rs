@@ -196,7 +196,7 @@ impl Describer {
             ]
         };
         match change {
-            Change::Came { how, size } => {
+            Change::Came { how, size, .. } => {
                 let kind = match how {
                     How::Delivered => "NewMsg",
                     How::Appended => "UpdateMsg",
@@ -317,6 +317,7 @@ mod tests {
         let came = Change::Came {
             how: How::Delivered,
             size: 877,
+            header: Some(814),
         };
         let head = Head {
             header_length: 814,

@@ -50,10 +50,23 @@ impl Heads {
         }
     }
 
-    /// The beginning of a new message, if any plug-in is told of it and it is still there.
-    pub fn read(&self, store: &Store, mailbox: MailboxId, uid: Uid, place: &Place) -> Option<Head> {
+    /// The beginning of a new message, if any plug-in is told of it and it is still there. It is
+    /// not read if only the length of its header is wanted, and known.
+    pub fn read(
+        &self,
+        store: &Store,
+        (mailbox, uid): (MailboxId, Uid),
+        place: &Place,
+        known: Option<u64>,
+    ) -> Option<Head> {
         if !self.new || !(place.inbox || self.folders) {
             return None;
+        }
+        if let (Some(header_length), 0, 0) = (known, self.header_max, self.body_max) {
+            return Some(Head {
+                header_length,
+                ..Head::default()
+            });
         }
         let piece = |range| piece(store, mailbox, uid, range);
         head(piece, self.header_max, self.body_max)

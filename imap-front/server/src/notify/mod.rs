@@ -98,7 +98,10 @@ impl Notifier {
                     return;
                 };
                 let head = match change {
-                    Change::Came { .. } => self.heads.read(&self.store, *mailbox, *uid, &place),
+                    Change::Came { header, .. } => {
+                        let message = (*mailbox, *uid);
+                        self.heads.read(&self.store, message, &place, *header)
+                    }
                     Change::Flags { .. } => self.heads.length(&self.store, *mailbox, *uid, &place),
                     Change::Expunged | Change::Moved => None,
                 };

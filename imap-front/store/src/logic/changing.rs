@@ -340,7 +340,7 @@ pub(super) fn copy(
     let mut events = Vec::new();
     let mut pairs = Vec::new();
     if !arriving.is_empty() {
-        let (appended, event) = deposit(txn, id, &mut target, arriving, How::Copied);
+        let (appended, event) = deposit(txn, id, &mut target, arriving, (How::Copied, None));
         events.push(event);
         pairs = leaving
             .iter()
@@ -389,7 +389,7 @@ pub(super) fn move_all(
     }
     target.keywords.clone_from(&source.keywords);
     let arriving = leaving.iter().map(|(_, row)| row.clone()).collect();
-    let (_, came) = deposit(txn, to, &mut target, arriving, How::Copied);
+    let (_, came) = deposit(txn, to, &mut target, arriving, (How::Copied, None));
     let mut events = vec![came];
     events.extend(remove(txn, from, &mut source, &leaving, false)?);
     Ok(events)

@@ -78,11 +78,18 @@ pub(super) fn discard(txn: &mut Transaction<'_>, spool: SpoolId) -> Result<Outco
     Ok((Reply::Done, vec![]))
 }
 
-/// A body that messages may use: its id and size.
+/// A body that messages may use: its id and size, and how long its header is, if that is at hand.
 #[derive(Clone, Copy)]
 struct Stored {
     body: u64,
     size: u64,
+    header: Option<u64>,
+}
+
+/// Bytes of a message's header, with the empty line; all, if there is none.
+fn header_length(message: &[u8]) -> u64 {
+    let end = message.windows(4).position(|four| four == b"\r\n\r\n");
+    end.map_or(message.len(), |end| end + 4) as u64
 }
 
 /// How many bytes a body has, or why it can't be stored.
@@ -104,10 +111,12 @@ fn size_of(kv: &dyn Kv, rules: &Rules, body: &Body) -> Result<Result<u64, Refusa
 
 /// Puts a body where messages find it.
 fn keep(txn: &mut Transaction<'_>, body: Body, size: u64) -> Result<Stored, Error> {
+    let mut header = None;
     let body = match body {
         Body::Inline(bytes) => {
             let id = tables::next(txn, "body")?;
             write_pieces(txn, id, 0, &bytes)?;
+            header = Some(header_length(&bytes));
             id
         }
         Body::Spooled(spool) => {
@@ -115,7 +124,7 @@ fn keep(txn: &mut Transaction<'_>, body: Body, size: u64) -> Result<Stored, Erro
             spool.0
         }
     };
-    Ok(Stored { body, size })
+    Ok(Stored { body, size, header })
 }
 
 /// The upload of a body that was refused is consumed too.
@@ -187,7 +196,13 @@ pub(super) fn append(
         body: stored.body,
         ..MessageRow::default()
     };
-    let (appended, event) = deposit(txn, id, &mut row, vec![message], How::Appended);
+    let (appended, event) = deposit(
+        txn,
+        id,
+        &mut row,
+        vec![message],
+        (How::Appended, stored.header),
+    );
     Ok((Reply::Appended(appended), vec![event]))
 }
 
@@ -199,13 +214,14 @@ pub(super) fn has_uids(row: &Mailbox, count: usize) -> bool {
     count < (u32::MAX - row.uid_next.0) as usize
 }
 
-/// Adds messages to a mailbox as one operation. Gives where the first one went, and the event.
+/// Adds messages to a mailbox as one operation; they came in some way, and with a header of this
+/// length, if it is at hand. Gives where the first one went, and the event.
 pub(super) fn deposit(
     txn: &mut Transaction<'_>,
     id: MailboxId,
     row: &mut Mailbox,
     messages: Vec<MessageRow>,
-    how: How,
+    (how, header): (How, Option<u64>),
 ) -> (Appended, Arc<Event>) {
     let prev = row.modseq;
     row.modseq = ModSeq(prev.0 + 1);
@@ -228,7 +244,8 @@ pub(super) fn deposit(
     }
     tables::put_mailbox(txn, id, row);
     for (uid, size) in (first.0..).map(Uid).zip(sizes) {
-        notices::message(txn, id, row, uid, Change::Came { how, size });
+        let came = Change::Came { how, size, header };
+        notices::message(txn, id, row, uid, came);
     }
     let appended = Appended {
         mailbox: id,
@@ -344,7 +361,13 @@ fn deposit_all(
             body: stored.body,
             ..MessageRow::default()
         };
-        let (appended, event) = deposit(txn, id, &mut row, vec![message], How::Delivered);
+        let (appended, event) = deposit(
+            txn,
+            id,
+            &mut row,
+            vec![message],
+            (How::Delivered, stored.header),
+        );
         events.push(event);
         results.push(appended);
     }
