@@ -65,15 +65,10 @@ pub unsafe extern "C" fn subscribe_a(
 ) {
     let rock = Opaque(rock);
     let notify = on_event.map(|on_event| {
-        let notify = move |event: CString, payload: &[u8]| {
-            let mut event = event.into_bytes_with_nul();
-            let length = payload.len() as c_int;
-            with_payload(payload, |data| {
-                on_event(rock.get(), event.as_mut_ptr().cast(), data, length);
-            });
+        handler(move |event, data, length| {
+            on_event(rock.get(), event, data, length);
             true
-        };
-        Arc::new(notify) as Notify
+        })
     });
     // SAFETY: the caller's promise.
     unsafe { subscribe(subscriber, event, notify, done, argument) };
@@ -94,17 +89,24 @@ pub unsafe extern "C" fn subscribe_with_result_a(
 ) {
     let rock = Opaque(rock);
     let notify = on_event.map(|on_event| {
-        let notify = move |event: CString, payload: &[u8]| {
-            let mut event = event.into_bytes_with_nul();
-            let length = payload.len() as c_int;
-            with_payload(payload, |data| {
-                on_event(rock.get(), event.as_mut_ptr().cast(), data, length) == 0
-            })
-        };
-        Arc::new(notify) as Notify
+        handler(move |event, data, length| on_event(rock.get(), event, data, length) == 0)
     });
     // SAFETY: the caller's promise.
     unsafe { subscribe(subscriber, event, notify, done, argument) };
+}
+
+/// A handler of C's, given an event's reference and payload as C has them; it says whether it has
+/// worked on the event.
+fn handler(
+    call: impl Fn(*mut c_char, *mut c_char, c_int) -> bool + Send + Sync + 'static,
+) -> Notify {
+    Arc::new(move |event: CString, payload: &[u8]| {
+        let mut event = event.into_bytes_with_nul();
+        let length = payload.len() as c_int;
+        with_payload(payload, |data| {
+            call(event.as_mut_ptr().cast(), data, length)
+        })
+    })
 }
 
 /// # Safety

@@ -156,6 +156,20 @@ pub fn launch(base: &Base, service: &Service, arguments: &[OsString]) -> io::Err
         .exec()
 }
 
+/// Nothing of the service runs, and the folders that it needs are there. Gives the file for its
+/// process id. For somebody who has the lock.
+fn make_way(base: &Base, service: &Service) -> Result<PathBuf, ServiceError> {
+    let file = pid_file(base, service);
+    if let Some(pid) = running(base, service).map_err(system(format!("{}", file.display())))? {
+        let pid = pid.as_raw_nonzero().get();
+        return Err(ServiceError::Running(service.name, pid));
+    }
+    for folder in [base.log(), base.data()] {
+        fs::create_dir_all(&folder).map_err(system(format!("{}", folder.display())))?;
+    }
+    Ok(file)
+}
+
 /// Becomes the program, in the session of a supervisor. Returns only if that fails.
 ///
 /// # Errors
@@ -166,14 +180,7 @@ pub fn exec(
     arguments: &[OsString],
 ) -> Result<io::Error, ServiceError> {
     let lock = lock(base, service)?;
-    let file = pid_file(base, service);
-    if let Some(pid) = running(base, service).map_err(system(format!("{}", file.display())))? {
-        let pid = pid.as_raw_nonzero().get();
-        return Err(ServiceError::Running(service.name, pid));
-    }
-    for folder in [base.log(), base.data()] {
-        fs::create_dir_all(&folder).map_err(system(format!("{}", folder.display())))?;
-    }
+    let file = make_way(base, service)?;
     fs::write(&file, std::process::id().to_string())
         .map_err(system(format!("{}", file.display())))?;
     drop(lock);
@@ -208,13 +215,7 @@ pub(super) fn start_locked(
     mut tell: impl FnMut(Progress<'_>),
 ) -> Result<(), ServiceError> {
     let name = service.name;
-    let file = pid_file(base, service);
-    if let Some(pid) = running(base, service).map_err(system(format!("{}", file.display())))? {
-        return Err(ServiceError::Running(name, pid.as_raw_nonzero().get()));
-    }
-    for folder in [base.log(), base.data()] {
-        fs::create_dir_all(&folder).map_err(system(format!("{}", folder.display())))?;
-    }
+    let file = make_way(base, service)?;
     let program = base.program(service.program);
     if !program.exists() {
         let missing = io::Error::from(io::ErrorKind::NotFound);
