@@ -21,6 +21,7 @@ mod lane;
 mod mesh;
 mod mutant;
 mod row;
+mod rows;
 #[cfg(test)]
 mod simulation;
 mod tail;
@@ -28,5 +29,6 @@ mod timer;
 mod topics;
 
 pub use limits::Limits;
+pub use row::row_bytes;
 pub use runtime::{Handle, mesh};
 pub use shard::Shard;

@@ -30,6 +30,9 @@ pub struct Limits {
     pub renderings_max: usize,
     /// Output bytes that may wait for one client. A session that has more is closed.
     pub outbox_bytes_max: usize,
+    /// Bytes that may wait for all clients of a shard that don't take them, with what keeping them
+    /// costs. With more, those who are found to take nothing are cut.
+    pub output_bytes_max: usize,
     /// Bytes that may wait for one client before posts to it are dropped. A single post may be
     /// larger; [`Limits::outbox_bytes_max`] must leave room for it.
     pub posts_bytes_max: usize,
@@ -57,6 +60,7 @@ impl Default for Limits {
             tail_events_max: 256,
             renderings_max: 8,
             outbox_bytes_max: 4 * 1024 * 1024,
+            output_bytes_max: 1024 * 1024 * 1024,
             posts_bytes_max: 1024 * 1024,
             burst_bytes_max: 256 * 1024,
             write_timeout_ns: 60 * SECOND_NS,
@@ -80,6 +84,7 @@ impl Limits {
             self.tail_events_max,
             self.renderings_max,
             self.burst_bytes_max,
+            self.output_bytes_max,
             self.deadlines_per_turn,
             self.shutdown_rows_per_turn,
         ];
@@ -88,8 +93,8 @@ impl Limits {
             "a bound of 0 lets nothing through"
         );
         assert!(
-            self.connections_max < u32::MAX as usize,
-            "slots are 32 bits"
+            self.connections_max < crate::topics::SLOTS_MAX as usize,
+            "slots are 31 bits"
         );
         assert!(
             self.write_timeout_ns >= SECOND_NS,

@@ -7,8 +7,6 @@
 pub(crate) enum Mutant {
     /// What is put into lanes wakes nobody.
     SkipWake,
-    /// An old acknowledgement is taken for that of a newer watch.
-    AnyEpoch,
     /// Events that found their lane full are forgotten.
     SilentLoss,
     /// A row that lost events while it was busy is not told.
@@ -23,9 +21,8 @@ pub(crate) enum Mutant {
 
 #[cfg(test)]
 impl Mutant {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 6] = [
         Self::SkipWake,
-        Self::AnyEpoch,
         Self::SilentLoss,
         Self::ForgetStale,
         Self::ForgetBlocked,

@@ -40,6 +40,19 @@ pub(crate) struct Outbox {
     pub blocked_ns: u64,
 }
 
+impl Outbox {
+    /// What it takes, in bytes: for each piece also its share of what keeps it.
+    pub fn cost(&self) -> usize {
+        const EACH: usize = size_of::<Outbox>() + 16;
+        EACH + self.bytes + self.pieces.len() * size_of::<Bytes>()
+    }
+}
+
+/// What a connection takes in its shard's table, in bytes: for hosts that hold a budget.
+pub const fn row_bytes<P: Protocol>() -> usize {
+    size_of::<Row<P>>()
+}
+
 impl<P: Protocol> Row<P> {
     /// To be closed once its output has left.
     pub const CLOSING: u8 = 1;
@@ -65,6 +78,11 @@ impl<P: Protocol> Row<P> {
             flags: 0,
             outbox: None,
         }
+    }
+
+    /// Whether there is a connection.
+    pub fn is_open(&self) -> bool {
+        !matches!(self.state, State::Free)
     }
 
     pub fn has(&self, flag: u8) -> bool {

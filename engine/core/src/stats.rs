@@ -44,9 +44,11 @@ pub enum Counter {
     Deadlines,
     /// Posts to sessions.
     Posted,
+    /// Bytes that wait for clients now, with what keeping them costs.
+    Owed,
 }
 
-const COUNTERS: usize = Counter::Posted as usize + 1;
+const COUNTERS: usize = Counter::Owed as usize + 1;
 
 /// Why something was dropped or cut. Nothing is dropped without one of these being counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,18 +80,33 @@ pub enum Reason {
     ShutdownForced,
     /// A post to a session for which too much was waiting: it is told how many.
     PostsFull,
+    /// A client that did not take its output was cut, because too much waited on its shard.
+    OutputFull,
 }
 
-const REASONS: usize = Reason::PostsFull as usize + 1;
+const REASONS: usize = Reason::OutputFull as usize + 1;
 
 /// A shard's counters. Writers are the shard and, for lanes of its own, its [`crate::Handle`].
 #[derive(Debug, Default)]
 pub struct Stats {
     counters: [AtomicU64; COUNTERS],
     reasons: [AtomicU64; REASONS],
+    longest_turn_ns: AtomicU64,
 }
 
 impl Stats {
+    /// The longest time in nanoseconds for which the shard looked at no completion, without that
+    /// for which it slept, since this was asked the last time.
+    pub fn take_longest_turn_ns(&self) -> u64 {
+        self.longest_turn_ns.swap(0, Ordering::Relaxed)
+    }
+
+    pub(crate) fn turned(&self, ns: u64) {
+        if ns > self.longest_turn_ns.load(Ordering::Relaxed) {
+            self.longest_turn_ns.fetch_max(ns, Ordering::Relaxed);
+        }
+    }
+
     /// A counter's value.
     pub fn counter(&self, counter: Counter) -> u64 {
         self.counters[counter as usize].load(Ordering::Relaxed)
@@ -140,6 +157,7 @@ impl Counter {
         Self::Replies,
         Self::Deadlines,
         Self::Posted,
+        Self::Owed,
     ];
 }
 
@@ -159,5 +177,6 @@ impl Reason {
         Self::OutboxFull,
         Self::ShutdownForced,
         Self::PostsFull,
+        Self::OutputFull,
     ];
 }

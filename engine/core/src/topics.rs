@@ -1,37 +1,83 @@
-//! Who watches what: on its home shard the rows of a topic, on its owner shard the shards.
+//! Who watches what: on its home shard the rows of a topic, on its owner shard the other shards.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use ahash::RandomState;
+use hashbrown::HashTable;
+use slab::Slab;
 
 use crate::event::ShardId;
 use crate::tail::Tail;
 use crate::topic::TopicId;
+
+/// Tables among which topics are spread, so that none is ever large: a table that grows moves all
+/// that it holds at one stroke.
+const TABLES: usize = 64;
 
 /// Hashing with fixed keys: topics are our own numbers, and runs must repeat.
 fn hasher() -> RandomState {
     RandomState::with_seeds(1, 2, 3, 4)
 }
 
-/// A topic that rows of this shard watch. Most have one: it costs 24 bytes then.
-pub(crate) struct Topic<F> {
-    /// The number of the newest event seen here.
-    pub head: u64,
-    /// Numbers the watches sent to the owner, so that an old answer is not taken for a new one.
-    /// The lowest bit says that the owner has answered the last watch.
-    watch: u32,
-    /// The slot of the only row, unless `more` has rows.
-    only: u32,
-    more: Option<Box<More<F>>>,
+fn table_of(id: TopicId) -> usize {
+    // The numbers of topics are counted up: their low bits spread them evenly, whatever they are
+    // hashed by within a table.
+    (id.0.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58) as usize % TABLES
 }
 
-/// What few topics have.
-struct More<F> {
-    /// Slots, in order; none if there is only one.
+/// Gives memory back after many have left; seldom enough that it costs nothing.
+fn shrink<T>(table: &mut HashTable<T>, hash: impl Fn(&T) -> u64) {
+    if table.len() * 8 < table.capacity() && table.capacity() > 64 {
+        table.shrink_to(table.len() * 2, hash);
+    }
+}
+
+/// Where the rows of a topic are found: the slot of its only row, or the place of its crowd.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Entry(u32);
+
+/// Slots are below this number; it marks entries that are crowds.
+pub(crate) const SLOTS_MAX: u32 = 1 << 31;
+
+enum Whose {
+    Only(u32),
+    Crowd(usize),
+}
+
+impl Entry {
+    fn of_crowd(place: usize) -> Self {
+        Self(place as u32 | SLOTS_MAX)
+    }
+
+    fn whose(self) -> Whose {
+        if self.0 & SLOTS_MAX == 0 {
+            Whose::Only(self.0)
+        } else {
+            Whose::Crowd((self.0 & !SLOTS_MAX) as usize)
+        }
+    }
+}
+
+/// What few topics have: several rows, or news for one that is behind.
+struct Crowd<F> {
+    id: TopicId,
+    /// Slots, in order; never none.
     rows: Vec<u32>,
+    /// The number of the newest event seen here since there is a crowd.
+    head: u64,
     /// Recent events, kept while some row is behind.
     tail: Option<Tail<F>>,
+}
+
+impl<F> Crowd<F> {
+    fn new(id: TopicId, slot: u32) -> Self {
+        Self {
+            id,
+            rows: vec![slot],
+            head: 0,
+            tail: None,
+        }
+    }
 }
 
 /// The rows of a topic, taken out of it for as long as they are told something.
@@ -49,127 +95,29 @@ impl Rows {
     }
 }
 
-impl<F> Topic<F> {
-    /// Slots, in order.
-    pub fn rows(&self) -> &[u32] {
-        match &self.more {
-            Some(more) if !more.rows.is_empty() => &more.rows,
-            _ => std::slice::from_ref(&self.only),
-        }
-    }
-
-    /// Takes the rows; [`Topic::put_rows`] must follow before anyone looks.
-    pub fn take_rows(&mut self) -> Rows {
-        match &mut self.more {
-            Some(more) if !more.rows.is_empty() => Rows::Many(std::mem::take(&mut more.rows)),
-            _ => Rows::One(self.only),
-        }
-    }
-
-    /// Gives the rows back.
-    pub fn put_rows(&mut self, rows: Rows) {
-        if let Rows::Many(rows) = rows {
-            self.more().rows = rows;
-        }
-    }
-
-    /// The number of the last watch sent to the owner.
-    pub fn epoch(&self) -> u32 {
-        self.watch >> 1
-    }
-
-    /// Whether the owner has answered it.
-    pub fn is_acknowledged(&self) -> bool {
-        self.watch & 1 == 1
-    }
-
-    pub fn acknowledge(&mut self) {
-        self.watch |= 1;
-    }
-
-    pub fn tail(&mut self) -> Option<&mut Tail<F>> {
-        self.more.as_mut()?.tail.as_mut()
-    }
-
-    pub fn set_tail(&mut self, tail: Option<Tail<F>>) {
-        if tail.is_some() || self.more.is_some() {
-            self.more().tail = tail;
-            self.shrink();
-        }
-    }
-
-    fn more(&mut self) -> &mut More<F> {
-        self.more.get_or_insert_with(|| {
-            Box::new(More {
-                rows: Vec::new(),
-                tail: None,
-            })
-        })
-    }
-
-    fn shrink(&mut self) {
-        if let Some(more) = &self.more
-            && more.rows.is_empty()
-            && more.tail.is_none()
-        {
-            self.more = None;
-        }
-    }
-
-    fn add(&mut self, slot: u32) {
-        let Err(at) = self.rows().binary_search(&slot) else {
-            return;
-        };
-        let only = self.only;
-        let rows = &mut self.more().rows;
-        if rows.is_empty() {
-            rows.push(only);
-        }
-        rows.insert(at, slot);
-    }
-
-    /// Gives whether no row is left.
-    fn remove(&mut self, slot: u32) -> bool {
-        let Ok(at) = self.rows().binary_search(&slot) else {
-            return false;
-        };
-        let Some(more) = self.more.as_mut().filter(|more| !more.rows.is_empty()) else {
-            return true;
-        };
-        more.rows.remove(at);
-        if let [only] = more.rows[..] {
-            self.only = only;
-            more.rows = Vec::new();
-            self.shrink();
-        }
-        false
-    }
-}
-
-/// Tables among which topics are spread, so that none is ever large: a table that grows moves all
-/// that it holds at one stroke.
-const TABLES: usize = 64;
-
-/// The topics of a home shard.
+/// The topics of a home shard. A topic that one row watches, as most are, costs the four bytes of
+/// that row's slot: the row itself says which topic it watches, which is what `watched` must tell
+/// of a slot.
 pub(crate) struct Topics<F> {
-    tables: Box<[HashMap<TopicId, Topic<F>, RandomState>]>,
+    tables: Box<[HashTable<Entry>]>,
+    crowds: Slab<Crowd<F>>,
+    /// Watches that their owner has not answered: each with a number, so that an old answer is not
+    /// taken for a new one.
+    pending: HashMap<TopicId, u32, RandomState>,
+    hasher: RandomState,
     len: usize,
     epochs: u32,
 }
 
-const _: () = assert!(size_of::<(TopicId, Topic<()>)>() == 32);
-
-fn table_of(id: TopicId) -> usize {
-    // The numbers of topics are counted up: their low bits spread them evenly, whatever they are
-    // hashed by within a table.
-    (id.0.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58) as usize % TABLES
-}
+const _: () = assert!(size_of::<Entry>() == 4);
 
 impl<F> Topics<F> {
     pub fn new() -> Self {
-        let table = |_| HashMap::with_hasher(hasher());
         Self {
-            tables: (0..TABLES).map(table).collect(),
+            tables: (0..TABLES).map(|_| HashTable::new()).collect(),
+            crowds: Slab::new(),
+            pending: HashMap::with_hasher(hasher()),
+            hasher: hasher(),
             len: 0,
             epochs: 0,
         }
@@ -179,94 +127,312 @@ impl<F> Topics<F> {
         self.len
     }
 
-    pub fn get(&mut self, id: TopicId) -> Option<&mut Topic<F>> {
-        self.tables[table_of(id)].get_mut(&id)
+    fn hash(&self, id: TopicId) -> u64 {
+        self.hasher.hash_one(id)
     }
 
-    /// Adds a row. Gives the epoch of a watch to send if the topic is new here.
-    pub fn add(&mut self, id: TopicId, slot: u32) -> Option<u32> {
-        match self.tables[table_of(id)].entry(id) {
-            Entry::Occupied(mut entry) => {
-                entry.get_mut().add(slot);
-                None
+    fn find(&self, id: TopicId, watched: impl Fn(u32) -> TopicId) -> Option<Entry> {
+        let is_it = |entry: &Entry| topic_of(*entry, &self.crowds, &watched) == id;
+        self.tables[table_of(id)]
+            .find(self.hash(id), is_it)
+            .copied()
+    }
+
+    /// Whether some row here watches a topic.
+    pub fn contains(&self, id: TopicId, watched: impl Fn(u32) -> TopicId) -> bool {
+        self.find(id, watched).is_some()
+    }
+
+    /// Replaces a topic's entry.
+    fn put(&mut self, id: TopicId, from: Entry, to: Entry) {
+        let hash = self.hash(id);
+        if let Some(entry) = self.tables[table_of(id)].find_mut(hash, |entry| *entry == from) {
+            *entry = to;
+        }
+    }
+
+    /// Takes the rows of a topic, in slot order; [`Topics::put_rows`] must follow before anyone
+    /// looks.
+    pub fn take_rows(&mut self, id: TopicId, watched: impl Fn(u32) -> TopicId) -> Option<Rows> {
+        Some(match self.find(id, watched)?.whose() {
+            Whose::Only(slot) => Rows::One(slot),
+            Whose::Crowd(place) => Rows::Many(std::mem::take(&mut self.crowds[place].rows)),
+        })
+    }
+
+    /// Gives the rows back.
+    pub fn put_rows(&mut self, id: TopicId, rows: Rows, watched: impl Fn(u32) -> TopicId) {
+        if let Rows::Many(rows) = rows
+            && let Some(crowd) = self.crowd(id, watched)
+        {
+            crowd.rows = rows;
+        }
+    }
+
+    fn crowd(&mut self, id: TopicId, watched: impl Fn(u32) -> TopicId) -> Option<&mut Crowd<F>> {
+        match self.find(id, watched)?.whose() {
+            Whose::Only(_) => None,
+            Whose::Crowd(place) => self.crowds.get_mut(place),
+        }
+    }
+
+    /// The crowd of a topic, which becomes one if it is none.
+    fn make_crowd(
+        &mut self,
+        id: TopicId,
+        watched: impl Fn(u32) -> TopicId,
+    ) -> Option<&mut Crowd<F>> {
+        let entry = self.find(id, watched)?;
+        let place = match entry.whose() {
+            Whose::Crowd(place) => place,
+            Whose::Only(slot) => {
+                let place = self.crowds.insert(Crowd::new(id, slot));
+                self.put(id, entry, Entry::of_crowd(place));
+                place
             }
-            Entry::Vacant(entry) => {
-                self.epochs = (self.epochs + 1) & (u32::MAX >> 1);
-                self.len += 1;
-                entry.insert(Topic {
-                    head: 0,
-                    watch: self.epochs << 1,
-                    only: slot,
-                    more: None,
-                });
-                Some(self.epochs)
+        };
+        self.crowds.get_mut(place)
+    }
+
+    /// A crowd that has become one row without news is one no more.
+    fn settle(&mut self, id: TopicId, watched: impl Fn(u32) -> TopicId) {
+        let Some(entry) = self.find(id, watched) else {
+            return;
+        };
+        let Whose::Crowd(place) = entry.whose() else {
+            return;
+        };
+        let crowd = &self.crowds[place];
+        if let [only] = crowd.rows[..]
+            && crowd.tail.is_none()
+        {
+            self.crowds.remove(place);
+            self.put(id, entry, Entry(only));
+            if self.crowds.is_empty() && self.crowds.capacity() > 1024 {
+                self.crowds.shrink_to_fit();
             }
         }
     }
 
-    /// Removes a row. Gives whether it was the last, and the topic is gone here.
-    pub fn remove(&mut self, id: TopicId, slot: u32) -> bool {
+    /// A new event of a crowd; a row that is alone and not behind needs to remember none.
+    pub fn note(
+        &mut self,
+        id: TopicId,
+        seq: u64,
+        watched: impl Fn(u32) -> TopicId,
+    ) -> Option<&mut Tail<F>> {
+        let crowd = self.crowd(id, watched)?;
+        crowd.head = crowd.head.max(seq);
+        crowd.tail.as_mut()
+    }
+
+    /// Whether a row that was told everything up to `cursor` has missed something, and the tail in
+    /// which it is if it was kept.
+    pub fn news(
+        &mut self,
+        id: TopicId,
+        cursor: u64,
+        watched: impl Fn(u32) -> TopicId,
+    ) -> Option<Option<&mut Tail<F>>> {
+        let crowd = self.crowd(id, watched)?;
+        (crowd.head > cursor).then_some(crowd.tail.as_mut())
+    }
+
+    /// Keeps a tail: some row is behind, and has not seen the event `seq`.
+    pub fn keep_tail(
+        &mut self,
+        id: TopicId,
+        seq: u64,
+        tail: impl FnOnce() -> Tail<F>,
+        watched: impl Fn(u32) -> TopicId,
+    ) {
+        if let Some(crowd) = self.make_crowd(id, watched) {
+            crowd.head = crowd.head.max(seq);
+            crowd.tail.get_or_insert_with(tail);
+        }
+    }
+
+    /// Forgets the tail: no row is behind, or all that are will resynchronise.
+    pub fn drop_tail(&mut self, id: TopicId, watched: impl Fn(u32) -> TopicId) {
+        if let Some(crowd) = self.crowd(id, &watched)
+            && crowd.tail.take().is_some()
+        {
+            self.settle(id, watched);
+        }
+    }
+
+    /// Forgets the tail of a topic whose only row has just read it.
+    pub fn has_read(&mut self, id: TopicId, watched: impl Fn(u32) -> TopicId) {
+        let alone = self
+            .crowd(id, &watched)
+            .is_some_and(|crowd| crowd.rows.len() == 1);
+        if alone {
+            self.drop_tail(id, watched);
+        }
+    }
+
+    /// Adds a row, which says already that it watches the topic. Gives the epoch of a watch to
+    /// send if the topic is new here.
+    pub fn add(&mut self, id: TopicId, slot: u32, watched: impl Fn(u32) -> TopicId) -> Option<u32> {
+        if let Some(entry) = self.find(id, &watched) {
+            if entry != Entry(slot)
+                && let Some(crowd) = self.make_crowd(id, watched)
+                && let Err(at) = crowd.rows.binary_search(&slot)
+            {
+                crowd.rows.insert(at, slot);
+            }
+            return None;
+        }
+        self.epochs = self.epochs.wrapping_add(1);
+        self.len += 1;
+        self.pending.insert(id, self.epochs);
+        let hash = self.hash(id);
+        let (crowds, hasher) = (&self.crowds, &self.hasher);
+        self.tables[table_of(id)].insert_unique(hash, Entry(slot), |entry| {
+            hasher.hash_one(topic_of(*entry, crowds, &watched))
+        });
+        Some(self.epochs)
+    }
+
+    /// Removes a row, which says still that it watches the topic. Gives whether it was the last,
+    /// and the topic is gone here.
+    pub fn remove(&mut self, id: TopicId, slot: u32, watched: impl Fn(u32) -> TopicId) -> bool {
+        let Some(entry) = self.find(id, &watched) else {
+            return false;
+        };
+        match entry.whose() {
+            Whose::Only(only) if only != slot => return false,
+            Whose::Only(_) => {}
+            Whose::Crowd(place) => {
+                let rows = &mut self.crowds[place].rows;
+                let Ok(at) = rows.binary_search(&slot) else {
+                    return false;
+                };
+                rows.remove(at);
+                if !rows.is_empty() {
+                    self.settle(id, watched);
+                    return false;
+                }
+                self.crowds.remove(place);
+            }
+        }
+        let hash = self.hash(id);
+        let (crowds, hasher) = (&self.crowds, &self.hasher);
         let table = &mut self.tables[table_of(id)];
-        let last = table.get_mut(&id).is_some_and(|topic| topic.remove(slot));
-        if last {
-            table.remove(&id);
-            self.len -= 1;
-            shrink(table);
+        if let Ok(found) = table.find_entry(hash, |have| *have == entry) {
+            found.remove();
         }
-        last
+        shrink(table, |entry| {
+            hasher.hash_one(topic_of(*entry, crowds, &watched))
+        });
+        self.pending.remove(&id);
+        self.len -= 1;
+        true
+    }
+
+    /// Whether the owner has answered the watch of a topic that is watched here.
+    pub fn is_acknowledged(&self, id: TopicId) -> bool {
+        !self.pending.contains_key(&id)
+    }
+
+    /// The owner has answered a watch with its number. Gives whether it has answered the newest.
+    pub fn acknowledge(&mut self, id: TopicId, epoch: u32) -> bool {
+        match self.pending.get(&id) {
+            None => return true,
+            Some(newest) if *newest != epoch => return false,
+            Some(_) => self.pending.remove(&id),
+        };
+        if self.pending.is_empty() && self.pending.capacity() > 1024 {
+            self.pending.shrink_to_fit();
+        }
+        true
+    }
+
+    /// A copy of a topic's rows, in slot order.
+    pub fn rows(&self, id: TopicId, watched: impl Fn(u32) -> TopicId) -> Vec<u32> {
+        match self.find(id, watched).map(Entry::whose) {
+            None => Vec::new(),
+            Some(Whose::Only(slot)) => vec![slot],
+            Some(Whose::Crowd(place)) => self.crowds[place].rows.clone(),
+        }
     }
 
     /// All topics, in the order of their numbers.
-    pub fn ids(&self) -> Vec<TopicId> {
-        let mut ids: Vec<_> = self
-            .tables
-            .iter()
-            .flat_map(|table| table.keys().copied())
+    pub fn ids(&self, watched: impl Fn(u32) -> TopicId) -> Vec<TopicId> {
+        let entries = self.tables.iter().flatten();
+        let mut ids: Vec<_> = entries
+            .map(|entry| topic_of(*entry, &self.crowds, &watched))
             .collect();
         ids.sort_unstable();
         ids
     }
 }
 
-/// Gives memory back after many have left; seldom enough that it costs nothing.
-fn shrink<V>(table: &mut HashMap<TopicId, V, RandomState>) {
-    if table.len() * 8 < table.capacity() && table.capacity() > 64 {
-        table.shrink_to(table.len() * 2);
+fn topic_of<F>(
+    entry: Entry,
+    crowds: &Slab<Crowd<F>>,
+    watched: &impl Fn(u32) -> TopicId,
+) -> TopicId {
+    match entry.whose() {
+        Whose::Only(slot) => watched(slot),
+        Whose::Crowd(place) => crowds[place].id,
     }
 }
 
-/// On the owner shard: which shards watch each topic, as a bit set.
+/// One other shard that watches a topic.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(Rust, packed(2))]
+struct Interested {
+    topic: TopicId,
+    shard: ShardId,
+}
+
+const _: () = assert!(size_of::<Interested>() == 10);
+
+/// On the owner shard: which other shards watch each topic.
 pub(crate) struct Interest {
-    tables: Box<[HashMap<TopicId, u64, RandomState>]>,
+    tables: Box<[HashTable<Interested>]>,
+    hasher: RandomState,
 }
 
 impl Interest {
     pub fn new() -> Self {
-        let table = |_| HashMap::with_hasher(hasher());
         Self {
-            tables: (0..TABLES).map(table).collect(),
+            tables: (0..TABLES).map(|_| HashTable::new()).collect(),
+            hasher: hasher(),
         }
     }
 
     pub fn add(&mut self, topic: TopicId, shard: ShardId) {
-        *self.tables[table_of(topic)].entry(topic).or_default() |= 1 << shard.0;
+        let hash = self.hasher.hash_one(topic);
+        let new = Interested { topic, shard };
+        let table = &mut self.tables[table_of(topic)];
+        if table.find(hash, |have| *have == new).is_none() {
+            let hasher = &self.hasher;
+            table.insert_unique(hash, new, |have| hasher.hash_one(have.topic));
+        }
     }
 
     pub fn remove(&mut self, topic: TopicId, shard: ShardId) {
+        let hash = self.hasher.hash_one(topic);
+        let old = Interested { topic, shard };
         let table = &mut self.tables[table_of(topic)];
-        if let Some(mask) = table.get_mut(&topic) {
-            *mask &= !(1 << shard.0);
-            if *mask == 0 {
-                table.remove(&topic);
-                shrink(table);
-            }
+        if let Ok(found) = table.find_entry(hash, |have| *have == old) {
+            found.remove();
+            let hasher = &self.hasher;
+            shrink(table, |have| hasher.hash_one(have.topic));
         }
     }
 
     /// The shards that watch a topic, in order.
     pub fn shards(&self, topic: TopicId) -> impl Iterator<Item = ShardId> + use<> {
-        let mask = self.tables[table_of(topic)].get(&topic).copied();
-        let mask = mask.unwrap_or(0);
+        let mut mask = 0u64;
+        for have in self.tables[table_of(topic)].iter_hash(self.hasher.hash_one(topic)) {
+            let Interested { topic: of, shard } = *have;
+            if of == topic {
+                mask |= 1 << shard.0;
+            }
+        }
         (0..64).filter(move |bit| mask >> bit & 1 == 1).map(ShardId)
     }
 }
@@ -282,29 +448,91 @@ mod tests {
     proptest! {
         #[test]
         fn rows_are_a_set_in_order(
-            steps in prop::collection::vec((0..3u64, 0..5u32, any::<bool>()), 0..60),
+            steps in prop::collection::vec((1..4u64, 0..6u32, 0..4u8), 0..80),
         ) {
             let mut topics = Topics::<()>::new();
+            // What each row watches, as the rows themselves say.
+            let mut watched = [TopicId(0); 6];
             let mut naive = BTreeMap::<u64, BTreeSet<u32>>::new();
-            for (id, slot, adds) in steps {
-                let rows = naive.entry(id).or_default();
-                if adds {
-                    let new = topics.add(TopicId(id), slot).is_some();
-                    prop_assert_eq!(new, rows.is_empty());
-                    rows.insert(slot);
-                } else {
-                    let was_last = rows.remove(&slot) && rows.is_empty();
-                    prop_assert_eq!(topics.remove(TopicId(id), slot), was_last);
+            for (id, slot, step) in steps {
+                let topic = TopicId(id);
+                let before = watched[slot as usize];
+                match step {
+                    0 if before.0 == 0 => {
+                        watched[slot as usize] = topic;
+                        let new = topics.add(topic, slot, |at| watched[at as usize]).is_some();
+                        let rows = naive.entry(id).or_default();
+                        prop_assert_eq!(new, rows.is_empty());
+                        rows.insert(slot);
+                    }
+                    1 if before.0 != 0 => {
+                        let last = topics.remove(before, slot, |at| watched[at as usize]);
+                        watched[slot as usize] = TopicId(0);
+                        let rows = naive.entry(before.0).or_default();
+                        rows.remove(&slot);
+                        prop_assert_eq!(last, rows.is_empty());
+                    }
+                    2 => topics.keep_tail(topic, 1, || Tail::new(0), |at| watched[at as usize]),
+                    _ => topics.drop_tail(topic, |at| watched[at as usize]),
                 }
                 naive.retain(|_, rows| !rows.is_empty());
                 prop_assert_eq!(topics.len(), naive.len());
+                let ids: Vec<u64> = topics.ids(|at| watched[at as usize]).iter().map(|t| t.0).collect();
+                prop_assert!(ids.iter().eq(naive.keys()));
                 for (id, rows) in &naive {
-                    let topic = topics.get(TopicId(*id)).expect("it has rows");
-                    let taken = topic.take_rows();
-                    topic.put_rows(taken);
-                    prop_assert!(topic.rows().iter().eq(rows));
+                    let topic = TopicId(*id);
+                    let taken = topics.take_rows(topic, |at| watched[at as usize]);
+                    let taken = taken.expect("it has rows");
+                    prop_assert!(taken.as_slice().iter().eq(rows));
+                    topics.put_rows(topic, taken, |at| watched[at as usize]);
+                    prop_assert!(topics.rows(topic, |at| watched[at as usize]).iter().eq(rows));
                 }
             }
         }
+
+        #[test]
+        fn interest_is_a_set(
+            steps in prop::collection::vec((1..4u64, 0..4u16, any::<bool>()), 0..60),
+        ) {
+            let mut interest = Interest::new();
+            let mut naive = BTreeMap::<u64, BTreeSet<u16>>::new();
+            for (id, shard, adds) in steps {
+                let shards = naive.entry(id).or_default();
+                if adds {
+                    interest.add(TopicId(id), ShardId(shard));
+                    shards.insert(shard);
+                } else {
+                    interest.remove(TopicId(id), ShardId(shard));
+                    shards.remove(&shard);
+                }
+                let seen: Vec<u16> = interest.shards(TopicId(id)).map(|shard| shard.0).collect();
+                prop_assert!(seen.iter().eq(shards.iter()));
+            }
+        }
+    }
+
+    #[test]
+    fn the_answer_to_an_old_watch_is_not_that_to_the_newest() {
+        let mut topics = Topics::<()>::new();
+        let (id, watched) = (TopicId(1), |_| TopicId(1));
+        let old = topics.add(id, 0, watched).expect("it is new");
+        assert!(topics.remove(id, 0, watched));
+        let newest = topics.add(id, 0, watched).expect("it is new again");
+        assert!(!topics.acknowledge(id, old));
+        assert!(!topics.is_acknowledged(id));
+        assert!(topics.acknowledge(id, newest));
+        assert!(topics.is_acknowledged(id));
+    }
+
+    #[test]
+    fn a_topic_of_one_row_keeps_nothing_once_it_has_read() {
+        let mut topics = Topics::<()>::new();
+        let watched = |_| TopicId(1);
+        topics.add(TopicId(1), 0, watched);
+        topics.keep_tail(TopicId(1), 5, || Tail::new(4), watched);
+        assert!(topics.news(TopicId(1), 4, watched).is_some());
+        topics.has_read(TopicId(1), watched);
+        assert!(topics.crowds.is_empty());
+        assert!(topics.news(TopicId(1), 4, watched).is_none());
     }
 }

@@ -3,7 +3,8 @@
 //! In reading order: [`Reactor`] (the seam), [`Completion`] (what comes through it), [`pool`]
 //! (receive buffers), [`rng`] (seeded chance), [`waker`] (how another thread ends a sleep),
 //! [`uring`] (the kernel), [`sim`] (a deterministic world in its place), [`listen`] (ports that
-//! shards share), [`memory`] (what the allocator gives back).
+//! shards share), [`sparse`] (tables that grow without moving), [`memory`] (what the allocator gives
+//! back).
 //!
 //! Invariant: everything that can differ between two runs of a shard enters through `Reactor`.
 
@@ -18,6 +19,7 @@ pub mod memory;
 pub mod pool;
 pub mod rng;
 pub mod sim;
+pub mod sparse;
 pub mod steer;
 pub mod uring;
 pub mod waker;
@@ -89,6 +91,9 @@ pub enum Completion {
 pub trait Reactor {
     /// Nanoseconds on a monotonic clock, as of the last turn. Never goes back.
     fn now_ns(&self) -> u64;
+
+    /// How long the last turn did nothing but wait, in nanoseconds.
+    fn waited_ns(&self) -> u64;
 
     /// This reactor's chance.
     fn rng(&mut self) -> &mut Rng;

@@ -67,6 +67,11 @@ impl Base {
         self.root.join("run")
     }
 
+    /// What the server has counted, as of the last SIGUSR1.
+    pub fn statistics(&self) -> PathBuf {
+        self.run().join("imapd.statistics")
+    }
+
     /// A program that is not for people to start: `imapd`, `enpd`, `watcher`.
     pub fn program(&self, name: &str) -> PathBuf {
         self.root.join("lib").join(name)

@@ -3,7 +3,8 @@
 //! In reading order: [`settings`] (the configuration), [`run`] (start and stop), [`planes`] (the
 //! threads), [`front`] (sessions in shards), [`control`] (requests to store and passwords),
 //! [`lmtp`] (deliveries), [`announce`] (committed events to the engine), [`notify`] (the same to
-//! plug-ins), [`broker`] (the event notification broker as a part of this process), [`log`].
+//! plug-ins), [`broker`] (the event notification broker as a part of this process), [`log`],
+//! [`statistics`].
 
 pub mod announce;
 pub mod broker;
@@ -16,3 +17,4 @@ pub mod notify;
 pub mod planes;
 pub mod run;
 pub mod settings;
+pub mod statistics;

@@ -13,7 +13,7 @@ use ens::ready::Ready;
 use server::log::Log;
 use server::notify;
 use server::run::Server;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 /// How often signals and the user directory are looked at.
@@ -113,7 +113,7 @@ fn serve(base: &Base, ready: &mut Ready) -> Result<(), Box<dyn Error>> {
     let config = Config::load(base)?;
     let log = Log::start(&config)?;
     // Taken before anything is started, so that no signal is missed.
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
     let mut server = Server::start(base, &config, ready)?;
     ready.ready();
     let mut looks = 0u64;
@@ -126,6 +126,12 @@ fn serve(base: &Base, ready: &mut Ready) -> Result<(), Box<dyn Error>> {
                 }
                 Err(error) => tracing::error!("{error}; what was known before is kept"),
             },
+            Some(SIGUSR1) => {
+                let path = base.statistics();
+                if let Err(error) = server.write_statistics(&path) {
+                    tracing::error!("can't write {}: {error}", path.display());
+                }
+            }
             Some(_) => break,
             None => {
                 std::thread::sleep(LOOK_EVERY);

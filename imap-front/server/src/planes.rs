@@ -13,6 +13,9 @@ use reactor::uring::{Options, Uring};
 use crate::control::{self, Control, MailHandle, PortBackend, Requests};
 use crate::front::{Cleartext, Front, Logins, Timeouts};
 
+// A million of these are kept: see "What a parked session costs" in ARCHITECTURE.md.
+const _: () = assert!(engine::row_bytes::<Front<PortBackend>>() == 88);
+
 /// What a data plane is made of.
 pub struct DataPlane {
     /// Which shard it is.

@@ -1,5 +1,6 @@
 //! Starting and stopping the server.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -22,6 +23,7 @@ use crate::lmtp::{self, BindError, Lmtp};
 use crate::notify::Notifications;
 use crate::planes::{self, DataPlane};
 use crate::settings::Settings;
+use crate::statistics;
 
 /// Threads for searches through bodies and for parsing large messages.
 const SEARCH_THREADS: usize = 2;
@@ -219,6 +221,14 @@ impl Server {
         }
     }
 
+    /// Writes what the shards have counted to a file.
+    ///
+    /// # Errors
+    /// If the file can't be written.
+    pub fn write_statistics(&self, path: &Path) -> std::io::Result<()> {
+        statistics::write(path, &self.handle)
+    }
+
     /// Gives memory back that sessions needed while they were active, if many have come, gone or
     /// moved since the last time and few do now. To be called every few seconds.
     pub fn tidy_memory(&mut self) {
@@ -228,10 +238,13 @@ impl Server {
                 .map(|id| self.handle.stats(id).counter(counter))
                 .sum::<u64>()
         };
-        let parks = moved(Counter::Parks) + moved(Counter::Accepted);
-        let since_last_look = parks - self.parks_seen;
+        // Who came and is not there any more has left.
+        let came = moved(Counter::Accepted);
+        let left = came - moved(Counter::Open).min(came);
+        let parks = moved(Counter::Parks) + came + left;
+        let since_last_look = parks.saturating_sub(self.parks_seen);
         self.parks_seen = parks;
-        if since_last_look < QUIET_PARKS && parks - self.parks_tidied > MANY_PARKS {
+        if since_last_look < QUIET_PARKS && parks.saturating_sub(self.parks_tidied) > MANY_PARKS {
             self.parks_tidied = parks;
             reactor::memory::give_back();
         }

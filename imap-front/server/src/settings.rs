@@ -64,6 +64,7 @@ impl Settings {
             events_lane: LANE,
             replies_lane: LANE,
             frames_lane: LANE,
+            output_bytes_max: (config.count("service.imap.maxoutput") / shards) as usize,
             write_timeout_ns: config.count("service.imap.writetimeout") * SECOND_NS,
             ..Limits::default()
         };

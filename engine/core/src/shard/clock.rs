@@ -12,7 +12,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     /// Makes sure that the timer looks at a row at that time, whatever its deadline.
     pub(super) fn look_at(&mut self, slot: u32, at_ns: u64) {
         let second = second_of(at_ns);
-        let row = &mut self.rows[slot as usize];
+        let row = &mut self.rows[slot];
         if row.filed == 0 || second < row.filed {
             row.filed = second;
             self.timer.file(second, slot);
@@ -25,10 +25,11 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             let Some((second, slot)) = self.timer.pop_due(now_ns) else {
                 break;
             };
-            let row = self.row(slot);
-            if matches!(row.state, State::Free) || row.filed != second {
+            // The row may be gone, and its slot too.
+            let row = self.rows.get_mut(slot);
+            let Some(row) = row.filter(|row| row.is_open() && row.filed == second) else {
                 continue;
-            }
+            };
             row.filed = 0;
             if self.cut_if_blocked(slot, now_ns) {
                 continue;
@@ -48,7 +49,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     }
 
     fn due(&mut self, slot: u32, now_ns: u64) {
-        let row = &mut self.rows[slot as usize];
+        let row = &mut self.rows[slot];
         let blocked = row.has(Row::<P>::BLOCKED);
         let State::Parked(parked) = &mut row.state else {
             self.call(slot, |protocol, session, cx| {
@@ -96,8 +97,8 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             .len()
             .min(next as usize + self.limits.shutdown_rows_per_turn) as u32;
         while next < end {
-            let row = self.row(next);
-            if !matches!(row.state, State::Free) && !row.has(Row::<P>::TOLD) {
+            let row = self.rows.get_mut(next);
+            if let Some(row) = row.filter(|row| row.is_open() && !row.has(Row::<P>::TOLD)) {
                 row.set(Row::<P>::TOLD, true);
                 self.call(next, |protocol, session, cx| {
                     protocol.handle_shutdown(session, cx)
@@ -120,7 +121,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
 
     fn cut_all(&mut self) {
         for slot in 0..self.rows.len() as u32 {
-            if !matches!(self.row(slot).state, State::Free) {
+            if self.rows.get(slot).is_some_and(Row::is_open) {
                 self.drop_for(Reason::ShutdownForced);
                 self.close(slot);
             }

@@ -38,11 +38,12 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             for shard in self.interest.shards(event.topic) {
                 watched = true;
                 self.port().stats.add(Counter::Forwarded, 1);
-                if shard == self.id {
-                    self.fan_out(&event);
-                } else {
-                    self.handle.ports[usize::from(shard.0)].put_news(self.id, event.clone());
-                }
+                self.handle.ports[usize::from(shard.0)].put_news(self.id, event.clone());
+            }
+            if self.topics.contains(event.topic, self.rows.watched()) {
+                watched = true;
+                self.port().stats.add(Counter::Forwarded, 1);
+                self.fan_out(&event);
             }
             if !watched {
                 self.drop_for(Reason::NobodyWatches);
@@ -67,19 +68,18 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
 
     /// Tells the rows of a topic, in slot order; rows with the same rendering share its bytes.
     fn fan_out(&mut self, event: &Arc<Event<P::Fact>>) {
-        let Some(topic) = self.topics.get(event.topic) else {
+        let id = event.topic;
+        let tail_events_max = self.limits.tail_events_max;
+        if let Some(tail) = self.topics.note(id, event.seq, self.rows.watched()) {
+            tail.push(event.clone(), tail_events_max);
+        }
+        let Some(rows) = self.topics.take_rows(id, self.rows.watched()) else {
             return;
         };
-        let previous = topic.head;
-        topic.head = topic.head.max(event.seq);
-        if let Some(tail) = topic.tail() {
-            tail.push(event.clone(), self.limits.tail_events_max);
-        }
-        let rows = topic.take_rows();
         let mut rendered: Vec<(P::Key, Bytes)> = Vec::new();
         let (mut behind, mut stale, mut announced) = (false, Vec::new(), 0);
         for &slot in rows.as_slice() {
-            let row = &mut self.rows[slot as usize];
+            let row = &mut self.rows[slot];
             let busy = row.outbox.is_some() || row.has(Row::<P>::PENDING);
             let State::Parked(parked) = &mut row.state else {
                 behind = true;
@@ -114,18 +114,20 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         let stats = &self.port().stats;
         stats.add(Counter::Announced, announced);
         stats.add(Counter::Rendered, rendered.len() as u64);
-        if let Some(topic) = self.topics.get(event.topic) {
-            topic.put_rows(rows);
-            if !behind {
-                topic.set_tail(None);
-            } else if topic.tail().is_none() {
-                let mut tail = Tail::new(previous);
-                tail.push(event.clone(), self.limits.tail_events_max);
-                topic.set_tail(Some(tail));
-            }
+        self.topics.put_rows(id, rows, self.rows.watched());
+        if behind {
+            let new = || {
+                let mut tail = Tail::new(event.prev);
+                tail.push(event.clone(), tail_events_max);
+                tail
+            };
+            let watched = self.rows.watched();
+            self.topics.keep_tail(id, event.seq, new, watched);
+        } else {
+            self.topics.drop_tail(id, self.rows.watched());
         }
         for slot in stale {
-            match self.rows[slot as usize].state {
+            match self.rows[slot].state {
                 State::Active(_) => self.tell_missed(slot),
                 _ => self.make_stale(slot),
             }
@@ -134,7 +136,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
 
     /// An active session that hears, although it can't be packed away, is told that it missed news.
     pub(super) fn tell_missed(&mut self, slot: u32) {
-        let row = &mut self.rows[slot as usize];
+        let row = &mut self.rows[slot];
         let missed = Row::<P>::MISSED | Row::<P>::STALE;
         if row.flags & missed == 0 || row.has(Row::<P>::PENDING) || row.outbox.is_some() {
             return;
@@ -149,7 +151,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
 
     /// A parked row that was busy or active when events came reads what it missed.
     pub(super) fn catch_up(&mut self, slot: u32) {
-        let row = &mut self.rows[slot as usize];
+        let row = &mut self.rows[slot];
         let State::Parked(parked) = &mut row.state else {
             return;
         };
@@ -166,19 +168,18 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         let Some(cursor) = self.protocol.cursor(parked) else {
             return;
         };
-        let Some(topic) = self.topics.get(row.topic) else {
+        let id = row.topic;
+        let Some(tail) = self.topics.news(id, cursor, self.rows.watched()) else {
             return;
         };
-        if topic.head <= cursor {
+        let news = tail.and_then(|tail| tail.after(cursor).map(<[_]>::to_vec).ok());
+        let State::Parked(parked) = &mut self.rows[slot].state else {
             return;
-        }
-        let news = match topic.tail() {
-            Some(tail) => tail.after(cursor).map(<[_]>::to_vec).ok(),
-            None => None,
         };
         let bytes = news.and_then(|news| self.protocol.render_many(parked, &news));
         match bytes {
             Some(bytes) => {
+                self.topics.has_read(id, self.rows.watched());
                 self.port().stats.add(Counter::CaughtUp, 1);
                 if !bytes.is_empty() {
                     self.queue(slot, bytes);
@@ -200,17 +201,13 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     /// will find a gap when they look.
     fn resynchronise(&mut self, lost: Lost) {
         let topics: Vec<TopicId> = if lost.all {
-            self.topics.ids()
+            self.topics.ids(self.rows.watched())
         } else {
             lost.topics
         };
         for id in topics {
-            let Some(topic) = self.topics.get(id) else {
-                continue;
-            };
-            topic.set_tail(None);
-            let rows = topic.rows().to_vec();
-            for slot in rows {
+            self.topics.drop_tail(id, self.rows.watched());
+            for slot in self.topics.rows(id, self.rows.watched()) {
                 let row = self.row(slot);
                 let waits = matches!(row.state, State::Parked(_)) && row.outbox.is_none();
                 if row.topic != id {

@@ -12,21 +12,19 @@ mod watch;
 
 use std::collections::VecDeque;
 
+use reactor::sparse::Sparse;
 use reactor::{Completion, Conn, Reactor};
 
 use crate::event::{SessionId, ShardId};
 use crate::limits::Limits;
 use crate::mesh::Frame;
 use crate::protocol::{Effects, Protocol};
-use crate::row::{Row, State};
+use crate::row::Row;
+use crate::rows::Rows;
 use crate::runtime::Handle;
 use crate::stats::{Counter, Reason};
 use crate::timer::Timer;
 use crate::topics::{Interest, Topics};
-
-/// Slots are added this many at a time, so that the table never copies itself at one stroke of
-/// twice its size.
-const SLOTS_MORE: usize = 1024;
 
 /// One core's share of the engine. Lives on one thread.
 pub struct Shard<R: Reactor, P: Protocol> {
@@ -35,18 +33,21 @@ pub struct Shard<R: Reactor, P: Protocol> {
     protocol: P,
     limits: Limits,
     handle: Handle<P::Fact, P::Reply>,
-    rows: Vec<Row<P>>,
-    free: Vec<u32>,
-    /// For each ring, the slot of each connection.
-    slots: Vec<Vec<u32>>,
+    rows: Rows<P>,
+    /// For each ring, the slot of each connection, counted from 1.
+    slots: Vec<Sparse<u32>>,
     open: usize,
     parked: usize,
+    /// What waits in outboxes, in bytes, as [`Outbox::cost`] counts it.
+    owed: usize,
     topics: Topics<P::Fact>,
     interest: Interest,
     /// Frames to other shards that found their lane full.
     waiting: VecDeque<(ShardId, Frame)>,
     /// Rows whose outbox has something for the kernel.
     dirty: Vec<u32>,
+    /// Sessions that are to be closed, with all their output given to the kernel.
+    leaving: Vec<SessionId>,
     timer: Timer,
     completions: Vec<Completion>,
     effects: Effects<P::Reply>,
@@ -73,15 +74,16 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             protocol,
             limits,
             handle,
-            rows: Vec::new(),
-            free: Vec::new(),
+            rows: Rows::new(),
             slots: Vec::new(),
             open: 0,
             parked: 0,
+            owed: 0,
             topics: Topics::new(),
             interest: Interest::new(),
             waiting: VecDeque::new(),
             dirty: Vec::new(),
+            leaving: Vec::new(),
             timer: Timer::default(),
             completions: Vec::new(),
             effects: Effects::default(),
@@ -99,12 +101,17 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     /// One turn, which may sleep. False once the shard has stopped.
     pub fn turn(&mut self) -> bool {
         let until_ns = self.rest_until();
+        let began_ns = self.reactor.now_ns();
         let mut completions = std::mem::take(&mut self.completions);
         self.reactor.turn(until_ns, &mut completions);
+        let took_ns = self.reactor.now_ns() - began_ns;
+        let waited_ns = self.reactor.waited_ns();
+        self.port().stats.turned(took_ns.saturating_sub(waited_ns));
         for completion in completions.drain(..) {
             self.complete(completion);
         }
         self.completions = completions;
+        self.let_leave();
         self.take_frames();
         self.tell_again();
         self.take_replies();
@@ -134,7 +141,8 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         let asked_to_stop = port.is_stopping() && self.stopping.is_none();
         let untold = !self.untold.is_empty();
         let queued = !self.waiting.is_empty() || !self.dirty.is_empty() || untold;
-        if port.has_work() || queued || asked_to_stop || self.is_telling() {
+        let leaving = !self.leaving.is_empty();
+        if port.has_work() || queued || leaving || asked_to_stop || self.is_telling() {
             return Some(0);
         }
         let stop_ns = self.stopping.map(|(until, _)| until);
@@ -176,11 +184,11 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     }
 
     fn row(&mut self, slot: u32) -> &mut Row<P> {
-        &mut self.rows[slot as usize]
+        &mut self.rows[slot]
     }
 
     fn session_id(&self, slot: u32) -> SessionId {
-        let generation = self.rows[slot as usize].generation;
+        let generation = self.rows[slot].generation;
         SessionId {
             shard: self.id,
             generation,
@@ -191,43 +199,29 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     /// The slot of a connection that is open.
     fn slot_of(&self, conn: Conn) -> Option<u32> {
         let (ring, place) = place_of(conn);
-        let slot = *self.slots.get(ring)?.get(place)?;
-        let row = self.rows.get(slot as usize)?;
-        (row.conn == conn && !matches!(row.state, State::Free)).then_some(slot)
+        let slot = self.slots.get(ring)?.get(place).checked_sub(1)?;
+        let row = self.rows.get(slot)?;
+        (row.conn == conn && row.is_open()).then_some(slot)
     }
 
-    fn set_slot(&mut self, conn: Conn, slot: u32) {
+    /// Notes the slot of a connection; none if it is gone.
+    fn set_slot(&mut self, conn: Conn, slot: Option<u32>) {
         let (ring, place) = place_of(conn);
         if self.slots.len() <= ring {
-            self.slots.resize_with(ring + 1, Vec::new);
+            self.slots.resize_with(ring + 1, Sparse::default);
         }
-        let slots = &mut self.slots[ring];
-        if slots.len() <= place {
-            let more = SLOTS_MORE.max(place + 1 - slots.len() + slots.len() / 8);
-            slots.reserve_exact(more);
-            slots.resize(slots.capacity(), u32::MAX);
-        }
-        slots[place] = slot;
-    }
-
-    fn take_slot(&mut self) -> u32 {
-        if let Some(slot) = self.free.pop() {
-            return slot;
-        }
-        if self.rows.len() == self.rows.capacity() {
-            self.rows.reserve_exact(SLOTS_MORE.max(self.rows.len() / 8));
-        }
-        self.rows.push(Row::free(0));
-        self.rows.len() as u32 - 1
+        self.slots[ring].set(place, slot.map_or(0, |slot| slot + 1));
     }
 
     fn report(&mut self) {
         let (open, parked, topics) = (self.open, self.parked, self.topics.len());
+        let owed = self.owed;
         let stats = &self.port().stats;
         stats.add(Counter::Turns, 1);
         stats.set(Counter::Open, open as u64);
         stats.set(Counter::Parked, parked as u64);
         stats.set(Counter::Topics, topics as u64);
+        stats.set(Counter::Owed, owed as u64);
     }
 
     fn drop_for(&self, reason: Reason) {

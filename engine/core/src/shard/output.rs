@@ -13,7 +13,7 @@ use crate::stats::{Counter, Reason};
 impl<R: Reactor, P: Protocol> Shard<R, P> {
     /// Queues bytes after those queued before.
     pub(super) fn queue(&mut self, slot: u32, bytes: Bytes) {
-        let row = &mut self.rows[slot as usize];
+        let row = &mut self.rows[slot];
         let new = row.outbox.is_none();
         let outbox = row.outbox.get_or_insert_with(|| {
             Box::new(Outbox {
@@ -22,8 +22,10 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
                 blocked_ns: 0,
             })
         });
+        let before = if new { 0 } else { outbox.cost() };
         outbox.bytes += bytes.len();
         outbox.pieces.push(bytes);
+        self.owed += outbox.cost() - before;
         if new {
             self.dirty.push(slot);
         }
@@ -42,14 +44,16 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     }
 
     fn flush_row(&mut self, slot: u32) {
-        let row = &mut self.rows[slot as usize];
-        if matches!(row.state, State::Free) || row.has(Row::<P>::BLOCKED) {
+        // Whoever was here may have been closed meanwhile.
+        let row = self.rows.get_mut(slot);
+        let Some(row) = row.filter(|row| row.is_open() && !row.has(Row::<P>::BLOCKED)) else {
             return;
-        }
+        };
         let Some(outbox) = row.outbox.take() else {
             return;
         };
         let conn = row.conn;
+        self.owed -= outbox.cost();
         let too_much = outbox.bytes > self.limits.outbox_bytes_max;
         self.port()
             .stats
@@ -72,8 +76,8 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     fn drained(&mut self, slot: u32) {
         let row = self.row(slot);
         if row.has(Row::<P>::CLOSING) {
-            self.drop_for(Reason::Closed);
-            self.close(slot);
+            let id = self.session_id(slot);
+            self.leaving.push(id);
         } else if matches!(row.state, State::Active(_)) {
             self.call(slot, |protocol, session, cx| {
                 protocol.handle_drained(session, cx)
@@ -98,18 +102,28 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         row.set(Row::<P>::BLOCKED, true);
         let mut pieces = vec![rest];
         let mut blocked_ns = now_ns;
+        let mut before = 0;
         if let Some(outbox) = row.outbox.take() {
+            before = outbox.cost();
             pieces.extend(outbox.pieces);
             if outbox.blocked_ns > 0 {
                 blocked_ns = outbox.blocked_ns;
             }
         }
         let bytes = pieces.iter().map(Bytes::len).sum();
-        row.outbox = Some(Box::new(Outbox {
+        let outbox = Outbox {
             pieces,
             bytes,
             blocked_ns,
-        }));
+        };
+        let cost = outbox.cost();
+        row.outbox = Some(Box::new(outbox));
+        self.owed = self.owed - before + cost;
+        if self.owed > self.limits.output_bytes_max {
+            self.drop_for(Reason::OutputFull);
+            self.close(slot);
+            return;
+        }
         self.reactor.watch_writable(conn);
         self.look_at(slot, now_ns + self.limits.write_timeout_ns);
     }
@@ -124,7 +138,8 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         }
         if matches!(self.row(slot).state, State::Parked(_)) {
             self.flush_row(slot);
-            let parked = matches!(self.row(slot).state, State::Parked(_));
+            let row = self.rows.get(slot);
+            let parked = row.is_some_and(|row| matches!(row.state, State::Parked(_)));
             if parked && !planted(Mutant::ForgetBlocked) {
                 self.catch_up(slot);
             }

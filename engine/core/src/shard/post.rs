@@ -6,7 +6,7 @@ use reactor::Reactor;
 use super::Shard;
 use crate::event::SessionId;
 use crate::protocol::{Context, Effects, Protocol};
-use crate::row::{Row, State};
+use crate::row::Row;
 use crate::stats::{Counter, Reason};
 
 impl<R: Reactor, P: Protocol> Shard<R, P> {
@@ -28,10 +28,10 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
 
     fn post(&mut self, to: SessionId, bytes: Bytes) {
         let max = self.limits.posts_bytes_max;
-        let Some(row) = self.rows.get_mut(to.slot as usize) else {
+        let Some(row) = self.rows.get_mut(to.slot) else {
             return;
         };
-        let gone = row.generation != to.generation || matches!(row.state, State::Free);
+        let gone = row.generation != to.generation || !row.is_open();
         if gone || row.has(Row::<P>::CLOSING) {
             return;
         }
@@ -77,13 +77,17 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         self.effects = effects;
     }
 
+    /// The connection of a session that is still there.
+    fn conn_of(&self, id: SessionId) -> Option<reactor::Conn> {
+        let row = self.rows.get(id.slot)?;
+        (row.is_open() && row.generation == id.generation).then_some(row.conn)
+    }
+
     /// A session is not read until all was told.
     pub(super) fn pause(&mut self, id: SessionId) {
-        let row = self.row(id.slot);
-        if matches!(row.state, State::Free) || row.generation != id.generation {
+        let Some(conn) = self.conn_of(id) else {
             return;
-        }
-        let conn = row.conn;
+        };
         self.reactor.read(conn, false);
         self.paused.push(id);
     }
@@ -97,9 +101,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             }
         }
         for id in std::mem::take(&mut self.paused) {
-            let row = self.row(id.slot);
-            if row.generation == id.generation && !matches!(row.state, State::Free) {
-                let conn = row.conn;
+            if let Some(conn) = self.conn_of(id) {
                 self.reactor.read(conn, true);
             }
         }

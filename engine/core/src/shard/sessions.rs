@@ -27,8 +27,8 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         } else {
             None
         };
-        let slot = self.take_slot();
-        self.set_slot(conn, slot);
+        let slot = self.rows.take();
+        self.set_slot(conn, Some(slot));
         self.open += 1;
         let row = self.row(slot);
         let generation = row.generation;
@@ -113,10 +113,12 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         if close {
             row.set(Row::<P>::CLOSING, true);
         }
-        let has_left = row.outbox.is_none() || planted(Mutant::HastyClose);
-        if row.has(Row::<P>::CLOSING) && has_left {
-            self.drop_for(Reason::Closed);
-            self.close(slot);
+        if row.has(Row::<P>::CLOSING) {
+            if planted(Mutant::HastyClose) {
+                self.close(slot);
+            } else if row.outbox.is_none() {
+                self.leaving.push(id);
+            }
         } else if row.outbox.is_none() {
             self.park(slot);
         }
@@ -125,7 +127,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     /// Packs an active session away if the protocol says so, and catches it up if news came while
     /// it was active.
     pub(super) fn park(&mut self, slot: u32) {
-        let row = &mut self.rows[slot as usize];
+        let row = &mut self.rows[slot];
         if row.has(Row::<P>::PENDING) {
             return;
         }
@@ -152,9 +154,10 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
                 self.told(reply);
                 continue;
             }
-            let open = self.rows.get(id.slot as usize).is_some_and(|row| {
-                row.generation == id.generation && !matches!(row.state, State::Free)
-            });
+            let open = self
+                .rows
+                .get(id.slot)
+                .is_some_and(|row| row.generation == id.generation && row.is_open());
             if open {
                 self.port().stats.add(Counter::Replies, 1);
                 self.call(id.slot, |protocol, session, cx| {
@@ -162,6 +165,19 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
                 });
             } else {
                 self.drop_for(Reason::LateReply);
+            }
+        }
+    }
+
+    /// Closes those whose last output was given to the kernel in the turn before, unless it has
+    /// refused some: then they leave later.
+    pub(super) fn let_leave(&mut self) {
+        for id in std::mem::take(&mut self.leaving) {
+            let row = self.rows.get(id.slot);
+            let is_it = |row: &&Row<P>| row.is_open() && row.generation == id.generation;
+            if row.filter(is_it).is_some_and(|row| row.outbox.is_none()) {
+                self.drop_for(Reason::Closed);
+                self.close(id.slot);
             }
         }
     }
@@ -183,6 +199,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         let conn = row.conn;
         let generation = row.generation.wrapping_add(1);
         let old = std::mem::replace(row, Row::free(generation));
+        self.owed -= old.outbox.as_ref().map_or(0, |outbox| outbox.cost());
         match old.state {
             State::Active(mut session) => self.protocol.handle_closed(&mut session, id),
             State::Parked(_) => self.parked -= 1,
@@ -190,14 +207,15 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         }
         // The timer may still hold the slot; it looks at the row before it believes that.
         self.reactor.close(conn);
-        self.free.push(slot);
+        self.set_slot(conn, None);
+        self.rows.give_back(slot);
         self.open -= 1;
         self.gone(id);
     }
 
     pub(super) fn set_deadline(&mut self, slot: u32, at_ns: u64) {
         let second = second_of(at_ns);
-        let row = &mut self.rows[slot as usize];
+        let row = &mut self.rows[slot];
         row.deadline = second;
         if row.filed == 0 || second < row.filed {
             row.filed = second;

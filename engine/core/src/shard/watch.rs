@@ -5,7 +5,6 @@ use reactor::Reactor;
 use super::Shard;
 use crate::event::ShardId;
 use crate::mesh::Frame;
-use crate::mutant::{Mutant, planted};
 use crate::protocol::Protocol;
 use crate::row::{Row, State};
 use crate::topic::TopicId;
@@ -15,11 +14,13 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     pub(super) fn watch(&mut self, slot: u32, topic: TopicId) {
         let before = self.row(slot).topic;
         if before.0 != 0 && before != topic {
-            self.row(slot).topic = TopicId(0);
-            self.row(slot).set(Row::<P>::PENDING, false);
-            self.row(slot).set(Row::<P>::STALE, false);
-            self.row(slot).set(Row::<P>::MISSED, false);
-            if self.topics.remove(before, slot) {
+            let was_last = self.topics.remove(before, slot, self.rows.watched());
+            let row = self.row(slot);
+            row.topic = TopicId(0);
+            row.set(Row::<P>::PENDING, false);
+            row.set(Row::<P>::STALE, false);
+            row.set(Row::<P>::MISSED, false);
+            if was_last {
                 let owner = before.owner(self.handle.shards());
                 self.tell(owner, Frame::Unwatch(before));
             }
@@ -30,16 +31,11 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         self.row(slot).topic = topic;
         self.row(slot).set(Row::<P>::PENDING, true);
         let owner = topic.owner(self.handle.shards());
-        if let Some(epoch) = self.topics.add(topic, slot) {
+        if let Some(epoch) = self.topics.add(topic, slot, self.rows.watched()) {
             self.tell(owner, Frame::Watch(topic, epoch));
-        } else if self
-            .topics
-            .get(topic)
-            .is_some_and(|topic| topic.is_acknowledged())
-        {
+        } else if self.topics.is_acknowledged(topic) {
             // Told through the lane all the same, so that no call is made within a call.
-            let epoch = self.topics.get(topic).map_or(0, |topic| topic.epoch());
-            self.tell(self.id, Frame::Watching(topic, epoch));
+            self.tell(self.id, Frame::Watching(topic, 0));
         }
     }
 
@@ -73,7 +69,10 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
                 };
                 match frame {
                     Frame::Watch(topic, epoch) => {
-                        self.interest.add(topic, ShardId(from));
+                        // What rows here watch is in `topics` already.
+                        if ShardId(from) != self.id {
+                            self.interest.add(topic, ShardId(from));
+                        }
                         self.tell(ShardId(from), Frame::Watching(topic, epoch));
                     }
                     Frame::Unwatch(topic) => self.interest.remove(topic, ShardId(from)),
@@ -85,13 +84,10 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
 
     /// The owner knows that this shard watches: its rows miss nothing from now on.
     fn watching(&mut self, id: TopicId, epoch: u32) {
-        let is_new = |of: u32| of == epoch || planted(Mutant::AnyEpoch);
-        let Some(topic) = self.topics.get(id).filter(|topic| is_new(topic.epoch())) else {
+        if !self.topics.acknowledge(id, epoch) {
             return;
-        };
-        topic.acknowledge();
-        let rows = topic.rows().to_vec();
-        for slot in rows {
+        }
+        for slot in self.topics.rows(id, self.rows.watched()) {
             let row = self.row(slot);
             if row.topic == id && row.has(Row::<P>::PENDING) && !matches!(row.state, State::Free) {
                 row.set(Row::<P>::PENDING, false);

@@ -25,9 +25,13 @@ pub struct Clients {
     clients: Vec<Client>,
     by_conn: BTreeMap<Conn, usize>,
     completions: Vec<Completion>,
+    /// They come and go and change what they watch all the time.
+    fickle: bool,
     /// They watch, ping, leave and come back; else they only listen.
     pub restless: bool,
     pub leaving: bool,
+    /// The server may cut connections whose output waits for long, without a good-bye.
+    cuts: bool,
 }
 
 #[derive(Default)]
@@ -45,6 +49,7 @@ struct Client {
     pings: u64,
     pongs: u64,
     quit: bool,
+    bye: bool,
 }
 
 impl Clients {
@@ -53,7 +58,7 @@ impl Clients {
         reactor: SimReactor,
         server: SocketAddr,
         truth: Rc<RefCell<Truth>>,
-        (count, topics): (usize, u64),
+        (count, topics, cuts): (usize, u64, bool),
     ) -> Self {
         Self {
             reactor,
@@ -64,8 +69,10 @@ impl Clients {
             clients: (0..count).map(|_| Client::default()).collect(),
             by_conn: BTreeMap::new(),
             completions: Vec::new(),
+            fickle: seed.is_multiple_of(4),
             restless: true,
             leaving: false,
+            cuts,
         }
     }
 
@@ -124,7 +131,12 @@ impl Clients {
                 }
             }
             Completion::Received { data, .. } => self.input(number, &data),
-            Completion::Hangup { .. } => self.forget(number),
+            Completion::Hangup { error, .. } => {
+                let client = &self.clients[number];
+                let bye = client.bye || !client.quit || error.is_some() || self.cuts;
+                assert!(bye, "client {number} was promised a good-bye");
+                self.forget(number);
+            }
             Completion::Unsent { conn, rest, error } => {
                 self.clients[number].owed = rest;
                 self.clients[number].blocked = true;
@@ -171,7 +183,8 @@ impl Clients {
                         "answers come in order, once"
                     );
                 }
-                _ => assert!(line == "BYE" || line == ".", "what is {line:?}?"),
+                ["BYE"] => client.bye = true,
+                _ => assert_eq!(line, ".", "what is this?"),
             }
         }
     }
@@ -199,7 +212,7 @@ impl Clients {
         if self.clients[number].quit || !self.restless {
             return;
         }
-        match self.rng.below(200) {
+        match self.rng.below(if self.fickle { 40 } else { 200 }) {
             0..6 if self.truth.borrow().pings.len() < PINGS_MAX => {
                 self.clients[number].pings += 1;
                 let ping = format!("PING {}\n", self.clients[number].pings);

@@ -89,6 +89,7 @@ fn tiny(rng: &mut Rng) -> Limits {
         frames_lane: pick(&[1, 2, 1000]),
         items_per_turn: pick(&[1, 3, 1000]),
         tail_events_max: pick(&[1, 3, 100]),
+        output_bytes_max: pick(&[500, 1 << 30]),
         deadlines_per_turn: pick(&[1, 100]),
         shutdown_rows_per_turn: pick(&[1, 100]),
         write_timeout_ns: pick(&[1, 60]) as u64 * SECOND_NS,
@@ -132,7 +133,8 @@ impl Run {
         };
         // Never more than one shard takes, as they don't choose their shard.
         let number = 1 + seed as usize % limits.connections_max.min(20);
-        let sizes = (number, topics);
+        let cuts = limits.write_timeout_ns < 60 * SECOND_NS || limits.output_bytes_max < 1 << 30;
+        let sizes = (number, topics, cuts);
         let clients = Clients::new(seed, world.reactor(1000), address, truth.clone(), sizes);
         let running = (0..count).map(|_| Cell::new(true)).collect();
         Self {
@@ -215,6 +217,7 @@ fn run(seed: u64) -> u64 {
         "all shards have stopped"
     );
     assert_eq!(run.count(Counter::Parked), 0);
+    assert_eq!(run.count(Counter::Owed), 0, "nothing waits for nobody");
     assert_eq!(
         run.truth.borrow().sessions,
         0,

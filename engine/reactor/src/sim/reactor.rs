@@ -124,6 +124,7 @@ pub struct SimReactor {
     rng: Rng,
     pool: Pool,
     now_ns: u64,
+    waited_ns: u64,
     listeners: u8,
     queued: Vec<Op>,
 }
@@ -157,6 +158,7 @@ impl SimReactor {
             rng,
             pool,
             now_ns,
+            waited_ns: 0,
             listeners,
             queued,
         }
@@ -283,6 +285,10 @@ impl Reactor for SimReactor {
         self.now_ns
     }
 
+    fn waited_ns(&self) -> u64 {
+        self.waited_ns
+    }
+
     fn rng(&mut self) -> &mut Rng {
         &mut self.rng
     }
@@ -347,6 +353,8 @@ impl Reactor for SimReactor {
                 error,
             });
         }
+        // Work takes no time in this world.
+        self.waited_ns = inner.now_ns - self.now_ns;
         self.now_ns = inner.now_ns;
         let host = &mut inner.hosts[self.number];
         let rung = host.rung.0.swap(false, Ordering::SeqCst);

@@ -21,6 +21,9 @@ use crate::{Completion, Conn, Reactor, Rng, Waker};
 
 /// Rounds of a turn that has something to return already.
 const ROUNDS_MAX: usize = 16;
+/// Operations that are carried out before a wait rather than with it, so that their time counts as
+/// work.
+const WORTH_ENTERING: usize = 16;
 /// Most operations that belong together in one batch.
 const CHAIN_MAX: usize = 4;
 
@@ -55,6 +58,8 @@ pub struct Uring {
     /// Completions of the turn so far.
     pub(super) out: Vec<Completion>,
     pub(super) now_ns: u64,
+    /// Of the turn so far.
+    waited_ns: u64,
     /// The wakers' eventfd and the park rings'.
     alarms: [Arc<EventFd>; 2],
     armed: [bool; 2],
@@ -92,6 +97,7 @@ impl Uring {
             ops: Vec::new(),
             out: Vec::new(),
             now_ns: monotonic_ns(),
+            waited_ns: 0,
             waker: Waker::new(alarms[0].clone()),
             alarms,
             // With one ring there are no park rings to listen to.
@@ -304,16 +310,25 @@ impl Uring {
             if !self.out.is_empty() || self.has_work() || self.spin(until_ns) {
                 return;
             }
+        } else if self.rings[0].queued() >= WORTH_ENTERING {
+            self.enter(0);
+            if !self.out.is_empty() || self.has_work() {
+                return;
+            }
         }
         if self.rings.len() > 1 && !self.parks_ring(true) {
             self.parks_ring(false);
             return self.enter(0);
         }
         let mut taken = std::mem::take(&mut self.taken);
+        self.clock();
+        let asleep_ns = self.now_ns;
         let wait_ns = until_ns.map(|until| until.saturating_sub(self.now_ns));
         self.rings[0]
             .submit_and_wait(wait_ns, &mut taken)
             .expect("the main ring belongs to this thread and its operations are valid");
+        self.clock();
+        self.waited_ns += self.now_ns - asleep_ns;
         self.parks_ring(false);
         self.deal(0, taken);
     }
@@ -332,6 +347,7 @@ impl Uring {
     fn spin(&mut self, until_ns: Option<u64>) -> bool {
         let stop = self.now_ns.saturating_add(self.options.spin_ns);
         let stop = until_ns.map_or(stop, |until| until.min(stop));
+        let began_ns = self.now_ns;
         let announced = self.waker.begin_spin();
         let mut found = false;
         while !found && !self.woken && self.now_ns < stop {
@@ -340,6 +356,7 @@ impl Uring {
             self.woken = announced && !self.waker.is_asleep();
             self.clock();
         }
+        self.waited_ns += self.now_ns - began_ns;
         if announced && !self.waker.end_spin() {
             self.woken = true;
         }
@@ -359,6 +376,10 @@ pub(super) fn fixed(conn: Conn) -> types::Fixed {
 impl Reactor for Uring {
     fn now_ns(&self) -> u64 {
         self.now_ns
+    }
+
+    fn waited_ns(&self) -> u64 {
+        self.waited_ns
     }
 
     fn rng(&mut self) -> &mut Rng {
@@ -436,6 +457,7 @@ impl Reactor for Uring {
 
     fn turn(&mut self, until_ns: Option<u64>, completions: &mut Vec<Completion>) {
         self.clock();
+        self.waited_ns = 0;
         for round in 1.. {
             self.push_all();
             self.enter_parks();

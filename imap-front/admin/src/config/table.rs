@@ -342,6 +342,17 @@ pub static OPTIONS: &[Setting] = &[
                at least 30 (RFC 3501 section 5.4)",
     },
     Setting {
+        name: "service.imap.maxoutput",
+        kind: Kind::Bytes {
+            unlimited: false,
+            min: 1 << 20,
+        },
+        default: "256M",
+        refreshable: false,
+        help: "bytes of memory for what clients are sent and don't take; with more, those that \
+               take nothing are disconnected",
+    },
+    Setting {
         name: "service.imap.maxsessions",
         kind: Kind::Number {
             min: 1,
@@ -392,10 +403,10 @@ pub static OPTIONS: &[Setting] = &[
     Setting {
         name: "service.imap.stillhere",
         kind: Kind::Number { min: 0, max: 1740 },
-        default: "120",
+        default: "0",
         refreshable: false,
         help: "seconds between two words to an idling client that the server is still here; \
-               0 means never",
+               0 means never: TCP's own probes keep connections open and find dead ones",
     },
     Setting {
         name: "service.imap.writetimeout",

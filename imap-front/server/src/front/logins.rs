@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use engine::event::SessionId;
 use mail::UserId;
+use reactor::sparse::Sparse;
 
 use crate::notify::{News, Queue};
 
@@ -12,7 +13,7 @@ use crate::notify::{News, Queue};
 /// in the place of its slot.
 pub struct Logins {
     queue: Queue,
-    slots: Vec<Slot>,
+    slots: Sparse<Slot>,
     /// Those that don't fit into a slot.
     large: HashMap<u32, (UserId, IpAddr)>,
 }
@@ -23,6 +24,8 @@ struct Slot {
     user: u32,
     client: u32,
 }
+
+const _: () = assert!(size_of::<Slot>() == 8);
 
 impl Slot {
     /// None if the user's number or the client's address are too long.
@@ -41,7 +44,7 @@ impl Logins {
     pub fn new(queue: Queue) -> Self {
         Self {
             queue,
-            slots: vec![],
+            slots: Sparse::default(),
             large: HashMap::new(),
         }
     }
@@ -50,11 +53,7 @@ impl Logins {
     pub(super) fn came(&mut self, id: SessionId, user: UserId, client: IpAddr) {
         match Slot::of(user, client) {
             Some(slot) => {
-                let place = id.slot as usize;
-                if place >= self.slots.len() {
-                    self.slots.resize(place + 1, Slot::default());
-                }
-                self.slots[place] = slot;
+                self.slots.set(id.slot as usize, slot);
             }
             None => drop(self.large.insert(id.slot, (user, client))),
         }
@@ -69,13 +68,12 @@ impl Logins {
     }
 
     fn take(&mut self, slot: u32) -> Option<(UserId, IpAddr)> {
-        let taken = self.slots.get_mut(slot as usize).map(std::mem::take);
-        match taken.filter(|taken| *taken != Slot::default()) {
-            Some(Slot { user, client }) => {
+        match self.slots.set(slot as usize, Slot::default()) {
+            Slot { user: 0, .. } => self.large.remove(&slot),
+            Slot { user, client } => {
                 let client = Ipv4Addr::from_bits(client).into();
                 Some((UserId(user.into()), client))
             }
-            None => self.large.remove(&slot),
         }
     }
 }
