@@ -3,7 +3,8 @@
 //! In reading order: [`plan`] (what is to happen, from a seed), [`client`] and [`deliverer`] (the
 //! machines that speak IMAP and LMTP), [`oracle`] (what every session must have heard), [`fleet`]
 //! (machines on a reactor), [`study`] (the phases of a run), [`sendloop`] (what the kernel alone
-//! takes), [`measure`] (clock, memory, CPU, histograms), [`report`] (tables, files, plots),
+//! takes), [`measure`] (clock, memory, CPU, histograms), [`processes`] (who the server is),
+//! [`report`] (tables, files, plots),
 //! [`simulate`] (the whole server in a deterministic world), [`brokers`] (publish/subscribe brokers
 //! side by side).
 //!
@@ -16,6 +17,7 @@ pub mod fleet;
 pub mod measure;
 pub mod oracle;
 pub mod plan;
+pub mod processes;
 pub mod report;
 pub mod sendloop;
 pub mod simulate;

@@ -10,6 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use loadgen::brokers::measures::{self, Plan};
 use loadgen::brokers::{self, Broker, listener};
 use loadgen::plan::{self, Mailboxes};
+use loadgen::processes::Server;
+use loadgen::report::curves::{self, Curve};
 use loadgen::study::Study;
 use loadgen::{report, sendloop};
 use sha2::{Digest, Sha256};
@@ -27,6 +29,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Idle sessions, single deliveries, a crowd or a burst, under an oracle.
+    ///
+    /// Any IMAP server with IDLE and any LMTP server that delivers to it may be loaded. It needs
+    /// users by a pattern, with one password, who may LOGIN without TLS, and mailboxes of their own
+    /// or one that as many connections may watch as there are sessions: mind its limits of
+    /// processes, of connections, and of connections by user and address. Give the LMTP addresses
+    /// as --recipients, if they aren't the users' names; --server-tree for a server of many
+    /// processes; --patience-seconds for one that polls. Only servers of this host are loaded,
+    /// unless --allow-remote says otherwise: mail is delivered to them, and it stays there.
     Idle(Box<Idle>),
     /// Print users for `msguser import`, with a cheap salted hash: the study is of sessions.
     Users {
@@ -42,6 +52,18 @@ enum Command {
     },
     /// Measure event brokers side by side: latency, fan-out, CPU, memory, throughput.
     Brokers(Brokers),
+    /// Draw one measure of several results folders.
+    Plot {
+        /// Its name in their tables.
+        #[arg(long)]
+        measure: String,
+        /// The SVG to write.
+        #[arg(long)]
+        out: PathBuf,
+        /// A curve: NAME=FOLDER.
+        #[arg(required = true)]
+        curves: Vec<Curve>,
+    },
     /// One subscriber; started by `brokers`.
     #[command(hide = true)]
     Listen {
@@ -78,6 +100,9 @@ struct Idle {
     /// Their password.
     #[arg(long, default_value = "secret")]
     password: String,
+    /// Their addresses for LMTP, with `%d`, such as load%d@example.org; their names, unless given.
+    #[arg(long)]
+    recipients: Option<String>,
     /// Single deliveries; each waits until it was heard.
     #[arg(long, default_value_t = 200)]
     deliveries: usize,
@@ -102,6 +127,16 @@ struct Idle {
     /// The server's processes, for their memory and CPU.
     #[arg(long)]
     server_pid: Vec<u32>,
+    /// A process of the server that counts with all its descendants.
+    #[arg(long)]
+    server_tree: Vec<u32>,
+    /// Seconds without news after which a wait ends, and seconds that everyone may take to hear of
+    /// a delivery; who did not is reported.
+    #[arg(long, default_value_t = 30)]
+    patience_seconds: u64,
+    /// Seconds that the server may settle before its memory is read, and at the end.
+    #[arg(long, default_value_t = 2)]
+    settle_seconds: u64,
     /// Seed of the plan.
     #[arg(long, default_value_t = 42)]
     seed: u64,
@@ -147,6 +182,13 @@ fn main() -> ExitCode {
             Ok(true)
         }
         Command::Brokers(brokers) => compare(&brokers).map(|()| true),
+        Command::Plot {
+            measure,
+            out,
+            curves,
+        } => curves::draw(&out, &measure, &curves)
+            .map(|()| true)
+            .map_err(|error| error.to_string()),
         Command::Listen { broker, count } => listener::listen(&broker, count)
             .map(|()| true)
             .map_err(|error| error.to_string()),
@@ -225,6 +267,7 @@ fn study(idle: &Idle) -> Result<Study, String> {
         mailboxes: idle.mailboxes,
         users: idle.users.clone(),
         password: idle.password.clone(),
+        recipients: idle.recipients.as_ref().unwrap_or(&idle.users).clone(),
         deliveries: idle.deliveries,
         rate: idle.rate,
         burst_s: idle.burst_seconds,
@@ -232,7 +275,12 @@ fn study(idle: &Idle) -> Result<Study, String> {
         message_bytes: idle.message_bytes,
         setup_concurrency: idle.setup_concurrency,
         sendloop_rounds: idle.baseline_sendloop,
-        server_pids: idle.server_pid.clone(),
+        server: Server {
+            pids: idle.server_pid.clone(),
+            trees: idle.server_tree.clone(),
+        },
+        patience_s: idle.patience_seconds,
+        settle_s: idle.settle_seconds,
         seed: idle.seed,
         progress: std::io::stderr().is_terminal(),
     })

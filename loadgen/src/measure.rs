@@ -25,12 +25,24 @@ pub fn record(histogram: &mut Histogram<u64>, ns: u64) {
 /// # Errors
 /// If a process is not there or may not be looked at.
 pub fn memory(pids: &[u32]) -> std::io::Result<u64> {
+    sum_of(pids, "Pss_Anon:")
+}
+
+/// The same with their proportional part of files and shared memory.
+///
+/// # Errors
+/// If a process is not there or may not be looked at.
+pub fn memory_with_files(pids: &[u32]) -> std::io::Result<u64> {
+    sum_of(pids, "Pss:")
+}
+
+fn sum_of(pids: &[u32], what: &str) -> std::io::Result<u64> {
     let mut sum = 0;
     for pid in pids {
         let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
         let kib = text
             .lines()
-            .find_map(|line| line.strip_prefix("Pss_Anon:"))
+            .find_map(|line| line.strip_prefix(what))
             .and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok())
             .unwrap_or(0);
         sum += kib * 1024;
@@ -38,21 +50,15 @@ pub fn memory(pids: &[u32]) -> std::io::Result<u64> {
     Ok(sum)
 }
 
-/// CPU time of processes, user and system, in microseconds.
+/// CPU time of processes and of their children that ended, user and system, in microseconds.
 ///
 /// # Errors
 /// If a process is not there.
 pub fn cpu_us(pids: &[u32]) -> std::io::Result<u64> {
     let mut ticks = 0;
     for pid in pids {
-        let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        // The name, in parentheses, may contain blanks.
-        let fields: Vec<&str> = text
-            .rsplit_once(')')
-            .map_or("", |(_, rest)| rest)
-            .split_whitespace()
-            .collect();
-        for place in [11, 12] {
+        let fields = stat(*pid)?;
+        for place in 11..=14 {
             ticks += fields
                 .get(place)
                 .and_then(|field| field.parse::<u64>().ok())
@@ -63,6 +69,14 @@ pub fn cpu_us(pids: &[u32]) -> std::io::Result<u64> {
     Ok(ticks * 10_000)
 }
 
+/// The fields of `/proc/PID/stat` after the name: state, parent and so on.
+pub(crate) fn stat(pid: u32) -> std::io::Result<Vec<String>> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name, in parentheses, may contain blanks.
+    let rest = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+    Ok(rest.split_whitespace().map(str::to_owned).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,7 +84,8 @@ mod tests {
     #[test]
     fn this_process_has_memory() {
         let pid = [std::process::id()];
-        assert!(memory(&pid).expect("readable") > 4096);
+        let own = memory(&pid).expect("readable");
+        assert!(own > 4096 && own <= memory_with_files(&pid).expect("readable"));
         cpu_us(&pid).expect("readable");
         assert!(memory(&[u32::MAX]).is_err());
     }

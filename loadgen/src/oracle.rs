@@ -71,6 +71,11 @@ impl Oracle {
         self.mailboxes[mailbox].durable += 1;
     }
 
+    /// Messages that a mailbox may have by now.
+    pub fn begun(&self, mailbox: usize) -> u32 {
+        self.mailboxes[mailbox].begun
+    }
+
     /// A session heard EXISTS.
     pub fn heard(&mut self, session: usize, exists: u32) {
         let (mailbox, heard) = self.sessions[session];

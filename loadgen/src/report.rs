@@ -1,5 +1,6 @@
 //! Tables on the screen; a folder with everything that a number can be traced to.
 
+pub mod curves;
 mod folder;
 mod plot;
 
@@ -37,11 +38,7 @@ pub fn table(study: &Study, findings: &Findings) -> Table {
     table.set_header(["measure", "p50", "p99", "max", "note"]);
     let setup = &findings.setup;
     let seconds = setup.took_ns as f64 / 1e9;
-    let note = format!(
-        "{} sessions in {seconds:.2} s, {:.0} µs server CPU each",
-        setup.sessions,
-        setup.server_cpu_us as f64 / setup.sessions.max(1) as f64,
-    );
+    let note = format!("{} sessions in {seconds:.2} s", setup.sessions);
     let rate = format!("{:.0} /s", setup.sessions as f64 / seconds);
     table.add_row([
         "set-up (connect, LOGIN, SELECT, IDLE)",
@@ -50,6 +47,8 @@ pub fn table(study: &Study, findings: &Findings) -> Table {
         "",
         &note,
     ]);
+    let cpu = each(setup.server_cpu_us, setup.sessions as u64);
+    table.add_row(["set-up: server CPU a session", &cpu, "", "", ""]);
     if let Some(bytes) = findings.memory_per_session {
         let value = format!("{bytes:.0} B");
         table.add_row([
@@ -60,12 +59,32 @@ pub fn table(study: &Study, findings: &Findings) -> Table {
             "growth of Pss_Anon",
         ]);
     }
+    if let Some(bytes) = findings.pss_per_session {
+        let value = format!("{bytes:.0} B");
+        let name = "server memory a parked session, all";
+        table.add_row([
+            name,
+            &value,
+            "",
+            "",
+            "growth of Pss: with files and shared memory",
+        ]);
+    }
     for (name, times, note) in histograms(findings) {
         let value = |percent| format!("{} µs", times.value_at_percentile(percent));
         let max = format!("{} µs", times.max());
         table.add_row([name, &value(50.0), &value(99.0), &max, &note]);
     }
+    if let Some(singles) = &findings.singles {
+        unheard(&mut table, study, singles.unheard, study.deliveries);
+    }
     if let Some(crowd) = &findings.crowd {
+        unheard(
+            &mut table,
+            study,
+            crowd.unheard,
+            study.deliveries * study.sessions,
+        );
         let value = format!("{:.2} µs", crowd.server_cpu_us);
         table.add_row(["server CPU a notification", &value, "", "", ""]);
         if let Some(baseline) = &findings.baseline {
@@ -86,13 +105,13 @@ pub fn table(study: &Study, findings: &Findings) -> Table {
     if let Some(burst) = &findings.burst {
         let rate = burst.delivered as f64 / (burst.took_ns as f64 / 1e9);
         let note = format!(
-            "{} over {} connections, {:.0} µs server CPU each",
-            burst.delivered,
-            study.lmtp_connections,
-            burst.server_cpu_us as f64 / burst.delivered.max(1) as f64,
+            "{} over {} connections",
+            burst.delivered, study.lmtp_connections
         );
         let rate = format!("{rate:.0} /s");
         table.add_row(["durable deliveries", &rate, "", "", &note]);
+        let cpu = each(burst.server_cpu_us, burst.delivered);
+        table.add_row(["burst: server CPU a delivery", &cpu, "", "", ""]);
     }
     let faults = &findings.faults;
     let count = format!(
@@ -101,6 +120,17 @@ pub fn table(study: &Study, findings: &Findings) -> Table {
     );
     table.add_row(["misses / doubles / disorders", &count, "", "", ""]);
     table
+}
+
+/// What each of `count` took of a time in microseconds.
+fn each(time_us: u64, count: u64) -> String {
+    format!("{:.0} µs", time_us as f64 / count.max(1) as f64)
+}
+
+/// The row of notifications that were late.
+fn unheard(table: &mut Table, study: &Study, count: usize, of: usize) {
+    let note = format!("of {of}, within {} s", study.patience_s);
+    table.add_row(["not heard in time", &count.to_string(), "", "", &note]);
 }
 
 /// All histograms with their names and notes.

@@ -11,11 +11,14 @@ use reactor::uring::Uring;
 
 use crate::fleet::{Fleet, Heard};
 use crate::oracle::{Faults, Oracle};
-use crate::plan::Mailboxes;
+use crate::plan::{self, Mailboxes};
+use crate::processes::{Memory, Server};
 
 pub use baseline::Baseline;
 pub use phases::{Burst, Crowd, Singles};
 pub use setup::Setup;
+
+const SECOND_NS: u64 = 1_000_000_000;
 
 /// What to do.
 #[derive(Clone, Debug)]
@@ -32,6 +35,8 @@ pub struct Study {
     pub users: String,
     /// Their password.
     pub password: String,
+    /// Addresses for LMTP, with `%d`.
+    pub recipients: String,
     /// Single deliveries.
     pub deliveries: usize,
     /// How many of them a second.
@@ -47,7 +52,12 @@ pub struct Study {
     /// Rounds of the bare send loop; 0 leaves it out.
     pub sendloop_rounds: usize,
     /// The server's processes, whose memory and CPU are reported.
-    pub server_pids: Vec<u32>,
+    pub server: Server,
+    /// Seconds without news after which a wait ends, and seconds that a delivery may take until
+    /// everyone heard of it.
+    pub patience_s: u64,
+    /// Seconds that the server may settle before memory is read, and after the last delivery.
+    pub settle_s: u64,
     /// Seed of the plan.
     pub seed: u64,
     /// Show progress.
@@ -61,6 +71,8 @@ pub struct Findings {
     pub setup: Setup,
     /// Growth of the server's user memory, in bytes a session.
     pub memory_per_session: Option<f64>,
+    /// Growth of all its memory, with files and what is shared, in bytes a session.
+    pub pss_per_session: Option<f64>,
     /// Single deliveries.
     pub singles: Option<Singles>,
     /// Deliveries that everyone watches.
@@ -93,6 +105,9 @@ pub(crate) struct Run<'a> {
     fleet: Fleet<Uring>,
     oracle: Oracle,
     heard: Vec<(u64, Heard)>,
+    /// Number of the last message. Numbers differ from run to run: servers may drop a message
+    /// whose Message-ID they have seen before.
+    number: u64,
 }
 
 impl Study {
@@ -121,8 +136,11 @@ impl Study {
         findings.setup = run.set_up()?;
         run.settle();
         if let (Some(before), Some(after)) = (before, self.memory()?) {
-            let grown = after as f64 - before as f64;
-            findings.memory_per_session = Some(grown / self.sessions as f64);
+            let each = |after: u64, before: u64| {
+                Some((after as f64 - before as f64) / self.sessions as f64)
+            };
+            findings.memory_per_session = each(after.user, before.user);
+            findings.pss_per_session = each(after.all, before.all);
         }
         run.connect_deliverers()?;
         if self.deliveries > 0 {
@@ -141,18 +159,24 @@ impl Study {
         Ok(findings)
     }
 
-    fn memory(&self) -> Result<Option<u64>, StudyError> {
-        if self.server_pids.is_empty() {
+    fn recipient(&self, mailbox: u32) -> String {
+        plan::user(&self.recipients, mailbox)
+    }
+
+    fn memory(&self) -> Result<Option<Memory>, StudyError> {
+        if !self.server.is_known() {
             return Ok(None);
         }
         let failed = |error| StudyError::Io("can't read the server's memory", error);
-        crate::measure::memory(&self.server_pids)
-            .map(Some)
-            .map_err(failed)
+        self.server.memory().map(Some).map_err(failed)
     }
 
     fn cpu_us(&self) -> u64 {
-        crate::measure::cpu_us(&self.server_pids).unwrap_or(0)
+        self.server.cpu_us().unwrap_or(0)
+    }
+
+    fn patience_ns(&self) -> u64 {
+        self.patience_s * SECOND_NS
     }
 }
 

@@ -1,9 +1,10 @@
 //! An installed base directory, and the server in it.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use admin::service;
 use anyhow::{Context, Result, bail};
@@ -15,6 +16,8 @@ use crate::shell;
 
 /// How often other ports are tried when somebody took one between its reservation and its use.
 const PORT_TRIES: usize = 5;
+/// How long a server may take until it listens.
+const LISTENS_WITHIN: Duration = Duration::from_secs(10);
 /// How long a killed process may take to be gone.
 const GONE_WITHIN: Timespec = Timespec {
     tv_sec: 10,
@@ -191,6 +194,18 @@ impl Drop for Base {
 /// A port of loopback that nobody has at the moment.
 pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// Waits until a server takes connections on a port of loopback.
+pub fn wait_until_listening(name: &str, port: u16) -> Result<()> {
+    let until = Instant::now() + LISTENS_WITHIN;
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        if Instant::now() > until {
+            bail!("{name} does not listen on port {port}");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 /// The address in start-msg's line `SERVICE listening on ADDRESS`.

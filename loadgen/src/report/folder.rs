@@ -13,6 +13,9 @@ use sha2::{Digest, Sha256};
 
 use super::plot;
 
+/// The raw times.
+pub(super) const LOG: &str = "latency.hlog";
+
 /// What a folder holds.
 pub struct Report<'a> {
     /// The heading.
@@ -31,7 +34,7 @@ impl Report<'_> {
     pub fn write(&self, folder: &Path) -> std::io::Result<()> {
         fs::create_dir_all(folder)?;
         fs::write(folder.join("README.md"), self.readme())?;
-        fs::write(folder.join("latency.hlog"), log(&self.histograms)?)?;
+        fs::write(folder.join(LOG), log(&self.histograms)?)?;
         plot::percentiles(&folder.join("latency.svg"), &self.histograms)
     }
 
@@ -90,7 +93,13 @@ fn machine() -> String {
     )
 }
 
-fn log(histograms: &[(String, &Histogram<u64>)]) -> std::io::Result<Vec<u8>> {
+/// The name under which a measure stands in the log.
+pub(super) fn tag(measure: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    measure.chars().map(plain).collect()
+}
+
+pub(super) fn log(histograms: &[(String, &Histogram<u64>)]) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut serializer = V2Serializer::new();
     let failed = |error: &dyn std::fmt::Debug| std::io::Error::other(format!("{error:?}"));
@@ -99,10 +108,7 @@ fn log(histograms: &[(String, &Histogram<u64>)]) -> std::io::Result<Vec<u8>> {
         .begin_log_with(&mut bytes, &mut serializer)
         .map_err(|error| failed(&error))?;
     for (name, times) in histograms {
-        let name: String = name
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-            .collect();
+        let name = tag(name);
         let tag = Tag::new(&name);
         log.write_histogram(times, Duration::ZERO, Duration::from_secs(1), tag)
             .map_err(|error| failed(&error))?;

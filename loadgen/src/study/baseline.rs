@@ -2,12 +2,11 @@
 
 use hdrhistogram::Histogram;
 
-use super::{Run, StudyError};
+use super::{Run, SECOND_NS, StudyError};
 use crate::fleet::Heard;
 use crate::measure::{histogram, now_ns, record};
 use crate::sendloop::{PAYLOAD, SendLoop};
 
-const SECOND_NS: u64 = 1_000_000_000;
 /// Between two rounds.
 const REST_NS: u64 = SECOND_NS / 20;
 

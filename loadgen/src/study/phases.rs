@@ -4,16 +4,12 @@ use std::collections::HashMap;
 
 use hdrhistogram::Histogram;
 
-use super::{Run, StudyError};
+use super::{Run, SECOND_NS, StudyError};
 use crate::client::News;
 use crate::deliverer::Result as Delivery;
 use crate::fleet::Heard;
 use crate::measure::{histogram, now_ns, record};
 use crate::plan;
-
-const SECOND_NS: u64 = 1_000_000_000;
-/// A delivery that takes longer than this failed.
-const DELIVERY_NS: u64 = 30 * SECOND_NS;
 
 /// Times of single deliveries, in microseconds.
 #[derive(Clone, Debug)]
@@ -28,6 +24,8 @@ pub struct Singles {
     pub after_data: Histogram<u64>,
     /// From the end of DATA to the 250.
     pub durable: Histogram<u64>,
+    /// Deliveries of which the session did not hear in time.
+    pub unheard: usize,
 }
 
 /// Times of deliveries that all sessions watch, in microseconds.
@@ -43,6 +41,8 @@ pub struct Crowd {
     pub spread: Histogram<u64>,
     /// Server CPU for each notification, in microseconds.
     pub server_cpu_us: f64,
+    /// Notifications that did not come in time, over all deliveries.
+    pub unheard: usize,
 }
 
 /// Deliveries as fast as they go.
@@ -59,20 +59,22 @@ pub struct Burst {
 }
 
 impl Run<'_> {
+    /// Gives deliverer `deliverer` a message.
+    fn deliver(&mut self, deliverer: usize, mailbox: u32) {
+        self.oracle.delivering(mailbox as usize);
+        self.number += 1;
+        let recipient = self.study.recipient(mailbox);
+        self.fleet
+            .deliver(deliverer, &recipient, self.study.message_bytes, self.number);
+    }
+
     /// Delivers one message through deliverer 0 and waits until `enough` sessions have heard of it.
     /// Gives the times of DATA's end, of the 250, and of each EXISTS.
-    fn one(
-        &mut self,
-        mailbox: u32,
-        number: u64,
-        enough: usize,
-    ) -> Result<(u64, u64, Vec<u64>), StudyError> {
-        let user = plan::user(&self.study.users, mailbox);
-        self.oracle.delivering(mailbox as usize);
-        self.fleet
-            .deliver(0, &user, self.study.message_bytes, number);
+    fn one(&mut self, mailbox: u32, enough: usize) -> Result<(u64, u64, Vec<u64>), StudyError> {
+        self.deliver(0, mailbox);
+        let newest = self.oracle.begun(mailbox as usize);
         let (mut data, mut durable, mut exists) = (0, 0, Vec::with_capacity(enough));
-        let until = now_ns() + DELIVERY_NS;
+        let until = now_ns() + self.study.patience_ns();
         while durable == 0 || exists.len() < enough {
             for (at, heard) in self.listen(until) {
                 match heard {
@@ -84,7 +86,12 @@ impl Run<'_> {
                     Heard::Deliverer(_, Delivery::Refused(why)) => {
                         return Err(StudyError::Refused(format!("LMTP: {why}")));
                     }
-                    Heard::Session(_, News::Exists(_)) => exists.push(at),
+                    // Late news of an earlier delivery, or of another mailbox, is not of this one.
+                    Heard::Session(session, News::Exists(count))
+                        if count >= newest && self.study.mailbox_of(session) == mailbox =>
+                    {
+                        exists.push(at);
+                    }
                     Heard::Session(number, News::Failed(why)) => {
                         return Err(StudyError::Refused(format!("session {number}: {why}")));
                     }
@@ -92,6 +99,9 @@ impl Run<'_> {
                 }
             }
             if now_ns() >= until {
+                if durable == 0 {
+                    return Err(StudyError::TimedOut("for the reply to a delivery"));
+                }
                 // Who did not hear is the oracle's business.
                 break;
             }
@@ -109,14 +119,16 @@ impl Run<'_> {
             before_250: 0,
             after_data: histogram(),
             durable: histogram(),
+            unheard: 0,
         };
         let began = now_ns();
-        for (number, delivery) in plan.iter().enumerate() {
+        for delivery in &plan {
             let intended = began + delivery.at_ns;
             while now_ns() < intended {
                 self.listen(intended);
             }
-            let (data, durable, exists) = self.one(delivery.mailbox, number as u64, 1)?;
+            let (data, durable, exists) = self.one(delivery.mailbox, 1)?;
+            found.unheard += usize::from(exists.is_empty());
             record(&mut found.durable, durable.saturating_sub(data));
             for at in exists {
                 record(&mut found.intended, at.saturating_sub(intended));
@@ -137,14 +149,16 @@ impl Run<'_> {
             last: histogram(),
             spread: histogram(),
             server_cpu_us: 0.0,
+            unheard: 0,
         };
         let (began, cpu_before) = (now_ns(), study.cpu_us());
-        for (number, delivery) in plan.iter().enumerate() {
+        for delivery in &plan {
             let intended = began + delivery.at_ns;
             while now_ns() < intended {
                 self.listen(intended);
             }
-            let (data, durable, exists) = self.one(0, number as u64, study.sessions)?;
+            let (data, durable, exists) = self.one(0, study.sessions)?;
+            found.unheard += study.sessions.saturating_sub(exists.len());
             record(&mut found.durable, durable.saturating_sub(data));
             if let (Some(&first), Some(&last)) = (exists.first(), exists.last()) {
                 record(&mut found.first, first.saturating_sub(durable));
@@ -165,18 +179,14 @@ impl Run<'_> {
         let (began, cpu_before) = (now_ns(), study.cpu_us());
         let stop = began + study.burst_s * SECOND_NS;
         let mut durable = histogram();
-        let (mut delivered, mut number, mut last) = (0u64, 1 << 32, began);
+        let (mut delivered, mut last) = (0u64, began);
         let mut free: Vec<usize> = (0..study.lmtp_connections.max(1)).collect();
         while now_ns() < stop || !busy.is_empty() {
             while now_ns() < stop
                 && let Some(deliverer) = free.pop()
             {
                 let mailbox = rng.below(u64::from(mailboxes)) as u32;
-                let user = plan::user(&study.users, mailbox);
-                self.oracle.delivering(mailbox as usize);
-                number += 1;
-                self.fleet
-                    .deliver(deliverer, &user, study.message_bytes, number);
+                self.deliver(deliverer, mailbox);
                 busy.insert(deliverer, (mailbox, 0));
             }
             for (at, heard) in self.listen(now_ns() + SECOND_NS) {
@@ -200,7 +210,7 @@ impl Run<'_> {
                     _ => {}
                 }
             }
-            if now_ns() > stop + DELIVERY_NS {
+            if now_ns() > stop + study.patience_ns() {
                 return Err(StudyError::TimedOut("for the last deliveries of the burst"));
             }
         }

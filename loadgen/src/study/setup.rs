@@ -1,21 +1,17 @@
 //! Sessions connect, log in, select and idle.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use indicatif::{ProgressBar, ProgressStyle};
 use reactor::uring::{Options, Uring};
 
-use super::{Run, Study, StudyError};
+use super::{Run, SECOND_NS, Study, StudyError};
 use crate::client::{Client, News};
 use crate::deliverer::Result as Delivery;
 use crate::fleet::{Fleet, Heard};
 use crate::measure::now_ns;
 use crate::oracle::{Faults, Oracle};
 use crate::plan;
-
-const SECOND_NS: u64 = 1_000_000_000;
-/// Nothing heard for this long ends a wait.
-const PATIENCE_NS: u64 = 30 * SECOND_NS;
-/// How long the server and the kernel may settle before memory is read.
-const SETTLE_NS: u64 = 2 * SECOND_NS;
 
 /// How set-up went.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,6 +47,9 @@ impl<'a> Run<'a> {
             fleet: Fleet::new(reactor),
             oracle: Oracle::new(study.mailbox_count(), watched),
             heard: Vec::new(),
+            number: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_nanos() as u64),
         })
     }
 
@@ -84,7 +83,7 @@ impl<'a> Run<'a> {
                 }
             }
             bar.set_position(idling as u64);
-            if now_ns() - last > PATIENCE_NS {
+            if now_ns() - last > study.patience_ns() {
                 return Err(StudyError::TimedOut("for sessions to idle"));
             }
         }
@@ -98,7 +97,7 @@ impl<'a> Run<'a> {
 
     /// Lets what is still moving come to rest.
     pub(super) fn settle(&mut self) {
-        let until = now_ns() + SETTLE_NS;
+        let until = now_ns() + self.study.settle_s * SECOND_NS;
         while now_ns() < until {
             self.listen(until);
         }
@@ -109,7 +108,7 @@ impl<'a> Run<'a> {
         for number in 0..count {
             self.fleet.add_deliverer(number, self.study.lmtp);
         }
-        let (mut ready, until) = (0, now_ns() + PATIENCE_NS);
+        let (mut ready, until) = (0, now_ns() + self.study.patience_ns());
         while ready < count {
             self.fleet.turn(until, &mut self.heard);
             for (_, heard) in self.heard.drain(..) {
@@ -146,7 +145,7 @@ impl<'a> Run<'a> {
 
     /// Waits until everyone has heard everything, or nothing comes any more.
     pub(super) fn finish(mut self) -> Faults {
-        let until = now_ns() + PATIENCE_NS;
+        let until = now_ns() + self.study.patience_ns();
         while self.oracle.behind() > 0 && now_ns() < until {
             self.listen(now_ns() + SECOND_NS / 10);
         }

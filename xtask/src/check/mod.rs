@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::install::{self, Profile};
-use crate::{crash, demo, page, shell};
+use crate::{crash, demo, page, results, shell};
 pub use count::Count;
 
 /// Rounds of the crash test.
@@ -36,7 +36,7 @@ struct Stage {
 }
 
 /// All stages, in order.
-const STAGES: [Stage; 10] = [
+const STAGES: [Stage; 11] = [
     Stage {
         name: "fmt",
         run: fmt,
@@ -68,6 +68,10 @@ const STAGES: [Stage; 10] = [
     Stage {
         name: "demo",
         run: show,
+    },
+    Stage {
+        name: "results",
+        run: twins,
     },
     Stage {
         name: "crash",
@@ -187,6 +191,11 @@ fn show() -> Result<Count> {
         sessions: 500,
         deliveries: 100,
     })?;
+    Ok(Count::ONE)
+}
+
+fn twins() -> Result<Count> {
+    results::twins()?;
     Ok(Count::ONE)
 }
 

@@ -33,6 +33,14 @@ const BROKERS: [(&str, &str); 2] = [
     ("nats-server", "nats-server"),
     ("redis-server", "redis-server"),
 ];
+/// Programs of other IMAP servers, and the Debian package that has each. Postfix is the mail server
+/// that Cyrus wants beside it, so that none comes that would be set up and started.
+const PEERS: [(&str, &str); 4] = [
+    ("postfix", "postfix"),
+    ("/usr/lib/dovecot/imap", "dovecot-imapd"),
+    ("/usr/lib/dovecot/lmtp", "dovecot-lmtpd"),
+    ("/usr/lib/cyrus/bin/master", "cyrus-common"),
+];
 /// Answers to questions that packages ask: no instance of Postfix but those that the tests start.
 const ANSWERS: &str = "postfix postfix/main_mailer_type select No configuration\n";
 
@@ -55,6 +63,33 @@ pub fn debian() -> Result<()> {
 /// Installs the other event brokers that Ensign's is measured against.
 pub fn brokers() -> Result<()> {
     apt_install(&missing(&BROKERS))
+}
+
+/// Installs the other IMAP servers that Ensign is measured against.
+pub fn peers() -> Result<()> {
+    apt_install(&missing(&PEERS))
+}
+
+/// Unpacks a Debian package below a folder: one that can't be installed next to another.
+pub fn unpack(package: &str, folder: &Path) -> Result<()> {
+    let archives = folder.join("archives");
+    fs::create_dir_all(&archives)?;
+    shell::retry("fetching a Debian package", || {
+        let mut download = apt();
+        download.args(["download", "--quiet=2", package]);
+        shell::capture(download.current_dir(&archives)).map(drop)
+    })?;
+    for archive in fs::read_dir(&archives)? {
+        let mut unpack = Command::new("dpkg-deb");
+        shell::run(unpack.arg("-x").arg(archive?.path()).arg(folder))?;
+    }
+    Ok(())
+}
+
+/// The version of an installed package.
+pub fn version(package: &str) -> Result<String> {
+    let format = "--showformat=${Version}";
+    shell::capture(Command::new("dpkg-query").args(["--show", format, package]))
 }
 
 fn missing(wanted: &[(&str, &'static str)]) -> Vec<&'static str> {

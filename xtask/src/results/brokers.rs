@@ -1,19 +1,15 @@
 //! The study of event brokers side by side: Ensign's `enpd`, NATS and Redis (Debian's packages), on
 //! loopback, one after the other in one run.
 
-use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use crate::base::free_port;
+use crate::base::{free_port, wait_until_listening};
 use crate::install::Profile;
 use crate::{check, shell};
 
-/// How long a broker may take until it listens.
-const LISTENS_WITHIN: Duration = Duration::from_secs(10);
 /// What may wait for a subscriber, in bytes, as NATS has it by default.
 const PENDING_BYTES: &str = "67108864";
 
@@ -47,13 +43,7 @@ impl Broker {
             dialect,
             port,
         };
-        let until = Instant::now() + LISTENS_WITHIN;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if Instant::now() > until {
-                bail!("{name} does not listen");
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait_until_listening(name, port)?;
         Ok(broker)
     }
 

@@ -56,7 +56,7 @@ fn newest(folder: &Path, name: &str) -> Result<Option<String>> {
 }
 
 /// The first two figures of a measure's row in a report's table.
-fn figures<'a>(report: &'a str, measure: &str) -> Option<[&'a str; 2]> {
+pub(super) fn figures<'a>(report: &'a str, measure: &str) -> Option<[&'a str; 2]> {
     report.lines().find_map(|line| {
         let mut cells = line.strip_prefix('|')?.split('|').map(str::trim);
         (cells.next()? == measure).then_some([cells.next()?, cells.next()?])

@@ -2,6 +2,7 @@
 
 mod brokers;
 mod index;
+mod peers;
 
 use std::path::Path;
 use std::process::Command;
@@ -30,10 +31,12 @@ enum Kind {
     Server(u32),
     /// Event brokers, one after the other.
     Brokers,
+    /// IMAP servers, one after the other.
+    Peers,
 }
 
 /// All studies, in the order in which they run.
-const STUDIES: [Study; 5] = [
+const STUDIES: [Study; 6] = [
     Study {
         name: "single",
         about: "10,000 idle sessions, a mailbox each; 200 deliveries one after the other",
@@ -109,6 +112,18 @@ const STUDIES: [Study; 5] = [
             "publishes a second, 10 subscribers",
         ],
     },
+    Study {
+        name: "peers",
+        about: "Ensign, Dovecot and Cyrus: 1,000 idle sessions, singles, a crowd, a burst",
+        kind: Kind::Peers,
+        arguments: &[],
+        headlines: &[
+            "one delivery to a crowd, to the last",
+            "DATA end → EXISTS, p50",
+            "durable deliveries a second",
+            "user memory a session",
+        ],
+    },
 ];
 
 /// `cargo xtask results`
@@ -119,6 +134,13 @@ pub struct Options {
     /// Print the studies and run none
     #[arg(long)]
     pub list: bool,
+    /// Of the study of peers, measure only these servers, and keep the others' runs of the day
+    #[arg(long, value_name = "NAME")]
+    pub peer: Vec<String>,
+    /// Run the small twins of those studies that have one, below the target folder: they show that
+    /// the studies work, and their figures mean nothing
+    #[arg(long)]
+    pub tiny: bool,
 }
 
 /// Runs the named studies.
@@ -135,6 +157,9 @@ pub fn run(options: &Options) -> Result<()> {
         }
     }
     install::build(Profile::Release)?;
+    if options.tiny {
+        return twins();
+    }
     for study in &STUDIES {
         if options.names.is_empty() || options.names.iter().any(|name| name == study.name) {
             let folder = paths::root()
@@ -144,10 +169,17 @@ pub fn run(options: &Options) -> Result<()> {
             match study.kind {
                 Kind::Server(users) => one(study, users, &folder)?,
                 Kind::Brokers => brokers::run(study.arguments, relative(&folder))?,
+                Kind::Peers => peers::run(&peers::FULL, &options.peer, &folder)?,
             }
         }
     }
     index::write(&paths::root().join("results"), &STUDIES)
+}
+
+/// Runs the studies' small twins.
+pub fn twins() -> Result<()> {
+    let folder = paths::target().join("results-tiny");
+    peers::run(&peers::TINY, &[], &folder.join("peers"))
 }
 
 /// Runs one study against a server of its own, started on a store whose users had all been there

@@ -1,0 +1,132 @@
+//! A server's processes: named one by one, or as trees whose members come and go.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{Error, ErrorKind, Result};
+
+use crate::measure;
+
+/// Who the server is.
+#[derive(Clone, Debug, Default)]
+pub struct Server {
+    /// Single processes.
+    pub pids: Vec<u32>,
+    /// Processes that count with all their descendants.
+    pub trees: Vec<u32>,
+}
+
+/// Memory of all processes, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Their own: proportional and anonymous, `Pss_Anon` in `/proc/PID/smaps_rollup`.
+    pub user: u64,
+    /// With their part of files and shared memory: `Pss`.
+    pub all: u64,
+}
+
+impl Server {
+    /// Whether any process was named.
+    pub fn is_known(&self) -> bool {
+        !(self.pids.is_empty() && self.trees.is_empty())
+    }
+
+    /// Memory as it is now.
+    ///
+    /// # Errors
+    /// If a process that was named is not there or may not be looked at.
+    pub fn memory(&self) -> Result<Memory> {
+        let user = self.sum(&measure::memory)?;
+        let all = self.sum(&measure::memory_with_files)?;
+        Ok(Memory { user, all })
+    }
+
+    /// CPU time until now, user and system, in microseconds, with that of children that ended.
+    ///
+    /// # Errors
+    /// If a process that was named is not there.
+    pub fn cpu_us(&self) -> Result<u64> {
+        self.sum(&measure::cpu_us)
+    }
+
+    fn sum(&self, value: &dyn Fn(&[u32]) -> Result<u64>) -> Result<u64> {
+        let mut sum = value(&self.pids)?;
+        for &root in &self.trees {
+            sum += value(&[root])?;
+        }
+        for pid in descendants(&self.trees)? {
+            match value(&[pid]) {
+                Ok(more) => sum += more,
+                // It ended meanwhile; what it took is its parent's account now.
+                Err(error) if is_gone(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(sum)
+    }
+}
+
+fn is_gone(error: &Error) -> bool {
+    error.kind() == ErrorKind::NotFound
+        || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
+}
+
+/// Children, children's children and so on, without the roots.
+fn descendants(roots: &[u32]) -> Result<BTreeSet<u32>> {
+    let mut found = BTreeSet::new();
+    if roots.is_empty() {
+        return Ok(found);
+    }
+    let mut parents = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let pid = name.to_str().and_then(|name| name.parse::<u32>().ok());
+        if let Some(pid) = pid
+            && let Ok(fields) = measure::stat(pid)
+            && let Some(Ok(parent)) = fields.get(1).map(|field| field.parse::<u32>())
+        {
+            parents.push((pid, parent));
+        }
+    }
+    let mut fresh = roots.to_vec();
+    while let Some(above) = fresh.pop() {
+        for &(pid, parent) in &parents {
+            if parent == above && !roots.contains(&pid) && found.insert(pid) {
+                fresh.push(pid);
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_tree_counts_its_children() {
+        let mut child = Command::new("cat")
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("there is cat");
+        let here = std::process::id();
+        assert!(
+            descendants(&[here])
+                .expect("readable")
+                .contains(&child.id())
+        );
+        let of = |pids: &[u32], trees: &[u32]| Server {
+            pids: pids.to_vec(),
+            trees: trees.to_vec(),
+        };
+        let tree = of(&[], &[child.id()]);
+        let memory = tree.memory().expect("readable");
+        assert!(tree.is_known() && memory.all >= memory.user);
+        tree.cpu_us().expect("readable");
+        child.kill().expect("it runs");
+        child.wait().expect("it ran");
+        assert!(tree.memory().is_err(), "a root must be there");
+        assert!(!of(&[], &[]).is_known());
+    }
+}

@@ -1,0 +1,122 @@
+//! Dovecot of Debian: a process a session, or sessions that hibernate.
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::daemon::{Daemon, Folder};
+use super::{Address, PASSWORD, Server};
+use crate::base::free_port;
+use crate::paths;
+
+/// The unprivileged user who has the mail.
+const USER: &str = "mail";
+/// The configuration's name.
+const CONF: &str = "dovecot.conf";
+
+/// One installation.
+pub(super) struct Dovecot {
+    daemon: Option<Daemon>,
+    folder: Folder,
+    hibernates: bool,
+}
+
+impl Dovecot {
+    /// An installation without mail.
+    pub(super) fn fresh(name: &str, hibernates: bool) -> Result<Self> {
+        let folder = Folder::fresh(paths::target().join("peers").join(name))?;
+        folder.folder_of(USER, "mail")?;
+        Ok(Self {
+            daemon: None,
+            folder,
+            hibernates,
+        })
+    }
+}
+
+impl Server for Dovecot {
+    fn start(&mut self) -> Result<Address> {
+        let (imap, lmtp) = (free_port()?, free_port()?);
+        let text = configuration(imap, lmtp, self.hibernates);
+        let path = self.folder.write(CONF, &text)?;
+        let mut program = Command::new("dovecot");
+        program.arg("-F").arg("-c").arg(&path);
+        let daemon = Daemon::start(program, &self.folder, &[imap, lmtp])?;
+        let tree = daemon.pid();
+        self.daemon = Some(daemon);
+        Ok(Address::new(imap, lmtp, tree))
+    }
+
+    fn stop(&mut self) -> Result<()> {
+        self.daemon.take().context("it runs")?.stop()
+    }
+
+    fn configuration(&self) -> Vec<(&'static str, String)> {
+        vec![(CONF, configuration(143, 24, self.hibernates))]
+    }
+}
+
+/// What differs from what the package has: plain passwords on loopback, one password for all, and
+/// limits that let the sessions in. Everything that costs or saves a write is as it comes.
+fn configuration(imap: u16, lmtp: u16, hibernates: bool) -> String {
+    let timeout = if hibernates {
+        "imap_hibernate_timeout = 1s\n"
+    } else {
+        ""
+    };
+    format!(
+        "\
+base_dir = BASE/run
+state_dir = BASE/state
+log_path = /dev/stderr
+protocols = imap lmtp
+listen = 127.0.0.1
+ssl = no
+disable_plaintext_auth = no
+auth_mechanisms = plain
+auth_cache_size = 10M
+passdb {{
+  driver = static
+  args = password={PASSWORD}
+}}
+userdb {{
+  driver = static
+  args = uid={USER} gid={USER} home=BASE/mail/%u
+}}
+first_valid_uid = 1
+first_valid_gid = 1
+mail_location = maildir:~/Maildir
+mail_max_userip_connections = 100000
+default_process_limit = 3000
+default_client_limit = 10000
+{timeout}service imap-login {{
+  service_count = 0
+  process_min_avail = 2
+  process_limit = 2
+  inet_listener imap {{
+    port = {imap}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+service imap {{
+  process_limit = 3000
+  unix_listener imap-master {{
+    user = dovecot
+  }}
+}}
+service imap-hibernate {{
+  unix_listener imap-hibernate {{
+    mode = 0600
+    user = {USER}
+  }}
+}}
+service lmtp {{
+  inet_listener lmtp {{
+    port = {lmtp}
+  }}
+}}
+"
+    )
+}

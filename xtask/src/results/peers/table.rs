@@ -1,0 +1,384 @@
+//! The servers side by side, from the reports of their runs.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::{CROWD, EACH, Peer, Sizes, loadgen};
+use crate::check::packages;
+use crate::results::{index, relative};
+use crate::shell;
+
+/// Which of two figures is the better one.
+#[derive(Clone, Copy)]
+enum Better {
+    Less,
+    More,
+    /// Not compared.
+    Neither,
+}
+
+/// A row: which run's measure, its p50 (0) or p99 (1), and what it is called here.
+struct Row {
+    run: &'static str,
+    measure: &'static str,
+    place: usize,
+    better: Better,
+    name: &'static str,
+}
+
+const fn row(
+    run: &'static str,
+    measure: &'static str,
+    place: usize,
+    better: Better,
+    name: &'static str,
+) -> Row {
+    Row {
+        run,
+        measure,
+        place,
+        better,
+        name,
+    }
+}
+
+const LAST: &str = "crowd: 250 → last EXISTS";
+const FAULTS: &str = "misses / doubles / disorders";
+
+const ROWS: [Row; 19] = [
+    row(
+        EACH,
+        "set-up (connect, LOGIN, SELECT, IDLE)",
+        0,
+        Better::More,
+        "sessions set up",
+    ),
+    row(
+        EACH,
+        "set-up: server CPU a session",
+        0,
+        Better::Less,
+        "server CPU a session set up",
+    ),
+    row(
+        EACH,
+        "server user memory a parked session",
+        0,
+        Better::Less,
+        "user memory a session",
+    ),
+    row(
+        EACH,
+        "server memory a parked session, all",
+        0,
+        Better::Less,
+        "PSS a session",
+    ),
+    row(
+        EACH,
+        "250 → EXISTS",
+        0,
+        Better::Neither,
+        "250 → EXISTS, p50",
+    ),
+    row(EACH, "250 → EXISTS", 1, Better::Less, "250 → EXISTS, p99"),
+    row(
+        EACH,
+        "DATA end → EXISTS",
+        0,
+        Better::Less,
+        "DATA end → EXISTS, p50",
+    ),
+    row(
+        EACH,
+        "DATA end → EXISTS",
+        1,
+        Better::Less,
+        "DATA end → EXISTS, p99",
+    ),
+    row(
+        EACH,
+        "DATA end → 250",
+        0,
+        Better::Less,
+        "DATA end → 250, p50",
+    ),
+    row(
+        EACH,
+        "DATA end → 250",
+        1,
+        Better::Less,
+        "DATA end → 250, p99",
+    ),
+    row(
+        EACH,
+        "not heard in time",
+        0,
+        Better::Neither,
+        "not heard in time",
+    ),
+    row(
+        CROWD,
+        "crowd: 250 → first EXISTS",
+        0,
+        Better::Neither,
+        "crowd: 250 → first EXISTS, p50",
+    ),
+    row(
+        CROWD,
+        LAST,
+        0,
+        Better::Less,
+        "crowd: 250 → last EXISTS, p50",
+    ),
+    row(
+        CROWD,
+        LAST,
+        1,
+        Better::Less,
+        "crowd: 250 → last EXISTS, slowest",
+    ),
+    row(
+        CROWD,
+        "not heard in time",
+        0,
+        Better::Neither,
+        "crowd: not heard in time",
+    ),
+    row(
+        EACH,
+        "durable deliveries",
+        0,
+        Better::More,
+        "durable deliveries, 16 connections",
+    ),
+    row(
+        EACH,
+        "burst: server CPU a delivery",
+        0,
+        Better::Less,
+        "server CPU a delivery",
+    ),
+    row(
+        EACH,
+        FAULTS,
+        0,
+        Better::Neither,
+        "misses / doubles / disorders, burst and all",
+    ),
+    row(
+        CROWD,
+        FAULTS,
+        0,
+        Better::Neither,
+        "crowd: misses / doubles / disorders",
+    ),
+];
+
+/// The rows whose ratios the index of results shows, and what they are called there.
+const RATIOS: [(&str, &str); 4] = [
+    (
+        "crowd: 250 → last EXISTS, p50",
+        "one delivery to a crowd, to the last",
+    ),
+    ("DATA end → EXISTS, p50", "DATA end → EXISTS, p50"),
+    (
+        "durable deliveries, 16 connections",
+        "durable deliveries a second",
+    ),
+    ("user memory a session", "user memory a session"),
+];
+
+/// The measures that are drawn, the run, and the drawing's name.
+const PLOTS: [(&str, &str, &str); 3] = [
+    (EACH, "DATA end → EXISTS", "single.svg"),
+    (CROWD, LAST, "crowd.svg"),
+    (EACH, "burst: DATA end → 250", "burst.svg"),
+];
+
+const NOTES: &str = "\
+In brackets: how many times the better Ensign's figure is. A crowd is all sessions in one mailbox.
+Memory is the growth over all processes of a server while the sessions come, a while after the last
+did: user memory is what is theirs alone (`Pss_Anon`), PSS counts files and shared memory too. A
+server's CPU is that of all its processes, user and system. An EXISTS that comes with the 250 or
+before it counts as 1 µs. Who does not hear of a delivery within the time is counted as \"not heard
+in time\"; who has not heard of it at the end either, as a miss.
+
+Every run follows a fresh start, on a store that all users have visited. All servers have plain
+passwords, plain text, and one load generator on the same cores. Each one's folder here holds its
+configuration, where `BASE` is its own, its commands, tables, raw histograms and plots.";
+
+/// One column: the server, and the reports of its runs.
+struct Column<'a> {
+    peer: &'a Peer,
+    each: String,
+    crowd: String,
+}
+
+impl Column<'_> {
+    fn cell(&self, row: &Row) -> Option<&str> {
+        let report = if row.run == EACH {
+            &self.each
+        } else {
+            &self.crowd
+        };
+        index::figures(report, row.measure).map(|figures| figures[row.place])
+    }
+
+    fn number(&self, row: &Row) -> Option<f64> {
+        self.cell(row)?.split(' ').next()?.parse().ok()
+    }
+}
+
+/// Writes the table of all runs that lie in the folder, and the plots.
+pub(super) fn write(sizes: &Sizes, out: &Path) -> Result<()> {
+    let mut columns = Vec::new();
+    for peer in sizes.peers {
+        let read = |run| fs::read_to_string(out.join(peer.name).join(run).join("README.md"));
+        if let (Ok(each), Ok(crowd)) = (read(EACH), read(CROWD)) {
+            columns.push(Column { peer, each, crowd });
+        }
+    }
+    let (ours, others) = columns.split_first().context("no server was measured")?;
+    let mut text = format!(
+        "# IMAP servers side by side, {} idle sessions\n\n```\ncargo xtask results peers\n```\n\n",
+        sizes.sessions
+    );
+    text.push_str(machine(&ours.each));
+    text.push('\n');
+    for column in others {
+        if let Some(package) = column.peer.package {
+            let version = packages::version(package)?;
+            writeln!(text, "| {} | {version} |", column.peer.title)?;
+        }
+    }
+    text.push_str("\n| measure |");
+    for column in &columns {
+        write!(text, " {} |", column.peer.title)?;
+    }
+    writeln!(text, "\n|---{}|", "|---".repeat(columns.len()))?;
+    for row in &ROWS {
+        write!(text, "| {} | {} |", row.name, ours.cell(row).unwrap_or("–"))?;
+        for column in others {
+            let cell = column.cell(row).unwrap_or("–");
+            let ratio = ratio(ours, column, row).map(|ratio| format!(" ({ratio})"));
+            write!(text, " {cell}{} |", ratio.unwrap_or_default())?;
+        }
+        text.push('\n');
+    }
+    text.push_str(&ratios(&columns)?);
+    writeln!(text, "\n{NOTES}\n\nPlots: {}.", plots(&columns, out)?)?;
+    fs::write(out.join("README.md"), text).context("cannot write the table")
+}
+
+/// How many times the better ours is.
+fn ratio(ours: &Column, other: &Column, row: &Row) -> Option<String> {
+    let (ours, other) = (ours.number(row)?, other.number(row)?);
+    let ratio = match row.better {
+        Better::Less => other / ours,
+        Better::More => ours / other,
+        Better::Neither => return None,
+    };
+    let places = if ratio < 10.0 { 1 } else { 0 };
+    ratio.is_finite().then(|| format!("{ratio:.places$} ×"))
+}
+
+/// The rows for the index: all ratios in one cell.
+fn ratios(columns: &[Column]) -> Result<String> {
+    let Some((ours, others)) = columns.split_first() else {
+        return Ok(String::new());
+    };
+    if others.is_empty() {
+        return Ok(String::new());
+    }
+    let names: Vec<&str> = others.iter().map(|other| other.peer.title).collect();
+    let mut text = format!(
+        "\n| times as good as | {} | |\n|---|---|---|\n",
+        names.join(" / ")
+    );
+    for (name, title) in RATIOS {
+        let row = ROWS.iter().find(|row| row.name == name);
+        let cells: Vec<String> = others
+            .iter()
+            .map(|other| {
+                row.and_then(|row| ratio(ours, other, row))
+                    .unwrap_or("–".into())
+            })
+            .collect();
+        writeln!(text, "| {title} | {} | |", cells.join(" / "))?;
+    }
+    Ok(text)
+}
+
+/// The rows about the machine in a run's report.
+fn machine(report: &str) -> &str {
+    let begin = report.find("| | |").unwrap_or(report.len());
+    let rest = &report[begin..];
+    &rest[..rest.find("\n\n").unwrap_or(rest.len())]
+}
+
+/// Draws the plots; gives their names for the report.
+fn plots(columns: &[Column], out: &Path) -> Result<String> {
+    let mut names = Vec::new();
+    for (run, measure, name) in PLOTS {
+        let mut plot = loadgen();
+        plot.args(["plot", "--measure", measure, "--out"])
+            .arg(relative(&out.join(name)));
+        for column in columns {
+            let folder = out.join(column.peer.name).join(run);
+            plot.arg(format!(
+                "{}={}",
+                column.peer.title,
+                relative(&folder).display()
+            ));
+        }
+        shell::run(&mut plot)?;
+        names.push(format!("`{name}` ({measure})"));
+    }
+    Ok(names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::peers::FULL;
+
+    #[test]
+    fn ratios_say_how_much_better_ours_is() {
+        let report = |crowd, rate| {
+            format!(
+                "# R\n\n| | |\n|---|---|\n| machine | m |\n\n| a | p50 | p99 |\n\
+                 | {LAST} | {crowd} µs | 9 µs |\n| durable deliveries | {rate} /s | |\n"
+            )
+        };
+        let column = |peer, crowd, rate| Column {
+            peer,
+            each: report(crowd, rate),
+            crowd: report(crowd, rate),
+        };
+        let columns = [
+            column(&FULL.peers[0], 10, 3000),
+            column(&FULL.peers[1], 500, 1000),
+        ];
+        let text = ratios(&columns).expect("columns are there");
+        assert!(
+            text.contains("| one delivery to a crowd, to the last | 50 × | |"),
+            "{text}"
+        );
+        assert!(
+            text.contains("| durable deliveries a second | 3.0 × | |"),
+            "{text}"
+        );
+        assert!(machine(&columns[0].each).ends_with("| machine | m |"));
+    }
+
+    #[test]
+    fn every_ratio_is_a_row() {
+        for (name, _) in RATIOS {
+            assert!(ROWS.iter().any(|row| row.name == name), "{name}");
+        }
+    }
+}
