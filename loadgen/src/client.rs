@@ -1,5 +1,9 @@
 //! An IMAP client that logs in, selects INBOX and idles: bytes in, bytes and news out.
 
+use std::rc::Rc;
+
+use crate::plan;
+
 /// Longest line a client keeps; a server that sends longer ones is at fault.
 const LINE_BYTES_MAX: usize = 64 * 1024;
 
@@ -8,6 +12,8 @@ const LINE_BYTES_MAX: usize = 64 * 1024;
 pub enum News {
     /// It idles now; the mailbox had that many messages at SELECT or since.
     Idling,
+    /// Its IDLE has ended, as it wished; it idles again at once.
+    Ended,
     /// `* n EXISTS`
     Exists(u32),
     /// `* n EXPUNGE`
@@ -23,29 +29,49 @@ enum State {
     Select,
     Idle,
     Idling,
+    Done,
     Failed,
 }
 
-/// The machine.
+/// Who may log in: all users of a pattern have one password.
+#[derive(Debug)]
+pub struct Credentials {
+    /// User names, with `%d`.
+    pub users: String,
+    /// Their password.
+    pub password: String,
+}
+
+/// The machine. A million of these are kept.
 #[derive(Debug)]
 pub struct Client {
     state: State,
-    user: Box<str>,
-    password: Box<str>,
+    user: u32,
+    credentials: Rc<Credentials>,
     line: Vec<u8>,
     output: Vec<u8>,
 }
 
 impl Client {
-    /// A client of one user; it waits for the greeting.
-    pub fn new(user: &str, password: &str) -> Self {
+    /// A client of user `number`; it waits for the greeting.
+    pub fn new(credentials: &Rc<Credentials>, number: u32) -> Self {
         Self {
             state: State::Greeting,
-            user: user.into(),
-            password: password.into(),
+            user: number,
+            credentials: credentials.clone(),
             line: Vec::new(),
             output: Vec::new(),
         }
+    }
+
+    /// Ends its IDLE, and begins another when that was answered. False if it does not idle.
+    pub fn end_idle(&mut self) -> bool {
+        if self.state != State::Idling {
+            return false;
+        }
+        self.state = State::Done;
+        self.output.extend_from_slice(b"DONE\r\n");
+        true
     }
 
     /// Bytes to send.
@@ -81,10 +107,14 @@ impl Client {
             State::Login if line.starts_with(b"a OK") => State::Select,
             State::Select if line.starts_with(b"b OK") => State::Idle,
             State::Idle if line.starts_with(b"+") => State::Idling,
+            State::Done if line.starts_with(b"c OK") => State::Idle,
             State::Failed => return,
             _ => return self.fail(&String::from_utf8_lossy(line), news),
         };
-        self.state = next;
+        let before = std::mem::replace(&mut self.state, next);
+        if before == State::Done {
+            news.push(News::Ended);
+        }
         match next {
             State::Select => self.output.extend_from_slice(b"b SELECT INBOX\r\n"),
             State::Idle => self.output.extend_from_slice(b"c IDLE\r\n"),
@@ -102,7 +132,8 @@ impl Client {
                 return self.fail(&String::from_utf8_lossy(line), news);
             }
             self.state = State::Login;
-            let login = format!("a LOGIN {} {}\r\n", self.user, self.password);
+            let user = plan::user(&self.credentials.users, self.user);
+            let login = format!("a LOGIN {user} {}\r\n", self.credentials.password);
             self.output.extend_from_slice(login.as_bytes());
             return;
         }
@@ -130,13 +161,21 @@ impl Client {
 mod tests {
     use super::*;
 
+    fn client() -> Client {
+        let credentials = Credentials {
+            users: "u%d".into(),
+            password: "p".into(),
+        };
+        Client::new(&Rc::new(credentials), 7)
+    }
+
     const SERVER: &str = "* OK hi\r\na OK\r\n* 3 EXISTS\r\n* 0 RECENT\r\nb OK [READ-WRITE]\r\n\
         + idling\r\n* 4 EXISTS\r\n* 1 EXPUNGE\r\n";
 
     #[test]
     fn any_split_gives_the_same() {
         for piece in [1, 2, 7, SERVER.len()] {
-            let mut client = Client::new("u", "p");
+            let mut client = client();
             let (mut news, mut output) = (Vec::new(), Vec::new());
             for bytes in SERVER.as_bytes().chunks(piece) {
                 client.handle_input(bytes, &mut news);
@@ -151,14 +190,29 @@ mod tests {
             assert_eq!(news, expected, "pieces of {piece}");
             assert_eq!(
                 output,
-                b"a LOGIN u p\r\nb SELECT INBOX\r\nc IDLE\r\n".to_vec()
+                b"a LOGIN u7 p\r\nb SELECT INBOX\r\nc IDLE\r\n".to_vec()
             );
         }
     }
 
     #[test]
+    fn an_idle_that_ended_begins_anew() {
+        let (mut client, mut news) = (client(), Vec::new());
+        assert!(!client.end_idle());
+        client.handle_input(SERVER.as_bytes(), &mut news);
+        client.take_output();
+        news.clear();
+        assert!(client.end_idle() && !client.end_idle());
+        assert_eq!(client.take_output(), b"DONE\r\n");
+        client.handle_input(b"* 5 EXISTS\r\nc OK\r\n", &mut news);
+        assert_eq!(client.take_output(), b"c IDLE\r\n");
+        client.handle_input(b"+ idling\r\n", &mut news);
+        assert_eq!(news, [News::Exists(5), News::Ended, News::Idling]);
+    }
+
+    #[test]
     fn refusals_are_failures() {
-        let mut client = Client::new("u", "p");
+        let mut client = client();
         let mut news = Vec::new();
         client.handle_input(b"* OK hi\r\na NO wrong\r\n", &mut news);
         assert_eq!(news, [News::Failed("a NO wrong".into())]);

@@ -8,7 +8,7 @@ pub enum Result {
     Ready,
     /// DATA was accepted, and the message with its final dot is in the output now.
     DataSent,
-    /// The reply after the final dot: accepted and durable.
+    /// A recipient's reply after the final dot: accepted and durable.
     Delivered,
     /// The server refused, with its reply.
     Refused(String),
@@ -19,9 +19,10 @@ enum State {
     Greeting,
     Hello,
     Ready,
-    /// Replies to MAIL and RCPT that must still come before DATA's.
-    Envelope(u8),
-    Data,
+    /// Replies to MAIL and RCPT that must still come before DATA's, and recipients.
+    Envelope(usize, usize),
+    /// Recipients whose reply must still come (RFC 2033 section 4.2).
+    Data(usize),
     Failed,
 }
 
@@ -46,11 +47,12 @@ impl Default for Deliverer {
 }
 
 impl Deliverer {
-    /// Begins to deliver a message of about `bytes` bytes to a user. Must be ready.
-    pub fn deliver(&mut self, user: &str, bytes: usize, number: u64) {
+    /// Begins to deliver a message of about `bytes` bytes to some users. Must be ready.
+    pub fn deliver(&mut self, users: &[String], bytes: usize, number: u64) {
         assert_eq!(self.state, State::Ready, "one message at a time");
+        let to = users.first().map_or("", String::as_str);
         let mut message = format!(
-            "From: loadgen@localhost\r\nTo: {user}@localhost\r\nSubject: message {number}\r\n\
+            "From: loadgen@localhost\r\nTo: {to}@localhost\r\nSubject: message {number}\r\n\
              Message-ID: <{number}.loadgen@localhost>\r\n\r\n"
         );
         while message.len() < bytes {
@@ -58,9 +60,13 @@ impl Deliverer {
         }
         message.push_str(".\r\n");
         self.message = message.into_bytes();
-        let envelope = format!("MAIL FROM:<loadgen@localhost>\r\nRCPT TO:<{user}>\r\nDATA\r\n");
+        let mut envelope = String::from("MAIL FROM:<loadgen@localhost>\r\n");
+        for user in users {
+            envelope.push_str(&format!("RCPT TO:<{user}>\r\n"));
+        }
+        envelope.push_str("DATA\r\n");
         self.output.extend_from_slice(envelope.as_bytes());
-        self.state = State::Envelope(2);
+        self.state = State::Envelope(1 + users.len(), users.len());
     }
 
     /// Whether a message may be given.
@@ -103,15 +109,18 @@ impl Deliverer {
                 results.push(Result::Ready);
                 State::Ready
             }
-            State::Envelope(0) => {
+            State::Envelope(0, recipients) => {
                 self.output.append(&mut self.message);
                 results.push(Result::DataSent);
-                State::Data
+                State::Data(recipients)
             }
-            State::Envelope(left) => State::Envelope(left - 1),
-            State::Data => {
+            State::Envelope(left, recipients) => State::Envelope(left - 1, recipients),
+            State::Data(left) => {
                 results.push(Result::Delivered);
-                State::Ready
+                match left {
+                    0 | 1 => State::Ready,
+                    _ => State::Data(left - 1),
+                }
             }
             State::Ready | State::Failed => self.state,
         };
@@ -129,7 +138,7 @@ mod tests {
         deliverer.handle_input(b"220 hi\r\n250-x\r\n250 y\r\n", &mut results);
         assert_eq!(results, [Result::Ready]);
         assert_eq!(deliverer.take_output(), b"LHLO loadgen\r\n");
-        deliverer.deliver("ann", 100, 1);
+        deliverer.deliver(&["ann".into()], 100, 1);
         assert!(
             deliverer
                 .take_output()
@@ -142,6 +151,23 @@ mod tests {
         deliverer.handle_input(b"250 done\r\n", &mut results);
         assert_eq!(results[1], Result::Delivered);
         assert!(deliverer.is_ready());
+    }
+
+    #[test]
+    fn each_recipient_has_a_reply() {
+        let mut deliverer = Deliverer::default();
+        let mut results = Vec::new();
+        deliverer.handle_input(b"220 hi\r\n250 y\r\n", &mut results);
+        deliverer.deliver(&["ann".into(), "bob".into()], 100, 1);
+        results.clear();
+        deliverer.handle_input(
+            b"250 a\r\n250 b\r\n250 c\r\n354 go\r\n250 ann\r\n",
+            &mut results,
+        );
+        assert_eq!(results, [Result::DataSent, Result::Delivered]);
+        assert!(!deliverer.is_ready());
+        deliverer.handle_input(b"250 bob\r\n", &mut results);
+        assert!(deliverer.is_ready() && results.len() == 3);
     }
 
     #[test]

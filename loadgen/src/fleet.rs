@@ -28,9 +28,14 @@ enum Role {
     Bare(usize),
 }
 
+/// No connection.
+const NONE: u32 = u32::MAX;
+
 /// The machines and their connections.
 pub struct Fleet<R: Reactor> {
     reactor: R,
+    /// The connection of each session, by number.
+    sessions: Vec<u32>,
     roles: HashMap<u32, Role>,
     /// Connects under way, by token.
     wanted: HashMap<u64, Role>,
@@ -58,6 +63,7 @@ impl<R: Reactor> Fleet<R> {
     pub fn new(reactor: R) -> Self {
         Self {
             reactor,
+            sessions: Vec::new(),
             roles: HashMap::new(),
             wanted: HashMap::new(),
             deliverers: HashMap::new(),
@@ -89,18 +95,58 @@ impl<R: Reactor> Fleet<R> {
             .connect(self.tokens, to, source(self.tokens, to.ip()));
     }
 
-    /// Gives a ready deliverer a message.
-    pub fn deliver(&mut self, number: usize, user: &str, bytes: usize, id: u64) {
+    /// Gives a ready deliverer a message for some users.
+    pub fn deliver(&mut self, number: usize, users: &[String], bytes: usize, id: u64) {
         let conn = self.deliverers[&number];
         if let Some(Role::Deliverer(_, machine)) = self.roles.get_mut(&conn.0) {
-            machine.deliver(user, bytes, id);
+            machine.deliver(users, bytes, id);
             let output = machine.take_output();
             self.reactor.send(conn, output.into());
         }
     }
 
+    /// Has a session end its IDLE and begin another. False if it does not idle.
+    pub fn end_idle(&mut self, number: usize) -> bool {
+        let conn = self.conn_of(number);
+        let Some(Role::Session(_, client)) = self.roles.get_mut(&conn) else {
+            return false;
+        };
+        let idles = client.end_idle();
+        let output = client.take_output();
+        self.reactor.send(Conn(conn), output.into());
+        idles
+    }
+
+    /// Whether a session's client reads what it is sent.
+    pub fn read(&mut self, number: usize, on: bool) {
+        let conn = self.conn_of(number);
+        if conn != NONE {
+            self.reactor.read(Conn(conn), on);
+        }
+    }
+
+    /// Ends a session's connection without a word.
+    pub fn leave(&mut self, number: usize) {
+        let conn = self.conn_of(number);
+        if self.roles.remove(&conn).is_some() {
+            self.sessions[number] = NONE;
+            self.owed.remove(&conn);
+            self.reactor.close(Conn(conn));
+        }
+    }
+
+    /// Carries out what was asked for, without waiting or listening.
+    pub fn flush(&mut self) {
+        self.reactor.turn(Some(0), &mut self.completions);
+    }
+
+    fn conn_of(&self, number: usize) -> u32 {
+        self.sessions.get(number).copied().unwrap_or(NONE)
+    }
+
     /// Ends all connections.
     pub fn close_all(&mut self) {
+        self.sessions.clear();
         for number in std::mem::take(&mut self.roles).into_keys() {
             self.reactor.close(Conn(number));
         }
@@ -139,8 +185,17 @@ impl<R: Reactor> Fleet<R> {
                 };
                 match result {
                     Ok(conn) => {
-                        if let Role::Deliverer(number, _) = &role {
-                            self.deliverers.insert(*number, conn);
+                        match &role {
+                            Role::Deliverer(number, _) => {
+                                self.deliverers.insert(*number, conn);
+                            }
+                            Role::Session(number, _) => {
+                                if self.sessions.len() <= *number {
+                                    self.sessions.resize(number + 1, NONE);
+                                }
+                                self.sessions[*number] = conn.0;
+                            }
+                            Role::Bare(_) => {}
                         }
                         self.roles.insert(conn.0, role);
                         self.reactor.read(conn, true);
@@ -151,6 +206,10 @@ impl<R: Reactor> Fleet<R> {
             Completion::Received { conn, data } => self.received(conn, &data, heard),
             Completion::Hangup { conn, .. } => {
                 if let Some(role) = self.roles.remove(&conn.0) {
+                    if let Role::Session(number, _) = &role {
+                        self.sessions[*number] = NONE;
+                    }
+                    self.owed.remove(&conn.0);
                     heard.push((now_ns(), failed(&role, "the server closed the connection")));
                 }
                 self.reactor.close(conn);

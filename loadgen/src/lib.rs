@@ -4,12 +4,13 @@
 //! machines that speak IMAP and LMTP), [`oracle`] (what every session must have heard), [`fleet`]
 //! (machines on a reactor), [`study`] (the phases of a run), [`sendloop`] (what the kernel alone
 //! takes), [`measure`] (clock, memory, CPU, histograms), [`processes`] (who the server is),
-//! [`report`] (tables, files, plots),
+//! [`account`] (what everybody takes), [`progress`], [`report`] (tables, files, plots),
 //! [`simulate`] (the whole server in a deterministic world), [`brokers`] (publish/subscribe brokers
 //! side by side).
 //!
 //! Machines and oracle know no sockets: they run against the kernel and in a simulated world alike.
 
+pub mod account;
 pub mod brokers;
 pub mod client;
 pub mod deliverer;
@@ -18,6 +19,7 @@ pub mod measure;
 pub mod oracle;
 pub mod plan;
 pub mod processes;
+pub mod progress;
 pub mod report;
 pub mod sendloop;
 pub mod simulate;

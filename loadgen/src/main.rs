@@ -12,7 +12,7 @@ use loadgen::brokers::{self, Broker, listener};
 use loadgen::plan::{self, Mailboxes};
 use loadgen::processes::Server;
 use loadgen::report::curves::{self, Curve};
-use loadgen::study::Study;
+use loadgen::study::{StormKind, Study};
 use loadgen::{report, sendloop};
 use sha2::{Digest, Sha256};
 
@@ -88,7 +88,7 @@ struct Idle {
     /// LMTP server.
     #[arg(long, default_value = "127.0.0.1:24")]
     lmtp: String,
-    /// Sessions, up to 20,000.
+    /// Sessions; where a process may open fewer files, rings hold the rest.
     #[arg(long, default_value_t = 1000)]
     sessions: usize,
     /// One mailbox each, or all in one.
@@ -121,6 +121,24 @@ struct Idle {
     /// Sessions being set up at a time.
     #[arg(long, default_value_t = 256)]
     setup_concurrency: usize,
+    /// Then, for so many seconds, watch how much CPU is taken while everybody idles.
+    #[arg(long, default_value_t = 0)]
+    idle_seconds: u64,
+    /// At the end deliver to each mailbox, a message for so many at a time, until everybody was
+    /// told.
+    #[arg(long, default_value_t = 0)]
+    sweep: usize,
+    /// Then, storms.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    storm: Vec<StormKind>,
+    /// For the storm `restart`: what restarts the server, for the shell; it ends when the server
+    /// listens again.
+    #[arg(long)]
+    restart_command: Option<String>,
+    /// Where an Ensign server (the first --server-pid) writes its statistics on SIGUSR1:
+    /// run/imapd.statistics of its base directory.
+    #[arg(long)]
+    server_statistics: Option<PathBuf>,
     /// Rounds of a bare send loop to as many connections, for comparison.
     #[arg(long, default_value_t = 0)]
     baseline_sendloop: usize,
@@ -257,6 +275,9 @@ fn compare(brokers: &Brokers) -> Result<(), String> {
 }
 
 fn study(idle: &Idle) -> Result<Study, String> {
+    if idle.storm.contains(&StormKind::Restart) && idle.restart_command.is_none() {
+        return Err("--storm restart needs a --restart-command".into());
+    }
     if idle.sessions == 0 || idle.rate <= 0.0 || idle.setup_concurrency == 0 {
         return Err("--sessions, --rate and --setup-concurrency must be above 0".into());
     }
@@ -274,6 +295,11 @@ fn study(idle: &Idle) -> Result<Study, String> {
         lmtp_connections: idle.lmtp_connections,
         message_bytes: idle.message_bytes,
         setup_concurrency: idle.setup_concurrency,
+        idle_s: idle.idle_seconds,
+        sweep_recipients: idle.sweep,
+        storms: idle.storm.clone(),
+        restart_command: idle.restart_command.clone(),
+        statistics: idle.server_statistics.clone(),
         sendloop_rounds: idle.baseline_sendloop,
         server: Server {
             pids: idle.server_pid.clone(),

@@ -3,9 +3,14 @@
 /// Faults kept with their text; more are only counted.
 const TEXTS_MAX: usize = 10;
 
+/// What a session that is not there has heard.
+const GONE: u32 = u32::MAX;
+
 /// One mailbox, as the deliveries made it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Mailbox {
+    /// Somebody has told how many messages it had before this run.
+    known: bool,
     /// Messages that may be there: begun.
     begun: u32,
     /// Messages that are surely there: answered with 250.
@@ -46,7 +51,7 @@ impl Oracle {
     pub fn new(mailboxes: usize, watched: Vec<u32>) -> Self {
         Self {
             mailboxes: vec![Mailbox::default(); mailboxes],
-            sessions: watched.into_iter().map(|mailbox| (mailbox, 0)).collect(),
+            sessions: watched.into_iter().map(|mailbox| (mailbox, GONE)).collect(),
             faults: Faults::default(),
         }
     }
@@ -57,8 +62,27 @@ impl Oracle {
         let (mailbox, heard) = &mut self.sessions[session];
         *heard = exists;
         let mailbox = &mut self.mailboxes[*mailbox as usize];
-        mailbox.begun = mailbox.begun.max(exists);
-        mailbox.durable = mailbox.durable.max(exists);
+        if !std::mem::replace(&mut mailbox.known, true) {
+            mailbox.begun += exists;
+            mailbox.durable += exists;
+        }
+        let begun = mailbox.begun;
+        if exists > begun {
+            self.faults.disordered += 1;
+            self.say(format!(
+                "session {session} found {exists} messages of {begun}"
+            ));
+        }
+    }
+
+    /// Whether a session idles, as far as is known.
+    pub fn is_there(&self, session: usize) -> bool {
+        self.sessions[session].1 != GONE
+    }
+
+    /// A session's connection has ended: it hears nothing until it begins again.
+    pub fn left(&mut self, session: usize) {
+        self.sessions[session].1 = GONE;
     }
 
     /// A delivery's data is on its way.
@@ -145,6 +169,15 @@ mod tests {
         oracle.delivering(0);
         oracle.heard(0, 7);
         oracle.delivered(0);
+        assert_eq!(oracle.verdict(), Faults::default());
+    }
+
+    #[test]
+    fn who_is_gone_misses_nothing_and_may_come_back() {
+        let mut oracle = one();
+        oracle.left(0);
+        assert_eq!(oracle.behind(), 0);
+        oracle.began(0, 6);
         assert_eq!(oracle.verdict(), Faults::default());
     }
 

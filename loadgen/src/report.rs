@@ -3,15 +3,17 @@
 pub mod curves;
 mod folder;
 mod plot;
+mod storms;
+mod table;
 
 use std::path::Path;
 
-use comfy_table::Table;
 use hdrhistogram::Histogram;
 
 use crate::study::{Findings, Study};
 
 pub use folder::Report;
+pub use table::table;
 
 /// Writes a run's folder.
 ///
@@ -29,108 +31,6 @@ pub fn write(folder: &Path, study: &Study, findings: &Findings) -> std::io::Resu
         histograms: times.map(|(name, times, _)| (name.into(), times)).collect(),
     };
     report.write(folder)
-}
-
-/// The findings as rows: what, p50, p99, max, other.
-pub fn table(study: &Study, findings: &Findings) -> Table {
-    let mut table = Table::new();
-    table.load_preset(comfy_table::presets::ASCII_MARKDOWN);
-    table.set_header(["measure", "p50", "p99", "max", "note"]);
-    let setup = &findings.setup;
-    let seconds = setup.took_ns as f64 / 1e9;
-    let note = format!("{} sessions in {seconds:.2} s", setup.sessions);
-    let rate = format!("{:.0} /s", setup.sessions as f64 / seconds);
-    table.add_row([
-        "set-up (connect, LOGIN, SELECT, IDLE)",
-        &rate,
-        "",
-        "",
-        &note,
-    ]);
-    let cpu = each(setup.server_cpu_us, setup.sessions as u64);
-    table.add_row(["set-up: server CPU a session", &cpu, "", "", ""]);
-    if let Some(bytes) = findings.memory_per_session {
-        let value = format!("{bytes:.0} B");
-        table.add_row([
-            "server user memory a parked session",
-            &value,
-            "",
-            "",
-            "growth of Pss_Anon",
-        ]);
-    }
-    if let Some(bytes) = findings.pss_per_session {
-        let value = format!("{bytes:.0} B");
-        let name = "server memory a parked session, all";
-        table.add_row([
-            name,
-            &value,
-            "",
-            "",
-            "growth of Pss: with files and shared memory",
-        ]);
-    }
-    for (name, times, note) in histograms(findings) {
-        let value = |percent| format!("{} µs", times.value_at_percentile(percent));
-        let max = format!("{} µs", times.max());
-        table.add_row([name, &value(50.0), &value(99.0), &max, &note]);
-    }
-    if let Some(singles) = &findings.singles {
-        unheard(&mut table, study, singles.unheard, study.deliveries);
-    }
-    if let Some(crowd) = &findings.crowd {
-        unheard(
-            &mut table,
-            study,
-            crowd.unheard,
-            study.deliveries * study.sessions,
-        );
-        let value = format!("{:.2} µs", crowd.server_cpu_us);
-        table.add_row(["server CPU a notification", &value, "", "", ""]);
-        if let Some(baseline) = &findings.baseline {
-            let ratio = |ours: &Histogram<u64>, theirs: &Histogram<u64>| {
-                let theirs = theirs.value_at_percentile(50.0).max(1);
-                format!(
-                    "{:.2} ×",
-                    ours.value_at_percentile(50.0) as f64 / theirs as f64
-                )
-            };
-            let last = ratio(&crowd.last, &baseline.last);
-            let note = "250 → last, against the loop's begin → last";
-            table.add_row(["crowd against the bare send loop", &last, "", "", note]);
-            let spread = ratio(&crowd.spread, &baseline.spread);
-            table.add_row(["the same, first → last", &spread, "", "", ""]);
-        }
-    }
-    if let Some(burst) = &findings.burst {
-        let rate = burst.delivered as f64 / (burst.took_ns as f64 / 1e9);
-        let note = format!(
-            "{} over {} connections",
-            burst.delivered, study.lmtp_connections
-        );
-        let rate = format!("{rate:.0} /s");
-        table.add_row(["durable deliveries", &rate, "", "", &note]);
-        let cpu = each(burst.server_cpu_us, burst.delivered);
-        table.add_row(["burst: server CPU a delivery", &cpu, "", "", ""]);
-    }
-    let faults = &findings.faults;
-    let count = format!(
-        "{} / {} / {}",
-        faults.missed, faults.doubled, faults.disordered
-    );
-    table.add_row(["misses / doubles / disorders", &count, "", "", ""]);
-    table
-}
-
-/// What each of `count` took of a time in microseconds.
-fn each(time_us: u64, count: u64) -> String {
-    format!("{:.0} µs", time_us as f64 / count.max(1) as f64)
-}
-
-/// The row of notifications that were late.
-fn unheard(table: &mut Table, study: &Study, count: usize, of: usize) {
-    let note = format!("of {of}, within {} s", study.patience_s);
-    table.add_row(["not heard in time", &count.to_string(), "", "", &note]);
 }
 
 /// All histograms with their names and notes.

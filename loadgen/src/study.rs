@@ -3,20 +3,28 @@
 mod baseline;
 mod phases;
 mod setup;
+mod storms;
+mod sweep;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
 
 use hdrhistogram::Histogram;
 use reactor::uring::Uring;
 
+use crate::account::{self, Account};
+use crate::client::Credentials;
 use crate::fleet::{Fleet, Heard};
 use crate::oracle::{Faults, Oracle};
 use crate::plan::{self, Mailboxes};
-use crate::processes::{Memory, Server};
+use crate::processes::Server;
 
 pub use baseline::Baseline;
 pub use phases::{Burst, Crowd, Singles};
-pub use setup::Setup;
+pub use setup::{Idle, Setup};
+pub use storms::{Kind as StormKind, Storm};
+pub use sweep::Sweep;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -49,6 +57,16 @@ pub struct Study {
     pub message_bytes: usize,
     /// Sessions being set up at a time.
     pub setup_concurrency: usize,
+    /// Seconds of watching CPU while everybody idles; 0 leaves it out.
+    pub idle_s: u64,
+    /// Recipients a message while each mailbox gets one; 0 leaves that out.
+    pub sweep_recipients: usize,
+    /// Storms at the end, in order.
+    pub storms: Vec<StormKind>,
+    /// What restarts the server, for the shell.
+    pub restart_command: Option<String>,
+    /// Where the server writes its statistics on SIGUSR1.
+    pub statistics: Option<PathBuf>,
     /// Rounds of the bare send loop; 0 leaves it out.
     pub sendloop_rounds: usize,
     /// The server's processes, whose memory and CPU are reported.
@@ -69,10 +87,14 @@ pub struct Study {
 pub struct Findings {
     /// Set-up.
     pub setup: Setup,
-    /// Growth of the server's user memory, in bytes a session.
-    pub memory_per_session: Option<f64>,
-    /// Growth of all its memory, with files and what is shared, in bytes a session.
-    pub pss_per_session: Option<f64>,
+    /// Growth of memory during set-up.
+    pub memory: Memory,
+    /// CPU while everybody idles.
+    pub idle: Option<Idle>,
+    /// A message for each mailbox.
+    pub sweep: Option<Sweep>,
+    /// Storms.
+    pub storms: Vec<Storm>,
     /// Single deliveries.
     pub singles: Option<Singles>,
     /// Deliveries that everyone watches.
@@ -83,6 +105,19 @@ pub struct Findings {
     pub burst: Option<Burst>,
     /// The oracle's verdict.
     pub faults: Faults,
+}
+
+/// Growth of memory during set-up, in bytes a session; the server's is not known if it wasn't named.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memory {
+    /// The server's user memory.
+    pub server: Option<f64>,
+    /// The same with files and what is shared.
+    pub server_all: Option<f64>,
+    /// The load generator's user memory.
+    pub own: f64,
+    /// The kernel's, for both ends of the connection.
+    pub kernel: Option<f64>,
 }
 
 /// Why a run could not be finished.
@@ -105,6 +140,9 @@ pub(crate) struct Run<'a> {
     fleet: Fleet<Uring>,
     oracle: Oracle,
     heard: Vec<(u64, Heard)>,
+    credentials: Rc<Credentials>,
+    /// The most that the server has taken in a storm.
+    peak: Account,
     /// Number of the last message. Numbers differ from run to run: servers may drop a message
     /// whose Message-ID they have seen before.
     number: u64,
@@ -132,15 +170,12 @@ impl Study {
     pub fn run(&self) -> Result<Findings, StudyError> {
         let mut findings = Findings::default();
         let mut run = Run::new(self)?;
-        let before = self.memory()?;
+        let before = self.account()?;
         findings.setup = run.set_up()?;
         run.settle();
-        if let (Some(before), Some(after)) = (before, self.memory()?) {
-            let each = |after: u64, before: u64| {
-                Some((after as f64 - before as f64) / self.sessions as f64)
-            };
-            findings.memory_per_session = each(after.user, before.user);
-            findings.pss_per_session = each(after.all, before.all);
+        findings.memory = self.growth(&before, &self.account()?);
+        if self.idle_s > 0 {
+            findings.idle = Some(run.idle()?);
         }
         run.connect_deliverers()?;
         if self.deliveries > 0 {
@@ -155,6 +190,12 @@ impl Study {
         if self.burst_s > 0 {
             findings.burst = Some(run.burst()?);
         }
+        if self.sweep_recipients > 0 {
+            findings.sweep = Some(run.sweep()?);
+        }
+        for kind in &self.storms {
+            findings.storms.push(run.storm(*kind)?);
+        }
         findings.faults = run.finish();
         Ok(findings)
     }
@@ -163,12 +204,43 @@ impl Study {
         plan::user(&self.recipients, mailbox)
     }
 
-    fn memory(&self) -> Result<Option<Memory>, StudyError> {
-        if !self.server.is_known() {
-            return Ok(None);
+    fn account(&self) -> Result<Account, StudyError> {
+        Account::take(&self.server)
+            .map_err(|error| StudyError::Io("can't look at the server's processes", error))
+    }
+
+    fn growth(&self, before: &Account, after: &Account) -> Memory {
+        let each = |bytes: f64| bytes / self.sessions as f64;
+        Memory {
+            server: after.server_growth(before).map(each),
+            server_all: after.server_all_growth(before).map(each),
+            own: each(after.own_bytes as f64 - before.own_bytes as f64),
+            kernel: after.kernel_growth(before).map(each),
         }
-        let failed = |error| StudyError::Io("can't read the server's memory", error);
-        self.server.memory().map(Some).map_err(failed)
+    }
+
+    /// The longest turn of the server's shards since this was asked the last time; 0 if it is not
+    /// known where the server writes that.
+    fn longest_turn_ns(&self) -> Result<u64, StudyError> {
+        match (&self.statistics, self.server.pids.first()) {
+            (Some(file), Some(pid)) => account::longest_turn_ns(*pid, file)
+                .map_err(|error| StudyError::Io("the server's statistics", error)),
+            _ => Ok(0),
+        }
+    }
+
+    /// For lines of progress.
+    fn note(&self) -> String {
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        match Account::take(&self.server) {
+            Ok(now) => format!(
+                ", server {:.0} MB, load generator {:.0} MB, available {:.0} MB",
+                megabytes(now.server_bytes.unwrap_or(0)),
+                megabytes(now.own_bytes),
+                megabytes(now.available_bytes)
+            ),
+            Err(error) => format!(", {error}"),
+        }
     }
 
     fn cpu_us(&self) -> u64 {

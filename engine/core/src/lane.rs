@@ -1,5 +1,6 @@
 //! One-way bounded queues between threads.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -40,7 +41,8 @@ pub(crate) struct LossyLane<T> {
     queue: ArrayQueue<T>,
     topics_max: usize,
     any_lost: AtomicBool,
-    lost: Mutex<Lost>,
+    lost: Mutex<BTreeSet<TopicId>>,
+    all_lost: AtomicBool,
 }
 
 /// Topics of which items were lost.
@@ -57,7 +59,8 @@ impl<T> LossyLane<T> {
             queue: ArrayQueue::new(capacity),
             topics_max,
             any_lost: AtomicBool::new(false),
-            lost: Mutex::new(Lost::default()),
+            lost: Mutex::new(BTreeSet::new()),
+            all_lost: AtomicBool::new(false),
         }
     }
 
@@ -69,27 +72,37 @@ impl<T> LossyLane<T> {
         if planted(Mutant::SilentLoss) {
             return false;
         }
+        self.note(std::iter::once(topic));
+        false
+    }
+
+    fn note(&self, topics: impl Iterator<Item = TopicId>) {
         let mut lost = self.lost.lock().expect("no one panics while holding it");
-        if lost.topics.len() >= self.topics_max {
-            lost.all = true;
-        } else if !lost.topics.contains(&topic) {
-            lost.topics.push(topic);
+        for topic in topics {
+            if lost.len() < self.topics_max {
+                lost.insert(topic);
+            } else if !lost.contains(&topic) {
+                self.all_lost.store(true, Ordering::SeqCst);
+            }
         }
         self.any_lost.store(true, Ordering::SeqCst);
-        false
     }
 
     pub fn pop(&self) -> Option<T> {
         self.queue.pop()
     }
 
+    /// Whether it is less than three quarters full.
+    pub fn has_room(&self) -> bool {
+        self.queue.len() < self.queue.capacity().div_ceil(4) * 3
+    }
+
     /// Notes items as lost that never came here.
     pub fn lose(&self, more: &Lost) {
-        let mut lost = self.lost.lock().expect("no one panics while holding it");
-        lost.all |= more.all || lost.topics.len() + more.topics.len() > self.topics_max;
-        lost.topics.extend_from_slice(&more.topics);
-        lost.topics.truncate(self.topics_max);
-        self.any_lost.store(true, Ordering::SeqCst);
+        if more.all {
+            self.all_lost.store(true, Ordering::SeqCst);
+        }
+        self.note(more.topics.iter().copied());
     }
 
     /// What was lost since the last call.
@@ -99,7 +112,11 @@ impl<T> LossyLane<T> {
         }
         let mut lost = self.lost.lock().expect("no one panics while holding it");
         self.any_lost.store(false, Ordering::SeqCst);
-        Some(std::mem::take(&mut *lost))
+        let topics = std::mem::take(&mut *lost);
+        Some(Lost {
+            topics: topics.into_iter().collect(),
+            all: self.all_lost.swap(false, Ordering::SeqCst),
+        })
     }
 
     pub fn is_empty(&self) -> bool {

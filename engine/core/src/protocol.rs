@@ -72,6 +72,16 @@ pub trait Protocol {
     fn handle_deadline(&mut self, session: &mut Self::Session, cx: &mut Context<'_, Self::Reply>);
     /// The server is stopping: say good-bye and close.
     fn handle_shutdown(&mut self, session: &mut Self::Session, cx: &mut Context<'_, Self::Reply>);
+    /// Called once a turn. True if something waits for the slow parts of the system to take more
+    /// requests: the shard looks again soon, even if nothing happens.
+    fn handle_turn(&mut self) -> bool {
+        false
+    }
+    /// Whether the slow parts of the system take more requests at the moment. While they don't,
+    /// sessions that lost events are not told to catch up.
+    fn takes_requests(&self) -> bool {
+        true
+    }
     /// The connection is gone; the session is dropped after this.
     fn handle_closed(&mut self, session: &mut Self::Session, id: SessionId);
 

@@ -7,6 +7,7 @@ use crate::event::{Event, SessionId, ShardId};
 use crate::limits::{Limits, SHARDS_MAX};
 use crate::mesh::Port;
 use crate::stats::{Reason, Stats};
+use crate::topic::TopicId;
 
 /// Publishes events, answers sessions, stops shards. Clones reach the same shards, from any thread.
 pub struct Handle<F, R> {
@@ -45,6 +46,13 @@ impl<F, R> Handle<F, R> {
             port.stats.drop_for(Reason::EventsLaneFull);
         }
         port.wake();
+    }
+
+    /// Whether the owner of a topic keeps up with what is published. A publisher that can wait does
+    /// so while it doesn't, and spares everybody the resynchronising.
+    pub fn keeps_up(&self, topic: TopicId) -> bool {
+        let owner = topic.owner(self.shards());
+        self.ports[usize::from(owner.0)].events.has_room()
     }
 
     /// Gives an answer to a session's shard.

@@ -356,16 +356,6 @@ impl<F> Topics<F> {
             Some(Whose::Crowd(place)) => self.crowds[place].rows.clone(),
         }
     }
-
-    /// All topics, in the order of their numbers.
-    pub fn ids(&self, watched: impl Fn(u32) -> TopicId) -> Vec<TopicId> {
-        let entries = self.tables.iter().flatten();
-        let mut ids: Vec<_> = entries
-            .map(|entry| topic_of(*entry, &self.crowds, &watched))
-            .collect();
-        ids.sort_unstable();
-        ids
-    }
 }
 
 fn topic_of<F>(
@@ -477,8 +467,6 @@ mod tests {
                 }
                 naive.retain(|_, rows| !rows.is_empty());
                 prop_assert_eq!(topics.len(), naive.len());
-                let ids: Vec<u64> = topics.ids(|at| watched[at as usize]).iter().map(|t| t.0).collect();
-                prop_assert!(ids.iter().eq(naive.keys()));
                 for (id, rows) in &naive {
                     let topic = TopicId(*id);
                     let taken = topics.take_rows(topic, |at| watched[at as usize]);

@@ -15,7 +15,7 @@ use reactor::listen::{self, ListenError};
 use reactor::uring::Options;
 use store::Store;
 
-use crate::announce::as_engine_event;
+use crate::announce;
 use crate::broker::{self, BrokerError};
 use crate::control::{self, Answer, Control, Delay, MailHandle, Workers};
 use crate::front::{Cleartext, Logins};
@@ -91,12 +91,9 @@ impl Server {
             None => vec![],
         };
         let handle: MailHandle = engine::mesh(settings.shards, &settings.limits);
-        let announce = handle.clone();
-        let announcer = Box::new(move |events: &[Arc<mail::Event>]| {
-            events
-                .iter()
-                .for_each(|event| announce.publish(as_engine_event(event)));
-        });
+        let publisher = handle.clone();
+        let announcer =
+            Box::new(move |events: &[Arc<mail::Event>]| announce::announce(&publisher, events));
         let broker = broker::start(config)?;
         let mut notifications = Notifications::new(config);
         settings.store.observer = notifications.observer();

@@ -17,6 +17,8 @@ const SECOND_NS: u64 = 1_000_000_000;
 const NEVER_NS: u64 = u64::MAX / 4;
 /// How long a client may take to log in.
 const LOGIN_NS: u64 = 180 * SECOND_NS;
+/// Topics of lost events that are remembered one by one: then only those resynchronise.
+const LOST_TOPICS_MAX: usize = 64 * 1024;
 /// Room for events, replies and frames on each shard.
 const LANE: usize = 16 * 1024;
 
@@ -64,6 +66,7 @@ impl Settings {
             events_lane: LANE,
             replies_lane: LANE,
             frames_lane: LANE,
+            lost_topics_max: LOST_TOPICS_MAX,
             output_bytes_max: (config.count("service.imap.maxoutput") / shards) as usize,
             write_timeout_ns: config.count("service.imap.writetimeout") * SECOND_NS,
             ..Limits::default()

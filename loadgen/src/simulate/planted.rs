@@ -94,6 +94,12 @@ impl<P: Protocol> Protocol for Planted<P> {
     fn handle_closed(&mut self, session: &mut P::Session, id: SessionId) {
         self.inner.handle_closed(session, id);
     }
+    fn handle_turn(&mut self) -> bool {
+        self.inner.handle_turn()
+    }
+    fn takes_requests(&self) -> bool {
+        self.inner.takes_requests()
+    }
     fn hears(&self, session: &P::Session) -> bool {
         self.inner.hears(session)
     }

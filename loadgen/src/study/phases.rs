@@ -1,6 +1,7 @@
 //! Deliveries: one at a time, to a crowd, as many as it takes.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use hdrhistogram::Histogram;
 
@@ -61,11 +62,19 @@ pub struct Burst {
 impl Run<'_> {
     /// Gives deliverer `deliverer` a message.
     fn deliver(&mut self, deliverer: usize, mailbox: u32) {
-        self.oracle.delivering(mailbox as usize);
+        self.deliver_to(deliverer, mailbox..mailbox + 1);
+    }
+
+    /// Gives deliverer `deliverer` a message for several mailboxes.
+    pub(super) fn deliver_to(&mut self, deliverer: usize, mailboxes: Range<u32>) {
+        for mailbox in mailboxes.clone() {
+            self.oracle.delivering(mailbox as usize);
+        }
         self.number += 1;
-        let recipient = self.study.recipient(mailbox);
+        let recipients: Vec<String> = mailboxes.map(|it| self.study.recipient(it)).collect();
+        let bytes = self.study.message_bytes;
         self.fleet
-            .deliver(deliverer, &recipient, self.study.message_bytes, self.number);
+            .deliver(deliverer, &recipients, bytes, self.number);
     }
 
     /// Delivers one message through deliverer 0 and waits until `enough` sessions have heard of it.

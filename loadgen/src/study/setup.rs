@@ -1,17 +1,19 @@
 //! Sessions connect, log in, select and idle.
 
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use reactor::uring::{Options, Uring};
 
 use super::{Run, SECOND_NS, Study, StudyError};
-use crate::client::{Client, News};
+use crate::account::Account;
+use crate::client::{Client, Credentials, News};
 use crate::deliverer::Result as Delivery;
 use crate::fleet::{Fleet, Heard};
 use crate::measure::now_ns;
 use crate::oracle::{Faults, Oracle};
-use crate::plan;
+use crate::progress::Progress;
 
 /// How set-up went.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,7 +24,29 @@ pub struct Setup {
     pub took_ns: u64,
     /// Server CPU, in microseconds.
     pub server_cpu_us: u64,
+    /// The load generator's, in microseconds.
+    pub own_cpu_us: u64,
+    /// The longest that a shard of the server looked at nothing new; 0 if it did not say.
+    pub longest_turn_ns: u64,
 }
+
+/// CPU while everybody idles, in percent of one core.
+#[derive(Clone, Copy, Debug)]
+pub struct Idle {
+    /// For so long.
+    pub seconds: u64,
+    /// The server.
+    pub server: f64,
+    /// The load generator.
+    pub own: f64,
+    /// Everything on this host, with the kernel's own.
+    pub all: f64,
+}
+
+/// A server that takes no more CPU than this in a second is quiet, in microseconds.
+const QUIET_CPU_US: u64 = 20_000;
+/// A server that is never quiet is not waited for.
+const QUIET_LOOKS_MAX: usize = 60;
 
 impl<'a> Run<'a> {
     pub(super) fn new(study: &'a Study) -> Result<Self, StudyError> {
@@ -47,6 +71,11 @@ impl<'a> Run<'a> {
             fleet: Fleet::new(reactor),
             oracle: Oracle::new(study.mailbox_count(), watched),
             heard: Vec::new(),
+            credentials: Rc::new(Credentials {
+                users: study.users.clone(),
+                password: study.password.clone(),
+            }),
+            peak: Account::default(),
             number: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |since| since.as_nanos() as u64),
@@ -55,26 +84,68 @@ impl<'a> Run<'a> {
 
     pub(super) fn set_up(&mut self) -> Result<Setup, StudyError> {
         let study = self.study;
-        let (began, cpu_before) = (now_ns(), study.cpu_us());
-        let bar = progress(study, "sessions");
-        let (mut started, mut idling) = (0, 0);
-        let mut exists = vec![0; study.sessions];
-        let mut last = began;
-        while idling < study.sessions {
-            while started < study.sessions && started - idling < study.setup_concurrency {
-                let user = plan::user(&study.users, study.mailbox_of(started));
-                let client = Client::new(&user, &study.password);
-                self.fleet.add_session(started, client, study.imap);
+        // What was longest before is forgotten.
+        study.longest_turn_ns()?;
+        let before = study.account()?;
+        let began = now_ns();
+        self.bring((0..study.sessions).collect(), study.setup_concurrency, 0)?;
+        let took_ns = now_ns() - began;
+        let after = study.account()?;
+        Ok(Setup {
+            sessions: study.sessions,
+            took_ns,
+            server_cpu_us: after.server_cpu_us - before.server_cpu_us,
+            own_cpu_us: after.own_cpu_us - before.own_cpu_us,
+            longest_turn_ns: study.longest_turn_ns()?,
+        })
+    }
+
+    /// Has sessions connect, log in, select and idle, so many at a time. Of those that are refused
+    /// or cut meanwhile, `retries_max` are tried again; gives how many were.
+    pub(super) fn bring(
+        &mut self,
+        numbers: Vec<usize>,
+        concurrency: usize,
+        retries_max: usize,
+    ) -> Result<usize, StudyError> {
+        let study = self.study;
+        let mut progress = Progress::new("sessions", numbers.len(), study.progress);
+        let (total, mut started, mut idling, mut retries) = (numbers.len(), 0, 0, 0);
+        let mut waiting = numbers;
+        // From the lowest on.
+        waiting.reverse();
+        let mut exists: HashMap<usize, u32> = HashMap::new();
+        let mut last = now_ns();
+        while idling < total {
+            while started - idling < concurrency
+                && let Some(number) = waiting.pop()
+            {
+                let client = Client::new(&self.credentials, study.mailbox_of(number));
+                self.fleet.add_session(number, client, study.imap);
                 started += 1;
             }
             self.fleet.turn(now_ns() + SECOND_NS, &mut self.heard);
-            for (at, heard) in self.heard.drain(..) {
+            for (at, heard) in std::mem::take(&mut self.heard) {
                 last = at;
                 match heard {
-                    Heard::Session(number, News::Exists(count)) => exists[number] = count,
+                    Heard::Session(number, News::Exists(count)) if self.oracle.is_there(number) => {
+                        self.oracle.heard(number, count);
+                    }
+                    Heard::Session(number, News::Exists(count)) => {
+                        exists.insert(number, count);
+                    }
                     Heard::Session(number, News::Idling) => {
-                        self.oracle.began(number, exists[number]);
+                        let count = exists.remove(&number).unwrap_or(0);
+                        self.oracle.began(number, count);
                         idling += 1;
+                    }
+                    Heard::Session(number, News::Failed(_)) if retries < retries_max => {
+                        retries += 1;
+                        idling -= usize::from(self.oracle.is_there(number));
+                        started -= 1;
+                        self.oracle.left(number);
+                        self.fleet.leave(number);
+                        waiting.push(number);
                     }
                     Heard::Session(number, News::Failed(why)) => {
                         return Err(StudyError::Refused(format!("session {number}: {why}")));
@@ -82,25 +153,51 @@ impl<'a> Run<'a> {
                     _ => {}
                 }
             }
-            bar.set_position(idling as u64);
+            progress.at(idling, || study.note());
             if now_ns() - last > study.patience_ns() {
                 return Err(StudyError::TimedOut("for sessions to idle"));
             }
         }
-        bar.finish_and_clear();
-        Ok(Setup {
-            sessions: idling,
-            took_ns: now_ns() - began,
-            server_cpu_us: study.cpu_us() - cpu_before,
-        })
+        Ok(retries)
     }
 
-    /// Lets what is still moving come to rest.
+    /// Lets what is still moving come to rest: for some seconds, and then until the server does
+    /// next to nothing.
     pub(super) fn settle(&mut self) {
-        let until = now_ns() + self.study.settle_s * SECOND_NS;
+        self.listen_for(self.study.settle_s * SECOND_NS);
+        if !self.study.server.is_known() {
+            return;
+        }
+        for _ in 0..QUIET_LOOKS_MAX {
+            let before = self.study.cpu_us();
+            self.listen_for(SECOND_NS);
+            if self.study.cpu_us() - before <= QUIET_CPU_US {
+                return;
+            }
+        }
+    }
+
+    /// Listens for so long.
+    pub(super) fn listen_for(&mut self, ns: u64) {
+        let until = now_ns() + ns;
         while now_ns() < until {
             self.listen(until);
         }
+    }
+
+    /// How much of a core the server takes while everybody idles.
+    pub(super) fn idle(&mut self) -> Result<Idle, StudyError> {
+        let study = self.study;
+        let (before, began) = (study.account()?, now_ns());
+        self.listen_for(study.idle_s * SECOND_NS);
+        let (after, took_us) = (study.account()?, (now_ns() - began) as f64 / 1e3);
+        let percent = |after: u64, before: u64| (after - before) as f64 / took_us * 100.0;
+        Ok(Idle {
+            seconds: study.idle_s,
+            server: percent(after.server_cpu_us, before.server_cpu_us),
+            own: percent(after.own_cpu_us, before.own_cpu_us),
+            all: percent(after.all_cpu_us, before.all_cpu_us),
+        })
     }
 
     pub(super) fn connect_deliverers(&mut self) -> Result<(), StudyError> {
@@ -137,6 +234,10 @@ impl<'a> Run<'a> {
                     self.oracle.heard(number, count);
                     rest.push((at, Heard::Session(number, News::Exists(count))));
                 }
+                Heard::Session(number, News::Failed(why)) => {
+                    self.oracle.left(number);
+                    rest.push((at, Heard::Session(number, News::Failed(why))));
+                }
                 heard => rest.push((at, heard)),
             }
         }
@@ -153,18 +254,5 @@ impl<'a> Run<'a> {
         self.settle();
         self.fleet.close_all();
         self.oracle.verdict()
-    }
-}
-
-/// A bar on a terminal, nothing elsewhere.
-pub(super) fn progress(study: &Study, what: &'static str) -> ProgressBar {
-    if !study.progress {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{msg:>12} {bar:40} {pos}/{len} {per_sec} {eta}");
-    let bar = ProgressBar::new(study.sessions as u64).with_message(what);
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
     }
 }

@@ -7,13 +7,11 @@ use reactor::Reactor;
 
 use super::Shard;
 use crate::event::Event;
-use crate::lane::Lost;
 use crate::mutant::{Mutant, planted};
 use crate::protocol::{Announce, Protocol};
 use crate::row::{Row, State};
 use crate::stats::{Counter, Reason};
 use crate::tail::Tail;
-use crate::topic::TopicId;
 
 impl<R: Reactor, P: Protocol> Shard<R, P> {
     /// Events born here go to the shards that watch their topic.
@@ -190,36 +188,10 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     }
 
     /// A session that can't be told the news must fetch them by itself.
-    fn make_stale(&mut self, slot: u32) {
+    pub(super) fn make_stale(&mut self, slot: u32) {
         self.port().stats.add(Counter::Stale, 1);
         self.call(slot, |protocol, session, cx| {
             protocol.handle_stale(session, cx)
         });
-    }
-
-    /// Events of these topics were lost: their waiting rows resynchronise, and rows that are busy
-    /// will find a gap when they look.
-    fn resynchronise(&mut self, lost: Lost) {
-        let topics: Vec<TopicId> = if lost.all {
-            self.topics.ids(self.rows.watched())
-        } else {
-            lost.topics
-        };
-        for id in topics {
-            self.topics.drop_tail(id, self.rows.watched());
-            for slot in self.topics.rows(id, self.rows.watched()) {
-                let row = self.row(slot);
-                let waits = matches!(row.state, State::Parked(_)) && row.outbox.is_none();
-                if row.topic != id {
-                    continue;
-                }
-                if waits {
-                    self.make_stale(slot);
-                } else {
-                    row.set(Row::<P>::STALE, true);
-                    self.tell_missed(slot);
-                }
-            }
-        }
     }
 }

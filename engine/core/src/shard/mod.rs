@@ -7,6 +7,7 @@ mod clock;
 mod fanout;
 mod output;
 mod post;
+mod resync;
 mod sessions;
 mod watch;
 
@@ -25,6 +26,7 @@ use crate::runtime::Handle;
 use crate::stats::{Counter, Reason};
 use crate::timer::Timer;
 use crate::topics::{Interest, Topics};
+use resync::Resync;
 
 /// One core's share of the engine. Lives on one thread.
 pub struct Shard<R: Reactor, P: Protocol> {
@@ -42,6 +44,9 @@ pub struct Shard<R: Reactor, P: Protocol> {
     owed: usize,
     topics: Topics<P::Fact>,
     interest: Interest,
+    resync: Resync,
+    /// As [`Protocol::handle_turn`] said.
+    protocol_waits: bool,
     /// Frames to other shards that found their lane full.
     waiting: VecDeque<(ShardId, Frame)>,
     /// Rows whose outbox has something for the kernel.
@@ -81,6 +86,8 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             owed: 0,
             topics: Topics::new(),
             interest: Interest::new(),
+            resync: Resync::default(),
+            protocol_waits: false,
             waiting: VecDeque::new(),
             dirty: Vec::new(),
             leaving: Vec::new(),
@@ -117,8 +124,10 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         self.take_replies();
         self.take_events();
         self.take_news();
+        self.resynchronise_some();
         self.take_deadlines();
         self.flush();
+        self.protocol_waits = self.protocol.handle_turn();
         self.report();
         self.stop_if_asked()
     }
@@ -146,7 +155,10 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             return Some(0);
         }
         let stop_ns = self.stopping.map(|(until, _)| until);
-        [self.timer.next_ns(), stop_ns].into_iter().flatten().min()
+        [self.timer.next_ns(), stop_ns, self.waits_until_ns()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn complete(&mut self, completion: Completion) {

@@ -33,4 +33,8 @@ impl Backend for PortBackend {
                 }
             })
     }
+
+    fn has_room(&self) -> bool {
+        self.requests.len() < REQUESTS_MAX / 4
+    }
 }

@@ -7,6 +7,7 @@
 mod deadlines;
 mod logins;
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -21,11 +22,22 @@ use proto::imap::{self, Session, SessionConfig};
 pub use deadlines::Timeouts;
 pub use logins::Logins;
 
+/// Requests that may wait for the backend: when everybody speaks at once, each session has one.
+/// With more, sessions are told to try again.
+const WAITING_MAX: usize = 1 << 20;
+/// Places for waiting requests that are kept although none waits.
+const KEPT_MAX: usize = 1024;
+
 /// Where a session's requests go: the store and authentication. Answers come back through the
 /// engine's handle as replies to the same session.
 pub trait Backend {
     /// Takes a request; gives it back if too many are waiting.
     fn submit(&mut self, id: SessionId, request: Request) -> Result<(), Request>;
+
+    /// Whether there is room for requests that can wait.
+    fn has_room(&self) -> bool {
+        true
+    }
 }
 
 /// The IMAP front of one shard.
@@ -34,6 +46,8 @@ pub struct Front<B: Backend> {
     timeouts: Timeouts,
     cleartext: Cleartext,
     backend: B,
+    /// Requests that the backend could not take yet, in order.
+    waiting: VecDeque<(SessionId, Request)>,
     logins: Option<Logins>,
 }
 
@@ -72,6 +86,7 @@ impl<B: Backend> Front<B> {
             timeouts,
             cleartext,
             backend,
+            waiting: VecDeque::new(),
             logins: None,
         }
     }
@@ -106,7 +121,16 @@ impl<B: Backend> Front<B> {
     }
 
     fn submit(&mut self, session: &mut FrontSession, id: SessionId, request: Request) {
-        if self.backend.submit(id, request).is_err() {
+        let refused = if self.waiting.is_empty() {
+            self.backend.submit(id, request).err()
+        } else {
+            // In order: nothing overtakes what waits.
+            Some(request)
+        };
+        let Some(request) = refused else { return };
+        if self.waiting.len() < WAITING_MAX {
+            self.waiting.push_back((id, request));
+        } else {
             let busy = "too many requests are waiting, try again".into();
             session
                 .machine
@@ -215,12 +239,29 @@ impl<B: Backend> Protocol for Front<B> {
         self.carry_out(session, cx);
     }
 
+    fn handle_turn(&mut self) -> bool {
+        while let Some((id, request)) = self.waiting.pop_front() {
+            if let Err(request) = self.backend.submit(id, request) {
+                self.waiting.push_front((id, request));
+                return true;
+            }
+        }
+        if self.waiting.capacity() > KEPT_MAX {
+            self.waiting = VecDeque::new();
+        }
+        false
+    }
+
+    fn takes_requests(&self) -> bool {
+        self.waiting.is_empty() && self.backend.has_room()
+    }
+
     fn handle_closed(&mut self, session: &mut FrontSession, id: SessionId) {
         session.machine.handle_closed();
         while let Some(action) = session.machine.poll_action() {
             // An upload that was under way is forgotten; nobody is left to hear the answer.
             if let Action::Request(request) = action {
-                let _ = self.backend.submit(id, request);
+                self.waiting.push_back((id, request));
             }
         }
     }

@@ -1,0 +1,67 @@
+//! Storms as rows.
+
+use crate::study::{Storm, StormKind};
+
+/// A row's name, value and note.
+type Row<'a> = &'a mut dyn FnMut(&str, &str, &str);
+
+/// How it went, and what it took.
+pub(super) fn rows(storm: &Storm, sessions: usize, row: Row<'_>) {
+    let (name, about) = match storm.kind {
+        StormKind::Done => (
+            "done",
+            "every session ends its IDLE at once and idles again",
+        ),
+        StormKind::Deaf => (
+            "deaf",
+            "nobody reads while each mailbox gets a message; then all read again",
+        ),
+        StormKind::Leave => ("leave", "everybody leaves at once, and comes back at once"),
+        StormKind::Restart => (
+            "restart",
+            "the server is restarted, and everybody comes back at once",
+        ),
+    };
+    let seconds = format!("{:.1} s", storm.took_ns as f64 / 1e9);
+    row(
+        &format!("storm {name}: until all is as before"),
+        &seconds,
+        about,
+    );
+    let note = format!("sessions of {sessions} that were cut or refused and came again");
+    row(
+        &format!("storm {name}: refused"),
+        &storm.refused.to_string(),
+        &note,
+    );
+    if storm.kind == StormKind::Deaf {
+        let unheard = storm.unheard.to_string();
+        row(
+            "storm deaf: not heard in time",
+            &unheard,
+            "of those that stayed",
+        );
+    }
+    if let Some(us) = storm.server_cpu_us.filter(|us| *us > 0) {
+        let cpu = format!("{:.0} µs", us as f64 / sessions as f64);
+        row(&format!("storm {name}: server CPU a session"), &cpu, "");
+    }
+    if storm.longest_turn_ns > 0 {
+        let longest = format!("{:.1} ms", storm.longest_turn_ns as f64 / 1e6);
+        row(
+            &format!("storm {name}: longest pause of a shard"),
+            &longest,
+            "",
+        );
+    }
+    let megabytes = |bytes: u64| format!("{:.0} MB", bytes as f64 / 1e6);
+    if let Some([before, most, after]) = storm.bytes {
+        let note = format!("{} before, {} after", megabytes(before), megabytes(after));
+        let name = format!("storm {name}: server user memory, at most");
+        row(&name, &megabytes(most), &note);
+    }
+    if let Some(empty) = storm.empty_bytes {
+        let name = format!("storm {name}: server user memory without sessions");
+        row(&name, &megabytes(empty), "");
+    }
+}
