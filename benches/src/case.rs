@@ -48,8 +48,9 @@ impl Case {
     }
 }
 
-/// The `main` of a bench of pure cases. `--cases` lists them; `--count NAME ROUNDS` runs one with
-/// its rounds in [`counted_rounds`], for `cargo xtask instructions`; all else is criterion's.
+/// The `main` of a bench of pure cases. `--cases` lists them; `--count NAME ROUNDS` runs one, its
+/// rounds in a function that callgrind finds by its name, for `cargo xtask instructions`; all else
+/// is criterion's.
 pub fn run(cases: Vec<Case>) {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
