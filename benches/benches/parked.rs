@@ -1,18 +1,27 @@
-//! What an event costs an idling session: its announcement, its rendering, packing the session away
-//! and inflating it again.
-#![allow(
-    missing_docs,
-    reason = "criterion's macros make undocumented functions"
-)]
+//! What an event costs an idling session: its announcement, its rendering for each kind of client,
+//! packing the session away and inflating it again.
 
 use std::hint::black_box;
 use std::sync::Arc;
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use benches::Case;
+use criterion::Throughput;
 use mail::{Change, Event, Flags, MailboxId, MailboxName, ModSeq, Request, Uid};
 use model::Model;
 use proto::imap::action::{Action, Parked};
-use proto::imap::{Announce, Session, SessionConfig, announce, render};
+use proto::imap::{Announce, Session, SessionConfig, announce, render, render_many};
+
+/// Events that a slow reader is told in one piece.
+const MISSED: u64 = 16;
+const ONE: Throughput = Throughput::Elements(1);
+
+/// Kinds of clients that hear of the same event in different bytes.
+const DIALECTS: [(&str, u16); 2] = [("plain", 0), ("condstore", Parked::CONDSTORE)];
+
+fn main() {
+    let cases = [announced(), rendered(), rendered_many(), sizes()];
+    benches::run(cases.into_iter().flatten().collect());
+}
 
 /// A session in IDLE on an empty INBOX.
 fn idling(config: &Arc<SessionConfig>) -> Session {
@@ -37,78 +46,105 @@ fn idling(config: &Arc<SessionConfig>) -> Session {
     }
 }
 
-fn delivered(prev: u64) -> Event {
-    let change = Change::New {
-        uid: Uid(4711),
-        exists: 4711,
-        flags: Arc::new(Flags::default()),
-    };
-    event(prev, change)
+fn parked(dialect: u16) -> Parked {
+    let session = idling(&Arc::new(SessionConfig::default()));
+    let mut parked = session.park().expect("it idles");
+    parked.bits |= dialect;
+    parked.exists = 4710;
+    parked
 }
 
-fn flagged(prev: u64) -> Event {
-    let change = Change::Flags {
+type Make = fn() -> Change;
+
+/// What can happen in a mailbox.
+const CHANGES: [(&str, Make); 3] = [
+    ("delivered", || Change::New {
+        uid: Uid(4711),
+        exists: 4711,
+        flags: Arc::default(),
+    }),
+    ("flags", || Change::Flags {
         uid: Uid(4711),
         number: 4711,
         flags: Arc::new(Flags::default()),
-        modseq: ModSeq(prev + 1),
-    };
-    event(prev, change)
-}
+        modseq: ModSeq(4711),
+    }),
+    ("expunged", || Change::Expunged {
+        uid: Uid(17),
+        number: 17,
+    }),
+];
 
-fn event(prev: u64, change: Change) -> Event {
+fn event(prev: ModSeq, change: Change) -> Event {
     Event {
         mailbox: MailboxId(1),
-        prev: ModSeq(prev),
-        seq: ModSeq(prev + 1),
+        prev,
+        seq: ModSeq(prev.0 + 1),
         changes: vec![change],
         deleted: false,
     }
 }
 
-fn told(mut parked: Parked, event: &Event) -> Option<Vec<u8>> {
-    match announce(&mut parked, event) {
-        Announce::Line(key) => Some(render(event, key)),
-        Announce::Silent | Announce::Stale => None,
-    }
+fn announced() -> Vec<Case> {
+    let case = |(name, change): (_, Make)| {
+        Case::new(format!("announce/{name}"), ONE, move || {
+            let row = parked(0);
+            let event = event(row.modseq, change());
+            move || {
+                let mut row = black_box(row);
+                announce(&mut row, black_box(&event))
+            }
+        })
+    };
+    CHANGES.into_iter().map(case).collect()
 }
 
-fn events(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("event");
-    let session = idling(&Arc::new(SessionConfig::default()));
-    let plain = session.park().expect("it idles");
-    let mut condstore = plain;
-    condstore.bits |= Parked::CONDSTORE;
-    let head = plain.modseq.0;
-    for (name, event) in [("delivered", delivered(head)), ("flags", flagged(head))] {
-        group.bench_function(format!("announce/{name}"), |bencher| {
-            bencher.iter_batched(
-                || plain,
-                |mut parked| announce(&mut parked, black_box(&event)),
-                BatchSize::SmallInput,
-            );
-        });
-        for (dialect, parked) in [("plain", plain), ("condstore", condstore)] {
-            assert!(told(parked, &event).is_some(), "the client is told");
-            group.bench_function(format!("render/{name}/{dialect}"), |bencher| {
-                bencher.iter(|| told(parked, black_box(&event)));
-            });
+fn rendered() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (name, change) in CHANGES {
+        for (dialect, bits) in DIALECTS {
+            let prepare = move || {
+                let mut row = parked(bits);
+                let event = event(row.modseq, change());
+                let Announce::Line(key) = announce(&mut row, &event) else {
+                    panic!("the client is told");
+                };
+                move || render(black_box(&event), black_box(key))
+            };
+            cases.push(Case::new(format!("render/{name}/{dialect}"), ONE, prepare));
         }
     }
-    group.finish();
+    cases
 }
 
-fn sizes(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("session");
-    let config = Arc::new(SessionConfig::default());
-    let session = idling(&config);
-    let parked = session.park().expect("it idles");
-    group.bench_function("park", |bencher| bencher.iter(|| session.park()));
-    group.bench_function("unpark", |bencher| {
-        bencher.iter(|| Session::unpark(black_box(parked), config.clone()));
-    });
-    group.finish();
+fn rendered_many() -> Vec<Case> {
+    let case = |(dialect, bits)| {
+        let name = format!("render_many/{dialect}/{MISSED}");
+        Case::new(name, Throughput::Elements(MISSED), move || {
+            let row = parked(bits);
+            let changes = CHANGES.iter().cycle();
+            let events: Vec<Event> = (row.modseq.0..row.modseq.0 + MISSED)
+                .zip(changes)
+                .map(|(prev, (_, change))| event(ModSeq(prev), change()))
+                .collect();
+            move || {
+                let mut row = black_box(row);
+                render_many(&mut row, black_box(&events)).expect("the events follow the row")
+            }
+        })
+    };
+    DIALECTS.into_iter().map(case).collect()
 }
 
-criterion_group!(benches, events, sizes);
-criterion_main!(benches);
+fn sizes() -> Vec<Case> {
+    vec![
+        Case::new("session/park", ONE, || {
+            let session = idling(&Arc::new(SessionConfig::default()));
+            move || black_box(&session).park()
+        }),
+        Case::new("session/unpark", ONE, || {
+            let (parked, config) = (parked(0), Arc::new(SessionConfig::default()));
+            move || Session::unpark(black_box(parked), config.clone())
+        }),
+    ]
+}

@@ -1,14 +1,15 @@
-//! Project tasks: `cargo xtask demo | test | install | results | crash`.
+//! Project tasks: `cargo xtask demo | test | install | results | crash | instructions`.
 //!
 //! In reading order: [`paths`] and [`shell`] are the ground; [`install`] lays out a base directory
-//! and [`base`] runs the server in one; [`demo`], [`crash`], [`page`], [`results`] and [`check`]
-//! use these.
+//! and [`base`] runs the server in one; [`demo`], [`crash`], [`instructions`], [`page`],
+//! [`results`] and [`check`] use these.
 
 mod base;
 mod check;
 mod crash;
 mod demo;
 mod install;
+mod instructions;
 mod page;
 mod paths;
 mod results;
@@ -50,6 +51,8 @@ enum Task {
     Results(results::Options),
     /// Kill the server with SIGKILL in bursts of mail and check that it kept every promise
     Crash(crash::Options),
+    /// Count the instructions of the pure benches, and compare with benches/instructions.toml
+    Instructions(instructions::Options),
 }
 
 fn main() -> ExitCode {
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
 fn run(task: Task) -> anyhow::Result<bool> {
     match task {
         Task::Test(options) => return Ok(check::run(&options)),
+        Task::Instructions(options) => return instructions::run(&options),
         Task::Demo(options) => demo::run(&options),
         Task::Install {
             prefix,

@@ -1,7 +1,7 @@
 //! The fan-out engine: topics, events, shards. Knows no IMAP.
 //!
 //! In reading order: [`limits`], [`topic`] (what events are about, and who owns it), [`event`],
-//! [`protocol`] (what a shard hosts), `lane` and `mesh` (queues between threads), `tail` (recent
+//! [`protocol`] (what a shard hosts), `lane` and `mesh` (queues between threads), [`tail`] (recent
 //! events), `timer`, `row` (a connection), `topics` (who watches what), [`shard`] (the turn),
 //! [`runtime`] (the handle for everyone else), [`stats`].
 //!
@@ -15,6 +15,7 @@ pub mod protocol;
 pub mod runtime;
 pub mod shard;
 pub mod stats;
+pub mod tail;
 pub mod topic;
 
 mod lane;
@@ -24,7 +25,6 @@ mod row;
 mod rows;
 #[cfg(test)]
 mod simulation;
-mod tail;
 mod timer;
 mod topics;
 

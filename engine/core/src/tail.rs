@@ -7,11 +7,13 @@ use crate::event::Event;
 
 /// A reader fell off the tail, or the tail has a gap after its cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Lagged;
+pub struct Lagged;
 
 /// A chain of events, the newest last. A reader's cursor is the number it has been told up to.
+///
+/// A shard makes one when a row is behind and drops it when none is; hosts need it only to measure.
 #[derive(Debug)]
-pub(crate) struct Tail<F> {
+pub struct Tail<F> {
     /// Everything after this number is here.
     floor: u64,
     events: VecDeque<Arc<Event<F>>>,
@@ -45,6 +47,9 @@ impl<F> Tail<F> {
     }
 
     /// The events after `cursor`.
+    ///
+    /// # Errors
+    /// If some of them were forgotten or never came.
     pub fn after(&mut self, cursor: u64) -> Result<&[Arc<Event<F>>], Lagged> {
         if cursor < self.floor {
             return Err(Lagged);

@@ -19,6 +19,14 @@ impl Count {
         failed: 0,
     };
 
+    /// One thing that passed or failed.
+    pub fn one(passed: bool) -> Count {
+        Count {
+            passed: u32::from(passed),
+            failed: u32::from(!passed),
+        }
+    }
+
     /// What a line of `cargo test` adds: something only if it closes a test binary.
     pub fn of_cargo_test(line: &str) -> Count {
         let Some(rest) = line.strip_prefix("test result: ") else {

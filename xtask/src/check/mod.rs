@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::install::{self, Profile};
-use crate::{crash, demo, page, results, shell};
+use crate::{crash, demo, instructions, page, results, shell};
 pub use count::Count;
 
 /// Rounds of the crash test.
@@ -60,6 +60,10 @@ const STAGES: [Stage; 11] = [
     Stage {
         name: "simulate",
         run: simulate,
+    },
+    Stage {
+        name: "instructions",
+        run: instructions::compare,
     },
     Stage {
         name: "page",
@@ -120,7 +124,7 @@ fn close(done: &[(&str, Duration, Count)]) -> bool {
     println!();
     let mut sum = Count::default();
     for (name, took, count) in done {
-        println!("{name:9} {:7.1} s   {count}", took.as_secs_f64());
+        println!("{name:12} {:7.1} s   {count}", took.as_secs_f64());
         sum += *count;
     }
     println!("\n{sum}");

@@ -60,6 +60,13 @@ pub fn debian() -> Result<()> {
     apt_install(&missing)
 }
 
+/// Installs the package of one of Debian's programs if it is missing.
+pub fn debian_one(program: &str) -> Result<()> {
+    let of = |(name, _): &(&str, &str)| *name == program;
+    let wanted: Vec<_> = DEBIAN.into_iter().filter(of).collect();
+    apt_install(&missing(&wanted))
+}
+
 /// Installs the other event brokers that Ensign's is measured against.
 pub fn brokers() -> Result<()> {
     apt_install(&missing(&BROKERS))

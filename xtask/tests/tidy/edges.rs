@@ -39,7 +39,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     (
         "benches",
         &[
-            "reactor", "engine", "mail", "proto", "store", "model", "server",
+            "reactor", "engine", "ens", "mail", "proto", "store", "model", "server",
         ],
     ),
     ("xtask", &["admin"]),
