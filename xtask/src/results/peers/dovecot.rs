@@ -1,5 +1,6 @@
 //! Dovecot of Debian: a process a session, or sessions that hibernate.
 
+use std::fs;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -14,10 +15,42 @@ const USER: &str = "mail";
 /// The configuration's name.
 const CONF: &str = "dovecot.conf";
 
+/// The kernel's limit of inotify instances a user. Dovecot needs one for each session that idles,
+/// or else looks for mail every 30 s only.
+const INSTANCES: &str = "/proc/sys/fs/inotify/max_user_instances";
+/// What the sessions need at most.
+const INSTANCES_ENOUGH: u32 = 8192;
+
+/// A limit of the kernel that is raised until this is dropped.
+struct Raised {
+    before: String,
+}
+
+impl Raised {
+    fn instances() -> Result<Option<Self>> {
+        let before = fs::read_to_string(INSTANCES)?.trim().to_owned();
+        if before.parse::<u32>()? >= INSTANCES_ENOUGH {
+            return Ok(None);
+        }
+        fs::write(INSTANCES, INSTANCES_ENOUGH.to_string())
+            .with_context(|| format!("cannot raise {INSTANCES}; are you root?"))?;
+        Ok(Some(Self { before }))
+    }
+}
+
+impl Drop for Raised {
+    fn drop(&mut self) {
+        if let Err(failure) = fs::write(INSTANCES, &self.before) {
+            eprintln!("cannot set {INSTANCES} to {} again: {failure}", self.before);
+        }
+    }
+}
+
 /// One installation.
 pub(super) struct Dovecot {
     daemon: Option<Daemon>,
     folder: Folder,
+    _instances: Option<Raised>,
     hibernates: bool,
 }
 
@@ -29,6 +62,7 @@ impl Dovecot {
         Ok(Self {
             daemon: None,
             folder,
+            _instances: Raised::instances()?,
             hibernates,
         })
     }

@@ -228,7 +228,14 @@ fn measure(peer: &Peer, sizes: &Sizes, out: &Path) -> Result<bool> {
     let mut each = vec!["--sessions", &sessions, "--deliveries", &deliveries];
     each.extend(["--rate", &rate, "--burst-seconds", &burst]);
     let mut crowd = vec!["--sessions", &sessions, "--mailboxes", "one"];
-    crowd.extend(["--deliveries", &crowds, "--rate", "1"]);
+    crowd.extend([
+        "--deliveries",
+        &crowds,
+        "--rate",
+        "1",
+        "--lmtp-connections",
+        "1",
+    ]);
     let mut clean = true;
     for (run, mut load) in [(EACH, each), (CROWD, crowd)] {
         let address = server.start()?;

@@ -207,6 +207,9 @@ server's CPU is that of all its processes, user and system. An EXISTS that comes
 before it counts as 1 µs. Who does not hear of a delivery within the time is counted as \"not heard
 in time\"; who has not heard of it at the end either, as a miss.
 
+The kernel's limit of inotify instances (`fs.inotify.max_user_instances`) is raised to 8,192 while
+Dovecot runs, which would poll every 30 s beyond it.
+
 Every run follows a fresh start, on a store that all users have visited. All servers have plain
 passwords, plain text, and one load generator on the same cores. Each one's folder here holds its
 configuration, where `BASE` is its own, its commands, tables, raw histograms and plots.";
