@@ -4,8 +4,8 @@
 //! machines that speak IMAP and LMTP), [`oracle`] (what every session must have heard), [`fleet`]
 //! (machines on a reactor), [`study`] (the phases of a run), [`sendloop`] (what the kernel alone
 //! takes), [`measure`] (clock, memory, CPU, histograms), [`report`] (tables, files, plots),
-//! [`simulate`] (the whole server in a deterministic world), [`brokers`] (publish/subscribe brokers
-//! side by side).
+//! [`simulate`] (the whole server in a deterministic world), [`soak`] (sessions that come, act and
+//! go for hours), [`brokers`] (publish/subscribe brokers side by side).
 //!
 //! Machines and oracle know no sockets: they run against the kernel and in a simulated world alike.
 
@@ -19,4 +19,5 @@ pub mod plan;
 pub mod report;
 pub mod sendloop;
 pub mod simulate;
+pub mod soak;
 pub mod study;
