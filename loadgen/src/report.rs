@@ -1,7 +1,7 @@
 //! Tables on the screen; a folder with everything that a number can be traced to.
 
 mod folder;
-mod plot;
+pub(crate) mod plot;
 
 use std::path::Path;
 

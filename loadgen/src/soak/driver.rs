@@ -204,10 +204,14 @@ impl<'a, R: Reactor> Driver<'a, R> {
         let mailbox = drawn.find(|mailbox| {
             self.judge.mailboxes[*mailbox as usize].count() < self.plan.messages_max
         });
-        let Some(mailbox) = mailbox.filter(|_| self.jobs.len() < JOBS_MAX) else {
-            self.judge.counts.full += 1;
-            return;
-        };
+        match mailbox.filter(|_| self.jobs.len() < JOBS_MAX) {
+            Some(mailbox) => self.deliver_to(mailbox, intended_ns),
+            None => self.judge.counts.full += 1,
+        }
+    }
+
+    /// Has a message delivered to a mailbox.
+    pub fn deliver_to(&mut self, mailbox: u32, intended_ns: u64) {
         self.ids += 1;
         self.jobs.push_back(Job {
             mailbox,
@@ -221,9 +225,15 @@ impl<'a, R: Reactor> Driver<'a, R> {
         }
     }
 
-    /// Whether deliveries wait or are under way.
-    pub fn is_delivering(&self) -> bool {
-        !self.jobs.is_empty() || self.couriers.iter().any(|courier| courier.job.is_some())
+    /// Deliveries that wait or are under way.
+    pub fn delivering(&self) -> usize {
+        let busy = |courier: &&Courier| courier.job.is_some();
+        self.jobs.len() + self.couriers.iter().filter(busy).count()
+    }
+
+    /// Messages that may be in all mailboxes together.
+    pub fn messages(&self) -> usize {
+        self.judge.mailboxes.iter().map(|m| m.count()).sum()
     }
 
     /// A session's IDLE ends, and it does something else. It must be idling.

@@ -437,3 +437,7 @@ fn check_uid_next(member: &Member, uid: u32) -> Result<(), Wrong> {
     let text = format!("UIDNEXT {uid}, but UID {highest} is used");
     Err(Wrong::new(Kind::Uid, text))
 }
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

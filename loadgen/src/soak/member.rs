@@ -11,8 +11,9 @@ use super::view::{ANSWERED, DELETED, DRAFT, FLAGGED, KEYWORD, SEEN};
 /// The flag that each session of a mailbox may store and take away; so stores of several sessions
 /// come to the same in any order. `\Deleted` is only ever set.
 const OWN_FLAGS: [u8; super::layout::SHARED_MAX] = [SEEN, FLAGGED, ANSWERED, DRAFT, KEYWORD];
-/// With more messages than this a session thinks of deleting.
-const KEPT: usize = 2;
+/// Messages that each mailbox gets at first; with more than these a session thinks of deleting, so
+/// that there are about as many all the time.
+pub(super) const KEPT: usize = 2;
 
 /// What a session is about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

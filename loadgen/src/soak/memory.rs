@@ -9,6 +9,8 @@ pub struct Sample {
     pub at_s: f64,
     /// Sessions that were open.
     pub sessions: usize,
+    /// Messages in all mailboxes.
+    pub messages: usize,
     /// The server's, in bytes.
     pub server: u64,
     /// One's own, in bytes.
@@ -42,14 +44,20 @@ impl Trend {
 }
 
 impl Series {
-    /// Looks. Without processes the server's memory is 0.
+    /// Looks; `holds` are sessions and messages. Without processes the server's memory is 0.
     ///
     /// # Errors
     /// If a process is not there or may not be looked at.
-    pub fn look(&mut self, pids: &[u32], at_s: f64, sessions: usize) -> std::io::Result<Sample> {
+    pub fn look(
+        &mut self,
+        pids: &[u32],
+        at_s: f64,
+        holds: (usize, usize),
+    ) -> std::io::Result<Sample> {
         let sample = Sample {
             at_s,
-            sessions,
+            sessions: holds.0,
+            messages: holds.1,
             server: measure::memory(pids)?,
             own: measure::memory(&[std::process::id()])?,
         };
@@ -81,15 +89,16 @@ impl Series {
 
     /// The samples as CSV.
     pub fn csv(&self) -> String {
-        let mut text = "seconds,sessions,server_bytes,own_bytes\n".to_owned();
+        let mut text = "seconds,sessions,messages,server_bytes,own_bytes\n".to_owned();
         for sample in &self.samples {
             let Sample {
                 at_s,
                 sessions,
+                messages,
                 server,
                 own,
             } = sample;
-            text.push_str(&format!("{at_s:.0},{sessions},{server},{own}\n"));
+            text.push_str(&format!("{at_s:.0},{sessions},{messages},{server},{own}\n"));
         }
         text
     }
@@ -103,6 +112,7 @@ mod tests {
         let sample = |place: u64| Sample {
             at_s: place as f64 * 30.0,
             sessions: 5,
+            messages: 6,
             server: server(place),
             own: 7,
         };
@@ -120,14 +130,14 @@ mod tests {
         let trend = leak.trend(|sample| sample.server).expect("enough samples");
         assert!(!trend.is_flat());
         assert!((trend.per_minute - 20_000.0).abs() < 1.0);
-        assert!(leak.csv().contains("\n30,5,1010000,7\n"));
+        assert!(leak.csv().contains("\n30,5,6,1010000,7\n"));
         assert_eq!(Series::default().trend(|sample| sample.own), None);
     }
 
     #[test]
     fn this_process_is_looked_at() {
         let mut series = Series::default();
-        let sample = series.look(&[], 1.0, 2).expect("readable");
+        let sample = series.look(&[], 1.0, (2, 3)).expect("readable");
         assert!(sample.own > 4096 && sample.server == 0);
     }
 }

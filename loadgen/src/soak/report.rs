@@ -5,12 +5,11 @@ use std::path::Path;
 
 use comfy_table::Table;
 use hdrhistogram::Histogram;
-use plotters::prelude::*;
 
 use super::faults::KINDS;
 use super::memory::{Sample, Series, Trend};
 use super::{Findings, Plan};
-use crate::report::Report;
+use crate::report::{Report, plot};
 
 /// Writes a run's folder.
 ///
@@ -36,7 +35,6 @@ pub fn write(folder: &Path, plan: &Plan, findings: &Findings) -> std::io::Result
     report.write(folder)?;
     fs::write(folder.join("memory.csv"), findings.memory.csv())?;
     draw(&folder.join("memory.svg"), &findings.memory)
-        .map_err(|error| std::io::Error::other(error.to_string()))
 }
 
 /// All histograms with their names.
@@ -76,6 +74,10 @@ pub fn table(plan: &Plan, findings: &Findings) -> Table {
         plan.rate, counts.full, counts.appended, counts.expunged
     );
     row("deliveries", counts.delivered.to_string(), note);
+    let samples = &findings.memory.samples;
+    let held = [samples.first(), samples.last()].map(|s| s.map_or(0, |s| s.messages));
+    let note = format!("{} when churn began", held[0]);
+    row("messages at the end", held[1].to_string(), note);
     let note = format!(
         "{} skipped, because the mailbox changed meanwhile",
         counts.audits_skipped
@@ -144,40 +146,20 @@ fn memory(series: &Series, value: impl Fn(&Sample) -> u64) -> (String, String) {
 }
 
 /// Memory in MiB over minutes.
-fn draw(file: &Path, series: &Series) -> Result<(), Box<dyn std::error::Error>> {
-    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    let samples = &series.samples;
-    let minutes = samples.last().map_or(1.0, |last| last.at_s / 60.0);
-    let most = samples.iter().map(|sample| sample.server.max(sample.own));
-    let root = SVGBackend::new(file, (900, 420)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&root)
-        .margin(16)
-        .x_label_area_size(40)
-        .y_label_area_size(70)
-        .build_cartesian_2d(0.0..minutes, 0.0..mib(most.max().unwrap_or(1)) * 1.2)?;
-    chart
-        .configure_mesh()
-        .x_desc("minutes")
-        .y_desc("MiB of user memory")
-        .draw()?;
-    let lines = [
-        ("server", (|sample| sample.server) as fn(&Sample) -> u64),
-        ("load generator", |sample| sample.own),
+fn draw(file: &Path, series: &Series) -> std::io::Result<()> {
+    let points = |value: fn(&Sample) -> u64| {
+        let samples = series.samples.iter();
+        let point = |sample: &Sample| {
+            (
+                sample.at_s / 60.0,
+                value(sample) as f64 / f64::from(1 << 20),
+            )
+        };
+        samples.map(point).collect()
+    };
+    let lines = vec![
+        ("server", points(|sample| sample.server)),
+        ("load generator", points(|sample| sample.own)),
     ];
-    for (place, (name, value)) in lines.into_iter().enumerate() {
-        let color = Palette99::pick(place).to_rgba();
-        let points = samples.iter().map(|s| (s.at_s / 60.0, mib(value(s))));
-        chart
-            .draw_series(LineSeries::new(points, color.stroke_width(2)))?
-            .label(name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
-    }
-    chart
-        .configure_series_labels()
-        .background_style(WHITE.mix(0.8))
-        .border_style(BLACK)
-        .draw()?;
-    root.present()?;
-    Ok(())
+    plot::series(file, ["minutes", "MiB of user memory"], lines)
 }

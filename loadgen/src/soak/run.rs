@@ -10,7 +10,7 @@ use reactor::{Reactor, Rng};
 use super::driver::Driver;
 use super::faults::{Kind, Wrong};
 use super::mailbox::LOST_NS;
-use super::member::Goal;
+use super::member::{Goal, KEPT};
 use super::memory::Series;
 use super::{DEADLINE_NS, Findings, Plan, SECOND_NS, SoakError, Times, sockets};
 use crate::measure::cpu_us;
@@ -55,6 +55,7 @@ pub(super) fn run(plan: &Plan) -> Result<Findings, SoakError> {
     reactor.turn(Some(0), &mut Vec::new());
     let mut run = Run::new(plan, reactor);
     let setup_s = run.set_up()?;
+    run.fill()?;
     let cpu_before = cpu_us(&plan.server_pids).unwrap_or(0);
     run.churn()?;
     let server_cpu_us = cpu_us(&plan.server_pids).unwrap_or(0) - cpu_before;
@@ -161,11 +162,28 @@ impl<'a> Run<'a> {
             }
         }
         self.driver.judge.adopting = false;
-        // Logging in all at once says little of how long that takes later.
+        Ok((self.driver.now_ns() - self.began_ns) as f64 / 1e9)
+    }
+
+    /// Every mailbox gets its first messages: a run that begins with empty mailboxes would measure
+    /// for long how they fill.
+    fn fill(&mut self) -> Result<(), SoakError> {
+        let mailboxes = self.plan.mailboxes as u32;
+        let mut full = (0..KEPT).flat_map(|_| 0..mailboxes).peekable();
+        while full.peek().is_some() || self.driver.delivering() > 0 {
+            let now_ns = self.driver.now_ns();
+            let room = BURST_MAX.saturating_sub(self.driver.delivering());
+            for mailbox in full.by_ref().take(room) {
+                if self.driver.judge.mailboxes[mailbox as usize].count() < KEPT {
+                    self.driver.deliver_to(mailbox, now_ns);
+                }
+            }
+            self.turn("filling", u64::MAX)?;
+        }
+        // Doing the same all at once says little of how long it takes later.
         self.driver.judge.times = Times::default();
-        let took_s = (self.driver.now_ns() - self.began_ns) as f64 / 1e9;
         self.began_ns = self.driver.now_ns();
-        Ok(took_s)
+        Ok(())
     }
 
     fn churn(&mut self) -> Result<(), SoakError> {
@@ -212,9 +230,10 @@ impl<'a> Run<'a> {
 
     fn look(&mut self, now_ns: u64) -> Result<(), SoakError> {
         let at_s = (now_ns - self.began_ns) as f64 / 1e9;
+        let holds = (self.driver.open, self.driver.messages());
         let failed = |error| SoakError::Io("can't read the server's memory", error);
         self.memory
-            .look(&self.plan.server_pids, at_s, self.driver.open)
+            .look(&self.plan.server_pids, at_s, holds)
             .map(drop)
             .map_err(failed)
     }
@@ -259,7 +278,7 @@ impl<'a> Run<'a> {
     /// may take. What idling sessions know now is all that they were told without asking.
     fn fall_silent(&mut self) -> Result<(), SoakError> {
         let patience_ns = self.driver.now_ns() + PATIENCE_NS;
-        while self.idling() < self.plan.sessions || self.driver.is_delivering() {
+        while self.idling() < self.plan.sessions || self.driver.delivering() > 0 {
             self.turn("falling silent", u64::MAX)?;
             if self.driver.now_ns() > patience_ns {
                 let idling = self.idling();
