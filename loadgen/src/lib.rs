@@ -5,8 +5,8 @@
 //! (machines on a reactor), [`study`] (the phases of a run), [`sendloop`] (what the kernel alone
 //! takes), [`measure`] (clock, memory, CPU, histograms), [`processes`] (who the server is),
 //! [`account`] (what everybody takes), [`progress`], [`report`] (tables, files, plots),
-//! [`simulate`] (the whole server in a deterministic world), [`brokers`] (publish/subscribe brokers
-//! side by side).
+//! [`simulate`] (the whole server in a deterministic world), [`soak`] (sessions that come, act and
+//! go for hours), [`brokers`] (publish/subscribe brokers side by side).
 //!
 //! Machines and oracle know no sockets: they run against the kernel and in a simulated world alike.
 
@@ -23,4 +23,5 @@ pub mod progress;
 pub mod report;
 pub mod sendloop;
 pub mod simulate;
+pub mod soak;
 pub mod study;

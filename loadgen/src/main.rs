@@ -13,7 +13,7 @@ use loadgen::plan::{self, Mailboxes};
 use loadgen::processes::Server;
 use loadgen::report::curves::{self, Curve};
 use loadgen::study::{StormKind, Study};
-use loadgen::{report, sendloop};
+use loadgen::{report, sendloop, soak};
 use sha2::{Digest, Sha256};
 
 #[derive(Parser)]
@@ -38,6 +38,8 @@ enum Command {
     /// processes; --patience-seconds for one that polls. Only servers of this host are loaded,
     /// unless --allow-remote says otherwise: mail is delivered to them, and it stays there.
     Idle(Box<Idle>),
+    /// Sessions that come, act and go for hours, under an oracle.
+    Soak(Box<soak::args::Args>),
     /// Print users for `msguser import`, with a cheap salted hash: the study is of sessions.
     Users {
         /// How many.
@@ -191,6 +193,7 @@ struct Brokers {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Idle(idle) => run(&idle),
+        Command::Soak(args) => soak(&args),
         Command::Users {
             count,
             pattern,
@@ -242,6 +245,23 @@ fn run(idle: &Idle) -> Result<bool, String> {
         eprintln!("loadgen: {faults} faults: the server missed, doubled or disordered news");
     }
     Ok(faults == 0)
+}
+
+/// Gives whether the oracle found no fault.
+fn soak(args: &soak::args::Args) -> Result<bool, String> {
+    let [imap, lmtp] = [&args.imap, &args.lmtp].map(|text| address(text, args.allow_remote));
+    let plan = args.plan(imap?, lmtp?)?;
+    let findings = plan.run().map_err(|error| error.to_string())?;
+    println!("{}", soak::report::table(&plan, &findings));
+    if let Some(folder) = &args.out {
+        soak::report::write(folder, &plan, &findings)
+            .map_err(|error| format!("can't write {}: {error}", folder.display()))?;
+        println!("written to {}", folder.display());
+    }
+    for text in &findings.faults.texts {
+        eprintln!("loadgen: {text}");
+    }
+    Ok(findings.faults.total() == 0)
 }
 
 /// Measures one broker after the other.

@@ -2,7 +2,7 @@
 
 pub mod curves;
 mod folder;
-mod plot;
+pub(crate) mod plot;
 mod storms;
 mod table;
 

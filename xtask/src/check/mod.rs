@@ -36,7 +36,7 @@ struct Stage {
 }
 
 /// All stages, in order.
-const STAGES: [Stage; 11] = [
+const STAGES: [Stage; 12] = [
     Stage {
         name: "fmt",
         run: fmt,

@@ -3,6 +3,7 @@
 mod brokers;
 mod index;
 mod peers;
+mod soak;
 
 use std::path::Path;
 use std::process::Command;
@@ -33,10 +34,12 @@ enum Kind {
     Brokers,
     /// IMAP servers, one after the other.
     Peers,
+    /// A fresh server, for long.
+    Soak,
 }
 
 /// All studies, in the order in which they run.
-const STUDIES: [Study; 6] = [
+const STUDIES: [Study; 7] = [
     Study {
         name: "single",
         about: "10,000 idle sessions, a mailbox each; 200 deliveries one after the other",
@@ -124,6 +127,18 @@ const STUDIES: [Study; 6] = [
             "user memory a session",
         ],
     },
+    Study {
+        name: "soak",
+        about: "half an hour of churn, 50,000 sessions of 40,000 mailboxes, under an oracle",
+        kind: Kind::Soak,
+        arguments: soak::ARGUMENTS,
+        headlines: &[
+            "faults",
+            "server user memory at the end",
+            "250 or OK → EXISTS",
+            "command → OK, reading",
+        ],
+    },
 ];
 
 /// `cargo xtask results`
@@ -170,6 +185,7 @@ pub fn run(options: &Options) -> Result<()> {
                 Kind::Server(users) => one(study, users, &folder)?,
                 Kind::Brokers => brokers::run(study.arguments, relative(&folder))?,
                 Kind::Peers => peers::run(&peers::FULL, &options.peer, &folder)?,
+                Kind::Soak => soak::run(study, &folder)?,
             }
         }
     }
@@ -187,9 +203,7 @@ pub fn twins() -> Result<()> {
 fn one(study: &Study, users: u32, folder: &Path) -> Result<()> {
     let base = Base::fresh(paths::target().join("results"), Profile::Release)?;
     let count = users.to_string();
-    base.import(&shell::capture(
-        base.sbin("loadgen").args(["users", "--count", &count]),
-    )?)?;
+    add_users(&base, &count)?;
     let ports = base.start_anywhere()?;
     let addresses = |load: &mut Command, Ports { imap, lmtp }: &Ports| {
         load.arg("idle")
@@ -212,6 +226,12 @@ fn one(study: &Study, users: u32, folder: &Path) -> Result<()> {
     }
     shell::run(&mut load)?;
     base.stop()
+}
+
+/// Makes the users that loadgen logs in.
+fn add_users(base: &Base, count: &str) -> Result<()> {
+    let mut users = base.sbin("loadgen");
+    base.import(&shell::capture(users.args(["users", "--count", count]))?)
 }
 
 /// A path below the checkout without the checkout's own, which would stand in the report.
