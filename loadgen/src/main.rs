@@ -147,6 +147,9 @@ struct Idle {
     /// The server's processes, for their memory and CPU.
     #[arg(long)]
     server_pid: Vec<u32>,
+    /// A file with the number of such a process, which is another after a restart.
+    #[arg(long)]
+    server_pid_file: Vec<PathBuf>,
     /// A process of the server that counts with all its descendants.
     #[arg(long)]
     server_tree: Vec<u32>,
@@ -323,6 +326,7 @@ fn study(idle: &Idle) -> Result<Study, String> {
         sendloop_rounds: idle.baseline_sendloop,
         server: Server {
             pids: idle.server_pid.clone(),
+            pid_files: idle.server_pid_file.clone(),
             trees: idle.server_tree.clone(),
         },
         patience_s: idle.patience_seconds,

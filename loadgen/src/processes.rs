@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Error, ErrorKind, Result};
+use std::path::{Path, PathBuf};
 
 use crate::measure;
 
@@ -11,6 +12,8 @@ use crate::measure;
 pub struct Server {
     /// Single processes.
     pub pids: Vec<u32>,
+    /// Files that hold the number of a process, which may be another after a restart.
+    pub pid_files: Vec<PathBuf>,
     /// Processes that count with all their descendants.
     pub trees: Vec<u32>,
 }
@@ -27,7 +30,13 @@ pub struct Memory {
 impl Server {
     /// Whether any process was named.
     pub fn is_known(&self) -> bool {
-        !(self.pids.is_empty() && self.trees.is_empty())
+        !(self.pids.is_empty() && self.pid_files.is_empty() && self.trees.is_empty())
+    }
+
+    /// The first process that was named.
+    pub fn first(&self) -> Option<u32> {
+        let named = self.pids.first().copied();
+        named.or_else(|| pid_in(self.pid_files.first()?).ok())
     }
 
     /// Memory as it is now.
@@ -50,6 +59,9 @@ impl Server {
 
     fn sum(&self, value: &dyn Fn(&[u32]) -> Result<u64>) -> Result<u64> {
         let mut sum = value(&self.pids)?;
+        for file in &self.pid_files {
+            sum += value(&[pid_in(file)?])?;
+        }
         for &root in &self.trees {
             sum += value(&[root])?;
         }
@@ -63,6 +75,13 @@ impl Server {
         }
         Ok(sum)
     }
+}
+
+fn pid_in(file: &Path) -> Result<u32> {
+    let text = fs::read_to_string(file)?;
+    text.trim()
+        .parse()
+        .map_err(|_| ErrorKind::InvalidData.into())
 }
 
 fn is_gone(error: &Error) -> bool {
@@ -119,6 +138,7 @@ mod tests {
         let of = |pids: &[u32], trees: &[u32]| Server {
             pids: pids.to_vec(),
             trees: trees.to_vec(),
+            pid_files: vec![],
         };
         let tree = of(&[], &[child.id()]);
         let memory = tree.memory().expect("readable");

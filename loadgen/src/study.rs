@@ -6,6 +6,7 @@ mod setup;
 mod storms;
 mod sweep;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -143,6 +144,8 @@ pub(crate) struct Run<'a> {
     credentials: Rc<Credentials>,
     /// The most that the server has taken in a storm.
     peak: Account,
+    /// Why sessions had to come again in a storm, and how many.
+    refusals: BTreeMap<String, usize>,
     /// Number of the last message. Numbers differ from run to run: servers may drop a message
     /// whose Message-ID they have seen before.
     number: u64,
@@ -222,8 +225,8 @@ impl Study {
     /// The longest turn of the server's shards since this was asked the last time; 0 if it is not
     /// known where the server writes that.
     fn longest_turn_ns(&self) -> Result<u64, StudyError> {
-        match (&self.statistics, self.server.pids.first()) {
-            (Some(file), Some(pid)) => account::longest_turn_ns(*pid, file)
+        match (&self.statistics, self.server.first()) {
+            (Some(file), Some(pid)) => account::longest_turn_ns(pid, file)
                 .map_err(|error| StudyError::Io("the server's statistics", error)),
             _ => Ok(0),
         }

@@ -19,6 +19,8 @@ const NEVER_NS: u64 = u64::MAX / 4;
 const LOGIN_NS: u64 = 180 * SECOND_NS;
 /// Topics of lost events that are remembered one by one: then only those resynchronise.
 const LOST_TOPICS_MAX: usize = 64 * 1024;
+/// Replies, events and the like handled in one turn: few, so that a turn is short.
+const ITEMS_PER_TURN: usize = 256;
 /// Room for events, replies and frames on each shard.
 const LANE: usize = 16 * 1024;
 
@@ -66,6 +68,7 @@ impl Settings {
             events_lane: LANE,
             replies_lane: LANE,
             frames_lane: LANE,
+            items_per_turn: ITEMS_PER_TURN,
             lost_topics_max: LOST_TOPICS_MAX,
             output_bytes_max: (config.count("service.imap.maxoutput") / shards) as usize,
             write_timeout_ns: config.count("service.imap.writetimeout") * SECOND_NS,

@@ -5,6 +5,9 @@ use crate::study::{Storm, StormKind};
 /// A row's name, value and note.
 type Row<'a> = &'a mut dyn FnMut(&str, &str, &str);
 
+/// Reasons of refusals that are told.
+const REASONS_MAX: usize = 3;
+
 /// How it went, and what it took.
 pub(super) fn rows(storm: &Storm, sessions: usize, row: Row<'_>) {
     let (name, about) = match storm.kind {
@@ -28,7 +31,10 @@ pub(super) fn rows(storm: &Storm, sessions: usize, row: Row<'_>) {
         &seconds,
         about,
     );
-    let note = format!("sessions of {sessions} that were cut or refused and came again");
+    let mut note = format!("sessions of {sessions} that were cut or refused and came again");
+    for (why, count) in storm.refusals.iter().take(REASONS_MAX) {
+        note.push_str(&format!("; {count}: {why}"));
+    }
     row(
         &format!("storm {name}: refused"),
         &storm.refused.to_string(),

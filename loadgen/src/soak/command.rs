@@ -187,7 +187,7 @@ mod tests {
     fn deliveries_carry_a_name_that_is_read() {
         let mut deliverer = crate::deliverer::Deliverer::default();
         deliverer.handle_input(b"220 hi\r\n250 y\r\n", &mut Vec::new());
-        deliverer.deliver("ann", 10, 1 << 50);
+        deliverer.deliver(&["ann".into()], 10, 1 << 50);
         deliverer.handle_input(b"250 a\r\n250 b\r\n354 c\r\n", &mut Vec::new());
         let output = String::from_utf8(deliverer.take_output()).expect("ASCII");
         let header = output.lines().find(|line| line.starts_with("Message-ID:"));

@@ -1,6 +1,6 @@
 //! Sessions connect, log in, select and idle.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -76,6 +76,7 @@ impl<'a> Run<'a> {
                 password: study.password.clone(),
             }),
             peak: Account::default(),
+            refusals: BTreeMap::new(),
             number: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |since| since.as_nanos() as u64),
@@ -139,8 +140,12 @@ impl<'a> Run<'a> {
                         self.oracle.began(number, count);
                         idling += 1;
                     }
-                    Heard::Session(number, News::Failed(_)) if retries < retries_max => {
+                    Heard::Session(number, News::Failed(why)) if retries < retries_max => {
                         retries += 1;
+                        self.refusals
+                            .entry(why)
+                            .and_modify(|n| *n += 1)
+                            .or_insert(1);
                         idling -= usize::from(self.oracle.is_there(number));
                         started -= 1;
                         self.oracle.left(number);

@@ -1,6 +1,7 @@
 //! What a server must survive: everybody speaks at once, is deaf at once, leaves and comes back at
 //! once, or loses the server.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 
 use super::{Run, SECOND_NS, StudyError};
@@ -44,6 +45,8 @@ pub struct Storm {
     pub empty_bytes: Option<u64>,
     /// Sessions that were cut or refused and had to come again.
     pub refused: usize,
+    /// Why, and how many.
+    pub refusals: BTreeMap<String, usize>,
     /// Sessions that did not hear of a message in time.
     pub unheard: usize,
     /// The longest turn of a shard, in nanoseconds; 0 if the server did not say.
@@ -65,6 +68,7 @@ impl Run<'_> {
             bytes: None,
             empty_bytes: None,
             refused: 0,
+            refusals: BTreeMap::new(),
             unheard: 0,
             longest_turn_ns: 0,
         };
@@ -82,6 +86,7 @@ impl Run<'_> {
             }
         }
         storm.took_ns = now_ns() - began;
+        storm.refusals = std::mem::take(&mut self.refusals);
         storm.longest_turn_ns = study.longest_turn_ns()?;
         let after = study.account()?;
         storm.server_cpu_us = after.server_cpu_us.checked_sub(before.server_cpu_us);

@@ -2,19 +2,19 @@
 
 mod brokers;
 mod index;
+mod kernel;
 mod peers;
+mod server;
 mod soak;
 
 use std::path::Path;
-use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::base::{Base, Ports};
 use crate::install::{self, Profile};
-use crate::{paths, shell};
+use crate::paths;
 
 /// One study.
 struct Study {
@@ -28,8 +28,8 @@ struct Study {
 
 /// What is loaded.
 enum Kind {
-    /// A fresh server with so many users.
-    Server(u32),
+    /// A fresh server with so many users, and the same in small: arguments of the twin.
+    Server(u32, &'static [&'static str]),
     /// Event brokers, one after the other.
     Brokers,
     /// IMAP servers, one after the other.
@@ -38,13 +38,54 @@ enum Kind {
     Soak,
 }
 
+const TINY_CROWD: &[&str] = &[
+    "--sessions",
+    "200",
+    "--mailboxes",
+    "one",
+    "--deliveries",
+    "5",
+    "--baseline-sendloop",
+    "3",
+];
+const TINY_BURST: &[&str] = &[
+    "--sessions",
+    "100",
+    "--deliveries",
+    "0",
+    "--burst-seconds",
+    "1",
+];
+const TINY_MILLION: &[&str] = &[
+    "--sessions",
+    "500",
+    "--idle-seconds",
+    "1",
+    "--deliveries",
+    "10",
+    "--sweep",
+    "20",
+    "--storm",
+    "done,deaf,leave,restart",
+];
+
+/// Users of the small twins.
+const TINY_USERS: u32 = 500;
+
 /// All studies, in the order in which they run.
 const STUDIES: [Study; 7] = [
     Study {
         name: "single",
         about: "10,000 idle sessions, a mailbox each; 200 deliveries one after the other",
-        kind: Kind::Server(10_000),
-        arguments: &["--sessions", "10000", "--deliveries", "200"],
+        kind: Kind::Server(10_000, &["--sessions", "500", "--deliveries", "20"]),
+        arguments: &[
+            "--sessions",
+            "10000",
+            "--deliveries",
+            "200",
+            "--idle-seconds",
+            "10",
+        ],
         headlines: &[
             "set-up (connect, LOGIN, SELECT, IDLE)",
             "server user memory a parked session",
@@ -56,7 +97,7 @@ const STUDIES: [Study; 7] = [
     Study {
         name: "crowd",
         about: "10,000 idle sessions in one mailbox, next to a bare send loop",
-        kind: Kind::Server(10_000),
+        kind: Kind::Server(10_000, TINY_CROWD),
         arguments: &[
             "--sessions",
             "10000",
@@ -78,7 +119,7 @@ const STUDIES: [Study; 7] = [
     Study {
         name: "burst",
         about: "10,000 idle sessions; as many durable deliveries as 16 LMTP connections take",
-        kind: Kind::Server(10_000),
+        kind: Kind::Server(10_000, TINY_BURST),
         arguments: &[
             "--sessions",
             "10000",
@@ -92,14 +133,40 @@ const STUDIES: [Study; 7] = [
         headlines: &["durable deliveries", "burst: DATA end → 250"],
     },
     Study {
-        name: "many",
-        about: "20,000 idle sessions, a mailbox each; memory and set-up",
-        kind: Kind::Server(20_000),
-        arguments: &["--sessions", "20000", "--deliveries", "200"],
+        name: "million",
+        about: "1,000,000 idle sessions, a mailbox each: memory, set-up, latency, a message for \
+                everybody, storms",
+        kind: Kind::Server(1_000_000, TINY_MILLION),
+        arguments: &[
+            "--sessions",
+            "1000000",
+            "--setup-concurrency",
+            "1024",
+            "--idle-seconds",
+            "60",
+            "--deliveries",
+            "1000",
+            "--sweep",
+            "20",
+            "--message-bytes",
+            "300",
+            "--storm",
+            "done,deaf,leave,restart",
+            "--patience-seconds",
+            "120",
+        ],
         headlines: &[
             "set-up (connect, LOGIN, SELECT, IDLE)",
+            "set-up: longest pause of a shard",
             "server user memory a parked session",
+            "idle: server CPU, of one core",
             "250 → EXISTS",
+            "DATA end → EXISTS",
+            "sweep: mailboxes delivered and told",
+            "storm done: until all is as before",
+            "storm leave: until all is as before",
+            "storm restart: until all is as before",
+            "misses / doubles / disorders",
         ],
     },
     Study {
@@ -182,7 +249,7 @@ pub fn run(options: &Options) -> Result<()> {
                 .join(format!("{}-{}", today()?, study.name));
             println!("== {}: {}", study.name, study.about);
             match study.kind {
-                Kind::Server(users) => one(study, users, &folder)?,
+                Kind::Server(users, _) => server::run(study.arguments, users, &folder)?,
                 Kind::Brokers => brokers::run(study.arguments, relative(&folder))?,
                 Kind::Peers => peers::run(&peers::FULL, &options.peer, &folder)?,
                 Kind::Soak => soak::run(study, &folder)?,
@@ -195,43 +262,13 @@ pub fn run(options: &Options) -> Result<()> {
 /// Runs the studies' small twins.
 pub fn twins() -> Result<()> {
     let folder = paths::target().join("results-tiny");
-    peers::run(&peers::TINY, &[], &folder.join("peers"))
-}
-
-/// Runs one study against a server of its own, started on a store whose users had all been there
-/// before: what a new user's mailbox costs is not what a session costs.
-fn one(study: &Study, users: u32, folder: &Path) -> Result<()> {
-    let base = Base::fresh(paths::target().join("results"), Profile::Release)?;
-    let count = users.to_string();
-    add_users(&base, &count)?;
-    let ports = base.start_anywhere()?;
-    let addresses = |load: &mut Command, Ports { imap, lmtp }: &Ports| {
-        load.arg("idle")
-            .args(["--imap", &imap.to_string(), "--lmtp", &lmtp.to_string()])
-            .current_dir(paths::root());
-    };
-    let mut visit = base.sbin("loadgen");
-    addresses(&mut visit, &ports);
-    visit.args(["--sessions", &count, "--deliveries", "0"]);
-    shell::capture(&mut visit)?;
-    base.stop()?;
-    let ports = base.start_anywhere()?;
-    let mut load = base.sbin("loadgen");
-    addresses(&mut load, &ports);
-    load.args(study.arguments)
-        .arg("--out")
-        .arg(relative(folder));
-    if let Some(server) = base.running()? {
-        load.args(["--server-pid", &server.as_raw_nonzero().to_string()]);
+    for study in &STUDIES {
+        if let Kind::Server(_, tiny @ [_, ..]) = study.kind {
+            println!("== the twin of {}", study.name);
+            server::run(tiny, TINY_USERS, &folder.join(study.name))?;
+        }
     }
-    shell::run(&mut load)?;
-    base.stop()
-}
-
-/// Makes the users that loadgen logs in.
-fn add_users(base: &Base, count: &str) -> Result<()> {
-    let mut users = base.sbin("loadgen");
-    base.import(&shell::capture(users.args(["users", "--count", count]))?)
+    peers::run(&peers::TINY, &[], &folder.join("peers"))
 }
 
 /// A path below the checkout without the checkout's own, which would stand in the report.

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{Study, add_users, relative};
+use super::server::add_users;
+use super::{Study, relative};
 use crate::base::Base;
 use crate::install::Profile;
 use crate::{paths, shell};

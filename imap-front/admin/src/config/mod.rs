@@ -2,6 +2,7 @@
 //! the built-in defaults of the [table](OPTIONS).
 
 mod edit;
+mod lookup;
 pub mod plugins;
 mod setting;
 mod table;
@@ -14,9 +15,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub use edit::{Change, apply, defaults_text, parse_import, write_defaults};
+pub use lookup::{find, like, matches};
 pub use plugins::PlugIn;
 pub use setting::{Kind, Setting};
-pub use table::{OPTIONS, find, like, matches};
+pub use table::OPTIONS;
 pub use text::quoted;
 
 use crate::Base;

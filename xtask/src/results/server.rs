@@ -1,0 +1,71 @@
+//! A study of one server: started anew, on a store whose users had all been there before. What a new
+//! user's mailbox costs is not what a session costs.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::kernel::Tuned;
+use super::relative;
+use crate::base::{Base, Ports};
+use crate::install::Profile;
+use crate::{paths, shell};
+
+/// Runs loadgen with these arguments against a server with so many users; the report goes to
+/// `folder`.
+pub(super) fn run(arguments: &[&str], users: u32, folder: &Path) -> Result<()> {
+    let _tuned = Tuned::for_connections(users);
+    let base = prepared(users)?;
+    let ports = base.start_anywhere()?;
+    shell::run(
+        load(&base, &ports)
+            .args(arguments)
+            .arg("--out")
+            .arg(relative(folder)),
+    )?;
+    base.stop()
+}
+
+/// A base directory with users whose mailboxes are there, and which lets them all in.
+pub(super) fn prepared(users: u32) -> Result<Base> {
+    let base = Base::fresh(paths::target().join("results"), Profile::Release)?;
+    // The kernel deals connections out by chance: a shard gets more than its share.
+    let sessions_max = (users + users / 8).max(1000);
+    base.set("service.imap.maxsessions", &sessions_max.to_string())?;
+    add_users(&base, &users.to_string())?;
+    let ports = base.start_anywhere()?;
+    let count = users.to_string();
+    let mut visit = load(&base, &ports);
+    visit.args(["--sessions", &count, "--deliveries", "0"]);
+    visit.args(["--setup-concurrency", "1024", "--settle-seconds", "0"]);
+    shell::capture(&mut visit)?;
+    base.stop()?;
+    Ok(base)
+}
+
+/// `loadgen idle` against a started server, which it may look into and start again.
+pub(super) fn load(base: &Base, ports: &Ports) -> Command {
+    let root = relative(base.folder()).display().to_string();
+    let mut load = base.sbin("loadgen");
+    load.arg("idle")
+        .args(["--imap", &ports.imap.to_string()])
+        .args(["--lmtp", &ports.lmtp.to_string()])
+        .args(["--server-pid-file", &format!("{root}/run/imapd.pid")])
+        .args([
+            "--server-statistics",
+            &format!("{root}/run/imapd.statistics"),
+        ])
+        .arg("--restart-command")
+        .arg(format!(
+            "{root}/sbin/stop-msg imap && {root}/sbin/start-msg imap"
+        ))
+        .current_dir(paths::root());
+    load
+}
+
+/// Makes the users that loadgen logs in.
+pub(super) fn add_users(base: &Base, count: &str) -> Result<()> {
+    let mut users = base.sbin("loadgen");
+    base.import(&shell::capture(users.args(["users", "--count", count]))?)
+}
