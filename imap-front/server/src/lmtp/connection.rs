@@ -24,6 +24,9 @@ struct Connection<'a> {
     settings: Settings,
     stream: &'a TcpStream,
     machine: Session,
+    /// Replies that leave together, once all that the client has sent was dealt with (RFC 2920
+    /// section 3.2).
+    replies: Vec<u8>,
     /// The message's pieces so far.
     spool: Option<SpoolId>,
 }
@@ -45,6 +48,7 @@ pub(super) fn run(common: &Common, stream: &Arc<TcpStream>, peer: Option<Box<str
         settings,
         stream,
         machine,
+        replies: Vec::new(),
         spool: None,
     };
     if let Err(cause) = connection.serve() {
@@ -94,26 +98,41 @@ impl Connection<'_> {
     fn carry_out(&mut self) -> io::Result<bool> {
         while let Some(action) = self.machine.poll_action() {
             match action {
-                Action::Send(bytes) => self.stream.write_all(&bytes)?,
+                Action::Send(bytes) => self.replies.extend_from_slice(&bytes),
                 Action::Lookup(recipient) => {
                     let answer = self.lookup(&recipient);
                     self.machine.handle_lookup(answer);
                 }
                 Action::Begin => self.machine.handle_begin(Ok(self.common.ids.stamp())),
                 Action::Chunk(chunk) => {
+                    self.reply()?;
                     if let Err(refusal) = self.keep(chunk) {
                         self.machine.handle_chunk_failed(refusal);
                     }
                 }
                 Action::Discard => self.discard(),
                 Action::Deliver(delivery) => {
+                    self.reply()?;
                     let results = self.deliver(delivery);
                     self.machine.handle_delivered(&results);
                 }
-                Action::Close => return Ok(false),
+                Action::Close => {
+                    self.reply()?;
+                    return Ok(false);
+                }
             }
         }
+        self.reply()?;
         Ok(true)
+    }
+
+    /// Sends the replies.
+    fn reply(&mut self) -> io::Result<()> {
+        if !self.replies.is_empty() {
+            self.stream.write_all(&self.replies)?;
+            self.replies.clear();
+        }
+        Ok(())
     }
 
     /// A user whose name is the whole address comes before one whose name is its local part.
