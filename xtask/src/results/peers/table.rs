@@ -204,7 +204,7 @@ In brackets: how many times the better Ensign's figure is. A crowd is all sessio
 Memory is the growth over all processes of a server while the sessions come, a while after the last
 did: user memory is what is theirs alone (`Pss_Anon`), PSS counts files and shared memory too. A
 server's CPU is that of all its processes, user and system. An EXISTS that comes with the 250 or
-before it counts as 1 µs. Who does not hear of a delivery within the time is counted as \"not heard
+before it counts as 1 µs. Times are of those who heard; who does not hear of a delivery within the time is counted as \"not heard
 in time\"; who has not heard of it at the end either, as a miss.
 
 The kernel's limit of inotify instances (`fs.inotify.max_user_instances`) is raised to 8,192 while
