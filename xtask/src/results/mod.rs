@@ -184,14 +184,14 @@ const STUDIES: [Study; 7] = [
     },
     Study {
         name: "peers",
-        about: "Ensign, Dovecot and Cyrus: 1,000 idle sessions, singles, a crowd, a burst",
+        about: "1,000 idle sessions; how many times as good as Dovecot / it hibernating / Cyrus",
         kind: Kind::Peers,
         arguments: &[],
         headlines: &[
-            "one delivery to a crowd, to the last",
-            "DATA end → EXISTS, p50",
-            "durable deliveries a second",
-            "user memory a session",
+            "one delivery to a crowd, to the last: sooner",
+            "DATA end → EXISTS: sooner",
+            "durable deliveries a second: more",
+            "memory a session: less",
         ],
     },
     Study {

@@ -18,6 +18,9 @@ const PROGRAMS: &str = "/usr/lib/cyrus/bin";
 const USER: &str = "cyrus";
 /// Its part of the users' names in the database of passwords.
 const REALM: &str = "localhost";
+/// Connections that may wait to be accepted. With its own 32 the kernel drops some of those that
+/// come together, and their clients wait for ever.
+const BACKLOG: &str = "4096";
 /// What the store expects to be there.
 const FOLDERS: [&str; 9] = [
     "spool",
@@ -72,7 +75,8 @@ impl Server for Cyrus {
             .arg("-M")
             .arg(&services)
             .arg("-p")
-            .arg(self.folder.path().join("run/master.pid"));
+            .arg(self.folder.path().join("run/master.pid"))
+            .args(["-l", BACKLOG]);
         let daemon = Daemon::start(program, &self.folder, &[imap, lmtp])?;
         let tree = daemon.pid();
         self.daemon = Some(daemon);
@@ -143,4 +147,29 @@ fn passwords(users: usize) -> String {
     }
     text.push_str("DATA=END\n");
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{passwords, services};
+
+    #[test]
+    fn services_listen_on_loopback_only() {
+        let text = services(4143, 4024);
+        assert_eq!(text.matches('{').count(), text.matches('}').count());
+        for port in [4143, 4024] {
+            assert!(
+                text.contains(&format!("listen=\"127.0.0.1:{port}\"")),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn passwords_are_lines_of_keys_and_values() {
+        let text = passwords(2);
+        let key = " load1\\00localhost\\00userPassword\n secret\n";
+        assert!(text.contains(key), "{text}");
+        assert!(text.ends_with("DATA=END\n"));
+    }
 }

@@ -154,3 +154,22 @@ service lmtp {{
 "
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::configuration;
+
+    #[test]
+    fn the_configuration_has_the_ports_and_hibernates_if_asked() {
+        let text = configuration(4143, 4024, true);
+        let count = |what: &str| text.matches(what).count();
+        assert_eq!(count("{"), count("}"), "{text}");
+        assert_eq!(
+            (count("port = 4143\n"), count("port = 4024\n")),
+            (1, 1),
+            "{text}"
+        );
+        assert_eq!(count("imap_hibernate_timeout = 1s\n"), 1);
+        assert!(!configuration(1, 2, false).contains("imap_hibernate_timeout"));
+    }
+}

@@ -182,14 +182,14 @@ const ROWS: [Row; 19] = [
 const RATIOS: [(&str, &str); 4] = [
     (
         "crowd: 250 → last EXISTS, p50",
-        "one delivery to a crowd, to the last",
+        "one delivery to a crowd, to the last: sooner",
     ),
-    ("DATA end → EXISTS, p50", "DATA end → EXISTS, p50"),
+    ("DATA end → EXISTS, p50", "DATA end → EXISTS: sooner"),
     (
         "durable deliveries, 16 connections",
-        "durable deliveries a second",
+        "durable deliveries a second: more",
     ),
-    ("user memory a session", "user memory a session"),
+    ("user memory a session", "memory a session: less"),
 ];
 
 /// The measures that are drawn, the run, and the drawing's name.
@@ -204,15 +204,16 @@ In brackets: how many times the better Ensign's figure is. A crowd is all sessio
 Memory is the growth over all processes of a server while the sessions come, a while after the last
 did: user memory is what is theirs alone (`Pss_Anon`), PSS counts files and shared memory too. A
 server's CPU is that of all its processes, user and system. An EXISTS that comes with the 250 or
-before it counts as 1 µs. Who does not hear of a delivery within the time is counted as \"not heard
-in time\"; who has not heard of it at the end either, as a miss.
+before it counts as 1 µs. Times are of those who heard; who does not hear of a delivery within the
+time is counted as \"not heard in time\", and as a miss if nothing was heard at the end either.
 
 The kernel's limit of inotify instances (`fs.inotify.max_user_instances`) is raised to 8,192 while
 Dovecot runs, which would poll every 30 s beyond it.
 
 Every run follows a fresh start, on a store that all users have visited. All servers have plain
 passwords, plain text, and one load generator on the same cores. Each one's folder here holds its
-configuration, where `BASE` is its own, its commands, tables, raw histograms and plots.";
+configuration, where `BASE` is its own, its commands, commit, tables, raw histograms and plots. A
+column may be of a run of its own, on the same day (`--peer NAME`).";
 
 /// One column: the server, and the reports of its runs.
 struct Column<'a> {
@@ -368,20 +369,21 @@ mod tests {
         ];
         let text = ratios(&columns).expect("columns are there");
         assert!(
-            text.contains("| one delivery to a crowd, to the last | 50 × | |"),
+            text.contains("| one delivery to a crowd, to the last: sooner | 50 × | |"),
             "{text}"
         );
         assert!(
-            text.contains("| durable deliveries a second | 3.0 × | |"),
+            text.contains("| durable deliveries a second: more | 3.0 × | |"),
             "{text}"
         );
         assert!(machine(&columns[0].each).ends_with("| machine | m |"));
     }
 
     #[test]
-    fn every_ratio_is_a_row() {
-        for (name, _) in RATIOS {
+    fn every_ratio_is_of_a_row_and_has_a_name_of_its_own() {
+        for (name, title) in RATIOS {
             assert!(ROWS.iter().any(|row| row.name == name), "{name}");
+            assert!(ROWS.iter().all(|row| row.name != title), "{title}");
         }
     }
 }
