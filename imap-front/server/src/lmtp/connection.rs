@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use crossbeam_channel::bounded;
 use mail::reply::Appended;
 use mail::request::Body;
 use mail::{Refusal, Reply, Request, SpoolId};
 use proto::lmtp::{Action, Delivery, Lookup, Recipient, Session};
 
+use super::answer::Answer;
 use super::{Common, Settings};
 
 /// Bytes read at a time.
@@ -212,17 +212,15 @@ impl Connection<'_> {
     }
 
     fn ask(&self, request: Request) -> Reply {
-        let (sender, receiver) = bounded(1);
-        let completion = Box::new(move |reply| {
-            // There is room for the one answer, and this connection waits for it.
-            let _ = sender.send(reply);
-        });
+        let answer = Answer::default();
+        let answerer = answer.answerer();
+        let completion = Box::new(move |reply| answerer.give(reply));
         if self.common.store.write(request, completion).is_err() {
             return unavailable("too many requests are waiting");
         }
-        receiver
-            .recv()
-            .unwrap_or_else(|_| unavailable("the store gave no answer"))
+        answer
+            .wait()
+            .unwrap_or_else(|| unavailable("the store gave no answer"))
     }
 }
 

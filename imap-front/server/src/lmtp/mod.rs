@@ -5,6 +5,7 @@
 //! few and keep their connections), `open` (the connections there are), `stamp` (ids and dates).
 
 mod acceptor;
+mod answer;
 mod connection;
 mod open;
 mod stamp;

@@ -7,7 +7,7 @@ use mail::{MailboxId, MailboxName, UserId};
 use store::Store;
 
 /// Names kept; more are looked up again.
-const KEPT_MAX: usize = 256;
+const KEPT_MAX: usize = 16 * 1024;
 
 /// A mailbox: `user` for INBOX, else `user/Folder`.
 #[derive(Clone, Debug, PartialEq, Eq)]
