@@ -92,12 +92,11 @@ fn all_cpu_us() -> u64 {
         * 10_000
 }
 
-/// Asks a server for its statistics, with SIGUSR1, and gives the longest turn of its shards since
-/// the last time, in nanoseconds.
+/// Asks a server for its statistics, with SIGUSR1, and reads them.
 ///
 /// # Errors
 /// If the server does not write the file.
-pub fn longest_turn_ns(pid: u32, file: &Path) -> io::Result<u64> {
+pub fn statistics(pid: u32, file: &Path) -> io::Result<String> {
     let changed = |file: &Path| -> Option<SystemTime> { fs::metadata(file).ok()?.modified().ok() };
     let before = changed(file);
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
@@ -110,10 +109,12 @@ pub fn longest_turn_ns(pid: u32, file: &Path) -> io::Result<u64> {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    Ok(longest_of(&fs::read_to_string(file)?))
+    fs::read_to_string(file)
 }
 
-fn longest_of(statistics: &str) -> u64 {
+/// The longest turn of a server's shards since its statistics were asked for the last time, in
+/// nanoseconds.
+pub fn longest_turn_ns(statistics: &str) -> u64 {
     let turns = statistics.lines().filter_map(|line| {
         let mut words = line.split(' ').skip(1);
         (words.next()? == "LongestTurnNs").then(|| words.next()?.parse().ok())?
@@ -135,6 +136,6 @@ mod tests {
     #[test]
     fn the_longest_turn_of_all_shards() {
         let text = "0 Open 7\n0 LongestTurnNs 12\n1 LongestTurnNs 40\n1 Open 99\n";
-        assert_eq!(longest_of(text), 40);
+        assert_eq!(longest_turn_ns(text), 40);
     }
 }

@@ -11,6 +11,7 @@
 //! Machines and oracle know no sockets: they run against the kernel and in a simulated world alike.
 
 pub mod account;
+pub mod batches;
 pub mod brokers;
 pub mod client;
 pub mod deliverer;

@@ -11,6 +11,7 @@ use loadgen::brokers::measures::{self, Plan};
 use loadgen::brokers::{self, Broker, listener};
 use loadgen::plan::{self, Mailboxes};
 use loadgen::processes::Server;
+use loadgen::report::chart::{self, Chart};
 use loadgen::report::curves::{self, Curve};
 use loadgen::study::{StormKind, Study};
 use loadgen::{report, sendloop, soak};
@@ -66,6 +67,18 @@ enum Command {
         #[arg(required = true)]
         curves: Vec<Curve>,
     },
+    /// Draw curves from points; started by `cargo xtask results`.
+    #[command(hide = true)]
+    Chart {
+        /// The SVG to write.
+        #[arg(long)]
+        out: PathBuf,
+        #[command(flatten)]
+        chart: Chart,
+    },
+    /// Print which machine this is; started by `cargo xtask results`.
+    #[command(hide = true)]
+    Machine,
     /// One subscriber; started by `brokers`.
     #[command(hide = true)]
     Listen {
@@ -141,6 +154,10 @@ struct Idle {
     /// run/imapd.statistics of its base directory.
     #[arg(long)]
     server_statistics: Option<PathBuf>,
+    /// After the burst append as many bytes a record to a file of this folder, with an fdatasync for
+    /// each commit, of the sizes that the store's had. Needs --server-statistics.
+    #[arg(long, requires = "server_statistics")]
+    plain_file: Option<PathBuf>,
     /// Rounds of a bare send loop to as many connections, for comparison.
     #[arg(long, default_value_t = 0)]
     baseline_sendloop: usize,
@@ -213,6 +230,13 @@ fn main() -> ExitCode {
         } => curves::draw(&out, &measure, &curves)
             .map(|()| true)
             .map_err(|error| error.to_string()),
+        Command::Chart { out, chart } => chart::draw(&out, &chart)
+            .map(|()| true)
+            .map_err(|error| error.to_string()),
+        Command::Machine => {
+            println!("{}", report::machine());
+            Ok(true)
+        }
         Command::Listen { broker, count } => listener::listen(&broker, count)
             .map(|()| true)
             .map_err(|error| error.to_string()),
@@ -323,6 +347,7 @@ fn study(idle: &Idle) -> Result<Study, String> {
         storms: idle.storm.clone(),
         restart_command: idle.restart_command.clone(),
         statistics: idle.server_statistics.clone(),
+        plain_file: idle.plain_file.clone(),
         sendloop_rounds: idle.baseline_sendloop,
         server: Server {
             pids: idle.server_pid.clone(),

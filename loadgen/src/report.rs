@@ -1,19 +1,25 @@
 //! Tables on the screen; a folder with everything that a number can be traced to.
 
+pub mod chart;
 pub mod curves;
+mod figures;
 mod folder;
 pub(crate) mod plot;
 mod storms;
 mod table;
 
+use std::fs;
 use std::path::Path;
 
 use hdrhistogram::Histogram;
 
 use crate::study::{Findings, Study};
 
-pub use folder::Report;
+pub use folder::{Report, machine};
 pub use table::table;
+
+/// The findings for programs.
+const FIGURES: &str = "figures.csv";
 
 /// Writes a run's folder.
 ///
@@ -30,7 +36,8 @@ pub fn write(folder: &Path, study: &Study, findings: &Findings) -> std::io::Resu
         body,
         histograms: times.map(|(name, times, _)| (name.into(), times)).collect(),
     };
-    report.write(folder)
+    report.write(folder)?;
+    fs::write(folder.join(FIGURES), figures::csv(study, findings))
 }
 
 /// All histograms with their names and notes.

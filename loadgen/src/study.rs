@@ -15,6 +15,7 @@ use hdrhistogram::Histogram;
 use reactor::uring::Uring;
 
 use crate::account::{self, Account};
+use crate::batches::PlainFile;
 use crate::client::Credentials;
 use crate::fleet::{Fleet, Heard};
 use crate::oracle::{Faults, Oracle};
@@ -68,6 +69,8 @@ pub struct Study {
     pub restart_command: Option<String>,
     /// Where the server writes its statistics on SIGUSR1.
     pub statistics: Option<PathBuf>,
+    /// A folder for a plain file that does after the burst what the store did.
+    pub plain_file: Option<PathBuf>,
     /// Rounds of the bare send loop; 0 leaves it out.
     pub sendloop_rounds: usize,
     /// The server's processes, whose memory and CPU are reported.
@@ -104,6 +107,8 @@ pub struct Findings {
     pub baseline: Option<Baseline>,
     /// Deliveries as fast as they go.
     pub burst: Option<Burst>,
+    /// A plain file, at the burst's sizes of commits.
+    pub plain_file: Option<PlainFile>,
     /// The oracle's verdict.
     pub faults: Faults,
 }
@@ -191,7 +196,9 @@ impl Study {
             findings.baseline = Some(run.baseline()?);
         }
         if self.burst_s > 0 {
-            findings.burst = Some(run.burst()?);
+            let burst = run.burst()?;
+            findings.plain_file = run.plain_file(&burst)?;
+            findings.burst = Some(burst);
         }
         if self.sweep_recipients > 0 {
             findings.sweep = Some(run.sweep()?);
@@ -225,10 +232,17 @@ impl Study {
     /// The longest turn of the server's shards since this was asked the last time; 0 if it is not
     /// known where the server writes that.
     fn longest_turn_ns(&self) -> Result<u64, StudyError> {
+        let statistics = self.ask_statistics()?;
+        Ok(statistics.map_or(0, |text| account::longest_turn_ns(&text)))
+    }
+
+    /// The server's statistics, if it is known where it writes them.
+    fn ask_statistics(&self) -> Result<Option<String>, StudyError> {
         match (&self.statistics, self.server.first()) {
-            (Some(file), Some(pid)) => account::longest_turn_ns(pid, file)
+            (Some(file), Some(pid)) => account::statistics(pid, file)
+                .map(Some)
                 .map_err(|error| StudyError::Io("the server's statistics", error)),
-            _ => Ok(0),
+            _ => Ok(None),
         }
     }
 

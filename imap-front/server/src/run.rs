@@ -218,12 +218,12 @@ impl Server {
         }
     }
 
-    /// Writes what the shards have counted to a file.
+    /// Writes what the shards and the store have counted to a file.
     ///
     /// # Errors
     /// If the file can't be written.
     pub fn write_statistics(&self, path: &Path) -> std::io::Result<()> {
-        statistics::write(path, &self.handle)
+        statistics::write(path, &self.handle, self.store.stats())
     }
 
     /// Gives memory back that sessions needed while they were active, if many have come, gone or

@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`options`], [`kv`] (rows in keyspaces, and a transaction over them), `rows`
 //! (their encodings), [`logic`] (what each request means, over any [`kv::Kv`]), `disk` (fjall),
-//! `mark` (how far it came), `writer` (the one thread that changes anything), [`store`] (the
+//! `mark` (how far it came), [`stats`], `writer` (the one thread that changes anything), [`store`] (the
 //! handle), [`notice`] (what notification plug-ins are told).
 //!
 //! Invariants: only the writer changes rows; a reply to a change comes after the fsync that holds
@@ -13,6 +13,7 @@ pub mod kv;
 pub mod logic;
 pub mod notice;
 pub mod options;
+pub mod stats;
 pub mod store;
 
 mod disk;
@@ -24,4 +25,5 @@ pub use error::{Error, OpenError};
 pub use logic::is_write;
 pub use notice::Notice;
 pub use options::{Options, Quota};
+pub use stats::Stats;
 pub use store::{Announcer, Completion, Recovery, Store};

@@ -10,6 +10,7 @@ use mail::{Event, MailboxId, MailboxName, Reply, Request, UserId};
 use crate::disk::Disk;
 use crate::logic::{self, Rules};
 use crate::mark::Mark;
+use crate::stats::Stats;
 use crate::writer::{self, Job, Writer};
 use crate::{Error, OpenError, Options};
 
@@ -40,6 +41,7 @@ pub struct Store {
 struct Inner {
     disk: Arc<Disk>,
     rules: Rules,
+    stats: Arc<Stats>,
     jobs: Mutex<Option<Sender<Job>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -93,6 +95,7 @@ impl Store {
             writer::recover(&disk, &rules, &mut commits, is_damaged).map_err(damaged)?;
         let disk = Arc::new(disk);
         let (sender, jobs) = crossbeam_channel::bounded(options.queue);
+        let stats = Arc::new(Stats::default());
         let worker = Writer {
             disk: disk.clone(),
             jobs,
@@ -100,6 +103,7 @@ impl Store {
             rules: writer::rules(options),
             commits,
             mark,
+            stats: stats.clone(),
         };
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
@@ -108,6 +112,7 @@ impl Store {
         let inner = Inner {
             disk,
             rules,
+            stats,
             jobs: Mutex::new(Some(sender)),
             writer: Mutex::new(Some(thread)),
         };
@@ -193,6 +198,11 @@ impl Store {
             }),
             None => Err(job),
         }
+    }
+
+    /// What the writer has counted.
+    pub fn stats(&self) -> &Stats {
+        &self.inner.stats
     }
 
     /// Does all that waits, and notes how far the store has come. Later writes are refused, reads

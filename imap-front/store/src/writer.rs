@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::Receiver;
 use mail::{Body, Event, InternalDate, Refusal, Reply, Request};
@@ -12,6 +12,7 @@ use crate::kv::Transaction;
 use crate::logic::{self, Outcome, Rules};
 use crate::mark::Mark;
 use crate::notice::Notice;
+use crate::stats::Stats;
 use crate::store::{Announcer, Completion};
 use crate::{Error, Options};
 
@@ -68,6 +69,7 @@ pub(crate) struct Writer {
     pub commits: u64,
     /// Where that is noted.
     pub mark: Mark,
+    pub stats: Arc<Stats>,
 }
 
 impl Writer {
@@ -89,6 +91,7 @@ impl Writer {
 
     /// Does a group of jobs as one commit; then announces, then answers.
     fn work(&mut self, group: &mut Vec<Job>, bytes: usize) {
+        let began = Instant::now();
         self.rules.now = (self.rules.options.now)();
         let outcome = self
             .make_sound()
@@ -109,6 +112,7 @@ impl Writer {
         for (reply, completion) in answers {
             completion(reply);
         }
+        self.stats.worked(began);
     }
 
     /// Opens the database again if it has failed since the last group.
@@ -169,6 +173,7 @@ impl Writer {
         let changes = txn.into_changes();
         // The database can be opened again only when nobody looks at it.
         drop(view);
+        let began = Instant::now();
         if let Err(error) = self.commit(changes) {
             events.clear();
             let refusal = refusal(&error);
@@ -176,6 +181,7 @@ impl Writer {
                 refuse(reply, &refusal);
             }
         } else {
+            self.stats.committed(answers.len(), began);
             self.observe(notices);
         }
         Ok((events, answers))

@@ -54,8 +54,8 @@ impl Report<'_> {
     }
 }
 
-/// Machine, kernel, commit, lock file.
-fn machine() -> String {
+/// Machine, kernel, commit, lock file, as a table.
+pub fn machine() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let cpuinfo = read("/proc/cpuinfo");
     let model = cpuinfo

@@ -128,15 +128,39 @@ fn crowd(table: &mut Table, study: &Study, findings: &Findings) {
 
 fn burst(table: &mut Table, study: &Study, findings: &Findings) {
     let Some(burst) = &findings.burst else { return };
-    let rate = burst.delivered as f64 / (burst.took_ns as f64 / 1e9);
     let note = format!(
         "{} over {} connections",
         burst.delivered, study.lmtp_connections
     );
-    let rate = format!("{rate:.0} /s");
+    let rate = format!("{:.0} /s", burst.rate());
     table.add_row(["durable deliveries", &rate, "", "", &note]);
     let cpu = each(burst.server_cpu_us, burst.delivered);
     table.add_row(["burst: server CPU a delivery", &cpu, "", "", ""]);
+    let Some(batches) = &burst.batches else {
+        return;
+    };
+    let mean = format!("{:.1}", batches.mean());
+    let note = format!(
+        "{} commits, by size {}",
+        batches.commits(),
+        batches.shares()
+    );
+    table.add_row(["burst: operations a commit", &mean, "", "", &note]);
+    let percent = |ns: u64| format!("{:.0} %", ns as f64 / burst.took_ns.max(1) as f64 * 100.0);
+    let (busy, committing) = (percent(batches.busy_ns), percent(batches.commit_ns));
+    let note = format!("of the time; {committing} to write and sync");
+    table.add_row(["burst: the store's writer is busy", &busy, "", "", &note]);
+    let Some(plain) = &findings.plain_file else {
+        return;
+    };
+    let rate = format!("{:.0} /s", plain.rate());
+    let note = format!(
+        "{} records of {} bytes, an fdatasync for each of {} groups of the same sizes",
+        plain.records, study.message_bytes, plain.commits
+    );
+    table.add_row(["plain file at the same sizes", &rate, "", "", &note]);
+    let ratio = format!("{:.2} ×", burst.rate() / plain.rate());
+    table.add_row(["deliveries against the plain file", &ratio, "", "", ""]);
 }
 
 fn sweep(table: &mut Table, study: &Study, findings: &Findings) {

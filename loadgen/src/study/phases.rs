@@ -6,6 +6,7 @@ use std::ops::Range;
 use hdrhistogram::Histogram;
 
 use super::{Run, SECOND_NS, StudyError};
+use crate::batches::{self, Batches, PlainFile};
 use crate::client::News;
 use crate::deliverer::Result as Delivery;
 use crate::fleet::Heard;
@@ -57,6 +58,15 @@ pub struct Burst {
     pub durable: Histogram<u64>,
     /// Server CPU, in microseconds.
     pub server_cpu_us: u64,
+    /// The store's commits, if the server said.
+    pub batches: Option<Batches>,
+}
+
+impl Burst {
+    /// Durable deliveries a second.
+    pub fn rate(&self) -> f64 {
+        self.delivered as f64 / (self.took_ns.max(1) as f64 / 1e9)
+    }
 }
 
 impl Run<'_> {
@@ -185,6 +195,7 @@ impl Run<'_> {
         let mailboxes = study.mailbox_count() as u32;
         let mut rng = reactor::Rng::new(study.seed);
         let mut busy: HashMap<usize, (u32, u64)> = HashMap::new();
+        let before = self.batches()?;
         let (began, cpu_before) = (now_ns(), study.cpu_us());
         let stop = began + study.burst_s * SECOND_NS;
         let mut durable = histogram();
@@ -224,11 +235,32 @@ impl Run<'_> {
             }
         }
         let server_cpu_us = study.cpu_us() - cpu_before;
+        let after = self.batches()?;
         Ok(Burst {
             delivered,
             took_ns: last - began,
             durable,
             server_cpu_us,
+            batches: after.zip(before).map(|(now, then)| now.since(&then)),
         })
+    }
+
+    /// The store's commits so far, if the server says.
+    fn batches(&self) -> Result<Option<Batches>, StudyError> {
+        let statistics = self.study.ask_statistics()?;
+        Ok(statistics.and_then(|text| Batches::of(&text)))
+    }
+
+    /// Does in a plain file what the store did in the burst, as long, once everybody was told.
+    pub(super) fn plain_file(&mut self, burst: &Burst) -> Result<Option<PlainFile>, StudyError> {
+        let study = self.study;
+        let (Some(folder), Some(sizes)) = (&study.plain_file, &burst.batches) else {
+            return Ok(None);
+        };
+        self.wait_until_heard();
+        let ns = study.burst_s * SECOND_NS;
+        batches::plain_file(folder, sizes, study.message_bytes, ns, study.seed)
+            .map(Some)
+            .map_err(|error| StudyError::Io("the plain file", error))
     }
 }

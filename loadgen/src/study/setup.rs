@@ -249,12 +249,17 @@ impl<'a> Run<'a> {
         rest
     }
 
-    /// Waits until everyone has heard everything, or nothing comes any more.
-    pub(super) fn finish(mut self) -> Faults {
+    /// Waits until everyone has heard everything, but not for ever.
+    pub(super) fn wait_until_heard(&mut self) {
         let until = now_ns() + self.study.patience_ns();
         while self.oracle.behind() > 0 && now_ns() < until {
             self.listen(now_ns() + SECOND_NS / 10);
         }
+    }
+
+    /// Waits until everyone has heard everything, or nothing comes any more; gives the verdict.
+    pub(super) fn finish(mut self) -> Faults {
+        self.wait_until_heard();
         // What comes twice comes late.
         self.settle();
         self.fleet.close_all();

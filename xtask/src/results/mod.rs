@@ -1,9 +1,12 @@
 //! `cargo xtask results`: the studies behind every figure, each leaving a folder in `results/`.
 
+mod batches;
 mod brokers;
 mod index;
 mod kernel;
 mod peers;
+mod prepared;
+mod scaling;
 mod server;
 mod soak;
 
@@ -36,6 +39,8 @@ enum Kind {
     Peers,
     /// A fresh server, for long.
     Soak,
+    /// Fresh servers, and a report made of several runs or options of its own.
+    Own(fn(&Path) -> Result<()>),
 }
 
 const TINY_CROWD: &[&str] = &[
@@ -73,7 +78,7 @@ const TINY_MILLION: &[&str] = &[
 const TINY_USERS: u32 = 500;
 
 /// All studies, in the order in which they run.
-const STUDIES: [Study; 7] = [
+const STUDIES: [Study; 9] = [
     Study {
         name: "single",
         about: "10,000 idle sessions, a mailbox each; 200 deliveries one after the other",
@@ -206,6 +211,33 @@ const STUDIES: [Study; 7] = [
             "command → OK, reading",
         ],
     },
+    Study {
+        name: "batches",
+        about: "durable deliveries, next to a plain file synced for as large groups",
+        kind: Kind::Own(|folder| batches::run(&batches::FULL, folder)),
+        arguments: &[],
+        headlines: &[
+            "durable deliveries",
+            "burst: operations a commit",
+            "plain file at the same sizes",
+            "deliveries against the plain file",
+        ],
+    },
+    Study {
+        name: "scaling",
+        about: "curves: 1,000 to a million sessions, 10 to 100,000 in one mailbox, 1 to 64 \
+                LMTP connections, one core and two",
+        kind: Kind::Own(|folder| scaling::run(&scaling::FULL, folder)),
+        arguments: &[],
+        headlines: &[
+            "sessions: server user memory",
+            "sessions: set-up",
+            "sessions: 250 → EXISTS p99",
+            "watchers: crowd: 250 → last EXISTS p50",
+            "watchers: notification server CPU",
+            "connections: durable deliveries",
+        ],
+    },
 ];
 
 /// `cargo xtask results`
@@ -253,6 +285,7 @@ pub fn run(options: &Options) -> Result<()> {
                 Kind::Brokers => brokers::run(study.arguments, relative(&folder))?,
                 Kind::Peers => peers::run(&peers::FULL, &options.peer, &folder)?,
                 Kind::Soak => soak::run(study, &folder)?,
+                Kind::Own(run) => run(&folder)?,
             }
         }
     }
@@ -268,7 +301,9 @@ pub fn twins() -> Result<()> {
             server::run(tiny, TINY_USERS, &folder.join(study.name))?;
         }
     }
-    peers::run(&peers::TINY, &[], &folder.join("peers"))
+    peers::run(&peers::TINY, &[], &folder.join("peers"))?;
+    batches::run(&batches::TINY, &folder.join("batches"))?;
+    scaling::run(&scaling::TINY, &folder.join("scaling"))
 }
 
 /// A path below the checkout without the checkout's own, which would stand in the report.

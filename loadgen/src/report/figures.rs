@@ -1,0 +1,98 @@
+//! A run's findings for programs: a line `measure,value,unit` each.
+
+use std::fmt::Write as _;
+
+use super::histograms;
+use crate::study::{Findings, Study};
+
+/// Name, value, unit.
+type Figure = (String, f64, &'static str);
+
+/// All that was found, as CSV. Names have no comma.
+pub(super) fn csv(study: &Study, findings: &Findings) -> String {
+    let mut text = String::from("measure,value,unit\n");
+    for (name, value, unit) in figures(study, findings) {
+        writeln!(text, "{name},{value},{unit}").expect("a string takes everything");
+    }
+    text
+}
+
+fn figures(study: &Study, findings: &Findings) -> Vec<Figure> {
+    let mut all: Vec<Figure> = vec![("sessions".into(), study.sessions as f64, "")];
+    let mut add = |name: &str, value: f64, unit| all.push((name.into(), value, unit));
+    let (setup, memory) = (&findings.setup, &findings.memory);
+    let sessions = setup.sessions.max(1) as f64;
+    add("set-up", setup_rate(findings), "/s");
+    let each = |us: u64| us as f64 / sessions;
+    add("set-up server CPU", each(setup.server_cpu_us), "µs");
+    add("set-up load generator CPU", each(setup.own_cpu_us), "µs");
+    for (name, bytes) in [
+        ("server user memory", memory.server),
+        ("server memory", memory.server_all),
+        ("load generator memory", Some(memory.own)),
+        ("kernel memory", memory.kernel),
+    ] {
+        if let Some(bytes) = bytes {
+            add(name, bytes, "B");
+        }
+    }
+    if let Some(idle) = &findings.idle {
+        add("idle server CPU", idle.server, "%");
+        add("idle load generator CPU", idle.own, "%");
+        add("idle host CPU", idle.all, "%");
+    }
+    if let Some(crowd) = &findings.crowd {
+        add("notification server CPU", crowd.server_cpu_us, "µs");
+    }
+    if let Some(burst) = &findings.burst {
+        add("durable deliveries", burst.rate(), "/s");
+        let cpu = burst.server_cpu_us as f64 / burst.delivered.max(1) as f64;
+        add("delivery server CPU", cpu, "µs");
+        if let Some(batches) = &burst.batches {
+            add("operations a commit", batches.mean(), "");
+            let share = |ns: u64| ns as f64 / burst.took_ns.max(1) as f64 * 100.0;
+            add("store writer busy", share(batches.busy_ns), "%");
+            add("store writer committing", share(batches.commit_ns), "%");
+        }
+        if let Some(plain) = &findings.plain_file {
+            add("plain file records", plain.rate(), "/s");
+            add("deliveries a record", burst.rate() / plain.rate(), "×");
+        }
+    }
+    for (name, times, _) in histograms(findings) {
+        for percent in [50.0, 99.0] {
+            let value = times.value_at_percentile(percent) as f64;
+            add(&format!("{name} p{percent}"), value, "µs");
+        }
+        add(&format!("{name} max"), times.max() as f64, "µs");
+    }
+    let faults = &findings.faults;
+    add("faults", faults.total() as f64, "");
+    all
+}
+
+/// Sessions set up a second.
+fn setup_rate(findings: &Findings) -> f64 {
+    let setup = &findings.setup;
+    setup.sessions as f64 / (setup.took_ns.max(1) as f64 / 1e9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::setup_rate;
+    use crate::study::{Findings, Setup};
+
+    #[test]
+    fn a_rate_is_by_the_second() {
+        let setup = Setup {
+            sessions: 30,
+            took_ns: 3_000_000_000,
+            ..Setup::default()
+        };
+        let findings = Findings {
+            setup,
+            ..Findings::default()
+        };
+        assert!((setup_rate(&findings) - 10.0).abs() < 1e-9);
+    }
+}
