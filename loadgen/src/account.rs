@@ -61,8 +61,8 @@ impl Account {
         Some(self.server_all_bytes? as f64 - before.server_all_bytes? as f64)
     }
 
-    /// Bytes by which the kernel has grown since: what is not available any more, and is neither the
-    /// server's nor ours. Other programs count as kernel.
+    /// Bytes by which the kernel has grown since: what is not available any more, and is neither
+    /// the server's nor ours. Other programs count as kernel.
     pub fn kernel_growth(&self, before: &Self) -> Option<f64> {
         let gone = before.available_bytes as f64 - self.available_bytes as f64;
         let own = self.own_bytes as f64 - before.own_bytes as f64;

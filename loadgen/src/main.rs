@@ -154,8 +154,8 @@ struct Idle {
     /// run/imapd.statistics of its base directory.
     #[arg(long)]
     server_statistics: Option<PathBuf>,
-    /// After the burst append as many bytes a record to a file of this folder, with an fdatasync for
-    /// each commit, of the sizes that the store's had. Needs --server-statistics.
+    /// After the burst append as many bytes a record to a file of this folder, with an fdatasync
+    /// for each commit, of the sizes that the store's had. Needs --server-statistics.
     #[arg(long, requires = "server_statistics")]
     plain_file: Option<PathBuf>,
     /// Rounds of a bare send loop to as many connections, for comparison.

@@ -113,7 +113,7 @@ pub struct Findings {
     pub faults: Faults,
 }
 
-/// Growth of memory during set-up, in bytes a session; the server's is not known if it wasn't named.
+/// Growth of memory during set-up, in bytes a session; the server's is known if it was named.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Memory {
     /// The server's user memory.

@@ -3,8 +3,8 @@
 //! In reading order: [`Reactor`] (the seam), [`Completion`] (what comes through it), [`pool`]
 //! (receive buffers), [`rng`] (seeded chance), [`waker`] (how another thread ends a sleep),
 //! [`uring`] (the kernel), [`sim`] (a deterministic world in its place), [`listen`] (ports that
-//! shards share), [`sparse`] (tables that grow without moving), [`memory`] (what the allocator gives
-//! back).
+//! shards share), [`sparse`] (tables that grow without moving), [`memory`] (what the allocator
+//! gives back).
 //!
 //! Invariant: everything that can differ between two runs of a shard enters through `Reactor`.
 

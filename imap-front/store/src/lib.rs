@@ -2,8 +2,8 @@
 //!
 //! In reading order: [`options`], [`kv`] (rows in keyspaces, and a transaction over them), `rows`
 //! (their encodings), [`logic`] (what each request means, over any [`kv::Kv`]), `disk` (fjall),
-//! `mark` (how far it came), [`stats`], `writer` (the one thread that changes anything), [`store`] (the
-//! handle), [`notice`] (what notification plug-ins are told).
+//! `mark` (how far it came), [`stats`], `writer` (the one thread that changes anything), [`store`]
+//! (the handle), [`notice`] (what notification plug-ins are told).
 //!
 //! Invariants: only the writer changes rows; a reply to a change comes after the fsync that holds
 //! it; each commit carries the next number of a gapless counter, which recovery checks.

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-/// Pages of memory for TCP: little, under pressure, at most (tcp(7)). Each socket holds on to a page
-/// or so once it has sent or received, and both ends are on this host: two million pages. With the
-/// usual 9 % of memory the kernel drops segments, and their retransmission takes seconds.
+/// Pages of memory for TCP: little, under pressure, at most (tcp(7)). Each socket holds on to a
+/// page or so once it has sent or received, and both ends are on this host: two million pages. With
+/// the usual 9 % of memory the kernel drops segments, and their retransmission takes seconds.
 const TCP_MEM: (&str, &str) = ("/proc/sys/net/ipv4/tcp_mem", "1048576 1572864 3145728");
 /// Connections from which on this is needed.
 const CONNECTIONS_MIN: u32 = 200_000;

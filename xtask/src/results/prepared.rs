@@ -1,4 +1,5 @@
-//! Runs of `loadgen idle` against one prepared store, each after a fresh start, and what they found.
+//! Runs of `loadgen idle` against one prepared store, each after a fresh start, and what they
+//! found.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! A study of one server: started anew, on a store whose users had all been there before. What a new
-//! user's mailbox costs is not what a session costs.
+//! A study of one server: started anew, on a store whose users had all been there before. What a
+//! new user's mailbox costs is not what a session costs.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! After events were lost: rows resynchronise, a few a turn and as fast as the slow side takes their
-//! requests, so that neither the shard nor the store is held up by all of them at once.
+//! After events were lost: rows resynchronise, a few a turn and as fast as the slow side takes
+//! their requests, so that neither the shard nor the store is held up by all of them at once.
 
 use std::collections::VecDeque;
 

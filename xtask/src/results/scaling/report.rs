@@ -20,7 +20,8 @@ pub(super) fn write(measured: &Measured<'_>, out: &Path) -> Result<()> {
     let machine = shell::capture(loadgen().arg("machine"))?;
     let mut text = format!(
         "# Curves\n\n```\ncargo xtask results scaling\n```\n\n{}\n\n\
-         Each point is a run against a fresh start of the server on the same store. At the most:\n\n",
+         Each point is a run against a fresh start of the server on the same store. At the \
+         most:\n\n",
         machine.trim_end()
     );
     headlines(&mut text, measured)?;
