@@ -312,7 +312,7 @@ impl Uring {
             }
         } else if self.rings[0].queued() >= WORTH_ENTERING {
             self.enter(0);
-            if !self.out.is_empty() || self.has_work() {
+            if self.woken || !self.out.is_empty() || self.has_work() {
                 return;
             }
         }
