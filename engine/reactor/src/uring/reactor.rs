@@ -21,6 +21,9 @@ use crate::{Completion, Conn, Reactor, Rng, Waker};
 
 /// Rounds of a turn that has something to return already.
 const ROUNDS_MAX: usize = 16;
+/// Completions with which a turn goes back to its host, although there is more: what is gathered in
+/// one turn is what the host does in one go.
+const ENOUGH: usize = 256;
 /// Operations that are carried out before a wait rather than with it, so that their time counts as
 /// work.
 const WORTH_ENTERING: usize = 16;
@@ -472,7 +475,8 @@ impl Reactor for Uring {
             }
             self.end_batch();
             self.clock();
-            if done(self) && (round >= ROUNDS_MAX || !self.has_work()) {
+            let enough = round >= ROUNDS_MAX || self.out.len() >= ENOUGH;
+            if done(self) && (enough || !self.has_work()) {
                 break;
             }
         }
