@@ -40,7 +40,7 @@ enum Kind {
     /// A fresh server, for long.
     Soak,
     /// Fresh servers, and a report made of several runs or options of its own.
-    Own(fn(&Path) -> Result<()>),
+    Own(fn(&Options, &Path) -> Result<()>),
 }
 
 const TINY_CROWD: &[&str] = &[
@@ -214,7 +214,7 @@ const STUDIES: [Study; 9] = [
     Study {
         name: "batches",
         about: "durable deliveries, next to a plain file synced for as large groups",
-        kind: Kind::Own(|folder| batches::run(&batches::FULL, folder)),
+        kind: Kind::Own(|_, folder| batches::run(&batches::FULL, folder)),
         arguments: &[],
         headlines: &[
             "durable deliveries",
@@ -227,7 +227,7 @@ const STUDIES: [Study; 9] = [
         name: "scaling",
         about: "curves: 1,000 to a million sessions, 10 to 100,000 in one mailbox, 1 to 64 \
                 LMTP connections, one core and two",
-        kind: Kind::Own(|folder| scaling::run(&scaling::FULL, folder)),
+        kind: Kind::Own(|options, folder| scaling::run(&scaling::FULL, options.up_to, folder)),
         arguments: &[],
         headlines: &[
             "sessions: server user memory",
@@ -251,6 +251,9 @@ pub struct Options {
     /// Of the study of peers, measure only these servers, and keep the others' runs of the day
     #[arg(long, value_name = "NAME")]
     pub peer: Vec<String>,
+    /// Of the study of scaling, leave out points with more sessions than this
+    #[arg(long, value_name = "SESSIONS")]
+    pub up_to: Option<u32>,
     /// Run the small twins of those studies that have one, below the target folder: they show that
     /// the studies work, and their figures mean nothing
     #[arg(long)]
@@ -285,7 +288,7 @@ pub fn run(options: &Options) -> Result<()> {
                 Kind::Brokers => brokers::run(study.arguments, relative(&folder))?,
                 Kind::Peers => peers::run(&peers::FULL, &options.peer, &folder)?,
                 Kind::Soak => soak::run(study, &folder)?,
-                Kind::Own(run) => run(&folder)?,
+                Kind::Own(run) => run(options, &folder)?,
             }
         }
     }
@@ -303,7 +306,7 @@ pub fn twins() -> Result<()> {
     }
     peers::run(&peers::TINY, &[], &folder.join("peers"))?;
     batches::run(&batches::TINY, &folder.join("batches"))?;
-    scaling::run(&scaling::TINY, &folder.join("scaling"))
+    scaling::run(&scaling::TINY, None, &folder.join("scaling"))
 }
 
 /// A path below the checkout without the checkout's own, which would stand in the report.

@@ -77,15 +77,17 @@ struct Point {
     figures: Figures,
 }
 
-/// Runs all points; tables, charts and each run's own folder go to `out`.
-pub(super) fn run(sizes: &Sizes, out: &Path) -> Result<()> {
+/// Runs all points, or those with so many sessions at most; tables, charts and each run's own folder
+/// go to `out`.
+pub(super) fn run(sizes: &Sizes, up_to: Option<u32>, out: &Path) -> Result<()> {
     fs::create_dir_all(out)?;
-    let prepared = Prepared::fresh(sizes.users)?;
+    let users = up_to.map_or(sizes.users, |most| most.min(sizes.users));
+    let prepared = Prepared::fresh(users)?;
     let mut measured = Vec::new();
     let mut faults = Vec::new();
     for curve in &CURVES {
         let mut points = Vec::new();
-        for &x in (curve.xs)(sizes) {
+        for &x in (curve.xs)(sizes).iter().filter(|x| **x <= users as usize) {
             println!("-- {}: {x}", curve.title);
             if let Some(option) = curve.option {
                 prepared.set(option, &x.to_string())?;
