@@ -77,8 +77,8 @@ struct Point {
     figures: Figures,
 }
 
-/// Runs all points, or those with so many sessions at most; tables, charts and each run's own folder
-/// go to `out`.
+/// Runs all points, or those with so many sessions at most; tables, charts and each run's own
+/// folder go to `out`.
 pub(super) fn run(sizes: &Sizes, up_to: Option<u32>, out: &Path) -> Result<()> {
     fs::create_dir_all(out)?;
     let users = up_to.map_or(sizes.users, |most| most.min(sizes.users));
