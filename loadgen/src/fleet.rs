@@ -51,7 +51,7 @@ pub struct Fleet<R: Reactor> {
 const CONNECTIONS_AN_ADDRESS: u64 = 10_000;
 
 /// Where the connection comes from: 127.1.0.1 and up, if it stays within 127.0.0.0/8.
-fn source(number: u64, to: IpAddr) -> Option<IpAddr> {
+pub(crate) fn source(number: u64, to: IpAddr) -> Option<IpAddr> {
     let first = u32::from(Ipv4Addr::new(127, 1, 0, 1));
     let address = first + u32::try_from(number / CONNECTIONS_AN_ADDRESS).ok()?;
     let local = matches!(to, IpAddr::V4(to) if to.is_loopback());
@@ -270,5 +270,17 @@ fn failed(role: &Role, why: &str) -> Heard {
         Role::Session(number, _) => Heard::Session(*number, News::Failed(why.to_owned())),
         Role::Deliverer(number, _) => Heard::Deliverer(*number, Delivery::Refused(why.to_owned())),
         Role::Bare(number) => Heard::Bare(*number, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_come_from_many_addresses() {
+        let local = Ipv4Addr::LOCALHOST.into();
+        let address = Ipv4Addr::new(127, 1, 0, 3).into();
+        assert_eq!(source(25_000, local), Some(address));
     }
 }

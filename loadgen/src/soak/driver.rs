@@ -11,12 +11,13 @@ use super::client::News;
 use super::command::Command;
 use super::faults::{Kind, Wrong};
 use super::judge::Judge;
-use super::layout::{self, Layout};
+use super::layout::Layout;
 use super::mailbox::End;
 use super::member::{Goal, Member, Pending};
 use super::reading::Answer;
 use super::{Plan, SECOND_NS};
 use crate::deliverer::{Deliverer, Result as Delivery};
+use crate::fleet::source;
 use crate::measure::record;
 use crate::plan;
 
@@ -148,7 +149,7 @@ impl<'a, R: Reactor> Driver<'a, R> {
             self.returns.pop();
             self.settling += 1;
             self.members[number as usize].settling = true;
-            let from = layout::source(number, self.plan.imap.ip());
+            let from = source(number.into(), self.plan.imap.ip());
             self.reactor
                 .connect(u64::from(number), self.plan.imap, from);
         }

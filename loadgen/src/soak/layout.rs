@@ -1,14 +1,9 @@
-//! Which sessions share a mailbox, and where they come from.
-
-use std::net::{IpAddr, Ipv4Addr};
+//! Which sessions share a mailbox.
 
 use reactor::Rng;
 
 /// Most sessions of one mailbox: each has a flag of its own to store.
 pub const SHARED_MAX: usize = 5;
-/// Connections from one address of the loopback network: a third of the ports that it has, so that
-/// those which closed lately don't matter.
-const CONNECTIONS_AN_ADDRESS: u32 = 10_000;
 
 /// Sessions by mailbox: those of one are numbered one after the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,13 +46,6 @@ impl Layout {
     }
 }
 
-/// Where a session connects from: 127.1.0.1 and up, if it stays within 127.0.0.0/8.
-pub fn source(session: u32, to: IpAddr) -> Option<IpAddr> {
-    let first = u32::from(Ipv4Addr::new(127, 1, 0, 1));
-    let local = matches!(to, IpAddr::V4(to) if to.is_loopback());
-    local.then(|| Ipv4Addr::from(first + session / CONNECTIONS_AN_ADDRESS).into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,8 +59,5 @@ mod tests {
             assert!(counts.iter().all(|count| (1..=SHARED_MAX).contains(count)));
             assert_eq!(layout.mailboxes(), mailboxes);
         }
-        let local = Ipv4Addr::LOCALHOST.into();
-        let address = Ipv4Addr::new(127, 1, 0, 3).into();
-        assert_eq!(source(25_000, local), Some(address));
     }
 }
