@@ -1,6 +1,6 @@
 //! `imapd`: the one place that knows engine, protocols and store.
 //!
-//! In reading order: [`settings`] (the configuration), [`run`] (start and stop), [`planes`] (the
+//! In reading order: [`options`] (what `imapd` goes by), [`run`] (start and stop), [`planes`] (the
 //! threads), [`front`] (sessions in shards), [`control`] (requests to store and passwords),
 //! [`lmtp`] (deliveries), [`announce`] (committed events to the engine), [`notify`] (the same to
 //! plug-ins), [`broker`] (the event notification broker as a part of this process), [`log`],
@@ -14,7 +14,7 @@ pub mod front;
 pub mod lmtp;
 pub mod log;
 pub mod notify;
+pub mod options;
 pub mod planes;
 pub mod run;
-pub mod settings;
 pub mod statistics;

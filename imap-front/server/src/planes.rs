@@ -23,7 +23,7 @@ pub struct DataPlane {
     /// Where clients come in.
     pub listener: TcpListener,
     /// The rings.
-    pub options: Options,
+    pub rings: Options,
     /// The engine's bounds.
     pub limits: Limits,
     /// The mesh.
@@ -58,7 +58,7 @@ impl DataPlane {
     }
 
     fn run(self, started: &mpsc::Sender<std::io::Result<()>>) {
-        let uring = match Uring::new(self.options, vec![self.listener.into()]) {
+        let uring = match Uring::new(self.rings, vec![self.listener.into()]) {
             Ok(uring) => uring,
             Err(error) => return drop(started.send(Err(error))),
         };

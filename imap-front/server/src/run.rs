@@ -12,17 +12,17 @@ use ens::ready::Ready;
 use ens::statistics::Statistics;
 use proto::imap::SessionConfig;
 use reactor::listen::{self, ListenError};
-use reactor::uring::Options;
+use reactor::uring;
 use store::Store;
 
 use crate::announce;
 use crate::broker::{self, BrokerError};
-use crate::control::{self, Answer, Control, Delay, MailHandle, Workers};
+use crate::control::{self, Control, Delay, MailHandle, Replier, Workers};
 use crate::front::{Cleartext, Logins};
 use crate::lmtp::{self, BindError, Lmtp};
 use crate::notify::Notifications;
+use crate::options::Options;
 use crate::planes::{self, DataPlane};
-use crate::settings::Settings;
 use crate::statistics;
 
 /// Threads for searches through bodies and for parsing large messages.
@@ -82,29 +82,32 @@ impl Server {
     pub fn start(base: &Base, config: &Config, ready: &mut Ready) -> Result<Self, StartError> {
         let config = &Arc::new(config.clone());
         let users = Arc::new(Users::open(base.users())?);
-        let mut settings = Settings::new(base, config, &users);
-        let imap = match settings.imap {
+        let mut options = Options::new(base, config, &users);
+        let imap = match options.imap {
             Some(address) => {
-                let count = usize::from(settings.shards);
+                let count = usize::from(options.shards);
                 listen::listeners("imap", "service.imap.port", address, count)?
             }
             None => vec![],
         };
-        let handle: MailHandle = engine::mesh(settings.shards, &settings.limits);
+        let handle: MailHandle = engine::mesh(options.shards, &options.limits);
         let publisher = handle.clone();
         let announcer =
             Box::new(move |events: &[Arc<mail::Event>]| announce::announce(&publisher, events));
         let broker = broker::start(config)?;
         let mut notifications = Notifications::new(config);
-        settings.store.observer = notifications.observer();
-        let (store, recovery) = Store::open(&settings.data, settings.store.clone(), announcer)?;
+        options.store.observer = notifications.observer();
+        let (store, recovery) = Store::open(&options.data, options.store.clone(), announcer)?;
         tracing::info!("the store has {} commits", recovery.commits);
         notifications
             .start(base, config, &store, broker.as_ref().map(|it| it.local()))
             .map_err(|error| StartError::Kernel("the plug-ins' thread", error))?;
-        (settings.session.idle, settings.session.idle_announced) = notifications.idle();
-        let options = lmtp::Options::from_config(config);
-        let mut lmtp = Lmtp::bind(&options, store.clone(), users.clone())?;
+        (options.session.idle, options.session.idle_announced) = notifications.idle();
+        let mut lmtp = Lmtp::bind(
+            &lmtp::Options::from_config(config),
+            store.clone(),
+            users.clone(),
+        )?;
         if let Some(address) = imap.first().and_then(|first| first.local_addr().ok()) {
             ready.line(&format!("imap listening on {address}"));
         }
@@ -128,9 +131,9 @@ impl Server {
             parks_seen: 0,
             parks_tidied: 0,
         };
-        let session = Arc::new(settings.session.clone());
+        let session = Arc::new(options.session.clone());
         for (id, listener) in (0..).map(ShardId).zip(imap) {
-            server.start_shard(&settings, &session, id, listener, control.clone())?;
+            server.start_shard(&options, &session, id, listener, control.clone())?;
         }
         Ok(server)
     }
@@ -141,15 +144,15 @@ impl Server {
     /// If the store can't be used.
     pub fn recover(base: &Base, config: &Config) -> Result<(), StartError> {
         let users = Arc::new(Users::open(base.users())?);
-        let settings = Settings::new(base, config, &users);
-        let (store, _) = Store::open(&settings.data, settings.store, Box::new(|_| {}))?;
+        let options = Options::new(base, config, &users);
+        let (store, _) = Store::open(&options.data, options.store, Box::new(|_| {}))?;
         store.close();
         Ok(())
     }
 
     fn start_shard(
         &mut self,
-        settings: &Settings,
+        options: &Options,
         session: &Arc<SessionConfig>,
         id: ShardId,
         listener: std::net::TcpListener,
@@ -163,20 +166,20 @@ impl Server {
             .local_addr()
             .is_ok_and(|address| address.ip().is_loopback());
         // Who comes too many is let in to be told so.
-        let places = settings.limits.connections_max + REFUSALS;
-        let mut options = Options::for_connections(places);
-        if settings.rings > 0 {
-            options.rings = settings.rings;
+        let places = options.limits.connections_max + REFUSALS;
+        let mut rings = uring::Options::for_connections(places);
+        if options.rings > 0 {
+            rings.rings = options.rings;
         }
-        options.spin_ns = settings.spin_ns;
+        rings.spin_ns = options.spin_ns;
         let plane = DataPlane {
             id,
             listener,
-            options,
-            limits: settings.limits.clone(),
+            rings,
+            limits: options.limits.clone(),
             handle: self.handle.clone(),
             session: session.clone(),
-            timeouts: settings.timeouts,
+            timeouts: options.timeouts,
             cleartext: if loopback {
                 Cleartext::ListenerIsLoopback
             } else {
@@ -267,13 +270,13 @@ impl Server {
 /// What all control planes share.
 fn control(store: &Store, users: &Arc<Users>, handle: &MailHandle) -> std::io::Result<Control> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let answer = Answer::new(handle.clone());
+    let replier = Replier::new(handle.clone());
     Ok(Control {
         store: store.clone(),
         login: Arc::new(Login::new(users.clone(), LOGINS_REMEMBERED)),
-        answer: answer.clone(),
+        replier: replier.clone(),
         searches: Workers::start("search", SEARCH_THREADS)?,
         passwords: Workers::start("password", cores)?,
-        delay: Delay::start(answer)?,
+        delay: Delay::start(replier)?,
     })
 }

@@ -20,4 +20,4 @@ mod view;
 
 pub use config::SessionConfig;
 pub use parked::{Announce, RenderKey, announce, render, render_many};
-pub use session::Session;
+pub use session::{STILL_HERE, Session};

@@ -5,10 +5,9 @@
 //! messages, hashing passwords) runs on [`Workers`]; writes go to the store's writer thread, whose
 //! completion answers the session without coming back here.
 
-mod answer;
-mod delay;
 mod login;
 mod port;
+mod replier;
 mod workers;
 
 use std::sync::Arc;
@@ -18,9 +17,9 @@ use engine::event::SessionId;
 use mail::{Refusal, Reply, Request};
 use store::Store;
 
-pub use answer::{Answer, MailHandle};
-pub use delay::Delay;
+pub use login::Delay;
 pub use port::{PortBackend, Requests, port};
+pub use replier::{MailHandle, Replier};
 pub use workers::Workers;
 
 /// What a control plane works with; clones share it.
@@ -31,7 +30,7 @@ pub struct Control {
     /// Passwords.
     pub login: Arc<Login>,
     /// Where answers go.
-    pub answer: Answer,
+    pub replier: Replier,
     /// Threads for what reads many messages.
     pub searches: Workers,
     /// Threads for costly password hashes.
@@ -48,7 +47,7 @@ pub fn serve(control: &Control, requests: &Requests) {
             request if store::is_write(&request) => write(control, id, request),
             request if is_heavy(&request) => search(control, id, request),
             request => match control.store.read(&request) {
-                Some(reply) => control.answer.reply(id, reply),
+                Some(reply) => control.replier.reply(id, reply),
                 // A SELECT that claims recent messages changes something after all.
                 None => write(control, id, request),
             },
@@ -58,19 +57,19 @@ pub fn serve(control: &Control, requests: &Requests) {
 
 /// Hands a write to the store's writer, whose completion answers.
 fn write(control: &Control, id: SessionId, request: Request) {
-    let answer = control.answer.clone();
-    let completion = Box::new(move |reply| answer.reply(id, reply));
+    let replier = control.replier.clone();
+    let completion = Box::new(move |reply| replier.reply(id, reply));
     if control.store.write(request, completion).is_err() {
-        control.answer.reply(id, busy());
+        control.replier.reply(id, busy());
     }
 }
 
 /// Hands a read that may take long to a worker.
 fn search(control: &Control, id: SessionId, request: Request) {
-    let (store, answer) = (control.store.clone(), control.answer.clone());
-    let work = move || answer.reply(id, store.read(&request).unwrap_or_else(busy));
+    let (store, replier) = (control.store.clone(), control.replier.clone());
+    let work = move || replier.reply(id, store.read(&request).unwrap_or_else(busy));
     if !control.searches.run(work) {
-        control.answer.reply(id, busy());
+        control.replier.reply(id, busy());
     }
 }
 

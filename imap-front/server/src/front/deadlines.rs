@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use engine::protocol::Parked as Due;
-use proto::imap::action::Parked;
+use proto::imap::{self, action::Parked};
 
 use super::FrontSession;
 
@@ -52,7 +52,7 @@ impl Timeouts {
         }
         let until_ns = over_ns.min(now_ns + self.keepalive_ns);
         Due::Send {
-            bytes: Bytes::from_static(b"* OK Still here\r\n"),
+            bytes: Bytes::from_static(imap::STILL_HERE),
             until_ns,
         }
     }

@@ -7,7 +7,7 @@ use engine::event::SessionId;
 use mail::UserId;
 use reactor::sparse::Sparse;
 
-use crate::notify::{News, Queue};
+use crate::notify::{Queue, ServerEvent};
 
 /// Sessions of one shard that have logged in. Parked sessions are many, so one takes eight bytes,
 /// in the place of its slot.
@@ -57,13 +57,13 @@ impl Logins {
             }
             None => drop(self.large.insert(id.slot, (user, client))),
         }
-        self.queue.report(News::Login { user, client });
+        self.queue.report(ServerEvent::Login { user, client });
     }
 
     /// A session is gone.
     pub(super) fn left(&mut self, id: SessionId) {
         if let Some((user, client)) = self.take(id.slot) {
-            self.queue.report(News::Logout { user, client });
+            self.queue.report(ServerEvent::Logout { user, client });
         }
     }
 
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn each_session_is_reported_as_it_came() {
-        let (queue, news) = Queue::new();
+        let (queue, events) = Queue::new();
         let mut logins = Logins::new(queue);
         let session = |slot| SessionId {
             shard: ShardId(0),
@@ -106,11 +106,11 @@ mod tests {
         for slot in [3, 3, 4, 5] {
             logins.left(session(slot));
         }
-        let said: Vec<_> = news
+        let said: Vec<_> = events
             .try_iter()
             .map(|one| match one {
-                News::Login { user, client } => ("in", user, client),
-                News::Logout { user, client } => ("out", user, client),
+                ServerEvent::Login { user, client } => ("in", user, client),
+                ServerEvent::Logout { user, client } => ("out", user, client),
                 other => panic!("{other:?}"),
             })
             .collect();

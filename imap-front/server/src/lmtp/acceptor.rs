@@ -152,7 +152,7 @@ fn serve(common: &Arc<Common>, socket: Socket, peer: &SockAddr) {
     let stream = Arc::new(TcpStream::from(socket));
     let (common, client) = (common.clone(), stream.clone());
     let serve = move || match common.open.enter(&client) {
-        Some(_place) => connection::run(&common, &client, peer),
+        Some(_admission) => connection::run(&common, &client, peer),
         None => refuse(&client),
     };
     let thread = Builder::new()

@@ -11,7 +11,7 @@ use mail::request::Body;
 use mail::{Refusal, Reply, Request, SpoolId};
 use proto::lmtp::{Action, Delivery, Lookup, Recipient, Session};
 
-use super::answer::Answer;
+use super::pending_reply::PendingReply;
 use super::{Common, Settings};
 
 /// Bytes read at a time.
@@ -212,7 +212,7 @@ impl Connection<'_> {
     }
 
     fn ask(&self, request: Request) -> Reply {
-        let answer = Answer::default();
+        let answer = PendingReply::default();
         let answerer = answer.answerer();
         let completion = Box::new(move |reply| answerer.give(reply));
         if self.common.store.write(request, completion).is_err() {

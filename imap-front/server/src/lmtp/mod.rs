@@ -5,9 +5,9 @@
 //! few and keep their connections), `open` (the connections there are), `stamp` (ids and dates).
 
 mod acceptor;
-mod answer;
 mod connection;
 mod open;
+mod pending_reply;
 mod stamp;
 
 use std::net::SocketAddr;

@@ -16,7 +16,7 @@ pub(super) struct Open {
 }
 
 /// A connection's place among the open ones, for as long as it lives.
-pub(super) struct Place<'a> {
+pub(super) struct Admission<'a> {
     open: &'a Open,
     key: usize,
 }
@@ -38,13 +38,13 @@ impl Open {
     }
 
     /// A place for a connection, unless there are too many or the end has come.
-    pub fn enter(&self, stream: &Arc<TcpStream>) -> Option<Place<'_>> {
+    pub fn enter(&self, stream: &Arc<TcpStream>) -> Option<Admission<'_>> {
         let mut streams = self.streams();
         if streams.len() >= self.max || self.is_stopping() {
             return None;
         }
         let key = streams.insert(stream.clone());
-        Some(Place { open: self, key })
+        Some(Admission { open: self, key })
     }
 
     /// Ends the waiting of all connections for their clients and waits until they have left. Those
@@ -73,7 +73,7 @@ fn cut(streams: &Slab<Arc<TcpStream>>, how: Shutdown) {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Admission<'_> {
     fn drop(&mut self) {
         self.open.streams().remove(self.key);
         self.open.one_left.notify_all();

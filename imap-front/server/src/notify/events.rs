@@ -12,8 +12,8 @@ use mail::{MailboxName, SystemFlag, Uid};
 use store::Quota;
 use store::notice::{Change, Counts, How};
 
-use super::heads::Head;
-use super::names::Place;
+use super::headers::MessageStart;
+use super::names::MailboxLocation;
 
 /// Flags in the order of `oldflags` and `newflags`, a letter each (reference chapter 7).
 const FLAG_LETTERS: [(SystemFlag, char); 5] = [
@@ -26,11 +26,11 @@ const FLAG_LETTERS: [(SystemFlag, char); 5] = [
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct PlugInEvent {
     /// Its type.
     pub kind: &'static str,
     /// Where.
-    pub place: Place,
+    pub location: MailboxLocation,
     /// Parameters, in order.
     pub params: Vec<(&'static str, String)>,
     /// Of a new message.
@@ -60,18 +60,18 @@ impl Describer {
         }
     }
 
-    fn told(&self, kind: &'static str, place: &Place) -> Told {
+    fn event(&self, kind: &'static str, location: &MailboxLocation) -> PlugInEvent {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let params = vec![
             ("timestamp", now.unwrap_or_default().as_millis().to_string()),
             ("hostname", self.hostname.clone()),
             ("process", "imapd".into()),
             ("pid", self.pid.clone()),
-            ("mailboxName", place.name.to_string()),
+            ("mailboxName", location.name.to_string()),
         ];
-        Told {
+        PlugInEvent {
             kind,
-            place: place.clone(),
+            location: location.clone(),
             params,
             header: Bytes::new(),
             body: Bytes::new(),
@@ -79,12 +79,13 @@ impl Describer {
     }
 
     /// Somebody came or left.
-    pub fn attendance(&self, kind: &'static str, user: &Arc<str>, client: IpAddr) -> Told {
-        let mut told = self.told(kind, &inbox(user));
-        told.params
+    pub fn attendance(&self, kind: &'static str, user: &Arc<str>, client: IpAddr) -> PlugInEvent {
+        let mut event = self.event(kind, &inbox(user));
+        event
+            .params
             .push(("client", client.to_canonical().to_string()));
-        told.params.push(("userid", user.to_string()));
-        told
+        event.params.push(("userid", user.to_string()));
+        event
     }
 
     /// A mailbox was made, deleted, or has another name.
@@ -94,15 +95,16 @@ impl Describer {
         user: &Arc<str>,
         name: &MailboxName,
         before: Option<&MailboxName>,
-    ) -> Told {
-        let mut told = self.told(kind, &Place::new(user, name));
+    ) -> PlugInEvent {
+        let mut event = self.event(kind, &MailboxLocation::new(user, name));
         if let Some(before) = before {
-            let before = Place::new(user, before);
-            told.params
+            let before = MailboxLocation::new(user, before);
+            event
+                .params
                 .push(("oldMailboxName", before.name.to_string()));
         }
-        told.params.push(("userid", user.to_string()));
-        told
+        event.params.push(("userid", user.to_string()));
+        event
     }
 
     /// Mail was refused, or there is room again for one to whom it was.
@@ -112,7 +114,7 @@ impl Describer {
         refused: bool,
         used: Quota,
         quota: Quota,
-    ) -> Vec<Told> {
+    ) -> Vec<PlugInEvent> {
         let fits = |used: u64, most: u64| most == 0 || used < most;
         let kind = if refused {
             self.over.insert(user.clone());
@@ -125,12 +127,12 @@ impl Describer {
         } else {
             return vec![];
         };
-        let mut told = self.told(kind, &inbox(user));
+        let mut event = self.event(kind, &inbox(user));
         let most = |limit: u64, unit: u64| match limit {
             0 => "-1".to_owned(),
             limit => (limit / unit).to_string(),
         };
-        told.params.extend([
+        event.params.extend([
             ("numMsgs", used.messages.to_string()),
             ("userid", user.to_string()),
             ("diskquota", most(quota.bytes, 1024)),
@@ -138,34 +140,34 @@ impl Describer {
             ("msgquota", most(quota.messages, 1)),
             ("quotaRoot", user.to_string()),
         ]);
-        vec![told]
+        vec![event]
     }
 
     /// A change of flags in full, for those who follow each.
     fn flags(
         &self,
         user: &Arc<str>,
-        place: &Place,
+        location: &MailboxLocation,
         message: [(&'static str, String); 2],
         (old, new, mode): (u8, u8, StoreMode),
-        head: Option<Head>,
-    ) -> Vec<Told> {
+        head: Option<MessageStart>,
+    ) -> Vec<PlugInEvent> {
         let flags = || [("oldflags", letters(old)), ("newflags", letters(new))];
         let mut all = vec![];
         if self.flags && old != new {
-            let mut told = self.told("MsgFlags", place);
-            told.params.extend(message.clone());
+            let mut event = self.event("MsgFlags", location);
+            event.params.extend(message.clone());
             let length = head.map(|head| ("hdrLen", head.header_length.to_string()));
-            told.params.extend(length);
-            told.params.extend(flags());
-            all.push(told);
+            event.params.extend(length);
+            event.params.extend(flags());
+            all.push(event);
         }
-        let mut told = self.told("ChangeFlag", place);
-        told.params.extend(message);
-        told.params.push(("value", mode_number(mode).to_string()));
-        told.params.extend(flags());
-        told.params.push(("userid", user.to_string()));
-        all.push(told);
+        let mut event = self.event("ChangeFlag", location);
+        event.params.extend(message);
+        event.params.push(("value", mode_number(mode).to_string()));
+        event.params.extend(flags());
+        event.params.push(("userid", user.to_string()));
+        all.push(event);
         all
     }
 
@@ -174,12 +176,12 @@ impl Describer {
     pub fn message(
         &self,
         user: &Arc<str>,
-        place: &Place,
+        location: &MailboxLocation,
         uid: Uid,
         change: &Change,
         counts: &Counts,
-        head: Option<Head>,
-    ) -> Vec<Told> {
+        head: Option<MessageStart>,
+    ) -> Vec<PlugInEvent> {
         let validity = || ("uidValidity", counts.uid_validity.0.to_string());
         let messages = || ("numMsgs", counts.messages.to_string());
         let imap_uid = || ("imapUid", uid.0.to_string());
@@ -204,16 +206,16 @@ impl Describer {
                 };
                 // It is gone already, or nobody wants to know.
                 let Some(head) = head else { return vec![] };
-                let mut told = self.told(kind, place);
-                told.params.extend([
+                let mut event = self.event(kind, location);
+                event.params.extend([
                     messages(),
                     validity(),
                     imap_uid(),
                     ("size", size.to_string()),
                     ("hdrLen", head.header_length.to_string()),
                 ]);
-                (told.header, told.body) = (head.header, head.body);
-                vec![told]
+                (event.header, event.body) = (head.header, head.body);
+                vec![event]
             }
             Change::Flags { old, new, mode } => {
                 let newly = |flag: SystemFlag| old & flag as u8 == 0 && new & flag as u8 != 0;
@@ -223,33 +225,33 @@ impl Describer {
                     (SystemFlag::Deleted, "TrashMsg"),
                 ] {
                     if newly(flag) {
-                        let mut told = self.told(kind, place);
-                        told.params.extend(figures());
-                        all.push(told);
+                        let mut event = self.event(kind, location);
+                        event.params.extend(figures());
+                        all.push(event);
                     }
                 }
                 let message = [validity(), imap_uid()];
                 let change = (*old, *new, *mode);
-                all.extend(self.flags(user, place, message, change, head));
+                all.extend(self.flags(user, location, message, change, head));
                 all
             }
             // A message moved away is gone from here as if it had been expunged (RFC 6851 §3.3).
             Change::Expunged | Change::Moved => {
-                let mut told = self.told("DeleteMsg", place);
-                told.params.extend([
+                let mut event = self.event("DeleteMsg", location);
+                event.params.extend([
                     messages(),
                     validity(),
                     imap_uid(),
                     ("lastUid", counts.last_uid.0.to_string()),
                 ]);
-                vec![told]
+                vec![event]
             }
         }
     }
 }
 
-fn inbox(user: &Arc<str>) -> Place {
-    Place {
+fn inbox(user: &Arc<str>) -> MailboxLocation {
+    MailboxLocation {
         name: user.clone(),
         inbox: true,
     }
@@ -299,16 +301,16 @@ mod tests {
     }
 
     /// Without the time.
-    fn text(told: &Told) -> String {
-        let params = told.params.iter().skip(1);
+    fn text(event: &PlugInEvent) -> String {
+        let params = event.params.iter().skip(1);
         let params = params.map(|(name, value)| format!("&{name}={value}"));
-        format!("{}{}", told.kind, params.collect::<String>())
+        format!("{}{}", event.kind, params.collect::<String>())
     }
 
-    fn message(change: &Change, head: Option<Head>) -> Vec<String> {
+    fn message(change: &Change, head: Option<MessageStart>) -> Vec<String> {
         let user: Arc<str> = "testuser".into();
-        let told = describer().message(&user, &inbox(&user), Uid(62), change, &counts(), head);
-        told.iter().map(text).collect()
+        let event = describer().message(&user, &inbox(&user), Uid(62), change, &counts(), head);
+        event.iter().map(text).collect()
     }
 
     #[test]
@@ -319,9 +321,9 @@ mod tests {
             size: 877,
             header: Some(814),
         };
-        let head = Head {
+        let head = MessageStart {
             header_length: 814,
-            ..Head::default()
+            ..MessageStart::default()
         };
         let end = "&numMsgs=16&uidValidity=1046993605&imapUid=62&size=877&hdrLen=814";
         assert_eq!(message(&came, Some(head)), [format!("NewMsg{start}{end}")]);
@@ -338,18 +340,18 @@ mod tests {
             new: SystemFlag::Seen as u8 | SystemFlag::Deleted as u8,
             mode: StoreMode::Replace,
         };
-        let told = message(&change, None);
-        let kinds: Vec<&str> = told
+        let event = message(&change, None);
+        let kinds: Vec<&str> = event
             .iter()
             .filter_map(|text| text.split('&').next())
             .collect();
         assert_eq!(kinds, ["ReadMsg", "TrashMsg", "MsgFlags", "ChangeFlag"]);
-        assert!(told[0].contains("&numSeen=11&numDel=9&numSeenDeleted=4&numMsgs=16"));
+        assert!(event[0].contains("&numSeen=11&numDel=9&numSeenDeleted=4&numMsgs=16"));
         assert!(
-            told[2].ends_with("&oldflags= F   &newflags=  DS "),
-            "{told:?}"
+            event[2].ends_with("&oldflags= F   &newflags=  DS "),
+            "{event:?}"
         );
-        assert!(told[3].contains("&value=3&"));
+        assert!(event[3].contains("&value=3&"));
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! Store events and logins, told to the notification plug-ins.
 //!
 //! In reading order: `queue` (what happened comes in, bounded), `Notifier` (the thread that
-//! tells it), `events` (what plug-ins are told), `names` and `heads` (what the store must be
-//! asked for that), `plug_ins` (loading), `outlet` (the way to the broker), `offer` (whether
+//! tells it), `events` (what plug-ins are told), `names` and `headers` (what the store must be
+//! asked for that), `plug_ins` (loading), `broker_link` (the way to the broker), `offer` (whether
 //! IDLE is offered), `service` (all of it, started and stopped).
 
+mod broker_link;
 mod events;
-mod heads;
+mod headers;
 mod names;
 mod offer;
-mod outlet;
 mod plug_ins;
 mod queue;
 mod service;
@@ -24,22 +24,22 @@ use store::Store;
 use store::notice::{Change, Notice, What};
 
 pub use plug_ins::{SURVIVED, trial, try_plug_in};
-pub use queue::{News, Queue};
+pub use queue::{Queue, ServerEvent};
 pub use service::Notifications;
 
+use broker_link::BrokerLinks;
 use offer::Offer;
-use outlet::Outlets;
 use plug_ins::PlugIns;
 
-use events::{Describer, Told};
-use heads::Heads;
+use events::{Describer, PlugInEvent};
+use headers::HeaderReader;
 use names::Names;
 
 /// The thread that tells plug-ins; it ends when the queue is closed.
 pub struct Notifier {
     store: Store,
     names: Names,
-    heads: Heads,
+    headers: HeaderReader,
     describer: Describer,
     plug_ins: Vec<Loaded>,
 }
@@ -53,24 +53,28 @@ impl Notifier {
         config: &Config,
         store: Store,
         plug_ins: Vec<Loaded>,
-        news: Receiver<News>,
+        events: Receiver<ServerEvent>,
     ) -> io::Result<JoinHandle<()>> {
         let mut notifier = Self {
             store,
             names: Names::default(),
-            heads: Heads::wanted_by(config),
+            headers: HeaderReader::wanted_by(config),
             describer: Describer::new(config),
             plug_ins,
         };
         Builder::new().name("notify".into()).spawn(move || {
-            for one in news {
+            for one in events {
                 match one {
-                    News::Notices(notices) => {
+                    ServerEvent::Notices(notices) => {
                         notices.iter().for_each(|notice| notifier.notice(notice));
                     }
-                    News::Login { user, client } => notifier.attendance("Login", user, client),
-                    News::Logout { user, client } => notifier.attendance("Logout", user, client),
-                    News::End => return,
+                    ServerEvent::Login { user, client } => {
+                        notifier.attendance("Login", user, client)
+                    }
+                    ServerEvent::Logout { user, client } => {
+                        notifier.attendance("Logout", user, client)
+                    }
+                    ServerEvent::End => return,
                 }
             }
         })
@@ -78,8 +82,8 @@ impl Notifier {
 
     fn attendance(&mut self, kind: &'static str, user: mail::UserId, client: std::net::IpAddr) {
         if let Some(user) = self.names.user(&self.store, user) {
-            let told = self.describer.attendance(kind, &user, client);
-            self.tell(&told);
+            let event = self.describer.attendance(kind, &user, client);
+            self.notify(&event);
         }
     }
 
@@ -87,26 +91,28 @@ impl Notifier {
         let Some(user) = self.names.user(&self.store, notice.user) else {
             return;
         };
-        let told = match &notice.what {
+        let events = match &notice.what {
             What::Message {
                 mailbox,
                 uid,
                 change,
                 counts,
             } => {
-                let Some(place) = self.names.mailbox(&self.store, *mailbox) else {
+                let Some(location) = self.names.mailbox(&self.store, *mailbox) else {
                     return;
                 };
                 let head = match change {
                     Change::Came { header, .. } => {
                         let message = (*mailbox, *uid);
-                        self.heads.read(&self.store, message, &place, *header)
+                        self.headers.read(&self.store, message, &location, *header)
                     }
-                    Change::Flags { .. } => self.heads.length(&self.store, *mailbox, *uid, &place),
+                    Change::Flags { .. } => {
+                        self.headers.length(&self.store, *mailbox, *uid, &location)
+                    }
                     Change::Expunged | Change::Moved => None,
                 };
                 self.describer
-                    .message(&user, &place, *uid, change, counts, head)
+                    .message(&user, &location, *uid, change, counts, head)
             }
             What::Use {
                 refused,
@@ -120,28 +126,28 @@ impl Notifier {
             }
             What::Renamed { from, to } => {
                 self.names.forget_mailboxes();
-                let told = self
+                let event = self
                     .describer
                     .mailbox("RenameMailbox", &user, to, Some(from));
-                vec![told]
+                vec![event]
             }
         };
-        told.iter().for_each(|one| self.tell(one));
+        events.iter().for_each(|one| self.notify(one));
     }
 
-    fn tell(&mut self, told: &Told) {
-        let params: Vec<(&str, &str)> = told
+    fn notify(&mut self, event: &PlugInEvent) {
+        let params: Vec<(&str, &str)> = event
             .params
             .iter()
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
         let event = ibiff::biff::Event {
-            kind: told.kind,
-            mailbox: &told.place.name,
-            inbox: told.place.inbox,
+            kind: event.kind,
+            mailbox: &event.location.name,
+            inbox: event.location.inbox,
             params: &params,
-            header: &told.header,
-            body: &told.body,
+            header: &event.header,
+            body: &event.body,
         };
         for plug_in in &mut self.plug_ins {
             plug_in.event(&event);

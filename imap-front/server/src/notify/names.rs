@@ -11,14 +11,14 @@ const KEPT_MAX: usize = 16 * 1024;
 
 /// A mailbox: `user` for INBOX, else `user/Folder`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct MailboxLocation {
     /// Its name.
     pub name: Arc<str>,
     /// Whether it is INBOX.
     pub inbox: bool,
 }
 
-impl Place {
+impl MailboxLocation {
     /// A user's mailbox.
     pub fn new(user: &str, mailbox: &MailboxName) -> Self {
         let inbox = mailbox.is_inbox();
@@ -35,7 +35,7 @@ impl Place {
 #[derive(Default)]
 pub struct Names {
     users: HashMap<UserId, Arc<str>>,
-    mailboxes: HashMap<MailboxId, Place>,
+    mailboxes: HashMap<MailboxId, MailboxLocation>,
 }
 
 impl Names {
@@ -53,17 +53,17 @@ impl Names {
     }
 
     /// A mailbox's name; none if it is gone.
-    pub fn mailbox(&mut self, store: &Store, id: MailboxId) -> Option<Place> {
-        if let Some(place) = self.mailboxes.get(&id) {
-            return Some(place.clone());
+    pub fn mailbox(&mut self, store: &Store, id: MailboxId) -> Option<MailboxLocation> {
+        if let Some(location) = self.mailboxes.get(&id) {
+            return Some(location.clone());
         }
         if self.mailboxes.len() >= KEPT_MAX {
             self.forget_mailboxes();
         }
         let (user, name) = store.name_of(id).ok()??;
-        let place = Place::new(&self.user(store, user)?, &name);
-        self.mailboxes.insert(id, place.clone());
-        Some(place)
+        let location = MailboxLocation::new(&self.user(store, user)?, &name);
+        self.mailboxes.insert(id, location.clone());
+        Some(location)
     }
 
     /// Mailboxes have other names now.

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use admin::Config;
 use admin::idle::{Condition, Facts, conditions};
 
-use super::outlet::Outlet;
+use super::broker_link::BrokerLink;
 use super::plug_ins::PlugIns;
 
 /// Decides whether IDLE is offered, again and again: brokers come and go.
 pub struct Offer {
     config: Arc<Config>,
     refused: Vec<Option<String>>,
-    outlets: Vec<Option<Outlet>>,
+    links: Vec<Option<BrokerLink>>,
     announced: Arc<AtomicBool>,
     logged: bool,
 }
@@ -24,7 +24,7 @@ impl Offer {
         Self {
             config,
             refused: plug_ins.refused.clone(),
-            outlets: plug_ins.outlets.clone(),
+            links: plug_ins.links.clone(),
             announced,
             logged: false,
         }
@@ -39,7 +39,7 @@ impl Offer {
 
     /// Looks whether the brokers can be reached, and logs a change.
     pub fn look(&mut self) {
-        let reached = |outlet: &Outlet| outlet.not_reached();
+        let reached = |broker_link: &BrokerLink| broker_link.not_reached();
         let conditions = self.conditions(&reached);
         let met = conditions.iter().all(|condition| condition.met);
         let before = self.announced.swap(met, Ordering::Relaxed);
@@ -55,11 +55,11 @@ impl Offer {
         }
     }
 
-    fn conditions(&self, not_reached: &dyn Fn(&Outlet) -> Option<String>) -> Vec<Condition> {
-        let reasons = |outlet: &Option<Outlet>| outlet.as_ref().and_then(not_reached);
+    fn conditions(&self, not_reached: &dyn Fn(&BrokerLink) -> Option<String>) -> Vec<Condition> {
+        let reasons = |broker_link: &Option<BrokerLink>| broker_link.as_ref().and_then(not_reached);
         let facts = Facts {
             not_loaded: self.refused.clone(),
-            not_reached: self.outlets.iter().map(reasons).collect(),
+            not_reached: self.links.iter().map(reasons).collect(),
         };
         conditions(&self.config, facts)
     }

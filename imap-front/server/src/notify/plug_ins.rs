@@ -9,7 +9,7 @@ use admin::config::PlugIn;
 use admin::{Base, Config};
 use ibiff::host::{Calls, Loaded};
 
-use super::outlet::{Outlet, Outlets};
+use super::broker_link::{BrokerLink, BrokerLinks};
 use crate::child::{self, Ended};
 
 /// The exit code of a trial that went well; a plug-in that ends its process hardly hits it.
@@ -24,14 +24,14 @@ pub struct PlugIns {
     /// For each configured one, why it was refused, if it was.
     pub refused: Vec<Option<String>>,
     /// For each configured one, the way to its broker.
-    pub outlets: Vec<Option<Outlet>>,
+    pub links: Vec<Option<BrokerLink>>,
 }
 
 /// What a plug-in may ask, in the server or in a trial.
 struct Asked {
     config: Arc<Config>,
     plug_in: PlugIn,
-    outlet: Option<Outlet>,
+    broker_link: Option<BrokerLink>,
 }
 
 impl Calls for Asked {
@@ -41,8 +41,8 @@ impl Calls for Asked {
     }
 
     fn publish(&self, event_ref: &str, payload: &[u8]) {
-        if let Some(outlet) = &self.outlet {
-            outlet.publish(event_ref, payload);
+        if let Some(broker_link) = &self.broker_link {
+            broker_link.publish(event_ref, payload);
         }
     }
 
@@ -54,17 +54,17 @@ impl Calls for Asked {
 impl PlugIns {
     /// Loads each plug-in that a trial in another process has survived; what is wrong with the
     /// others is logged, and the server runs on.
-    pub fn load(base: &Base, config: &Arc<Config>, outlets: &mut Outlets) -> Self {
+    pub fn load(base: &Base, config: &Arc<Config>, links: &mut BrokerLinks) -> Self {
         let mut all = Self {
             loaded: vec![],
             refused: vec![],
-            outlets: vec![],
+            links: vec![],
         };
         for (number, plug_in) in config.plug_ins().into_iter().enumerate() {
-            let outlet = outlets.of(config, &plug_in).map_err(|why| why.to_string());
+            let broker_link = links.of(config, &plug_in).map_err(|why| why.to_string());
             let loaded = trial(base, number).and_then(|()| {
-                let outlet = outlet.clone()?;
-                load(config, &plug_in, Some(outlet))
+                let broker_link = broker_link.clone()?;
+                load(config, &plug_in, Some(broker_link))
             });
             let refused = loaded.as_ref().err().cloned();
             if let Some(why) = &refused {
@@ -75,18 +75,22 @@ impl PlugIns {
             }
             all.loaded.extend(loaded);
             all.refused.push(refused);
-            all.outlets.push(outlet.ok());
+            all.links.push(broker_link.ok());
         }
         all
     }
 }
 
-fn load(config: &Arc<Config>, plug_in: &PlugIn, outlet: Option<Outlet>) -> Result<Loaded, String> {
+fn load(
+    config: &Arc<Config>,
+    plug_in: &PlugIn,
+    broker_link: Option<BrokerLink>,
+) -> Result<Loaded, String> {
     let path = admin::idle::library(config, plug_in);
     let asked = Asked {
         config: config.clone(),
         plug_in: plug_in.clone(),
-        outlet,
+        broker_link,
     };
     Loaded::load(&path, Box::new(asked)).map_err(|why| why.to_string())
 }

@@ -15,7 +15,7 @@ const WAITING_MAX: usize = 64 * 1024;
 
 /// Something that happened.
 #[derive(Debug)]
-pub enum News {
+pub enum ServerEvent {
     /// A commit of the store.
     Notices(Vec<Notice>),
     /// Somebody logged in.
@@ -39,24 +39,24 @@ pub enum News {
 /// Where to report what happened; clones share it.
 #[derive(Clone)]
 pub struct Queue {
-    news: Sender<News>,
+    events: Sender<ServerEvent>,
     lost: Arc<AtomicU64>,
 }
 
 impl Queue {
     /// A queue and its other end.
-    pub fn new() -> (Self, Receiver<News>) {
-        let (news, receiver) = unbounded();
+    pub fn new() -> (Self, Receiver<ServerEvent>) {
+        let (events, receiver) = unbounded();
         let lost = Arc::default();
-        (Self { news, lost }, receiver)
+        (Self { events, lost }, receiver)
     }
 
     /// Reports something; never waits.
-    pub fn report(&self, news: News) {
+    pub fn report(&self, events: ServerEvent) {
         // Some more may slip in at the same time.
-        if self.news.len() < WAITING_MAX {
+        if self.events.len() < WAITING_MAX {
             // Fails only if the other end has failed, which is logged at the end.
-            let _ = self.news.send(news);
+            let _ = self.events.send(events);
         } else {
             let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
             if lost.is_power_of_two() {
@@ -68,12 +68,12 @@ impl Queue {
     /// For the store.
     pub fn observer(&self) -> Observer {
         let queue = self.clone();
-        Arc::new(move |notices| queue.report(News::Notices(notices)))
+        Arc::new(move |notices| queue.report(ServerEvent::Notices(notices)))
     }
 
     /// Ends the thread at the other end, after what waits.
     pub fn end(&self) {
         // It may have ended by itself.
-        let _ = self.news.send(News::End);
+        let _ = self.events.send(ServerEvent::End);
     }
 }

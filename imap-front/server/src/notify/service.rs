@@ -11,12 +11,12 @@ use ens::server::Local;
 use store::Store;
 use store::notice::Observer;
 
-use super::{News, Notifier, Offer, Outlets, PlugIns, Queue};
+use super::{BrokerLinks, Notifier, Offer, PlugIns, Queue, ServerEvent};
 
 /// The notifications of a server. Without plug-ins nothing is observed, and no thread runs.
 pub struct Notifications {
     queue: Option<Queue>,
-    news: Option<Receiver<News>>,
+    events: Option<Receiver<ServerEvent>>,
     logins: bool,
     thread: Option<JoinHandle<()>>,
     offer: Option<Offer>,
@@ -27,11 +27,11 @@ impl Notifications {
     /// A queue, if there is any plug-in.
     pub fn new(config: &Config) -> Self {
         let plug_ins = config.plug_ins();
-        let (queue, news) = (!plug_ins.is_empty()).then(Queue::new).unzip();
+        let (queue, events) = (!plug_ins.is_empty()).then(Queue::new).unzip();
         let logins = |plug_in| config.switch(&admin::config::PlugIn::option(plug_in, LOGINS));
         Self {
             queue,
-            news,
+            events,
             logins: plug_ins.iter().any(logins),
             thread: None,
             offer: None,
@@ -60,13 +60,13 @@ impl Notifications {
         store: &Store,
         broker: Option<Local>,
     ) -> io::Result<()> {
-        let mut plug_ins = PlugIns::load(base, config, &mut Outlets::new(broker));
+        let mut plug_ins = PlugIns::load(base, config, &mut BrokerLinks::new(broker));
         let mut offer = Offer::new(config.clone(), &plug_ins, self.announced.clone());
         offer.look();
         self.offer = Some(offer);
-        if let Some(news) = self.news.take() {
+        if let Some(events) = self.events.take() {
             let loaded = std::mem::take(&mut plug_ins.loaded);
-            self.thread = Some(Notifier::start(config, store.clone(), loaded, news)?);
+            self.thread = Some(Notifier::start(config, store.clone(), loaded, events)?);
         }
         Ok(())
     }

@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+mod idle;
 mod limits;
 mod notified;
 mod offer;
 mod site;
 mod stop;
 mod supervised;
-mod told;

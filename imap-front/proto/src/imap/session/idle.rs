@@ -8,7 +8,18 @@ use crate::imap::action::Action;
 /// Longest line that may come instead of DONE.
 const IDLE_LINE_BYTES_MAX: usize = 4096;
 
+/// The keep-alive: what an idling client is told from time to time, with its line end.
+pub const STILL_HERE: &[u8] = b"* OK Still here\r\n";
+
 impl Session {
+    /// The keep-alive for a client that idles and is not parked.
+    pub fn handle_keepalive(&mut self) {
+        if matches!(self.work, Work::Idle { .. }) {
+            self.out.extend_from_slice(STILL_HERE);
+            self.undrained = true;
+        }
+    }
+
     /// The view is current; before the watch is in place (`watched` false) or after.
     pub(super) fn idle_synced(&mut self, tag: Box<str>, watched: bool, reply: Reply) {
         if !self.synced(reply) {

@@ -31,6 +31,8 @@ use super::config::SessionConfig;
 use super::receive::Receiver;
 use super::view::View;
 
+pub use idle::STILL_HERE;
+
 /// A session.
 pub struct Session {
     config: Arc<SessionConfig>,
@@ -221,13 +223,6 @@ impl Session {
     /// The client was quiet for too long (RFC 3501 §5.4).
     pub fn handle_timeout(&mut self) {
         self.bye("Autologout; idle for too long");
-    }
-
-    /// A sign of life for an idling client.
-    pub fn handle_keepalive(&mut self) {
-        if matches!(self.work, Work::Idle { .. }) {
-            self.say("* OK Still here");
-        }
     }
 
     /// The connection is gone: an upload that was under way is given up.

@@ -7,7 +7,7 @@ use mail::Reply;
 /// Where the answer comes. A thread that waits sleeps at once: a durable commit takes long enough
 /// that looking for it in between, as channels do, only takes the core from who writes it.
 #[derive(Clone, Default)]
-pub(super) struct Answer {
+pub(super) struct PendingReply {
     shared: Arc<(Mutex<Slot>, Condvar)>,
 }
 
@@ -21,12 +21,12 @@ enum Slot {
 }
 
 /// The end that answers; dropped without an answer, it says so.
-pub(super) struct Answerer(Answer);
+pub(super) struct ReplySender(PendingReply);
 
-impl Answer {
+impl PendingReply {
     /// The end that answers.
-    pub fn answerer(&self) -> Answerer {
-        Answerer(self.clone())
+    pub fn answerer(&self) -> ReplySender {
+        ReplySender(self.clone())
     }
 
     fn put(&self, slot: Slot) {
@@ -54,14 +54,14 @@ impl Answer {
     }
 }
 
-impl Answerer {
+impl ReplySender {
     /// Gives the answer.
     pub fn give(self, reply: Reply) {
         self.0.put(Slot::Full(Box::new(reply)));
     }
 }
 
-impl Drop for Answerer {
+impl Drop for ReplySender {
     fn drop(&mut self) {
         self.0.put(Slot::Lost);
     }
@@ -73,12 +73,12 @@ mod tests {
 
     #[test]
     fn an_answer_comes_or_is_known_to_be_lost() {
-        let answer = Answer::default();
+        let answer = PendingReply::default();
         let answerer = answer.answerer();
         let thread = std::thread::spawn(move || answerer.give(Reply::Delivered(vec![])));
         assert!(matches!(answer.wait(), Some(Reply::Delivered(_))));
         thread.join().expect("it answers");
-        let answer = Answer::default();
+        let answer = PendingReply::default();
         drop(answer.answerer());
         assert!(answer.wait().is_none());
     }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use mail::{MailboxId, Reply, Request, Uid};
 use store::Store;
 
-use super::names::Place;
+use super::names::MailboxLocation;
 
 /// Bytes read at first; most headers are shorter.
 const FIRST_BYTES: u64 = 4096;
@@ -13,7 +13,7 @@ const FIRST_BYTES: u64 = 4096;
 const HEADER_BYTES_MAX: u64 = 1 << 20;
 
 /// What plug-ins want of messages.
-pub struct Heads {
+pub struct HeaderReader {
     header_max: u64,
     body_max: u64,
     folders: bool,
@@ -23,7 +23,7 @@ pub struct Heads {
 
 /// The beginning of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Head {
+pub struct MessageStart {
     /// Bytes of its header, with the empty line.
     pub header_length: u64,
     /// As much of the header as some plug-in wants.
@@ -32,7 +32,7 @@ pub struct Head {
     pub body: Bytes,
 }
 
-impl Heads {
+impl HeaderReader {
     /// The most that any plug-in wants.
     pub fn wanted_by(config: &Config) -> Self {
         let plug_ins = config.plug_ins();
@@ -56,16 +56,16 @@ impl Heads {
         &self,
         store: &Store,
         (mailbox, uid): (MailboxId, Uid),
-        place: &Place,
+        location: &MailboxLocation,
         known: Option<u64>,
-    ) -> Option<Head> {
-        if !self.new || !(place.inbox || self.folders) {
+    ) -> Option<MessageStart> {
+        if !self.new || !(location.inbox || self.folders) {
             return None;
         }
         if let (Some(header_length), 0, 0) = (known, self.header_max, self.body_max) {
-            return Some(Head {
+            return Some(MessageStart {
                 header_length,
-                ..Head::default()
+                ..MessageStart::default()
             });
         }
         let piece = |range| piece(store, mailbox, uid, range);
@@ -78,9 +78,9 @@ impl Heads {
         store: &Store,
         mailbox: MailboxId,
         uid: Uid,
-        place: &Place,
-    ) -> Option<Head> {
-        if !self.flags || !(place.inbox || self.folders) {
+        location: &MailboxLocation,
+    ) -> Option<MessageStart> {
+        if !self.flags || !(location.inbox || self.folders) {
             return None;
         }
         head(|range| piece(store, mailbox, uid, range), 0, 0)
@@ -109,7 +109,7 @@ fn head(
     piece: impl Fn(std::ops::Range<u64>) -> Option<Bytes>,
     header_max: u64,
     body_max: u64,
-) -> Option<Head> {
+) -> Option<MessageStart> {
     let mut asked = FIRST_BYTES;
     let (start, header_length) = loop {
         let start = piece(0..asked)?;
@@ -133,7 +133,7 @@ fn head(
     } else {
         cut(header_length, body_end)
     };
-    Some(Head {
+    Some(MessageStart {
         header_length,
         header: cut(0, header_length.min(header_max)),
         body,
@@ -144,7 +144,7 @@ fn head(
 mod tests {
     use super::*;
 
-    fn of(message: &[u8], header_max: u64, body_max: u64) -> Head {
+    fn of(message: &[u8], header_max: u64, body_max: u64) -> MessageStart {
         let bytes = Bytes::copy_from_slice(message);
         let piece = |range: std::ops::Range<u64>| {
             let end = (bytes.len() as u64).min(range.end);

@@ -25,7 +25,7 @@ const ITEMS_PER_TURN: usize = 256;
 const LANE: usize = 16 * 1024;
 
 /// Everything that `imapd` goes by.
-pub struct Settings {
+pub struct Options {
     /// Where IMAP listens.
     pub imap: Option<SocketAddr>,
     /// Shards.
@@ -48,7 +48,7 @@ pub struct Settings {
     pub data: PathBuf,
 }
 
-impl Settings {
+impl Options {
     /// From the configuration; the users' own quotas come from the directory.
     pub fn new(base: &Base, config: &Config, users: &Arc<Users>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;

@@ -1,4 +1,4 @@
-//! Failed logins are kept waiting, so that guessing takes time.
+//! The login delay: failed logins are kept waiting, so that guessing takes time.
 
 use std::io;
 use std::thread::Builder;
@@ -8,7 +8,7 @@ use crossbeam_channel::{Sender, bounded};
 use engine::event::SessionId;
 use mail::{Refusal, Reply};
 
-use super::Answer;
+use crate::control::Replier;
 
 /// How long.
 const FAILURE_DELAY: Duration = Duration::from_secs(1);
@@ -20,7 +20,7 @@ const WAITING_MAX: usize = 16 * 1024;
 #[derive(Clone)]
 pub struct Delay {
     failed: Sender<(Instant, SessionId)>,
-    answer: Answer,
+    replier: Replier,
 }
 
 impl Delay {
@@ -28,18 +28,18 @@ impl Delay {
     ///
     /// # Errors
     /// If the system has no more threads.
-    pub fn start(answer: Answer) -> io::Result<Self> {
+    pub fn start(replier: Replier) -> io::Result<Self> {
         let (sender, receiver) = bounded::<(Instant, SessionId)>(WAITING_MAX);
-        let answers = answer.clone();
+        let repliers = replier.clone();
         Builder::new().name("refuse".into()).spawn(move || {
             for (due, id) in receiver {
                 std::thread::sleep(due.saturating_duration_since(Instant::now()));
-                answers.reply(id, refusal());
+                repliers.reply(id, refusal());
             }
         })?;
         Ok(Self {
             failed: sender,
-            answer,
+            replier,
         })
     }
 
@@ -47,7 +47,7 @@ impl Delay {
     pub fn refuse(&self, id: SessionId) {
         let due = Instant::now() + FAILURE_DELAY;
         if self.failed.try_send((due, id)).is_err() {
-            self.answer.reply(id, refusal());
+            self.replier.reply(id, refusal());
         }
     }
 }

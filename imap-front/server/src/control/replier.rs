@@ -15,11 +15,11 @@ pub type MailHandle = Handle<Arc<mail::Event>, Reply>;
 
 /// Answers sessions.
 #[derive(Clone)]
-pub struct Answer {
+pub struct Replier {
     handle: MailHandle,
 }
 
-impl Answer {
+impl Replier {
     /// Answers through this handle.
     pub fn new(handle: MailHandle) -> Self {
         Self { handle }

@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_micros(50);
 
 /// The way to one broker; clones share it.
 #[derive(Clone)]
-pub struct Outlet {
+pub struct BrokerLink {
     way: Way,
     lost: Arc<AtomicU64>,
 }
@@ -28,7 +28,7 @@ enum Way {
     Remote(Arc<Connection>, Address),
 }
 
-impl Outlet {
+impl BrokerLink {
     /// Publishes. While no broker can be reached events are lost, as the reference's ENS keeps
     /// none either; idling sessions don't depend on it.
     pub fn publish(&self, event_ref: &str, payload: &[u8]) {
@@ -74,12 +74,12 @@ impl Outlet {
 }
 
 /// The ways to all brokers; plug-ins with the same host and port share one.
-pub struct Outlets {
+pub struct BrokerLinks {
     local: Option<Local>,
-    remote: HashMap<String, Outlet>,
+    remote: HashMap<String, BrokerLink>,
 }
 
-impl Outlets {
+impl BrokerLinks {
     /// With the broker in this process, if there is one.
     pub fn new(local: Option<Local>) -> Self {
         Self {
@@ -92,11 +92,11 @@ impl Outlets {
     ///
     /// # Errors
     /// If the system has no more threads.
-    pub fn of(&mut self, config: &Config, plug_in: &PlugIn) -> Result<Outlet, OpenError> {
+    pub fn of(&mut self, config: &Config, plug_in: &PlugIn) -> Result<BrokerLink, OpenError> {
         if let Some(local) = &self.local
             && admin::idle::is_embedded(config, plug_in)
         {
-            return Ok(Outlet {
+            return Ok(BrokerLink {
                 way: Way::Local(local.clone()),
                 lost: Arc::default(),
             });
@@ -105,8 +105,8 @@ impl Outlets {
         let port = config.count(&plug_in.option("ensport")) as u16;
         let address = Address::new(host, port);
         let key = address.to_string();
-        if let Some(outlet) = self.remote.get(&key) {
-            return Ok(outlet.clone());
+        if let Some(broker_link) = self.remote.get(&key) {
+            return Ok(broker_link.clone());
         }
         let options = Options {
             name: concat!("imapd ", env!("CARGO_PKG_VERSION")).into(),
@@ -119,11 +119,11 @@ impl Outlets {
                 tracing::warn!("the broker refused an event: {why}");
             }
         })?;
-        let outlet = Outlet {
+        let broker_link = BrokerLink {
             way: Way::Remote(Arc::new(connection), address),
             lost: Arc::default(),
         };
-        self.remote.insert(key, outlet.clone());
-        Ok(outlet)
+        self.remote.insert(key, broker_link.clone());
+        Ok(broker_link)
     }
 }

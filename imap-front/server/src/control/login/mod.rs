@@ -1,6 +1,8 @@
 //! Passwords: what verified lately is remembered, cheap hashes are checked here, costly ones on a
 //! thread that may block.
 
+mod delay;
+
 use admin::password::{self, Scheme};
 use admin::users::{self, User};
 use engine::event::SessionId;
@@ -8,6 +10,8 @@ use mail::Reply;
 use mail::request::Credentials;
 
 use super::{Control, busy};
+
+pub use delay::Delay;
 
 /// Checks credentials and answers.
 pub(super) fn handle(control: &Control, id: SessionId, credentials: Credentials) {
@@ -24,7 +28,7 @@ pub(super) fn handle(control: &Control, id: SessionId, credentials: Credentials)
             .passwords
             .run(move || verify(&job, id, &credentials))
         {
-            control.answer.reply(id, busy());
+            control.replier.reply(id, busy());
         }
     }
 }
@@ -38,7 +42,7 @@ fn verify(control: &Control, id: SessionId, credentials: &Credentials) {
         Ok(_) => control.delay.refuse(id),
         Err(error) => {
             tracing::error!("can't check a password: {error}");
-            control.answer.reply(id, busy());
+            control.replier.reply(id, busy());
         }
     }
 }
@@ -63,12 +67,12 @@ fn is_cheap(control: &Control, name: &str) -> bool {
 /// The password is right: answers with the store's user, made at the first login.
 fn accept(control: &Control, id: SessionId, user: &User) {
     match control.store.user(&user.name) {
-        Ok(Some(user)) => control.answer.reply(id, Reply::Authenticated(user)),
+        Ok(Some(user)) => control.replier.reply(id, Reply::Authenticated(user)),
         _ => {
-            let answer = control.answer.clone();
-            let completion = Box::new(move |reply| answer.reply(id, reply));
+            let replier = control.replier.clone();
+            let completion = Box::new(move |reply| replier.reply(id, reply));
             if control.store.ensure_user(&user.name, completion).is_err() {
-                control.answer.reply(id, busy());
+                control.replier.reply(id, busy());
             }
         }
     }
