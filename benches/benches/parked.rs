@@ -8,8 +8,8 @@ use benches::Case;
 use criterion::Throughput;
 use mail::{Change, Event, Flags, MailboxId, MailboxName, ModSeq, Request, Uid};
 use model::Model;
-use proto::imap::action::{Action, Parked};
-use proto::imap::{Announce, Session, SessionConfig, announce, render, render_many};
+use proto::imap::action::Action;
+use proto::imap::{Announce, Parked, Session, SessionConfig, announce, render, render_many};
 
 /// Events that a slow reader is told in one piece.
 const MISSED: u64 = 16;

@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`lexer`], [`ast`], [`parse`] (bytes to commands), [`encode`], [`mod@render`],
 //! [`mutf7`] (values to bytes), `receive` (a stream to commands), `view` (the client's numbering),
-//! [`session`] (the machine), [`action`] (what it asks of its host), `parked` (a session at rest).
+//! [`session`] (the machine), [`action`] (what it asks of its host), `parked` (a session at rest),
+//! `idle` (what an idling client is sent).
 
 pub mod action;
 pub mod ast;
@@ -14,10 +15,12 @@ pub mod parse;
 pub mod render;
 pub mod session;
 
+mod idle;
 mod parked;
 mod receive;
 mod view;
 
 pub use config::SessionConfig;
-pub use parked::{Announce, RenderKey, announce, render, render_many};
+pub use idle::{Announce, RenderKey, announce, render, render_many};
+pub use parked::Parked;
 pub use session::{STILL_HERE, Session};

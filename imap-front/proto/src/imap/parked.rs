@@ -1,12 +1,38 @@
-//! Parked sessions: what an event means for one, and the bytes it is told.
+//! A session packed away.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use mail::{Change, Event, MailboxId, ModSeq, Uid, UserId};
 
-use mail::{Change, Event, Flags, ModSeq, Uid};
+/// A session packed away. Small and `Copy`: a million of these are kept.
+///
+/// `Idle`: in IDLE, in sync with the mailbox at `modseq`. `Quiet`: not in IDLE, quiet; the client
+/// is sent nothing until it speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parked {
+    /// Who is logged in.
+    pub user: UserId,
+    /// The selected mailbox; `MailboxId(0)` if none.
+    pub mailbox: MailboxId,
+    /// The client has been sent everything up to here.
+    pub modseq: ModSeq,
+    /// Messages in the client's view.
+    pub exists: u32,
+    /// Messages with this UID or a higher one are `\Recent` in this session.
+    pub recent_from: Uid,
+    /// How many they are.
+    pub recent: u32,
+    /// When the client last said something: seconds on the host's clock, which sets it.
+    pub heard_s: u32,
+    /// Bit set of the constants below: read-only, CONDSTORE enabled, ….
+    pub bits: u16,
+    /// In IDLE.
+    pub idling: bool,
+    /// Length of the tag of the IDLE command in `tag`; a longer tag keeps a session active.
+    pub tag_len: u8,
+    /// The tag of the IDLE command.
+    pub tag: [u8; 12],
+}
 
-use super::action::Parked;
-use super::view::fetch_flags;
+const _: () = assert!(size_of::<Parked>() == 56);
 
 impl Parked {
     /// The mailbox was opened with EXAMINE.
@@ -25,12 +51,13 @@ impl Parked {
         self.bits & bit != 0
     }
 
-    /// Whether the client is to be told of events.
+    /// Whether the client is to be sent updates.
     pub fn is_idling(&self) -> bool {
         self.idling && self.has(Self::SELECTED)
     }
 
-    fn apply(&mut self, event: &Event) {
+    /// Moves the counts and the cursor forward by an event that follows.
+    pub(super) fn apply(&mut self, event: &Event) {
         for change in &event.changes {
             match change {
                 Change::Expunged { uid, .. } => {
@@ -47,232 +74,5 @@ impl Parked {
             }
         }
         self.modseq = event.seq;
-    }
-}
-
-/// All that the bytes of an announcement depend on besides the event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RenderKey {
-    condstore: bool,
-    recent: u32,
-    /// Only where flags are told: they carry `\Recent`.
-    recent_from: u32,
-}
-
-/// What an event means for a parked session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Announce {
-    /// Nothing.
-    Silent,
-    /// It is told the rendering of this key.
-    Line(RenderKey),
-    /// It missed something and must catch up.
-    Stale,
-}
-
-/// How an event concerns an idling session; moves it forward.
-pub fn announce(parked: &mut Parked, event: &Event) -> Announce {
-    if !parked.is_idling() || event.seq <= parked.modseq {
-        return Announce::Silent;
-    }
-    if event.deleted || event.prev != parked.modseq {
-        return Announce::Stale;
-    }
-    parked.apply(event);
-    if event.changes.is_empty() {
-        return Announce::Silent;
-    }
-    let has_flags = event
-        .changes
-        .iter()
-        .any(|change| matches!(change, Change::Flags { .. }));
-    let recent_from = if has_flags { parked.recent_from.0 } else { 0 };
-    let condstore = parked.has(Parked::CONDSTORE);
-    Announce::Line(RenderKey {
-        condstore,
-        recent: parked.recent,
-        recent_from,
-    })
-}
-
-/// The untagged responses that tell an event.
-pub fn render(event: &Event, key: RenderKey) -> Vec<u8> {
-    let mut out = Vec::with_capacity(64);
-    let mut newest = None;
-    for change in &event.changes {
-        match change {
-            Change::Expunged { number, .. } => {
-                out.extend_from_slice(format!("* {number} EXPUNGE\r\n").as_bytes());
-            }
-            Change::New { exists, .. } => newest = Some(*exists),
-            Change::Flags { .. } => {}
-        }
-    }
-    if let Some(exists) = newest {
-        push_exists(&mut out, exists, key.recent);
-    }
-    for change in &event.changes {
-        if let Change::Flags {
-            uid,
-            number,
-            flags,
-            modseq,
-        } = change
-        {
-            let recent = uid.0 >= key.recent_from;
-            let condstore = key.condstore.then_some((*uid, *modseq));
-            fetch_flags(&mut out, *number, flags, recent, condstore);
-        }
-    }
-    out
-}
-
-/// The news of several events in one piece, each message's last flags once; moves the session
-/// forward. `None` if the events don't follow it.
-pub fn render_many<'a>(
-    parked: &mut Parked,
-    events: impl IntoIterator<Item = &'a Event>,
-) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    let mut told = parked.exists;
-    let mut flags: BTreeMap<Uid, (u32, Arc<Flags>, ModSeq)> = BTreeMap::new();
-    for event in events {
-        if event.seq <= parked.modseq {
-            continue;
-        }
-        if event.deleted || event.prev != parked.modseq {
-            return None;
-        }
-        parked.apply(event);
-        for change in &event.changes {
-            match change {
-                Change::Expunged { uid, number } => {
-                    flags.remove(uid);
-                    flags
-                        .values_mut()
-                        .filter(|(have, ..)| *have > *number)
-                        .for_each(|(have, ..)| *have -= 1);
-                    if *number <= told {
-                        told -= 1;
-                        out.extend_from_slice(format!("* {number} EXPUNGE\r\n").as_bytes());
-                    }
-                }
-                Change::New { .. } => {}
-                Change::Flags {
-                    uid,
-                    number,
-                    flags: now,
-                    modseq,
-                } => {
-                    flags.insert(*uid, (*number, now.clone(), *modseq));
-                }
-            }
-        }
-    }
-    if parked.exists > told {
-        push_exists(&mut out, parked.exists, parked.recent);
-    }
-    let condstore = parked.has(Parked::CONDSTORE);
-    for (uid, (number, flags, modseq)) in flags {
-        let recent = uid >= parked.recent_from;
-        fetch_flags(
-            &mut out,
-            number,
-            &flags,
-            recent,
-            condstore.then_some((uid, modseq)),
-        );
-    }
-    Some(out)
-}
-
-fn push_exists(out: &mut Vec<u8>, exists: u32, recent: u32) {
-    out.extend_from_slice(format!("* {exists} EXISTS\r\n* {recent} RECENT\r\n").as_bytes());
-}
-
-#[cfg(test)]
-mod tests {
-    use mail::{MailboxId, UserId};
-
-    use super::*;
-
-    fn parked(modseq: u64, exists: u32) -> Parked {
-        Parked {
-            user: UserId(1),
-            mailbox: MailboxId(1),
-            modseq: ModSeq(modseq),
-            exists,
-            recent_from: Uid(100),
-            recent: 0,
-            heard_s: 0,
-            bits: Parked::SELECTED,
-            idling: true,
-            tag_len: 1,
-            tag: [b'a'; 12],
-        }
-    }
-
-    fn event(prev: u64, changes: Vec<Change>) -> Event {
-        let (prev, seq) = (ModSeq(prev), ModSeq(prev + 1));
-        Event {
-            mailbox: MailboxId(1),
-            prev,
-            seq,
-            changes,
-            deleted: false,
-        }
-    }
-
-    fn new(uid: u32, exists: u32) -> Change {
-        Change::New {
-            uid: Uid(uid),
-            exists,
-            flags: Arc::default(),
-        }
-    }
-
-    #[test]
-    fn an_event_in_order_is_told() {
-        let mut row = parked(5, 2);
-        let event = event(5, vec![new(100, 3)]);
-        let Announce::Line(key) = announce(&mut row, &event) else {
-            panic!("not told")
-        };
-        assert_eq!(render(&event, key), b"* 3 EXISTS\r\n* 1 RECENT\r\n");
-        assert_eq!((row.modseq, row.exists, row.recent), (ModSeq(6), 3, 1));
-        assert_eq!(announce(&mut row, &event), Announce::Silent, "told once");
-    }
-
-    #[test]
-    fn a_gap_is_stale() {
-        let mut row = parked(5, 2);
-        assert_eq!(
-            announce(&mut row, &event(6, vec![new(100, 4)])),
-            Announce::Stale
-        );
-        assert_eq!(row, parked(5, 2));
-    }
-
-    #[test]
-    fn many_events_are_told_at_once() {
-        let mut row = parked(5, 2);
-        let expunged = |uid, number| Change::Expunged {
-            uid: Uid(uid),
-            number,
-        };
-        let events = [
-            event(5, vec![new(100, 3)]),
-            event(6, vec![expunged(1, 1)]),
-            event(7, vec![new(101, 3)]),
-            event(8, vec![expunged(100, 2)]),
-        ];
-        let bytes = render_many(&mut row, &events).expect("in order");
-        let text = String::from_utf8(bytes).expect("ASCII");
-        assert_eq!(text, "* 1 EXPUNGE\r\n* 2 EXISTS\r\n* 1 RECENT\r\n");
-        assert_eq!((row.exists, row.recent), (2, 1));
-        assert_eq!(
-            render_many(&mut row, &events[..0]).as_deref(),
-            Some(&b""[..])
-        );
     }
 }

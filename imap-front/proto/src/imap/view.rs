@@ -1,7 +1,7 @@
-//! The client's numbering of its selected mailbox, and what it has not been told yet.
+//! The client's numbering of its selected mailbox, and what it has not been sent yet.
 //!
 //! Message numbers are the client's, not the store's: a message that is gone keeps its number until
-//! the client may be told (RFC 3501 §7.4.1).
+//! the client may be sent EXPUNGE (RFC 3501 §7.4.1).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use super::encode;
 pub(super) struct View {
     /// Ascending; position + 1 is the message number.
     pub uids: Vec<Uid>,
-    /// How many of them the client has been told.
-    pub told: usize,
-    /// Gone, and not told.
+    /// How many of them the client knows of: its last EXISTS.
+    pub exists: usize,
+    /// Gone, and the EXPUNGE was not sent.
     gone: BTreeSet<Uid>,
-    /// Flags that changed, and were not told.
+    /// Flags that changed, and were not sent.
     flags: BTreeMap<Uid, (Arc<Flags>, ModSeq)>,
     /// Everything up to here is in the view.
     pub modseq: ModSeq,
@@ -30,7 +30,7 @@ pub(super) struct View {
 impl View {
     pub fn new(uids: Vec<Uid>, modseq: ModSeq, recent_from: Uid) -> Self {
         Self {
-            told: uids.len(),
+            exists: uids.len(),
             uids,
             modseq,
             recent_from,
@@ -82,10 +82,10 @@ impl View {
         self.uids
             .binary_search(&uid)
             .ok()
-            .map(|place| place as u32 + 1)
+            .map(|index| index as u32 + 1)
     }
 
-    /// Whether a message is gone, told or not.
+    /// Whether a message is gone, its EXPUNGE sent or not.
     pub fn is_gone(&self, uid: Uid) -> bool {
         self.gone.contains(&uid)
     }
@@ -99,34 +99,34 @@ impl View {
         (self.uids.len() - self.uids.partition_point(|uid| *uid < self.recent_from)) as u32
     }
 
-    /// Forgets flags that the client will be told, or was told, by other means.
+    /// Forgets flags that the client will be sent, or was sent, by other means.
     pub fn forget_flags(&mut self, uid: Uid) -> Option<(Arc<Flags>, ModSeq)> {
         self.flags.remove(&uid)
     }
 
-    /// Whether the client has been told everything.
-    pub fn is_told(&self) -> bool {
-        self.gone.is_empty() && self.flags.is_empty() && self.told == self.uids.len()
+    /// Whether the client has been sent everything.
+    pub fn all_sent(&self) -> bool {
+        self.gone.is_empty() && self.flags.is_empty() && self.exists == self.uids.len()
     }
 
-    /// Tells the client what it may be told now; expunges only if `expunges`.
-    pub fn tell(&mut self, out: &mut Vec<u8>, expunges: bool, condstore: bool) {
+    /// Writes what the client may be sent now; expunges only if `expunges`.
+    pub fn send_updates(&mut self, out: &mut Vec<u8>, expunges: bool, condstore: bool) {
         if expunges {
             for uid in std::mem::take(&mut self.gone) {
-                let Ok(place) = self.uids.binary_search(&uid) else {
+                let Ok(index) = self.uids.binary_search(&uid) else {
                     continue;
                 };
-                self.uids.remove(place);
+                self.uids.remove(index);
                 // A message that came and went unseen is nobody's business.
-                if place < self.told {
-                    self.told -= 1;
-                    out.extend_from_slice(format!("* {} EXPUNGE\r\n", place + 1).as_bytes());
+                if index < self.exists {
+                    self.exists -= 1;
+                    out.extend_from_slice(format!("* {} EXPUNGE\r\n", index + 1).as_bytes());
                 }
             }
         }
-        if self.uids.len() > self.told {
-            self.told = self.uids.len();
-            let line = format!("* {} EXISTS\r\n* {} RECENT\r\n", self.told, self.recent());
+        if self.uids.len() > self.exists {
+            self.exists = self.uids.len();
+            let line = format!("* {} EXISTS\r\n* {} RECENT\r\n", self.exists, self.recent());
             out.extend_from_slice(line.as_bytes());
         }
         for (uid, (flags, modseq)) in std::mem::take(&mut self.flags) {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use mail::Event;
 use model::Model;
-use proto::imap::action::{Action, Parked};
-use proto::imap::{Announce, Session, SessionConfig, announce, render};
+use proto::imap::action::Action;
+use proto::imap::{Announce, Parked, Session, SessionConfig, announce, render};
 
 /// A session as a host keeps it.
 #[allow(clippy::large_enum_variant, reason = "there are two")]

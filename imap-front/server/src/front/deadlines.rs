@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use engine::protocol::Parked as Due;
-use proto::imap::{self, action::Parked};
+use proto::imap::{self, Parked};
 
 use super::FrontSession;
 

@@ -16,8 +16,8 @@ use engine::event::{Event, SessionId};
 use engine::protocol::{Announce, Context, Parked as Due, Protocol};
 use engine::topic::TopicId;
 use mail::{Refusal, Reply, Request};
-use proto::imap::action::{Action, Parked};
-use proto::imap::{self, Session, SessionConfig};
+use proto::imap::action::Action;
+use proto::imap::{self, Parked, Session, SessionConfig};
 
 pub use deadlines::Timeouts;
 pub use logins::Logins;

@@ -106,9 +106,9 @@ fn parse_date_time(text: &[u8]) -> Option<InternalDate> {
         number(18..20)?,
     );
     let (zone_h, zone_m) = (number(22..24)?, number(24..26)?);
-    let marks = [2, 6, 11, 14, 17, 20].map(|at| text[at]);
+    let separators = [2, 6, 11, 14, 17, 20].map(|at| text[at]);
     let in_range = (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;
-    if marks != *b"-- :: " || !in_range || zone_h > 23 || zone_m > 59 {
+    if separators != *b"-- :: " || !in_range || zone_h > 23 || zone_m > 59 {
         return None;
     }
     let zone_min = (zone_h * 60 + zone_m) as i16;

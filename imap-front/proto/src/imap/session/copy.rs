@@ -32,7 +32,7 @@ impl Session {
         uids.retain(|uid| !view.is_gone(*uid));
         if !uid && uids.len() < asked {
             // RFC 2180 §4.4.1: all or none, and RFC 5530 §3 for the reason.
-            self.tell(true);
+            self.send_updates(true);
             return self.done(&tag, "NO [EXPUNGEISSUED] Some messages are gone");
         }
         let Some(user) = self.user else { return };
@@ -75,7 +75,7 @@ impl Session {
         if !self.synced(Reply::Synced(delta)) {
             return;
         }
-        self.tell(true);
+        self.send_updates(true);
         let text = if remove {
             "OK MOVE completed".into()
         } else {

@@ -144,7 +144,7 @@ impl Session {
         }
     }
 
-    /// The view is current: tell what may be told, then do the command.
+    /// The view is current: send what may be sent, then do the command.
     fn do_selected(&mut self, tag: Box<str>, command: Command) {
         use Command as C;
         // RFC 3501 §7.4.1: numbers in these must not shift under the client. The numbers of a COPY
@@ -156,7 +156,7 @@ impl Session {
                 | C::Copy { uid: false, .. }
                 | C::Search { .. }
         );
-        self.tell(expunges);
+        self.send_updates(expunges);
         match command {
             C::Noop => self.done(&tag, "OK NOOP completed"),
             C::Check => self.done(&tag, "OK CHECK completed"),
@@ -263,7 +263,7 @@ impl Session {
             Step::Copy(copying) => self.copied(copying, reply),
             Step::Expunge { tag } => {
                 if self.synced(reply) {
-                    self.tell(true);
+                    self.send_updates(true);
                     self.done(&tag, "OK EXPUNGE completed");
                 }
             }
@@ -276,7 +276,7 @@ impl Session {
             Step::Idle { tag, watched } => self.idle_synced(tag, watched, reply),
             Step::Stale { tag } => {
                 if self.synced(reply) {
-                    self.tell(true);
+                    self.send_updates(true);
                     self.work = Work::Idle { tag };
                 }
             }

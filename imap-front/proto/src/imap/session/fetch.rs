@@ -266,10 +266,10 @@ impl Session {
         let Some(number) = self.view().number(message.uid) else {
             return;
         };
-        let told_flags = job.seen.contains_key(&message.uid);
-        let with_modseq = self.condstore && told_flags;
+        let sends_flags = job.seen.contains_key(&message.uid);
+        let with_modseq = self.condstore && sends_flags;
         let extra = fetch_items::Extra {
-            flags: told_flags,
+            flags: sends_flags,
             modseq: with_modseq,
             recent,
         };

@@ -25,7 +25,7 @@ impl Session {
         if !self.synced(reply) {
             return;
         }
-        self.tell(true);
+        self.send_updates(true);
         let watching = self
             .selected
             .as_ref()

@@ -63,7 +63,7 @@ pub(super) struct Selected {
 /// The view, or what a parked session remembers of it.
 enum ViewState {
     Loaded(View),
-    /// As of a mod-sequence at which the client had been told everything.
+    /// As of a mod-sequence at which the client had been sent everything.
     Unloaded {
         modseq: ModSeq,
         exists: u32,
@@ -360,8 +360,8 @@ impl Session {
         current
     }
 
-    /// Tells the client what it may be told now.
-    fn tell(&mut self, expunges: bool) {
+    /// Adds what the client may be sent now.
+    fn send_updates(&mut self, expunges: bool) {
         let condstore = self.condstore;
         if let Some(Selected {
             view: ViewState::Loaded(view),
@@ -369,7 +369,7 @@ impl Session {
         }) = self.selected.as_deref_mut()
         {
             let before = self.out.len();
-            view.tell(&mut self.out, expunges, condstore);
+            view.send_updates(&mut self.out, expunges, condstore);
             self.undrained |= self.out.len() > before;
         }
     }
@@ -397,8 +397,8 @@ impl Session {
     /// If a message number is beyond the last (RFC 3501 §6.4.8 allows that for UIDs only).
     fn resolve(&mut self, set: &mail::SequenceSet, uid: bool) -> Result<Vec<Uid>, &'static str> {
         let view = self.view();
-        let count = view.told as u32;
-        let uids = &view.uids[..view.told];
+        let count = view.exists as u32;
+        let uids = &view.uids[..view.exists];
         if uid {
             let largest = uids.last().map_or(0, |uid| uid.0);
             let mut found = Vec::new();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use mail::{MailboxId, ModSeq, Uid};
 
 use super::{Selected, Session, ViewState, Work};
-use crate::imap::action::Parked;
 use crate::imap::config::SessionConfig;
+use crate::imap::parked::Parked;
 
 impl Session {
     /// The session packed away, if nothing is under way and the client has been told everything.
@@ -47,10 +47,10 @@ impl Session {
             set(Parked::WATCHING, selected.watching);
             parked.mailbox = selected.mailbox;
             match &selected.view {
-                ViewState::Loaded(view) if !view.is_told() => return None,
+                ViewState::Loaded(view) if !view.all_sent() => return None,
                 ViewState::Loaded(view) => {
                     parked.modseq = view.modseq;
-                    parked.exists = view.told as u32;
+                    parked.exists = view.exists as u32;
                     parked.recent_from = view.recent_from;
                     parked.recent = view.recent();
                 }

@@ -92,7 +92,7 @@ impl Session {
         if !self.synced(Reply::Synced(delta)) {
             return;
         }
-        self.tell(uid);
+        self.send_updates(uid);
         let highest = hits.iter().map(|(_, modseq)| *modseq).max();
         let uids: Vec<Uid> = hits.into_iter().map(|(uid, _)| uid).collect();
         let numbers = self.numbers(&uids, uid);

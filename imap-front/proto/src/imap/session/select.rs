@@ -38,23 +38,23 @@ impl Session {
             Reply::Refused(refusal) => return self.refuse(&tag, &refusal),
             _ => return self.done(&tag, "NO [SERVERBUG] The store gave another answer"),
         };
-        let words: String = opened
+        let keywords: String = opened
             .keywords
             .iter()
-            .map(|word| format!(" {word}"))
+            .map(|keyword| format!(" {keyword}"))
             .collect();
         let system = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
-        self.say(&format!("* FLAGS ({system}{words})"));
+        self.say(&format!("* FLAGS ({system}{keywords})"));
         let permanent = if read_only {
             String::new()
         } else {
-            format!("{system}{words} \\*")
+            format!("{system}{keywords} \\*")
         };
         self.say(&format!(
             "* OK [PERMANENTFLAGS ({permanent})] Flags that are kept"
         ));
         let view = View::new(opened.uids, opened.highest_modseq, opened.recent_from);
-        self.say(&format!("* {} EXISTS", view.told));
+        self.say(&format!("* {} EXISTS", view.exists));
         self.say(&format!("* {} RECENT", view.recent()));
         if let Some(number) = opened.first_unseen {
             self.say(&format!("* OK [UNSEEN {number}] First unseen message"));

@@ -75,7 +75,7 @@ impl Session {
                 changed.push((*uid, modseq));
             }
         }
-        self.tell(uid);
+        self.send_updates(uid);
         let ending = ending(&self.numbers(&modified, uid));
         if !silent {
             let mut items = vec![FetchItem::Flags];

@@ -1,0 +1,236 @@
+//! What an idling client is sent: what an event means for a parked session, and the bytes for it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mail::{Change, Event, Flags, ModSeq, Uid};
+
+use super::parked::Parked;
+use super::view::fetch_flags;
+
+/// All that the bytes of an update depend on besides the event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RenderKey {
+    condstore: bool,
+    recent: u32,
+    /// Only where flags are sent: they carry `\Recent`.
+    recent_from: u32,
+}
+
+/// What an event means for a parked session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Announce {
+    /// Nothing.
+    Silent,
+    /// It is sent the rendering of this key.
+    Line(RenderKey),
+    /// It missed something and must catch up.
+    Stale,
+}
+
+/// How an event concerns an idling session; moves it forward.
+pub fn announce(parked: &mut Parked, event: &Event) -> Announce {
+    if !parked.is_idling() || event.seq <= parked.modseq {
+        return Announce::Silent;
+    }
+    if event.deleted || event.prev != parked.modseq {
+        return Announce::Stale;
+    }
+    parked.apply(event);
+    if event.changes.is_empty() {
+        return Announce::Silent;
+    }
+    let has_flags = event
+        .changes
+        .iter()
+        .any(|change| matches!(change, Change::Flags { .. }));
+    let recent_from = if has_flags { parked.recent_from.0 } else { 0 };
+    let condstore = parked.has(Parked::CONDSTORE);
+    Announce::Line(RenderKey {
+        condstore,
+        recent: parked.recent,
+        recent_from,
+    })
+}
+
+/// The untagged responses for an event.
+pub fn render(event: &Event, key: RenderKey) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64);
+    let mut newest = None;
+    for change in &event.changes {
+        match change {
+            Change::Expunged { number, .. } => {
+                out.extend_from_slice(format!("* {number} EXPUNGE\r\n").as_bytes());
+            }
+            Change::New { exists, .. } => newest = Some(*exists),
+            Change::Flags { .. } => {}
+        }
+    }
+    if let Some(exists) = newest {
+        push_exists(&mut out, exists, key.recent);
+    }
+    for change in &event.changes {
+        if let Change::Flags {
+            uid,
+            number,
+            flags,
+            modseq,
+        } = change
+        {
+            let recent = uid.0 >= key.recent_from;
+            let condstore = key.condstore.then_some((*uid, *modseq));
+            fetch_flags(&mut out, *number, flags, recent, condstore);
+        }
+    }
+    out
+}
+
+/// The updates of several events in one piece, each message's last flags once; moves the session
+/// forward. `None` if the events don't follow it.
+pub fn render_many<'a>(
+    parked: &mut Parked,
+    events: impl IntoIterator<Item = &'a Event>,
+) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut sent = parked.exists;
+    let mut flags: BTreeMap<Uid, (u32, Arc<Flags>, ModSeq)> = BTreeMap::new();
+    for event in events {
+        if event.seq <= parked.modseq {
+            continue;
+        }
+        if event.deleted || event.prev != parked.modseq {
+            return None;
+        }
+        parked.apply(event);
+        for change in &event.changes {
+            match change {
+                Change::Expunged { uid, number } => {
+                    flags.remove(uid);
+                    flags
+                        .values_mut()
+                        .filter(|(have, ..)| *have > *number)
+                        .for_each(|(have, ..)| *have -= 1);
+                    if *number <= sent {
+                        sent -= 1;
+                        out.extend_from_slice(format!("* {number} EXPUNGE\r\n").as_bytes());
+                    }
+                }
+                Change::New { .. } => {}
+                Change::Flags {
+                    uid,
+                    number,
+                    flags: now,
+                    modseq,
+                } => {
+                    flags.insert(*uid, (*number, now.clone(), *modseq));
+                }
+            }
+        }
+    }
+    if parked.exists > sent {
+        push_exists(&mut out, parked.exists, parked.recent);
+    }
+    let condstore = parked.has(Parked::CONDSTORE);
+    for (uid, (number, flags, modseq)) in flags {
+        let recent = uid >= parked.recent_from;
+        fetch_flags(
+            &mut out,
+            number,
+            &flags,
+            recent,
+            condstore.then_some((uid, modseq)),
+        );
+    }
+    Some(out)
+}
+
+fn push_exists(out: &mut Vec<u8>, exists: u32, recent: u32) {
+    out.extend_from_slice(format!("* {exists} EXISTS\r\n* {recent} RECENT\r\n").as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use mail::{MailboxId, UserId};
+
+    use super::*;
+
+    fn parked(modseq: u64, exists: u32) -> Parked {
+        Parked {
+            user: UserId(1),
+            mailbox: MailboxId(1),
+            modseq: ModSeq(modseq),
+            exists,
+            recent_from: Uid(100),
+            recent: 0,
+            heard_s: 0,
+            bits: Parked::SELECTED,
+            idling: true,
+            tag_len: 1,
+            tag: [b'a'; 12],
+        }
+    }
+
+    fn event(prev: u64, changes: Vec<Change>) -> Event {
+        let (prev, seq) = (ModSeq(prev), ModSeq(prev + 1));
+        Event {
+            mailbox: MailboxId(1),
+            prev,
+            seq,
+            changes,
+            deleted: false,
+        }
+    }
+
+    fn new(uid: u32, exists: u32) -> Change {
+        Change::New {
+            uid: Uid(uid),
+            exists,
+            flags: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn an_event_in_order_is_told() {
+        let mut row = parked(5, 2);
+        let event = event(5, vec![new(100, 3)]);
+        let Announce::Line(key) = announce(&mut row, &event) else {
+            panic!("not sent")
+        };
+        assert_eq!(render(&event, key), b"* 3 EXISTS\r\n* 1 RECENT\r\n");
+        assert_eq!((row.modseq, row.exists, row.recent), (ModSeq(6), 3, 1));
+        assert_eq!(announce(&mut row, &event), Announce::Silent, "sent once");
+    }
+
+    #[test]
+    fn a_gap_is_stale() {
+        let mut row = parked(5, 2);
+        assert_eq!(
+            announce(&mut row, &event(6, vec![new(100, 4)])),
+            Announce::Stale
+        );
+        assert_eq!(row, parked(5, 2));
+    }
+
+    #[test]
+    fn many_events_are_told_at_once() {
+        let mut row = parked(5, 2);
+        let expunged = |uid, number| Change::Expunged {
+            uid: Uid(uid),
+            number,
+        };
+        let events = [
+            event(5, vec![new(100, 3)]),
+            event(6, vec![expunged(1, 1)]),
+            event(7, vec![new(101, 3)]),
+            event(8, vec![expunged(100, 2)]),
+        ];
+        let bytes = render_many(&mut row, &events).expect("in order");
+        let text = String::from_utf8(bytes).expect("ASCII");
+        assert_eq!(text, "* 1 EXPUNGE\r\n* 2 EXISTS\r\n* 1 RECENT\r\n");
+        assert_eq!((row.exists, row.recent), (2, 1));
+        assert_eq!(
+            render_many(&mut row, &events[..0]).as_deref(),
+            Some(&b""[..])
+        );
+    }
+}
