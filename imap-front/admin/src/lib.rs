@@ -1,7 +1,7 @@
 //! Configuration, users and passwords, and what the administrator's commands do.
 //!
 //! In reading order: [`base`] (the base directory and what lies where), [`files`] (locked, atomic
-//! writes), [`config`] (`msg.conf` over `msg.conf.defaults` over the table of options), [`users`]
+//! writes), [`lines`] (files of lines and their editing), [`config`] (`msg.conf` over `msg.conf.defaults` over the table of options), [`users`]
 //! (the user directory), [`password`] (hashing, verification, the cache of verified passwords),
 //! [`service`] (starting, stopping, refreshing and watching services), [`idle`] (what IDLE needs),
 //! [`command`] (what the command lines have in common).
@@ -14,6 +14,7 @@ pub mod command;
 pub mod config;
 pub mod files;
 pub mod idle;
+pub mod lines;
 pub mod password;
 pub mod service;
 pub mod users;

@@ -242,7 +242,7 @@ fn configutil_shows_and_changes() {
         "{listing}"
     );
     assert!(listing.contains("over quota is refused"));
-    assert_eq!(run(&[]).1.lines().count(), admin::config::OPTIONS.len());
+    assert_eq!(run(&[]).1.lines().count(), admin::config::options().count());
     let verified = run(&["-V"]).1;
     assert!(
         verified.starts_with("OK\nnot met: the notification plug-in is loaded\n"),

@@ -1,4 +1,4 @@
-//! `configutil`: lists, shows and changes configuration options.
+//! `configutil`: lists, shows and edits configuration options.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use admin::command::{self, DONE, FAILED};
-use admin::config::{self, Change, OPTIONS, Setting};
+use admin::config::{self, ConfigEdit, ConfigOption};
 use admin::{Base, Config};
 use clap::Parser;
 
-/// Lists, shows and changes configuration options. Without arguments it lists all of them.
+/// Lists, shows and edits configuration options. Without arguments it lists all of them.
 ///
 /// Exit codes: 0 done, 1 no such option or bad value (nothing was written), 2 usage.
 #[derive(Parser)]
@@ -22,7 +22,7 @@ struct Arguments {
     /// The new value; "" clears it.
     #[arg(short = 'v', requires = "option", allow_hyphen_values = true)]
     value: Option<String>,
-    /// Delete the option's setting, so that its default holds.
+    /// Delete the option's option, so that its default holds.
     #[arg(short = 'd', requires = "option", conflicts_with = "value")]
     delete: bool,
     /// List the options whose names contain PATTERN; * and ? stand for any text and character.
@@ -61,25 +61,25 @@ fn run(base: &Base, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
         return Ok(DONE);
     }
     if let Some(import) = &arguments.import {
-        let changes = config::parse_import(import)?;
-        return change(file, &changes);
+        let edits = config::parse_import(import)?;
+        return edit(file, &edits);
     }
     match (&arguments.option, &arguments.value) {
-        (Some(name), Some(value)) => change(file, &[Change::Set(name.clone(), value.clone())]),
-        (Some(name), None) if arguments.delete => change(file, &[Change::Delete(name.clone())]),
+        (Some(name), Some(value)) => edit(file, &[ConfigEdit::Set(name.clone(), value.clone())]),
+        (Some(name), None) if arguments.delete => edit(file, &[ConfigEdit::Delete(name.clone())]),
         (Some(name), None) => {
-            let Some(setting) = config::find(name) else {
+            let Some(option) = config::find(name) else {
                 eprintln!("configutil: {}", config::unknown(name));
                 return Ok(FAILED);
             };
-            show_one(&Config::load_from(base, file)?, name, setting, arguments)
+            show_one(&Config::load_from(base, file)?, name, option, arguments)
         }
         (None, _) => list(&Config::load_from(base, file)?, arguments),
     }
 }
 
-fn change(file: &Path, changes: &[Change]) -> Result<u8, Box<dyn Error>> {
-    config::apply(file, changes)?;
+fn edit(file: &Path, edits: &[ConfigEdit]) -> Result<u8, Box<dyn Error>> {
+    config::apply(file, edits)?;
     writeln!(io::stdout(), "OK SET")?;
     Ok(DONE)
 }
@@ -87,11 +87,11 @@ fn change(file: &Path, changes: &[Change]) -> Result<u8, Box<dyn Error>> {
 fn show_one(
     config: &Config,
     name: &str,
-    setting: &Setting,
+    option: &ConfigOption,
     arguments: &Arguments,
 ) -> Result<u8, Box<dyn Error>> {
     if arguments.help_texts || arguments.refreshable {
-        show(&mut io::stdout(), config, name, setting, arguments)?;
+        show(&mut io::stdout(), config, name, option, arguments)?;
     } else {
         writeln!(io::stdout(), "{}", config.value(name))?;
     }
@@ -103,7 +103,7 @@ fn list(config: &Config, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
         return verify(config);
     }
     let mut out = io::stdout().lock();
-    let mut names: Vec<&str> = OPTIONS.iter().map(|setting| setting.name).collect();
+    let mut names: Vec<&str> = config::options().map(|option| option.name).collect();
     names.extend(config.instanced());
     names.sort_unstable();
     for name in names {
@@ -111,8 +111,8 @@ fn list(config: &Config, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
             .pattern
             .as_deref()
             .is_none_or(|it| config::matches(it, name));
-        if let Some(setting) = config::find(name).filter(|_| wanted) {
-            show(&mut out, config, name, setting, arguments)?;
+        if let Some(option) = config::find(name).filter(|_| wanted) {
+            show(&mut out, config, name, option, arguments)?;
         }
     }
     Ok(DONE)
@@ -140,13 +140,13 @@ fn show(
     out: &mut impl Write,
     config: &Config,
     name: &str,
-    setting: &Setting,
+    option: &ConfigOption,
     arguments: &Arguments,
 ) -> io::Result<()> {
     let name = name.to_ascii_lowercase();
     write!(out, "{name} = {}", config::quoted(config.value(&name)))?;
     if arguments.refreshable {
-        let refreshable = if setting.refreshable {
+        let refreshable = if option.refreshable {
             "REFRESHABLE"
         } else {
             "NOT REFRESHABLE"
@@ -155,12 +155,12 @@ fn show(
     }
     writeln!(out)?;
     if arguments.help_texts {
-        writeln!(out, "    {}", setting.help)?;
-        let default = config::quoted(setting.default);
+        writeln!(out, "    {}", option.help)?;
+        let default = config::quoted(option.default);
         writeln!(
             out,
             "    default {default}; takes {}",
-            setting.kind.expected()
+            option.kind.expected()
         )?;
     }
     Ok(())

@@ -1,120 +1,93 @@
 //! Changing `msg.conf`: locked, all or nothing, other lines and comments kept.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::{ConfigError, OPTIONS, checked, find, text, unknown};
-use crate::files::{self, Lock};
+use super::{ConfigError, checked, find, options, syntax, unknown};
+use crate::files;
+use crate::lines::{Editor, LineEdit, LinesError};
 
 /// A new configuration file's mode.
 const MODE: u32 = 0o644;
 
 /// What to do to one option.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum ConfigEdit {
     /// Set it to a value; empty clears it.
     Set(String, String),
     /// Remove the administrator's value.
     Delete(String),
 }
 
-/// Makes all the changes to the file, or none.
+/// Makes all the edits to the file, or none.
 ///
 /// # Errors
 /// An unknown option or a bad value, a file that is not in order, or one that can't be written.
-pub fn apply(file: &Path, changes: &[Change]) -> Result<(), ConfigError> {
+pub fn apply(file: &Path, edits: &[ConfigEdit]) -> Result<(), ConfigError> {
     let mut wanted: BTreeMap<String, Option<&str>> = BTreeMap::new();
-    for change in changes {
-        let (name, value) = resolve(change)?;
+    for edit in edits {
+        let (name, value) = resolve(edit)?;
         wanted.insert(name.to_ascii_lowercase(), value);
     }
-    let failed = |cause| ConfigError::File {
-        file: file.to_owned(),
-        cause,
-    };
-    let _lock = Lock::wait(file).map_err(failed)?;
+    let editor = Editor::wait(file, MODE)?;
     // What is there must be in order, or an edit could hide or lose something.
-    super::read(file)?;
-    let present = match fs::read_to_string(file) {
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => String::new(),
-        read => read.map_err(failed)?,
-    };
-    let changed = rewrite(&present, &mut wanted);
-    files::replace(file, MODE, |to| to.write_all(changed.as_bytes())).map_err(failed)
+    let present = super::read(file)?;
+    let line = |name: &str, value: &str| format!("{name} = {}\n", syntax::quoted(value));
+    editor.rewrite(
+        "",
+        |text| {
+            let Ok(syntax::Line::Entry { name, .. }) = syntax::parse(text) else {
+                return LineEdit::Keep;
+            };
+            let name = name.to_ascii_lowercase();
+            match wanted.get(&name) {
+                None => LineEdit::Keep,
+                Some(None) => LineEdit::Drop,
+                Some(Some(value)) => LineEdit::Replace(line(&name, value)),
+            }
+        },
+        |to| {
+            for (name, value) in wanted
+                .iter()
+                .filter(|(name, _)| !present.contains_key(*name))
+            {
+                let Some(value) = value else { continue };
+                to.write_all(line(name, value).as_bytes())
+                    .map_err(LinesError::file(file))?;
+            }
+            Ok(())
+        },
+    )
 }
 
-fn resolve(change: &Change) -> Result<(&str, Option<&str>), ConfigError> {
-    match change {
-        Change::Set(name, value) => {
+fn resolve(edit: &ConfigEdit) -> Result<(&str, Option<&str>), ConfigError> {
+    match edit {
+        ConfigEdit::Set(name, value) => {
             checked(name, value).map_err(ConfigError::Value)?;
             Ok((name, Some(value)))
         }
-        Change::Delete(name) => {
+        ConfigEdit::Delete(name) => {
             find(name).ok_or_else(|| ConfigError::Value(unknown(name)))?;
             Ok((name, None))
         }
     }
 }
 
-/// The text with each wanted option's line replaced, removed, or added at the end.
-fn rewrite(present: &str, wanted: &mut BTreeMap<String, Option<&str>>) -> String {
-    let mut changed = String::with_capacity(present.len() + 128);
-    for line in present.lines() {
-        let entry = match text::parse(line) {
-            Ok(text::Line::Entry { name, .. }) => {
-                let name = name.to_ascii_lowercase();
-                wanted.remove(&name).map(|value| (name, value))
-            }
-            _ => None,
-        };
-        match entry {
-            Some((name, Some(value))) => push(&mut changed, &name, value),
-            Some((_, None)) => {}
-            None => {
-                changed.push_str(line);
-                changed.push('\n');
-            }
-        }
-    }
-    for (name, value) in wanted.iter() {
-        if let Some(value) = value {
-            push(&mut changed, name, value);
-        }
-    }
-    changed
-}
-
-fn push(to: &mut String, name: &str, value: &str) {
-    to.push_str(name);
-    to.push_str(" = ");
-    to.push_str(&text::quoted(value));
-    to.push('\n');
-}
-
-/// The changes in a file of `option=value` lines.
+/// The edits in a file of `option=value` lines.
 ///
 /// # Errors
 /// The first line that can't be understood or applied.
-pub fn parse_import(file: &Path) -> Result<Vec<Change>, ConfigError> {
-    let text = fs::read_to_string(file).map_err(|cause| ConfigError::File {
-        file: file.to_owned(),
-        cause,
-    })?;
-    let mut changes = Vec::new();
-    for (at, line) in text.lines().enumerate() {
-        let fail = |reason| ConfigError::Line {
-            file: file.to_owned(),
-            line: at + 1,
-            reason,
-        };
-        if let text::Line::Entry { name, value } = text::parse(line).map_err(fail)? {
-            checked(&name, &value).map_err(fail)?;
-            changes.push(Change::Set(name, value));
-        }
+pub fn parse_import(file: &Path) -> Result<Vec<ConfigEdit>, ConfigError> {
+    if !file.exists() {
+        return Err(LinesError::file(file)(io::ErrorKind::NotFound.into()).into());
     }
-    Ok(changes)
+    let mut edits = Vec::new();
+    super::entries(file, |name, value| {
+        edits.push(ConfigEdit::Set(name, value));
+        Ok(())
+    })?;
+    Ok(edits)
 }
 
 /// The text of `msg.conf.defaults`: every option with its help and default.
@@ -123,11 +96,12 @@ pub fn defaults_text() -> String {
         "# The options of this release and their defaults. Each release writes this file anew:\n\
          # set options in msg.conf, with configutil.\n",
     );
-    for setting in OPTIONS {
+    for option in options() {
         text.push_str("\n# ");
-        text.push_str(setting.help);
+        text.push_str(option.help);
         text.push('\n');
-        push(&mut text, setting.name, setting.default);
+        let default = syntax::quoted(option.default);
+        text.push_str(&format!("{} = {default}\n", option.name));
     }
     text
 }

@@ -1,26 +1,18 @@
 //! Finding options by name, by likeness and by pattern.
 
-use super::setting::Setting;
-use super::table::OPTIONS;
+use super::kind::ConfigOption;
+use super::options::{exact, options};
 
 /// The option of that name, without regard to case.
-pub fn find(name: &str) -> Option<&'static Setting> {
+pub fn find(name: &str) -> Option<&'static ConfigOption> {
     let name = name.to_ascii_lowercase();
-    let exact = |name: &str| {
-        OPTIONS
-            .binary_search_by(|option| option.name.cmp(name))
-            .ok()
-    };
-    exact(&name)
-        .or_else(|| exact(&super::plugins::without_instance(&name)?))
-        .map(|at| &OPTIONS[at])
+    exact(&name).or_else(|| exact(&super::plugins::without_instance(&name)?))
 }
 
 /// The option whose name is most like `name`, if any is like it at all.
-pub fn like(name: &str) -> Option<&'static Setting> {
+pub fn like(name: &str) -> Option<&'static ConfigOption> {
     let name = name.to_ascii_lowercase();
-    OPTIONS
-        .iter()
+    options()
         .map(|option| (distance(&name, option.name), option))
         .min_by_key(|(distance, _)| *distance)
         .filter(|(distance, _)| *distance <= 4)

@@ -1,49 +1,33 @@
 //! Configuration: `msg.conf` (the administrator's) over `msg.conf.defaults` (the release's) over
-//! the built-in defaults of the [table](OPTIONS).
+//! the built-in defaults of the [table](options).
 
 mod edit;
+mod kind;
 mod lookup;
+mod options;
 pub mod plugins;
-mod setting;
-mod table;
-mod text;
+mod syntax;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-pub use edit::{Change, apply, defaults_text, parse_import, write_defaults};
+pub use edit::{ConfigEdit, apply, defaults_text, parse_import, write_defaults};
+pub use kind::{ConfigOption, Kind};
 pub use lookup::{find, like, matches};
+pub use options::options;
 pub use plugins::PlugIn;
-pub use setting::{Kind, Setting};
-pub use table::OPTIONS;
-pub use text::quoted;
+pub use syntax::quoted;
 
 use crate::Base;
+use crate::lines::{self, LinesError};
 
 /// Why the configuration can't be used: one line that says where and what to change.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// A line of a file.
-    #[error("{}, line {line}: {reason}", file.display())]
-    Line {
-        /// The file.
-        file: PathBuf,
-        /// The line's number, from 1.
-        line: usize,
-        /// What is wrong and what to change.
-        reason: String,
-    },
-    /// A file can't be read or written.
-    #[error("{}: {cause}", file.display())]
-    File {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        cause: io::Error,
-    },
+    /// A file, or a line of one.
+    #[error(transparent)]
+    Lines(#[from] LinesError),
     /// An option that doesn't exist, or a value it doesn't take.
     #[error("{0}")]
     Value(String),
@@ -85,17 +69,17 @@ impl Config {
     /// # Panics
     /// If the table has no such option: a mistake of ours.
     pub fn value(&self, name: &str) -> &str {
-        let setting = find(name).unwrap_or_else(|| panic!("no option {name} in the table"));
+        let option = find(name).unwrap_or_else(|| panic!("no option {name} in the table"));
         match self.set.get(&name.to_ascii_lowercase()) {
             // A text may be empty on purpose; for the rest an empty value means none.
-            Some(value) if !value.is_empty() || may_be_empty(&setting.kind) => value,
-            _ => setting.default,
+            Some(value) if !value.is_empty() || may_be_empty(&option.kind) => value,
+            _ => option.default,
         }
     }
 
     fn number(&self, name: &str) -> i64 {
-        let setting = find(name).unwrap_or_else(|| panic!("no option {name} in the table"));
-        setting
+        let option = find(name).unwrap_or_else(|| panic!("no option {name} in the table"));
+        option
             .kind
             .number(self.value(name))
             .expect("values are checked when they are read")
@@ -113,7 +97,7 @@ impl Config {
 
     /// A switch.
     pub fn switch(&self, name: &str) -> bool {
-        setting::switch(self.value(name)).expect("values are checked when they are read")
+        kind::switch(self.value(name)).expect("values are checked when they are read")
     }
 
     /// A path, made absolute by the base directory; none if the option is empty.
@@ -124,7 +108,7 @@ impl Config {
 
     /// Names, in lower case.
     pub fn names(&self, name: &str) -> Vec<String> {
-        setting::names(self.value(name))
+        kind::names(self.value(name))
             .map(str::to_lowercase)
             .collect()
     }
@@ -150,7 +134,7 @@ impl Config {
 
     /// Options that are set and stand under the name of a plug-in's instance.
     pub fn instanced(&self) -> impl Iterator<Item = &str> {
-        let known = |name: &&str| OPTIONS.iter().all(|setting| setting.name != *name);
+        let known = |name: &&str| options().all(|option| option.name != *name);
         self.set.keys().map(String::as_str).filter(known)
     }
 
@@ -227,46 +211,45 @@ fn may_be_empty(kind: &Kind) -> bool {
 
 /// The options a file sets. A file that doesn't exist sets none.
 fn read(file: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
-    let bytes = match fs::read(file) {
-        Ok(bytes) => bytes,
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(cause) => {
-            return Err(ConfigError::File {
-                file: file.to_owned(),
-                cause,
-            });
-        }
-    };
     let mut set = BTreeMap::new();
-    for (at, line) in bytes.split(|b| *b == b'\n').enumerate() {
-        let fail = |reason| ConfigError::Line {
-            file: file.to_owned(),
-            line: at + 1,
-            reason,
-        };
-        let line = std::str::from_utf8(line).map_err(|_| fail("this line is not UTF-8".into()))?;
-        let text::Line::Entry { name, value } = text::parse(line).map_err(fail)? else {
-            continue;
-        };
-        checked(&name, &value).map_err(fail)?;
+    entries(file, |name, value| {
         let name = name.to_ascii_lowercase();
-        if set.insert(name.clone(), value).is_some() {
-            return Err(fail(format!("{name} is set twice; remove one line")));
+        match set.insert(name.clone(), value) {
+            Some(_) => Err(format!("{name} is set twice; remove one line")),
+            None => Ok(()),
         }
-    }
+    })?;
     Ok(set)
 }
 
+/// Calls `take` with each option that a file sets, and its value.
+fn entries(
+    file: &Path,
+    mut take: impl FnMut(String, String) -> Result<(), String>,
+) -> Result<(), LinesError> {
+    lines::each(file, |number, line| {
+        let mut entry = || -> Result<(), String> {
+            let line = std::str::from_utf8(line).map_err(|_| "this line is not UTF-8")?;
+            let syntax::Line::Entry { name, value } = syntax::parse(line)? else {
+                return Ok(());
+            };
+            checked(&name, &value)?;
+            take(name, value)
+        };
+        entry().map_err(|reason| LinesError::line(file, number, reason))
+    })
+}
+
 /// The option of that name, if it takes that value.
-fn checked(name: &str, value: &str) -> Result<&'static Setting, String> {
-    let Some(setting) = find(name) else {
+fn checked(name: &str, value: &str) -> Result<&'static ConfigOption, String> {
+    let Some(option) = find(name) else {
         return Err(unknown(name));
     };
-    setting.kind.check(value).map_err(|expected| {
+    option.kind.check(value).map_err(|expected| {
         let name = name.to_ascii_lowercase();
         format!("{name} can't be \"{value}\"; it takes {expected}")
     })?;
-    Ok(setting)
+    Ok(option)
 }
 
 /// What to say about an option that does not exist.

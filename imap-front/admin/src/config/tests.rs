@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 
 fn base() -> (tempfile::TempDir, Base) {
@@ -7,8 +9,8 @@ fn base() -> (tempfile::TempDir, Base) {
     (folder, base)
 }
 
-fn set(name: &str, value: &str) -> Change {
-    Change::Set(name.into(), value.into())
+fn set(name: &str, value: &str) -> ConfigEdit {
+    ConfigEdit::Set(name.into(), value.into())
 }
 
 #[test]
@@ -77,7 +79,7 @@ fn edits_keep_comments_and_are_all_or_nothing() {
     let changes = [
         set("Service.Imap.Port", "2"),
         set("service.imap.banner", "%h \"quoted\""),
-        Change::Delete("local.domains".into()),
+        ConfigEdit::Delete("local.domains".into()),
     ];
     apply(&file, &changes).unwrap();
     assert_eq!(
@@ -107,8 +109,8 @@ fn written_defaults_say_what_is_built_in() {
     let (_folder, base) = base();
     write_defaults(&base.msg_conf_defaults()).unwrap();
     let config = Config::load(&base).unwrap();
-    for setting in OPTIONS {
-        assert_eq!(config.value(setting.name), setting.default);
+    for option in options() {
+        assert_eq!(config.value(option.name), option.default);
     }
 }
 

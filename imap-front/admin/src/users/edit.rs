@@ -9,13 +9,15 @@ use ahash::RandomState;
 use zeroize::Zeroizing;
 
 use super::entry::{self, Quota, canonical};
-use super::table::Lines;
+use super::table::Table;
 use super::{UsersError, load};
-use crate::files::{self, Lock};
+use crate::lines::{self, Editor, LineEdit, LinesError};
 use crate::password::{self, Scheme};
 
 /// The directory's mode: hashes are for the server and the administrator only.
 const MODE: u32 = 0o600;
+/// The first line of a new directory.
+const HEADING: &str = "# name:{SCHEME}hash[:quota in bytes[:quota in messages]]; see msguser -h\n";
 /// Problems of an import that are named; the rest is counted.
 const PROBLEMS_MAX: usize = 20;
 
@@ -33,13 +35,13 @@ pub struct Imported {
 pub fn add(path: &Path, name: &str, password: &[u8], quota: Quota) -> Result<(), UsersError> {
     let name = canonical(name).map_err(|reason| UsersError::Refused(reason.into()))?;
     let stored = hashed(Scheme::Argon2id, password)?;
-    change(path, |there, to| {
-        if there.find(&name, |_| ())?.is_some() {
-            return Ok(Err(UsersError::Refused(format!("the user {name} exists"))));
-        }
-        copy(path, to, |_| Keep::Line)?;
-        to.write_all(entry::format(&name, &stored, quota).as_bytes())?;
-        Ok(Ok(()))
+    let (editor, there) = open(path)?;
+    if there.find(&name, |_| ()).map_err(failed(path))?.is_some() {
+        return Err(UsersError::Refused(format!("the user {name} exists")));
+    }
+    append(&editor, |to| {
+        to.write_all(entry::format(&name, &stored, quota).as_bytes())
+            .map_err(failed(path))
     })
 }
 
@@ -48,7 +50,7 @@ pub fn add(path: &Path, name: &str, password: &[u8], quota: Quota) -> Result<(),
 /// # Errors
 /// If there is no such user, or the file can't be read or written.
 pub fn delete(path: &Path, name: &str) -> Result<(), UsersError> {
-    edit_line(path, name, |_| Keep::Drop)
+    edit_line(path, name, |_| LineEdit::Drop)
 }
 
 /// Gives a user another password.
@@ -58,7 +60,7 @@ pub fn delete(path: &Path, name: &str) -> Result<(), UsersError> {
 pub fn set_password(path: &Path, name: &str, password: &[u8]) -> Result<(), UsersError> {
     let stored = hashed(Scheme::Argon2id, password)?;
     edit_line(path, name, |old| {
-        Keep::Other(entry::format(old.name, &stored, old.quota))
+        LineEdit::Replace(entry::format(old.name, &stored, old.quota))
     })
 }
 
@@ -70,18 +72,15 @@ pub fn list(
     path: &Path,
     mut tell: impl FnMut(&str, Quota) -> io::Result<()>,
 ) -> Result<(), UsersError> {
-    let failed = |cause| UsersError::File {
-        file: path.to_owned(),
-        cause,
-    };
     load(path)?;
-    each(path, |line| {
-        match line.and_then(|line| entry::split(line).ok()) {
-            Some(entry) => tell(entry.name, entry.quota),
+    lines::each(path, |_, line| {
+        let text = std::str::from_utf8(line).ok();
+        let text = text.filter(|_| !lines::is_blank(line));
+        match text.and_then(|text| entry::split(text).ok()) {
+            Some(entry) => tell(entry.name, entry.quota).map_err(failed(path)),
             None => Ok(()),
         }
     })
-    .map_err(failed)
 }
 
 /// Adds many users: all of them, or none. A line is `name:{SCHEME}hash[:bytes[:messages]]`, or
@@ -91,11 +90,7 @@ pub fn list(
 /// # Errors
 /// All that is wrong, line by line (the first 20), or a file that can't be read or written.
 pub fn import(path: &Path, file: &Path, scheme: Scheme) -> Result<Imported, UsersError> {
-    let failed = |cause| UsersError::File {
-        file: file.to_owned(),
-        cause,
-    };
-    let source = File::open(file).map_err(failed)?;
+    let source = File::open(file).map_err(failed(file))?;
     let mut problems = Problems {
         file,
         first: Vec::new(),
@@ -103,11 +98,11 @@ pub fn import(path: &Path, file: &Path, scheme: Scheme) -> Result<Imported, User
     };
     let mut names: HashSet<Box<str>, RandomState> = HashSet::default();
     let mut added = 0;
-    change(path, |there, to| {
-        copy(path, to, |_| Keep::Line)?;
+    let (editor, there) = open(path)?;
+    append(&editor, |to| {
         for (at, line) in BufReader::new(&source).split(b'\n').enumerate() {
-            let line = Zeroizing::new(line?);
-            if entry::is_blank(&line) {
+            let line = Zeroizing::new(line.map_err(failed(file))?);
+            if lines::is_blank(&line) {
                 continue;
             }
             let taken =
@@ -127,12 +122,12 @@ pub fn import(path: &Path, file: &Path, scheme: Scheme) -> Result<Imported, User
             match taken {
                 Ok(text) => {
                     added += 1;
-                    to.write_all(text.as_bytes())?;
+                    to.write_all(text.as_bytes()).map_err(failed(path))?;
                 }
                 Err(reason) => problems.add(at + 1, reason),
             }
         }
-        Ok(problems.verdict())
+        problems.verdict()
     })?;
     Ok(Imported { added })
 }
@@ -197,95 +192,47 @@ fn hashed(scheme: Scheme, password: &[u8]) -> Result<Zeroizing<String>, UsersErr
         .map_err(UsersError::Refused)
 }
 
-/// What becomes of a line.
-enum Keep {
-    Line,
-    Drop,
-    Other(String),
+/// The directory, held against others' changes, and what is in it.
+fn open(path: &Path) -> Result<(Editor<'_>, Table), UsersError> {
+    let editor = Editor::wait(path, MODE)?;
+    let (there, _) = load(path)?;
+    Ok((editor, there))
 }
 
 /// Rewrites the file with one user's line changed.
 fn edit_line(
     path: &Path,
     name: &str,
-    decide: impl Fn(&entry::Entry<'_>) -> Keep,
+    decide: impl Fn(&entry::Entry<'_>) -> LineEdit,
 ) -> Result<(), UsersError> {
     let missing = || UsersError::Refused(format!("there is no user {name}"));
     let canonical = canonical(name).map_err(|_| missing())?;
-    change(path, |there, to| {
-        if there.find(&canonical, |_| ())?.is_none() {
-            return Ok(Err(missing()));
-        }
-        copy(path, to, |line| match entry::split(line) {
+    let (editor, there) = open(path)?;
+    if there
+        .find(&canonical, |_| ())
+        .map_err(failed(path))?
+        .is_none()
+    {
+        return Err(missing());
+    }
+    editor.rewrite(
+        HEADING,
+        |line| match entry::split(line) {
             Ok(entry) if entry.name == &*canonical => decide(&entry),
-            _ => Keep::Line,
-        })?;
-        Ok(Ok(()))
-    })
+            _ => LineEdit::Keep,
+        },
+        |_| Ok(()),
+    )
 }
 
-/// Replaces the directory by what `write` makes of it, under the lock. If `write` gives an error
-/// of its own, nothing is changed.
-fn change(
-    path: &Path,
-    write: impl FnOnce(&super::Table, &mut dyn Write) -> io::Result<Result<(), UsersError>>,
+/// Rewrites the file with what `add` writes at its end.
+fn append(
+    editor: &Editor<'_>,
+    add: impl FnOnce(&mut dyn Write) -> Result<(), UsersError>,
 ) -> Result<(), UsersError> {
-    let failed = |cause| UsersError::File {
-        file: path.to_owned(),
-        cause,
-    };
-    let _lock = Lock::wait(path).map_err(failed)?;
-    let (there, _) = load(path)?;
-    let mut refused = None;
-    let replaced = files::replace(path, MODE, |to| {
-        write(&there, to)?.map_err(|error| {
-            refused = Some(error);
-            io::Error::other("refused")
-        })
-    });
-    match refused {
-        Some(error) => Err(error),
-        None => replaced.map_err(failed),
-    }
+    editor.rewrite(HEADING, |_| LineEdit::Keep, add)
 }
 
-/// Copies the directory's lines as `decide` says; a new directory gets its heading.
-fn copy(path: &Path, to: &mut dyn Write, decide: impl Fn(&str) -> Keep) -> io::Result<()> {
-    if !path.exists() {
-        let heading = "# name:{SCHEME}hash[:quota in bytes[:quota in messages]]; see msguser -h\n";
-        return to.write_all(heading.as_bytes());
-    }
-    each_raw(path, |line| {
-        let keep = match std::str::from_utf8(line) {
-            Ok(text) if !entry::is_blank(line) => decide(text),
-            _ => Keep::Line,
-        };
-        match keep {
-            Keep::Line => {
-                to.write_all(line)?;
-                to.write_all(b"\n")
-            }
-            Keep::Drop => Ok(()),
-            Keep::Other(text) => to.write_all(text.as_bytes()),
-        }
-    })
-}
-
-fn each(path: &Path, mut take: impl FnMut(Option<&str>) -> io::Result<()>) -> io::Result<()> {
-    if !path.exists() {
-        return Ok(());
-    }
-    each_raw(path, |line| match std::str::from_utf8(line) {
-        Ok(text) if !entry::is_blank(line) => take(Some(text)),
-        _ => take(None),
-    })
-}
-
-fn each_raw(path: &Path, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-    let file = File::open(path)?;
-    let mut lines = Lines::new(&file)?;
-    while let Some((_, _, line)) = lines.next()? {
-        take(line)?;
-    }
-    Ok(())
+fn failed(path: &Path) -> impl Fn(io::Error) -> UsersError + Copy {
+    move |cause| LinesError::file(path)(cause).into()
 }

@@ -130,12 +130,6 @@ pub(super) fn parse(line: &str) -> Result<Entry<'_>, String> {
     Ok(entry)
 }
 
-/// Whether a line holds no user.
-pub(super) fn is_blank(line: &[u8]) -> bool {
-    let line = line.trim_ascii();
-    line.is_empty() || line.starts_with(b"#")
-}
-
 /// Writes a line, its end included.
 pub(super) fn format(name: &str, stored: &str, quota: Quota) -> String {
     let limit = |limit: Option<Limit>| match limit {

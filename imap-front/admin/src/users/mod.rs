@@ -26,27 +26,14 @@ pub use login::Login;
 
 use table::{IndexError, Table};
 
+use crate::lines::LinesError;
+
 /// Why the directory can't be used or changed: one line that says where and what.
 #[derive(Debug, thiserror::Error)]
 pub enum UsersError {
-    /// A line that can't be used.
-    #[error("{}, line {line}: {reason}", file.display())]
-    Line {
-        /// The file.
-        file: PathBuf,
-        /// The line's number, from 1.
-        line: usize,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The file can't be read or written.
-    #[error("{}: {cause}", file.display())]
-    File {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        cause: io::Error,
-    },
+    /// The file, or a line of it.
+    #[error(transparent)]
+    Lines(#[from] LinesError),
     /// The change makes no sense: the user exists or doesn't, or the name or password is refused.
     #[error("{0}")]
     Refused(String),
@@ -163,33 +150,23 @@ impl Users {
     }
 
     fn failed(&self, cause: io::Error) -> UsersError {
-        UsersError::File {
-            file: self.path.clone(),
-            cause,
-        }
+        LinesError::file(&self.path)(cause).into()
     }
 }
 
 /// Indexes the file; the stamp is the one from before, so a change meanwhile is seen later.
 fn load(path: &Path) -> Result<(Table, Stamp), UsersError> {
-    let failed = |cause| UsersError::File {
-        file: path.to_owned(),
-        cause,
-    };
+    let failed = LinesError::file(path);
     let stamp = Stamp::of(path).map_err(failed)?;
     let table = match File::open(path) {
         Ok(file) => Table::index(file).map_err(|error| match error {
             IndexError::Io(cause) => failed(cause),
-            IndexError::Line(bad) => UsersError::Line {
-                file: path.to_owned(),
-                line: bad.line,
-                reason: bad.reason,
-            },
+            IndexError::Line(bad) => LinesError::line(path, bad.line, bad.reason),
         })?,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
             Table::empty(File::open("/dev/null").map_err(failed)?)
         }
-        Err(cause) => return Err(failed(cause)),
+        Err(cause) => return Err(failed(cause).into()),
     };
     Ok((table, stamp))
 }

@@ -66,7 +66,7 @@ impl Table {
                     reason,
                 })
             };
-            if entry::is_blank(line) {
+            if crate::lines::is_blank(line) {
                 continue;
             }
             let line = std::str::from_utf8(line).map_err(|_| fail("it is not UTF-8".into()))?;

@@ -1,10 +1,10 @@
-//! What an option is, and which values it takes.
+//! What a configuration option is, and which values it takes.
 
 use std::net::IpAddr;
 
 /// One configuration option.
 #[derive(Debug)]
-pub struct Setting {
+pub struct ConfigOption {
     /// Its name, in lower case.
     pub name: &'static str,
     /// Which values it takes.

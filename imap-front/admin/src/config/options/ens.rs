@@ -1,0 +1,77 @@
+//! Options `ens.*`.
+
+use super::super::kind::{ConfigOption, Kind};
+use super::PORT;
+
+/// Sorted by name.
+pub(super) static ENS: &[ConfigOption] = &[
+    ConfigOption {
+        name: "ens.embedded",
+        kind: Kind::Switch,
+        default: "no",
+        refreshable: false,
+        help: "imapd is the event notification broker itself, on ens.port; no enpd is started",
+    },
+    ConfigOption {
+        name: "ens.keepalive",
+        kind: Kind::Number { min: 0, max: 3600 },
+        default: "120",
+        refreshable: false,
+        help: "seconds of silence after which an ENS client is sent a PING; 0 is never",
+    },
+    ConfigOption {
+        name: "ens.maxconnections",
+        kind: Kind::Number {
+            min: 1,
+            max: 10_000_000,
+        },
+        default: "100000",
+        refreshable: false,
+        help: "connections the broker holds at a time; more are told to come back later",
+    },
+    ConfigOption {
+        name: "ens.maxpending",
+        kind: Kind::Bytes {
+            unlimited: false,
+            min: 4096,
+        },
+        default: "1M",
+        refreshable: false,
+        help: "bytes that may wait for a subscriber; with more it is told what it missed",
+    },
+    ConfigOption {
+        name: "ens.port",
+        kind: PORT,
+        default: "7997",
+        refreshable: false,
+        help: "TCP port of the event notification broker; 0 turns the listener off",
+    },
+    ConfigOption {
+        name: "ens.shards",
+        kind: Kind::Number { min: 0, max: 64 },
+        default: "0",
+        refreshable: false,
+        help: "threads of the broker; 0 is as many as cores",
+    },
+    ConfigOption {
+        name: "ens.socket",
+        kind: Kind::Path,
+        default: "",
+        refreshable: false,
+        help: "Unix socket on which the broker listens as well; none by default",
+    },
+    ConfigOption {
+        name: "ens.spin",
+        kind: Kind::Number { min: 0, max: 1000 },
+        default: "0",
+        refreshable: false,
+        help: "microseconds for which the broker looks for work before it sleeps; costs cores",
+    },
+    ConfigOption {
+        name: "ens.writetimeout",
+        kind: Kind::Number { min: 5, max: 3600 },
+        default: "120",
+        refreshable: false,
+        help: "seconds after which a subscriber that takes nothing is disconnected",
+    },
+];

@@ -1,0 +1,50 @@
+//! The table of options, a file for each first word of their names.
+
+mod ens;
+mod local;
+mod logfile;
+mod service;
+mod store;
+
+use super::kind::{ConfigOption, Kind};
+
+const PORT: Kind = Kind::Number { min: 0, max: 65535 };
+/// The service is not in this release, so its port can only be off.
+const PORT_OFF: Kind = Kind::Number { min: 0, max: 0 };
+
+/// In the order of their names.
+static TABLES: [&[ConfigOption]; 5] = [
+    ens::ENS,
+    local::LOCAL,
+    logfile::LOGFILE,
+    service::SERVICE,
+    store::STORE,
+];
+
+/// All options, in the order of their names.
+pub fn options() -> impl Iterator<Item = &'static ConfigOption> {
+    TABLES.iter().copied().flatten()
+}
+
+/// The option of exactly that name.
+pub(super) fn exact(name: &str) -> Option<&'static ConfigOption> {
+    TABLES.iter().find_map(|table| {
+        let at = table.binary_search_by(|option| option.name.cmp(name));
+        at.ok().map(|at| &table[at])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_sorted_and_their_defaults_are_valid() {
+        assert!(options().is_sorted_by(|one, next| one.name < next.name));
+        for option in options() {
+            assert_eq!(option.kind.check(option.default), Ok(()), "{}", option.name);
+            assert!(!option.help.is_empty());
+            assert!(exact(option.name).is_some());
+        }
+    }
+}

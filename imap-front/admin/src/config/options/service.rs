@@ -1,0 +1,160 @@
+//! Options `service.*`.
+
+use super::super::kind::{ConfigOption, Kind};
+use super::{PORT, PORT_OFF};
+
+/// Sorted by name.
+pub(super) static SERVICE: &[ConfigOption] = &[
+    ConfigOption {
+        name: "service.http.port",
+        kind: PORT_OFF,
+        default: "0",
+        refreshable: false,
+        help: "TCP port of the status page; this release has none, so 0",
+    },
+    ConfigOption {
+        name: "service.imap.banner",
+        kind: Kind::Text,
+        default: "%h %p service (%P %V)",
+        refreshable: false,
+        help: "text of the greeting: %h host, %p protocol, %P product, %v version, \
+               %V version and build, %d date, %% a percent sign",
+    },
+    ConfigOption {
+        name: "service.imap.enable",
+        kind: Kind::Switch,
+        default: "yes",
+        refreshable: false,
+        help: "whether start-msg without arguments starts the IMAP server",
+    },
+    ConfigOption {
+        name: "service.imap.idletimeout",
+        kind: Kind::Number {
+            min: 30,
+            max: 10_080,
+        },
+        default: "30",
+        refreshable: false,
+        help: "minutes without a word from the client after which it is logged out; \
+               at least 30 (RFC 3501 section 5.4)",
+    },
+    ConfigOption {
+        name: "service.imap.maxoutput",
+        kind: Kind::Bytes {
+            unlimited: false,
+            min: 1 << 20,
+        },
+        default: "256M",
+        refreshable: false,
+        help: "bytes of memory for what clients are sent and don't take; with more, those that \
+               take nothing are disconnected",
+    },
+    ConfigOption {
+        name: "service.imap.maxsessions",
+        kind: Kind::Number {
+            min: 1,
+            max: 10_000_000,
+        },
+        default: "100000",
+        refreshable: false,
+        help: "sessions the server holds at a time; more are told to come back later",
+    },
+    ConfigOption {
+        name: "service.imap.parkrings",
+        kind: Kind::Number { min: 0, max: 64 },
+        default: "0",
+        refreshable: false,
+        help: "io_uring instances a shard keeps idle connections in; 0 means as many as needed",
+    },
+    ConfigOption {
+        name: "service.imap.port",
+        kind: PORT,
+        default: "143",
+        refreshable: false,
+        help: "TCP port of IMAP; 0 turns the listener off",
+    },
+    ConfigOption {
+        name: "service.imap.shards",
+        kind: Kind::Number { min: 0, max: 256 },
+        default: "0",
+        refreshable: false,
+        help: "shards, a core each; 0 means as many as the host has cores",
+    },
+    ConfigOption {
+        name: "service.imap.spin",
+        kind: Kind::Number {
+            min: 0,
+            max: 1_000_000,
+        },
+        default: "0",
+        refreshable: false,
+        help: "microseconds a shard looks for work before it sleeps; costs CPU time, saves latency",
+    },
+    ConfigOption {
+        name: "service.imap.sslport",
+        kind: PORT_OFF,
+        default: "0",
+        refreshable: false,
+        help: "TCP port of IMAP over TLS; this release has no TLS, so 0",
+    },
+    ConfigOption {
+        name: "service.imap.stillhere",
+        kind: Kind::Number { min: 0, max: 1740 },
+        default: "0",
+        refreshable: false,
+        help: "seconds between two words to an idling client that the server is still here; \
+               0 means never: TCP's own probes keep connections open and find dead ones",
+    },
+    ConfigOption {
+        name: "service.imap.writetimeout",
+        kind: Kind::Number { min: 5, max: 3600 },
+        default: "120",
+        refreshable: false,
+        help: "seconds after which a client that does not read what it is sent is disconnected",
+    },
+    ConfigOption {
+        name: "service.listenaddr",
+        kind: Kind::Address,
+        default: "0.0.0.0",
+        refreshable: false,
+        help: "address on which IMAP listens; 0.0.0.0 means all IPv4 addresses, :: all addresses",
+    },
+    ConfigOption {
+        name: "service.lmtp.listenaddr",
+        kind: Kind::Address,
+        default: "127.0.0.1",
+        refreshable: false,
+        help: "address on which LMTP listens; whoever can connect can deliver",
+    },
+    ConfigOption {
+        name: "service.lmtp.maxconnections",
+        kind: Kind::Number {
+            min: 1,
+            max: 100_000,
+        },
+        default: "1000",
+        refreshable: false,
+        help: "LMTP connections at a time; more are told to come back later",
+    },
+    ConfigOption {
+        name: "service.lmtp.overquota",
+        kind: Kind::Word(&["permanent", "temporary"]),
+        default: "permanent",
+        refreshable: true,
+        help: "how mail for a user over quota is refused: permanent (552) or temporary (452)",
+    },
+    ConfigOption {
+        name: "service.lmtp.port",
+        kind: PORT,
+        default: "24",
+        refreshable: false,
+        help: "TCP port of LMTP; 0 turns the listener off",
+    },
+    ConfigOption {
+        name: "service.lmtp.socket",
+        kind: Kind::Path,
+        default: "",
+        refreshable: false,
+        help: "Unix socket of LMTP; none means no such listener",
+    },
+];
