@@ -1,4 +1,4 @@
-//! An IMAP client that logs in, selects INBOX and idles: bytes in, bytes and news out.
+//! An IMAP client that logs in, selects INBOX and idles: bytes in, bytes and events out.
 
 use std::rc::Rc;
 
@@ -9,7 +9,7 @@ const LINE_BYTES_MAX: usize = 64 * 1024;
 
 /// What a client heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum ClientEvent {
     /// It idles now; the mailbox had that many messages at SELECT or since.
     Idling,
     /// Its IDLE has ended, as it wished; it idles again at once.
@@ -80,28 +80,28 @@ impl Client {
     }
 
     /// Takes bytes from the server, in any pieces.
-    pub fn handle_input(&mut self, bytes: &[u8], news: &mut Vec<News>) {
+    pub fn handle_input(&mut self, bytes: &[u8], events: &mut Vec<ClientEvent>) {
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|&b| b == b'\n') {
             let (line, after) = rest.split_at(end + 1);
             rest = after;
             if self.line.is_empty() {
-                self.handle_line(line.trim_ascii_end(), news);
+                self.handle_line(line.trim_ascii_end(), events);
             } else {
                 self.line.extend_from_slice(line);
                 let line = std::mem::take(&mut self.line);
-                self.handle_line(line.trim_ascii_end(), news);
+                self.handle_line(line.trim_ascii_end(), events);
             }
         }
         self.line.extend_from_slice(rest);
         if self.line.len() > LINE_BYTES_MAX {
-            self.fail("a line that does not end", news);
+            self.fail("a line that does not end", events);
         }
     }
 
-    fn handle_line(&mut self, line: &[u8], news: &mut Vec<News>) {
+    fn handle_line(&mut self, line: &[u8], events: &mut Vec<ClientEvent>) {
         if let Some(untagged) = line.strip_prefix(b"* ") {
-            return self.handle_untagged(untagged, news);
+            return self.handle_untagged(untagged, events);
         }
         let next = match self.state {
             State::Login if line.starts_with(b"a OK") => State::Select,
@@ -109,11 +109,11 @@ impl Client {
             State::Idle if line.starts_with(b"+") => State::Idling,
             State::Done if line.starts_with(b"c OK") => State::Idle,
             State::Failed => return,
-            _ => return self.fail(&String::from_utf8_lossy(line), news),
+            _ => return self.fail(&String::from_utf8_lossy(line), events),
         };
         let before = std::mem::replace(&mut self.state, next);
         if before == State::Done {
-            news.push(News::Ended);
+            events.push(ClientEvent::Ended);
         }
         match next {
             State::Select => self.output.extend_from_slice(b"b SELECT INBOX\r\n"),
@@ -121,15 +121,15 @@ impl Client {
             _ => {
                 // A parked client owns as little as a parked session.
                 self.line = Vec::new();
-                news.push(News::Idling);
+                events.push(ClientEvent::Idling);
             }
         }
     }
 
-    fn handle_untagged(&mut self, line: &[u8], news: &mut Vec<News>) {
+    fn handle_untagged(&mut self, line: &[u8], events: &mut Vec<ClientEvent>) {
         if self.state == State::Greeting {
             if !line.starts_with(b"OK") {
-                return self.fail(&String::from_utf8_lossy(line), news);
+                return self.fail(&String::from_utf8_lossy(line), events);
             }
             self.state = State::Login;
             let user = plan::user(&self.credentials.users, self.user);
@@ -142,18 +142,18 @@ impl Client {
             .ok()
             .and_then(|text| text.parse().ok());
         match (number, &line[digits..]) {
-            (Some(number), b" EXISTS") => news.push(News::Exists(number)),
-            (Some(number), b" EXPUNGE") => news.push(News::Expunged(number)),
+            (Some(number), b" EXISTS") => events.push(ClientEvent::Exists(number)),
+            (Some(number), b" EXPUNGE") => events.push(ClientEvent::Expunged(number)),
             (None, rest) if rest.starts_with(b"BYE") => {
-                self.fail(&String::from_utf8_lossy(line), news);
+                self.fail(&String::from_utf8_lossy(line), events);
             }
             _ => {}
         }
     }
 
-    fn fail(&mut self, what: &str, news: &mut Vec<News>) {
+    fn fail(&mut self, what: &str, events: &mut Vec<ClientEvent>) {
         self.state = State::Failed;
-        news.push(News::Failed(what.to_owned()));
+        events.push(ClientEvent::Failed(what.to_owned()));
     }
 }
 
@@ -176,18 +176,18 @@ mod tests {
     fn any_split_gives_the_same() {
         for piece in [1, 2, 7, SERVER.len()] {
             let mut client = client();
-            let (mut news, mut output) = (Vec::new(), Vec::new());
+            let (mut events, mut output) = (Vec::new(), Vec::new());
             for bytes in SERVER.as_bytes().chunks(piece) {
-                client.handle_input(bytes, &mut news);
+                client.handle_input(bytes, &mut events);
                 output.extend(client.take_output());
             }
             let expected = [
-                News::Exists(3),
-                News::Idling,
-                News::Exists(4),
-                News::Expunged(1),
+                ClientEvent::Exists(3),
+                ClientEvent::Idling,
+                ClientEvent::Exists(4),
+                ClientEvent::Expunged(1),
             ];
-            assert_eq!(news, expected, "pieces of {piece}");
+            assert_eq!(events, expected, "pieces of {piece}");
             assert_eq!(
                 output,
                 b"a LOGIN u7 p\r\nb SELECT INBOX\r\nc IDLE\r\n".to_vec()
@@ -197,24 +197,31 @@ mod tests {
 
     #[test]
     fn an_idle_that_ended_begins_anew() {
-        let (mut client, mut news) = (client(), Vec::new());
+        let (mut client, mut events) = (client(), Vec::new());
         assert!(!client.end_idle());
-        client.handle_input(SERVER.as_bytes(), &mut news);
+        client.handle_input(SERVER.as_bytes(), &mut events);
         client.take_output();
-        news.clear();
+        events.clear();
         assert!(client.end_idle() && !client.end_idle());
         assert_eq!(client.take_output(), b"DONE\r\n");
-        client.handle_input(b"* 5 EXISTS\r\nc OK\r\n", &mut news);
+        client.handle_input(b"* 5 EXISTS\r\nc OK\r\n", &mut events);
         assert_eq!(client.take_output(), b"c IDLE\r\n");
-        client.handle_input(b"+ idling\r\n", &mut news);
-        assert_eq!(news, [News::Exists(5), News::Ended, News::Idling]);
+        client.handle_input(b"+ idling\r\n", &mut events);
+        assert_eq!(
+            events,
+            [
+                ClientEvent::Exists(5),
+                ClientEvent::Ended,
+                ClientEvent::Idling
+            ]
+        );
     }
 
     #[test]
     fn refusals_are_failures() {
         let mut client = client();
-        let mut news = Vec::new();
-        client.handle_input(b"* OK hi\r\na NO wrong\r\n", &mut news);
-        assert_eq!(news, [News::Failed("a NO wrong".into())]);
+        let mut events = Vec::new();
+        client.handle_input(b"* OK hi\r\na NO wrong\r\n", &mut events);
+        assert_eq!(events, [ClientEvent::Failed("a NO wrong".into())]);
     }
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use bytes::Bytes;
 use reactor::{Completion, Conn, Reactor};
 
-use crate::client::{Client, News};
+use crate::client::{Client, ClientEvent};
 use crate::deliverer::{Deliverer, Result as Delivery};
 use crate::measure::now_ns;
 
@@ -14,7 +14,7 @@ use crate::measure::now_ns;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
     /// A session, by number.
-    Session(usize, News),
+    Session(usize, ClientEvent),
     /// A deliverer, by number.
     Deliverer(usize, Delivery),
     /// A bare connection got bytes.
@@ -235,11 +235,12 @@ impl<R: Reactor> Fleet<R> {
         let now = now_ns();
         let output = match self.roles.get_mut(&conn.0) {
             Some(Role::Session(number, client)) => {
-                let mut news = Vec::new();
-                client.handle_input(bytes, &mut news);
+                let mut events = Vec::new();
+                client.handle_input(bytes, &mut events);
                 heard.extend(
-                    news.into_iter()
-                        .map(|news| (now, Heard::Session(*number, news))),
+                    events
+                        .into_iter()
+                        .map(|event| (now, Heard::Session(*number, event))),
                 );
                 client.take_output()
             }
@@ -267,7 +268,7 @@ impl<R: Reactor> Fleet<R> {
 
 fn failed(role: &Role, why: &str) -> Heard {
     match role {
-        Role::Session(number, _) => Heard::Session(*number, News::Failed(why.to_owned())),
+        Role::Session(number, _) => Heard::Session(*number, ClientEvent::Failed(why.to_owned())),
         Role::Deliverer(number, _) => Heard::Deliverer(*number, Delivery::Refused(why.to_owned())),
         Role::Bare(number) => Heard::Bare(*number, 0),
     }

@@ -1,15 +1,17 @@
 //! Project tasks: `cargo xtask demo | test | install | results | crash | instructions`.
 //!
 //! In reading order: [`paths`] and [`shell`] are the ground; [`install`] lays out a base directory
-//! and [`base`] runs the server in one; [`demo`], [`crash`], [`instructions`], [`page`],
+//! and [`base`] runs the server in one; [`packages`] installs what others' programs need; [`demo`], [`crash`], [`instructions`], [`page`],
 //! [`results`] and [`check`] use these.
 
 mod base;
 mod check;
+mod count;
 mod crash;
 mod demo;
 mod install;
 mod instructions;
+mod packages;
 mod page;
 mod paths;
 mod results;

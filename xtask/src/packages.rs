@@ -1,13 +1,12 @@
 //! Installing what tests need beyond the toolchain, by package name.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
-use super::clients;
-use crate::shell;
+use crate::{paths, shell};
 
 /// Programs, and the Debian package that has each.
 const DEBIAN: [(&str, &str); 16] = [
@@ -44,11 +43,31 @@ const PEERS: [(&str, &str); 4] = [
 /// Answers to questions that packages ask: no instance of Postfix but those that the tests start.
 const ANSWERS: &str = "postfix postfix/main_mailer_type select No configuration\n";
 
+/// Everything of the clients' that can lie below the target folder lies here.
+pub fn folder() -> PathBuf {
+    paths::target().join("clients")
+}
+
+/// The Python of the clients' own environment.
+pub fn python() -> PathBuf {
+    folder().join("venv/bin/python")
+}
+
+/// Where the drivers are.
+pub fn drivers() -> PathBuf {
+    paths::root().join("tests/clients")
+}
+
+/// Where npm's packages are.
+pub fn node() -> PathBuf {
+    folder().join("node")
+}
+
 /// Installs what the clients miss from PyPI and npm, below the target folder.
 pub fn install() -> Result<()> {
     debian()?;
-    python()?;
-    node()
+    install_python()?;
+    install_node()
 }
 
 /// Installs what is missing of Debian's, for the system.
@@ -127,8 +146,8 @@ fn apt() -> Command {
 }
 
 fn answer_beforehand() -> Result<()> {
-    let answers = clients::folder().join("answers");
-    fs::create_dir_all(clients::folder())?;
+    let answers = folder().join("answers");
+    fs::create_dir_all(folder())?;
     fs::write(&answers, ANSWERS)?;
     shell::run(Command::new("debconf-set-selections").arg(&answers))
 }
@@ -137,9 +156,9 @@ fn can_make_environments() -> bool {
     shell::capture(Command::new("python3").args(["-c", "import venv, ensurepip"])).is_ok()
 }
 
-fn python() -> Result<()> {
-    let wanted = clients::drivers().join("requirements.txt");
-    let folder = clients::folder().join("venv");
+fn install_python() -> Result<()> {
+    let wanted = drivers().join("requirements.txt");
+    let folder = folder().join("venv");
     unless_done(&wanted, &folder, || {
         shell::run(
             Command::new("python3")
@@ -155,14 +174,14 @@ fn python() -> Result<()> {
                 "--disable-pip-version-check",
                 "-r",
             ];
-            shell::run(Command::new(clients::python()).args(pip).arg(&wanted))
+            shell::run(Command::new(python()).args(pip).arg(&wanted))
         })
     })
 }
 
-fn node() -> Result<()> {
-    let wanted = clients::drivers().join("package.json");
-    let folder = clients::node();
+fn install_node() -> Result<()> {
+    let wanted = drivers().join("package.json");
+    let folder = node();
     unless_done(&wanted, &folder, || {
         fs::create_dir_all(&folder)?;
         fs::copy(&wanted, folder.join("package.json"))?;

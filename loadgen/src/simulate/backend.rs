@@ -29,9 +29,9 @@ pub enum Asker {
     Delivery(usize),
 }
 
-/// What goes to the desk and what comes back for deliveries.
+/// What goes to the backend and what comes back for deliveries.
 #[derive(Default)]
-pub struct Counter {
+pub struct RequestQueue {
     requests: VecDeque<(Asker, Request)>,
     /// Answers to deliveries.
     pub receipts: VecDeque<(usize, Reply)>,
@@ -40,10 +40,10 @@ pub struct Counter {
     waker: Option<Waker>,
 }
 
-/// The counter as its users share it.
-pub type Shared = Rc<RefCell<Counter>>;
+/// The queue as its users share it.
+pub type SharedQueue = Rc<RefCell<RequestQueue>>;
 
-impl Counter {
+impl RequestQueue {
     /// Hands in a request.
     pub fn submit(&mut self, asker: Asker, request: Request) {
         self.requests.push_back((asker, request));
@@ -53,21 +53,21 @@ impl Counter {
     }
 }
 
-/// A shard's way to the desk; refuses when too many requests wait.
-pub struct Window {
-    /// The counter.
-    pub counter: Shared,
+/// A shard's way to the backend; refuses when too many requests wait.
+pub struct QueueBackend {
+    /// The queue.
+    pub queue: SharedQueue,
     /// Requests that may wait.
     pub requests_max: usize,
 }
 
-impl Backend for Window {
+impl Backend for QueueBackend {
     fn submit(&mut self, id: SessionId, request: Request) -> Result<(), Request> {
-        let mut counter = self.counter.borrow_mut();
-        if counter.requests.len() >= self.requests_max {
+        let mut queue = self.queue.borrow_mut();
+        if queue.requests.len() >= self.requests_max {
             return Err(request);
         }
-        counter.submit(Asker::Session(id), request);
+        queue.submit(Asker::Session(id), request);
         Ok(())
     }
 }
@@ -84,12 +84,12 @@ pub struct Disk {
 }
 
 /// The actor.
-pub struct Desk {
+pub struct SimulatedBackend {
     reactor: SimReactor,
     /// The store.
     pub model: Model,
     handle: MailHandle,
-    counter: Shared,
+    queue: SharedQueue,
     disk: Disk,
     rng: Rng,
     mutant: Mutant,
@@ -101,8 +101,8 @@ pub struct Desk {
     replies: VecDeque<(SessionId, Reply)>,
 }
 
-impl Desk {
-    /// A desk over a store.
+impl SimulatedBackend {
+    /// A backend over a store.
     pub fn new(
         seed: u64,
         reactor: SimReactor,
@@ -111,15 +111,15 @@ impl Desk {
         disk: Disk,
         mutant: Mutant,
     ) -> Self {
-        let counter = Counter {
+        let queue = RequestQueue {
             waker: Some(reactor.waker()),
-            ..Counter::default()
+            ..RequestQueue::default()
         };
         Self {
             reactor,
             model,
             handle,
-            counter: Rc::new(RefCell::new(counter)),
+            queue: Rc::new(RefCell::new(queue)),
             disk,
             rng: Rng::stream(seed, Stream::Disk),
             mutant,
@@ -132,8 +132,8 @@ impl Desk {
     }
 
     /// Where requests are handed in.
-    pub fn counter(&self) -> Shared {
-        self.counter.clone()
+    pub fn queue(&self) -> SharedQueue {
+        self.queue.clone()
     }
 
     /// From now on no commit fails.
@@ -172,7 +172,7 @@ impl Desk {
     }
 
     fn rest_until(&self) -> Option<u64> {
-        if !self.counter.borrow().requests.is_empty() {
+        if !self.queue.borrow().requests.is_empty() {
             return Some(0);
         }
         let retry = (!self.replies.is_empty()).then(|| self.reactor.now_ns() + PAUSE_NS);
@@ -182,7 +182,7 @@ impl Desk {
     }
 
     fn take_requests(&mut self, now_ns: u64) {
-        let requests = std::mem::take(&mut self.counter.borrow_mut().requests);
+        let requests = std::mem::take(&mut self.queue.borrow_mut().requests);
         for (asker, request) in requests {
             if is_read(&request) {
                 self.number += 1;
@@ -246,9 +246,9 @@ impl Desk {
         match asker {
             Asker::Session(id) => self.replies.push_back((id, reply)),
             Asker::Delivery(number) => {
-                let mut counter = self.counter.borrow_mut();
-                counter.receipts.push_back((number, reply));
-                if let Some(receiver) = &counter.receiver {
+                let mut queue = self.queue.borrow_mut();
+                queue.receipts.push_back((number, reply));
+                if let Some(receiver) = &queue.receiver {
                     receiver.wake();
                 }
             }

@@ -11,7 +11,7 @@ use reactor::rng::Stream;
 use reactor::sim::SimReactor;
 use reactor::{Completion, Conn, Reactor, Rng};
 
-use super::desk::{Asker, Shared};
+use super::backend::{Asker, SharedQueue};
 use super::watcher::Watcher;
 
 /// A client that was thrown out comes back after less than this.
@@ -34,7 +34,7 @@ struct Member {
 pub struct Crowd {
     reactor: SimReactor,
     server: SocketAddr,
-    counter: Shared,
+    requests: SharedQueue,
     rng: Rng,
     members: Vec<Member>,
     by_conn: BTreeMap<Conn, usize>,
@@ -65,11 +65,11 @@ impl Crowd {
         seed: u64,
         reactor: SimReactor,
         server: SocketAddr,
-        counter: Shared,
+        requests: SharedQueue,
         (members, users): (usize, usize),
     ) -> Self {
         let mut rng = Rng::stream(seed, Stream::Workload);
-        counter.borrow_mut().receiver = Some(reactor.waker());
+        requests.borrow_mut().receiver = Some(reactor.waker());
         let members = (0..members)
             .map(|number| Member {
                 user: number % users,
@@ -83,7 +83,7 @@ impl Crowd {
         Self {
             reactor,
             server,
-            counter,
+            requests,
             members,
             by_conn: BTreeMap::new(),
             users,
@@ -135,7 +135,7 @@ impl Crowd {
         };
         let asker = Asker::Delivery(self.deliveries.len());
         self.deliveries.push(number);
-        self.counter.borrow_mut().submit(asker, request);
+        self.requests.borrow_mut().submit(asker, request);
     }
 
     /// Every client with its user and whether it idles.
@@ -159,7 +159,7 @@ impl Crowd {
     }
 
     fn rest_until(&self) -> Option<u64> {
-        if !self.counter.borrow().receipts.is_empty() {
+        if !self.requests.borrow().receipts.is_empty() {
             return Some(0);
         }
         let members = self.members.iter().filter_map(|member| {
@@ -173,7 +173,7 @@ impl Crowd {
     }
 
     fn take_receipts(&mut self) {
-        let receipts = std::mem::take(&mut self.counter.borrow_mut().receipts);
+        let receipts = std::mem::take(&mut self.requests.borrow_mut().receipts);
         for (number, reply) in receipts {
             let user = self.deliveries[number];
             match reply {

@@ -1,14 +1,14 @@
 //! The whole server in a deterministic world, judged by what its clients see.
 //!
 //! In reading order: [`run`] (a seed's run and its verdict), [`crowd`] (clients and deliveries),
-//! [`watcher`] (one client's view), [`desk`] (control plane and disk), [`planted`] (bugs that the
+//! [`watcher`] (one client's view), [`backend`] (control plane and disk), [`planted`] (bugs that the
 //! verdict must find), `oracle` (the three questions).
 //!
 //! The server is the shipped one: `engine::Shard` over `server::front::Front`. Only the reactor is
 //! the simulated one, and the store is the model.
 
+pub mod backend;
 pub mod crowd;
-pub mod desk;
 pub mod planted;
 pub mod watcher;
 
@@ -30,8 +30,8 @@ use server::front::{Cleartext, Front, Timeouts};
 
 pub use planted::Mutant;
 
+use backend::{Disk, QueueBackend, SimulatedBackend};
 use crowd::Crowd;
-use desk::{Desk, Disk, Window};
 use planted::Planted;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -47,7 +47,7 @@ const TURNS_MAX: u64 = 5_000_000;
 /// Messages delivered while the world is active.
 const DELIVERIES_MAX: usize = 250;
 
-type Server = Shard<SimReactor, Planted<Front<Window>>>;
+type Server = Shard<SimReactor, Planted<Front<QueueBackend>>>;
 
 /// What came of a run.
 #[derive(Clone, Debug)]
@@ -87,7 +87,7 @@ pub fn run(seed: u64, mutant: Mutant) -> Outcome {
     let mut simulation = Simulation::new(seed, mutant);
     simulation.pass(ACTIVE_NS);
     simulation.world.heal();
-    simulation.desk.heal();
+    simulation.backend.heal();
     simulation.crowd.calm = true;
     simulation.pass(REST_NS);
     simulation.judge("after the storm");
@@ -105,7 +105,7 @@ struct Simulation {
     seed: u64,
     world: World,
     shards: Vec<Server>,
-    desk: Desk,
+    backend: SimulatedBackend,
     crowd: Crowd,
     handle: MailHandle,
     users: usize,
@@ -135,28 +135,29 @@ impl Simulation {
             store.add_user(&crowd::user(user), "secret");
         }
         let disk = disk(&mut rng);
-        let desk = Desk::new(seed, world.reactor(0), store, handle.clone(), disk, mutant);
+        let backend =
+            SimulatedBackend::new(seed, world.reactor(0), store, handle.clone(), disk, mutant);
         let requests_max = [1, 8, 1024][rng.below(3) as usize];
         let shards = reactors
             .into_iter()
             .enumerate()
             .map(|(number, reactor)| {
-                let window = Window {
-                    counter: desk.counter(),
+                let backend = QueueBackend {
+                    queue: backend.queue(),
                     requests_max,
                 };
-                let front = Planted::new(front(window), mutant);
+                let front = Planted::new(front(backend), mutant);
                 let id = ShardId(number as u16);
                 Shard::new(id, reactor, front, limits.clone(), handle.clone())
             })
             .collect();
         let people = (members, users);
-        let crowd = Crowd::new(seed, world.reactor(64), address, desk.counter(), people);
+        let crowd = Crowd::new(seed, world.reactor(64), address, backend.queue(), people);
         Self {
             seed,
             world,
             shards,
-            desk,
+            backend,
             crowd,
             handle,
             users,
@@ -175,7 +176,7 @@ impl Simulation {
                 None => {
                     self.shards[number].turn();
                 }
-                Some(0) => self.desk.turn(),
+                Some(0) => self.backend.turn(),
                 Some(_) => self.crowd.turn(),
             }
             if self.turns - begin > TURNS_MAX {
@@ -186,7 +187,7 @@ impl Simulation {
     }
 
     fn judge(&mut self, when: &str) {
-        let found = oracle::views(&mut self.desk.model, &self.crowd);
+        let found = oracle::views(&mut self.backend.model, &self.crowd);
         self.faults
             .extend(found.into_iter().map(|fault| format!("{when}: {fault}")));
     }
@@ -195,7 +196,7 @@ impl Simulation {
         self.faults.append(&mut self.crowd.faults);
         let receipts = &self.crowd.receipts;
         self.faults
-            .extend(oracle::receipts(&mut self.desk.model, receipts));
+            .extend(oracle::receipts(&mut self.backend.model, receipts));
         let left = oracle::leftovers(&self.world, &self.handle);
         self.faults.extend(left);
         let sum = |counter| {
@@ -214,14 +215,14 @@ impl Simulation {
     }
 }
 
-fn front(window: Window) -> Front<Window> {
+fn front(backend: QueueBackend) -> Front<QueueBackend> {
     let timeouts = Timeouts {
         login_ns: 180 * SECOND_NS,
         inactivity_ns: 30 * 60 * SECOND_NS,
         keepalive_ns: KEEPALIVE_NS,
     };
     let config = Arc::new(SessionConfig::default());
-    Front::new(config, timeouts, Cleartext::ListenerIsLoopback, window)
+    Front::new(config, timeouts, Cleartext::ListenerIsLoopback, backend)
 }
 
 /// Bounds drawn by chance, most of them so tight that they are met.

@@ -1,14 +1,14 @@
 //! An IMAP client with a view: it idles, now and then does something else, and notices when what it
-//! is told makes no sense.
+//! is notified makes no sense.
 
 use reactor::Rng;
 
 /// A message as the client knows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Known {
-    /// Its UID, if it was told.
+    /// Its UID, if it was notified.
     pub uid: Option<u32>,
-    /// `\Seen` and `\Deleted`, if it was told.
+    /// `\Seen` and `\Deleted`, if it was notified.
     pub flags: Option<(bool, bool)>,
 }
 
@@ -39,8 +39,8 @@ pub struct Watcher {
     pub faults: Vec<String>,
     /// The server ended the session or refused what it may refuse while its disk fails.
     pub ended: bool,
-    /// Counts of messages that it was told.
-    pub told: u64,
+    /// Counts of messages that it was notified.
+    pub notified: u64,
 }
 
 impl Watcher {
@@ -55,7 +55,7 @@ impl Watcher {
             tag: 0,
             faults: Vec::new(),
             ended: false,
-            told: 0,
+            notified: 0,
         }
     }
 
@@ -64,7 +64,7 @@ impl Watcher {
         self.state == State::Idling && self.line.is_empty()
     }
 
-    /// The mailbox as it was told.
+    /// The mailbox as it was notified.
     pub fn view(&self) -> &[Known] {
         &self.view
     }
@@ -198,7 +198,7 @@ impl Watcher {
     }
 
     fn exists(&mut self, count: usize) {
-        self.told += 1;
+        self.notified += 1;
         let selecting = self.state == State::Select;
         if count < self.view.len() || (count == self.view.len() && !selecting) {
             self.fault(format!("{count} EXISTS after {}", self.view.len()));

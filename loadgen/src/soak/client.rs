@@ -1,14 +1,14 @@
-//! An IMAP client that does everything a mail reader does: commands in, bytes out; bytes in, news
+//! An IMAP client that does everything a mail reader does: commands in, bytes out; bytes in, events
 //! out. It keeps its view of the mailbox and notices what may not come when it comes.
 
 use super::command::Command;
 use super::faults::{Kind, Wrong};
-use super::reading::{Answer, Said, Status, read};
+use super::reading::{CommandResult, Said, Status, read};
 use super::view::{Known, View};
 
 /// What a client heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum SoakEvent {
     /// The server greeted: LOGIN may be sent.
     Greeted,
     /// EXISTS, outside of SELECT, with so many more messages.
@@ -39,7 +39,7 @@ pub enum News {
         /// Which.
         command: Command,
         /// How.
-        answer: Answer,
+        answer: CommandResult,
         /// UIDVALIDITY and UID of what was appended.
         appended: Option<(u32, u32)>,
         /// The reply, for the reader of a fault.
@@ -133,7 +133,7 @@ impl Client {
     }
 
     /// Takes bytes from the server, in any pieces.
-    pub fn handle_input(&mut self, bytes: &[u8], news: &mut Vec<News>) {
+    pub fn handle_input(&mut self, bytes: &[u8], events: &mut Vec<SoakEvent>) {
         if self.phase == Phase::Failed {
             return;
         }
@@ -144,14 +144,14 @@ impl Client {
             match read(&input[taken..], self.phase == Phase::Greeting) {
                 Ok(Some((length, said))) => {
                     taken += length;
-                    if let Err(wrong) = self.handle(said, news) {
-                        news.push(News::Wrong(wrong));
+                    if let Err(wrong) = self.handle(said, events) {
+                        events.push(SoakEvent::Wrong(wrong));
                     }
                 }
                 Ok(None) => break,
                 Err(wrong) => {
                     self.phase = Phase::Failed;
-                    return news.push(News::Wrong(wrong));
+                    return events.push(SoakEvent::Wrong(wrong));
                 }
             }
         }
@@ -162,21 +162,21 @@ impl Client {
         }
     }
 
-    fn handle(&mut self, said: Said, news: &mut Vec<News>) -> Result<(), Wrong> {
+    fn handle(&mut self, said: Said, events: &mut Vec<SoakEvent>) -> Result<(), Wrong> {
         let heard = match said {
             Said::Greeting(true) => {
                 self.phase = Phase::Ready;
-                News::Greeted
+                SoakEvent::Greeted
             }
-            Said::Greeting(false) => News::Bye("no service in the greeting".into()),
+            Said::Greeting(false) => SoakEvent::Bye("no service in the greeting".into()),
             Said::Exists(count) if self.phase == Phase::Busy(Command::Select) => {
                 self.view.open(count as usize);
                 return Ok(());
             }
-            Said::Exists(count) => News::Grown(self.view.exists(count as usize)?),
+            Said::Exists(count) => SoakEvent::Grown(self.view.exists(count as usize)?),
             Said::Expunge(number) => {
                 let known = self.view.expunge(number as usize)?;
-                news.push(News::Expunged(known));
+                events.push(SoakEvent::Expunged(known));
                 return self.may_expunge(number);
             }
             Said::Fetch {
@@ -188,15 +188,15 @@ impl Client {
                 let place = number as usize;
                 let before = self.view.fetch(place, uid, flags)?;
                 let now = self.view.messages()[place - 1];
-                News::Fetched { before, now, id }
+                SoakEvent::Fetched { before, now, id }
             }
             Said::Search(found) => self.found(&found)?,
-            Said::Status(status) => News::Status(status),
-            Said::UidValidity(number) => News::UidValidity(number),
-            Said::UidNext(number) => News::UidNext(number),
+            Said::Status(status) => SoakEvent::Status(status),
+            Said::UidValidity(number) => SoakEvent::UidValidity(number),
+            Said::UidNext(number) => SoakEvent::UidNext(number),
             Said::Continue if self.phase == Phase::Busy(Command::Idle) => {
                 self.phase = Phase::Idling;
-                News::Idling
+                SoakEvent::Idling
             }
             Said::Continue => {
                 let text = format!("a continuation while {:?}", self.phase);
@@ -209,7 +209,7 @@ impl Client {
                 text,
             } => {
                 let command = self.ended(tag, answer, &text)?;
-                News::Ended {
+                SoakEvent::Ended {
                     command,
                     answer,
                     appended,
@@ -217,10 +217,10 @@ impl Client {
                 }
             }
             Said::Bye(_) if self.phase == Phase::Busy(Command::Logout) => return Ok(()),
-            Said::Bye(text) => News::Bye(text),
+            Said::Bye(text) => SoakEvent::Bye(text),
             Said::Other => return Ok(()),
         };
-        news.push(heard);
+        events.push(heard);
         Ok(())
     }
 
@@ -238,7 +238,7 @@ impl Client {
         Err(Wrong::new(Kind::Expunge, text))
     }
 
-    fn found(&self, found: &[u32]) -> Result<News, Wrong> {
+    fn found(&self, found: &[u32]) -> Result<SoakEvent, Wrong> {
         let by_uid = match self.phase {
             Phase::Busy(Command::Search { by_uid, .. }) => by_uid,
             phase => {
@@ -254,7 +254,7 @@ impl Client {
             return Err(Wrong::new(Kind::Doubled, text));
         }
         if by_uid {
-            return Ok(News::Found(sorted, found.len()));
+            return Ok(SoakEvent::Found(sorted, found.len()));
         }
         let messages = self.view.messages();
         let uid = |number: &u32| messages.get((*number as usize).wrapping_sub(1));
@@ -267,10 +267,10 @@ impl Client {
             return Err(Wrong::new(Kind::Count, text));
         };
         uids.retain(|uid| *uid != 0);
-        Ok(News::Found(uids, found.len()))
+        Ok(SoakEvent::Found(uids, found.len()))
     }
 
-    fn ended(&mut self, tag: u32, answer: Answer, text: &str) -> Result<Command, Wrong> {
+    fn ended(&mut self, tag: u32, answer: CommandResult, text: &str) -> Result<Command, Wrong> {
         let command = match self.phase {
             Phase::Busy(command) => command,
             Phase::Ending => Command::Idle,
@@ -285,8 +285,8 @@ impl Client {
         }
         self.phase = Phase::Ready;
         match command {
-            Command::Select => self.selected = answer == Answer::Ok,
-            Command::Close | Command::Unselect if answer == Answer::Ok => {
+            Command::Select => self.selected = answer == CommandResult::Ok,
+            Command::Close | Command::Unselect if answer == CommandResult::Ok => {
                 self.selected = false;
                 self.view.close();
             }

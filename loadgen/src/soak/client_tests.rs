@@ -20,45 +20,48 @@ fn idling(piece: usize) -> Client {
          t3 OK done\r\n",
         header.len()
     );
-    let news = hear(&mut client, &synced, piece);
+    let events = hear(&mut client, &synced, piece);
     let now = Known {
         uid: 4,
         flags: Some(SEEN),
     };
     let before = Known::default();
     let id = Some(5);
-    assert_eq!(news[0], News::Fetched { before, now, id });
+    assert_eq!(events[0], SoakEvent::Fetched { before, now, id });
     client.send(Command::Idle);
-    assert_eq!(hear(&mut client, "+ idling\r\n", piece), [News::Idling]);
+    assert_eq!(
+        hear(&mut client, "+ idling\r\n", piece),
+        [SoakEvent::Idling]
+    );
     client
 }
 
-fn hear(client: &mut Client, text: &str, piece: usize) -> Vec<News> {
-    let mut news = Vec::new();
+fn hear(client: &mut Client, text: &str, piece: usize) -> Vec<SoakEvent> {
+    let mut events = Vec::new();
     for bytes in text.as_bytes().chunks(piece) {
-        client.handle_input(bytes, &mut news);
+        client.handle_input(bytes, &mut events);
     }
-    news
+    events
 }
 
-fn wrong(news: &[News]) -> Vec<Kind> {
-    let kind = |news: &News| match news {
-        News::Wrong(wrong) => Some(wrong.kind),
+fn wrong(events: &[SoakEvent]) -> Vec<Kind> {
+    let kind = |event: &SoakEvent| match event {
+        SoakEvent::Wrong(wrong) => Some(wrong.kind),
         _ => None,
     };
-    news.iter().filter_map(kind).collect()
+    events.iter().filter_map(kind).collect()
 }
 
 #[test]
 fn any_split_gives_the_same() {
     for piece in [1, 3, 1000] {
         let mut client = idling(piece);
-        let news = hear(&mut client, "* 1 EXPUNGE\r\n* 2 EXISTS\r\n", piece);
+        let events = hear(&mut client, "* 1 EXPUNGE\r\n* 2 EXISTS\r\n", piece);
         let gone = Known {
             uid: 4,
             flags: Some(SEEN),
         };
-        assert_eq!(news, [News::Expunged(gone), News::Grown(1)]);
+        assert_eq!(events, [SoakEvent::Expunged(gone), SoakEvent::Grown(1)]);
         assert_eq!(client.view().messages().len(), 2);
         assert!(client.is_idling() && client.is_selected());
     }
@@ -115,10 +118,10 @@ fn an_expunge_in_the_wrong_place_is_found() {
         hear(&mut client, "t4 OK idled\r\n", 1000);
         // No command is under way.
         client.send(command);
-        let news = hear(&mut client, "* 2 EXPUNGE\r\n", 1000);
-        assert_eq!(wrong(&news), expected, "{command:?}");
-        let news = hear(&mut client, "t5 OK done\r\n* 1 EXPUNGE\r\n", 1000);
-        assert_eq!(wrong(&news), [Kind::Expunge], "after {command:?}");
+        let events = hear(&mut client, "* 2 EXPUNGE\r\n", 1000);
+        assert_eq!(wrong(&events), expected, "{command:?}");
+        let events = hear(&mut client, "t5 OK done\r\n* 1 EXPUNGE\r\n", 1000);
+        assert_eq!(wrong(&events), [Kind::Expunge], "after {command:?}");
     }
 }
 
@@ -131,17 +134,17 @@ fn searches_are_read() {
         by_uid: false,
         unseen: false,
     });
-    let news = hear(&mut client, "* SEARCH 2 1\r\n", 1000);
-    assert_eq!(news, [News::Found(vec![4, 9], 2)]);
-    let news = hear(&mut client, "* SEARCH 2 2\r\n", 1000);
-    assert_eq!(wrong(&news), [Kind::Doubled]);
-    let news = hear(&mut client, "* SEARCH 3\r\n", 1000);
-    assert_eq!(wrong(&news), [Kind::Count]);
-    let news = hear(&mut client, "t5 NO [EXPUNGEISSUED] gone\r\n", 1000);
+    let events = hear(&mut client, "* SEARCH 2 1\r\n", 1000);
+    assert_eq!(events, [SoakEvent::Found(vec![4, 9], 2)]);
+    let events = hear(&mut client, "* SEARCH 2 2\r\n", 1000);
+    assert_eq!(wrong(&events), [Kind::Doubled]);
+    let events = hear(&mut client, "* SEARCH 3\r\n", 1000);
+    assert_eq!(wrong(&events), [Kind::Count]);
+    let events = hear(&mut client, "t5 NO [EXPUNGEISSUED] gone\r\n", 1000);
     let gone = matches!(
-        news[0],
-        News::Ended {
-            answer: Answer::Gone,
+        events[0],
+        SoakEvent::Ended {
+            answer: CommandResult::Gone,
             ..
         }
     );

@@ -7,14 +7,14 @@ use bytes::{Bytes, BytesMut};
 use reactor::rng::Stream;
 use reactor::{Completion, Conn, Reactor, Rng};
 
-use super::client::News;
+use super::client::SoakEvent;
 use super::command::Command;
 use super::faults::{Kind, Wrong};
 use super::judge::Judge;
 use super::layout::Layout;
 use super::mailbox::End;
 use super::member::{Goal, Member, Pending};
-use super::reading::Answer;
+use super::reading::CommandResult;
 use super::{Plan, SECOND_NS};
 use crate::deliverer::{Deliverer, Result as Delivery};
 use crate::fleet::source;
@@ -78,7 +78,7 @@ pub(super) struct Driver<'a, R: Reactor> {
     pub heard_ns: u64,
     completions: Vec<Completion>,
     owed: HashMap<u32, BytesMut>,
-    news: Vec<News>,
+    events: Vec<SoakEvent>,
 }
 
 impl<'a, R: Reactor> Driver<'a, R> {
@@ -111,7 +111,7 @@ impl<'a, R: Reactor> Driver<'a, R> {
             ids,
             completions: Vec::new(),
             owed: HashMap::new(),
-            news: Vec::new(),
+            events: Vec::new(),
         }
     }
 
@@ -391,21 +391,21 @@ impl<'a, R: Reactor> Driver<'a, R> {
     fn received(&mut self, number: usize, bytes: &[u8]) {
         let now_ns = self.now_ns();
         self.heard_ns = now_ns;
-        let mut news = std::mem::take(&mut self.news);
-        self.members[number].client.handle_input(bytes, &mut news);
-        for news in news.drain(..) {
-            let broken = match &news {
-                News::Wrong(wrong) => wrong.kind == Kind::Syntax,
-                News::Ended { answer, .. } => *answer == Answer::Refused,
+        let mut events = std::mem::take(&mut self.events);
+        self.members[number].client.handle_input(bytes, &mut events);
+        for event in events.drain(..) {
+            let broken = match &event {
+                SoakEvent::Wrong(wrong) => wrong.kind == Kind::Syntax,
+                SoakEvent::Ended { answer, .. } => *answer == CommandResult::Refused,
                 _ => false,
             };
-            let ended = match &news {
-                News::Ended { command, .. } => Some(*command),
+            let ended = match &event {
+                SoakEvent::Ended { command, .. } => Some(*command),
                 _ => None,
             };
-            let (greeted, idling) = (news == News::Greeted, news == News::Idling);
+            let (greeted, idling) = (event == SoakEvent::Greeted, event == SoakEvent::Idling);
             let member = &mut self.members[number];
-            self.judge.hear(number, member, news, now_ns);
+            self.judge.hear(number, member, event, now_ns);
             if broken || ended == Some(Command::Logout) {
                 self.judge.counts.logouts += u64::from(!broken);
                 self.hang_up(number);
@@ -421,7 +421,7 @@ impl<'a, R: Reactor> Driver<'a, R> {
                 break;
             }
         }
-        self.news = news;
+        self.events = events;
     }
 
     fn log_in(&mut self, number: usize) {

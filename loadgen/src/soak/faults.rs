@@ -22,7 +22,7 @@ pub enum Kind {
     Doubled,
     /// Flags other than those that were stored.
     Flags,
-    /// News or a reply that did not come in time.
+    /// SoakEvent or a reply that did not come in time.
     Late,
     /// NO, BAD or a refused delivery without a reason.
     Refused,

@@ -5,12 +5,12 @@ use std::fmt;
 
 use hdrhistogram::Histogram;
 
-use super::client::News;
+use super::client::SoakEvent;
 use super::command::{Command, Store};
 use super::faults::{Faults, Kind, Wrong};
 use super::mailbox::{End, Mailbox, Stamp};
 use super::member::{Goal, Member, Pending};
-use super::reading::{Answer, Status};
+use super::reading::{CommandResult, Status};
 use super::view::flag_list;
 use crate::measure::{histogram, record};
 
@@ -66,9 +66,9 @@ pub struct Counts {
 }
 
 /// Where a fault was seen.
-struct Place<'a>(usize, &'a Member, Option<Command>);
+struct Location<'a>(usize, &'a Member, Option<Command>);
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for Location<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "session {}, mailbox {}", self.0, self.1.mailbox)?;
         match self.2 {
@@ -120,7 +120,7 @@ impl Judge {
     /// A fault of a session.
     pub fn fault(&mut self, number: usize, member: &Member, wrong: &Wrong) {
         let command = member.pending.as_ref().and_then(|pending| pending.command);
-        self.faults.add(Place(number, member, command), wrong);
+        self.faults.add(Location(number, member, command), wrong);
     }
 
     /// A command is about to be sent.
@@ -222,27 +222,32 @@ impl Judge {
     }
 
     /// A session heard something.
-    pub fn hear(&mut self, number: usize, member: &mut Member, news: News, now_ns: u64) {
-        if let Err(wrong) = self.try_hear(member, news, now_ns) {
+    pub fn hear(&mut self, number: usize, member: &mut Member, event: SoakEvent, now_ns: u64) {
+        if let Err(wrong) = self.try_hear(member, event, now_ns) {
             self.fault(number, member, &wrong);
         }
     }
 
-    fn try_hear(&mut self, member: &mut Member, news: News, now_ns: u64) -> Result<(), Wrong> {
+    fn try_hear(
+        &mut self,
+        member: &mut Member,
+        event: SoakEvent,
+        now_ns: u64,
+    ) -> Result<(), Wrong> {
         let mailbox = &mut self.mailboxes[member.mailbox as usize];
-        match news {
-            News::Greeted => Ok(()),
-            News::Grown(by) => {
+        match event {
+            SoakEvent::Greeted => Ok(()),
+            SoakEvent::Grown(by) => {
                 self.measure(member, by, now_ns);
                 Ok(())
             }
-            News::Expunged(known) => {
+            SoakEvent::Expunged(known) => {
                 let count = mailbox.messages.len();
                 let result = mailbox.seen_expunged(known.uid, now_ns);
                 self.counts.expunged += (count - mailbox.messages.len()) as u64;
                 result
             }
-            News::Fetched { before, now, id } => {
+            SoakEvent::Fetched { before, now, id } => {
                 let pending = member.pending.as_deref_mut();
                 let begun_ns = pending.as_ref().map_or(now_ns, |pending| pending.begun_ns);
                 if let Some(pending) = pending
@@ -264,11 +269,11 @@ impl Judge {
                     (Some(id), false) => mailbox.link(now.uid, id, begun_ns),
                 }
             }
-            News::Found(uids, count) => self.check_search(member, &uids, count),
-            News::Status(status) => self.check_status(member, status),
-            News::UidValidity(validity) => mailbox.check_validity(validity),
-            News::UidNext(uid) => check_uid_next(member, uid),
-            News::Idling => {
+            SoakEvent::Found(uids, count) => self.check_search(member, &uids, count),
+            SoakEvent::Status(status) => self.check_status(member, status),
+            SoakEvent::UidValidity(validity) => mailbox.check_validity(validity),
+            SoakEvent::UidNext(uid) => check_uid_next(member, uid),
+            SoakEvent::Idling => {
                 member.pending = None;
                 member.idle_since_ns = now_ns;
                 let knows = member.client.view().messages().len() == mailbox.count();
@@ -276,9 +281,9 @@ impl Judge {
                 member.basis = (knows && mailbox.is_quiet(now_ns)).then_some(basis);
                 Ok(())
             }
-            News::Bye(text) => Err(Wrong::new(Kind::Dropped, format!("BYE {text}"))),
-            News::Wrong(wrong) => Err(wrong),
-            News::Ended {
+            SoakEvent::Bye(text) => Err(Wrong::new(Kind::Dropped, format!("BYE {text}"))),
+            SoakEvent::Wrong(wrong) => Err(wrong),
+            SoakEvent::Ended {
                 answer,
                 appended,
                 text,
@@ -312,7 +317,7 @@ impl Judge {
     fn ended(
         &mut self,
         member: &mut Member,
-        answer: Answer,
+        answer: CommandResult,
         appended: Option<(u32, u32)>,
         text: &str,
         now_ns: u64,
@@ -333,16 +338,16 @@ impl Judge {
             _ => record(&mut self.times.reads, took_ns),
         }
         let end = match answer {
-            Answer::Ok => End::Done,
-            Answer::Gone => End::Gone,
-            Answer::Refused => End::Lost,
+            CommandResult::Ok => End::Done,
+            CommandResult::Gone => End::Gone,
+            CommandResult::Refused => End::Lost,
         };
         self.settle(member, &pending, end, now_ns)?;
         let may_be_gone = matches!(
             command,
             Command::Sync { .. } | Command::Fetch { .. } | Command::Store(_)
         );
-        if answer == Answer::Refused || (answer == Answer::Gone && !may_be_gone) {
+        if answer == CommandResult::Refused || (answer == CommandResult::Gone && !may_be_gone) {
             return Err(Wrong::new(Kind::Refused, format!("{command:?}: {text}")));
         }
         let mailbox = &mut self.mailboxes[member.mailbox as usize];

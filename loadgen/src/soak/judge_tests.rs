@@ -48,10 +48,12 @@ impl World {
     }
 
     fn hear(&mut self, text: &str) {
-        let mut news = Vec::new();
-        self.member.client.handle_input(text.as_bytes(), &mut news);
-        for news in news {
-            self.judge.hear(0, &mut self.member, news, self.now_ns);
+        let mut events = Vec::new();
+        self.member
+            .client
+            .handle_input(text.as_bytes(), &mut events);
+        for event in events {
+            self.judge.hear(0, &mut self.member, event, self.now_ns);
         }
     }
 
@@ -70,14 +72,14 @@ impl World {
         }
     }
 
-    /// DONE, NOOP with these news, and a listing.
-    fn audit(&mut self, news: &str, listing: &str) {
+    /// DONE, NOOP with these events, and a listing.
+    fn audit(&mut self, events: &str, listing: &str) {
         self.member.client.done();
         self.member.goal = Goal::Audit;
         self.hear("t4 OK idled\r\n");
         self.member.synced = true;
         self.next(Command::Noop);
-        self.hear(news);
+        self.hear(events);
         self.hear("t5 OK done\r\n");
         let named = !self.judge.mailboxes[0].arrivals.is_empty();
         let mailbox = &self.judge.mailboxes[0];

@@ -105,7 +105,7 @@ pub struct Mailbox {
     adds: VecDeque<Add>,
     /// Additions begun.
     pub added: u32,
-    /// Additions lost and expunges: after one, counts of news don't tell which addition is meant.
+    /// Additions lost and expunges: after one, counts of events don't tell which addition is meant.
     pub disturbed: u32,
 }
 

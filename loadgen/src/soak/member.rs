@@ -53,8 +53,8 @@ pub(super) struct Pending {
 #[derive(Debug)]
 pub(super) struct Member {
     pub mailbox: u32,
-    /// Its place among the sessions of its mailbox.
-    pub place: u8,
+    /// Its number among the sessions of its mailbox.
+    pub index: u8,
     pub client: Client,
     pub conn: Option<Conn>,
     pub goal: Goal,
@@ -71,10 +71,10 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub fn new(mailbox: u32, place: u8) -> Self {
+    pub fn new(mailbox: u32, index: u8) -> Self {
         Self {
             mailbox,
-            place,
+            index,
             client: Client::default(),
             conn: None,
             goal: Goal::Idle,
@@ -94,7 +94,7 @@ impl Member {
 
     /// The connection is gone.
     pub fn reset(&mut self) {
-        *self = Self::new(self.mailbox, self.place);
+        *self = Self::new(self.mailbox, self.index);
     }
 
     /// What it does next, having logged in and waiting for nothing. `id` is the number of a message
@@ -159,7 +159,7 @@ impl Member {
                 let to = (from + rng.below(10) as u32).min(count as u32);
                 Command::Fetch { from, to }
             }
-            12..42 => self.store(mailbox, OWN_FLAGS[self.place as usize], rng),
+            12..42 => self.store(mailbox, OWN_FLAGS[self.index as usize], rng),
             42..52 => self.store(mailbox, DELETED, rng),
             52..61 => Command::Expunge,
             61..72 => Command::Search {

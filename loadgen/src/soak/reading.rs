@@ -32,7 +32,7 @@ pub struct Status {
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum CommandResult {
     /// `OK`
     Ok,
     /// `NO [EXPUNGEISSUED]`: what it asked for is gone (RFC 2180 §4.1).
@@ -76,7 +76,7 @@ pub enum Said {
         /// The number of the tag `tN`; 0 for another tag.
         tag: u32,
         /// How.
-        answer: Answer,
+        answer: CommandResult,
         /// `[APPENDUID validity uid]`
         appended: Option<(u32, u32)>,
         /// The line, for the reader of a fault.
@@ -149,9 +149,9 @@ fn said(response: Response<'_>) -> Said {
             Said::Tagged {
                 tag: tag.and_then(|tag| tag.parse().ok()).unwrap_or(0),
                 answer: match kind {
-                    StatusKind::Ok => Answer::Ok,
-                    StatusKind::No if gone => Answer::Gone,
-                    StatusKind::No | StatusKind::Bad => Answer::Refused,
+                    StatusKind::Ok => CommandResult::Ok,
+                    StatusKind::No if gone => CommandResult::Gone,
+                    StatusKind::No | StatusKind::Bad => CommandResult::Refused,
                 },
                 appended,
                 text: format!("{kind:?} {text}"),

@@ -274,7 +274,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What is under way ends, who is away comes back; then nothing happens for longer than news
+    /// What is under way ends, who is away comes back; then nothing happens for longer than events
     /// may take. What idling sessions know now is all that they were told without asking.
     fn fall_silent(&mut self) -> Result<(), SoakError> {
         let patience_ns = self.driver.now_ns() + PATIENCE_NS;

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 
 use super::{Run, SECOND_NS, StudyError};
 use crate::batches::{self, Batches, PlainFile};
-use crate::client::News;
+use crate::client::ClientEvent;
 use crate::deliverer::Result as Delivery;
 use crate::fleet::Heard;
 use crate::measure::{histogram, now_ns, record};
@@ -106,12 +106,12 @@ impl Run<'_> {
                         return Err(StudyError::Refused(format!("LMTP: {why}")));
                     }
                     // Late news of an earlier delivery, or of another mailbox, is not of this one.
-                    Heard::Session(session, News::Exists(count))
+                    Heard::Session(session, ClientEvent::Exists(count))
                         if count >= newest && self.study.mailbox_of(session) == mailbox =>
                     {
                         exists.push(at);
                     }
-                    Heard::Session(number, News::Failed(why)) => {
+                    Heard::Session(number, ClientEvent::Failed(why)) => {
                         return Err(StudyError::Refused(format!("session {number}: {why}")));
                     }
                     _ => {}

@@ -8,7 +8,7 @@ use reactor::uring::{Options, Uring};
 
 use super::{Run, SECOND_NS, Study, StudyError};
 use crate::account::Account;
-use crate::client::{Client, Credentials, News};
+use crate::client::{Client, ClientEvent, Credentials};
 use crate::deliverer::Result as Delivery;
 use crate::fleet::{Fleet, Heard};
 use crate::measure::now_ns;
@@ -129,18 +129,20 @@ impl<'a> Run<'a> {
             for (at, heard) in std::mem::take(&mut self.heard) {
                 last = at;
                 match heard {
-                    Heard::Session(number, News::Exists(count)) if self.oracle.is_there(number) => {
+                    Heard::Session(number, ClientEvent::Exists(count))
+                        if self.oracle.is_there(number) =>
+                    {
                         self.oracle.heard(number, count);
                     }
-                    Heard::Session(number, News::Exists(count)) => {
+                    Heard::Session(number, ClientEvent::Exists(count)) => {
                         exists.insert(number, count);
                     }
-                    Heard::Session(number, News::Idling) => {
+                    Heard::Session(number, ClientEvent::Idling) => {
                         let count = exists.remove(&number).unwrap_or(0);
                         self.oracle.began(number, count);
                         idling += 1;
                     }
-                    Heard::Session(number, News::Failed(why)) if retries < retries_max => {
+                    Heard::Session(number, ClientEvent::Failed(why)) if retries < retries_max => {
                         retries += 1;
                         self.refusals
                             .entry(why)
@@ -152,7 +154,7 @@ impl<'a> Run<'a> {
                         self.fleet.leave(number);
                         waiting.push(number);
                     }
-                    Heard::Session(number, News::Failed(why)) => {
+                    Heard::Session(number, ClientEvent::Failed(why)) => {
                         return Err(StudyError::Refused(format!("session {number}: {why}")));
                     }
                     _ => {}
@@ -235,13 +237,13 @@ impl<'a> Run<'a> {
         let mut rest = Vec::new();
         for (at, heard) in self.heard.drain(..) {
             match heard {
-                Heard::Session(number, News::Exists(count)) => {
+                Heard::Session(number, ClientEvent::Exists(count)) => {
                     self.oracle.heard(number, count);
-                    rest.push((at, Heard::Session(number, News::Exists(count))));
+                    rest.push((at, Heard::Session(number, ClientEvent::Exists(count))));
                 }
-                Heard::Session(number, News::Failed(why)) => {
+                Heard::Session(number, ClientEvent::Failed(why)) => {
                     self.oracle.left(number);
-                    rest.push((at, Heard::Session(number, News::Failed(why))));
+                    rest.push((at, Heard::Session(number, ClientEvent::Failed(why))));
                 }
                 heard => rest.push((at, heard)),
             }

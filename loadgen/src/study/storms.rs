@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::{Run, SECOND_NS, StudyError};
 use crate::account::Account;
-use crate::client::News;
+use crate::client::ClientEvent;
 use crate::fleet::Heard;
 use crate::measure::now_ns;
 
@@ -123,8 +123,8 @@ impl Run<'_> {
             since.extend(self.listen(now_ns() + SECOND_NS / 10));
             for (at, heard) in since.drain(..) {
                 match heard {
-                    Heard::Session(_, News::Idling) => (idling, last) = (idling + 1, at),
-                    Heard::Session(number, News::Failed(why)) => {
+                    Heard::Session(_, ClientEvent::Idling) => (idling, last) = (idling + 1, at),
+                    Heard::Session(number, ClientEvent::Failed(why)) => {
                         return Err(StudyError::Refused(format!("session {number}: {why}")));
                     }
                     _ => {}

@@ -1,14 +1,15 @@
 //! The stage of real clients: installs them, starts a server with a user for each, runs them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use super::{Count, packages};
 use crate::base::Base;
+use crate::count::Count;
 use crate::install::Profile;
-use crate::{paths, shell};
+use crate::packages::{self, drivers, folder, node, python};
+use crate::shell;
 
 /// Everybody's password.
 const PASSWORD: &str = "open-sesame";
@@ -42,26 +43,6 @@ pub fn run() -> Result<Count> {
     }
     base.stop()?;
     Ok(count)
-}
-
-/// Everything of the clients' that can lie below the target folder lies here.
-pub fn folder() -> PathBuf {
-    paths::target().join("clients")
-}
-
-/// The Python of the clients' own environment.
-pub fn python() -> PathBuf {
-    folder().join("venv/bin/python")
-}
-
-/// Where the drivers are.
-pub fn drivers() -> PathBuf {
-    paths::root().join("tests/clients")
-}
-
-/// Where npm's packages are.
-pub fn node() -> PathBuf {
-    folder().join("node")
 }
 
 fn runner() -> Command {

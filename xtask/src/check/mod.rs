@@ -1,17 +1,15 @@
 //! `cargo xtask test`: everything that must hold, in stages; what is cheap comes first.
 
 mod clients;
-mod count;
-pub mod packages;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::Args;
 
+use crate::count::Count;
 use crate::install::{self, Profile};
-use crate::{crash, demo, instructions, page, results, shell};
-pub use count::Count;
+use crate::{crash, demo, instructions, packages, page, results, shell};
 
 /// Rounds of the crash test.
 const CRASH_ROUNDS: u32 = 50;

@@ -56,14 +56,14 @@ pub fn until_killed(
     thread::scope(|scope| {
         let mut writers = Vec::new();
         for (number, seed) in writer_seeds.iter().enumerate() {
-            let writer = Writer {
+            let sender = MailSender {
                 name: format!("r{round}w{number}"),
                 users: &users,
                 rng: seed.clone(),
                 accepted: accepted.clone(),
                 heard: Heard::default(),
             };
-            writers.push(scope.spawn(move || writer.run(ports.lmtp)));
+            writers.push(scope.spawn(move || sender.run(ports.lmtp)));
         }
         // Only the writers' own ends keep the channel open: should all stop, waiting ends.
         drop(accepted);
@@ -106,7 +106,7 @@ fn spin(delay: Duration) {
     }
 }
 
-struct Writer<'a> {
+struct MailSender<'a> {
     name: String,
     users: &'a [String],
     rng: Rng,
@@ -114,7 +114,7 @@ struct Writer<'a> {
     heard: Heard,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> MailSender<'a> {
     /// Delivers over one connection until it breaks.
     fn run(mut self, server: SocketAddr) -> Heard {
         let Ok(mut lmtp) = Lmtp::connect(server) else {

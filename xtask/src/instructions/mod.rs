@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::check::Count;
-use crate::check::packages;
+use crate::count::Count;
+use crate::packages;
 use crate::shell;
 use baseline::{Baseline, Figures, Verdict};
 

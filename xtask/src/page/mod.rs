@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::base::Base;
-use crate::check::Count;
+use crate::count::Count;
 use crate::install::Profile;
 use crate::paths;
 use steps::{ALL_BUT_ONE, CASES, Case, PRINTED, Seen};

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::base::{free_port, wait_until_listening};
 use crate::install::Profile;
-use crate::{check, shell};
+use crate::{packages, shell};
 
 /// What may wait for a subscriber, in bytes, as NATS has it by default.
 const PENDING_BYTES: &str = "67108864";
@@ -67,7 +67,7 @@ impl Drop for Broker {
 
 /// Runs the study; the report goes to `out`.
 pub(super) fn run(load: &[&str], out: &Path) -> Result<()> {
-    check::packages::brokers()?;
+    packages::brokers()?;
     let built = Profile::Release.folder();
     let words = |text: String| -> Vec<String> { text.split(' ').map(str::to_owned).collect() };
     let enpd = |port: &str| {

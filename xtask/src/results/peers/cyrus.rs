@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use super::daemon::{Daemon, Folder};
 use super::{Address, PASSWORD, Server};
 use crate::base::free_port;
-use crate::check::packages;
+use crate::packages;
 use crate::{paths, shell};
 
 /// Where Debian has what `cyrus-common` brings; `imapd` and `idled` come unpacked beside it.

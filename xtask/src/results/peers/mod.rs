@@ -18,7 +18,7 @@ use anyhow::{Context, Result, bail};
 use super::relative;
 use crate::base::Base;
 use crate::install::Profile;
-use crate::{check, paths, shell};
+use crate::{packages, paths, shell};
 use cyrus::Cyrus;
 use daemon::Folder;
 use dovecot::Dovecot;
@@ -181,7 +181,7 @@ pub(super) fn run(sizes: &Sizes, only: &[String], out: &Path) -> Result<()> {
         bail!("there is no such server; there are {}", names(sizes));
     }
     if wanted.iter().any(|peer| peer.package.is_some()) {
-        check::packages::peers()?;
+        packages::peers()?;
     }
     let mut faults = Vec::new();
     for peer in wanted {

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::{CROWD, EACH, Peer, Sizes, loadgen};
-use crate::check::packages;
+use crate::packages;
 use crate::results::{index, relative};
 use crate::shell;
 
