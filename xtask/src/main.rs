@@ -1,8 +1,9 @@
 //! Project tasks: `cargo xtask demo | test | install | results | crash | instructions`.
 //!
-//! In reading order: [`paths`] and [`shell`] are the ground; [`install`] lays out a base directory
-//! and [`base`] runs the server in one; [`packages`] installs what others' programs need; [`demo`], [`crash`], [`instructions`], [`page`],
-//! [`results`] and [`check`] use these.
+//! In reading order: [`paths`] and [`shell`] are the ground; [`install`] lays out a base directory,
+//! [`base`] runs the server in one, [`packages`] installs what others' programs need, [`count`]
+//! counts what passed; [`demo`], [`crash`], [`instructions`], [`page`], [`results`] and [`check`]
+//! use these.
 
 mod base;
 mod check;
