@@ -1,8 +1,8 @@
 //! The whole server in a deterministic world, judged by what its clients see.
 //!
 //! In reading order: [`run`] (a seed's run and its verdict), [`crowd`] (clients and deliveries),
-//! [`watcher`] (one client's view), [`backend`] (control plane and disk), [`planted`] (bugs that the
-//! verdict must find), `oracle` (the three questions).
+//! [`watcher`] (one client's view), [`backend`] (control plane and disk), [`planted`] (bugs that
+//! the verdict must find), `oracle` (the three questions).
 //!
 //! The server is the shipped one: `engine::Shard` over `server::front::Front`. Only the reactor is
 //! the simulated one, and the store is the model.
