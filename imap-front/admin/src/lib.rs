@@ -1,10 +1,11 @@
 //! Configuration, users and passwords, and what the administrator's commands do.
 //!
 //! In reading order: [`base`] (the base directory and what lies where), [`files`] (locked, atomic
-//! writes), [`lines`] (files of lines and their editing), [`config`] (`msg.conf` over `msg.conf.defaults` over the table of options), [`users`]
-//! (the user directory), [`password`] (hashing, verification, the cache of verified passwords),
-//! [`service`] (starting, stopping, refreshing and watching services), [`idle`] (what IDLE needs),
-//! [`command`] (what the command lines have in common).
+//! writes), [`lines`] (files of lines and their editing), [`config`] (`msg.conf` over
+//! `msg.conf.defaults` over the table of options), [`users`] (the user directory), [`password`]
+//! (hashing, verification, the cache of verified passwords), [`service`] (starting, stopping,
+//! refreshing and watching services), [`idle`] (what IDLE needs), [`command`] (what the command
+//! lines have in common).
 //!
 //! Invariants: passwords and hashes are never logged or printed; a file is written whole or not at
 //! all; everything here blocks, so the server calls the slow parts on blocking threads.
