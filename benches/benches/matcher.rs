@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use benches::Case;
 use criterion::Throughput;
-use ens::event_ref::{EventRef, Pattern, Writer};
+use ens::event_ref::{EventRef, Pattern, ReferenceBuilder};
 use ens::matcher::Matcher;
 
 /// Subscriptions of a broker.
@@ -77,7 +77,7 @@ fn case(kind: Kind, size: usize) -> Case {
 }
 
 fn event(key: String, user: usize) -> String {
-    Writer::new(&key)
+    ReferenceBuilder::new(&key)
         .param("evtType", "NewMsg")
         .param("timestamp", 1_047_488_403_000_u64)
         .param("hostname", "eman")

@@ -1,10 +1,7 @@
 //! Events, and who sees them.
 
+pub use crate::topic::ShardId;
 use crate::topic::TopicId;
-
-/// One core's share of the engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ShardId(pub u16);
 
 /// Identifies a connection: its shard, its slot there, and how often the slot was used before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,7 +16,7 @@ pub struct SessionId {
 
 impl SessionId {
     /// Not a connection but the shard itself: what is sent there comes to
-    /// [`crate::protocol::Protocol::handle_told`].
+    /// [`crate::protocol::Protocol::handle_message`].
     pub fn shard_itself(shard: ShardId) -> Self {
         Self {
             shard,

@@ -1,9 +1,9 @@
 //! The fan-out engine: topics, events, shards. Knows no IMAP.
 //!
 //! In reading order: [`limits`], [`topic`] (what events are about, and who owns it), [`event`],
-//! [`protocol`] (what a shard hosts), `lane` and `mesh` (queues between threads), [`tail`] (recent
-//! events), `timer`, `row` (a connection), `topics` (who watches what), [`shard`] (the turn),
-//! [`runtime`] (the handle for everyone else), [`stats`].
+//! [`protocol`] (what a shard hosts), `queue` and `mesh` (what shards send each other),
+//! [`tail`] (recent events), `timer`, `row` (a connection), `topics` (who watches what),
+//! [`shard`] (the turn), [`runtime`] (the handle for everyone else), [`stats`].
 //!
 //! Invariants: no `async`, no lock on the way of an event; a slow reader owns a cursor and at most
 //! what a send cut short; every queue has a bound in [`limits`] and every drop a reason in
@@ -18,9 +18,9 @@ pub mod stats;
 pub mod tail;
 pub mod topic;
 
-mod lane;
 mod mesh;
 mod mutant;
+mod queue;
 mod row;
 mod rows;
 #[cfg(test)]

@@ -15,14 +15,14 @@ pub struct Limits {
     /// Connections a shard serves; more are refused politely.
     pub connections_max: usize,
     /// Published events waiting for their owner shard; more mark their topic stale.
-    pub events_lane: usize,
-    /// Topics that a full lane of events remembers one by one; with more, all count as stale.
+    pub events_queue: usize,
+    /// Topics that a full queue of events remembers one by one; with more, all count as stale.
     pub lost_topics_max: usize,
     /// Replies waiting for a shard; more are given back to the caller.
-    pub replies_lane: usize,
-    /// Frames waiting in the lane from one shard to another.
-    pub frames_lane: usize,
-    /// Events, replies and frames (of each) that a shard handles in one turn.
+    pub replies_queue: usize,
+    /// Messages waiting in the queue from one shard to another.
+    pub shard_messages_queue: usize,
+    /// Events, replies and messages (of each) that a shard handles in one turn.
     pub items_per_turn: usize,
     /// Recent events a shard keeps for a topic while some watcher is behind.
     pub tail_events_max: usize,
@@ -52,10 +52,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 2_000_000,
-            events_lane: 16 * 1024,
+            events_queue: 16 * 1024,
             lost_topics_max: 1024,
-            replies_lane: 16 * 1024,
-            frames_lane: 1024,
+            replies_queue: 16 * 1024,
+            shard_messages_queue: 1024,
             items_per_turn: 1024,
             tail_events_max: 256,
             renderings_max: 8,
@@ -76,10 +76,10 @@ impl Limits {
     pub(crate) fn check(&self) {
         let counts = [
             self.connections_max,
-            self.events_lane,
+            self.events_queue,
             self.lost_topics_max,
-            self.replies_lane,
-            self.frames_lane,
+            self.replies_queue,
+            self.shard_messages_queue,
             self.items_per_turn,
             self.tail_events_max,
             self.renderings_max,

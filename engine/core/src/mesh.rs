@@ -6,14 +6,14 @@ use std::sync::{Arc, OnceLock};
 use reactor::Waker;
 
 use crate::event::{Event, SessionId, ShardId};
-use crate::lane::{Lane, LossyLane, Lost};
 use crate::limits::Limits;
 use crate::mutant::{Mutant, planted};
+use crate::queue::{LossyQueue, Lost, Queue};
 use crate::stats::{Reason, Stats};
 use crate::topic::TopicId;
 
 /// What shards tell each other.
-pub(crate) enum Frame {
+pub(crate) enum ShardMessage {
     /// From a home shard to the topic's owner: some row here watches it.
     Watch(TopicId, u32),
     /// No row here watches it any more.
@@ -22,13 +22,13 @@ pub(crate) enum Frame {
     Watching(TopicId, u32),
 }
 
-/// One shard's lanes, one from each shard for frames and news, one from anyone for events and
+/// One shard's queues, one from each shard for messages and news, one from anyone for events and
 /// replies.
 pub(crate) struct Port<F, R> {
-    pub events: LossyLane<Arc<Event<F>>>,
-    pub replies: Lane<(SessionId, R)>,
-    pub frames: Vec<Lane<Frame>>,
-    pub news: Vec<LossyLane<Arc<Event<F>>>>,
+    pub events: LossyQueue<Arc<Event<F>>>,
+    pub replies: Queue<(SessionId, R)>,
+    pub messages: Vec<Queue<ShardMessage>>,
+    pub news: Vec<LossyQueue<Arc<Event<F>>>>,
     pub stats: Stats,
     pub stopping: AtomicBool,
     waker: OnceLock<Waker>,
@@ -36,19 +36,23 @@ pub(crate) struct Port<F, R> {
 
 impl<F, R> Port<F, R> {
     pub fn new(shards: u16, limits: &Limits) -> Self {
-        let lossy = |capacity| LossyLane::new(capacity, limits.lost_topics_max);
+        let lossy = |capacity| LossyQueue::new(capacity, limits.lost_topics_max);
         Self {
-            events: lossy(limits.events_lane),
-            replies: Lane::new(limits.replies_lane),
-            frames: (0..shards).map(|_| Lane::new(limits.frames_lane)).collect(),
-            news: (0..shards).map(|_| lossy(limits.frames_lane)).collect(),
+            events: lossy(limits.events_queue),
+            replies: Queue::new(limits.replies_queue),
+            messages: (0..shards)
+                .map(|_| Queue::new(limits.shard_messages_queue))
+                .collect(),
+            news: (0..shards)
+                .map(|_| lossy(limits.shard_messages_queue))
+                .collect(),
             stats: Stats::default(),
             stopping: AtomicBool::new(false),
             waker: OnceLock::new(),
         }
     }
 
-    /// Says how the shard is woken. Before that it looks at its lanes by itself.
+    /// Says how the shard is woken. Before that it looks at its queues by itself.
     pub fn attach(&self, waker: Waker) {
         assert!(self.waker.set(waker).is_ok(), "a shard attaches once");
     }
@@ -66,18 +70,18 @@ impl<F, R> Port<F, R> {
     pub fn has_work(&self) -> bool {
         !self.events.is_empty()
             || !self.replies.is_empty()
-            || self.frames.iter().any(|lane| !lane.is_empty())
-            || self.news.iter().any(|lane| !lane.is_empty())
+            || self.messages.iter().any(|queue| !queue.is_empty())
+            || self.news.iter().any(|queue| !queue.is_empty())
     }
 
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    /// Puts an event into the lane from a shard; if it is full the topic is resynchronised there.
+    /// Puts an event into the queue from a shard; if it is full the topic is resynchronised there.
     pub fn put_news(&self, from: ShardId, event: Arc<Event<F>>) {
         if !self.news[usize::from(from.0)].push(event.topic, event) {
-            self.stats.drop_for(Reason::FramesLaneFull);
+            self.stats.drop_for(Reason::ShardQueueFull);
         }
         self.wake();
     }

@@ -5,9 +5,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(test), allow(dead_code, reason = "only tests plant bugs"))]
 pub(crate) enum Mutant {
-    /// What is put into lanes wakes nobody.
+    /// What is put into queues wakes nobody.
     SkipWake,
-    /// Events that found their lane full are forgotten.
+    /// Events that found their queue full are forgotten.
     SilentLoss,
     /// A row that lost events while it was busy is not told.
     ForgetStale,

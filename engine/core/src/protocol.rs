@@ -51,10 +51,10 @@ pub trait Protocol {
         cx: &mut Context<'_, Self::Reply>,
         reply: Self::Reply,
     );
-    /// Something for the shard itself, from [`Context::tell`] on any shard or from a
-    /// [`crate::Handle`]. There is no session; only posts and tells have an effect.
-    fn handle_told(&mut self, cx: &mut Context<'_, Self::Reply>, told: Self::Reply) {
-        let _ = (cx, told);
+    /// Something for the shard itself, from [`Context::message`] on any shard or from a
+    /// [`crate::Handle`]. There is no session; only posts and messages have an effect.
+    fn handle_message(&mut self, cx: &mut Context<'_, Self::Reply>, message: Self::Reply) {
+        let _ = (cx, message);
     }
     /// A [`Context::post`] found too much waiting for its session and was dropped. The session's
     /// [`Protocol::handle_stale`] is called once it has taken what waits; posts until then are
@@ -85,8 +85,8 @@ pub trait Protocol {
     /// The connection is gone; the session is dropped after this.
     fn handle_closed(&mut self, session: &mut Self::Session, id: SessionId);
 
-    /// The connection is gone, whether its session was active or parked. Only posts and tells have
-    /// an effect.
+    /// The connection is gone, whether its session was active or parked. Only posts and
+    /// messages have an effect.
     fn handle_gone(&mut self, cx: &mut Context<'_, Self::Reply>) {
         let _ = cx;
     }
@@ -162,7 +162,7 @@ pub struct Context<'a, R> {
 pub struct Effects<R> {
     pub(crate) output: Vec<Bytes>,
     pub(crate) posts: Vec<(SessionId, Bytes)>,
-    pub(crate) tells: Vec<(SessionId, R)>,
+    pub(crate) messages: Vec<(SessionId, R)>,
     pub(crate) watch: Option<Option<TopicId>>,
     pub(crate) deadline_ns: Option<u64>,
     pub(crate) reading: Option<bool>,
@@ -174,7 +174,7 @@ impl<R> Default for Effects<R> {
         Self {
             output: Vec::new(),
             posts: Vec::new(),
-            tells: Vec::new(),
+            messages: Vec::new(),
             watch: None,
             deadline_ns: None,
             reading: None,
@@ -210,10 +210,10 @@ impl<R> Context<'_, R> {
         self.effects.posts.push((to, bytes));
     }
 
-    /// Tells another shard something, in order; or a session of it. While the other is behind, the
-    /// session that tells is not read.
-    pub fn tell(&mut self, to: SessionId, word: R) {
-        self.effects.tells.push((to, word));
+    /// Sends another shard a message, in order; or a session of it. While the other is behind, the
+    /// session that sends is not read.
+    pub fn message(&mut self, to: SessionId, message: R) {
+        self.effects.messages.push((to, message));
     }
 
     /// Watches a topic, instead of any before; answered by [`Protocol::handle_watching`].

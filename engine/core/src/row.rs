@@ -65,7 +65,7 @@ impl<P: Protocol> Row<P> {
     /// News came while it was active.
     pub const MISSED: u8 = 32;
     /// It was told of the shutdown.
-    pub const TOLD: u8 = 16;
+    pub const NOTIFIED: u8 = 16;
 
     pub fn free(generation: u16) -> Self {
         Self {

@@ -22,7 +22,7 @@ impl<F, R> Clone for Handle<F, R> {
     }
 }
 
-/// The lanes of `shards` shards, for [`crate::Shard::new`] and for everyone who talks to them.
+/// The queues of `shards` shards, for [`crate::Shard::new`] and for everyone who talks to them.
 pub fn mesh<F, R>(shards: u16, limits: &Limits) -> Handle<F, R> {
     assert!((1..=SHARDS_MAX).contains(&shards), "1 to 64 shards");
     limits.check();
@@ -43,7 +43,7 @@ impl<F, R> Handle<F, R> {
         let topic = event.topic;
         let port = &self.ports[usize::from(topic.owner(self.shards()).0)];
         if !port.events.push(topic, Arc::new(event)) {
-            port.stats.drop_for(Reason::EventsLaneFull);
+            port.stats.drop_for(Reason::EventsQueueFull);
         }
         port.wake();
     }
@@ -63,7 +63,7 @@ impl<F, R> Handle<F, R> {
         let port = &self.ports[usize::from(id.shard.0)];
         let outcome = port.replies.push((id, reply)).map_err(|(_, reply)| reply);
         if outcome.is_err() {
-            port.stats.drop_for(Reason::RepliesLaneFull);
+            port.stats.drop_for(Reason::RepliesQueueFull);
         }
         port.wake();
         outcome

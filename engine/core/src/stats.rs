@@ -22,7 +22,7 @@ pub enum Counter {
     Turns,
     /// Events published to this shard.
     Events,
-    /// Event frames given to shards, this one included.
+    /// Events given to shards, this one included.
     Forwarded,
     /// Announcements sent to parked rows.
     Announced,
@@ -54,16 +54,16 @@ const COUNTERS: usize = Counter::Owed as usize + 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Reason {
-    /// The lane of published events was full: the topic is resynchronised.
-    EventsLaneFull,
-    /// The lane to a watching shard was full: the topic is resynchronised there.
-    FramesLaneFull,
+    /// The queue of published events was full: the topic is resynchronised.
+    EventsQueueFull,
+    /// The queue to a watching shard was full: the topic is resynchronised there.
+    ShardQueueFull,
     /// An event of a topic that no session watches.
     NobodyWatches,
     /// A reply for a connection that is gone.
     LateReply,
-    /// A reply that the caller kept because the lane was full.
-    RepliesLaneFull,
+    /// A reply that the caller kept because the queue was full.
+    RepliesQueueFull,
     /// A connection beyond the limit was refused.
     TooManyConnections,
     /// A connection ended by its client.
@@ -86,7 +86,7 @@ pub enum Reason {
 
 const REASONS: usize = Reason::OutputFull as usize + 1;
 
-/// A shard's counters. Writers are the shard and, for lanes of its own, its [`crate::Handle`].
+/// A shard's counters. Writers are the shard and, for queues of its own, its [`crate::Handle`].
 #[derive(Debug, Default)]
 pub struct Stats {
     counters: [AtomicU64; COUNTERS],
@@ -164,11 +164,11 @@ impl Counter {
 impl Reason {
     /// All, in the order of their numbers.
     pub const ALL: [Self; REASONS] = [
-        Self::EventsLaneFull,
-        Self::FramesLaneFull,
+        Self::EventsQueueFull,
+        Self::ShardQueueFull,
         Self::NobodyWatches,
         Self::LateReply,
-        Self::RepliesLaneFull,
+        Self::RepliesQueueFull,
         Self::TooManyConnections,
         Self::Hangup,
         Self::Broken,

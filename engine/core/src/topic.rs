@@ -1,6 +1,8 @@
-//! What events are about.
+//! What events are about, and where they are born.
 
-use crate::event::ShardId;
+/// One core's share of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShardId(pub u16);
 
 /// A topic: 64 bits that the protocol chooses (a mailbox id, say).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

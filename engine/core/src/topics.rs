@@ -372,20 +372,20 @@ fn topic_of<F>(
 /// One other shard that watches a topic.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(Rust, packed(2))]
-struct Interested {
+struct RemoteWatcher {
     topic: TopicId,
     shard: ShardId,
 }
 
-const _: () = assert!(size_of::<Interested>() == 10);
+const _: () = assert!(size_of::<RemoteWatcher>() == 10);
 
 /// On the owner shard: which other shards watch each topic.
-pub(crate) struct Interest {
-    tables: Box<[HashTable<Interested>]>,
+pub(crate) struct RemoteWatchers {
+    tables: Box<[HashTable<RemoteWatcher>]>,
     hasher: RandomState,
 }
 
-impl Interest {
+impl RemoteWatchers {
     pub fn new() -> Self {
         Self {
             tables: (0..TABLES).map(|_| HashTable::new()).collect(),
@@ -395,7 +395,7 @@ impl Interest {
 
     pub fn add(&mut self, topic: TopicId, shard: ShardId) {
         let hash = self.hasher.hash_one(topic);
-        let new = Interested { topic, shard };
+        let new = RemoteWatcher { topic, shard };
         let table = &mut self.tables[table_of(topic)];
         if table.find(hash, |have| *have == new).is_none() {
             let hasher = &self.hasher;
@@ -405,7 +405,7 @@ impl Interest {
 
     pub fn remove(&mut self, topic: TopicId, shard: ShardId) {
         let hash = self.hasher.hash_one(topic);
-        let old = Interested { topic, shard };
+        let old = RemoteWatcher { topic, shard };
         let table = &mut self.tables[table_of(topic)];
         if let Ok(found) = table.find_entry(hash, |have| *have == old) {
             found.remove();
@@ -418,7 +418,7 @@ impl Interest {
     pub fn shards(&self, topic: TopicId) -> impl Iterator<Item = ShardId> + use<> {
         let mut mask = 0u64;
         for have in self.tables[table_of(topic)].iter_hash(self.hasher.hash_one(topic)) {
-            let Interested { topic: of, shard } = *have;
+            let RemoteWatcher { topic: of, shard } = *have;
             if of == topic {
                 mask |= 1 << shard.0;
             }
@@ -479,21 +479,22 @@ mod tests {
         }
 
         #[test]
-        fn interest_is_a_set(
+        fn remote_watchers_are_a_set(
             steps in prop::collection::vec((1..4u64, 0..4u16, any::<bool>()), 0..60),
         ) {
-            let mut interest = Interest::new();
+            let mut remote_watchers = RemoteWatchers::new();
             let mut naive = BTreeMap::<u64, BTreeSet<u16>>::new();
             for (id, shard, adds) in steps {
                 let shards = naive.entry(id).or_default();
                 if adds {
-                    interest.add(TopicId(id), ShardId(shard));
+                    remote_watchers.add(TopicId(id), ShardId(shard));
                     shards.insert(shard);
                 } else {
-                    interest.remove(TopicId(id), ShardId(shard));
+                    remote_watchers.remove(TopicId(id), ShardId(shard));
                     shards.remove(&shard);
                 }
-                let seen: Vec<u16> = interest.shards(TopicId(id)).map(|shard| shard.0).collect();
+                let found = remote_watchers.shards(TopicId(id));
+                let seen: Vec<u16> = found.map(|shard| shard.0).collect();
                 prop_assert!(seen.iter().eq(shards.iter()));
             }
         }

@@ -180,12 +180,12 @@ impl Pattern {
 
 /// Writes an event reference, value by value.
 #[derive(Clone, Debug)]
-pub struct Writer {
+pub struct ReferenceBuilder {
     text: String,
     any: bool,
 }
 
-impl Writer {
+impl ReferenceBuilder {
     /// Begins with a key, taken as it is.
     pub fn new(key: &str) -> Self {
         let any = key.contains('?');
@@ -283,9 +283,9 @@ mod tests {
     fn values_are_compared_decoded() {
         assert!(matches("enp://h/a?m=R%26D", "enp://h/a?x=1&m=R%26D"));
         assert!(matches("enp://h/a%20b?m=%41", "enp://h/a%20b?m=A"));
-        let mut writer = Writer::new("enp://h/store");
-        writer.param("m", "a&b=c ?%é").param("n", 3);
-        let text = writer.finish();
+        let mut builder = ReferenceBuilder::new("enp://h/store");
+        builder.param("m", "a&b=c ?%é").param("n", 3);
+        let text = builder.finish();
         let event = EventRef::parse(&text).expect("written well");
         assert_eq!(event.param("m").as_deref(), Some("a&b=c ?%é"));
         assert_eq!(event.param("n").as_deref(), Some("3"));

@@ -133,11 +133,11 @@ mod tests {
     }
 
     fn text(key: &str, params: &[(String, String)]) -> String {
-        let mut writer = crate::event_ref::Writer::new(key);
+        let mut builder = crate::event_ref::ReferenceBuilder::new(key);
         for (name, value) in params {
-            writer.param(name, value);
+            builder.param(name, value);
         }
-        writer.finish()
+        builder.finish()
     }
 
     proptest! {

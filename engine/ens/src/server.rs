@@ -15,12 +15,12 @@ use reactor::listen::{self, ListenError};
 use reactor::steer::Steering;
 use reactor::uring::{self, Uring};
 
-use crate::broker::{Broker, BrokerConfig, Interest, Placement, Stats, Word};
+use crate::broker::{Broker, BrokerConfig, BrokerMessage, Placement, Stats, SubscribingShards};
 use crate::frame::PAYLOAD_BYTES_MAX;
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Room for words from other shards and from this process.
-const WORDS_LANE: usize = 8 * 1024;
+const MESSAGES_QUEUE: usize = 8 * 1024;
 /// Receive buffers of a shard, and bytes in each: publishers are few and send much.
 const RECEIVE_BUFFERS: usize = 64;
 const RECEIVE_BUFFER_BYTES: usize = 64 * 1024;
@@ -64,19 +64,19 @@ pub enum StartError {
 
 /// A broker at work.
 pub struct Running {
-    handle: Handle<(), Word>,
+    handle: Handle<(), BrokerMessage>,
     threads: Vec<JoinHandle<()>>,
     listening: Vec<String>,
     unix: Option<PathBuf>,
-    interest: Arc<Interest>,
+    subscribing: Arc<SubscribingShards>,
     stats: Arc<Stats>,
 }
 
 /// Publishes to a broker in the same process, from any thread.
 #[derive(Clone)]
 pub struct Local {
-    handle: Handle<(), Word>,
-    interest: Arc<Interest>,
+    handle: Handle<(), BrokerMessage>,
+    subscribing: Arc<SubscribingShards>,
     stats: Arc<Stats>,
 }
 
@@ -84,7 +84,7 @@ impl Local {
     /// Publishes an event. False if too many wait; nothing is published then. While nobody
     /// subscribes to anything no shard is woken.
     pub fn publish(&self, event: &str, payload: &[u8]) -> bool {
-        if self.interest.total() == 0 {
+        if self.subscribing.total() == 0 {
             self.stats.publish();
             return true;
         }
@@ -93,7 +93,7 @@ impl Local {
         self.handle
             .reply(
                 to,
-                Word::Publish {
+                BrokerMessage::Publish {
                     event: event.into(),
                     payload,
                 },
@@ -114,7 +114,7 @@ pub fn start(options: &Options) -> Result<Running, StartError> {
         } else {
             share
         },
-        replies_lane: WORDS_LANE,
+        replies_queue: MESSAGES_QUEUE,
         posts_bytes_max: options.pending_bytes_max,
         // A post may be larger than what may wait, and answers come on top.
         outbox_bytes_max: options.pending_bytes_max + 4 * PAYLOAD_BYTES_MAX,
@@ -142,7 +142,7 @@ pub fn start(options: &Options) -> Result<Running, StartError> {
         listeners[0].push(socket.into());
     }
     let handle = engine::mesh(options.shards, &limits);
-    let interest = Arc::new(Interest::new(options.shards));
+    let subscribing = Arc::new(SubscribingShards::new(options.shards));
     let stats = Arc::new(Stats::default());
     let placement = Arc::new(Placement::new(steering));
     let config = Arc::new(BrokerConfig {
@@ -154,11 +154,11 @@ pub fn start(options: &Options) -> Result<Running, StartError> {
         threads: vec![],
         listening,
         unix: options.unix.clone(),
-        interest: interest.clone(),
+        subscribing: subscribing.clone(),
         stats: stats.clone(),
     };
     for (id, listeners) in (0..).map(ShardId).zip(listeners) {
-        let shared = (interest.clone(), stats.clone(), placement.clone());
+        let shared = (subscribing.clone(), stats.clone(), placement.clone());
         let broker = Broker::new(id, config.clone(), shared);
         let uring = uring::Options {
             spin_ns: options.spin_ns,
@@ -173,7 +173,13 @@ pub fn start(options: &Options) -> Result<Running, StartError> {
     Ok(running)
 }
 
-type Plane = (ShardId, Broker, uring::Options, Limits, Handle<(), Word>);
+type Plane = (
+    ShardId,
+    Broker,
+    uring::Options,
+    Limits,
+    Handle<(), BrokerMessage>,
+);
 
 fn start_shard(plane: Plane, listeners: Vec<OwnedFd>) -> io::Result<JoinHandle<()>> {
     let (id, broker, uring, limits, handle) = plane;
@@ -225,7 +231,7 @@ impl Running {
     pub fn local(&self) -> Local {
         Local {
             handle: self.handle.clone(),
-            interest: self.interest.clone(),
+            subscribing: self.subscribing.clone(),
             stats: self.stats.clone(),
         }
     }

@@ -1,6 +1,6 @@
 //! iBiff: which events are published, under which names, with which payload.
 
-use ens::event_ref::{Writer, with_mailbox};
+use ens::event_ref::{ReferenceBuilder, with_mailbox};
 
 /// An event as a server tells it.
 #[derive(Clone, Copy, Debug)]
@@ -148,10 +148,10 @@ impl Biff {
         } else {
             kind
         };
-        let mut writer = Writer::new(&with_mailbox(&self.key, event.mailbox));
-        writer.param("evtType", name);
+        let mut builder = ReferenceBuilder::new(&with_mailbox(&self.key, event.mailbox));
+        builder.param("evtType", name);
         for (name, value) in event.params {
-            writer.param(name, value);
+            builder.param(name, value);
         }
         let mut payload = Vec::new();
         if matches!(event.kind, "NewMsg" | "UpdateMsg" | "Copy") {
@@ -159,7 +159,7 @@ impl Biff {
             payload.extend_from_slice(&event.body[..event.body.len().min(self.body_max)]);
         }
         Some(Published {
-            event_ref: writer.finish(),
+            event_ref: builder.finish(),
             payload,
         })
     }

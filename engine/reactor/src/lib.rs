@@ -24,7 +24,7 @@ pub mod steer;
 pub mod uring;
 pub mod waker;
 
-pub use pool::{Lease, Pool};
+pub use pool::{BufferPool, Lease};
 pub use rng::Rng;
 pub use waker::Waker;
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 /// A pool of equally large receive buffers on one thread.
 #[derive(Clone)]
-pub struct Pool {
+pub struct BufferPool {
     inner: Rc<Inner>,
 }
 
@@ -15,7 +15,7 @@ struct Inner {
     free: RefCell<Vec<Box<[u8]>>>,
 }
 
-impl Pool {
+impl BufferPool {
     /// A pool of `buffers` buffers of `buffer_bytes` bytes each. They are written once, so that the
     /// memory is there from the start: no first message waits for it, and it is not mistaken for
     /// memory of connections.
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_dropped_lease_returns() {
-        let pool = Pool::new(1, 16);
+        let pool = BufferPool::new(1, 16);
         let mut lease = pool.lease().expect("one is free");
         assert!(pool.lease().is_none());
         lease.space()[..3].copy_from_slice(b"abc");

@@ -65,9 +65,9 @@ impl Options {
             } else {
                 share
             },
-            events_lane: LANE,
-            replies_lane: LANE,
-            frames_lane: LANE,
+            events_queue: LANE,
+            replies_queue: LANE,
+            shard_messages_queue: LANE,
             items_per_turn: ITEMS_PER_TURN,
             lost_topics_max: LOST_TOPICS_MAX,
             output_bytes_max: (config.count("service.imap.maxoutput") / shards) as usize,

@@ -229,10 +229,10 @@ fn front(backend: QueueBackend) -> Front<QueueBackend> {
 fn limits(rng: &mut Rng) -> Limits {
     let mut pick = |choices: [usize; 3]| choices[rng.below(3) as usize];
     Limits {
-        events_lane: pick([1, 4, 1024]),
+        events_queue: pick([1, 4, 1024]),
         lost_topics_max: pick([1, 2, 1024]),
-        replies_lane: pick([1, 16, 1024]),
-        frames_lane: pick([1, 8, 1024]),
+        replies_queue: pick([1, 16, 1024]),
+        shard_messages_queue: pick([1, 8, 1024]),
         items_per_turn: pick([1, 8, 1024]),
         tail_events_max: pick([1, 4, 256]),
         renderings_max: pick([1, 2, 8]),

@@ -98,8 +98,8 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             .min(next as usize + self.limits.shutdown_rows_per_turn) as u32;
         while next < end {
             let row = self.rows.get_mut(next);
-            if let Some(row) = row.filter(|row| row.is_open() && !row.has(Row::<P>::TOLD)) {
-                row.set(Row::<P>::TOLD, true);
+            if let Some(row) = row.filter(|row| row.is_open() && !row.has(Row::<P>::NOTIFIED)) {
+                row.set(Row::<P>::NOTIFIED, true);
                 self.call(next, |protocol, session, cx| {
                     protocol.handle_shutdown(session, cx)
                 });

@@ -33,7 +33,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             );
             self.port().stats.add(Counter::Events, 1);
             let mut watched = false;
-            for shard in self.interest.shards(event.topic) {
+            for shard in self.remote_watchers.shards(event.topic) {
                 watched = true;
                 self.port().stats.add(Counter::Forwarded, 1);
                 self.handle.ports[usize::from(shard.0)].put_news(self.id, event.clone());
@@ -126,14 +126,14 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         }
         for slot in stale {
             match self.rows[slot].state {
-                State::Active(_) => self.tell_missed(slot),
+                State::Active(_) => self.notify_missed(slot),
                 _ => self.make_stale(slot),
             }
         }
     }
 
     /// An active session that hears, although it can't be packed away, is told that it missed news.
-    pub(super) fn tell_missed(&mut self, slot: u32) {
+    pub(super) fn notify_missed(&mut self, slot: u32) {
         let row = &mut self.rows[slot];
         let missed = Row::<P>::MISSED | Row::<P>::STALE;
         if row.flags & missed == 0 || row.has(Row::<P>::PENDING) || row.outbox.is_some() {

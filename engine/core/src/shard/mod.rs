@@ -1,7 +1,8 @@
 //! A shard: one core's connections, and the turn that moves them.
 //!
-//! A turn gathers completions and what lies in the lanes, decides (calls the protocol), fans events
-//! out, and flushes. Nothing acts directly on an arrival, so batches form by themselves under load.
+//! A turn gathers completions and what lies in the queues, decides (calls the protocol), fans
+//! events out, and flushes. Nothing acts directly on an arrival, so batches form
+//! by themselves under load.
 
 mod clock;
 mod fanout;
@@ -18,14 +19,14 @@ use reactor::{Completion, Conn, Reactor};
 
 use crate::event::{SessionId, ShardId};
 use crate::limits::Limits;
-use crate::mesh::Frame;
+use crate::mesh::ShardMessage;
 use crate::protocol::{Effects, Protocol};
 use crate::row::Row;
 use crate::rows::Rows;
 use crate::runtime::Handle;
 use crate::stats::{Counter, Reason};
 use crate::timer::Timer;
-use crate::topics::{Interest, Topics};
+use crate::topics::{RemoteWatchers, Topics};
 use resync::Resync;
 
 /// One core's share of the engine. Lives on one thread.
@@ -43,12 +44,12 @@ pub struct Shard<R: Reactor, P: Protocol> {
     /// What waits in outboxes, in bytes, as [`Outbox::cost`] counts it.
     owed: usize,
     topics: Topics<P::Fact>,
-    interest: Interest,
+    remote_watchers: RemoteWatchers,
     resync: Resync,
     /// As [`Protocol::handle_turn`] said.
     protocol_waits: bool,
-    /// Frames to other shards that found their lane full.
-    waiting: VecDeque<(ShardId, Frame)>,
+    /// Messages to other shards that found their queue full.
+    waiting: VecDeque<(ShardId, ShardMessage)>,
     /// Rows whose outbox has something for the kernel.
     dirty: Vec<u32>,
     /// Sessions that are to be closed, with all their output given to the kernel.
@@ -57,7 +58,7 @@ pub struct Shard<R: Reactor, P: Protocol> {
     completions: Vec<Completion>,
     effects: Effects<P::Reply>,
     /// What was told to shards that were behind, and who was told to wait for that.
-    untold: VecDeque<(SessionId, P::Reply)>,
+    unsent_messages: VecDeque<(SessionId, P::Reply)>,
     paused: Vec<SessionId>,
     /// When the shutdown ends, once it has begun; and which row is told next.
     stopping: Option<(u64, u32)>,
@@ -85,7 +86,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             parked: 0,
             owed: 0,
             topics: Topics::new(),
-            interest: Interest::new(),
+            remote_watchers: RemoteWatchers::new(),
             resync: Resync::default(),
             protocol_waits: false,
             waiting: VecDeque::new(),
@@ -94,7 +95,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             timer: Timer::default(),
             completions: Vec::new(),
             effects: Effects::default(),
-            untold: VecDeque::new(),
+            unsent_messages: VecDeque::new(),
             paused: Vec::new(),
             stopping: None,
         }
@@ -119,8 +120,8 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         }
         self.completions = completions;
         self.let_leave();
-        self.take_frames();
-        self.tell_again();
+        self.take_shard_messages();
+        self.send_unsent_messages();
         self.take_replies();
         self.take_events();
         self.take_news();
@@ -145,11 +146,11 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     /// Until when the reactor may sleep: not at all if there is work.
     fn rest_until(&mut self) -> Option<u64> {
         let port = &self.handle.ports[usize::from(self.id.0)];
-        // Announced first: what comes into a lane after the look below ends the sleep.
+        // Announced first: what comes into a queue after the look below ends the sleep.
         self.reactor.waker().announce_sleep();
         let asked_to_stop = port.is_stopping() && self.stopping.is_none();
-        let untold = !self.untold.is_empty();
-        let queued = !self.waiting.is_empty() || !self.dirty.is_empty() || untold;
+        let unsent_messages = !self.unsent_messages.is_empty();
+        let queued = !self.waiting.is_empty() || !self.dirty.is_empty() || unsent_messages;
         let leaving = !self.leaving.is_empty();
         if port.has_work() || queued || leaving || asked_to_stop || self.is_telling() {
             return Some(0);

@@ -1,4 +1,4 @@
-//! What sessions send to other sessions: posts on this shard, words to others.
+//! What sessions send to other sessions: posts on this shard, messages to others.
 
 use bytes::Bytes;
 use reactor::Reactor;
@@ -10,20 +10,20 @@ use crate::row::Row;
 use crate::stats::{Counter, Reason};
 
 impl<R: Reactor, P: Protocol> Shard<R, P> {
-    /// Carries out posts and tells. True if some shard is too far behind to be told now.
+    /// Carries out posts and messages. True if some shard is too far behind to be told now.
     pub(super) fn carry(&mut self, effects: &mut Effects<P::Reply>) -> bool {
         for (to, bytes) in effects.posts.drain(..) {
             self.post(to, bytes);
         }
-        for (to, word) in effects.tells.drain(..) {
+        for (to, message) in effects.messages.drain(..) {
             // In order: nothing overtakes what waits.
-            if !self.untold.is_empty() {
-                self.untold.push_back((to, word));
-            } else if let Err(word) = self.handle.reply(to, word) {
-                self.untold.push_back((to, word));
+            if !self.unsent_messages.is_empty() {
+                self.unsent_messages.push_back((to, message));
+            } else if let Err(message) = self.handle.reply(to, message) {
+                self.unsent_messages.push_back((to, message));
             }
         }
-        !self.untold.is_empty()
+        !self.unsent_messages.is_empty()
     }
 
     fn post(&mut self, to: SessionId, bytes: Bytes) {
@@ -50,7 +50,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     }
 
     /// Something came for the shard itself.
-    pub(super) fn told(&mut self, told: P::Reply) {
+    pub(super) fn message_to_shard(&mut self, message: P::Reply) {
         let mut effects = std::mem::take(&mut self.effects);
         let mut cx = Context {
             id: SessionId::shard_itself(self.id),
@@ -58,7 +58,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             peer: None,
             effects: &mut effects,
         };
-        self.protocol.handle_told(&mut cx, told);
+        self.protocol.handle_message(&mut cx, message);
         self.carry(&mut effects);
         self.effects = effects;
     }
@@ -93,10 +93,10 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     }
 
     /// Tells what could not be told, and lets those go on who waited for it.
-    pub(super) fn tell_again(&mut self) {
-        while let Some((to, word)) = self.untold.pop_front() {
-            if let Err(word) = self.handle.reply(to, word) {
-                self.untold.push_front((to, word));
+    pub(super) fn send_unsent_messages(&mut self) {
+        while let Some((to, message)) = self.unsent_messages.pop_front() {
+            if let Err(message) = self.handle.reply(to, message) {
+                self.unsent_messages.push_front((to, message));
                 return;
             }
         }

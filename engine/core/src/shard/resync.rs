@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use reactor::Reactor;
 
 use super::Shard;
-use crate::lane::Lost;
 use crate::protocol::Protocol;
+use crate::queue::Lost;
 use crate::row::{Row, State};
 use crate::topic::TopicId;
 
@@ -75,7 +75,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             self.make_stale(slot);
         } else {
             row.set(Row::<P>::STALE, true);
-            self.tell_missed(slot);
+            self.notify_missed(slot);
         }
     }
 }

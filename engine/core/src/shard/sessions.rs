@@ -135,7 +135,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             return;
         };
         let Some(parked) = self.protocol.park(session) else {
-            return self.tell_missed(slot);
+            return self.notify_missed(slot);
         };
         // The tail has what it missed.
         row.set(Row::<P>::MISSED, false);
@@ -151,7 +151,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
                 break;
             };
             if id.is_shard() {
-                self.told(reply);
+                self.message_to_shard(reply);
                 continue;
             }
             let open = self

@@ -4,7 +4,7 @@ use reactor::Reactor;
 
 use super::Shard;
 use crate::event::ShardId;
-use crate::mesh::Frame;
+use crate::mesh::ShardMessage;
 use crate::protocol::Protocol;
 use crate::row::{Row, State};
 use crate::topic::TopicId;
@@ -22,7 +22,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             row.set(Row::<P>::MISSED, false);
             if was_last {
                 let owner = before.owner(self.handle.shards());
-                self.tell(owner, Frame::Unwatch(before));
+                self.send_shard_message(owner, ShardMessage::Unwatch(before));
             }
         }
         if topic.0 == 0 {
@@ -32,27 +32,27 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         self.row(slot).set(Row::<P>::PENDING, true);
         let owner = topic.owner(self.handle.shards());
         if let Some(epoch) = self.topics.add(topic, slot, self.rows.watched()) {
-            self.tell(owner, Frame::Watch(topic, epoch));
+            self.send_shard_message(owner, ShardMessage::Watch(topic, epoch));
         } else if self.topics.is_acknowledged(topic) {
-            // Told through the lane all the same, so that no call is made within a call.
-            self.tell(self.id, Frame::Watching(topic, 0));
+            // Told through the queue all the same, so that no call is made within a call.
+            self.send_shard_message(self.id, ShardMessage::Watching(topic, 0));
         }
     }
 
-    /// Sends a frame; one that finds its lane full waits its turn, in order.
-    fn tell(&mut self, to: ShardId, frame: Frame) {
-        self.waiting.push_back((to, frame));
-        self.send_frames();
+    /// Sends a message; one that finds its queue full waits its turn, in order.
+    fn send_shard_message(&mut self, to: ShardId, message: ShardMessage) {
+        self.waiting.push_back((to, message));
+        self.send_shard_messages();
     }
 
-    fn send_frames(&mut self) {
-        while let Some((to, frame)) = self.waiting.pop_front() {
+    fn send_shard_messages(&mut self) {
+        while let Some((to, message)) = self.waiting.pop_front() {
             let port = &self.handle.ports[usize::from(to.0)];
-            match port.frames[usize::from(self.id.0)].push(frame) {
+            match port.messages[usize::from(self.id.0)].push(message) {
                 Ok(()) if to == self.id => {}
                 Ok(()) => port.wake(),
-                Err(frame) => {
-                    self.waiting.push_front((to, frame));
+                Err(message) => {
+                    self.waiting.push_front((to, message));
                     port.wake();
                     return;
                 }
@@ -60,23 +60,28 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         }
     }
 
-    pub(super) fn take_frames(&mut self) {
-        self.send_frames();
+    pub(super) fn take_shard_messages(&mut self) {
+        self.send_shard_messages();
         for from in 0..self.handle.shards() {
             for _ in 0..self.limits.items_per_turn {
-                let Some(frame) = self.port().frames[usize::from(from)].pop() else {
+                let Some(message) = self.port().messages[usize::from(from)].pop() else {
                     break;
                 };
-                match frame {
-                    Frame::Watch(topic, epoch) => {
+                match message {
+                    ShardMessage::Watch(topic, epoch) => {
                         // What rows here watch is in `topics` already.
                         if ShardId(from) != self.id {
-                            self.interest.add(topic, ShardId(from));
+                            self.remote_watchers.add(topic, ShardId(from));
                         }
-                        self.tell(ShardId(from), Frame::Watching(topic, epoch));
+                        self.send_shard_message(
+                            ShardId(from),
+                            ShardMessage::Watching(topic, epoch),
+                        );
                     }
-                    Frame::Unwatch(topic) => self.interest.remove(topic, ShardId(from)),
-                    Frame::Watching(topic, epoch) => self.watching(topic, epoch),
+                    ShardMessage::Unwatch(topic) => {
+                        self.remote_watchers.remove(topic, ShardId(from))
+                    }
+                    ShardMessage::Watching(topic, epoch) => self.watching(topic, epoch),
                 }
             }
         }

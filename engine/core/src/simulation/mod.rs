@@ -83,10 +83,10 @@ fn tiny(rng: &mut Rng) -> Limits {
     let mut pick = |choices: &[usize]| choices[rng.below(choices.len() as u64) as usize];
     Limits {
         connections_max: pick(&[8, 1000]),
-        events_lane: pick(&[1, 4, 1000]),
+        events_queue: pick(&[1, 4, 1000]),
         lost_topics_max: pick(&[1, 100]),
-        replies_lane: pick(&[1, 100]),
-        frames_lane: pick(&[1, 2, 1000]),
+        replies_queue: pick(&[1, 100]),
+        shard_messages_queue: pick(&[1, 2, 1000]),
         items_per_turn: pick(&[1, 3, 1000]),
         tail_events_max: pick(&[1, 3, 100]),
         output_bytes_max: pick(&[500, 1 << 30]),

@@ -1,7 +1,7 @@
 //! What is promised for any bytes whatsoever.
 
 use ens::access::Access;
-use ens::client::{Machine, News};
+use ens::client::{ClientEvent, Machine};
 use ens::event_ref::{EventRef, Pattern};
 use ens::frame::decode;
 
@@ -17,7 +17,7 @@ pub fn frame(data: &[u8]) {
 
 /// A client hears the same, however the bytes are cut.
 pub fn client(data: &[u8]) {
-    let heard = |size: usize| -> Vec<News> {
+    let heard = |size: usize| -> Vec<ClientEvent> {
         let mut machine = Machine::new("fuzz");
         for pattern in ["enp://s/*", "enp+pool://s/k"] {
             machine.subscribe(pattern).expect("it is a pattern");
@@ -25,7 +25,7 @@ pub fn client(data: &[u8]) {
         let mut news = Vec::new();
         for piece in data.chunks(size) {
             machine.handle_input(piece, &mut news);
-            if matches!(news.last(), Some(News::Over(_))) {
+            if matches!(news.last(), Some(ClientEvent::Over(_))) {
                 break;
             }
         }
@@ -33,7 +33,10 @@ pub fn client(data: &[u8]) {
     };
     let whole = heard(data.len().max(1));
     // After the end nothing is promised.
-    let end = |news: &[News]| news.iter().position(|one| matches!(one, News::Over(_)));
+    let end = |news: &[ClientEvent]| {
+        news.iter()
+            .position(|one| matches!(one, ClientEvent::Over(_)))
+    };
     let pieces = heard(1);
     let (a, b) = (end(&whole), end(&pieces));
     assert_eq!(

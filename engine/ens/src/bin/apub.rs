@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use ens::client::{Address, Connection, News, Options};
+use ens::client::{Address, ClientEvent, Connection, Options};
 
 /// The key of the manual's sample.
 const EVENT: &str = "enp://127.0.0.1/store";
@@ -68,12 +68,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn accepted(answers: &mpsc::Receiver<News>, id: u32) -> Result<(), String> {
+fn accepted(answers: &mpsc::Receiver<ClientEvent>, id: u32) -> Result<(), String> {
     loop {
         match answers.recv_timeout(ACCEPTED_WITHIN) {
-            Ok(News::Accepted(have)) if have == id => return Ok(()),
-            Ok(News::Refused { id: have, why }) if have == id => return Err(why),
-            Ok(News::Over(why)) => return Err(why),
+            Ok(ClientEvent::Accepted(have)) if have == id => return Ok(()),
+            Ok(ClientEvent::Refused { id: have, why }) if have == id => return Err(why),
+            Ok(ClientEvent::Over(why)) => return Err(why),
             Ok(_) => {}
             Err(_) => return Err("the broker does not answer".into()),
         }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 
 use ens::arguments::{Arguments, json};
-use ens::client::{Address, Connection, News, Options};
+use ens::client::{Address, ClientEvent, Connection, Options};
 
 /// The key of the manual's sample.
 const EVENT: &str = "enp://127.0.0.1/store";
@@ -37,14 +37,14 @@ fn main() -> ExitCode {
     }
     for one in news {
         match one {
-            News::Subscribed(_) if !arguments.json => println!("Subscription successful"),
-            News::Subscribed(_) => eprintln!("asub: Subscription successful"),
-            News::Refused { why, .. } => {
+            ClientEvent::Subscribed(_) if !arguments.json => println!("Subscription successful"),
+            ClientEvent::Subscribed(_) => eprintln!("asub: Subscription successful"),
+            ClientEvent::Refused { why, .. } => {
                 println!("Subscription failed - status 1");
                 eprintln!("asub: {why}");
                 return ExitCode::FAILURE;
             }
-            News::Notified { event, payload, .. } => {
+            ClientEvent::Notified { event, payload, .. } => {
                 let line = if arguments.json {
                     json(&event, &payload).into_bytes()
                 } else if payload.is_empty() {
@@ -58,9 +58,14 @@ fn main() -> ExitCode {
                     return ExitCode::SUCCESS;
                 }
             }
-            News::Lagged(events) => eprintln!("asub: too slow, {events} events were not sent"),
-            News::Over(why) => eprintln!("asub: {why}; connecting again"),
-            News::Welcome | News::Unsubscribed(_) | News::Accepted(_) | News::Acknowledged(_) => {}
+            ClientEvent::Lagged(events) => {
+                eprintln!("asub: too slow, {events} events were not sent")
+            }
+            ClientEvent::Over(why) => eprintln!("asub: {why}; connecting again"),
+            ClientEvent::Welcome
+            | ClientEvent::Unsubscribed(_)
+            | ClientEvent::Accepted(_)
+            | ClientEvent::Acknowledged(_) => {}
         }
     }
     ExitCode::SUCCESS

@@ -49,9 +49,9 @@ impl BrokerConfig {
 
 /// How many subscriptions each shard has.
 #[derive(Debug)]
-pub struct Interest(Box<[AtomicU64]>);
+pub struct SubscribingShards(Box<[AtomicU64]>);
 
-impl Interest {
+impl SubscribingShards {
     /// Of so many shards.
     pub fn new(shards: u16) -> Self {
         Self((0..shards).map(|_| AtomicU64::new(0)).collect())

@@ -7,7 +7,7 @@ use engine::event::{Event, SessionId};
 use engine::protocol::{Announce, Parked as Due, Protocol};
 
 use super::session::{Parked, Session};
-use super::{Broker, Cx, Word, close, publish, refuse};
+use super::{Broker, BrokerMessage, Cx, close, publish, refuse};
 use crate::event_ref::EventRef;
 use crate::frame::{ErrorCode, Frame, FrameError, decode};
 
@@ -71,10 +71,10 @@ impl Broker {
             Frame::Subscribe { id, pattern } => self.subscribe(cx, id, pattern),
             Frame::Unsubscribe { id } => self.unsubscribe(cx, id),
             Frame::Ack { receipt } => {
-                let shards = self.interest.shards();
+                let shards = self.subscribing.shards();
                 let publish = publish::of_receipt(self.config.secret, shards, &receipt);
                 if let Some((publisher, id)) = publish {
-                    cx.tell(publisher, Word::Acknowledged { id });
+                    cx.message(publisher, BrokerMessage::Acknowledged { id });
                 }
             }
             Frame::Ping { token } => cx.send(Frame::Pong { token }.to_bytes()),
@@ -104,7 +104,7 @@ impl Protocol for Broker {
     type Parked = Parked;
     /// Topics are not used: ENS has keys and parameters.
     type Fact = ();
-    type Reply = Word;
+    type Reply = BrokerMessage;
     type Key = ();
 
     fn needs_peer(&self, listener: u8) -> bool {
@@ -156,16 +156,16 @@ impl Protocol for Broker {
         }
     }
 
-    fn handle_reply(&mut self, _: &mut Session, cx: &mut Cx<'_>, word: Word) {
-        match word {
-            Word::Joined { id } => cx.send(Frame::Subscribed { id }.to_bytes()),
-            Word::Acknowledged { id } => cx.send(Frame::Acknowledged { id }.to_bytes()),
+    fn handle_reply(&mut self, _: &mut Session, cx: &mut Cx<'_>, message: BrokerMessage) {
+        match message {
+            BrokerMessage::Joined { id } => cx.send(Frame::Subscribed { id }.to_bytes()),
+            BrokerMessage::Acknowledged { id } => cx.send(Frame::Acknowledged { id }.to_bytes()),
             _ => {}
         }
     }
 
-    fn handle_told(&mut self, cx: &mut Cx<'_>, word: Word) {
-        self.told(cx, word);
+    fn handle_message(&mut self, cx: &mut Cx<'_>, message: BrokerMessage) {
+        self.message_to_shard(cx, message);
     }
 
     fn handle_dropped(&mut self, id: SessionId) {

@@ -6,11 +6,11 @@
 
 mod config;
 mod host;
+mod message;
 mod placement;
 mod pools;
 mod publish;
 mod session;
-mod word;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,9 +20,9 @@ use bytes::Bytes;
 use engine::event::{SessionId, ShardId};
 use engine::protocol::Context;
 
-pub use config::{BrokerConfig, Interest, Stats};
+pub use config::{BrokerConfig, Stats, SubscribingShards};
+pub use message::BrokerMessage;
 pub use placement::Placement;
-pub use word::Word;
 
 use crate::event_ref::Pattern;
 use crate::frame::{ErrorCode, Frame};
@@ -34,7 +34,7 @@ use session::Session;
 pub struct Broker {
     shard: ShardId,
     config: Arc<BrokerConfig>,
-    interest: Arc<Interest>,
+    subscribing: Arc<SubscribingShards>,
     stats: Arc<Stats>,
     placement: Arc<Placement>,
     matcher: Matcher<Target>,
@@ -60,19 +60,19 @@ struct Subscription {
     pattern: Pattern,
 }
 
-type Cx<'a> = Context<'a, Word>;
+type Cx<'a> = Context<'a, BrokerMessage>;
 
 impl Broker {
     /// The broker of a shard; the rest is shared by all of them.
     pub fn new(
         shard: ShardId,
         config: Arc<BrokerConfig>,
-        (interest, stats, placement): (Arc<Interest>, Arc<Stats>, Arc<Placement>),
+        (subscribing, stats, placement): (Arc<SubscribingShards>, Arc<Stats>, Arc<Placement>),
     ) -> Self {
         Self {
             shard,
             config,
-            interest,
+            subscribing,
             stats,
             placement,
             matcher: Matcher::default(),
@@ -108,23 +108,23 @@ impl Broker {
         tracing::debug!(target: "ens::server", ?session, id, key = %pattern.key, "subscribe");
         let is_service = &*pattern.key == config::SERVICE_KEY;
         if pattern.pool.is_some() {
-            let owner = pools::owner(&pattern, self.interest.shards());
+            let owner = pools::owner(&pattern, self.subscribing.shards());
             if owner == self.shard {
                 self.join(&pattern, session, id);
                 cx.send(Frame::Subscribed { id }.to_bytes());
             } else {
                 let (pattern, member) = (Arc::new(pattern.clone()), session);
-                let word = Word::Join {
+                let message = BrokerMessage::Join {
                     pattern,
                     member,
                     id,
                 };
-                cx.tell(SessionId::shard_itself(owner), word);
+                cx.message(SessionId::shard_itself(owner), message);
             }
         } else {
             self.matcher.insert(&pattern, Target::Session(session));
             // Before the answer: who publishes after that finds it.
-            self.interest.add(self.shard);
+            self.subscribing.add(self.shard);
             cx.send(Frame::Subscribed { id }.to_bytes());
         }
         let own = self.subscriptions.entry(session).or_default();
@@ -177,33 +177,33 @@ impl Broker {
         let Subscription { id, pattern } = subscription;
         if pattern.pool.is_none() {
             self.matcher.remove(pattern, Target::Session(session));
-            return self.interest.remove(self.shard);
+            return self.subscribing.remove(self.shard);
         }
-        let owner = pools::owner(pattern, self.interest.shards());
+        let owner = pools::owner(pattern, self.subscribing.shards());
         if owner == self.shard {
             self.leave(pattern, session, *id);
         } else {
             let pattern = Arc::new(pattern.clone());
-            let word = Word::Leave {
+            let message = BrokerMessage::Leave {
                 pattern,
                 member: session,
                 id: *id,
             };
-            cx.tell(SessionId::shard_itself(owner), word);
+            cx.message(SessionId::shard_itself(owner), message);
         }
     }
 
     fn join(&mut self, pattern: &Pattern, member: SessionId, id: u32) {
         if let Some(pool) = self.pools.join(pattern, member, id) {
             self.matcher.insert(pattern, Target::Pool(pool));
-            self.interest.add(self.shard);
+            self.subscribing.add(self.shard);
         }
     }
 
     fn leave(&mut self, pattern: &Pattern, member: SessionId, id: u32) {
         if let Some(pool) = self.pools.leave(pattern, member, id) {
             self.matcher.remove(pattern, Target::Pool(pool));
-            self.interest.remove(self.shard);
+            self.subscribing.remove(self.shard);
         }
     }
 

@@ -18,11 +18,11 @@ pub(super) fn owner(pattern: &Pattern, shards: u16) -> ShardId {
 #[derive(Default)]
 pub(super) struct Pools {
     numbers: HashMap<Arc<Pattern>, u32, RandomState>,
-    pools: HashMap<u32, Pool, RandomState>,
+    pools: HashMap<u32, SubscriberPool, RandomState>,
     next: u32,
 }
 
-struct Pool {
+struct SubscriberPool {
     pattern: Arc<Pattern>,
     /// Who, and the number of its subscription.
     members: Vec<(SessionId, u32)>,
@@ -43,7 +43,7 @@ impl Pools {
         let members = vec![(member, id)];
         self.pools.insert(
             number,
-            Pool {
+            SubscriberPool {
                 pattern,
                 members,
                 turn: 0,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use engine::event::{SessionId, ShardId};
 
-use super::word::Published;
-use super::{Broker, Cx, Target, Word, config};
+use super::message::Published;
+use super::{Broker, BrokerMessage, Cx, Target, config};
 use crate::event_ref::EventRef;
 use crate::frame::{Frame, LENGTH_BYTES, Receipt};
 
@@ -95,7 +95,7 @@ impl Broker {
         let mut found = std::mem::take(&mut self.found);
         found.clear();
         self.matcher.matches(event, &mut found);
-        let mut others = self.interest.others(self.shard).peekable();
+        let mut others = self.subscribing.others(self.shard).peekable();
         if found.is_empty() && others.peek().is_none() {
             self.found = found;
             return;
@@ -105,9 +105,9 @@ impl Broker {
             notify: notify(0, receipt, event.text(), payload),
         });
         for shard in others {
-            cx.tell(
+            cx.message(
                 SessionId::shard_itself(shard),
-                Word::Event(published.clone()),
+                BrokerMessage::Event(published.clone()),
             );
         }
         self.give(cx, &mut found, &published);
@@ -155,37 +155,37 @@ impl Broker {
             return cx.post(member, for_subscription(&event.notify, id));
         }
         let event = event.clone();
-        let word = Word::Pooled {
+        let message = BrokerMessage::Pooled {
             pattern,
             member,
             id,
             event,
         };
-        cx.tell(SessionId::shard_itself(member.shard), word);
+        cx.message(SessionId::shard_itself(member.shard), message);
     }
 
     /// What other shards, or this process, have to say.
-    pub(super) fn told(&mut self, cx: &mut Cx<'_>, word: Word) {
-        match word {
-            Word::Publish { event, payload } => match EventRef::parse(&event) {
+    pub(super) fn message_to_shard(&mut self, cx: &mut Cx<'_>, message: BrokerMessage) {
+        match message {
+            BrokerMessage::Publish { event, payload } => match EventRef::parse(&event) {
                 Ok(event) => self.publish(cx, &event, None, &payload),
                 Err(error) => tracing::error!(target: "ens::server", "not published: {error}"),
             },
-            Word::Event(published) => self.heard(cx, &published),
-            Word::Join {
+            BrokerMessage::Event(published) => self.heard(cx, &published),
+            BrokerMessage::Join {
                 pattern,
                 member,
                 id,
             } => {
                 self.join(&pattern, member, id);
-                cx.tell(member, Word::Joined { id });
+                cx.message(member, BrokerMessage::Joined { id });
             }
-            Word::Leave {
+            BrokerMessage::Leave {
                 pattern,
                 member,
                 id,
             } => self.leave(&pattern, member, id),
-            Word::Pooled {
+            BrokerMessage::Pooled {
                 pattern,
                 member,
                 id,
@@ -196,20 +196,20 @@ impl Broker {
                     self.stats.notify(1);
                     cx.post(member, for_subscription(&event.notify, id));
                 } else {
-                    let owner = super::pools::owner(&pattern, self.interest.shards());
-                    cx.tell(
+                    let owner = super::pools::owner(&pattern, self.subscribing.shards());
+                    cx.message(
                         SessionId::shard_itself(owner),
-                        Word::Bounced { pattern, event },
+                        BrokerMessage::Bounced { pattern, event },
                     );
                 }
             }
-            Word::Bounced { pattern, event } => {
+            BrokerMessage::Bounced { pattern, event } => {
                 if let Some(pool) = self.pools.number(&pattern) {
                     self.pooled(cx, pool, &event);
                 }
             }
             // These go to sessions.
-            Word::Joined { .. } | Word::Acknowledged { .. } => {}
+            BrokerMessage::Joined { .. } | BrokerMessage::Acknowledged { .. } => {}
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Buf;
 
 use super::Address;
-use super::machine::{Machine, News};
+use super::machine::{ClientEvent, Machine};
 use super::stream::Stream;
 use crate::event_ref::RefError;
 use crate::frame::Receipt;
@@ -103,15 +103,15 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects and waits for the greeting. `on_news` also hears [`News::Over`] when the
-    /// connection is lost, and [`News::Welcome`] each time it is made again.
+    /// Connects and waits for the greeting. `on_news` also hears [`ClientEvent::Over`] when the
+    /// connection is lost, and [`ClientEvent::Welcome`] each time it is made again.
     ///
     /// # Errors
     /// If nobody greets, unless [`Options::patient`].
     pub fn open(
         address: Address,
         options: Options,
-        on_news: impl FnMut(&Connection, News) + Send + 'static,
+        on_news: impl FnMut(&Connection, ClientEvent) + Send + 'static,
     ) -> Result<Self, OpenError> {
         let machine = Machine::new(&options.name);
         let patient = options.patient;
@@ -333,7 +333,7 @@ impl Shared {
     }
 
     /// Connects and hears the greeting; what comes with it goes to `news`.
-    fn connect(&self, news: &mut Vec<News>) -> Result<(), OpenError> {
+    fn connect(&self, news: &mut Vec<ClientEvent>) -> Result<(), OpenError> {
         let failed = |error| OpenError::Connect(self.address.clone(), error);
         let stream = Stream::connect(&self.address, CONNECT_WITHIN).map_err(failed)?;
         let stream = Arc::new(stream);
@@ -358,7 +358,7 @@ impl Shared {
                         return Ok(());
                     }
                     match news.last() {
-                        Some(News::Over(why)) => why.clone(),
+                        Some(ClientEvent::Over(why)) => why.clone(),
                         _ => continue,
                     }
                 }
@@ -371,8 +371,8 @@ impl Shared {
 
     fn listen(
         self: Arc<Self>,
-        mut news: Vec<News>,
-        mut on_news: impl FnMut(&Connection, News) + Send + 'static,
+        mut news: Vec<ClientEvent>,
+        mut on_news: impl FnMut(&Connection, ClientEvent) + Send + 'static,
     ) {
         let connection = Connection::borrowed(&self);
         let mut buffer = vec![0; RECEIVE_BYTES];
@@ -396,7 +396,7 @@ impl Shared {
                 continue;
             }
             if life == Life::Up {
-                news.push(News::Over("the connection was closed".into()));
+                news.push(ClientEvent::Over("the connection was closed".into()));
             }
             let mut state = self.lock();
             state.stream = None;

@@ -9,7 +9,7 @@ use crate::frame::{
 
 /// What a broker had to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum ClientEvent {
     /// The broker greets.
     Welcome,
     /// A subscription is in force.
@@ -116,8 +116,8 @@ impl Machine {
         self.ids
     }
 
-    /// Publishes. If `answered`, [`News::Accepted`] or [`News::Refused`] follows with the number
-    /// given back. With a link that isn't empty, [`News::Acknowledged`] may follow.
+    /// Publishes. If `answered`, [`ClientEvent::Accepted`] or [`ClientEvent::Refused`] follows with
+    /// the number given back. With a link that isn't empty, an acknowledgement may follow.
     ///
     /// # Errors
     /// If the event reference is none, or payload or link are too large.
@@ -149,7 +149,7 @@ impl Machine {
         Ok(id)
     }
 
-    /// Subscribes; [`News::Subscribed`] or [`News::Refused`] follows.
+    /// Subscribes; [`ClientEvent::Subscribed`] or [`ClientEvent::Refused`] follows.
     ///
     /// # Errors
     /// If the pattern is none.
@@ -181,7 +181,7 @@ impl Machine {
     }
 
     /// Takes bytes from the broker.
-    pub fn handle_input(&mut self, bytes: &[u8], news: &mut Vec<News>) {
+    pub fn handle_input(&mut self, bytes: &[u8], news: &mut Vec<ClientEvent>) {
         self.input.extend_from_slice(bytes);
         let input = std::mem::take(&mut self.input);
         let mut taken = 0;
@@ -196,7 +196,7 @@ impl Machine {
                 Err((FrameError::UnknownKind(_), length)) => taken += length,
                 Err(_) => {
                     let why = "the other side does not speak ENP".into();
-                    news.push(News::Over(why));
+                    news.push(ClientEvent::Over(why));
                     taken = input.len();
                     break;
                 }
@@ -206,27 +206,27 @@ impl Machine {
         self.input.advance(taken);
     }
 
-    fn hear(&mut self, frame: Frame<'_>, news: &mut Vec<News>) {
+    fn hear(&mut self, frame: Frame<'_>, news: &mut Vec<ClientEvent>) {
         match frame {
             Frame::Welcome { .. } => {
                 self.welcome = true;
-                news.push(News::Welcome);
+                news.push(ClientEvent::Welcome);
             }
-            Frame::Subscribed { id } => news.push(News::Subscribed(id)),
-            Frame::Unsubscribed { id } => news.push(News::Unsubscribed(id)),
-            Frame::Accepted { id } => news.push(News::Accepted(id)),
-            Frame::Acknowledged { id } => news.push(News::Acknowledged(id)),
-            Frame::Lagged { events } => news.push(News::Lagged(events)),
+            Frame::Subscribed { id } => news.push(ClientEvent::Subscribed(id)),
+            Frame::Unsubscribed { id } => news.push(ClientEvent::Unsubscribed(id)),
+            Frame::Accepted { id } => news.push(ClientEvent::Accepted(id)),
+            Frame::Acknowledged { id } => news.push(ClientEvent::Acknowledged(id)),
+            Frame::Lagged { events } => news.push(ClientEvent::Lagged(events)),
             Frame::Ping { token } => self.say(&Frame::Pong { token }),
             Frame::Error { id, text, .. } => {
                 self.subscriptions
                     .retain(|(have, ..)| *have != id || id == 0);
-                news.push(News::Refused {
+                news.push(ClientEvent::Refused {
                     id,
                     why: text.into(),
                 });
             }
-            Frame::Bye { text } => news.push(News::Over(text.into())),
+            Frame::Bye { text } => news.push(ClientEvent::Over(text.into())),
             Frame::Notify {
                 subscription,
                 receipt,
@@ -237,7 +237,7 @@ impl Machine {
                 if !subscriptions.is_empty() {
                     let receipt =
                         receipt.map(|(bytes, link)| (bytes, Bytes::copy_from_slice(link)));
-                    news.push(News::Notified {
+                    news.push(ClientEvent::Notified {
                         subscriptions,
                         receipt,
                         event: event.into(),

@@ -8,4 +8,4 @@ mod stream;
 
 pub use address::Address;
 pub use connection::{Connection, OpenError, Options, PublishError};
-pub use machine::{Machine, News};
+pub use machine::{ClientEvent, Machine};

@@ -1,6 +1,6 @@
 //! Publishing, subscribing, acknowledging, restarts.
 
-use ens::client::News;
+use ens::client::ClientEvent;
 
 use crate::talk::{Site, options};
 
@@ -50,7 +50,7 @@ fn unsubscribed_is_over() {
     let got = client.event();
     assert_eq!(got, (STORE.into(), "one".into()));
     client.connection.unsubscribe(id);
-    assert_eq!(client.next(), News::Unsubscribed(id));
+    assert_eq!(client.next(), ClientEvent::Unsubscribed(id));
     client.publish(STORE, "two");
     client.nothing();
 }
@@ -64,8 +64,8 @@ fn a_publisher_hears_from_the_end_of_its_link() {
         .connection
         .publish(STORE, b"", b"link", true)
         .unwrap();
-    assert_eq!(publisher.next(), News::Accepted(id));
-    let News::Notified {
+    assert_eq!(publisher.next(), ClientEvent::Accepted(id));
+    let ClientEvent::Notified {
         receipt: Some((receipt, link)),
         ..
     } = subscriber.next()
@@ -75,7 +75,7 @@ fn a_publisher_hears_from_the_end_of_its_link() {
     assert_eq!(&link[..], b"link");
     publisher.nothing();
     subscriber.connection.acknowledge(receipt);
-    assert_eq!(publisher.next(), News::Acknowledged(id));
+    assert_eq!(publisher.next(), ClientEvent::Acknowledged(id));
     // Made up.
     subscriber.connection.acknowledge([7; 16]);
     publisher.nothing();
@@ -88,12 +88,12 @@ fn clients_come_back_after_a_restart_and_subscribe_again() {
     let client = site.client(true);
     let id = client.subscribe(STORE);
     site.stop();
-    assert!(matches!(client.next(), News::Over(_)));
+    assert!(matches!(client.next(), ClientEvent::Over(_)));
     let site = Site::with(&options(port));
     loop {
         match client.next() {
-            News::Subscribed(again) if again == id => break,
-            News::Welcome | News::Over(_) => {}
+            ClientEvent::Subscribed(again) if again == id => break,
+            ClientEvent::Welcome | ClientEvent::Over(_) => {}
             news => panic!("{news:?}"),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use ens::client::News;
+use ens::client::ClientEvent;
 
 use crate::talk::Site;
 
@@ -32,7 +32,7 @@ fn each_event_goes_to_one_member_of_each_pool() {
             let mut seen = HashSet::new();
             while seen.len() < 40 {
                 for member in members {
-                    if let Ok(News::Notified { payload, .. }) = member.news.try_recv() {
+                    if let Ok(ClientEvent::Notified { payload, .. }) = member.news.try_recv() {
                         assert!(seen.insert(payload), "twice");
                     }
                 }

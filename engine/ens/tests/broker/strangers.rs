@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ens::access::Access;
 use ens::broker::BrokerConfig;
-use ens::client::News;
+use ens::client::ClientEvent;
 use ens::frame::{Frame, decode};
 
 use crate::talk::{PATIENCE, Site, options};
@@ -212,5 +212,5 @@ fn mistakes_are_errors_and_the_connection_goes_on() {
     let id = client.connection.subscribe("enp+pool.a_b://h/x");
     assert!(id.is_err());
     client.publish(STORE, "");
-    assert!(!matches!(client.news.try_recv(), Ok(News::Over(_))));
+    assert!(!matches!(client.news.try_recv(), Ok(ClientEvent::Over(_))));
 }

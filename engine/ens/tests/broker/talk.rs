@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ens::access::Access;
 use ens::broker::BrokerConfig;
-use ens::client::{Address, Connection, News, Options};
+use ens::client::{Address, ClientEvent, Connection, Options};
 use ens::server::{self, Running};
 
 /// Nothing takes as long.
@@ -66,7 +66,7 @@ impl Site {
         let on_news = move |_: &Connection, news| drop(sender.send(news));
         let connection = Connection::open(address, options, on_news).unwrap();
         let client = Client { connection, news };
-        assert_eq!(client.next(), News::Welcome);
+        assert_eq!(client.next(), ClientEvent::Welcome);
         client
     }
 }
@@ -79,17 +79,17 @@ impl Drop for Site {
 
 pub struct Client {
     pub connection: Connection,
-    pub news: Receiver<News>,
+    pub news: Receiver<ClientEvent>,
 }
 
 impl Client {
-    pub fn next(&self) -> News {
+    pub fn next(&self) -> ClientEvent {
         self.news.recv_timeout(PATIENCE).unwrap()
     }
 
     pub fn subscribe(&self, pattern: &str) -> u32 {
         let id = self.connection.subscribe(pattern).unwrap();
-        assert_eq!(self.next(), News::Subscribed(id));
+        assert_eq!(self.next(), ClientEvent::Subscribed(id));
         id
     }
 
@@ -98,13 +98,13 @@ impl Client {
             .connection
             .publish(event, payload.as_bytes(), b"", true)
             .unwrap();
-        assert_eq!(self.next(), News::Accepted(id));
+        assert_eq!(self.next(), ClientEvent::Accepted(id));
     }
 
     /// The next event's reference and payload.
     pub fn event(&self) -> (String, String) {
         match self.next() {
-            News::Notified { event, payload, .. } => {
+            ClientEvent::Notified { event, payload, .. } => {
                 (event, String::from_utf8(payload.to_vec()).unwrap())
             }
             news => panic!("{news:?}"),

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use ens::client::{Machine, News};
+use ens::client::{ClientEvent, Machine};
 use ens::event_ref::{EventRef, Pattern};
 use reactor::rng::Stream;
 use reactor::sim::SimReactor;
@@ -179,18 +179,18 @@ impl Clients {
         self.peers[number].machine.handle_input(bytes, &mut news);
         for one in news {
             match one {
-                News::Subscribed(_) => self.peers[number].established = true,
-                News::Notified { event, .. } => self.hear(number, &event),
-                News::Lagged(events) => {
+                ClientEvent::Subscribed(_) => self.peers[number].established = true,
+                ClientEvent::Notified { event, .. } => self.hear(number, &event),
+                ClientEvent::Lagged(events) => {
                     assert!(events > 0);
                     self.peers[number].lagged += events;
                 }
-                News::Refused { why, .. } => panic!("refused: {why}"),
-                News::Over(why) => assert_eq!(why, "the broker is stopping"),
-                News::Welcome
-                | News::Accepted(_)
-                | News::Acknowledged(_)
-                | News::Unsubscribed(_) => {}
+                ClientEvent::Refused { why, .. } => panic!("refused: {why}"),
+                ClientEvent::Over(why) => assert_eq!(why, "the broker is stopping"),
+                ClientEvent::Welcome
+                | ClientEvent::Accepted(_)
+                | ClientEvent::Acknowledged(_)
+                | ClientEvent::Unsubscribed(_) => {}
             }
         }
     }

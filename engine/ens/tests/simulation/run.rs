@@ -9,7 +9,7 @@ use engine::event::ShardId;
 use engine::stats::Counter;
 use engine::{Handle, Limits, Shard};
 use ens::access::Access;
-use ens::broker::{Broker, BrokerConfig, Interest, Placement, Stats, Word};
+use ens::broker::{Broker, BrokerConfig, BrokerMessage, Placement, Stats, SubscribingShards};
 use reactor::Rng;
 use reactor::rng::Stream;
 use reactor::sim::{Options, SimReactor, World};
@@ -28,8 +28,8 @@ struct Generation {
     first: usize,
     shards: Vec<Shard<SimReactor, Broker>>,
     running: Vec<bool>,
-    handle: Handle<(), Word>,
-    interest: Arc<Interest>,
+    handle: Handle<(), BrokerMessage>,
+    subscribing: Arc<SubscribingShards>,
 }
 
 struct Run {
@@ -47,8 +47,8 @@ fn tiny(rng: &mut Rng) -> Limits {
     let mut pick = |choices: &[usize]| choices[rng.below(choices.len() as u64) as usize];
     Limits {
         connections_max: 1000,
-        replies_lane: pick(&[1, 100]),
-        frames_lane: pick(&[1, 2, 1000]),
+        replies_queue: pick(&[1, 100]),
+        shard_messages_queue: pick(&[1, 2, 1000]),
         items_per_turn: pick(&[1, 3, 1000]),
         posts_bytes_max: pick(&[500, 5000]),
         outbox_bytes_max: 1 << 20,
@@ -84,8 +84,8 @@ impl Run {
         let count = 1 + self.rng.below(4) as u16;
         let port = 7997 + self.brokers.len() as u16;
         self.address.set(([127, 0, 0, 1], port).into());
-        let handle = engine::mesh::<(), Word>(count, &self.limits);
-        let interest = Arc::new(Interest::new(count));
+        let handle = engine::mesh::<(), BrokerMessage>(count, &self.limits);
+        let subscribing = Arc::new(SubscribingShards::new(count));
         let stats = Arc::new(Stats::default());
         let placement = Arc::new(Placement::new(None));
         let mut config = BrokerConfig::new(Access::parse("").unwrap(), 0);
@@ -94,7 +94,7 @@ impl Run {
         let shard = |number| {
             let mut reactor = self.world.reactor(10_000);
             reactor.listen(self.address.get());
-            let shared = (interest.clone(), stats.clone(), placement.clone());
+            let shared = (subscribing.clone(), stats.clone(), placement.clone());
             let broker = Broker::new(ShardId(number), config.clone(), shared);
             let (limits, handle) = (self.limits.clone(), handle.clone());
             Shard::new(ShardId(number), reactor, broker, limits, handle)
@@ -110,7 +110,7 @@ impl Run {
             running: vec![true; shards.len()],
             shards,
             handle,
-            interest,
+            subscribing,
         });
     }
 
@@ -211,7 +211,7 @@ pub fn run(seed: u64) -> (u64, u64) {
     assert_eq!(run.world.census().open, 0, "everyone has left");
     let broker = run.brokers.last().unwrap();
     assert_eq!(broker.count(Counter::Open), 0, "no connection is left");
-    assert_eq!(broker.interest.total(), 0, "no subscription is left");
+    assert_eq!(broker.subscribing.total(), 0, "no subscription is left");
     run.stop();
     (run.world.trace(), lagged)
 }

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ens::client::{Address, Connection, News, OpenError, Options, PublishError};
+use ens::client::{Address, ClientEvent, Connection, OpenError, Options, PublishError};
 use ens::frame::Receipt;
 
 use super::dispatcher::{Dispatcher, Strand, Task};
@@ -46,7 +46,7 @@ pub(crate) type Done = Box<dyn FnOnce(Status) + Send>;
 pub(crate) type Notify = Arc<dyn Fn(CString, &[u8]) -> bool + Send + Sync>;
 
 /// Who is told of an answer.
-pub(crate) enum Answer {
+pub(crate) enum Completer {
     /// Nobody.
     Nobody,
     /// A callback.
@@ -55,7 +55,7 @@ pub(crate) enum Answer {
     Wake(Sender<Status>),
 }
 
-impl Answer {
+impl Completer {
     fn give(self, strand: &Arc<Strand>, status: Status) {
         match self {
             Self::Nobody => {}
@@ -68,16 +68,16 @@ impl Answer {
 
 /// What is asked of a PUBLISH.
 struct Publishing {
-    accepted: Answer,
-    acknowledged: Answer,
+    accepted: Completer,
+    acknowledged: Completer,
 }
 
 struct Subscription {
     // C programs hold a pointer to it.
     _handle: Arc<SubscriptionHandle>,
     notify: Notify,
-    established: Answer,
-    cancelled: Answer,
+    established: Completer,
+    cancelled: Completer,
     links: Vec<Arc<Link>>,
 }
 
@@ -179,15 +179,15 @@ impl Client {
         &self,
         event: &str,
         payload: &[u8],
-        accepted: Answer,
-        acknowledged: Answer,
+        accepted: Completer,
+        acknowledged: Completer,
         patience: Option<Duration>,
     ) -> bool {
         let shared = &self.shared;
         let mut state = shared.lock();
         let names: Vec<&[u8]> = state.links.iter().map(|link| &link.name[..]).collect();
         let link = names.join(&b'\n');
-        let answered = !matches!(accepted, Answer::Nobody);
+        let answered = !matches!(accepted, Completer::Nobody);
         let published = if answered && !self.connection().is_up() {
             // It would be forgotten when the connection is made again.
             Err(PublishError::Lost)
@@ -210,11 +210,11 @@ impl Client {
             }
         };
         let acknowledged = if link.is_empty() {
-            Answer::Nobody
+            Completer::Nobody
         } else {
             acknowledged
         };
-        let waits = !matches!(acknowledged, Answer::Nobody);
+        let waits = !matches!(acknowledged, Completer::Nobody);
         let publishing = Publishing {
             accepted,
             acknowledged,
@@ -238,8 +238,14 @@ impl Client {
     pub fn publish_and_wait(&self, event: &str, payload: &[u8]) -> Status {
         let (accepted, accepts) = channel();
         let (acknowledged, acknowledges) = channel();
-        let acknowledged = Answer::Wake(acknowledged);
-        let linked = self.publish(event, payload, Answer::Wake(accepted), acknowledged, None);
+        let acknowledged = Completer::Wake(acknowledged);
+        let linked = self.publish(
+            event,
+            payload,
+            Completer::Wake(accepted),
+            acknowledged,
+            None,
+        );
         self.shared.strand.hurry(|| {
             let status = accepts.recv_timeout(ANSWER_WITHIN);
             match status.unwrap_or(status::TIMED_OUT) {
@@ -254,7 +260,7 @@ impl Client {
         &self,
         pattern: &str,
         notify: Notify,
-        established: impl FnOnce(&Arc<SubscriptionHandle>) -> Answer,
+        established: impl FnOnce(&Arc<SubscriptionHandle>) -> Completer,
     ) -> Option<Arc<SubscriptionHandle>> {
         let mut state = self.shared.lock();
         let id = self.connection().subscribe(pattern).ok()?;
@@ -266,7 +272,7 @@ impl Client {
             _handle: handle.clone(),
             notify,
             established: established(&handle),
-            cancelled: Answer::Nobody,
+            cancelled: Completer::Nobody,
             links: vec![],
         };
         state.subscriptions.insert(id, subscription);
@@ -280,7 +286,7 @@ impl Client {
         notify: Notify,
     ) -> Option<Arc<SubscriptionHandle>> {
         let (established, established_with) = channel();
-        let handle = self.subscribe(pattern, notify, |_| Answer::Wake(established))?;
+        let handle = self.subscribe(pattern, notify, |_| Completer::Wake(established))?;
         let wait = || established_with.recv_timeout(ANSWER_WITHIN);
         let status = self.shared.strand.hurry(wait);
         if status == Ok(0) {
@@ -292,7 +298,7 @@ impl Client {
 
     /// Unsubscribes; `cancelled` is told when it is done.
     pub fn unsubscribe(&self, handle: &SubscriptionHandle, cancelled: Done) {
-        let (strand, cancelled) = (&self.shared.strand, Answer::Call(cancelled));
+        let (strand, cancelled) = (&self.shared.strand, Completer::Call(cancelled));
         let mut state = self.shared.lock();
         let Some(subscription) = state.subscriptions.get_mut(&handle.id) else {
             drop(state);
@@ -329,7 +335,7 @@ impl Client {
         });
         let done = done(&link);
         self.shared.lock().links.push(link);
-        Answer::Call(done).give(&self.shared.strand, 0);
+        Completer::Call(done).give(&self.shared.strand, 0);
     }
 
     /// Runs a callback of this connection's.
@@ -411,42 +417,43 @@ impl Shared {
     }
 
     /// Called with each thing that the broker says, on the connection's thread.
-    fn hear(self: &Arc<Self>, connection: &Connection, news: News) {
+    fn hear(self: &Arc<Self>, connection: &Connection, news: ClientEvent) {
         match news {
-            News::Accepted(id) => {
+            ClientEvent::Accepted(id) => {
                 let mut state = self.lock();
                 let Some(publishing) = state.publishing.get_mut(&id) else {
                     return;
                 };
-                let answer = std::mem::replace(&mut publishing.accepted, Answer::Nobody);
-                if matches!(publishing.acknowledged, Answer::Nobody) {
+                let answer = std::mem::replace(&mut publishing.accepted, Completer::Nobody);
+                if matches!(publishing.acknowledged, Completer::Nobody) {
                     state.publishing.remove(&id);
                 }
                 drop(state);
                 answer.give(&self.strand, 0);
             }
-            News::Acknowledged(id) => {
+            ClientEvent::Acknowledged(id) => {
                 if let Some(publishing) = self.take(id) {
                     publishing.acknowledged.give(&self.strand, 0);
                 }
             }
-            News::Subscribed(id) => {
+            ClientEvent::Subscribed(id) => {
                 let mut state = self.lock();
                 if let Some(subscription) = state.subscriptions.get_mut(&id) {
-                    let answer = std::mem::replace(&mut subscription.established, Answer::Nobody);
+                    let answer =
+                        std::mem::replace(&mut subscription.established, Completer::Nobody);
                     drop(state);
                     answer.give(&self.strand, 0);
                 }
             }
-            News::Unsubscribed(id) => {
+            ClientEvent::Unsubscribed(id) => {
                 let gone = self.lock().subscriptions.remove(&id);
                 if let Some(subscription) = gone {
                     subscription.cancelled.give(&self.strand, 0);
                 }
             }
-            News::Refused { id, .. } => self.refused(id),
-            News::Over(_) => self.lost(),
-            News::Notified {
+            ClientEvent::Refused { id, .. } => self.refused(id),
+            ClientEvent::Over(_) => self.lost(),
+            ClientEvent::Notified {
                 subscriptions,
                 receipt,
                 event,
@@ -457,7 +464,7 @@ impl Shared {
                     self.notified(connection, id, receipt, &event, &payload);
                 }
             }
-            News::Welcome | News::Lagged(_) => {}
+            ClientEvent::Welcome | ClientEvent::Lagged(_) => {}
         }
     }
 
@@ -532,7 +539,7 @@ impl Shared {
             publishing.acknowledged.give(&self.strand, status::LOST);
         }
         let is_cancelled =
-            |subscription: &mut Subscription| !matches!(subscription.cancelled, Answer::Nobody);
+            |subscription: &mut Subscription| !matches!(subscription.cancelled, Completer::Nobody);
         let mut state = self.lock();
         let cancelled: Vec<Subscription> = state
             .subscriptions

@@ -4,7 +4,7 @@
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::sync::Arc;
 
-use super::client::{Answer, Client, How, Notify, SubscriptionHandle};
+use super::client::{Client, Completer, How, Notify, SubscriptionHandle};
 use super::foreign::{Opaque, bytes, text, with_payload};
 
 type Lost = extern "C" fn(*mut c_void);
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn ens_publish(
     if let (Some(client), Some(event)) = (client, event) {
         // SAFETY: as above.
         let payload = unsafe { bytes(body.cast(), size) };
-        client.publish(event, payload, Answer::Nobody, Answer::Nobody, None);
+        client.publish(event, payload, Completer::Nobody, Completer::Nobody, None);
     }
     if let (Some(destructor), false) = (destructor, body.is_null()) {
         destructor(body.cast());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ens::client::OpenError;
 
-use super::client::{Answer, Client, How, Status, status};
+use super::client::{Client, Completer, How, Status, status};
 use super::dispatcher::{Dispatcher, Strand};
 use super::foreign::{Callback, Opaque, data, text};
 use super::pasdisp_h::shared;
@@ -88,9 +88,9 @@ pub(super) fn open_now(
 }
 
 /// A callback as an answer, with nothing more to tell than a status.
-pub(super) fn answer(done: Option<Callback>, argument: Opaque) -> Answer {
-    done.map_or(Answer::Nobody, |done| {
-        Answer::Call(Box::new(move |status| {
+pub(super) fn answer(done: Option<Callback>, argument: Opaque) -> Completer {
+    done.map_or(Completer::Nobody, |done| {
+        Completer::Call(Box::new(move |status| {
             done(argument.get(), status, std::ptr::null_mut());
         }))
     })

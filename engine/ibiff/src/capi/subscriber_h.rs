@@ -5,7 +5,7 @@ use std::ffi::{CString, c_char, c_int, c_ulong, c_ushort, c_void};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::client::{Answer, Notify, SubscriptionHandle, status};
+use super::client::{Completer, Notify, SubscriptionHandle, status};
 use super::dispatcher::Dispatcher;
 use super::foreign::{Callback, Opaque, text, with_payload};
 use super::pasdisp_h::shared;
@@ -125,8 +125,8 @@ unsafe fn subscribe(
     let established = |handle: &Arc<SubscriptionHandle>| {
         // The client keeps it until it is unsubscribed.
         let handle = Opaque(Arc::as_ptr(handle).cast_mut().cast());
-        done.map_or(Answer::Nobody, |done| {
-            Answer::Call(Box::new(move |status| {
+        done.map_or(Completer::Nobody, |done| {
+            Completer::Call(Box::new(move |status| {
                 let handle = match status {
                     0 => handle.get(),
                     _ => std::ptr::null_mut(),

@@ -1,6 +1,6 @@
 //! What may go wrong, and how often.
 
-use crate::pool::Pool;
+use crate::pool::BufferPool;
 use crate::rng::Rng;
 
 /// How often something happens: so many times in a thousand.
@@ -97,8 +97,8 @@ impl Options {
         }
     }
 
-    pub(super) fn pool(&self) -> Pool {
-        Pool::new(16, self.receive_bytes)
+    pub(super) fn pool(&self) -> BufferPool {
+        BufferPool::new(16, self.receive_bytes)
     }
 
     pub(super) fn without_faults(&self) -> Self {

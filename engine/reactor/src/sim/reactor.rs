@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::network::{ECONNREFUSED, ECONNRESET};
 use super::{Inner, Rung};
-use crate::pool::Pool;
+use crate::pool::BufferPool;
 use crate::{Completion, Conn, Reactor, Rng, Waker};
 
 /// What the world knows of a reactor.
@@ -122,7 +122,7 @@ pub struct SimReactor {
     number: usize,
     waker: Waker,
     rng: Rng,
-    pool: Pool,
+    pool: BufferPool,
     now_ns: u64,
     waited_ns: u64,
     listeners: u8,
@@ -148,7 +148,7 @@ impl SimReactor {
         number: usize,
         waker: Waker,
         rng: Rng,
-        (pool, now_ns): (Pool, u64),
+        (pool, now_ns): (BufferPool, u64),
     ) -> Self {
         let (listeners, queued) = (0, Vec::new());
         Self {

@@ -9,7 +9,7 @@ use slab::Slab;
 use socket2::{SockAddr, SockRef};
 
 use super::Uring;
-use super::reactor::{Op, fixed};
+use super::op::{Op, fixed};
 use super::slots::ring_of;
 use super::token::{Kind, Token};
 use crate::{Completion, Conn, Reactor};

@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`options`], [`reactor`] (the trait, and how a turn goes), then its parts
 //! `accept`, `receive`, `send` and `connect`; below them `ring` (one ring), `slots` (the state of
-//! its descriptors), `token` (what a completion belongs to) and [`alarm`] (wake-up and clock).
+//! its descriptors), `op` (operations that wait), `token` (what a completion belongs to) and
+//! [`alarm`] (wake-up and clock).
 //!
 //! Decisions, each seen on a Linux 6.18 kernel:
 //!
@@ -22,6 +23,7 @@
 mod accept;
 pub mod alarm;
 mod connect;
+mod op;
 pub mod options;
 pub mod reactor;
 mod receive;

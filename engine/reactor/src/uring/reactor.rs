@@ -11,11 +11,12 @@ use io_uring::{cqueue, opcode, squeue, types};
 use super::accept::Accepts;
 use super::alarm::{EventFd, monotonic_ns};
 use super::connect::{Connects, peer_of};
+use super::op::{Op, fixed};
 use super::options::Options;
 use super::receive::Receives;
 use super::ring::{Done, Ring};
 use super::send::Sends;
-use super::slots::{Slot, conn_at, ring_of, slot_of};
+use super::slots::{Slot, conn_at, ring_of};
 use super::token::{Kind, Token};
 use crate::{Completion, Conn, Reactor, Rng, Waker};
 
@@ -29,20 +30,6 @@ const ENOUGH: usize = 256;
 const WORTH_ENTERING: usize = 16;
 /// Most operations that belong together in one batch.
 const CHAIN_MAX: usize = 4;
-
-/// What was asked for, to be queued behind the sends of the turn.
-pub(super) enum Op {
-    /// Watch for bytes to receive.
-    Poll(Conn, u16),
-    /// Watch for room to send.
-    Writable(Conn, u16),
-    /// Close, with the generation and the flags that the slot had.
-    Close(Conn, u16, u16),
-    /// Make a socket for this connect.
-    Socket(u32),
-    /// Connect the socket that was made.
-    Dial(u32),
-}
 
 /// A reactor on io_uring. Lives on the thread that made it.
 ///
@@ -369,11 +356,6 @@ impl Uring {
     fn clock(&mut self) {
         self.now_ns = self.now_ns.max(monotonic_ns());
     }
-}
-
-/// The descriptor of a connection.
-pub(super) fn fixed(conn: Conn) -> types::Fixed {
-    types::Fixed(slot_of(conn))
 }
 
 impl Reactor for Uring {

@@ -9,16 +9,16 @@ use std::collections::VecDeque;
 use io_uring::{cqueue, opcode};
 
 use super::Uring;
-use super::reactor::{Op, fixed};
+use super::op::{Op, fixed};
 use super::ring::Done;
 use super::slots::{Slot, ring_of};
 use super::token::{Kind, Token};
-use crate::pool::{Lease, Pool};
+use crate::pool::{BufferPool, Lease};
 use crate::{Completion, Conn};
 
 /// Receives wanted and under way.
 pub(super) struct Receives {
-    pool: Pool,
+    pool: BufferPool,
     /// Connections to receive from, in order.
     wanted: VecDeque<(Conn, u16)>,
     /// Receives of the batch. The kernel writes into their leases during the submit.
@@ -34,7 +34,7 @@ struct Receive {
 impl Receives {
     pub fn new(buffers: usize, buffer_bytes: usize) -> Self {
         Self {
-            pool: Pool::new(buffers, buffer_bytes),
+            pool: BufferPool::new(buffers, buffer_bytes),
             wanted: VecDeque::new(),
             batch: Vec::new(),
         }

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use io_uring::{opcode, squeue};
 
 use super::Uring;
-use super::reactor::fixed;
+use super::op::fixed;
 use super::slots::{Slot, ring_of};
 use super::token::{Kind, Token};
 use crate::{Completion, Conn};

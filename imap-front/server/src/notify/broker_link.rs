@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use admin::Config;
 use admin::config::PlugIn;
-use ens::client::{Address, Connection, News, OpenError, Options};
+use ens::client::{Address, ClientEvent, Connection, OpenError, Options};
 use ens::server::Local;
 
 /// How long an event waits for a broker that is behind before it is given up.
@@ -115,7 +115,7 @@ impl BrokerLinks {
             ..Options::default()
         };
         let connection = Connection::open(address.clone(), options, |_, news| {
-            if let News::Refused { why, .. } = news {
+            if let ClientEvent::Refused { why, .. } = news {
                 tracing::warn!("the broker refused an event: {why}");
             }
         })?;

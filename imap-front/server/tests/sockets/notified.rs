@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use ens::client::{Address, Connection, News, Options};
+use ens::client::{Address, ClientEvent, Connection, Options};
 use ens::event_ref::EventRef;
 
 use crate::site::{Server, Site};
@@ -17,7 +17,7 @@ const QUIET: Duration = Duration::from_millis(200);
 /// A subscriber to everything.
 struct Subscriber {
     _connection: Connection,
-    news: Receiver<News>,
+    news: Receiver<ClientEvent>,
 }
 
 /// An event, taken apart.
@@ -41,14 +41,15 @@ impl Subscriber {
         };
         while !matches!(
             subscriber.news.recv_timeout(PATIENCE),
-            Ok(News::Subscribed(_))
+            Ok(ClientEvent::Subscribed(_))
         ) {}
         subscriber
     }
 
     fn next(&self) -> Heard {
         loop {
-            if let News::Notified { event, payload, .. } = self.news.recv_timeout(PATIENCE).unwrap()
+            if let ClientEvent::Notified { event, payload, .. } =
+                self.news.recv_timeout(PATIENCE).unwrap()
             {
                 let event = EventRef::parse(&event).unwrap();
                 let params = event.params();

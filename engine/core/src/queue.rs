@@ -10,11 +10,11 @@ use crate::mutant::{Mutant, planted};
 use crate::topic::TopicId;
 
 /// A bounded queue.
-pub(crate) struct Lane<T> {
+pub(crate) struct Queue<T> {
     queue: ArrayQueue<T>,
 }
 
-impl<T> Lane<T> {
+impl<T> Queue<T> {
     pub fn new(capacity: usize) -> Self {
         Self {
             queue: ArrayQueue::new(capacity),
@@ -37,7 +37,7 @@ impl<T> Lane<T> {
 }
 
 /// A bounded queue that remembers of which topics it could not take an item.
-pub(crate) struct LossyLane<T> {
+pub(crate) struct LossyQueue<T> {
     queue: ArrayQueue<T>,
     topics_max: usize,
     any_lost: AtomicBool,
@@ -53,7 +53,7 @@ pub(crate) struct Lost {
     pub all: bool,
 }
 
-impl<T> LossyLane<T> {
+impl<T> LossyQueue<T> {
     pub fn new(capacity: usize, topics_max: usize) -> Self {
         Self {
             queue: ArrayQueue::new(capacity),
@@ -129,23 +129,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lossy_lane_names_the_topics_it_lost() {
-        let lane = LossyLane::new(1, 2);
-        assert!(lane.push(TopicId(1), ()));
-        assert_eq!(lane.take_lost(), None);
+    fn a_lossy_queue_names_the_topics_it_lost() {
+        let queue = LossyQueue::new(1, 2);
+        assert!(queue.push(TopicId(1), ()));
+        assert_eq!(queue.take_lost(), None);
         for topic in [2, 2, 3] {
-            assert!(!lane.push(TopicId(topic), ()));
+            assert!(!queue.push(TopicId(topic), ()));
         }
         let lost = Lost {
             topics: vec![TopicId(2), TopicId(3)],
             all: false,
         };
-        assert_eq!(lane.take_lost(), Some(lost));
+        assert_eq!(queue.take_lost(), Some(lost));
         for topic in [4, 5, 6] {
-            lane.push(TopicId(topic), ());
+            queue.push(TopicId(topic), ());
         }
-        assert!(lane.take_lost().expect("three were lost").all);
-        lane.pop();
-        assert!(lane.is_empty());
+        assert!(queue.take_lost().expect("three were lost").all);
+        queue.pop();
+        assert!(queue.is_empty());
     }
 }

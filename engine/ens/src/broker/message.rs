@@ -18,7 +18,7 @@ pub struct Published {
 
 /// From a shard, or from this process itself, to a shard; those that say so, to a session.
 #[derive(Clone, Debug)]
-pub enum Word {
+pub enum BrokerMessage {
     /// This process publishes an event.
     Publish {
         /// Its reference.
