@@ -32,8 +32,8 @@ pub enum Reply {
     Synced(Delta),
     /// A view as it was, and what happened since.
     Viewed {
-        /// UIDs at the mod-sequence asked for, ascending.
-        uids: Vec<Uid>,
+        /// UIDs at the mod-sequence asked for, ascending. Sessions may share the list.
+        uids: Arc<[Uid]>,
         /// What happened since.
         delta: Delta,
     },
@@ -137,7 +137,8 @@ pub struct Opened {
     /// HIGHESTMODSEQ: the view below is as of it.
     pub highest_modseq: ModSeq,
     /// All UIDs, ascending: position + 1 is the message sequence number.
-    pub uids: Vec<Uid>,
+    /// Sessions may share the list.
+    pub uids: Arc<[Uid]>,
     /// Messages with this UID or a higher one are `\Recent` in this session.
     pub recent_from: Uid,
     /// The number of the first message without `\Seen`.

@@ -55,14 +55,14 @@ fn changes(mailbox: &Mailbox, since: ModSeq) -> Vec<Change> {
     let mut changes = Vec::new();
     for uid in view.clone() {
         if !mailbox.messages.contains_key(&uid) {
-            let place = view
+            let index = view
                 .iter()
                 .position(|have| *have == uid)
                 .expect("it is in its own copy");
-            view.remove(place);
+            view.remove(index);
             changes.push(Change::Expunged {
                 uid,
-                number: place as u32 + 1,
+                number: index as u32 + 1,
             });
         }
     }

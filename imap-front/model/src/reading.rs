@@ -118,7 +118,7 @@ pub(crate) fn open(
         highest_modseq: mailbox.modseq,
         uids: mailbox.messages.keys().copied().collect(),
         recent_from: mailbox.recent_from,
-        first_unseen: first_unseen.map(|place| place as u32 + 1),
+        first_unseen: first_unseen.map(|index| index as u32 + 1),
         keywords: mailbox.keywords.clone(),
     };
     if !read_only && mailbox.recent_from < mailbox.uid_next {

@@ -49,7 +49,7 @@ fn a_crash_loses_what_was_not_synced() {
         panic!("no upload")
     };
     model.crash();
-    assert_eq!(open(&mut model, user).uids, [Uid(1)]);
+    assert_eq!(*open(&mut model, user).uids, [Uid(1)]);
     let more = Request::Spool {
         spool: Some(spool),
         chunk: Bytes::from_static(b"more"),
@@ -102,6 +102,6 @@ fn renaming_inbox_empties_it_and_says_so() {
     let Reply::Viewed { uids, delta } = model.handle(view).0 else {
         panic!("no view")
     };
-    assert_eq!(uids, [Uid(1)]);
+    assert_eq!(*uids, [Uid(1)]);
     assert_eq!(delta[0].changes, [gone(1)]);
 }

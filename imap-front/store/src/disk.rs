@@ -18,8 +18,9 @@ use fjall::{
 };
 
 use crate::kv::{Kv, Space, Visit};
-use crate::logic::{Numbers, keys};
+use crate::logic::keys;
 use crate::rows::u64_row;
+use crate::uid_cache::UidCache;
 use crate::{Error, Options};
 
 /// The counter's row in [`Space::Meta`]: the number of the commit that wrote it.
@@ -39,7 +40,7 @@ pub(crate) struct Disk {
     folder: PathBuf,
     options: Options,
     opened: RwLock<Option<Opened>>,
-    numbers: Numbers,
+    uid_cache: UidCache,
 }
 
 struct Opened {
@@ -97,7 +98,7 @@ impl Disk {
             folder: folder.to_owned(),
             options: options.clone(),
             opened: RwLock::new(Some(opened)),
-            numbers: Numbers::new(options.numbers_bytes_max, options.numbers_messages_min),
+            uid_cache: UidCache::new(options.uid_cache_bytes_max, options.uid_cache_messages_min),
         })
     }
 
@@ -115,7 +116,7 @@ impl Disk {
         Ok(View {
             opened,
             snapshot,
-            numbers: &self.numbers,
+            uid_cache: &self.uid_cache,
         })
     }
 
@@ -170,7 +171,7 @@ impl Disk {
         let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         // One at a time: the folder is locked.
         drop(opened.take());
-        self.numbers.clear();
+        self.uid_cache.clear();
         opened
             .insert(Opened::open(&self.folder, &self.options)?)
             .commits()
@@ -190,7 +191,7 @@ impl Disk {
 pub(crate) struct View<'a> {
     opened: RwLockReadGuard<'a, Option<Opened>>,
     snapshot: Snapshot,
-    numbers: &'a Numbers,
+    uid_cache: &'a UidCache,
 }
 
 impl View<'_> {
@@ -235,7 +236,7 @@ impl Kv for View<'_> {
         }
     }
 
-    fn numbers(&self) -> Option<&Numbers> {
-        Some(self.numbers)
+    fn uid_cache(&self) -> Option<&UidCache> {
+        Some(self.uid_cache)
     }
 }

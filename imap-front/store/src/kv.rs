@@ -6,10 +6,10 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 
 use crate::Error;
-use crate::logic::Numbers;
-use crate::notice::Notice;
+use crate::notification::Notification;
+use crate::uid_cache::UidCache;
 
-/// The keyspaces. Numbers in keys are big-endian, so that rows sort by them.
+/// The keyspaces. UidCache in keys are big-endian, so that rows sort by them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Space {
     /// Counters of the whole store, by name.
@@ -95,7 +95,7 @@ pub trait Kv {
     ) -> Result<(), Error>;
 
     /// UID lists that are known, if such are kept.
-    fn numbers(&self) -> Option<&Numbers> {
+    fn uid_cache(&self) -> Option<&UidCache> {
         None
     }
 
@@ -114,8 +114,8 @@ pub struct Transaction<'a> {
     changes: BTreeMap<Key, Option<Bytes>>,
     undo: Vec<(Key, Option<Option<Bytes>>)>,
     /// Collected if somebody wants them.
-    notices: Option<Vec<Notice>>,
-    /// Notices of operations before the present one.
+    notifications: Option<Vec<Notification>>,
+    /// Notifications of operations before the present one.
     noticed: usize,
 }
 
@@ -126,7 +126,7 @@ impl<'a> Transaction<'a> {
             base,
             changes: BTreeMap::new(),
             undo: Vec::new(),
-            notices: None,
+            notifications: None,
             noticed: 0,
         }
     }
@@ -134,39 +134,39 @@ impl<'a> Transaction<'a> {
     /// As [`Transaction::new`], and what is done is noticed.
     pub fn observed(base: &'a dyn Kv) -> Self {
         Self {
-            notices: Some(Vec::new()),
+            notifications: Some(Vec::new()),
             ..Self::new(base)
         }
     }
 
     /// Notes what was done, if somebody wants to know.
-    pub fn notice(&mut self, notice: impl FnOnce() -> Notice) {
-        if let Some(notices) = &mut self.notices {
-            notices.push(notice());
+    pub fn notification(&mut self, notification: impl FnOnce() -> Notification) {
+        if let Some(notifications) = &mut self.notifications {
+            notifications.push(notification());
         }
     }
 
     /// How much was noted so far.
-    pub fn notices(&self) -> usize {
-        self.notices.as_ref().map_or(0, Vec::len)
+    pub fn notifications(&self) -> usize {
+        self.notifications.as_ref().map_or(0, Vec::len)
     }
 
     /// Forgets what was noted after so much.
-    pub fn forget_notices(&mut self, after: usize) {
-        if let Some(notices) = &mut self.notices {
-            notices.truncate(after);
+    pub fn forget_notifications(&mut self, after: usize) {
+        if let Some(notifications) = &mut self.notifications {
+            notifications.truncate(after);
         }
     }
 
     /// All that was noted.
-    pub fn take_notices(&mut self) -> Vec<Notice> {
-        self.notices.take().unwrap_or_default()
+    pub fn take_notifications(&mut self) -> Vec<Notification> {
+        self.notifications.take().unwrap_or_default()
     }
 
     /// Begins an operation: what came before stays even if this one is undone.
     pub fn begin(&mut self) {
         self.undo.clear();
-        self.noticed = self.notices();
+        self.noticed = self.notifications();
     }
 
     /// Undoes the operation begun last.
@@ -177,7 +177,7 @@ impl<'a> Transaction<'a> {
                 None => self.changes.remove(&key),
             };
         }
-        self.forget_notices(self.noticed);
+        self.forget_notifications(self.noticed);
     }
 
     /// Sets a row.
@@ -265,8 +265,8 @@ impl Kv for Transaction<'_> {
         Ok(())
     }
 
-    fn numbers(&self) -> Option<&Numbers> {
-        self.base.numbers()
+    fn uid_cache(&self) -> Option<&UidCache> {
+        self.base.uid_cache()
     }
 
     fn base(&self) -> Option<&dyn Kv> {

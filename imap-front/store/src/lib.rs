@@ -1,9 +1,10 @@
 //! The durable mail store: one writer, group commit, recovery.
 //!
-//! In reading order: [`options`], [`kv`] (rows in keyspaces, and a transaction over them), `rows`
-//! (their encodings), [`logic`] (what each request means, over any [`kv::Kv`]), `disk` (fjall),
-//! `mark` (how far it came), [`stats`], `writer` (the one thread that changes anything), [`store`]
-//! (the handle), [`notice`] (what notification plug-ins are told).
+//! In reading order: [`options`] and `quota`, `uid_cache`, [`kv`] (rows in keyspaces, and a
+//! transaction over them), `rows` (their encodings), [`logic`] (what each request means, over any
+//! [`kv::Kv`]), `disk` (fjall), `mark` (how far it came), [`stats`], `writer` (the one thread that
+//! changes anything, and what it calls: `callbacks`), [`store`] (the handle), [`notification`]
+//! (what notification plug-ins are told).
 //!
 //! Invariants: only the writer changes rows; a reply to a change comes after the fsync that holds
 //! it; each commit carries the next number of a gapless counter, which recovery checks.
@@ -11,19 +12,24 @@
 pub mod error;
 pub mod kv;
 pub mod logic;
-pub mod notice;
+pub mod notification;
 pub mod options;
 pub mod stats;
 pub mod store;
 
+mod callbacks;
 mod disk;
 mod mark;
+mod quota;
 mod rows;
+mod uid_cache;
 mod writer;
 
+pub use callbacks::{Announcer, Completion};
 pub use error::{Error, OpenError};
 pub use logic::is_write;
-pub use notice::Notice;
-pub use options::{Options, Quota};
+pub use notification::Notification;
+pub use options::Options;
+pub use quota::Quota;
 pub use stats::Stats;
-pub use store::{Announcer, Completion, Recovery, Store};
+pub use store::{Recovery, Store};

@@ -1,17 +1,12 @@
 //! Limits and sizes.
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use mail::InternalDate;
 
-/// How much a user may keep; 0 is without limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Quota {
-    /// Bytes in all mailboxes.
-    pub bytes: u64,
-    /// Messages in all mailboxes.
-    pub messages: u64,
-}
+use crate::Quota;
+use crate::notification::Observer;
 
 /// Options of a [`crate::Store`].
 #[derive(Clone)]
@@ -31,15 +26,15 @@ pub struct Options {
     /// Memory for rows not yet in tables, in bytes.
     pub write_buffer_bytes: u64,
     /// Memory for lists of UIDs, from which message numbers are told, in bytes.
-    pub numbers_bytes_max: usize,
+    pub uid_cache_bytes_max: usize,
     /// Mailboxes with fewer messages are counted through instead of keeping their list.
-    pub numbers_messages_min: u32,
+    pub uid_cache_messages_min: u32,
     /// Free bytes on the disk below which nothing is stored.
     pub disk_free_bytes_min: u64,
     /// Operations that may wait for the writer.
     pub queue: usize,
     /// Who wants to be told what each write did.
-    pub observer: Option<crate::notice::Observer>,
+    pub observer: Option<Observer>,
     /// What time it is, for messages without a date and for UIDVALIDITY.
     pub now: Arc<dyn Fn() -> InternalDate + Send + Sync>,
 }
@@ -54,12 +49,23 @@ impl Default for Options {
             inline_bytes_max: 64 << 10,
             cache_bytes: 32 << 20,
             write_buffer_bytes: 32 << 20,
-            numbers_bytes_max: 16 << 20,
-            numbers_messages_min: 64,
+            uid_cache_bytes_max: 16 << 20,
+            uid_cache_messages_min: 64,
             disk_free_bytes_min: 64 << 20,
             queue: 16 << 10,
             observer: None,
-            now: Arc::new(crate::writer::now),
+            now: Arc::new(now),
         }
+    }
+}
+
+/// Now, in UTC.
+fn now() -> InternalDate {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    InternalDate {
+        unix_s: since.as_secs() as i64,
+        zone_min: 0,
     }
 }

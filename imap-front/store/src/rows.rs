@@ -8,7 +8,7 @@ use mail::request::SpecialUse;
 use mail::{Flags, InternalDate, MailboxId, ModSeq, SystemFlag, Uid, UidValidity, UserId};
 
 use crate::Error;
-use crate::notice::Counts;
+use crate::notification::Counts;
 
 const VERSION: u8 = 1;
 
@@ -113,7 +113,7 @@ impl Mailbox {
 
 impl MessageRow {
     pub fn flags(&self, mailbox: &Mailbox) -> Flags {
-        let keyword = |&place: &u8| mailbox.keywords.get(usize::from(place)).cloned();
+        let keyword = |&index: &u8| mailbox.keywords.get(usize::from(index)).cloned();
         Flags::new(self.system, self.keywords.iter().filter_map(keyword))
     }
 }
@@ -129,9 +129,9 @@ fn damaged(space: &'static str, what: &'static str) -> Error {
     Error::Damaged { space, what }
 }
 
-struct Writer(Vec<u8>);
+struct RowEncoder(Vec<u8>);
 
-impl Writer {
+impl RowEncoder {
     fn new() -> Self {
         Self(vec![VERSION])
     }
@@ -152,9 +152,9 @@ impl Writer {
     }
 
     fn bytes(self, value: &[u8]) -> Self {
-        let mut writer = self.u32(value.len() as u32);
-        writer.0.extend_from_slice(value);
-        writer
+        let mut encoder = self.u32(value.len() as u32);
+        encoder.0.extend_from_slice(value);
+        encoder
     }
 
     fn done(self) -> Bytes {
@@ -162,12 +162,12 @@ impl Writer {
     }
 }
 
-struct Reader<'a> {
+struct RowDecoder<'a> {
     rest: &'a [u8],
     space: &'static str,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> RowDecoder<'a> {
     fn new(space: &'static str, bytes: &'a [u8]) -> Result<Self, Error> {
         match bytes.split_first() {
             Some((&VERSION, rest)) => Ok(Self { rest, space }),
@@ -211,7 +211,7 @@ impl<'a> Reader<'a> {
 
 impl Account {
     pub fn encode(&self) -> Bytes {
-        Writer::new()
+        RowEncoder::new()
             .bytes(self.name.as_bytes())
             .u64(self.bytes)
             .u64(self.messages)
@@ -219,11 +219,11 @@ impl Account {
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let mut reader = Reader::new("accounts", bytes)?;
+        let mut decoder = RowDecoder::new("accounts", bytes)?;
         Ok(Self {
-            name: reader.text()?.to_owned(),
-            bytes: reader.u64()?,
-            messages: reader.u64()?,
+            name: decoder.text()?.to_owned(),
+            bytes: decoder.u64()?,
+            messages: decoder.u64()?,
         })
     }
 }
@@ -240,12 +240,12 @@ const USES: [SpecialUse; 7] = [
 
 impl Name {
     pub fn encode(&self) -> Bytes {
-        let place = |wanted| USES.iter().position(|have| *have == wanted);
+        let index = |wanted| USES.iter().position(|have| *have == wanted);
         let special_use = self
             .special_use
-            .and_then(place)
-            .map_or(0, |place| place as u8 + 1);
-        Writer::new()
+            .and_then(index)
+            .map_or(0, |index| index as u8 + 1);
+        RowEncoder::new()
             .u8(u8::from(self.exists) | u8::from(self.subscribed) << 1)
             .u64(self.mailbox.unwrap_or_default().0)
             .u8(special_use)
@@ -253,24 +253,24 @@ impl Name {
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let mut reader = Reader::new("names", bytes)?;
-        let bits = reader.u8()?;
-        let mailbox = reader.u64()?;
-        let special_use = usize::from(reader.u8()?);
+        let mut decoder = RowDecoder::new("names", bytes)?;
+        let bits = decoder.u8()?;
+        let mailbox = decoder.u64()?;
+        let special_use = usize::from(decoder.u8()?);
         Ok(Self {
             exists: bits & 1 != 0,
             subscribed: bits & 2 != 0,
             mailbox: (mailbox != 0).then_some(MailboxId(mailbox)),
             special_use: special_use
                 .checked_sub(1)
-                .and_then(|place| USES.get(place).copied()),
+                .and_then(|index| USES.get(index).copied()),
         })
     }
 }
 
 impl Mailbox {
     pub fn encode(&self) -> Bytes {
-        let writer = Writer::new()
+        let encoder = RowEncoder::new()
             .u64(self.user.0)
             .u32(self.uid_validity.0)
             .u32(self.uid_next.0)
@@ -284,27 +284,27 @@ impl Mailbox {
             .u32(self.keywords.len() as u32);
         self.keywords
             .iter()
-            .fold(writer, |writer, word| writer.bytes(word.as_bytes()))
+            .fold(encoder, |encoder, word| encoder.bytes(word.as_bytes()))
             .done()
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let mut reader = Reader::new("mailboxes", bytes)?;
+        let mut decoder = RowDecoder::new("mailboxes", bytes)?;
         let mut mailbox = Self {
-            user: UserId(reader.u64()?),
-            uid_validity: UidValidity(reader.u32()?),
-            uid_next: Uid(reader.u32()?),
-            modseq: ModSeq(reader.u64()?),
-            messages: reader.u32()?,
-            unseen: reader.u32()?,
-            deleted: reader.u32()?,
-            seen_deleted: reader.u32()?,
-            size: reader.u64()?,
-            recent_from: Uid(reader.u32()?),
+            user: UserId(decoder.u64()?),
+            uid_validity: UidValidity(decoder.u32()?),
+            uid_next: Uid(decoder.u32()?),
+            modseq: ModSeq(decoder.u64()?),
+            messages: decoder.u32()?,
+            unseen: decoder.u32()?,
+            deleted: decoder.u32()?,
+            seen_deleted: decoder.u32()?,
+            size: decoder.u64()?,
+            recent_from: Uid(decoder.u32()?),
             keywords: Vec::new(),
         };
-        for _ in 0..reader.u32()? {
-            mailbox.keywords.push(reader.text()?.into());
+        for _ in 0..decoder.u32()? {
+            mailbox.keywords.push(decoder.text()?.into());
         }
         Ok(mailbox)
     }
@@ -312,7 +312,7 @@ impl Mailbox {
 
 impl MessageRow {
     pub fn encode(&self) -> Bytes {
-        Writer::new()
+        RowEncoder::new()
             .u64(self.modseq.0)
             .u64(self.created.0)
             .u8(self.system)
@@ -325,18 +325,18 @@ impl MessageRow {
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let mut reader = Reader::new("messages", bytes)?;
+        let mut decoder = RowDecoder::new("messages", bytes)?;
         Ok(Self {
-            modseq: ModSeq(reader.u64()?),
-            created: ModSeq(reader.u64()?),
-            system: reader.u8()?,
+            modseq: ModSeq(decoder.u64()?),
+            created: ModSeq(decoder.u64()?),
+            system: decoder.u8()?,
             date: InternalDate {
-                unix_s: reader.u64()? as i64,
-                zone_min: reader.u32()? as u16 as i16,
+                unix_s: decoder.u64()? as i64,
+                zone_min: decoder.u32()? as u16 as i16,
             },
-            size: reader.u64()?,
-            body: reader.u64()?,
-            keywords: reader.bytes()?.to_vec(),
+            size: decoder.u64()?,
+            body: decoder.u64()?,
+            keywords: decoder.bytes()?.to_vec(),
         })
     }
 }

@@ -5,21 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, TrySendError};
-use mail::{Event, MailboxId, MailboxName, Reply, Request, UserId};
+use mail::{MailboxId, MailboxName, Reply, Request, UserId};
 
+use crate::callbacks::{Announcer, Completion};
 use crate::disk::Disk;
 use crate::logic::{self, Rules};
 use crate::mark::Mark;
 use crate::stats::Stats;
 use crate::writer::{self, Job, Writer};
 use crate::{Error, OpenError, Options};
-
-/// Told each commit's events, in commit order, before anyone is answered. Runs on the writer's
-/// thread.
-pub type Announcer = Box<dyn FnMut(&[Arc<Event>]) + Send>;
-
-/// Told the answer to a write once it is durable. Runs on the writer's thread.
-pub type Completion = Box<dyn FnOnce(Reply) + Send>;
 
 /// What opening found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,18 +2,18 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use crossbeam_channel::Receiver;
-use mail::{Body, Event, InternalDate, Refusal, Reply, Request};
+use mail::{Body, Event, Refusal, Reply, Request};
 
+use crate::callbacks::{Announcer, Completion};
 use crate::disk::{Changes, Disk};
 use crate::kv::Transaction;
 use crate::logic::{self, Outcome, Rules};
 use crate::mark::Mark;
-use crate::notice::Notice;
+use crate::notification::Notification;
 use crate::stats::Stats;
-use crate::store::{Announcer, Completion};
 use crate::{Error, Options};
 
 /// Operations in one commit: bounds how long the first of them waits for the others.
@@ -165,9 +165,9 @@ impl Writer {
                 }
             }
         }
-        let notices = txn.take_notices();
+        let notifications = txn.take_notifications();
         if txn.is_empty() {
-            self.observe(notices);
+            self.observe(notifications);
             return Ok((events, answers));
         }
         let changes = txn.into_changes();
@@ -182,16 +182,16 @@ impl Writer {
             }
         } else {
             self.stats.committed(answers.len(), began);
-            self.observe(notices);
+            self.observe(notifications);
         }
         Ok((events, answers))
     }
 
-    fn observe(&self, notices: Vec<Notice>) {
+    fn observe(&self, notifications: Vec<Notification>) {
         if let Some(observer) = &self.rules.options.observer
-            && !notices.is_empty()
+            && !notifications.is_empty()
         {
-            observer(notices);
+            observer(notifications);
         }
     }
 
@@ -297,17 +297,6 @@ fn is_full(error: &Error) -> bool {
 pub(crate) fn unavailable(error: &Error) -> Reply {
     tracing::error!("{error}");
     Reply::Refused(refusal(error))
-}
-
-/// Now, in UTC.
-pub(crate) fn now() -> InternalDate {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    InternalDate {
-        unix_s: since.as_secs() as i64,
-        zone_min: 0,
-    }
 }
 
 /// Removes uploads that were under way when the server ended. If commits were lost, gives every

@@ -104,8 +104,8 @@ impl World {
             names_max: limits.names_max,
             inline_bytes_max: limits.inline_bytes_max,
             disk_free_bytes_min: 0,
-            numbers_bytes_max: 600,
-            numbers_messages_min: 2,
+            uid_cache_bytes_max: 600,
+            uid_cache_messages_min: 2,
             now: Arc::new(now),
             ..Options::default()
         };
@@ -376,7 +376,7 @@ impl World {
         );
         assert_eq!(event.seq.0, event.prev.0 + 1);
         let mut view = views.last().expect("begins with one").clone();
-        tell(&mut view, event);
+        follow(&mut view, event);
         views.push(view);
         if event.deleted {
             self.deleted.insert(event.mailbox);
@@ -395,7 +395,7 @@ impl World {
         let mut at = since;
         for event in delta {
             assert_eq!(event.prev, at);
-            tell(&mut view, event);
+            follow(&mut view, event);
             at = event.seq;
         }
         assert_eq!(at.0, views.len() as u64);
@@ -409,7 +409,7 @@ impl World {
                 if let Some(views) = self.views.get(mailbox)
                     && !self.deleted.contains(mailbox)
                 {
-                    assert_eq!(uids, &views[at.0 as usize - 1]);
+                    assert_eq!(uids[..], views[at.0 as usize - 1]);
                 }
                 self.check_delta(*mailbox, *at, delta);
             }
@@ -442,8 +442,8 @@ impl World {
     }
 }
 
-/// Tells an observer an event; the numbers in it must be theirs.
-fn tell(view: &mut Vec<Uid>, event: &Event) {
+/// Takes an observer through an event; the numbers in it must be theirs.
+fn follow(view: &mut Vec<Uid>, event: &Event) {
     for change in &event.changes {
         match change {
             Change::Expunged { uid, number } => {

@@ -92,7 +92,7 @@ fn check(bench: &Bench, user: UserId, confirmed: &[(Appended, u64)]) {
         panic!("not opened")
     };
     let uids: Vec<Uid> = confirmed.iter().map(|(appended, _)| appended.uid).collect();
-    assert_eq!(opened.uids, uids);
+    assert_eq!(*opened.uids, uids);
     assert_eq!(status(bench, user).messages as usize, confirmed.len());
     for (appended, number) in confirmed {
         let (mailbox, uid) = (appended.mailbox, appended.uid);

@@ -141,7 +141,7 @@ fn a_kill_loses_nothing_that_was_confirmed() {
         let user = bench.ensure_user("ann");
         let opened = open_inbox(&bench, user);
         let mut there: BTreeMap<bytes::Bytes, Uid> = BTreeMap::new();
-        for &uid in &opened.uids {
+        for &uid in opened.uids.iter() {
             let again = there.insert(read(&bench, opened.mailbox, uid), uid);
             assert_eq!(again, None, "a message is there twice");
         }

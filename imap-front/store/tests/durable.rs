@@ -133,7 +133,7 @@ fn what_was_answered_survives() {
     assert_eq!(host.recovery.commits_lost, 0);
     let (_, after) = host.inbox("ann");
     assert_eq!(after.uid_validity, before.uid_validity);
-    assert_eq!(after.uids, [Uid(1), Uid(3)]);
+    assert_eq!(*after.uids, [Uid(1), Uid(3)]);
     assert_eq!(after.recent_from, Uid(4));
     assert_eq!(host.deliver("ann", "x").expect("delivered").uid, Uid(4));
     let Reply::Viewed { uids, delta } = host.ask(Request::View {
@@ -142,7 +142,7 @@ fn what_was_answered_survives() {
     }) else {
         panic!("not viewed")
     };
-    assert_eq!(uids, [Uid(1), Uid(2), Uid(3)]);
+    assert_eq!(*uids, [Uid(1), Uid(2), Uid(3)]);
     assert_eq!(delta.len(), 1);
     let expected_first = Change::Expunged {
         uid: Uid(2),
@@ -257,7 +257,7 @@ fn a_full_disk_refuses_and_changes_nothing() {
     };
     let host = open(folder.path(), options);
     assert_eq!(host.deliver("ann", "y"), Err(Refusal::DiskFull));
-    assert_eq!(host.inbox("ann").1.uids, [Uid(1)]);
+    assert_eq!(*host.inbox("ann").1.uids, [Uid(1)]);
 }
 
 #[test]
@@ -277,7 +277,7 @@ fn one_message_to_several_is_stored_once_and_counted() {
     assert_eq!(results[0], results[2], "a mailbox named twice gets it once");
     for user in ["ann", "bob"] {
         let (_, opened) = host.inbox(user);
-        assert_eq!(opened.uids, [Uid(1)]);
+        assert_eq!(*opened.uids, [Uid(1)]);
         let since = host.delete(opened.mailbox, &[1], opened.highest_modseq);
         host.ask(Request::Expunge {
             mailbox: opened.mailbox,

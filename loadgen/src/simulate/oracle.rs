@@ -96,7 +96,7 @@ fn truth(model: &mut Model, user: usize) -> Vec<Known> {
     let Some(opened) = open(model, user) else {
         return Vec::new();
     };
-    let (mut truth, mut uids) = (Vec::new(), opened.uids);
+    let (mut truth, mut uids) = (Vec::new(), opened.uids.to_vec());
     while !uids.is_empty() {
         let request = Request::Fetch {
             mailbox: opened.mailbox,

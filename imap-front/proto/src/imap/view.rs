@@ -28,10 +28,10 @@ pub(super) struct View {
 }
 
 impl View {
-    pub fn new(uids: Vec<Uid>, modseq: ModSeq, recent_from: Uid) -> Self {
+    pub fn new(uids: &[Uid], modseq: ModSeq, recent_from: Uid) -> Self {
         Self {
             exists: uids.len(),
-            uids,
+            uids: uids.to_vec(),
             modseq,
             recent_from,
             ..Self::default()

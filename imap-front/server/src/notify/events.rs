@@ -10,7 +10,7 @@ use bytes::Bytes;
 use mail::request::StoreMode;
 use mail::{MailboxName, SystemFlag, Uid};
 use store::Quota;
-use store::notice::{Change, Counts, How};
+use store::notification::{Counts, How, MessageChange};
 
 use super::headers::MessageStart;
 use super::names::MailboxLocation;
@@ -178,7 +178,7 @@ impl Describer {
         user: &Arc<str>,
         location: &MailboxLocation,
         uid: Uid,
-        change: &Change,
+        change: &MessageChange,
         counts: &Counts,
         head: Option<MessageStart>,
     ) -> Vec<PlugInEvent> {
@@ -198,7 +198,7 @@ impl Describer {
             ]
         };
         match change {
-            Change::Came { how, size, .. } => {
+            MessageChange::Came { how, size, .. } => {
                 let kind = match how {
                     How::Delivered => "NewMsg",
                     How::Appended => "UpdateMsg",
@@ -217,7 +217,7 @@ impl Describer {
                 (event.header, event.body) = (head.header, head.body);
                 vec![event]
             }
-            Change::Flags { old, new, mode } => {
+            MessageChange::Flags { old, new, mode } => {
                 let newly = |flag: SystemFlag| old & flag as u8 == 0 && new & flag as u8 != 0;
                 let mut all = vec![];
                 for (flag, kind) in [
@@ -236,7 +236,7 @@ impl Describer {
                 all
             }
             // A message moved away is gone from here as if it had been expunged (RFC 6851 §3.3).
-            Change::Expunged | Change::Moved => {
+            MessageChange::Expunged | MessageChange::Moved => {
                 let mut event = self.event("DeleteMsg", location);
                 event.params.extend([
                     messages(),
@@ -307,7 +307,7 @@ mod tests {
         format!("{}{}", event.kind, params.collect::<String>())
     }
 
-    fn message(change: &Change, head: Option<MessageStart>) -> Vec<String> {
+    fn message(change: &MessageChange, head: Option<MessageStart>) -> Vec<String> {
         let user: Arc<str> = "testuser".into();
         let event = describer().message(&user, &inbox(&user), Uid(62), change, &counts(), head);
         event.iter().map(text).collect()
@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn parameters_are_those_of_the_references_examples() {
         let start = "&hostname=eman&process=imapd&pid=476&mailboxName=testuser";
-        let came = Change::Came {
+        let came = MessageChange::Came {
             how: How::Delivered,
             size: 877,
             header: Some(814),
@@ -329,13 +329,13 @@ mod tests {
         assert_eq!(message(&came, Some(head)), [format!("NewMsg{start}{end}")]);
         assert!(message(&came, None).is_empty());
         let end = "&numMsgs=16&uidValidity=1046993605&imapUid=62&lastUid=62";
-        let expunged = message(&Change::Expunged, None);
+        let expunged = message(&MessageChange::Expunged, None);
         assert_eq!(expunged, [format!("DeleteMsg{start}{end}")]);
     }
 
     #[test]
     fn one_change_of_flags_may_be_several_events() {
-        let change = Change::Flags {
+        let change = MessageChange::Flags {
             old: SystemFlag::Flagged as u8,
             new: SystemFlag::Seen as u8 | SystemFlag::Deleted as u8,
             mode: StoreMode::Replace,

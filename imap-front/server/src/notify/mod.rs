@@ -21,7 +21,7 @@ use admin::Config;
 use crossbeam_channel::Receiver;
 use ibiff::host::Loaded;
 use store::Store;
-use store::notice::{Change, Notice, What};
+use store::notification::{MessageChange, Notification, What};
 
 pub use plug_ins::{SURVIVED, trial, try_plug_in};
 pub use queue::{Queue, ServerEvent};
@@ -65,8 +65,10 @@ impl Notifier {
         Builder::new().name("notify".into()).spawn(move || {
             for one in events {
                 match one {
-                    ServerEvent::Notices(notices) => {
-                        notices.iter().for_each(|notice| notifier.notice(notice));
+                    ServerEvent::Notifications(notifications) => {
+                        notifications
+                            .iter()
+                            .for_each(|notification| notifier.observed(notification));
                     }
                     ServerEvent::Login { user, client } => {
                         notifier.attendance("Login", user, client)
@@ -87,11 +89,11 @@ impl Notifier {
         }
     }
 
-    fn notice(&mut self, notice: &Notice) {
-        let Some(user) = self.names.user(&self.store, notice.user) else {
+    fn observed(&mut self, notification: &Notification) {
+        let Some(user) = self.names.user(&self.store, notification.user) else {
             return;
         };
-        let events = match &notice.what {
+        let events = match &notification.what {
             What::Message {
                 mailbox,
                 uid,
@@ -102,14 +104,14 @@ impl Notifier {
                     return;
                 };
                 let head = match change {
-                    Change::Came { header, .. } => {
+                    MessageChange::Came { header, .. } => {
                         let message = (*mailbox, *uid);
                         self.headers.read(&self.store, message, &location, *header)
                     }
-                    Change::Flags { .. } => {
+                    MessageChange::Flags { .. } => {
                         self.headers.length(&self.store, *mailbox, *uid, &location)
                     }
-                    Change::Expunged | Change::Moved => None,
+                    MessageChange::Expunged | MessageChange::Moved => None,
                 };
                 self.describer
                     .message(&user, &location, *uid, change, counts, head)

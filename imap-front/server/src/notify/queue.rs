@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use mail::UserId;
-use store::notice::{Notice, Observer};
+use store::notification::{Notification, Observer};
 
 /// Commits and logins that may wait. Those who report them never wait: what comes when so many
 /// wait is not told, and that is logged. The channel itself has no bound, as one with a bound would
@@ -17,7 +17,7 @@ const WAITING_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 pub enum ServerEvent {
     /// A commit of the store.
-    Notices(Vec<Notice>),
+    Notifications(Vec<Notification>),
     /// Somebody logged in.
     Login {
         /// Who.
@@ -68,7 +68,7 @@ impl Queue {
     /// For the store.
     pub fn observer(&self) -> Observer {
         let queue = self.clone();
-        Arc::new(move |notices| queue.report(ServerEvent::Notices(notices)))
+        Arc::new(move |notifications| queue.report(ServerEvent::Notifications(notifications)))
     }
 
     /// Ends the thread at the other end, after what waits.

@@ -9,7 +9,7 @@ use admin::{Base, Config};
 use crossbeam_channel::Receiver;
 use ens::server::Local;
 use store::Store;
-use store::notice::Observer;
+use store::notification::Observer;
 
 use super::{BrokerLinks, Notifier, Offer, PlugIns, Queue, ServerEvent};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mail::{Change, Delta, Event, MailboxId, ModSeq, Uid};
 
-use super::{keys, numbers, tables};
+use super::{keys, tables, uids};
 use crate::Error;
 use crate::kv::{Kv, Space};
 use crate::rows::{Mailbox, MessageRow, u64_row};
@@ -54,10 +54,10 @@ fn changes(
     }
     let mut view = uids_at(kv, id, mailbox, since)?;
     for (removed, &uid) in gone.iter().enumerate() {
-        let place = view.partition_point(|&have| have < uid);
+        let index = view.partition_point(|&have| have < uid);
         changes.push(Change::Expunged {
             uid,
-            number: (place + 1 - removed) as u32,
+            number: (index + 1 - removed) as u32,
         });
     }
     view.retain(|uid| gone.binary_search(uid).is_err());
@@ -89,19 +89,7 @@ fn push_new(changes: &mut Vec<Change>, mailbox: &Mailbox, fresh: &[(Uid, Message
     );
 }
 
-/// UIDs expunged after `since`, ascending, those included that came after it too.
-pub(super) fn expunged_after(kv: &dyn Kv, id: MailboxId, since: ModSeq) -> Result<Vec<Uid>, Error> {
-    let mut uids = Vec::new();
-    let (from, to) = keys::changed_after(id, since);
-    kv.scan(Space::Expunged, &from, &to, false, &mut |key, _| {
-        uids.push(keys::uid_of(key));
-        Continue(())
-    })?;
-    uids.sort_unstable();
-    Ok(uids)
-}
-
-/// Those of them that were there at `since`.
+/// UIDs expunged after `since` that were there then, ascending.
 fn gone_since(kv: &dyn Kv, id: MailboxId, since: ModSeq) -> Result<Vec<Uid>, Error> {
     let mut uids = Vec::new();
     let mut outcome = Ok(());
@@ -185,7 +173,7 @@ pub(super) fn uids_at(
     mailbox: &Mailbox,
     at: ModSeq,
 ) -> Result<Vec<Uid>, Error> {
-    let mut uids = numbers::uids(kv, id, mailbox)?.to_vec();
+    let mut uids = uids::uids(kv, id, mailbox)?.to_vec();
     if at >= mailbox.modseq {
         return Ok(uids);
     }

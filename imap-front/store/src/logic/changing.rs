@@ -5,11 +5,11 @@ use std::sync::Arc;
 use mail::request::StoreMode;
 use mail::{Event, Flags, MailboxId, MailboxName, ModSeq, Refusal, Reply, SystemFlag, Uid, UserId};
 
-use super::depositing::{NO_UIDS, charge, deposit, has_uids, keyword_places};
-use super::{Outcome, Rules, catch_up, keys, notices, reading, refused, tables};
+use super::depositing::{NO_UIDS, charge, deposit, has_uids, keyword_indexes};
+use super::{Outcome, Rules, catch_up, keys, notifications, reading, refused, tables};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
-use crate::notice::{Change, How};
+use crate::notification::{How, MessageChange};
 use crate::rows::{Mailbox, MessageRow, u64_row};
 
 const DELETED: u8 = SystemFlag::Deleted as u8;
@@ -77,7 +77,7 @@ pub(super) fn store(
         }
     }
     for (uid, row, flags) in &changed {
-        match keyword_places(&mut mailbox, flags, rules.options.keywords_max) {
+        match keyword_indexes(&mut mailbox, flags, rules.options.keywords_max) {
             Ok(keywords) => {
                 let new = MessageRow {
                     modseq: seq,
@@ -99,7 +99,13 @@ pub(super) fn store(
         tables::put_mailbox(txn, id, &mailbox);
         for (uid, row, flags) in &changed {
             let (old, new, mode) = (row.system, flags.system_bits(), change.mode);
-            notices::message(txn, id, &mailbox, *uid, Change::Flags { old, new, mode });
+            notifications::message(
+                txn,
+                id,
+                &mailbox,
+                *uid,
+                MessageChange::Flags { old, new, mode },
+            );
         }
         events = catch_up::delta(txn, id, before)?;
     }
@@ -178,7 +184,7 @@ pub(super) fn expunge(
     let events = remove(txn, id, &mut mailbox, &leaving, true)?;
     if !leaving.is_empty() {
         let account = tables::account(txn, mailbox.user)?;
-        notices::usage(txn, rules, mailbox.user, &account, false);
+        notifications::usage(txn, rules, mailbox.user, &account, false);
     }
     let delta = if since == before {
         events.clone()
@@ -218,11 +224,11 @@ fn remove(
     tables::put_mailbox(txn, id, mailbox);
     for (uid, _) in leaving {
         let change = if release {
-            Change::Expunged
+            MessageChange::Expunged
         } else {
-            Change::Moved
+            MessageChange::Moved
         };
-        notices::message(txn, id, mailbox, *uid, change);
+        notifications::message(txn, id, mailbox, *uid, change);
     }
     if release {
         let mut account = tables::account(txn, mailbox.user)?;
@@ -267,9 +273,9 @@ pub(super) fn remove_mailbox(txn: &mut Transaction<'_>, id: MailboxId) -> Result
     tables::messages(txn, id, |uid, row| leaving.push((uid, row)))?;
     let modseq = mailbox.modseq;
     // That the mailbox goes is noted, and not each message.
-    let noted = txn.notices();
+    let noted = txn.notifications();
     remove(txn, id, &mut mailbox, &leaving, true)?;
-    txn.forget_notices(noted);
+    txn.forget_notifications(noted);
     let (from, to) = keys::rows(id);
     let mut expunged = Vec::new();
     txn.scan(Space::Expunged, &from, &to, false, &mut |key, _| {
@@ -318,7 +324,7 @@ pub(super) fn copy(
     let mut arriving = Vec::with_capacity(leaving.len());
     for (_, row) in &leaving {
         let flags = row.flags(&source);
-        let Ok(keywords) = keyword_places(&mut target, &flags, rules.options.keywords_max) else {
+        let Ok(keywords) = keyword_indexes(&mut target, &flags, rules.options.keywords_max) else {
             txn.undo();
             return refused(Refusal::Limit(
                 "the target has as many keywords as it may have",

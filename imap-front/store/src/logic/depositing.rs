@@ -11,10 +11,10 @@ use mail::{
 };
 
 use super::tables::PIECE_BYTES;
-use super::{Outcome, Rules, ensure_user, keys, notices, refused, tables};
+use super::{Outcome, Rules, ensure_user, keys, notifications, refused, tables};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
-use crate::notice::{Change, How};
+use crate::notification::{How, MessageChange};
 use crate::rows::{Mailbox, MessageRow, u64_row};
 
 pub(super) fn spool(
@@ -151,7 +151,7 @@ pub(super) fn charge(
     if over(account.bytes, quota.bytes) || over(account.messages, quota.messages) {
         account.bytes -= bytes;
         account.messages -= messages;
-        notices::usage(txn, rules, user, &account, true);
+        notifications::usage(txn, rules, user, &account, true);
         return Ok(false);
     }
     tables::put_account(txn, user, &account);
@@ -177,7 +177,7 @@ pub(super) fn append(
     let Some((id, mut row)) = tables::named_mailbox(txn, user, name)? else {
         return refuse(txn, Refusal::NoMailbox);
     };
-    let keywords = match keyword_places(&mut row, &flags, rules.options.keywords_max) {
+    let keywords = match keyword_indexes(&mut row, &flags, rules.options.keywords_max) {
         Ok(keywords) => keywords,
         Err(refusal) => return refuse(txn, refusal),
     };
@@ -244,8 +244,8 @@ pub(super) fn deposit(
     }
     tables::put_mailbox(txn, id, row);
     for (uid, size) in (first.0..).map(Uid).zip(sizes) {
-        let came = Change::Came { how, size, header };
-        notices::message(txn, id, row, uid, came);
+        let came = MessageChange::Came { how, size, header };
+        notifications::message(txn, id, row, uid, came);
     }
     let appended = Appended {
         mailbox: id,
@@ -263,20 +263,20 @@ pub(super) fn deposit(
     (appended, Arc::new(event))
 }
 
-/// The places of a message's keywords in its mailbox's list, which grows if it may.
-pub(super) fn keyword_places(
+/// The indexes of a message's keywords in its mailbox's list, which grows if it may.
+pub(super) fn keyword_indexes(
     mailbox: &mut Mailbox,
     flags: &Flags,
     max: usize,
 ) -> Result<Vec<u8>, Refusal> {
-    let mut places = Vec::new();
+    let mut indexes = Vec::new();
     for keyword in flags.keywords() {
         let known = mailbox
             .keywords
             .iter()
             .position(|have| have.eq_ignore_ascii_case(keyword));
-        let place = match known {
-            Some(place) => place,
+        let index = match known {
+            Some(index) => index,
             None if mailbox.keywords.len() >= max.min(256) => {
                 return Err(Refusal::Limit(
                     "the mailbox has as many keywords as it may have",
@@ -287,9 +287,9 @@ pub(super) fn keyword_places(
                 mailbox.keywords.len() - 1
             }
         };
-        places.push(place as u8);
+        indexes.push(index as u8);
     }
-    Ok(places)
+    Ok(indexes)
 }
 
 pub(super) fn deliver(
@@ -307,7 +307,7 @@ pub(super) fn deliver(
         }
     };
     // Where each target goes; a mailbox that is named twice gets the message once.
-    let mut places: Vec<Result<MailboxId, Refusal>> = Vec::with_capacity(targets.len());
+    let mut mailboxes: Vec<Result<MailboxId, Refusal>> = Vec::with_capacity(targets.len());
     let mut accepted: Vec<MailboxId> = Vec::new();
     for target in targets {
         let user = ensure_user(txn, rules, &target.user)?;
@@ -316,7 +316,7 @@ pub(super) fn deliver(
             Some(found) => Some(found),
             None => tables::named_mailbox(txn, user, &MailboxName::inbox())?,
         };
-        let place = match found {
+        let mailbox = match found {
             None => Err(Refusal::NoMailbox),
             Some((id, _)) if accepted.contains(&id) => Ok(id),
             Some((_, row)) if !has_uids(&row, 1) => Err(NO_UIDS),
@@ -326,13 +326,13 @@ pub(super) fn deliver(
             }
             Some(_) => Err(Refusal::OverQuota),
         };
-        places.push(place);
+        mailboxes.push(mailbox);
     }
     if accepted.is_empty() {
         forget(txn, &body)?;
-        let results = places
+        let results = mailboxes
             .into_iter()
-            .map(|place| place.and(Err(Refusal::NoMailbox)))
+            .map(|mailbox| mailbox.and(Err(Refusal::NoMailbox)))
             .collect();
         return Ok((Reply::Delivered(results), vec![]));
     }
@@ -341,14 +341,14 @@ pub(super) fn deliver(
         let count = keys::number(accepted.len() as u64);
         txn.put(Space::References, &keys::number(stored.body), count);
     }
-    deposit_all(txn, rules, &accepted, places, stored)
+    deposit_all(txn, rules, &accepted, mailboxes, stored)
 }
 
 fn deposit_all(
     txn: &mut Transaction<'_>,
     rules: &Rules,
     accepted: &[MailboxId],
-    places: Vec<Result<MailboxId, Refusal>>,
+    mailboxes: Vec<Result<MailboxId, Refusal>>,
     stored: Stored,
 ) -> Result<Outcome, Error> {
     let mut events = Vec::with_capacity(accepted.len());
@@ -378,9 +378,9 @@ fn deposit_all(
             .copied()
             .ok_or(Refusal::NoMailbox)
     };
-    let results = places
+    let results = mailboxes
         .into_iter()
-        .map(|place| place.and_then(result_of))
+        .map(|mailbox| mailbox.and_then(result_of))
         .collect();
     Ok((Reply::Delivered(results), events))
 }

@@ -56,6 +56,6 @@ pub(crate) fn changed_after(mailbox: MailboxId, since: ModSeq) -> (Vec<u8>, Vec<
     )
 }
 
-pub(crate) fn piece(body: u64, place: u32) -> Vec<u8> {
-    [&body.to_be_bytes()[..], &place.to_be_bytes()].concat()
+pub(crate) fn piece(body: u64, index: u32) -> Vec<u8> {
+    [&body.to_be_bytes()[..], &index.to_be_bytes()].concat()
 }

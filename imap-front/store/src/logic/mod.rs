@@ -1,8 +1,8 @@
 //! What each request means, over any rows.
 //!
-//! In reading order: `keys`, `tables` (typed rows), `numbers` (who is
-//! which), `catch_up` (what happened since), `reading`,
-//! `naming` (mailboxes), `depositing` (messages come), `changing` (flags, expunges, copies).
+//! In reading order: `keys`, `tables` (typed rows), `uids` (who is which), `catch_up` (what
+//! happened since), `reading`, `naming` (mailboxes), `depositing` (messages come), `changing`
+//! (flags, expunges, copies).
 
 pub(crate) mod keys;
 
@@ -10,16 +10,14 @@ mod catch_up;
 mod changing;
 mod depositing;
 mod naming;
-mod notices;
-mod numbers;
+mod notifications;
 mod reading;
 mod tables;
+mod uids;
 
 use std::sync::Arc;
 
 use mail::{Event, InternalDate, Refusal, Reply, Request, UserId};
-
-pub use numbers::Numbers;
 
 pub(crate) use naming::renew_uid_validities;
 pub(crate) use reading::name_of;

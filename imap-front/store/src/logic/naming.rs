@@ -6,10 +6,10 @@ use std::sync::Arc;
 use mail::request::SpecialUse;
 use mail::{Event, MailboxId, MailboxName, ModSeq, Refusal, Reply, Uid, UidValidity, UserId};
 
-use super::{Outcome, Rules, changing, keys, notices, refused, tables};
+use super::{Outcome, Rules, changing, keys, notifications, refused, tables};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
-use crate::notice::What;
+use crate::notification::What;
 use crate::rows::{Account, Mailbox, Name, u64_row};
 
 pub(super) fn make_user(
@@ -112,7 +112,7 @@ pub(super) fn create(
     }
     make_parents(txn, rules, user, name)?;
     make_mailbox(txn, rules, user, name, special_use)?;
-    notices::name(txn, user, || What::Created(name.clone()));
+    notifications::name(txn, user, || What::Created(name.clone()));
     Ok((Reply::Done, vec![]))
 }
 
@@ -171,7 +171,7 @@ pub(super) fn delete(
     row.special_use = None;
     tables::put_name(txn, user, name, &row);
     let modseq = changing::remove_mailbox(txn, id)?;
-    notices::name(txn, user, || What::Deleted(name.clone()));
+    notifications::name(txn, user, || What::Deleted(name.clone()));
     let event = Event {
         mailbox: id,
         prev: modseq,
@@ -261,7 +261,7 @@ pub(super) fn rename(
         move_name(txn, user, &child, &to, row)?;
     }
     let (from, to) = (from.clone(), to.clone());
-    notices::name(txn, user, || What::Renamed { from, to });
+    notifications::name(txn, user, || What::Renamed { from, to });
     Ok((Reply::Done, vec![]))
 }
 

@@ -129,7 +129,7 @@ pub(super) fn opened(kv: &dyn Kv, id: MailboxId, row: &Mailbox) -> Result<Reply,
         uid_validity: row.uid_validity,
         uid_next: row.uid_next,
         highest_modseq: row.modseq,
-        uids,
+        uids: uids.into(),
         recent_from: row.recent_from,
         first_unseen,
         keywords: row.keywords.clone(),
@@ -142,7 +142,7 @@ pub(super) fn view(kv: &dyn Kv, id: MailboxId, at: ModSeq) -> Result<Reply, Erro
         None => vec![],
     };
     Ok(Reply::Viewed {
-        uids,
+        uids: uids.into(),
         delta: catch_up::delta(kv, id, at)?,
     })
 }

@@ -141,12 +141,12 @@ pub(super) fn body(kv: &dyn Kv, body: u64, range: Range<u64>) -> Result<Bytes, E
     let mut bytes = BytesMut::new();
     let mut at = range.start;
     while at < range.end {
-        let place = at / PIECE_BYTES;
-        let Some(piece) = kv.get(Space::Bodies, &keys::piece(body, place as u32))? else {
+        let index = at / PIECE_BYTES;
+        let Some(piece) = kv.get(Space::Bodies, &keys::piece(body, index as u32))? else {
             break;
         };
-        let from = ((at - place * PIECE_BYTES) as usize).min(piece.len());
-        let to = ((range.end - place * PIECE_BYTES) as usize).min(piece.len());
+        let from = ((at - index * PIECE_BYTES) as usize).min(piece.len());
+        let to = ((range.end - index * PIECE_BYTES) as usize).min(piece.len());
         if from == 0 && to == piece.len() && at == range.start && range.end - at == to as u64 {
             return Ok(piece);
         }
@@ -154,15 +154,15 @@ pub(super) fn body(kv: &dyn Kv, body: u64, range: Range<u64>) -> Result<Bytes, E
         if piece.len() < PIECE_BYTES as usize {
             break;
         }
-        at = (place + 1) * PIECE_BYTES;
+        at = (index + 1) * PIECE_BYTES;
     }
     Ok(bytes.freeze())
 }
 
 /// Removes the pieces of a body.
 pub(super) fn remove_pieces(txn: &mut Transaction<'_>, body: u64, size: u64) {
-    for place in 0..size.div_ceil(PIECE_BYTES) {
-        txn.delete(Space::Bodies, &keys::piece(body, place as u32));
+    for index in 0..size.div_ceil(PIECE_BYTES) {
+        txn.delete(Space::Bodies, &keys::piece(body, index as u32));
     }
 }
 

@@ -342,7 +342,7 @@ impl Session {
                         ..
                     } => (*modseq, *recent_from),
                 };
-                let mut view = View::new(uids, modseq, recent_from);
+                let mut view = View::new(&uids, modseq, recent_from);
                 let current = view.apply(&delta);
                 selected.view = ViewState::Loaded(view);
                 current

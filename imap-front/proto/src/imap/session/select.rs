@@ -53,7 +53,7 @@ impl Session {
         self.say(&format!(
             "* OK [PERMANENTFLAGS ({permanent})] Flags that are kept"
         ));
-        let view = View::new(opened.uids, opened.highest_modseq, opened.recent_from);
+        let view = View::new(&opened.uids, opened.highest_modseq, opened.recent_from);
         self.say(&format!("* {} EXISTS", view.exists));
         self.say(&format!("* {} RECENT", view.recent()));
         if let Some(number) = opened.first_unseen {

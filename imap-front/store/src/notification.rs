@@ -8,13 +8,13 @@ use mail::{MailboxId, MailboxName, Uid, UidValidity, UserId};
 
 use crate::Quota;
 
-/// Told each commit's notices, in order, once it is durable. Runs on the writer's thread, which
-/// must not wait for it.
-pub type Observer = Arc<dyn Fn(Vec<Notice>) + Send + Sync>;
+/// Told each commit's notifications, in order, once it is durable. Runs on the writer's thread,
+/// which must not wait for it.
+pub type Observer = Arc<dyn Fn(Vec<Notification>) + Send + Sync>;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
+pub struct Notification {
     /// Whose mailbox, or whose quota.
     pub user: UserId,
     /// What.
@@ -31,7 +31,7 @@ pub enum What {
         /// Its UID.
         uid: Uid,
         /// What happened to it.
-        change: Change,
+        change: MessageChange,
         /// The mailbox after the whole operation.
         counts: Counts,
     },
@@ -59,7 +59,7 @@ pub enum What {
 
 /// What happened to a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum MessageChange {
     /// It came.
     Came {
         /// How.

@@ -5,7 +5,7 @@ use mail::{MailboxId, Uid, UserId};
 use super::Rules;
 use crate::Quota;
 use crate::kv::Transaction;
-use crate::notice::{Change, Notice, What};
+use crate::notification::{MessageChange, Notification, What};
 use crate::rows::{Account, Mailbox};
 
 /// Something happened to a message; the row is the mailbox's after the whole operation.
@@ -14,7 +14,7 @@ pub(super) fn message(
     mailbox: MailboxId,
     row: &Mailbox,
     uid: Uid,
-    change: Change,
+    change: MessageChange,
 ) {
     let (user, counts) = (row.user, row.counts());
     let what = || What::Message {
@@ -23,12 +23,12 @@ pub(super) fn message(
         change,
         counts,
     };
-    txn.notice(|| Notice { user, what: what() });
+    txn.notification(|| Notification { user, what: what() });
 }
 
 /// Something happened to a name.
 pub(super) fn name(txn: &mut Transaction<'_>, user: UserId, what: impl FnOnce() -> What) {
-    txn.notice(|| Notice { user, what: what() });
+    txn.notification(|| Notification { user, what: what() });
 }
 
 /// Messages were refused, or may be taken again.
@@ -44,7 +44,7 @@ pub(super) fn usage(
         messages: account.messages,
     };
     let quota = || (rules.options.quota)(&account.name);
-    txn.notice(|| Notice {
+    txn.notification(|| Notification {
         user,
         what: What::Use {
             refused,

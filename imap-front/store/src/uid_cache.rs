@@ -1,22 +1,16 @@
-//! Which UIDs a mailbox has, so that message numbers needn't be counted through each time.
+//! Which UIDs mailboxes have, kept so that message numbers needn't be counted through each time.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow::Continue;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mail::{MailboxId, ModSeq, Uid};
-
-use super::{catch_up, keys, tables};
-use crate::Error;
-use crate::kv::{Kv, Space};
-use crate::rows::Mailbox;
 
 /// Memory that an entry takes besides its UIDs, in bytes, about.
 const ENTRY_BYTES: usize = 96;
 
 /// A cache of UID lists, each as of a mod-sequence at which it was committed. Shared by the writer
 /// and all readers; bounded by bytes; those used longest ago go first.
-pub struct Numbers {
+pub struct UidCache {
     bytes_max: usize,
     messages_min: u32,
     lists: Mutex<Lists>,
@@ -35,9 +29,9 @@ struct List {
     used: u64,
 }
 
-impl Numbers {
+impl UidCache {
     /// An empty cache. Lists shorter than `messages_min` are not worth keeping.
-    pub fn new(bytes_max: usize, messages_min: u32) -> Self {
+    pub(crate) fn new(bytes_max: usize, messages_min: u32) -> Self {
         Self {
             bytes_max,
             messages_min,
@@ -46,7 +40,7 @@ impl Numbers {
     }
 
     /// Forgets all.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         *self.lists() = Lists::default();
     }
 
@@ -55,7 +49,7 @@ impl Numbers {
     }
 
     /// A list that is not newer than `modseq`.
-    fn find(&self, id: MailboxId, modseq: ModSeq) -> Option<(ModSeq, Arc<[Uid]>)> {
+    pub(crate) fn find(&self, id: MailboxId, modseq: ModSeq) -> Option<(ModSeq, Arc<[Uid]>)> {
         let mut lists = self.lists();
         lists.uses += 1;
         let used = lists.uses;
@@ -64,7 +58,7 @@ impl Numbers {
         Some((list.modseq, list.uids.clone()))
     }
 
-    fn keep(&self, id: MailboxId, modseq: ModSeq, uids: &Arc<[Uid]>) {
+    pub(crate) fn keep(&self, id: MailboxId, modseq: ModSeq, uids: &Arc<[Uid]>) {
         let mut lists = self.lists();
         if uids.len() < self.messages_min as usize
             || lists.of.get(&id).is_some_and(|list| list.modseq >= modseq)
@@ -108,93 +102,32 @@ fn bytes_of(list: &List) -> usize {
     ENTRY_BYTES + std::mem::size_of_val(&*list.uids)
 }
 
-/// The UIDs that are in the mailbox now, ascending.
-pub(super) fn uids(kv: &dyn Kv, id: MailboxId, mailbox: &Mailbox) -> Result<Arc<[Uid]>, Error> {
-    let Some(numbers) = kv.numbers() else {
-        return all(kv, id);
-    };
-    let known = match (numbers.find(id, mailbox.modseq), kv.base()) {
-        (Some(known), _) => Some(known),
-        // Only what is committed may be kept: a transaction may come to nothing.
-        (None, Some(base)) => match tables::mailbox(base, id)? {
-            Some(before) => Some((before.modseq, uids(base, id, &before)?)),
-            None => None,
-        },
-        (None, None) => None,
-    };
-    let list = match known {
-        Some((modseq, uids)) if modseq == mailbox.modseq => return Ok(uids),
-        Some((modseq, uids)) => brought_up_to_date(kv, id, modseq, &uids)?,
-        None => all(kv, id)?,
-    };
-    if kv.base().is_none() {
-        numbers.keep(id, mailbox.modseq, &list);
-    }
-    Ok(list)
-}
-
-fn brought_up_to_date(
-    kv: &dyn Kv,
-    id: MailboxId,
-    modseq: ModSeq,
-    before: &[Uid],
-) -> Result<Arc<[Uid]>, Error> {
-    let gone = catch_up::expunged_after(kv, id, modseq)?;
-    let mut uids: Vec<Uid> = before.to_vec();
-    if !gone.is_empty() {
-        uids.retain(|uid| gone.binary_search(uid).is_err());
-    }
-    let next = Uid(before.last().map_or(0, |uid| uid.0).saturating_add(1));
-    collect(kv, id, next, &mut uids)?;
-    Ok(uids.into())
-}
-
-fn all(kv: &dyn Kv, id: MailboxId) -> Result<Arc<[Uid]>, Error> {
-    let mut uids = Vec::new();
-    collect(kv, id, Uid(0), &mut uids)?;
-    Ok(uids.into())
-}
-
-fn collect(kv: &dyn Kv, id: MailboxId, from: Uid, uids: &mut Vec<Uid>) -> Result<(), Error> {
-    let (_, to) = keys::rows(id);
-    kv.scan(
-        Space::Messages,
-        &keys::message(id, from),
-        &to,
-        false,
-        &mut |key, _| {
-            uids.push(keys::uid_of(key));
-            Continue(())
-        },
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_cache_is_bounded_and_keeps_what_is_used() {
-        let numbers = Numbers::new(20_000, 10);
+        let cache = UidCache::new(20_000, 10);
         let uids: Arc<[Uid]> = (1..=100).map(Uid).collect();
         for id in 0..1_000 {
-            numbers.keep(MailboxId(id), ModSeq(5), &uids);
-            numbers
+            cache.keep(MailboxId(id), ModSeq(5), &uids);
+            cache
                 .find(MailboxId(0), ModSeq(5))
                 .expect("used all the time");
-            assert!(numbers.lists().bytes <= 20_000);
+            assert!(cache.lists().bytes <= 20_000);
         }
         assert!(
-            numbers.find(MailboxId(0), ModSeq(4)).is_none(),
+            cache.find(MailboxId(0), ModSeq(4)).is_none(),
             "newer than asked for"
         );
-        assert!(numbers.find(MailboxId(1), ModSeq(9)).is_none(), "dropped");
-        numbers.keep(MailboxId(2_000), ModSeq(1), &uids[..9].into());
+        assert!(cache.find(MailboxId(1), ModSeq(9)).is_none(), "dropped");
+        cache.keep(MailboxId(2_000), ModSeq(1), &uids[..9].into());
         assert!(
-            numbers.find(MailboxId(2_000), ModSeq(1)).is_none(),
+            cache.find(MailboxId(2_000), ModSeq(1)).is_none(),
             "too short to keep"
         );
-        numbers.clear();
-        assert_eq!(numbers.lists().bytes, 0);
+        cache.clear();
+        assert_eq!(cache.lists().bytes, 0);
     }
 }

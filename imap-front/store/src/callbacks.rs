@@ -1,0 +1,12 @@
+//! What the writer's thread calls: with events, and with answers.
+
+use std::sync::Arc;
+
+use mail::{Event, Reply};
+
+/// Told each commit's events, in commit order, before anyone is answered. Runs on the writer's
+/// thread.
+pub type Announcer = Box<dyn FnMut(&[Arc<Event>]) + Send>;
+
+/// Told the answer to a write once it is durable. Runs on the writer's thread.
+pub type Completion = Box<dyn FnOnce(Reply) + Send>;
