@@ -158,3 +158,76 @@ fn what_can_not_be_decoded_is_searched_as_it_stands() {
     check(unknown, body("plain"), true);
     check(unknown, header("subject", "x-none?q"), true);
 }
+
+const ATTACHED: &str = "From: a@x.example\r\nSubject: report\r\n\
+    Content-Type: multipart/mixed; boundary*0=b; boundary*1=c\r\n\r\n\
+    --bc\r\nContent-Type: application/pdf; name=\"QuarterlyReport.pdf\"\r\n\
+    Content-Description: =?utf-8?q?f=C3=BCr_alle?=\r\n\
+    Content-Transfer-Encoding: base64 (as usual)\r\n\r\nYWJj\r\n\
+    --bc\r\nContent-Disposition: attachment;\r\n filename*0*=UTF-8''na%C3%AFve%20;\r\n \
+    filename*1=plan.txt\r\nContent-Transfer-Encoding: base64 (as usual)\r\n\r\nYXBwbGVz\r\n\
+    --bc\r\nContent-Type: message/rfc822\r\n\r\n\
+    From: (c) \"Quirky\" <quirky . name@inner.example>\r\nSubject: inner\r\n\
+    Content-Type: image/png; name==?utf-8?q?Gr=C3=BC=C3=9Fe.png?=\r\n\r\nnone\r\n\
+    --bc--\r\n";
+
+#[test]
+fn part_headers_belong_to_the_text() {
+    for found in [
+        "quarterlyreport.pdf",
+        "content-type: application/pdf",
+        "für alle",
+        "naïve plan.txt",
+        "grüße.png",
+        "apples",
+        "subject: inner",
+        "quirky.name@inner.example",
+    ] {
+        check(ATTACHED, text(found), true);
+    }
+    check(ATTACHED, text("pear"), false);
+    // Of part headers the body has what a reader sees.
+    for (searched, expected) in [
+        ("quarterlyreport.pdf", true),
+        ("für alle", true),
+        ("naïve plan.txt", true),
+        ("grüße.png", true),
+        ("inner", true),
+        ("apples", true),
+        ("application/pdf", false),
+        ("report\r\n", false),
+    ] {
+        check(ATTACHED, body(searched), expected);
+    }
+    // A message that is but a file.
+    let file = "Content-Type: image/png\r\n\
+        Content-Disposition: inline; filename*=iso-8859-1''%FCber.png\r\n\r\nx";
+    check(file, text("über.png"), true);
+    check(file, body("über.png"), false);
+}
+
+#[test]
+fn address_fields_are_searched_as_the_envelope_has_them() {
+    let message = "From: <user-from (comment)@ (comment) domain.example>\r\n\
+        To: =?utf-8?q?J=C3=BCrgen?=<j . k@x.example>, \"a b\"@x\r\n\
+        Cc: one@x (=?utf-8?q?=C3=84nne?=)\r\nCC: <@r.example:two@x>\r\nBcc: \"D\\\"E\" <d@x>\r\n\
+        Sender: s @ x\r\nReply-To: r @ x\r\nResent-To: t @ x\r\nX-To: u @ x\r\n\r\n";
+    for (name, found) in [
+        ("From", "user-from@domain.example"),
+        ("From", "(comment)"),
+        ("To", "jürgen <j.k@x.example>"),
+        ("To", "a b@x"),
+        ("To", "\"a b\"@x"),
+        ("Cc", "änne"),
+        ("Cc", "two@x"),
+        ("Bcc", "d\"e <d@x>"),
+        ("Sender", "s@x"),
+        ("Reply-To", "r@x"),
+        ("Resent-To", "t@x"),
+    ] {
+        check(message, header(name, found), true);
+        check(message, text(found), true);
+    }
+    check(message, header("X-To", "u@x"), false);
+    check(message, header("From", "two@x"), false);
+}

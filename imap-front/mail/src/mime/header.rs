@@ -53,10 +53,15 @@ pub fn fields(header: &[u8]) -> Vec<Field<'_>> {
 
 /// The value of the first field of that name, unfolded and trimmed.
 pub fn value(fields: &[Field<'_>], name: &str) -> Option<Vec<u8>> {
-    let field = fields
+    values(fields, name).next()
+}
+
+/// The values of all fields of that name, unfolded and trimmed.
+pub fn values<'a>(fields: &'a [Field<'_>], name: &'a str) -> impl Iterator<Item = Vec<u8>> + 'a {
+    fields
         .iter()
-        .find(|field| field.name.eq_ignore_ascii_case(name.as_bytes()))?;
-    Some(unfold(field.value))
+        .filter(|field| field.name.eq_ignore_ascii_case(name.as_bytes()))
+        .map(|field| unfold(field.value))
 }
 
 /// The header with only the named fields (`keep`) or without them, its blank line included
@@ -92,7 +97,7 @@ pub fn unfold(value: &[u8]) -> Vec<u8> {
 
 fn line_at(bytes: &[u8], at: usize) -> &[u8] {
     let rest = &bytes[at..];
-    match rest.iter().position(|&b| b == b'\n') {
+    match memchr::memchr(b'\n', rest) {
         Some(end) => &rest[..=end],
         None => rest,
     }

@@ -1,15 +1,25 @@
 //! A message's MIME structure with byte offsets, and its envelope (RFC 3501 §7.4.2).
 //!
-//! In reading order: the values, [`header`] (fields), `parameters`, `address`, `walk` (the tree).
+//! In reading order: the values, [`header`] (where fields are), `text` (encoded words, values cut
+//! to a bound), `tokens` and `address` (lists of addresses), `parameters`, `budget` (how much a
+//! structure may hold), `fields` (what they say), `walk` (the tree), `weight` (what it takes in
+//! memory).
 //! Text is kept as the message has it: encoded words stay encoded, eight-bit bytes stay bytes.
 
 pub mod header;
 
-mod address;
-mod parameters;
+pub(crate) mod address;
+pub(crate) mod budget;
+mod fields;
+pub(crate) mod parameters;
 #[cfg(test)]
 mod tests;
+mod text;
+mod tokens;
 mod walk;
+mod weight;
+
+pub use text::TEXT_BYTES_MAX;
 
 use std::ops::Range;
 
@@ -52,7 +62,7 @@ pub struct Part {
     pub language: Vec<Vec<u8>>,
     /// Content-Location
     pub location: Option<Vec<u8>>,
-    /// Lines in the body.
+    /// Lines in the body of a text or a message; 0 for the others, of which they are not told.
     pub lines: u64,
     /// Where the part's own header is, its closing blank line included.
     pub header: Range<u64>,
@@ -74,7 +84,9 @@ pub enum Content {
     Message(Box<Structure>),
 }
 
-/// The envelope (RFC 3501 §7.4.2): header fields, unfolded.
+/// The envelope (RFC 3501 §7.4.2): header fields, unfolded, each text of at most
+/// [`TEXT_BYTES_MAX`]. The addresses of a field that occurs several times are joined (RFC 5322
+/// §4.5.3).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Envelope {
     /// Date
@@ -129,7 +141,7 @@ pub enum What {
 impl Structure {
     /// The structure of a message. Never fails: what is malformed is taken as plain text.
     pub fn parse(bytes: &[u8]) -> Self {
-        walk::message(bytes, 0, walk::DEPTH_MAX, &mut walk::Budget::default())
+        walk::message(bytes, 0, walk::DEPTH_MAX, &mut budget::Budget::default())
     }
 
     /// Where a section is; `None` if the message has no such section.

@@ -2,33 +2,13 @@
 
 use std::ops::Range;
 
+use super::budget::Budget;
+use super::fields::{described, envelope};
 use super::header::{self, Field};
-use super::{Content, Envelope, Part, Structure, address, parameters};
+use super::{Content, Part, Structure};
 
 /// Deepest nesting of parts and messages that is looked into.
 pub(super) const DEPTH_MAX: usize = 48;
-/// Parts that are told apart in one message; more are left out.
-const PARTS_MAX: usize = 10_000;
-/// Addresses kept of one message, those of the messages in it included.
-const ADDRESSES_MAX: usize = 50_000;
-/// Tags of Content-Language kept of one part.
-const LANGUAGES_MAX: usize = 64;
-
-/// What is left of the bounds of a whole message: they keep a structure from growing far beyond
-/// the message that it describes.
-pub(super) struct Budget {
-    parts: usize,
-    addresses: usize,
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self {
-            parts: PARTS_MAX,
-            addresses: ADDRESSES_MAX,
-        }
-    }
-}
 
 /// The structure of the message in `bytes`, which stand at `base` in the outermost message.
 pub(super) fn message(bytes: &[u8], base: u64, depth: usize, budget: &mut Budget) -> Structure {
@@ -54,32 +34,6 @@ pub(super) fn message(bytes: &[u8], base: u64, depth: usize, budget: &mut Budget
     }
 }
 
-fn envelope(fields: &[Field<'_>], budget: &mut Budget) -> Envelope {
-    let mut addresses = |name| {
-        let value = header::value(fields, name).unwrap_or_default();
-        let list = address::parse(&value, budget.addresses);
-        budget.addresses = budget.addresses.saturating_sub(list.len());
-        list
-    };
-    let from = addresses("From");
-    let mut or_from = |name| match addresses(name) {
-        list if list.is_empty() => from.clone(),
-        list => list,
-    };
-    Envelope {
-        date: header::value(fields, "Date"),
-        subject: header::value(fields, "Subject"),
-        sender: or_from("Sender"),
-        reply_to: or_from("Reply-To"),
-        to: addresses("To"),
-        cc: addresses("Cc"),
-        bcc: addresses("Bcc"),
-        in_reply_to: header::value(fields, "In-Reply-To"),
-        message_id: header::value(fields, "Message-ID"),
-        from,
-    }
-}
-
 /// A header and a body: `bytes` stand at `base` in the outermost message, and the header with its
 /// `fields` takes the first `split` of them.
 struct Entity<'a> {
@@ -92,13 +46,13 @@ struct Entity<'a> {
 fn part(entity: Entity<'_>, depth: usize, in_digest: bool, budget: &mut Budget) -> Part {
     let body = &entity.bytes[entity.split..];
     let at = entity.base + entity.split as u64;
-    let mut part = described(&entity.fields, in_digest);
+    let (mut part, boundary) = described(&entity.fields, in_digest, budget);
     part.header = entity.base..at;
     part.body = at..entity.base + entity.bytes.len() as u64;
-    part.lines = lines(body);
     let is = |have: &[u8], want: &str| have.eq_ignore_ascii_case(want.as_bytes());
     if is(&part.media_type, "multipart") {
-        match children(&part, body, at, depth, budget) {
+        let in_digest = is(&part.subtype, "digest");
+        match boundary.and_then(|b| children(&b, body, at, depth, in_digest, budget)) {
             Some(parts) => part.content = Content::Multipart(parts),
             // A multipart without parts can't be described as one.
             None => {
@@ -107,7 +61,8 @@ fn part(entity: Entity<'_>, depth: usize, in_digest: bool, budget: &mut Budget) 
                 part.parameters.clear();
             }
         }
-    } else if is(&part.media_type, "message") && is(&part.subtype, "rfc822") {
+    }
+    if is(&part.media_type, "message") && is(&part.subtype, "rfc822") {
         if depth > 0 {
             part.content = Content::Message(Box::new(message(body, at, depth - 1, budget)));
         } else {
@@ -115,75 +70,25 @@ fn part(entity: Entity<'_>, depth: usize, in_digest: bool, budget: &mut Budget) 
             part.subtype = b"OCTET-STREAM".to_vec();
         }
     }
+    // The other kinds of parts are told without their lines (RFC 3501 §7.4.2).
+    if is(&part.media_type, "text") || matches!(part.content, Content::Message(_)) {
+        part.lines = lines(body);
+    }
     part
 }
 
-/// What the header says of a part.
-fn described(fields: &[Field<'_>], in_digest: bool) -> Part {
-    let content_type = header::value(fields, "Content-Type").unwrap_or_default();
-    let (media, mut parameters) = parameters::parse(&content_type);
-    let slash = media.iter().position(|&b| b == b'/');
-    let (media_type, subtype) = match slash {
-        Some(slash) => (
-            media[..slash].trim_ascii().to_vec(),
-            media[slash + 1..].trim_ascii().to_vec(),
-        ),
-        None => Default::default(),
-    };
-    // RFC 2045 §5.2 and RFC 2046 §5.1.5: what is not given or not understood.
-    let (media_type, subtype) = if !media_type.is_empty() && !subtype.is_empty() {
-        (media_type, subtype)
-    } else if in_digest {
-        (b"MESSAGE".to_vec(), b"RFC822".to_vec())
-    } else {
-        if parameters.is_empty() {
-            parameters.push((b"CHARSET".to_vec(), b"US-ASCII".to_vec()));
-        }
-        (b"TEXT".to_vec(), b"PLAIN".to_vec())
-    };
-    let encoding = header::value(fields, "Content-Transfer-Encoding");
-    let language = header::value(fields, "Content-Language").unwrap_or_default();
-    Part {
-        media_type,
-        subtype,
-        parameters,
-        id: header::value(fields, "Content-ID"),
-        description: header::value(fields, "Content-Description"),
-        encoding: encoding
-            .filter(|e| !e.is_empty())
-            .unwrap_or_else(|| b"7BIT".to_vec()),
-        md5: header::value(fields, "Content-MD5"),
-        disposition: header::value(fields, "Content-Disposition")
-            .map(|value| parameters::parse(&value))
-            .filter(|(kind, _)| !kind.is_empty()),
-        language: language
-            .split(|&b| b == b',')
-            .map(|tag| tag.trim_ascii().to_vec())
-            .filter(|tag| !tag.is_empty())
-            .take(LANGUAGES_MAX)
-            .collect(),
-        location: header::value(fields, "Content-Location"),
-        ..Part::default()
-    }
-}
-
+/// The parts of a multipart; `None` if there are none.
 fn children(
-    multipart: &Part,
+    boundary: &[u8],
     body: &[u8],
     at: u64,
     depth: usize,
+    in_digest: bool,
     budget: &mut Budget,
 ) -> Option<Vec<Part>> {
-    let boundary = multipart
-        .parameters
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(b"boundary"))
-        .map(|(_, value)| value.trim_ascii_end())
-        .filter(|boundary| !boundary.is_empty())?;
     if depth == 0 {
         return None;
     }
-    let in_digest = multipart.subtype.eq_ignore_ascii_case(b"digest");
     let pieces = pieces(body, boundary, budget.parts);
     budget.parts -= pieces.len();
     let parts: Vec<Part> = pieces
@@ -212,10 +117,7 @@ fn pieces(body: &[u8], boundary: &[u8], count_max: usize) -> Vec<Range<usize>> {
     let mut open: Option<usize> = None;
     let mut at = 0;
     while at < body.len() {
-        let end = body[at..]
-            .iter()
-            .position(|&b| b == b'\n')
-            .map_or(body.len(), |n| at + n + 1);
+        let end = memchr::memchr(b'\n', &body[at..]).map_or(body.len(), |n| at + n + 1);
         let delimiter = delimiter(&body[at..end], boundary);
         if delimiter != Delimiter::No {
             if let Some(start) = open.take() {
@@ -266,6 +168,6 @@ fn without_line_end(body: &[u8], at: usize) -> usize {
 }
 
 fn lines(body: &[u8]) -> u64 {
-    let ends = body.iter().filter(|&&b| b == b'\n').count();
+    let ends = memchr::memchr_iter(b'\n', body).count();
     (ends + usize::from(body.last().is_some_and(|&b| b != b'\n'))) as u64
 }

@@ -2,6 +2,10 @@
 //!
 //! The walk is over [`Structure`], whose depth and number of parts are bounded; mail-parser decodes
 //! what it is handed piece by piece.
+//!
+//! What belongs to what (RFC 3501 §6.4.4): TEXT is all of a message, the headers of its parts and
+//! of the messages in it included. BODY leaves out fields of part headers that no reader sees, such
+//! as `Content-Type: text/plain`, but not the names and descriptions in them.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -14,15 +18,35 @@ use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 use mail_parser::parsers::MessageStream;
 
 use super::Day;
-use crate::mime::{self, Part, Structure, header};
+use crate::mime::address::parse as addresses;
+use crate::mime::budget::Room;
+use crate::mime::{self, Address, Part, Structure, header, parameters};
 
 /// Longest field whose encoded words are decoded; a longer one is searched as it stands.
 const FIELD_BYTES_MAX: usize = 256 * 1024;
+
+/// Fields that hold addresses (RFC 5322 §3.6.2, §3.6.3, §3.6.6).
+const ADDRESS_FIELDS: [&str; 12] = [
+    "from",
+    "sender",
+    "reply-to",
+    "to",
+    "cc",
+    "bcc",
+    "resent-from",
+    "resent-sender",
+    "resent-reply-to",
+    "resent-to",
+    "resent-cc",
+    "resent-bcc",
+];
 
 /// Header fields and text parts.
 pub(super) struct Content {
     /// Name and text.
     fields: Vec<(String, String)>,
+    /// Fields of part headers, with their names, and file names of a message that is but a file.
+    part_fields: Vec<String>,
     bodies: Vec<String>,
     sent: Option<Day>,
 }
@@ -32,12 +56,16 @@ impl Content {
         let structure = Structure::parse(&bytes);
         let mut content = Self {
             fields: Vec::new(),
+            part_fields: names(&structure.root),
             bodies: Vec::new(),
             sent: structure.envelope.date.as_deref().and_then(sent_day),
         };
         for field in header::fields(within(&bytes, &structure.header)) {
             let name = String::from_utf8_lossy(field.name).to_lowercase();
-            for text in texts(field.value) {
+            let envelope = ADDRESS_FIELDS
+                .contains(&&*name)
+                .then(|| listed(field.value));
+            for text in texts(field.value).chain(envelope) {
                 content.fields.push((name.clone(), text));
             }
         }
@@ -45,15 +73,37 @@ impl Content {
         content
     }
 
+    /// The header of a part.
+    fn add_part_header(&mut self, bytes: &[u8], part: &Part) {
+        for field in header::fields(within(bytes, &part.header)) {
+            let name = String::from_utf8_lossy(field.name).to_lowercase();
+            let named = |text| format!("{name}: {text}");
+            self.part_fields.extend(texts(field.value).map(named));
+        }
+        self.bodies.extend(names(part));
+        let description = part.description.as_deref().map(texts);
+        self.bodies.extend(description.into_iter().flatten());
+    }
+
     fn add_bodies(&mut self, bytes: &[u8], part: &Part) {
         match &part.content {
             mime::Content::Multipart(parts) => {
-                parts.iter().for_each(|part| self.add_bodies(bytes, part));
+                for part in parts {
+                    self.add_part_header(bytes, part);
+                    self.add_bodies(bytes, part);
+                }
             }
             mime::Content::Message(message) => {
                 for field in header::fields(within(bytes, &message.header)) {
-                    self.bodies.extend(texts(field.value));
+                    let name = String::from_utf8_lossy(field.name).to_lowercase();
+                    let envelope = ADDRESS_FIELDS
+                        .contains(&&*name)
+                        .then(|| listed(field.value));
+                    let all = texts(field.value).chain(envelope);
+                    self.bodies
+                        .extend(all.map(|text| format!("{name}: {text}")));
                 }
+                self.bodies.extend(names(&message.root));
                 self.add_bodies(bytes, &message.root);
             }
             mime::Content::Leaf => {
@@ -73,11 +123,14 @@ impl Content {
             .any(|(have, value)| *have == name && value.contains(&text))
     }
 
+    /// Whether any header contains the text, that of a part included.
     pub(super) fn any_header_contains(&self, text: &str) -> bool {
         let text = text.to_lowercase();
-        self.fields.iter().any(|(name, value)| {
-            value.contains(&text) || format!("{name}: {value}").contains(&text)
-        })
+        let in_fields = self
+            .fields
+            .iter()
+            .any(|(name, value)| format!("{name}: {value}").contains(&text));
+        in_fields || self.part_fields.iter().any(|field| field.contains(&text))
     }
 
     pub(super) fn body_contains(&self, text: &str) -> bool {
@@ -95,17 +148,62 @@ fn within<'a>(bytes: &'a [u8], range: &Range<u64>) -> &'a [u8] {
 }
 
 /// A field's value as it stands and, if it has encoded words (RFC 2047), decoded.
-fn texts(value: &[u8]) -> impl Iterator<Item = String> {
-    let mut line = header::unfold(value);
+fn texts(value: &[u8]) -> impl Iterator<Item = String> + use<> {
+    let line = header::unfold(value);
     let plain = String::from_utf8_lossy(&line).to_lowercase();
-    let has_words = line.len() <= FIELD_BYTES_MAX && line.windows(2).any(|pair| pair == b"=?");
-    line.push(b'\n');
-    let decoded = has_words.then(|| MessageStream::new(&line).parse_unstructured());
-    let decoded = match decoded {
-        Some(HeaderValue::Text(text)) => Some(text.to_lowercase()),
+    std::iter::once(plain).chain(decoded_words(&line).map(|text| text.to_lowercase()))
+}
+
+/// The text with its encoded words decoded, if it has some.
+fn decoded_words(text: &[u8]) -> Option<String> {
+    let has_words = text.len() <= FIELD_BYTES_MAX && memchr::memmem::find(text, b"=?").is_some();
+    let line = has_words.then(|| [text, b"\n"].concat())?;
+    match MessageStream::new(&line).parse_unstructured() {
+        HeaderValue::Text(text) => Some(text.into_owned()),
         _ => None,
-    };
-    std::iter::once(plain).chain(decoded)
+    }
+}
+
+/// The addresses of a field as the envelope has them: without comments and quotes, and their names
+/// decoded.
+fn listed(value: &[u8]) -> String {
+    let mut text = String::new();
+    for address in addresses(&header::unfold(value), &mut Room::default()) {
+        let Address {
+            name,
+            route: _,
+            mailbox,
+            host,
+        } = &address;
+        let of = |bytes: &Option<Vec<u8>>| {
+            let bytes = bytes.as_deref().unwrap_or_default();
+            String::from_utf8_lossy(bytes).into_owned()
+        };
+        let name_text = name.as_deref().and_then(decoded_words);
+        let name = name_text.unwrap_or_else(|| of(name));
+        let (mailbox, host) = (of(mailbox), of(host));
+        text.push_str(&format!("{name} <{mailbox}@{host}>, "));
+    }
+    text.to_lowercase()
+}
+
+/// The file names of a part, in lower case: as its fields give them and decoded (RFC 2231, or
+/// RFC 2047 where that was used instead).
+fn names(part: &Part) -> Vec<String> {
+    let disposition = part.disposition.as_ref();
+    let fields = [
+        Some((&part.parameters, &b"name"[..])),
+        disposition.map(|(_, list)| (list, &b"filename"[..])),
+    ];
+    let mut names = Vec::new();
+    for (list, name) in fields.into_iter().flatten() {
+        let Some(value) = parameters::find(list, name) else {
+            continue;
+        };
+        names.extend(decoded_words(&value.octets));
+        names.push(in_charset(value.octets, value.charset).into_owned());
+    }
+    names.iter().map(|name| name.to_lowercase()).collect()
 }
 
 /// The text of a part. What can't be decoded is taken as it stands.
@@ -119,21 +217,22 @@ fn decoded<'a>(part: &Part, body: &'a [u8]) -> Cow<'a, str> {
         None
     };
     let bytes = bytes.map_or(Cow::Borrowed(body), Cow::Owned);
-    let charset = part
-        .parameters
+    let charset = parameters::find(&part.parameters, b"charset").unwrap_or_default();
+    in_charset(bytes, &charset.octets)
+}
+
+/// Text in a character set. Much that says ASCII or nothing is UTF-8; what is not known is taken
+/// for it.
+fn in_charset<'a>(bytes: Cow<'a, [u8]>, charset: &[u8]) -> Cow<'a, str> {
+    let is_utf8 = [&b""[..], b"us-ascii", b"utf-8"]
         .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(b"charset"))
-        .map_or(&b"us-ascii"[..], |(_, charset)| charset);
-    if charset.eq_ignore_ascii_case(b"us-ascii") || charset.eq_ignore_ascii_case(b"utf-8") {
-        // Much that calls itself ASCII is UTF-8.
-        return match bytes {
+        .any(|name| charset.eq_ignore_ascii_case(name));
+    match charset_decoder(charset).filter(|_| !is_utf8) {
+        Some(decode) => Cow::Owned(decode(&bytes)),
+        None => match bytes {
             Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
             Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
-        };
-    }
-    match charset_decoder(charset) {
-        Some(decode) => Cow::Owned(decode(&bytes)),
-        None => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+        },
     }
 }
 
