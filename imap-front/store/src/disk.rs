@@ -8,23 +8,22 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
 use fjall::{
-    CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode,
-    Readable, Snapshot,
+    AbstractTree, CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions,
+    PersistMode, Readable, Snapshot,
 };
 
+use crate::inspect::{self, Record};
 use crate::kv::{Kv, Space, Visit};
-use crate::logic::keys;
-use crate::rows::u64_row;
+use crate::loss::{Fault, Loss};
+use crate::progress::{COMMITS, Progress, TOUCHED, Touched};
 use crate::uid_cache::UidCache;
 use crate::{Error, Options};
 
-/// The counter's row in [`Space::Meta`]: the number of the commit that wrote it.
-const COMMITS: &[u8] = b"commits";
 /// Journals are written out to tables before they take more than this.
 const JOURNAL_BYTES_MAX: u64 = 256 << 20;
 /// Memtables that may wait to be written out before commits wait for them.
@@ -40,6 +39,8 @@ pub(crate) struct Disk {
     folder: PathBuf,
     options: Options,
     opened: RwLock<Option<Opened>>,
+    /// As of the last commit that is there.
+    progress: Mutex<Progress>,
     uid_cache: UidCache,
 }
 
@@ -83,23 +84,109 @@ impl Opened {
         self.database.persist(PersistMode::Buffer)
     }
 
-    fn commits(&self) -> Result<u64, Error> {
+    fn progress(&self) -> Result<Progress, Error> {
         match self.space(Space::Meta).get(COMMITS)? {
-            Some(row) => u64_row(&row),
+            Some(row) => Progress::decode(&row),
+            None => Ok(Progress::default()),
+        }
+    }
+
+    /// The commit that touched a keyspace last, as the keyspace has it, as of a sequence number.
+    fn touched(&self, space: Space, sequence: u64) -> Result<u64, Error> {
+        let tree = &self.space(space).tree;
+        let row = match space {
+            Space::Meta => tree.get(COMMITS, sequence),
+            _ => tree.get(TOUCHED, sequence),
+        };
+        match row.map_err(fjall::Error::from)? {
+            Some(row) if space == Space::Meta => Ok(Progress::decode(&row)?.commit),
+            Some(row) => Ok(Touched::decode(&row)?.commit),
             None => Ok(0),
         }
+    }
+
+    /// Keyspaces that stand at another commit than they should, `first` being the first record of
+    /// the oldest journal: all before it must be in tables.
+    fn behind(&self, first: Option<&Record>) -> Result<Vec<Behind>, Error> {
+        let progress = self.progress()?;
+        let mut behind = Vec::new();
+        for space in Space::ALL {
+            let mut compare = |sequence, should| -> Result<(), Error> {
+                let has = self.touched(space, sequence)?;
+                if has != should {
+                    behind.push(Behind { space, has, should });
+                }
+                Ok(())
+            };
+            if !progress.is_number_only {
+                compare(u64::MAX, progress.touched(space))?;
+            }
+            let is_to_check = |first: &&Record| {
+                !first.progress.is_number_only && first.progress.commit > progress.accepted
+            };
+            let Some(first) = first.filter(is_to_check) else {
+                continue;
+            };
+            let is_past = self.space(space).tree.get_highest_persisted_seqno();
+            if is_past.is_none_or(|past| past < first.sequence) {
+                let mut touched = first
+                    .touched
+                    .iter()
+                    .filter(|(touched, _)| *touched == space);
+                let before = match (space, touched.next()) {
+                    (Space::Meta, _) => first.progress.before,
+                    (_, Some((_, row))) => row.before,
+                    (_, None) => first.progress.touched(space),
+                };
+                compare(first.sequence, before)?;
+            }
+        }
+        Ok(behind)
+    }
+}
+
+/// A keyspace that stands at another commit than it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Behind {
+    pub space: Space,
+    pub has: u64,
+    pub should: u64,
+}
+
+impl Behind {
+    /// As a fault of the database in a folder.
+    pub fn fault(&self, folder: &Path) -> Fault {
+        let Self { space, has, should } = self;
+        let what = format!(
+            "its {} stand at commit {has} instead of {should}",
+            space.name()
+        );
+        Fault::new(folder, what)
     }
 }
 
 impl Disk {
-    pub fn open(folder: &Path, options: &Options) -> fjall::Result<Self> {
+    pub fn open(folder: &Path, options: &Options) -> Result<Self, Error> {
         let opened = Opened::open(folder, options)?;
         Ok(Self {
             folder: folder.to_owned(),
             options: options.clone(),
+            progress: Mutex::new(opened.progress()?),
             opened: RwLock::new(Some(opened)),
             uid_cache: UidCache::new(options.uid_cache_bytes_max, options.uid_cache_messages_min),
         })
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keyspaces that stand at another commit than they should; see [`Opened::behind`].
+    ///
+    /// # Errors
+    /// If what commits noted can't be read.
+    pub fn behind(&self, first: Option<&Record>) -> Result<Vec<Behind>, Error> {
+        self.opened().as_ref().ok_or(Error::Closed)?.behind(first)
     }
 
     fn opened(&self) -> RwLockReadGuard<'_, Option<Opened>> {
@@ -125,6 +212,22 @@ impl Disk {
     /// # Errors
     /// If it failed; it may be there nevertheless: see [`Disk::reopen`].
     pub fn commit(&self, changes: Changes, number: u64) -> Result<(), Error> {
+        let mut touched: Vec<Space> = changes.keys().map(|(space, _)| *space).collect();
+        touched.dedup();
+        let progress = self.progress().next(number, &touched);
+        self.write(changes, &touched, progress)
+    }
+
+    /// As [`Disk::commit`]; what was lost before is accepted.
+    ///
+    /// # Errors
+    /// If it failed.
+    pub fn accept(&self, changes: Changes, number: u64) -> Result<(), Error> {
+        let progress = self.progress().accepting(number);
+        self.write(changes, &Space::ALL, progress)
+    }
+
+    fn write(&self, changes: Changes, touched: &[Space], progress: Progress) -> Result<(), Error> {
         let guard = self.opened();
         let opened = guard.as_ref().ok_or(Error::Closed)?;
         let mut batch = opened
@@ -137,22 +240,27 @@ impl Disk {
                 None => batch.remove(opened.space(space), key),
             }
         }
-        batch.insert(opened.space(Space::Meta), COMMITS, keys::number(number));
+        for &space in touched.iter().filter(|space| **space != Space::Meta) {
+            let commit = progress.commit;
+            let before = self.progress().touched(space);
+            let row = Touched { commit, before }.encode();
+            batch.insert(opened.space(space), TOUCHED, &row[..]);
+        }
+        batch.insert(opened.space(Space::Meta), COMMITS, progress.encode());
         // The database waits without end for memtables to be written out, even if what should
         // write them has failed; so that waiting is done here, where it can end.
         while opened.database.outstanding_flushes() > FLUSHES_MAX {
             opened.check()?;
             std::thread::sleep(FLUSH_WAIT);
         }
-        Ok(batch.commit()?)
+        batch.commit()?;
+        *self.progress() = progress;
+        Ok(())
     }
 
     /// The number of the last commit that is there.
-    ///
-    /// # Errors
-    /// If it can't be read.
-    pub fn commits(&self) -> Result<u64, Error> {
-        self.opened().as_ref().ok_or(Error::Closed)?.commits()
+    pub fn commits(&self) -> u64 {
+        self.progress().commit
     }
 
     /// Whether the database is open and accepts writes.
@@ -166,15 +274,38 @@ impl Disk {
     /// of the last commit that is there.
     ///
     /// # Errors
-    /// If it can't be opened; it is closed then, and this may be tried again.
-    pub fn reopen(&self) -> Result<u64, Error> {
+    /// If it can't be opened, or ends before the commit that was durable; it is closed then, and
+    /// this may be tried again.
+    pub fn reopen(&self, durable: u64) -> Result<u64, Error> {
         let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         // One at a time: the folder is locked.
         drop(opened.take());
         self.uid_cache.clear();
-        opened
-            .insert(Opened::open(&self.folder, &self.options)?)
-            .commits()
+        let found = inspect::inspect(&self.folder)?;
+        let ends_at = found.last().map(|last| last.commit);
+        let lost = |ends_at, faults| {
+            let loss = Loss {
+                folder: self.folder.clone(),
+                ends_at,
+                durable,
+                gaps: found.gaps(),
+                faults,
+                copies: None,
+            };
+            Err(Error::Lost(Box::new(loss)))
+        };
+        if !found.faults.is_empty() || ends_at.is_some_and(|ends_at| ends_at < durable) {
+            return lost(ends_at.unwrap_or(0), found.faults.clone());
+        }
+        let again = Opened::open(&self.folder, &self.options)?;
+        let (progress, behind) = (again.progress()?, again.behind(found.first())?);
+        if progress.commit < durable || !behind.is_empty() {
+            let faults = behind.iter().map(|behind| behind.fault(&self.folder));
+            return lost(progress.commit, faults.collect());
+        }
+        *self.progress() = progress;
+        *opened = Some(again);
+        Ok(progress.commit)
     }
 
     /// Free bytes on the disk.

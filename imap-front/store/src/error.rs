@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::loss::Loss;
+
 /// A failure of the store while it serves: of the disk, or of what is on it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -14,6 +16,12 @@ pub enum Error {
     /// A request ran into a mistake in this program; it was undone.
     #[error("a request panicked and was undone")]
     Panicked,
+    /// The disk has lost what it had confirmed; the database stays closed.
+    #[error("{0}; the store stays closed")]
+    Lost(Box<Loss>),
+    /// The folder can't be read.
+    #[error("the database's folder can't be read: {0}")]
+    Folder(#[from] std::io::Error),
     /// A row does not have the form that this version writes.
     #[error("a damaged row in {space}: {what}")]
     Damaged {
@@ -27,10 +35,34 @@ pub enum Error {
 /// Why the store can't be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The folder can't be used.
+    /// Another program has it open.
     #[error(
-        "can't open the store in {path}: {cause}; is another imapd running, \
-         may this one write there?"
+        "the store in {} is in use: an imapd or reconstruct is running; stop it first",
+        path.display()
+    )]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder can't be used.
+    #[error("can't use the store's folder {}: {cause}; may this user write there?", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// Something that was durable is gone.
+    #[error(
+        "{0}; nothing was changed: restore a backup, or go on without what is lost: \
+         start-msg --accept-loss"
+    )]
+    Lost(Box<Loss>),
+    /// A file that the database can't do without is damaged.
+    #[error(
+        "the database in {} can't be opened, a file of it is damaged ({cause}); restore a backup, \
+         or let reconstruct save what can be read",
+        path.display()
     )]
     Database {
         /// The folder.
@@ -39,7 +71,11 @@ pub enum OpenError {
         cause: fjall::Error,
     },
     /// What is there is not of this version or damaged.
-    #[error("can't read the store in {path}: {cause}")]
+    #[error(
+        "can't read the store in {}: {cause}; restore a backup, or let reconstruct save what can \
+         be read",
+        path.display()
+    )]
     Damaged {
         /// The folder.
         path: PathBuf,

@@ -2,12 +2,14 @@
 //!
 //! In reading order: [`options`] and `quota`, `uid_cache`, [`kv`] (rows in keyspaces, and a
 //! transaction over them), `rows` (their encodings), [`logic`] (what each request means, over any
-//! [`kv::Kv`]), `disk` (fjall), `mark` (how far it came), [`stats`], `writer` (the one thread that
-//! changes anything, and what it calls: `callbacks`), [`store`] (the handle), [`notification`]
-//! (what notification plug-ins are told).
+//! [`kv::Kv`]), `disk` (fjall), `progress` and `commit_marker` (how far it came), `inspect` (what is
+//! on the disk before it is opened), `opening` (what is lost, and whether to go on), `loss`,
+//! [`stats`], `writer` (the one thread that changes anything, and what it calls: `callbacks`),
+//! [`store`] (the handle), [`notification`] (what notification plug-ins are told).
 //!
 //! Invariants: only the writer changes rows; a reply to a change comes after the fsync that holds
-//! it; each commit carries the next number of a gapless counter, which recovery checks.
+//! it; each commit carries the next number of a gapless counter, which recovery checks; a store
+//! that ends before its commit marker is never served.
 
 pub mod error;
 pub mod kv;
@@ -18,8 +20,12 @@ pub mod stats;
 pub mod store;
 
 mod callbacks;
+mod commit_marker;
 mod disk;
-mod mark;
+mod inspect;
+mod loss;
+mod opening;
+mod progress;
 mod quota;
 mod rows;
 mod uid_cache;
@@ -28,8 +34,10 @@ mod writer;
 pub use callbacks::{Announcer, Completion};
 pub use error::{Error, OpenError};
 pub use logic::is_write;
+pub use loss::{Fault, Loss};
 pub use notification::Notification;
+pub use opening::Recovery;
 pub use options::Options;
 pub use quota::Quota;
 pub use stats::Stats;
-pub use store::{Recovery, Store};
+pub use store::Store;

@@ -33,6 +33,8 @@ pub struct Options {
     pub disk_free_bytes_min: u64,
     /// Operations that may wait for the writer.
     pub queue: usize,
+    /// Go on without what is lost, instead of not opening a store that lost something.
+    pub accept_loss: bool,
     /// Who wants to be told what each write did.
     pub observer: Option<Observer>,
     /// What time it is, for messages without a date and for UIDVALIDITY.
@@ -53,6 +55,7 @@ impl Default for Options {
             uid_cache_messages_min: 64,
             disk_free_bytes_min: 64 << 20,
             queue: 16 << 10,
+            accept_loss: false,
             observer: None,
             now: Arc::new(now),
         }

@@ -10,21 +10,11 @@ use mail::{MailboxId, MailboxName, Reply, Request, UserId};
 use crate::callbacks::{Announcer, Completion};
 use crate::disk::Disk;
 use crate::logic::{self, Rules};
-use crate::mark::Mark;
+
+use crate::opening::{self, Recovery};
 use crate::stats::Stats;
 use crate::writer::{self, Job, Writer};
 use crate::{Error, OpenError, Options};
-
-/// What opening found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Recovery {
-    /// Commits in the store.
-    pub commits: u64,
-    /// Commits that were durable but are gone: the journal was damaged.
-    pub commits_lost: u64,
-    /// Uploads that were under way and were removed.
-    pub spools_removed: usize,
-}
 
 /// The mail store. Clones share it.
 #[derive(Clone)]
@@ -44,50 +34,16 @@ impl Store {
     /// Opens the store in a folder, making it if it is not there, and recovers it.
     ///
     /// # Errors
-    /// If the folder can't be used or what is there can't be read.
+    /// If the folder can't be used, what is there can't be read, or something that was durable is
+    /// gone and [`Options::accept_loss`] is not set.
     pub fn open(
         folder: &Path,
         options: Options,
         announcer: Announcer,
     ) -> Result<(Self, Recovery), OpenError> {
-        let path = folder.to_owned();
-        let io = |cause: std::io::Error| OpenError::Database {
-            path: path.clone(),
-            cause: fjall::Error::Io(cause),
-        };
-        std::fs::create_dir_all(folder).map_err(io)?;
-        let disk =
-            Disk::open(&folder.join("db"), &options).map_err(|cause| OpenError::Database {
-                path: path.clone(),
-                cause,
-            })?;
-        let damaged = |cause| OpenError::Damaged {
-            path: path.clone(),
-            cause,
-        };
-        let mut commits = disk.commits().map_err(damaged)?;
-        let (mark, noted) = Mark::open(folder).map_err(io)?;
-        let mut recovery = Recovery {
-            commits,
-            commits_lost: noted.saturating_sub(commits),
-            spools_removed: 0,
-        };
-        if recovery.commits_lost > 0 {
-            tracing::error!(
-                "the store in {} ends at commit {commits}, but {noted} was durable: its journal is \
-                 damaged and the last {} commits are lost; restore a backup, or accept the loss: \
-                 every mailbox gets a new UIDVALIDITY",
-                folder.display(),
-                recovery.commits_lost,
-            );
-            // Said once: the counter goes on from where it was.
-            commits = noted;
-        }
+        let opening = opening::open(folder, &options)?;
         let rules = writer::rules(options.clone());
-        let is_damaged = recovery.commits_lost > 0;
-        recovery.spools_removed =
-            writer::recover(&disk, &rules, &mut commits, is_damaged).map_err(damaged)?;
-        let disk = Arc::new(disk);
+        let disk = Arc::new(opening.disk);
         let (sender, jobs) = crossbeam_channel::bounded(options.queue);
         let stats = Arc::new(Stats::default());
         let worker = Writer {
@@ -95,14 +51,17 @@ impl Store {
             jobs,
             announcer,
             rules: writer::rules(options),
-            commits,
-            mark,
+            commits: opening.recovery.commits,
+            marker: opening.marker,
             stats: stats.clone(),
         };
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || worker.run())
-            .map_err(io)?;
+            .map_err(|cause| OpenError::Folder {
+                path: folder.to_owned(),
+                cause,
+            })?;
         let inner = Inner {
             disk,
             rules,
@@ -114,7 +73,7 @@ impl Store {
             Self {
                 inner: Arc::new(inner),
             },
-            recovery,
+            opening.recovery,
         ))
     }
 

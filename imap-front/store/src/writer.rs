@@ -8,10 +8,10 @@ use crossbeam_channel::Receiver;
 use mail::{Body, Event, Refusal, Reply, Request};
 
 use crate::callbacks::{Announcer, Completion};
+use crate::commit_marker::CommitMarker;
 use crate::disk::{Changes, Disk};
 use crate::kv::Transaction;
 use crate::logic::{self, Outcome, Rules};
-use crate::mark::Mark;
 use crate::notification::Notification;
 use crate::stats::Stats;
 use crate::{Error, Options};
@@ -68,7 +68,7 @@ pub(crate) struct Writer {
     /// The number of the last commit.
     pub commits: u64,
     /// Where that is noted.
-    pub mark: Mark,
+    pub marker: CommitMarker,
     pub stats: Arc<Stats>,
 }
 
@@ -86,7 +86,7 @@ impl Writer {
             }
             self.work(&mut group, bytes);
         }
-        self.mark.sync();
+        self.marker.sync();
     }
 
     /// Does a group of jobs as one commit; then announces, then answers.
@@ -125,17 +125,10 @@ impl Writer {
     }
 
     fn reopen(&mut self) -> Result<(), Error> {
-        let commits = self.disk.reopen().inspect_err(|error| {
+        let commits = self.disk.reopen(self.commits).inspect_err(|error| {
             tracing::error!("the database can't be opened again: {error}");
         })?;
-        if commits < self.commits {
-            tracing::error!(
-                "the store ends at commit {commits}, but {} was durable: the disk has lost what \
-                 it had confirmed; restore a backup or accept the loss",
-                self.commits,
-            );
-        }
-        self.commits = self.commits.max(commits);
+        self.commits = commits;
         Ok(())
     }
 
@@ -207,7 +200,7 @@ impl Writer {
             tracing::warn!("commit {number} was found complete after opening the database again");
         }
         self.commits = number;
-        self.mark.note(number);
+        self.marker.note(number);
         Ok(())
     }
 
@@ -313,10 +306,13 @@ pub(crate) fn recover(
     if is_damaged {
         logic::renew_uid_validities(&mut txn, rules)?;
     }
-    if txn.is_empty() {
-        return Ok(0);
-    }
-    match disk.commit(txn.into_changes(), *commits + 1) {
+    let number = *commits + 1;
+    let done = match (is_damaged, txn.is_empty()) {
+        (true, _) => disk.accept(txn.into_changes(), number),
+        (false, true) => return Ok(0),
+        (false, false) => disk.commit(txn.into_changes(), number),
+    };
+    match done {
         Ok(()) => {
             *commits += 1;
             Ok(removed)

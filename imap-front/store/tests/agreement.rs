@@ -139,7 +139,7 @@ impl World {
         self.bench().store.close();
         self.bench = None;
         self.bench = Some(Bench::open(self.folder.path(), self.options.clone()));
-        assert_eq!(self.bench().recovery.commits_lost, 0);
+        assert_eq!(self.bench().recovery.loss, None);
         self.model.sync();
         self.model.crash();
     }

@@ -153,7 +153,7 @@ fn a_full_disk_refuses_and_loses_nothing() {
     bench.store.close();
     drop(bench);
     let bench = Bench::open(&disk.path, options(0));
-    assert_eq!(bench.recovery.commits_lost, 0);
+    assert_eq!(bench.recovery.loss, None);
     check(&bench, user, &confirmed);
     bench.store.close();
 }

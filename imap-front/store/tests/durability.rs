@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use common::{Bench, append, body, status};
 use mail::reply::Opened;
 use mail::{MailboxId, MailboxName, ModSeq, Reply, Request, Uid, UserId};
-use store::{Options, Store};
+use store::{Loss, OpenError, Options, Store};
 
 const BODY_BYTES: usize = 3_000;
 const FOLDER: &str = "STORE_TEST_FOLDER";
@@ -137,7 +137,7 @@ fn a_kill_loses_nothing_that_was_confirmed() {
             confirmed.insert(number, uid);
         }
         let bench = Bench::open(folder.path(), Options::default());
-        assert_eq!(bench.recovery.commits_lost, 0);
+        assert_eq!(bench.recovery.loss, None);
         let user = bench.ensure_user("ann");
         let opened = open_inbox(&bench, user);
         let mut there: BTreeMap<bytes::Bytes, Uid> = BTreeMap::new();
@@ -199,41 +199,142 @@ fn damaged_store(part: u64) -> (tempfile::TempDir, mail::UidValidity) {
     (folder, validity)
 }
 
-#[test]
-fn damage_in_the_journal_is_said_aloud() {
-    for part in [30, 60, 90] {
-        let (folder, validity) = damaged_store(part);
-        let opened = Store::open(folder.path(), Options::default(), Box::new(|_| {}));
-        // Either the database itself refuses, or the counter tells.
-        let Ok((store, recovery)) = opened else {
-            continue;
-        };
-        assert!(recovery.commits_lost > 0, "{recovery:?}");
-        store.close();
-        drop(store);
-        let bench = Bench::open(folder.path(), Options::default());
-        assert_eq!(bench.recovery.commits_lost, 0, "said once");
-        let user = bench.ensure_user("ann");
-        assert_ne!(
-            status(&bench, user).uid_validity,
-            validity,
-            "lost UIDs are given again"
-        );
-        bench.store.close();
+fn refused(folder: &Path) -> Loss {
+    match Store::open(folder, Options::default(), Box::new(|_| {})) {
+        Err(OpenError::Lost(loss)) => *loss,
+        Err(error) => panic!("{error}"),
+        Ok((_, recovery)) => panic!("it opens: {recovery:?}"),
+    }
+}
+
+fn accepting() -> Options {
+    Options {
+        accept_loss: true,
+        ..Options::default()
     }
 }
 
 #[test]
-fn a_lost_journal_is_said_aloud() {
+fn damage_in_the_journal_is_refused_until_it_is_accepted() {
+    for part in [30, 60, 90] {
+        let (folder, validity) = damaged_store(part);
+        let before = std::fs::read(journal(folder.path())).expect("there");
+        let loss = refused(folder.path());
+        assert!(loss.commits() > 0, "{loss:?}");
+        let copies = loss.copies.expect("the journal is copied aside");
+        let copy = std::fs::read(copies.join("db/0.jnl")).expect("there");
+        assert!(copy == before, "the copy is what was there");
+        let now = std::fs::read(journal(folder.path())).expect("there");
+        assert!(now == before, "a refusal changes nothing");
+        assert_eq!(refused(folder.path()).copies, Some(copies));
+
+        let bench = Bench::open(folder.path(), accepting());
+        let lost = bench.recovery.loss.clone().expect("it is said");
+        assert!(lost.commits() > 0, "{lost}");
+        bench.store.close();
+        drop(bench);
+        for _ in 0..2 {
+            let bench = Bench::open(folder.path(), Options::default());
+            assert_eq!(bench.recovery.loss, None, "said once");
+            let user = bench.ensure_user("ann");
+            assert_ne!(
+                status(&bench, user).uid_validity,
+                validity,
+                "lost UIDs are given again"
+            );
+            let reply = bench.ask(append(user, body(100, BODY_BYTES)));
+            assert!(matches!(reply, Reply::Appended(_)), "{reply:?}");
+            bench.store.close();
+        }
+    }
+}
+
+#[test]
+fn a_cut_journal_is_refused_with_what_it_lacks() {
     let (folder, _) = damaged_store(50);
     let file = std::fs::OpenOptions::new()
         .write(true)
         .open(journal(folder.path()));
     file.expect("there").set_len(50_000).expect("cut");
+    let loss = refused(folder.path());
+    assert_eq!(loss.durable, 41, "40 messages after their user");
+    assert!((10..20).contains(&loss.ends_at), "{loss}");
+    assert_eq!(loss.commits(), loss.durable - loss.ends_at);
+    assert!(
+        loss.to_string().contains(&format!(
+            "ends at commit {}, but 41 was durable: {} commits are lost",
+            loss.ends_at,
+            loss.commits()
+        )),
+        "{loss}"
+    );
+}
+
+/// Files without which the database would make an empty store, or remove what it holds.
+#[test]
+fn a_missing_file_is_refused_and_costs_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bench = Bench::open(folder.path(), Options::default());
+    let user = bench.ensure_user("ann");
+    for number in 0..10 {
+        bench.ask(append(user, body(number, BODY_BYTES)));
+    }
+    bench.store.close();
+    drop(bench);
+    for name in [
+        "version",
+        "0.jnl",
+        "keyspaces",
+        "keyspaces/0",
+        "keyspaces/0/current",
+        "keyspaces/6",
+        "keyspaces/6/current",
+        "",
+    ] {
+        let file = folder.path().join("db").join(name);
+        let aside = folder.path().join("aside");
+        std::fs::rename(&file, &aside).expect("moved");
+        let loss = refused(folder.path());
+        assert_eq!(loss.durable, 11, "{name}: {loss}");
+        std::fs::rename(&aside, &file).expect("moved back");
+        let bench = Bench::open(folder.path(), Options::default());
+        assert_eq!(bench.recovery.loss, None, "{name}");
+        assert_eq!(status(&bench, user).messages, 10, "{name}");
+        bench.store.close();
+    }
+}
+
+/// The commit marker guards the database; without it the database is believed, and it is made anew.
+#[test]
+fn a_missing_or_damaged_marker_is_no_obstacle() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bench = Bench::open(folder.path(), Options::default());
+    let user = bench.ensure_user("ann");
+    bench.ask(append(user, body(1, BODY_BYTES)));
+    bench.store.close();
+    drop(bench);
+    let marker = folder.path().join("commits");
+    let text = std::fs::read(&marker).expect("there");
+    for other in [None, Some(&b""[..]), Some(&b"00000000000000000009 0\n"[..])] {
+        match other {
+            None => std::fs::remove_file(&marker).expect("removed"),
+            Some(other) => std::fs::write(&marker, other).expect("written"),
+        }
+        let bench = Bench::open(folder.path(), Options::default());
+        assert_eq!(bench.recovery.commits, 2);
+        bench.store.close();
+        drop(bench);
+        assert_eq!(std::fs::read(&marker).expect("there"), text);
+    }
+}
+
+#[test]
+fn a_store_that_is_in_use_is_said_to_be() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bench = Bench::open(folder.path(), Options::default());
     let opened = Store::open(folder.path(), Options::default(), Box::new(|_| {}));
-    let (store, recovery) = opened.expect("a torn tail is no obstacle");
-    assert!(recovery.commits_lost > 10, "{recovery:?}");
-    store.close();
+    assert!(matches!(opened, Err(OpenError::InUse { .. })));
+    bench.store.close();
 }
 
 #[test]

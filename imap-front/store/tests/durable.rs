@@ -130,7 +130,7 @@ fn what_was_answered_survives() {
     drop(host);
 
     let host = open(folder.path(), Options::default());
-    assert_eq!(host.recovery.commits_lost, 0);
+    assert_eq!(host.recovery.loss, None);
     let (_, after) = host.inbox("ann");
     assert_eq!(after.uid_validity, before.uid_validity);
     assert_eq!(*after.uids, [Uid(1), Uid(3)]);

@@ -1,0 +1,318 @@
+//! A journal of the database, read without opening it.
+//!
+//! A record is a batch: `1`, items (u32), sequence number (u64); each item: `2`, kind, compression,
+//! keyspace (u64), key length (u16), value length (u32) twice, key, value; then `3`, XXH3-64 over
+//! the items, `FJL` 3. Numbers are little-endian. A new journal is zeros to its end. The database
+//! takes the first record that it can't read for the end, and cuts the rest off.
+
+use std::hash::Hasher;
+use std::ops::Range;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::kv::Space;
+use crate::progress::{COMMITS, Progress, TOUCHED, Touched};
+
+const START: u8 = 1;
+const ITEM: u8 = 2;
+const END: u8 = 3;
+const TRAILER: &[u8] = b"FJL\x03";
+/// Sequence numbers may leave gaps, as tables take some; a larger one is damage.
+const SEQUENCE_GAP_MAX: u64 = 1 << 24;
+
+/// The number by which records name a keyspace: 0 is the database's own, ours follow in order.
+pub(super) fn keyspace_id(space: Space) -> u64 {
+    space as u64 + 1
+}
+
+/// An intact record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// Where it stands in its file.
+    pub at: Range<usize>,
+    /// The database's number for it.
+    pub sequence: u64,
+    /// What the commit says of itself.
+    pub progress: Progress,
+    /// What it says in each keyspace that it touches.
+    pub touched: Vec<(Space, Touched)>,
+}
+
+/// What stands at a place of a journal.
+#[derive(Debug, PartialEq, Eq)]
+enum Parsed {
+    Record(Record),
+    /// Nothing any more.
+    Nothing,
+    /// The form of a record that ends there, with other bytes than were written.
+    Spoilt(usize),
+    /// No record.
+    Broken,
+}
+
+/// A stretch of a journal that can't be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable {
+    /// Where it begins.
+    pub at: usize,
+    /// Intact records follow, so it is not the end of what was being written.
+    pub is_followed: bool,
+    /// It has a record's form to its end, so it is not half of one.
+    pub is_whole: bool,
+}
+
+/// What a journal holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Journal {
+    /// Intact records, in order; those after an unreadable one as well.
+    pub records: Vec<Record>,
+    /// The first stretch that can't be read.
+    pub unreadable: Option<Unreadable>,
+}
+
+/// Reads a journal, whose records follow the one with this sequence number.
+pub(crate) fn read(bytes: &[u8], mut sequence: Option<u64>) -> Journal {
+    let mut journal = Journal::default();
+    let mut at = 0;
+    loop {
+        let parsed = parse(bytes, at);
+        let (next, is_whole) = match parsed {
+            Parsed::Nothing => return journal,
+            Parsed::Record(record) if follows(sequence, record.sequence) => {
+                at = record.at.end;
+                sequence = Some(record.sequence);
+                if let Some(unreadable) = &mut journal.unreadable {
+                    unreadable.is_followed = true;
+                }
+                journal.records.push(record);
+                continue;
+            }
+            Parsed::Record(record) => (Some(record.at.end), true),
+            Parsed::Spoilt(end) => (Some(end), true),
+            Parsed::Broken => (None, false),
+        };
+        let unreadable = journal.unreadable.get_or_insert(Unreadable {
+            at,
+            is_followed: false,
+            is_whole,
+        });
+        match next {
+            Some(end) => at = end,
+            // Records further on only tell that this is no end; none is taken from there, since
+            // a message may hold bytes that look like one.
+            None => {
+                unreadable.is_followed |= (at + 1..bytes.len())
+                    .filter(|&at| bytes[at] == START)
+                    .any(|at| matches!(parse(bytes, at), Parsed::Record(_)));
+                return journal;
+            }
+        }
+    }
+}
+
+fn follows(before: Option<u64>, sequence: u64) -> bool {
+    before.is_none_or(|before| sequence > before && sequence - before < SEQUENCE_GAP_MAX)
+}
+
+/// Bytes yet to be read.
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let end = self.at.checked_add(len)?;
+        let taken = self.bytes.get(self.at..end)?;
+        self.at = end;
+        Some(taken)
+    }
+
+    fn number(&mut self, len: usize) -> Option<u64> {
+        let mut number = [0; 8];
+        number[..len].copy_from_slice(self.take(len)?);
+        Some(u64::from_le_bytes(number))
+    }
+}
+
+fn parse(bytes: &[u8], at: usize) -> Parsed {
+    let rest = bytes.get(at..).unwrap_or_default();
+    if rest.iter().all(|byte| *byte == 0) {
+        return Parsed::Nothing;
+    }
+    record(&mut Cursor { bytes, at }).unwrap_or(Parsed::Broken)
+}
+
+/// The record that begins at a cursor; none if its form is not that of a record.
+fn record(cursor: &mut Cursor<'_>) -> Option<Parsed> {
+    let begin = cursor.at;
+    if cursor.number(1)? != u64::from(START) {
+        return None;
+    }
+    let items = cursor.number(4)?;
+    let sequence = cursor.number(8)?;
+    let mut hash = Xxh3::new();
+    let mut seen = 0;
+    let mut progress = None;
+    let mut touched = Vec::new();
+    loop {
+        let from = cursor.at;
+        match cursor.number(1)? as u8 {
+            ITEM => {
+                let item = item(cursor)?;
+                hash.update(&cursor.bytes[from..cursor.at]);
+                seen += 1;
+                note(&item, &mut progress, &mut touched);
+            }
+            END => break,
+            _ => return None,
+        }
+    }
+    let sum = cursor.number(8)?;
+    if cursor.take(TRAILER.len())? != TRAILER {
+        return None;
+    }
+    // All of ours say which commit they are.
+    let Some(progress) = progress.filter(|_| sum == hash.finish() && seen == items) else {
+        return Some(Parsed::Spoilt(cursor.at));
+    };
+    Some(Parsed::Record(Record {
+        at: begin..cursor.at,
+        sequence,
+        progress,
+        touched,
+    }))
+}
+
+struct Item<'a> {
+    keyspace: u64,
+    key: &'a [u8],
+    value: &'a [u8],
+}
+
+fn item<'a>(cursor: &mut Cursor<'a>) -> Option<Item<'a>> {
+    let _kind_and_compression = cursor.take(2)?;
+    let keyspace = cursor.number(8)?;
+    let key_bytes = cursor.number(2)? as usize;
+    let value_bytes = cursor.number(4)? as usize;
+    // Nothing is compressed.
+    if cursor.number(4)? as usize != value_bytes {
+        return None;
+    }
+    Some(Item {
+        keyspace,
+        key: cursor.take(key_bytes)?,
+        value: cursor.take(value_bytes)?,
+    })
+}
+
+/// Notes what a commit says of itself.
+fn note(item: &Item<'_>, progress: &mut Option<Progress>, touched: &mut Vec<(Space, Touched)>) {
+    if item.keyspace == keyspace_id(Space::Meta) && item.key == COMMITS {
+        *progress = Progress::decode(item.value).ok();
+    } else if item.key == TOUCHED
+        && let Ok(row) = Touched::decode(item.value)
+    {
+        let spaces = Space::ALL.into_iter();
+        let space = spaces.filter(|space| keyspace_id(*space) == item.keyspace);
+        touched.extend(space.map(|space| (space, row)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record as the database writes it.
+    fn written(sequence: u64, progress: &Progress, body: &[u8]) -> Vec<u8> {
+        let item = |space, key: &[u8], value: &[u8]| {
+            let mut item = vec![ITEM, 0, 0];
+            item.extend(keyspace_id(space).to_le_bytes());
+            item.extend((key.len() as u16).to_le_bytes());
+            item.extend((value.len() as u32).to_le_bytes());
+            item.extend((value.len() as u32).to_le_bytes());
+            item.extend(key);
+            item.extend(value);
+            item
+        };
+        let items = [
+            item(Space::Bodies, b"body", body),
+            item(Space::Meta, COMMITS, &progress.encode()),
+        ]
+        .concat();
+        let mut hash = Xxh3::new();
+        hash.update(&items);
+        let mut record = vec![START, 2, 0, 0, 0];
+        record.extend(sequence.to_le_bytes());
+        record.extend(items);
+        record.push(END);
+        record.extend(hash.finish().to_le_bytes());
+        record.extend(TRAILER);
+        record
+    }
+
+    fn three() -> (Vec<u8>, Vec<usize>) {
+        let mut progress = Progress::default();
+        let (mut bytes, mut ends) = (Vec::new(), vec![]);
+        for commit in 1..=3 {
+            progress = progress.next(commit, &[Space::Bodies]);
+            bytes.extend(written(10 + 2 * commit, &progress, &[7; 50]));
+            ends.push(bytes.len());
+        }
+        bytes.extend([0; 100]);
+        (bytes, ends)
+    }
+
+    fn commits(journal: &Journal) -> Vec<u64> {
+        let records = journal.records.iter();
+        records.map(|record| record.progress.commit).collect()
+    }
+
+    #[test]
+    fn records_are_read_to_the_zeros() {
+        let (bytes, ends) = three();
+        let journal = read(&bytes, None);
+        assert_eq!(commits(&journal), [1, 2, 3]);
+        assert_eq!(journal.unreadable, None);
+        assert_eq!(journal.records[2].at, ends[1]..ends[2]);
+        assert_eq!(read(&[0; 9], None), Journal::default());
+        assert_eq!(read(&[], None), Journal::default());
+    }
+
+    /// Whatever byte is flipped, exactly the record with it is missing, or all from it on.
+    #[test]
+    fn a_flipped_byte_is_seen_wherever_it_is() {
+        let (bytes, ends) = three();
+        for at in 0..ends[2] {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 0x10;
+            let journal = read(&flipped, Some(10));
+            let hit = ends.iter().position(|end| at < *end).expect("in one");
+            let found = commits(&journal);
+            let before: Vec<u64> = (1..=hit as u64).collect();
+            let mut around = before.clone();
+            around.extend(hit as u64 + 2..=3);
+            // A sequence number is covered by no sum, only by its order.
+            let start = if hit == 0 { 0 } else { ends[hit - 1] };
+            let is_sequence = (start + 5..start + 13).contains(&at);
+            if is_sequence && (found == [1, 2, 3] || journal.unreadable.is_some()) {
+                continue;
+            }
+            assert!(found == before || found == around, "{at}: {found:?}");
+            let unreadable = journal.unreadable.expect("seen");
+            assert_eq!(unreadable.is_followed, hit < 2, "{at}");
+        }
+    }
+
+    #[test]
+    fn a_cut_is_the_end() {
+        let (bytes, ends) = three();
+        for len in 0..ends[2] {
+            let journal = read(&bytes[..len], None);
+            let whole = ends.iter().filter(|end| **end <= len).count();
+            assert_eq!(commits(&journal).len(), whole);
+            let is_between = len == 0 || ends.contains(&len);
+            assert_eq!(journal.unreadable.is_none(), is_between, "{len}");
+        }
+    }
+}
