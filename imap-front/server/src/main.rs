@@ -30,6 +30,11 @@ struct Cli {
     /// Recover and check the store, and end.
     #[arg(long)]
     recover: bool,
+    /// Start although the store has lost mail, or files of it are damaged: what can be read is
+    /// served, the damaged files are kept in data/damaged-DATE, and every mailbox gets a new
+    /// UIDVALIDITY. Without it such a store is not served.
+    #[arg(long)]
+    accept_loss: bool,
     /// Say which of the conditions are met under which IDLE is offered, and end.
     #[arg(long)]
     check: bool,
@@ -39,7 +44,7 @@ struct Cli {
 }
 
 /// Something else to do than to serve.
-type Errand = fn(&Base) -> Result<(), Box<dyn Error>>;
+type Errand = fn(&Base, &Cli) -> Result<(), Box<dyn Error>>;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -48,7 +53,7 @@ fn main() -> ExitCode {
         Cli { check: true, .. } => Some(check),
         _ => None,
     };
-    let base = match cli.base {
+    let base = match &cli.base {
         Some(root) => Ok(Base::new(root)),
         None => Base::of_this_program(),
     };
@@ -61,8 +66,8 @@ fn main() -> ExitCode {
                 return ExitCode::FAILURE;
             }
         },
-        (Ok(base), Some(errand), None) => errand(base).map_err(|error| error.to_string()),
-        (Ok(base), None, None) => return run(base),
+        (Ok(base), Some(errand), None) => errand(base, &cli).map_err(|error| error.to_string()),
+        (Ok(base), None, None) => return run(base, cli.accept_loss),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -73,9 +78,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(base: &Base) -> ExitCode {
+fn run(base: &Base, accept_loss: bool) -> ExitCode {
     let mut ready = Ready::from_env();
-    match serve(base, &mut ready) {
+    match serve(base, accept_loss, &mut ready) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             ready.failed("imapd", &*error);
@@ -84,13 +89,20 @@ fn run(base: &Base) -> ExitCode {
     }
 }
 
-fn recover(base: &Base) -> Result<(), Box<dyn Error>> {
+/// What is found goes to the log as well as to whoever reads the output.
+fn recover(base: &Base, cli: &Cli) -> Result<(), Box<dyn Error>> {
     let config = Config::load(base)?;
-    Server::recover(base, &config).map_err(Into::into)
+    let _log = Log::start(&config)?;
+    let lost = Server::recover(base, &config, cli.accept_loss)
+        .inspect_err(|error| tracing::error!("recovery: {error}"))?;
+    if let Some(lost) = lost {
+        println!("  {lost}");
+    }
+    Ok(())
 }
 
 /// A line for each condition, with what to type for those that are not met.
-fn check(base: &Base) -> Result<(), Box<dyn Error>> {
+fn check(base: &Base, _: &Cli) -> Result<(), Box<dyn Error>> {
     let config = Config::load(base)?;
     let plug_ins = 0..config.plug_ins().len();
     let mut facts = Facts::looked_up(&config);
@@ -109,12 +121,12 @@ fn check(base: &Base) -> Result<(), Box<dyn Error>> {
     }
 }
 
-fn serve(base: &Base, ready: &mut Ready) -> Result<(), Box<dyn Error>> {
+fn serve(base: &Base, accept_loss: bool, ready: &mut Ready) -> Result<(), Box<dyn Error>> {
     let config = Config::load(base)?;
     let log = Log::start(&config)?;
     // Taken before anything is started, so that no signal is missed.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
-    let mut server = Server::start(base, &config, ready)?;
+    let mut server = Server::start(base, &config, accept_loss, ready)?;
     ready.ready();
     let mut looks = 0u64;
     loop {

@@ -78,8 +78,14 @@ impl Server {
     /// Starts all planes and reports each bound port.
     ///
     /// # Errors
-    /// What keeps the server from starting, for the administrator.
-    pub fn start(base: &Base, config: &Config, ready: &mut Ready) -> Result<Self, StartError> {
+    /// What keeps the server from starting, for the administrator. A store that has lost something
+    /// is served only if `accept_loss`.
+    pub fn start(
+        base: &Base,
+        config: &Config,
+        accept_loss: bool,
+        ready: &mut Ready,
+    ) -> Result<Self, StartError> {
         let config = &Arc::new(config.clone());
         let users = Arc::new(Users::open(base.users())?);
         let mut options = Options::new(base, config, &users);
@@ -97,8 +103,12 @@ impl Server {
         let broker = broker::start(config)?;
         let mut notifications = Notifications::new(config);
         options.store.observer = notifications.observer();
+        options.store.accept_loss = accept_loss;
         let (store, recovery) = Store::open(&options.data, options.store.clone(), announcer)?;
         tracing::info!("the store has {} commits", recovery.commits);
+        if let Some(loss) = &recovery.loss {
+            ready.line(&accepted(loss));
+        }
         notifications
             .start(base, config, &store, broker.as_ref().map(|it| it.local()))
             .map_err(|error| StartError::Kernel("the plug-ins' thread", error))?;
@@ -138,16 +148,22 @@ impl Server {
         Ok(server)
     }
 
-    /// Opens the store, which recovers it, and closes it.
+    /// Opens the store, which recovers it, and closes it. Gives what was lost, if that was
+    /// accepted.
     ///
     /// # Errors
-    /// If the store can't be used.
-    pub fn recover(base: &Base, config: &Config) -> Result<(), StartError> {
+    /// If the store can't be used, or has lost something and not `accept_loss`.
+    pub fn recover(
+        base: &Base,
+        config: &Config,
+        accept_loss: bool,
+    ) -> Result<Option<String>, StartError> {
         let users = Arc::new(Users::open(base.users())?);
-        let options = Options::new(base, config, &users);
-        let (store, _) = Store::open(&options.data, options.store, Box::new(|_| {}))?;
+        let mut options = Options::new(base, config, &users);
+        options.store.accept_loss = accept_loss;
+        let (store, recovery) = Store::open(&options.data, options.store, Box::new(|_| {}))?;
         store.close();
-        Ok(())
+        Ok(recovery.loss.as_ref().map(accepted))
     }
 
     fn start_shard(
@@ -265,6 +281,11 @@ impl Server {
         }
         self.store.close();
     }
+}
+
+/// What is told of a loss that was accepted.
+fn accepted(loss: &store::Loss) -> String {
+    format!("{loss}; this was accepted, and every mailbox has a new UIDVALIDITY")
 }
 
 /// What all control planes share.

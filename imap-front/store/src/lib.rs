@@ -2,8 +2,8 @@
 //!
 //! In reading order: [`options`] and `quota`, `uid_cache`, [`kv`] (rows in keyspaces, and a
 //! transaction over them), `rows` (their encodings), [`logic`] (what each request means, over any
-//! [`kv::Kv`]), `disk` (fjall), `progress` and `commit_marker` (how far it came), `inspect` (what is
-//! on the disk before it is opened), `opening` (what is lost, and whether to go on), `loss`,
+//! [`kv::Kv`]), `disk` (fjall), `progress` and `commit_marker` (how far it came), `inspect` (what
+//! is on the disk before it is opened), `opening` (what is lost, and whether to go on), `loss`,
 //! [`stats`], `writer` (the one thread that changes anything, and what it calls: `callbacks`),
 //! [`store`] (the handle), [`notification`] (what notification plug-ins are told).
 //!

@@ -147,13 +147,6 @@ pub(crate) fn set_aside(
     ))
 }
 
-/// A name for a folder of damaged files that is not taken.
-pub(crate) fn free_folder(data: &Path, now: InternalDate) -> PathBuf {
-    let names = (1..).map(|number| data.join(folder_name(now, number)));
-    let mut free = names.filter(|path| !path.exists());
-    free.next().expect("there are names without end")
-}
-
 fn folder_name(now: InternalDate, number: u32) -> String {
     let (year, month, day) = civil(now.unix_s.div_euclid(86_400));
     match number {

@@ -11,6 +11,9 @@ use admin::service::{self, HA, NAMES, Progress, STORE, Service, WATCHER};
 use admin::{Base, Config};
 use clap::Parser;
 
+/// The argument of `imapd` to serve a store that has lost something.
+const ACCEPT_LOSS: &str = "--accept-loss";
+
 /// Starts the services of this base directory and waits until they serve.
 #[derive(Parser)]
 #[command(name = "start-msg", override_usage = "start-msg [COMPONENTS...]")]
@@ -21,6 +24,11 @@ struct Arguments {
     /// Seconds a service may take until it serves.
     #[arg(long, default_value_t = 300)]
     timeout: u64,
+    /// Start although the store has lost mail, or files of it are damaged: what can be read is
+    /// served, the damaged files are kept in data/damaged-DATE, and every mailbox gets a new
+    /// UIDVALIDITY. Without it such a store is not served; what is lost is said either way.
+    #[arg(long)]
+    accept_loss: bool,
     /// Become this service instead, for a supervisor such as systemd.
     #[arg(long, value_name = "SERVICE", conflicts_with = "services")]
     exec: Option<OsString>,
@@ -41,12 +49,12 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::parse();
     command::run("start-msg", |base| match &arguments.exec {
-        Some(name) => exec(base, name),
+        Some(name) => exec(base, name, arguments.accept_loss),
         None => start(base, arguments),
     })
 }
 
-fn exec(base: &Base, name: &OsStr) -> Result<u8, Box<dyn Error>> {
+fn exec(base: &Base, name: &OsStr, accept_loss: bool) -> Result<u8, Box<dyn Error>> {
     let service = Service::named(name).filter(|service| service != &&WATCHER);
     let Some(service) = service else {
         eprintln!("start-msg: a supervisor starts ens or imap");
@@ -56,7 +64,8 @@ fn exec(base: &Base, name: &OsStr) -> Result<u8, Box<dyn Error>> {
     if !service.is_enabled(&config) {
         return Err(disabled(service, &config).into());
     }
-    let arguments = service.arguments(base, &config);
+    let mut arguments = service.arguments(base, &config);
+    arguments.extend((accept_loss && service == &service::IMAP).then(|| ACCEPT_LOSS.into()));
     Err(service::exec(base, service, &arguments)?.into())
 }
 
@@ -64,6 +73,7 @@ fn start(base: &Base, arguments: Arguments) -> Result<u8, Box<dyn Error>> {
     let Arguments {
         mut services,
         timeout,
+        accept_loss,
         ..
     } = arguments;
     let ha = services.iter().any(|name| name == HA);
@@ -82,7 +92,7 @@ fn start(base: &Base, arguments: Arguments) -> Result<u8, Box<dyn Error>> {
             continue;
         }
         let Some(service) = Service::named(name) else {
-            start_store(base, &config)?;
+            start_store(base, &config, accept_loss)?;
             continue;
         };
         if !service.is_enabled(&config) {
@@ -101,6 +111,7 @@ fn start(base: &Base, arguments: Arguments) -> Result<u8, Box<dyn Error>> {
             println!("Launching watcher ...");
             flags.extend(ha.then(|| "--ha".into()));
         }
+        flags.extend((accept_loss && service == &service::IMAP).then(|| ACCEPT_LOSS.into()));
         start_one(base, service, &flags, within)?;
     }
     Ok(code)
@@ -144,7 +155,7 @@ fn start_one(
 
 /// The store lives in `imapd`. If that doesn't run, its store is recovered and checked, and if
 /// this fails nothing further is started.
-fn start_store(base: &Base, config: &Config) -> Result<(), Box<dyn Error>> {
+fn start_store(base: &Base, config: &Config, accept_loss: bool) -> Result<(), Box<dyn Error>> {
     if !service::IMAP.is_enabled(config) {
         return Ok(());
     }
@@ -154,6 +165,7 @@ fn start_store(base: &Base, config: &Config) -> Result<(), Box<dyn Error>> {
         io::stdout().flush()?;
         let mut check = Command::new(base.program(service::IMAP.program))
             .arg("--recover")
+            .args(accept_loss.then_some(ACCEPT_LOSS))
             .env_remove(service::READY_FD)
             .current_dir(base.root())
             .spawn()?;

@@ -4,6 +4,7 @@
 
 mod idle;
 mod limits;
+mod loss;
 mod notified;
 mod offer;
 mod site;
