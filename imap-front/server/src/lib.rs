@@ -3,13 +3,14 @@
 //! In reading order: [`options`] (what `imapd` goes by), [`run`] (start and stop), [`planes`] (the
 //! threads), [`front`] (sessions in shards), [`control`] (requests to store and passwords),
 //! [`lmtp`] (deliveries), [`announce`] (committed events to the engine), [`notify`] (the same to
-//! plug-ins), [`broker`] (the event notification broker as a part of this process), [`log`],
-//! [`statistics`].
+//! plug-ins), [`broker`] (the event notification broker as a part of this process),
+//! [`descriptors`] (who may open how many files), [`log`], [`statistics`].
 
 pub mod announce;
 pub mod broker;
 mod child;
 pub mod control;
+pub mod descriptors;
 pub mod front;
 pub mod lmtp;
 pub mod log;
@@ -17,4 +18,5 @@ pub mod notify;
 pub mod options;
 pub mod planes;
 pub mod run;
+mod sparing;
 pub mod statistics;

@@ -18,6 +18,7 @@ use store::Store;
 use crate::announce;
 use crate::broker::{self, BrokerError};
 use crate::control::{self, Control, Delay, MailHandle, Replier, Workers};
+use crate::descriptors::{Descriptors, TooFewFiles};
 use crate::front::{Cleartext, Logins};
 use crate::lmtp::{self, BindError, Lmtp};
 use crate::notify::Notifications;
@@ -54,6 +55,9 @@ pub enum StartError {
     /// The event notification broker.
     #[error("{0}")]
     Broker(#[from] BrokerError),
+    /// The limit of open files.
+    #[error(transparent)]
+    Files(#[from] TooFewFiles),
     /// The kernel.
     #[error("can't start {0}: {1}")]
     Kernel(&'static str, std::io::Error),
@@ -89,6 +93,9 @@ impl Server {
         let config = &Arc::new(config.clone());
         let users = Arc::new(Users::open(base.users())?);
         let mut options = Options::new(base, config, &users);
+        let descriptors = Descriptors::raise(options.shards, places(&options))?;
+        tracing::info!("{descriptors}");
+        options.store.files_max = descriptors.tables;
         let imap = match options.imap {
             Some(address) => {
                 let count = usize::from(options.shards);
@@ -114,7 +121,7 @@ impl Server {
             .map_err(|error| StartError::Kernel("the plug-ins' thread", error))?;
         (options.session.idle, options.session.idle_announced) = notifications.idle();
         let mut lmtp = Lmtp::bind(
-            &lmtp::Options::from_config(config),
+            &lmtp::Options::from_config(config, &descriptors),
             store.clone(),
             users.clone(),
         )?;
@@ -181,9 +188,7 @@ impl Server {
         let loopback = listener
             .local_addr()
             .is_ok_and(|address| address.ip().is_loopback());
-        // Who comes too many is let in to be told so.
-        let places = options.limits.connections_max + REFUSALS;
-        let mut rings = uring::Options::for_connections(places);
+        let mut rings = uring::Options::for_connections(places(options));
         if options.rings > 0 {
             rings.rings = options.rings;
         }
@@ -286,6 +291,11 @@ impl Server {
 /// What is told of a loss that was accepted.
 fn accepted(loss: &store::Loss) -> String {
     format!("{loss}; this was accepted, and every mailbox has a new UIDVALIDITY")
+}
+
+/// Connections of a shard: who comes too many is let in to be told so.
+fn places(options: &Options) -> usize {
+    options.limits.connections_max + REFUSALS
 }
 
 /// What all control planes share.

@@ -53,6 +53,7 @@ impl Opened {
     fn open(folder: &Path, options: &Options) -> fjall::Result<Self> {
         let database = Database::builder(folder)
             .cache_size(options.cache_bytes)
+            .max_cached_files(Some(options.files_max))
             .max_journaling_size(JOURNAL_BYTES_MAX)
             .journal_compression(CompressionType::None)
             // Two, so that memtables are written out while tables are merged.

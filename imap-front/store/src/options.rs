@@ -29,6 +29,8 @@ pub struct Options {
     pub uid_cache_bytes_max: usize,
     /// Mailboxes with fewer messages are counted through instead of keeping their list.
     pub uid_cache_messages_min: u32,
+    /// Files of tables that are kept open; 10 or more.
+    pub files_max: usize,
     /// Free bytes on the disk below which nothing is stored.
     pub disk_free_bytes_min: u64,
     /// Operations that may wait for the writer.
@@ -53,6 +55,7 @@ impl Default for Options {
             write_buffer_bytes: 32 << 20,
             uid_cache_bytes_max: 16 << 20,
             uid_cache_messages_min: 64,
+            files_max: 900,
             disk_free_bytes_min: 64 << 20,
             queue: 16 << 10,
             accept_loss: false,

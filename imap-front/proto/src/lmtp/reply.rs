@@ -46,6 +46,8 @@ pub const DISK_FULL: Line = "452 4.3.1 The disk is full, try again later";
 pub const MAILBOX_TROUBLE: Line = "451 4.2.0 The mailbox can't take mail now, try again later";
 /// The client said nothing for too long.
 pub const TIMED_OUT: Line = "421 4.4.2 Nothing heard for too long, closing";
+/// From MAIL to the message's end it took too long.
+pub const OVERDUE: Line = "421 4.4.2 The transaction takes too long, closing";
 /// The server stops.
 pub const STOPPING: Line = "421 4.3.2 The server stops, come back later";
 /// The client makes no sense.

@@ -129,6 +129,11 @@ impl Session {
         self.state == State::Delivering
     }
 
+    /// Whether a transaction is under way: from MAIL to the replies after the message.
+    pub fn is_in_transaction(&self) -> bool {
+        self.transaction.is_some()
+    }
+
     /// Bytes from the client.
     pub fn handle_input(&mut self, bytes: &[u8]) {
         if !matches!(self.state, State::Closing | State::Closed) {
@@ -223,6 +228,11 @@ impl Session {
     /// The client said nothing for too long.
     pub fn handle_timeout(&mut self) {
         self.end(reply::TIMED_OUT);
+    }
+
+    /// The transaction takes longer than it may.
+    pub fn handle_overdue(&mut self) {
+        self.end(reply::OVERDUE);
     }
 
     /// The server stops. A delivery under way is still answered; then the session ends.

@@ -1,5 +1,6 @@
 //! Listeners, a thread each, which make a thread a connection.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -11,7 +12,9 @@ use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use super::open::Peer;
 use super::{Common, Options, connection};
+use crate::sparing::Sparing;
 use reactor::listen::{self, ListenError};
 
 /// Connections that may wait to be accepted on a Unix socket.
@@ -22,7 +25,7 @@ const SOCKET_MODE: u32 = 0o666;
 const STACK_BYTES: usize = 256 * 1024;
 /// After a failure to accept, such as a lack of file descriptors.
 const FAILURE_PAUSE: Duration = Duration::from_millis(100);
-/// What a client hears that is one too many.
+/// What a client hears that is one too many, in all or of its peer.
 const FULL: &[u8] = b"421 4.3.2 Too many connections, come back later\r\n";
 
 /// Why LMTP can't listen, for the administrator.
@@ -53,6 +56,7 @@ struct Listener {
     name: String,
     path: Option<PathBuf>,
     stopping: AtomicBool,
+    failures: Sparing,
 }
 
 impl Listeners {
@@ -122,10 +126,12 @@ impl Listener {
             name,
             path,
             stopping: AtomicBool::new(false),
+            failures: Sparing::default(),
         }
     }
 
     fn run(&self, common: &Arc<Common>) {
+        let mut spare = spare();
         loop {
             let accepted = self.socket.accept();
             if self.stopping.load(Ordering::Acquire) {
@@ -135,7 +141,16 @@ impl Listener {
                 Ok((socket, peer)) => serve(common, socket, &peer),
                 Err(cause) if cause.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(cause) => {
-                    tracing::error!("lmtp: can't accept a connection: {cause}");
+                    self.failures.say(|more| {
+                        tracing::error!("lmtp: can't accept a connection: {cause}{more}");
+                    });
+                    // Whoever waits is told, by the descriptor that was kept for this.
+                    if spare.take().is_some()
+                        && let Ok((socket, _)) = self.socket.accept()
+                    {
+                        refuse(&TcpStream::from(socket));
+                    }
+                    spare = self::spare();
                     std::thread::sleep(FAILURE_PAUSE);
                 }
             }
@@ -143,18 +158,26 @@ impl Listener {
     }
 }
 
+/// A descriptor to be closed when there are no more, so that one can be accepted and refused.
+fn spare() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
 /// Serves a connection on a thread of its own, if there is room for one more.
 fn serve(common: &Arc<Common>, socket: Socket, peer: &SockAddr) {
-    let peer = peer
-        .as_socket()
-        .map(|it| it.ip().to_canonical().to_string().into());
+    let address = peer.as_socket().map(|it| it.ip().to_canonical());
     // Of either kind: the type only holds the descriptor.
     let stream = Arc::new(TcpStream::from(socket));
-    let (common, client) = (common.clone(), stream.clone());
-    let serve = move || match common.open.enter(&client) {
-        Some(_admission) => connection::run(&common, &client, peer),
-        None => refuse(&client),
+    let Some(admission) = common.open.enter(&stream, Peer::new(address)) else {
+        common.refusals.say(|more| {
+            let from = address.map_or("the Unix socket".into(), |it| it.to_string());
+            tracing::warn!("lmtp: too many connections, one from {from} was refused{more}");
+        });
+        return refuse(&stream);
     };
+    let (common, client) = (common.clone(), stream.clone());
+    let peer = address.map(|it| it.to_string().into());
+    let serve = move || connection::run(&common, &client, &admission, peer);
     let thread = Builder::new()
         .name("lmtp".into())
         .stack_size(STACK_BYTES)

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mail::reply::Appended;
@@ -11,6 +11,7 @@ use mail::request::Body;
 use mail::{Refusal, Reply, Request, SpoolId};
 use proto::lmtp::{Action, Delivery, Lookup, Recipient, Session};
 
+use super::open::Admission;
 use super::pending_reply::PendingReply;
 use super::{Common, Settings};
 
@@ -23,7 +24,12 @@ struct Connection<'a> {
     common: &'a Common,
     settings: Settings,
     stream: &'a TcpStream,
+    admission: &'a Admission,
     machine: Session,
+    /// When the transaction that is under way has to be over.
+    over_by: Option<Instant>,
+    /// How long a read waits, as it was set last.
+    waits: Option<Duration>,
     /// Replies that leave together, once all that the client has sent was dealt with (RFC 2920
     /// section 3.2).
     replies: Vec<u8>,
@@ -36,18 +42,28 @@ enum Input {
     Bytes(usize),
     End,
     TimedOut,
+    /// The transaction takes too long.
+    Overdue,
     Stop,
 }
 
 /// Serves a connection to its end. The peer is the client's IP address, if it has one.
-pub(super) fn run(common: &Common, stream: &Arc<TcpStream>, peer: Option<Box<str>>) {
+pub(super) fn run(
+    common: &Common,
+    stream: &Arc<TcpStream>,
+    admission: &Admission,
+    peer: Option<Box<str>>,
+) {
     let settings = common.settings();
     let machine = Session::new(settings.session.clone(), peer);
     let mut connection = Connection {
         common,
         settings,
         stream,
+        admission,
         machine,
+        over_by: None,
+        waits: None,
         replies: Vec::new(),
         spool: None,
     };
@@ -59,7 +75,6 @@ pub(super) fn run(common: &Common, stream: &Arc<TcpStream>, peer: Option<Box<str
 
 impl Connection<'_> {
     fn serve(&mut self) -> io::Result<()> {
-        self.stream.set_read_timeout(Some(self.common.idle))?;
         self.stream.set_write_timeout(Some(WRITE_WITHIN))?;
         let mut buffer = vec![0; READ_BYTES];
         while self.carry_out()? {
@@ -67,31 +82,70 @@ impl Connection<'_> {
                 Input::Bytes(count) => self.machine.handle_input(&buffer[..count]),
                 Input::End => return Ok(()),
                 Input::TimedOut => self.machine.handle_timeout(),
+                Input::Overdue => self.machine.handle_overdue(),
                 Input::Stop => self.machine.handle_stop(),
             }
         }
         Ok(())
     }
 
-    /// Waits for the client, or for the end of the server.
+    /// Waits for the client, until it is quiet or at work for too long, its place is wanted, or the
+    /// server ends.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<Input> {
         use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+        if self.machine.is_in_transaction() {
+            let over_by = || Instant::now() + self.common.transaction;
+            self.over_by = self.over_by.or_else(|| Some(over_by()));
+        } else {
+            self.over_by = None;
+            self.admission.quiet();
+        }
         loop {
             if self.common.open.is_stopping() {
                 return Ok(Input::Stop);
             }
+            if self.admission.gives_way() {
+                return Ok(Input::TimedOut);
+            }
+            let Some(within) = self.patience() else {
+                return Ok(Input::Overdue);
+            };
+            self.wait_at_most(within)?;
             match self.stream.read(buffer) {
-                // At the end of the server the socket is shut for reading.
-                Ok(0) if self.common.open.is_stopping() => {}
+                // At the end of the server the socket is shut for reading, and when others want
+                // the place.
+                Ok(0) if self.common.open.is_stopping() || self.admission.gives_way() => {}
                 Ok(0) => return Ok(Input::End),
-                Ok(count) => return Ok(Input::Bytes(count)),
+                Ok(count) => {
+                    self.admission.busy();
+                    return Ok(Input::Bytes(count));
+                }
                 Err(cause) => match cause.kind() {
                     Interrupted => {}
+                    TimedOut | WouldBlock if within < self.common.idle => {}
                     TimedOut | WouldBlock => return Ok(Input::TimedOut),
                     _ => return Err(cause),
                 },
             }
         }
+    }
+
+    /// How long to wait for the client; none if its transaction takes too long already.
+    fn patience(&self) -> Option<Duration> {
+        let Some(over_by) = self.over_by else {
+            return Some(self.common.idle);
+        };
+        let left = over_by.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then(|| left.min(self.common.idle))
+    }
+
+    /// Sets how long a read waits, if that is not set already.
+    fn wait_at_most(&mut self, within: Duration) -> io::Result<()> {
+        if self.waits != Some(within) {
+            self.stream.set_read_timeout(Some(within))?;
+            self.waits = Some(within);
+        }
+        Ok(())
     }
 
     /// Carries out what the machine asks. False if the connection is to be closed.

@@ -22,7 +22,10 @@ use store::Store;
 pub use acceptor::BindError;
 
 use acceptor::Listeners;
-use open::Open;
+use open::{Bounds, Open};
+
+use crate::descriptors::Descriptors;
+use crate::sparing::Sparing;
 
 /// Recipients of one message; RFC 5321 §4.5.3.1.8 asks for 100.
 const RECIPIENTS_MAX: usize = 1000;
@@ -40,8 +43,12 @@ pub struct Options {
     pub socket: Option<PathBuf>,
     /// Connections at a time.
     pub connections_max: usize,
+    /// Connections of one peer at a time.
+    pub peer_connections_max: usize,
     /// How long a client may say nothing.
     pub idle: Duration,
+    /// How long a client may take from MAIL to the message's end.
+    pub transaction: Duration,
     /// What may be changed while the server runs.
     pub settings: Settings,
 }
@@ -56,14 +63,29 @@ pub struct Settings {
 }
 
 impl Options {
-    /// As configured.
-    pub fn from_config(config: &Config) -> Self {
-        let count = config.count("service.lmtp.maxconnections");
+    /// As configured, as far as the descriptors go.
+    pub fn from_config(config: &Config, descriptors: &Descriptors) -> Self {
+        let count = |name| usize::try_from(config.count(name)).unwrap_or(usize::MAX);
+        let configured = count("service.lmtp.maxconnections");
+        let connections_max = descriptors.lmtp_connections(configured);
+        if connections_max < configured {
+            tracing::warn!(
+                "lmtp: {connections_max} connections instead of {configured} \
+                 (service.lmtp.maxconnections): this process may not have more files open"
+            );
+        }
+        let peer_connections_max = match count("service.lmtp.maxperpeer") {
+            0 => connections_max.div_ceil(2),
+            most => most.min(connections_max),
+        };
+        let transaction = config.count("service.lmtp.transactiontimeout");
         Self {
             address: config.lmtp_address(),
             socket: config.path("service.lmtp.socket"),
-            connections_max: usize::try_from(count).unwrap_or(usize::MAX),
+            connections_max,
+            peer_connections_max,
             idle: IDLE,
+            transaction: Duration::from_secs(transaction),
             settings: Settings::from_config(config),
         }
     }
@@ -98,10 +120,12 @@ pub struct Lmtp {
 struct Common {
     settings: RwLock<Settings>,
     idle: Duration,
+    transaction: Duration,
     store: Store,
     users: Arc<Users>,
     ids: stamp::Ids,
-    open: Open,
+    open: Arc<Open>,
+    refusals: Sparing,
 }
 
 impl Lmtp {
@@ -114,10 +138,15 @@ impl Lmtp {
         let common = Arc::new(Common {
             settings: RwLock::new(options.settings.clone()),
             idle: options.idle,
+            transaction: options.transaction,
             store,
             users,
             ids: stamp::Ids::new(),
-            open: Open::new(options.connections_max),
+            open: Arc::new(Open::new(Bounds {
+                all: options.connections_max,
+                peer: options.peer_connections_max,
+            })),
+            refusals: Sparing::default(),
         });
         Ok(Self { listeners, common })
     }

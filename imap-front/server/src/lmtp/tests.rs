@@ -22,6 +22,8 @@ fn options(folder: &Path) -> Options {
         address: Some(([127, 0, 0, 1], 0).into()),
         socket: Some(folder.join("lmtp.sock")),
         connections_max: 4,
+        peer_connections_max: 4,
+        transaction: Duration::from_secs(60),
         idle: Duration::from_secs(60),
         settings: Settings {
             session: Arc::new(SessionConfig {
@@ -287,6 +289,44 @@ fn quiet_clients_are_told_and_closed() {
     let mut client = server.connect();
     client.expect("421 4.4.2");
     assert_eq!(client.reply(), "");
+}
+
+#[test]
+fn a_peer_over_its_share_is_refused_and_others_come_in() {
+    let server = Server::start_with(|options| options.peer_connections_max = 3);
+    let _clients: Vec<_> = (0..3).map(|_| server.connect()).collect();
+    let mut refused = String::new();
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    stream.read_to_string(&mut refused).unwrap();
+    assert!(refused.starts_with("421 4.3.2"), "{refused}");
+    let path = server.folder.path().join("lmtp.sock");
+    let mut other = Client::greeted(UnixStream::connect(path).unwrap());
+    assert!(other.deliver("ann", b"x").starts_with("250"));
+}
+
+#[test]
+fn a_transaction_that_never_ends_is_ended() {
+    let server = Server::start_with(|options| options.transaction = Duration::from_millis(300));
+    let mut client = server.connect();
+    client.send("MAIL FROM:<>\r\nRCPT TO:<ann>\r\nDATA\r\n");
+    for start in ["250", "250", "354"] {
+        client.expect(start);
+    }
+    let began = Instant::now();
+    // Never quiet for as long as a client may be.
+    let mut stream = client.stream.get_ref().try_clone().unwrap();
+    let drip = std::thread::spawn(move || {
+        while stream.write_all(b"x\r\n").is_ok() && began.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    client.expect("421 4.4.2");
+    assert!(began.elapsed() >= Duration::from_millis(250));
+    drop(client);
+    drip.join().unwrap();
+    assert!(server.inbox("ann").is_empty());
+    let mut client = server.connect();
+    assert!(client.deliver("ann", b"x").starts_with("250"));
 }
 
 #[test]

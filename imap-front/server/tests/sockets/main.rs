@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+mod deliverers;
 mod idle;
 mod limits;
 mod loss;

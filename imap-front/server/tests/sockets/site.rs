@@ -95,9 +95,24 @@ impl Site {
 
     /// Starts the server; again on other ports if somebody else took one meanwhile.
     pub fn start(&self) -> Server {
+        self.start_under(":")
+    }
+
+    /// What the server has logged.
+    pub fn log(&self) -> String {
+        let logs = fs::read_dir(self.folder.path().join("log")).unwrap();
+        logs.map(|log| fs::read_to_string(log.unwrap().path()).unwrap())
+            .collect()
+    }
+
+    /// Starts the server after commands of the shell that set its limits.
+    pub fn start_under(&self, limits: &str) -> Server {
         for _ in 0..5 {
             let [imap, lmtp, ens] = self.configure();
-            let mut child = Command::new(env!("CARGO_BIN_EXE_imapd"))
+            let mut child = Command::new("sh")
+                .arg("-c")
+                .arg(format!("{limits}; exec \"$0\" \"$@\""))
+                .arg(env!("CARGO_BIN_EXE_imapd"))
                 .arg("--base")
                 .arg(self.folder.path())
                 .env_remove("ENSIGN_READY_FD")
@@ -189,7 +204,10 @@ pub struct Talk {
 
 impl Talk {
     pub fn to(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::over(TcpStream::connect(address).unwrap())
+    }
+
+    pub fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         let stream = BufReader::new(stream);

@@ -137,6 +137,17 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         help: "LMTP connections at a time; more are told to come back later",
     },
     ConfigOption {
+        name: "service.lmtp.maxperpeer",
+        kind: Kind::Number {
+            min: 0,
+            max: 100_000,
+        },
+        default: "0",
+        refreshable: false,
+        help: "LMTP connections of one address (or IPv6 network of 64 bits, or Unix socket) at a \
+               time; 0 means half of service.lmtp.maxconnections",
+    },
+    ConfigOption {
         name: "service.lmtp.overquota",
         kind: Kind::Word(&["permanent", "temporary"]),
         default: "permanent",
@@ -156,5 +167,15 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         default: "",
         refreshable: false,
         help: "Unix socket of LMTP; none means no such listener",
+    },
+    ConfigOption {
+        name: "service.lmtp.transactiontimeout",
+        kind: Kind::Number {
+            min: 10,
+            max: 86_400,
+        },
+        default: "1800",
+        refreshable: false,
+        help: "seconds that a deliverer may take from MAIL to the message's end",
     },
 ];
