@@ -31,6 +31,8 @@ pub(crate) struct Port<F, R> {
     pub news: Vec<LossyQueue<Arc<Event<F>>>>,
     pub stats: Stats,
     pub stopping: AtomicBool,
+    /// Its thread has ended: nothing that is put here is looked at any more.
+    pub ended: AtomicBool,
     waker: OnceLock<Waker>,
 }
 
@@ -48,6 +50,7 @@ impl<F, R> Port<F, R> {
                 .collect(),
             stats: Stats::default(),
             stopping: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             waker: OnceLock::new(),
         }
     }

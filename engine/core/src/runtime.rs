@@ -61,12 +61,32 @@ impl<F, R> Handle<F, R> {
     /// Gives it back if too many wait there; the caller tries again.
     pub fn reply(&self, id: SessionId, reply: R) -> Result<(), R> {
         let port = &self.ports[usize::from(id.shard.0)];
+        if port.ended.load(Ordering::SeqCst) {
+            // Its sessions are gone.
+            port.stats.drop_for(Reason::LateReply);
+            return Ok(());
+        }
         let outcome = port.replies.push((id, reply)).map_err(|(_, reply)| reply);
         if outcome.is_err() {
             port.stats.drop_for(Reason::RepliesQueueFull);
         }
         port.wake();
         outcome
+    }
+
+    /// Notes that a shard's thread has ended, whatever the reason: replies to it are dropped from
+    /// now on. A [`crate::Shard`] that is dropped does so by itself.
+    pub fn note_end(&self, shard: ShardId) {
+        self.ports[usize::from(shard.0)]
+            .ended
+            .store(true, Ordering::SeqCst);
+    }
+
+    /// Whether a shard's thread has ended.
+    pub fn has_ended(&self, shard: ShardId) -> bool {
+        self.ports[usize::from(shard.0)]
+            .ended
+            .load(Ordering::SeqCst)
     }
 
     /// Lets every session say good-bye; each shard's `run` ends when its connections are closed or

@@ -227,6 +227,11 @@ impl Running {
         &self.stats
     }
 
+    /// Whether a shard has ended although nobody stopped the broker.
+    pub fn has_failed(&self) -> bool {
+        self.threads.iter().any(JoinHandle::is_finished)
+    }
+
     /// For publishing from this process.
     pub fn local(&self) -> Local {
         Local {

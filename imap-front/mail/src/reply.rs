@@ -77,6 +77,26 @@ pub enum Reply {
     Delivered(Vec<Result<Appended, Refusal>>),
 }
 
+impl Reply {
+    /// What it takes in memory while it waits, in bytes, about. What the store shares with others
+    /// (events, structures) is not counted.
+    pub fn bytes(&self) -> usize {
+        let more = match self {
+            Self::Mailboxes(all) => all.iter().map(|it| 64 + it.name.as_str().len()).sum(),
+            Self::Fetched { messages, .. } => {
+                let bytes = |it: &Message| it.bytes.as_ref().map_or(0, Bytes::len);
+                size_of_val(&messages[..]) + messages.iter().map(bytes).sum::<usize>()
+            }
+            Self::Piece(bytes) => bytes.len(),
+            Self::Stored { modified, .. } => size_of_val(&modified[..]),
+            Self::Copied { pairs, .. } => size_of_val(&pairs[..]),
+            Self::Found { hits, .. } => size_of_val(&hits[..]),
+            _ => 0,
+        };
+        size_of::<Self>() + more
+    }
+}
+
 /// Where a message went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
@@ -199,6 +219,12 @@ pub enum Refusal {
     /// No room on the disk; nothing was changed.
     #[error("the disk is full")]
     DiskFull,
+    /// Too much of the kind waits already, and what to do; nothing was looked at.
+    #[error("{0}")]
+    Busy(&'static str),
+    /// The server made a mistake with this request; what it was is in its log.
+    #[error("the server made a mistake, which is in its log")]
+    Bug,
     /// The store can't do it now; nothing was changed. The reason is in the server's log.
     #[error("the store is not available: {0}")]
     Unavailable(Arc<str>),

@@ -194,6 +194,55 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// What it is called in logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Authenticate(_) => "Authenticate",
+            Self::Mailboxes { .. } => "Mailboxes",
+            Self::Create { .. } => "Create",
+            Self::Delete { .. } => "Delete",
+            Self::Rename { .. } => "Rename",
+            Self::Subscribe { .. } => "Subscribe",
+            Self::Status { .. } => "Status",
+            Self::Open { .. } => "Open",
+            Self::Sync { .. } => "Sync",
+            Self::View { .. } => "View",
+            Self::Fetch { .. } => "Fetch",
+            Self::Read { .. } => "Read",
+            Self::Store { .. } => "Store",
+            Self::Expunge { .. } => "Expunge",
+            Self::Copy { .. } => "Copy",
+            Self::Search { .. } => "Search",
+            Self::Spool { .. } => "Spool",
+            Self::Discard { .. } => "Discard",
+            Self::Append { .. } => "Append",
+            Self::Deliver { .. } => "Deliver",
+        }
+    }
+
+    /// What it takes in memory while it waits, in bytes, about.
+    pub fn bytes(&self) -> usize {
+        let more = match self {
+            Self::Fetch { uids, .. } | Self::Store { uids, .. } | Self::Copy { uids, .. } => {
+                size_of_val(&uids[..])
+            }
+            Self::Expunge { within, .. } => {
+                within.as_ref().map_or(0, |within| size_of_val(&within[..]))
+            }
+            Self::Spool { chunk, .. } => chunk.len(),
+            Self::Append { body, .. } | Self::Deliver { body, .. } => match body {
+                Body::Inline(bytes) => bytes.len(),
+                Body::Spooled(_) => 0,
+            },
+            Self::Search { program, .. } => program.bytes(),
+            Self::Authenticate(credentials) => credentials.user.len() + credentials.password.len(),
+            _ => 0,
+        };
+        size_of::<Self>() + more
+    }
+}
+
 /// A message's bytes: in hand, or uploaded before.
 #[derive(Clone, Debug)]
 pub enum Body {

@@ -78,9 +78,28 @@ impl Program {
     pub fn needs_content(&self) -> bool {
         self.key.needs_content()
     }
+
+    /// What it takes in memory, in bytes, about.
+    pub fn bytes(&self) -> usize {
+        self.key.bytes()
+    }
 }
 
 impl Key {
+    fn bytes(&self) -> usize {
+        let more = match self {
+            Self::And(keys) => keys.iter().map(Self::bytes).sum(),
+            Self::Or(first, second) => first.bytes() + second.bytes(),
+            Self::Not(key) => key.bytes(),
+            Self::Uids(set) | Self::Numbers(set) => set.bytes(),
+            Self::UidRanges(ranges) => size_of_val(&ranges[..]),
+            Self::Keyword(text) | Self::Body(text) | Self::Text(text) => text.len(),
+            Self::Header(name, text) => name.len() + text.len(),
+            _ => 0,
+        };
+        size_of::<Self>() + more
+    }
+
     fn needs_content(&self) -> bool {
         match self {
             Self::And(keys) => keys.iter().any(Self::needs_content),

@@ -14,6 +14,11 @@ pub enum SetNumber {
 pub struct SequenceSet(pub Vec<(SetNumber, SetNumber)>);
 
 impl SequenceSet {
+    /// What it takes in memory, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&self.0[..])
+    }
+
     /// The ranges with `*` replaced by `largest`, low end first, sorted, merged.
     pub fn resolve(&self, largest: u32) -> Vec<(u32, u32)> {
         let value = |n: SetNumber| match n {

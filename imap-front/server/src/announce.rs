@@ -16,6 +16,7 @@ const PAUSE: Duration = Duration::from_micros(100);
 
 /// Publishes a commit's events.
 pub fn announce(handle: &MailHandle, events: &[Arc<mail::Event>]) {
+    crate::planted::here("writer");
     let mut waited = Duration::ZERO;
     for event in events {
         let event = as_engine_event(event);

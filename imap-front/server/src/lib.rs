@@ -4,9 +4,11 @@
 //! threads), [`front`] (sessions in shards), [`control`] (requests to store and passwords),
 //! [`lmtp`] (deliveries), [`announce`] (committed events to the engine), [`notify`] (the same to
 //! plug-ins), [`broker`] (the event notification broker as a part of this process),
-//! [`descriptors`] (who may open how many files), [`log`], [`statistics`].
+//! [`descriptors`] (who may open how many files), [`log`], [`statistics`]. What holds them to their
+//! measure: [`bounds`] (refusals and drops), [`stalls`] (calls that took too long), [`panics`].
 
 pub mod announce;
+pub mod bounds;
 pub mod broker;
 mod child;
 pub mod control;
@@ -16,7 +18,10 @@ pub mod lmtp;
 pub mod log;
 pub mod notify;
 pub mod options;
+pub mod panics;
 pub mod planes;
+mod planted;
 pub mod run;
 mod sparing;
+pub mod stalls;
 pub mod statistics;

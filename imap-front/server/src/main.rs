@@ -11,8 +11,8 @@ use admin::{Base, Config};
 use clap::Parser;
 use ens::ready::Ready;
 use server::log::Log;
-use server::notify;
 use server::run::Server;
+use server::{notify, panics};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
@@ -124,6 +124,7 @@ fn check(base: &Base, _: &Cli) -> Result<(), Box<dyn Error>> {
 fn serve(base: &Base, accept_loss: bool, ready: &mut Ready) -> Result<(), Box<dyn Error>> {
     let config = Config::load(base)?;
     let log = Log::start(&config)?;
+    panics::log_all();
     // Taken before anything is started, so that no signal is missed.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
     let mut server = Server::start(base, &config, accept_loss, ready)?;
@@ -152,6 +153,10 @@ fn serve(base: &Base, accept_loss: bool, ready: &mut Ready) -> Result<(), Box<dy
                 server.look_at_brokers();
                 if looks.is_multiple_of(TIDY_EVERY) {
                     server.tidy_memory();
+                    server.log_trouble();
+                }
+                if let Some(plane) = server.failed_plane() {
+                    panics::end_process(&plane);
                 }
             }
         }

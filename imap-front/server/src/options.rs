@@ -42,6 +42,8 @@ pub struct Options {
     pub timeouts: Timeouts,
     /// The engine's bounds, for each shard.
     pub limits: Limits,
+    /// Calls that take longer are named in the log, in nanoseconds; 0 is never.
+    pub stall_ns: u64,
     /// The store's limits.
     pub store: store::Options,
     /// The store's folder.
@@ -90,6 +92,7 @@ impl Options {
                 },
             },
             limits,
+            stall_ns: config.count("service.stallms") * 1_000_000,
             store: store_options(config, users),
             data: base.data(),
         }

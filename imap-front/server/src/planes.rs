@@ -10,6 +10,7 @@ use engine::{Limits, Shard};
 use proto::imap::SessionConfig;
 use reactor::uring::{Options, Uring};
 
+use crate::bounds::Bounds;
 use crate::control::{self, Control, MailHandle, PortBackend, Requests};
 use crate::front::{Cleartext, Front, Logins, Timeouts};
 
@@ -36,6 +37,8 @@ pub struct DataPlane {
     pub cleartext: Cleartext,
     /// Who is told of logins.
     pub logins: Option<Logins>,
+    /// What is refused and dropped.
+    pub bounds: Arc<Bounds>,
     /// Where requests go.
     pub backend: PortBackend,
 }
@@ -63,7 +66,8 @@ impl DataPlane {
             Err(error) => return drop(started.send(Err(error))),
         };
         let front = Front::new(self.session, self.timeouts, self.cleartext, self.backend)
-            .with_logins(self.logins);
+            .with_logins(self.logins)
+            .with_bounds(self.bounds);
         let mut shard = Shard::new(self.id, uring, front, self.limits, self.handle);
         // The starter waits; it can't be gone.
         let _ = started.send(Ok(()));

@@ -16,14 +16,16 @@ use reactor::uring;
 use store::Store;
 
 use crate::announce;
+use crate::bounds::Bounds;
 use crate::broker::{self, BrokerError};
-use crate::control::{self, Control, Delay, MailHandle, Replier, Workers};
+use crate::control::{self, Authenticator, Control, MailHandle, Replier, SEARCHES_MAX, Workers};
 use crate::descriptors::{Descriptors, TooFewFiles};
 use crate::front::{Cleartext, Logins};
 use crate::lmtp::{self, BindError, Lmtp};
 use crate::notify::Notifications;
 use crate::options::Options;
 use crate::planes::{self, DataPlane};
+use crate::stalls::Stalls;
 use crate::statistics;
 
 /// Threads for searches through bodies and for parsing large messages.
@@ -74,6 +76,9 @@ pub struct Server {
     broker: Option<ens::server::Running>,
     broker_statistics: Statistics,
     notifications: Notifications,
+    authenticator: Arc<Authenticator>,
+    bounds: Arc<Bounds>,
+    stalls: Arc<Stalls>,
     parks_seen: u64,
     parks_tidied: u64,
 }
@@ -133,7 +138,9 @@ impl Server {
         lmtp.listening().iter().for_each(|line| ready.line(line));
         lmtp.start()
             .map_err(|error| StartError::Kernel("LMTP", error))?;
-        let control = control(&store, &users, &handle)
+        let (bounds, stalls) = (Arc::default(), Arc::new(Stalls::new(options.stall_ns)));
+        let watch = (Arc::clone(&bounds), Arc::clone(&stalls));
+        let control = control(&store, &users, &handle, watch)
             .map_err(|error| StartError::Kernel("the control plane", error))?;
         let mut server = Self {
             store,
@@ -145,6 +152,9 @@ impl Server {
             broker,
             broker_statistics: Statistics::from_env(),
             notifications,
+            authenticator: control.authenticator.clone(),
+            bounds,
+            stalls,
             parks_seen: 0,
             parks_tidied: 0,
         };
@@ -207,6 +217,7 @@ impl Server {
                 Cleartext::Loopback
             },
             logins: self.notifications.logins().map(Logins::new),
+            bounds: self.bounds.clone(),
             backend,
         };
         let thread = plane
@@ -247,7 +258,38 @@ impl Server {
     /// # Errors
     /// If the file can't be written.
     pub fn write_statistics(&self, path: &Path) -> std::io::Result<()> {
-        statistics::write(path, &self.handle, self.store.stats())
+        let counted = statistics::Counted {
+            handle: &self.handle,
+            store: self.store.stats(),
+            bounds: &self.bounds,
+            stalls: &self.stalls,
+            passwords: self.authenticator.computed(),
+        };
+        statistics::write(path, &counted)
+    }
+
+    /// Logs what was refused, cut and dropped since the last time, and what took too long. To be
+    /// called once a second.
+    pub fn log_trouble(&self) {
+        self.bounds.log();
+        self.stalls.log(|user| self.store.user_name(user).ok());
+    }
+
+    /// The plane that has ended although nobody asked it to, if there is one: the process can't go
+    /// on without it.
+    pub fn failed_plane(&self) -> Option<String> {
+        let planes = self.data.iter().chain(&self.control);
+        let mut ended = planes.filter(|plane| plane.is_finished());
+        let name = |plane: &JoinHandle<()>| plane.thread().name().unwrap_or("a plane").to_owned();
+        let broker = self.broker.as_ref().is_some_and(|it| it.has_failed());
+        let others = [
+            (self.store.has_failed(), "store-writer"),
+            (broker, "ens"),
+            (self.notifications.has_failed(), "notify"),
+        ];
+        let mut failed = others.iter().filter(|(failed, _)| *failed);
+        let other = failed.next().map(|(_, name)| (*name).to_owned());
+        ended.next().map(name).or(other)
     }
 
     /// Gives memory back that sessions needed while they were active, if many have come, gone or
@@ -299,15 +341,24 @@ fn places(options: &Options) -> usize {
 }
 
 /// What all control planes share.
-fn control(store: &Store, users: &Arc<Users>, handle: &MailHandle) -> std::io::Result<Control> {
+fn control(
+    store: &Store,
+    users: &Arc<Users>,
+    handle: &MailHandle,
+    watch: (Arc<Bounds>, Arc<Stalls>),
+) -> std::io::Result<Control> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let replier = Replier::new(handle.clone());
+    let (bounds, stalls) = watch.clone();
+    let replier = Replier::start(handle.clone(), bounds.clone())?;
+    let login = Login::new(users.clone(), LOGINS_REMEMBERED);
+    let authenticator =
+        Authenticator::start(login, store.clone(), replier.clone(), cores, watch.clone())?;
     Ok(Control {
         store: store.clone(),
-        login: Arc::new(Login::new(users.clone(), LOGINS_REMEMBERED)),
-        replier: replier.clone(),
-        searches: Workers::start("search", SEARCH_THREADS)?,
-        passwords: Workers::start("password", cores)?,
-        delay: Delay::start(replier)?,
+        authenticator: Arc::new(authenticator),
+        replier,
+        searches: Workers::start("search", SEARCH_THREADS, SEARCHES_MAX, watch)?,
+        bounds,
+        stalls,
     })
 }

@@ -33,7 +33,7 @@ mod writer;
 
 pub use callbacks::{Announcer, Completion};
 pub use error::{Error, OpenError};
-pub use logic::is_write;
+pub use logic::{SearchPiece, is_write};
 pub use loss::{Fault, Loss};
 pub use notification::Notification;
 pub use opening::Recovery;

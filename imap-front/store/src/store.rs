@@ -5,12 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, TrySendError};
-use mail::{MailboxId, MailboxName, Reply, Request, UserId};
+use mail::{MailboxId, MailboxName, Refusal, Reply, Request, Uid, UserId};
 
 use crate::callbacks::{Announcer, Completion};
 use crate::disk::Disk;
-use crate::logic::{self, Rules};
-
+use crate::logic::{self, Rules, SearchPiece};
 use crate::opening::{self, Recovery};
 use crate::stats::Stats;
 use crate::writer::{self, Job, Writer};
@@ -84,6 +83,27 @@ impl Store {
             .unwrap_or_else(|error| Some(writer::unavailable(&error)))
     }
 
+    /// Answers a [`Request::Search`] piece by piece, beginning with a UID. Its hits are right as of
+    /// their piece; what happened since the asker's mod-sequence is to be asked after the last.
+    ///
+    /// # Errors
+    /// What is to be answered instead.
+    pub fn search_piece(&self, request: &Request, from: Uid) -> Result<SearchPiece, Reply> {
+        let Request::Search {
+            mailbox,
+            program,
+            recent_from,
+            ..
+        } = request
+        else {
+            return Err(Reply::Refused(Refusal::Bug));
+        };
+        let view = self.inner.disk.view();
+        view.and_then(|view| logic::search_piece(&view, *mailbox, program, *recent_from, from))
+            .map_err(|error| writer::unavailable(&error))?
+            .ok_or(Reply::Refused(Refusal::NoMailbox))
+    }
+
     /// Hands a request to the writer.
     ///
     /// # Errors
@@ -151,6 +171,13 @@ impl Store {
             }),
             None => Err(job),
         }
+    }
+
+    /// Whether the writer has ended although the store was not closed: nothing can be changed any
+    /// more.
+    pub fn has_failed(&self) -> bool {
+        let writer = self.inner.writer.lock().expect("no panic while it is held");
+        writer.as_ref().is_some_and(JoinHandle::is_finished)
     }
 
     /// What the writer has counted.

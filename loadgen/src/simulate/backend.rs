@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use engine::event::SessionId;
 use mail::{Refusal, Reply, Request};
@@ -13,7 +14,7 @@ use reactor::sim::SimReactor;
 use reactor::{Reactor, Rng, Waker};
 use server::announce::as_engine_event;
 use server::control::MailHandle;
-use server::front::Backend;
+use server::front::{Backend, Requester};
 
 use super::Mutant;
 
@@ -62,12 +63,12 @@ pub struct QueueBackend {
 }
 
 impl Backend for QueueBackend {
-    fn submit(&mut self, id: SessionId, request: Request) -> Result<(), Request> {
+    fn submit(&mut self, requester: &Arc<Requester>, request: Request) -> Result<(), Request> {
         let mut queue = self.queue.borrow_mut();
         if queue.requests.len() >= self.requests_max {
             return Err(request);
         }
-        queue.submit(Asker::Session(id), request);
+        queue.submit(Asker::Session(requester.id), request);
         Ok(())
     }
 }

@@ -242,6 +242,12 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     }
 }
 
+impl<R: Reactor, P: Protocol> Drop for Shard<R, P> {
+    fn drop(&mut self) {
+        self.handle.note_end(self.id);
+    }
+}
+
 /// Ring and place in it, as the reactor numbers its connections.
 fn place_of(conn: Conn) -> (usize, usize) {
     ((conn.0 >> 24) as usize, (conn.0 & 0x00FF_FFFF) as usize)

@@ -16,6 +16,9 @@ const KEY_BYTES: usize = 32;
 /// Bytes kept of each MAC: guessing one takes 2^127 logins.
 const MAC_BYTES: usize = 16;
 
+/// A keyed MAC of a user's name and a password.
+pub type Fingerprint = [u8; MAC_BYTES];
+
 /// A bounded cache of passwords that verified, 24 bytes a user. It keeps neither passwords nor
 /// hashes but a keyed MAC (HMAC-SHA256, truncated) over user, stored hash and password: a changed
 /// password, or a deleted and re-made user, therefore misses. The key is fresh in each process.
@@ -75,19 +78,28 @@ impl VerifiedCache {
         set[0] = entry;
     }
 
+    /// A name for this user's name and password together, by the same key.
+    pub fn fingerprint(&self, user: &str, password: &[u8]) -> Fingerprint {
+        self.mac(&[user.as_bytes(), password])
+    }
+
     fn entry(&self, user: &str, stored: &str, password: &[u8]) -> Entry {
+        Entry {
+            user: self.place.hash_one(user).max(1),
+            mac: self.mac(&[user.as_bytes(), stored.as_bytes(), password]),
+        }
+    }
+
+    fn mac(&self, parts: &[&[u8]]) -> Fingerprint {
         let mut mac = Hmac::<Sha256>::new_from_slice(&*self.key).expect("HMAC takes any key");
-        for part in [user.as_bytes(), stored.as_bytes(), password] {
+        for part in parts {
             mac.update(&(part.len() as u64).to_le_bytes());
             mac.update(part);
         }
         let digest = mac.finalize().into_bytes();
-        let mut entry = Entry {
-            user: self.place.hash_one(user).max(1),
-            mac: [0; MAC_BYTES],
-        };
-        entry.mac.copy_from_slice(&digest[..MAC_BYTES]);
-        entry
+        let mut short = [0; MAC_BYTES];
+        short.copy_from_slice(&digest[..MAC_BYTES]);
+        short
     }
 }
 

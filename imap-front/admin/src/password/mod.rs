@@ -2,7 +2,7 @@
 
 mod cache;
 
-pub use cache::VerifiedCache;
+pub use cache::{Fingerprint, VerifiedCache};
 
 use argon2::Argon2;
 use argon2::password_hash::rand_core::{OsRng, RngCore};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{User, Users, UsersError};
-use crate::password::{self, VerifiedCache};
+use crate::password::{self, Fingerprint, VerifiedCache};
 
 /// Users and the passwords that verified lately.
 pub struct Login {
@@ -23,6 +23,12 @@ impl Login {
     /// The directory.
     pub fn users(&self) -> &Arc<Users> {
         &self.users
+    }
+
+    /// Names a check without telling what is checked: the same name and password have the same
+    /// fingerprint in this process, and nobody else can compute it.
+    pub fn fingerprint(&self, name: &str, password: &[u8]) -> Fingerprint {
+        self.cache.fingerprint(name, password)
     }
 
     /// The user, if this password verified lately and nothing changed since. Takes microseconds;

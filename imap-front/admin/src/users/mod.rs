@@ -24,6 +24,8 @@ pub use edit::{Imported, add, delete, import, list, set_password};
 pub use entry::{LINE_BYTES_MAX, Limit, NAME_BYTES_MAX, Quota, User, canonical};
 pub use login::Login;
 
+pub use crate::password::Fingerprint;
+
 use table::{IndexError, Table};
 
 use crate::lines::LinesError;

@@ -80,7 +80,7 @@ pub fn undelivered(refusal: &Refusal, policy: OverQuota) -> Line {
         Refusal::OverQuota => over_quota(policy),
         Refusal::TooBig(_) => TOO_BIG,
         Refusal::DiskFull => DISK_FULL,
-        Refusal::Unavailable(_) => UNAVAILABLE,
+        Refusal::Unavailable(_) | Refusal::Busy(_) | Refusal::Bug => UNAVAILABLE,
         _ => MAILBOX_TROUBLE,
     }
 }

@@ -27,7 +27,7 @@ impl Timeouts {
         let over_ns = self.over_ns(session);
         if session.machine.is_idling() {
             over_ns.min(now_ns + self.keepalive_ns)
-        } else if session.authenticated && !session.quiet {
+        } else if session.user.is_some() && !session.quiet {
             over_ns.min(session.heard_ns + QUIET_NS)
         } else {
             over_ns
@@ -35,7 +35,7 @@ impl Timeouts {
     }
 
     pub(super) fn is_quiet(&self, session: &FrontSession, now_ns: u64) -> bool {
-        session.authenticated && now_ns >= session.heard_ns + QUIET_NS
+        session.user.is_some() && now_ns >= session.heard_ns + QUIET_NS
     }
 
     pub(super) fn is_over(&self, session: &FrontSession, now_ns: u64) -> bool {
@@ -58,7 +58,7 @@ impl Timeouts {
     }
 
     fn over_ns(&self, session: &FrontSession) -> u64 {
-        let quiet_ns = if session.authenticated {
+        let quiet_ns = if session.user.is_some() {
             self.inactivity_ns
         } else {
             self.login_ns

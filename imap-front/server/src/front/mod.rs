@@ -6,6 +6,7 @@
 
 mod deadlines;
 mod logins;
+mod requester;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -15,16 +16,19 @@ use bytes::Bytes;
 use engine::event::{Event, SessionId};
 use engine::protocol::{Announce, Context, Parked as Due, Protocol};
 use engine::topic::TopicId;
-use mail::{Refusal, Reply, Request};
+use mail::{Refusal, Reply, Request, UserId};
 use proto::imap::action::Action;
 use proto::imap::{self, Parked, Session, SessionConfig};
 
+use crate::bounds::{Bound, Bounds};
+
 pub use deadlines::Timeouts;
 pub use logins::Logins;
+pub use requester::Requester;
 
-/// Requests that may wait for the backend: when everybody speaks at once, each session has one.
-/// With more, sessions are told to try again.
-const WAITING_MAX: usize = 1 << 20;
+/// Bytes of requests that may wait for the backend. When everybody speaks at once, each session has
+/// one request of some 200 bytes. With more, sessions are told to try again.
+const WAITING_BYTES_MAX: usize = 256 << 20;
 /// Places for waiting requests that are kept although none waits.
 const KEPT_MAX: usize = 1024;
 
@@ -32,7 +36,7 @@ const KEPT_MAX: usize = 1024;
 /// engine's handle as replies to the same session.
 pub trait Backend {
     /// Takes a request; gives it back if too many are waiting.
-    fn submit(&mut self, id: SessionId, request: Request) -> Result<(), Request>;
+    fn submit(&mut self, requester: &Arc<Requester>, request: Request) -> Result<(), Request>;
 
     /// Whether there is room for requests that can wait.
     fn has_room(&self) -> bool {
@@ -47,7 +51,10 @@ pub struct Front<B: Backend> {
     cleartext: Cleartext,
     backend: B,
     /// Requests that the backend could not take yet, in order.
-    waiting: VecDeque<(SessionId, Request)>,
+    waiting: VecDeque<(Arc<Requester>, Request)>,
+    /// What these take, in bytes.
+    waiting_bytes: usize,
+    bounds: Arc<Bounds>,
     logins: Option<Logins>,
 }
 
@@ -66,11 +73,20 @@ pub struct FrontSession {
     reading: bool,
     /// When the client last said something, on the reactor's clock.
     heard_ns: u64,
-    authenticated: bool,
-    /// From where, until it has logged in, if somebody wants to know.
+    user: Option<UserId>,
+    /// From where, until it has logged in.
     peer: Option<IpAddr>,
+    /// Who it is to others, once it has asked something.
+    requester: Option<Arc<Requester>>,
     /// It has been quiet long enough to be packed away outside of IDLE too.
     quiet: bool,
+}
+
+impl FrontSession {
+    fn requester(&mut self, id: SessionId) -> Arc<Requester> {
+        let new = || Arc::new(Requester::new(id, self.user, self.peer));
+        self.requester.get_or_insert_with(new).clone()
+    }
 }
 
 impl<B: Backend> Front<B> {
@@ -87,6 +103,8 @@ impl<B: Backend> Front<B> {
             cleartext,
             backend,
             waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            bounds: Arc::default(),
             logins: None,
         }
     }
@@ -94,6 +112,11 @@ impl<B: Backend> Front<B> {
     /// Reports who logs in and out.
     pub fn with_logins(self, logins: Option<Logins>) -> Self {
         Self { logins, ..self }
+    }
+
+    /// Counts what is refused and dropped here.
+    pub fn with_bounds(self, bounds: Arc<Bounds>) -> Self {
+        Self { bounds, ..self }
     }
 
     /// The backend, for a host that drives it by hand.
@@ -121,21 +144,30 @@ impl<B: Backend> Front<B> {
     }
 
     fn submit(&mut self, session: &mut FrontSession, id: SessionId, request: Request) {
+        let requester = session.requester(id);
         let refused = if self.waiting.is_empty() {
-            self.backend.submit(id, request).err()
+            self.backend.submit(&requester, request).err()
         } else {
             // In order: nothing overtakes what waits.
             Some(request)
         };
         let Some(request) = refused else { return };
-        if self.waiting.len() < WAITING_MAX {
-            self.waiting.push_back((id, request));
-        } else {
-            let busy = "too many requests are waiting, try again".into();
-            session
-                .machine
-                .handle_reply(Reply::Refused(Refusal::Unavailable(busy)));
+        if !self.wait(requester, request) {
+            self.bounds.meet(Bound::RequestRefused);
+            let busy = Refusal::Busy("too many requests are waiting, try again");
+            session.machine.handle_reply(Reply::Refused(busy));
         }
+    }
+
+    /// Keeps a request until the backend takes it. False if too many bytes of them wait.
+    fn wait(&mut self, requester: Arc<Requester>, request: Request) -> bool {
+        let bytes = size_of::<Requester>() + request.bytes();
+        if self.waiting_bytes + bytes > WAITING_BYTES_MAX {
+            return false;
+        }
+        self.waiting_bytes += bytes;
+        self.waiting.push_back((requester, request));
+        true
     }
 
     fn may_log_in(&self, cx: &Context<'_, Reply>) -> bool {
@@ -156,6 +188,7 @@ impl<B: Backend> Protocol for Front<B> {
     type Key = imap::RenderKey;
 
     fn needs_peer(&self, _listener: u8) -> bool {
+        // A client of a listener that only this host reaches is this host.
         self.cleartext == Cleartext::Loopback || self.logins.is_some()
     }
 
@@ -171,8 +204,9 @@ impl<B: Backend> Protocol for Front<B> {
             machine,
             reading: true,
             heard_ns: cx.now_ns(),
-            authenticated: false,
+            user: None,
             peer: cx.peer().map(|peer| peer.ip()),
+            requester: None,
             quiet: false,
         };
         self.carry_out(&mut session, cx);
@@ -198,7 +232,9 @@ impl<B: Backend> Protocol for Front<B> {
         reply: Reply,
     ) {
         if let Reply::Authenticated(user) = reply {
-            session.authenticated = true;
+            session.user = Some(user);
+            // From now on it is its user's.
+            session.requester = None;
             if let (Some(logins), Some(peer)) = (&mut self.logins, session.peer.take()) {
                 logins.came(cx.id(), user, peer);
             }
@@ -240,11 +276,19 @@ impl<B: Backend> Protocol for Front<B> {
     }
 
     fn handle_turn(&mut self) -> bool {
-        while let Some((id, request)) = self.waiting.pop_front() {
-            if let Err(request) = self.backend.submit(id, request) {
-                self.waiting.push_front((id, request));
+        crate::planted::here("data");
+        while let Some((requester, request)) = self.waiting.pop_front() {
+            let bytes = size_of::<Requester>() + request.bytes();
+            if requester.is_gone() && !store::is_write(&request) {
+                self.waiting_bytes -= bytes;
+                self.bounds.meet(Bound::WorkAbandoned);
+                continue;
+            }
+            if let Err(request) = self.backend.submit(&requester, request) {
+                self.waiting.push_front((requester, request));
                 return true;
             }
+            self.waiting_bytes -= bytes;
         }
         if self.waiting.capacity() > KEPT_MAX {
             self.waiting = VecDeque::new();
@@ -257,11 +301,16 @@ impl<B: Backend> Protocol for Front<B> {
     }
 
     fn handle_closed(&mut self, session: &mut FrontSession, id: SessionId) {
+        if let Some(requester) = session.requester.take() {
+            requester.leave();
+        }
         session.machine.handle_closed();
         while let Some(action) = session.machine.poll_action() {
             // An upload that was under way is forgotten; nobody is left to hear the answer.
-            if let Action::Request(request) = action {
-                self.waiting.push_back((id, request));
+            if let Action::Request(request) = action
+                && !self.wait(session.requester(id), request)
+            {
+                self.bounds.meet(Bound::DiscardDropped);
             }
         }
     }
@@ -285,13 +334,14 @@ impl<B: Backend> Protocol for Front<B> {
         Some(parked)
     }
 
-    fn unpark(&mut self, parked: Parked, _id: SessionId) -> FrontSession {
+    fn unpark(&mut self, parked: Parked, _: SessionId) -> FrontSession {
         FrontSession {
             heard_ns: deadlines::nanoseconds(parked.heard_s),
             machine: Session::unpark(parked, self.config.clone()),
             reading: true,
-            authenticated: true,
+            user: Some(parked.user),
             peer: None,
+            requester: None,
             quiet: false,
         }
     }

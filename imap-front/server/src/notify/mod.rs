@@ -64,6 +64,7 @@ impl Notifier {
         };
         Builder::new().name("notify".into()).spawn(move || {
             for one in events {
+                crate::planted::here("notify");
                 match one {
                     ServerEvent::Notifications(notifications) => {
                         notifications

@@ -84,6 +84,11 @@ impl Notifications {
         }
     }
 
+    /// Whether the thread of the plug-ins has ended although nobody stopped it.
+    pub fn has_failed(&self) -> bool {
+        self.thread.as_ref().is_some_and(JoinHandle::is_finished)
+    }
+
     /// Tells plug-ins what waits, and closes them.
     pub fn stop(self) {
         if let (Some(queue), Some(thread)) = (self.queue, self.thread) {

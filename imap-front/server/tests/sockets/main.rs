@@ -5,9 +5,11 @@
 mod deliverers;
 mod idle;
 mod limits;
+mod logins;
 mod loss;
 mod notified;
 mod offer;
+mod panics;
 mod site;
 mod stop;
 mod supervised;

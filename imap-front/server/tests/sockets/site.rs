@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -15,6 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Site {
     pub folder: TempDir,
     options: String,
+    /// Variables of the server's environment.
+    pub variables: Vec<(&'static str, String)>,
 }
 
 pub struct Server {
@@ -66,7 +68,24 @@ impl Site {
             .concat();
         fs::write(base.users(), users).unwrap();
         let options = options.into();
-        Self { folder, options }
+        Self {
+            folder,
+            options,
+            variables: vec![],
+        }
+    }
+
+    /// Users whose passwords, their names, are costly to check.
+    pub fn with_costly_passwords(self, names: &[&str]) -> Self {
+        let scheme = admin::password::Scheme::Argon2id;
+        let line = |name: &&str| {
+            let hash = admin::password::hash(scheme, name.as_bytes()).unwrap();
+            format!("{name}:{hash}\n")
+        };
+        let users: String = names.iter().map(line).collect();
+        let base = admin::Base::new(self.folder.path());
+        fs::write(base.users(), users).unwrap();
+        self
     }
 
     /// Writes the configuration, with free ports: those of IMAP, LMTP and ENS.
@@ -116,6 +135,7 @@ impl Site {
                 .arg("--base")
                 .arg(self.folder.path())
                 .env_remove("ENSIGN_READY_FD")
+                .envs(self.variables.iter().cloned())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::null())
                 .spawn()
@@ -140,6 +160,30 @@ impl Server {
     pub fn terminate(&mut self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// What it says of itself, by name; of shards, the sum.
+    pub fn statistics(&self, site: &Site) -> BTreeMap<String, u64> {
+        let path = admin::Base::new(site.folder.path()).statistics();
+        let _ = fs::remove_file(&path);
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::USR1).unwrap();
+        let patience = Instant::now() + PATIENCE;
+        while !path.exists() {
+            assert!(Instant::now() < patience);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let mut sums = BTreeMap::new();
+        for line in fs::read_to_string(path).unwrap().lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            *sums.entry(words[1].to_owned()).or_default() += words[2].parse::<u64>().unwrap();
+        }
+        sums
+    }
+
+    /// Its exit code, once it has ended.
+    pub fn exit_code(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
     }
 
     pub fn ended(&mut self) {
@@ -223,6 +267,18 @@ impl Talk {
         let mut line = String::new();
         self.stream.read_line(&mut line).unwrap();
         line.trim_end().to_owned()
+    }
+
+    /// A line, if it comes soon.
+    pub fn line_within(&mut self, time: Duration) -> Option<String> {
+        let stream = self.stream.get_ref();
+        stream.set_read_timeout(Some(time)).unwrap();
+        let there = self.stream.fill_buf().is_ok_and(|bytes| !bytes.is_empty());
+        self.stream
+            .get_ref()
+            .set_read_timeout(Some(PATIENCE))
+            .unwrap();
+        there.then(|| self.line())
     }
 
     /// Everything up to the tagged answer, which must be OK.

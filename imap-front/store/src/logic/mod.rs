@@ -20,7 +20,9 @@ use std::sync::Arc;
 use mail::{Event, InternalDate, Refusal, Reply, Request, UserId};
 
 pub(crate) use naming::renew_uid_validities;
-pub(crate) use reading::name_of;
+pub use reading::SearchPiece;
+
+pub(crate) use reading::{name_of, search_piece};
 pub(crate) use tables::{lookup_user, recover_spools, user_name};
 
 use crate::kv::{Kv, Transaction};

@@ -1,5 +1,6 @@
 //! Requests that change nothing.
 
+use std::cell::Cell;
 use std::ops::ControlFlow::{Break, Continue};
 use std::ops::Range;
 use std::sync::Arc;
@@ -217,11 +218,53 @@ pub(super) fn search(
     since: ModSeq,
     recent_from: Uid,
 ) -> Result<Reply, Error> {
+    let (mut hits, mut from) = (Vec::new(), Uid(0));
+    loop {
+        let Some(piece) = search_piece(kv, id, program, recent_from, from)? else {
+            return Ok(Reply::Refused(Refusal::NoMailbox));
+        };
+        hits.extend(piece.hits);
+        let Some(next) = piece.next else { break };
+        from = next;
+    }
+    Ok(Reply::Found {
+        hits,
+        delta: catch_up::delta(kv, id, since)?,
+    })
+}
+
+/// Messages that a piece of a search looks at.
+const SEARCHED_MAX: usize = 4096;
+/// Bytes of messages that a piece of a search reads, but for the last message.
+const SEARCHED_BYTES_MAX: u64 = 1 << 20;
+
+/// What a piece of a search has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SearchPiece {
+    /// UID and mod-sequence of each hit, ascending by UID.
+    pub hits: Vec<(Uid, ModSeq)>,
+    /// The UID with which the next piece begins; none if there is no other.
+    pub next: Option<Uid>,
+}
+
+/// Searches from a UID on, as far as a piece goes; none if the mailbox is gone.
+pub(crate) fn search_piece(
+    kv: &dyn Kv,
+    id: MailboxId,
+    program: &Program,
+    recent_from: Uid,
+    from: Uid,
+) -> Result<Option<SearchPiece>, Error> {
     let Some(mailbox) = tables::mailbox(kv, id)? else {
-        return Ok(Reply::Refused(Refusal::NoMailbox));
+        return Ok(None);
     };
-    let mut hits = Vec::new();
-    tables::messages(kv, id, |uid, row| {
+    let (mut piece, mut searched, read) = (SearchPiece::default(), 0, Cell::new(0));
+    tables::messages_from(kv, id, from, |uid, row| {
+        if searched >= SEARCHED_MAX || read.get() >= SEARCHED_BYTES_MAX {
+            piece.next = Some(uid);
+            return false;
+        }
+        searched += 1;
         let candidate = Candidate {
             uid,
             modseq: row.modseq,
@@ -229,14 +272,15 @@ pub(super) fn search(
             date: row.date,
             size: row.size,
             recent: uid >= recent_from,
-            bytes: &|| tables::body(kv, row.body, 0..row.size).unwrap_or_default(),
+            bytes: &|| {
+                read.set(read.get() + row.size);
+                tables::body(kv, row.body, 0..row.size).unwrap_or_default()
+            },
         };
         if matches(program, &candidate) {
-            hits.push((uid, row.modseq));
+            piece.hits.push((uid, row.modseq));
         }
+        true
     })?;
-    Ok(Reply::Found {
-        hits,
-        delta: catch_up::delta(kv, id, since)?,
-    })
+    Ok(Some(piece))
 }

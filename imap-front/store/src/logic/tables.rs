@@ -103,9 +103,20 @@ pub(super) fn messages(
 pub(super) fn messages_while(
     kv: &dyn Kv,
     mailbox: MailboxId,
+    each: impl FnMut(Uid, MessageRow) -> bool,
+) -> Result<(), Error> {
+    messages_from(kv, mailbox, Uid(0), each)
+}
+
+/// As [`messages_while`], from a UID on.
+pub(super) fn messages_from(
+    kv: &dyn Kv,
+    mailbox: MailboxId,
+    from: Uid,
     mut each: impl FnMut(Uid, MessageRow) -> bool,
 ) -> Result<(), Error> {
-    let (from, to) = keys::rows(mailbox);
+    let (_, to) = keys::rows(mailbox);
+    let from = keys::message(mailbox, from);
     let mut outcome = Ok(());
     kv.scan(
         Space::Messages,

@@ -178,4 +178,15 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         refreshable: false,
         help: "seconds that a deliverer may take from MAIL to the message's end",
     },
+    ConfigOption {
+        name: "service.stallms",
+        kind: Kind::Number {
+            min: 0,
+            max: 60_000,
+        },
+        default: "10",
+        refreshable: false,
+        help: "milliseconds after which something that holds up others is named in the log; \
+               0 is never",
+    },
 ];

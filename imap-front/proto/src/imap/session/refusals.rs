@@ -25,7 +25,8 @@ impl Session {
             Refusal::OverQuota | Refusal::DiskFull => "OVERQUOTA",
             Refusal::TooBig(_) => "TOOBIG",
             Refusal::Limit(_) => "LIMIT",
-            Refusal::Unavailable(_) => "UNAVAILABLE",
+            Refusal::Unavailable(_) | Refusal::Busy(_) => "UNAVAILABLE",
+            Refusal::Bug => "SERVERBUG",
         };
         self.done(tag, &format!("NO [{code}] {refusal}"));
     }

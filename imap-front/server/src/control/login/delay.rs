@@ -1,26 +1,75 @@
 //! The login delay: failed logins are kept waiting, so that guessing takes time.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, bounded};
-use engine::event::SessionId;
 use mail::{Refusal, Reply};
 
+use crate::bounds::{Bound, Bounds};
 use crate::control::Replier;
+use crate::front::Requester;
 
-/// How long.
-const FAILURE_DELAY: Duration = Duration::from_secs(1);
-/// Failed logins that wait; with more than this many, guessing is slow as it is.
+/// Failed logins that wait; with more than this many the next are refused without a verdict.
 const WAITING_MAX: usize = 16 * 1024;
 
-/// Answers failed logins later, in the order in which they failed. Clones share its thread, which
-/// ends with the last of them.
+/// Answers failed logins later. Clones share its thread, which ends with the last of them.
 #[derive(Clone)]
 pub struct Delay {
-    failed: Sender<(Instant, SessionId)>,
+    shared: Arc<Shared>,
     replier: Replier,
+    bounds: Arc<Bounds>,
+    _end: Arc<End>,
+}
+
+#[derive(Default)]
+struct Shared {
+    failed: Mutex<Failed>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Failed {
+    waiting: BinaryHeap<Reverse<Waiting>>,
+    closed: bool,
+}
+
+struct Waiting {
+    due: Instant,
+    requester: Arc<Requester>,
+}
+
+impl PartialEq for Waiting {
+    fn eq(&self, other: &Self) -> bool {
+        self.due == other.due
+    }
+}
+
+impl Eq for Waiting {}
+
+impl PartialOrd for Waiting {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Waiting {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.due.cmp(&other.due)
+    }
+}
+
+/// Ends the thread when it is dropped.
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.failed().closed = true;
+        self.0.changed.notify_all();
+    }
 }
 
 impl Delay {
@@ -28,30 +77,69 @@ impl Delay {
     ///
     /// # Errors
     /// If the system has no more threads.
-    pub fn start(replier: Replier) -> io::Result<Self> {
-        let (sender, receiver) = bounded::<(Instant, SessionId)>(WAITING_MAX);
-        let repliers = replier.clone();
-        Builder::new().name("refuse".into()).spawn(move || {
-            for (due, id) in receiver {
-                std::thread::sleep(due.saturating_duration_since(Instant::now()));
-                repliers.reply(id, refusal());
+    pub fn start(replier: Replier, bounds: Arc<Bounds>) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let end = Arc::new(End(shared.clone()));
+        let (own, replies) = (shared.clone(), replier.clone());
+        Builder::new().name("login-delay".into()).spawn(move || {
+            while let Some(requester) = own.next() {
+                replies.reply(requester.id, Reply::Refused(Refusal::Credentials));
             }
         })?;
         Ok(Self {
-            failed: sender,
+            shared,
             replier,
+            bounds,
+            _end: end,
         })
     }
 
     /// Refuses a login after a while.
-    pub fn refuse(&self, id: SessionId) {
-        let due = Instant::now() + FAILURE_DELAY;
-        if self.failed.try_send((due, id)).is_err() {
-            self.replier.reply(id, refusal());
+    pub fn refuse(&self, requester: Arc<Requester>, after: Duration) {
+        let mut failed = self.shared.failed();
+        if failed.waiting.len() >= WAITING_MAX {
+            failed.waiting.retain(|Reverse(it)| !it.requester.is_gone());
         }
+        if failed.waiting.len() >= WAITING_MAX {
+            drop(failed);
+            self.bounds.meet(Bound::DelayRefused);
+            return self.replier.reply(requester.id, super::too_many());
+        }
+        let due = Instant::now() + after;
+        failed.waiting.push(Reverse(Waiting { due, requester }));
+        self.shared.changed.notify_one();
     }
 }
 
-fn refusal() -> Reply {
-    Reply::Refused(Refusal::Credentials)
+impl Shared {
+    fn failed(&self) -> MutexGuard<'_, Failed> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the next that is due and still there; none at the end.
+    fn next(&self) -> Option<Arc<Requester>> {
+        let mut failed = self.failed();
+        while !failed.closed {
+            let now = Instant::now();
+            failed = match failed.waiting.peek() {
+                Some(Reverse(first)) if first.due <= now => {
+                    let Reverse(first) = failed.waiting.pop()?;
+                    if !first.requester.is_gone() {
+                        return Some(first.requester);
+                    }
+                    continue;
+                }
+                Some(Reverse(first)) => {
+                    let left = first.due - now;
+                    let outcome = self.changed.wait_timeout(failed, left);
+                    outcome.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => {
+                    let outcome = self.changed.wait(failed);
+                    outcome.unwrap_or_else(PoisonError::into_inner)
+                }
+            };
+        }
+        None
+    }
 }

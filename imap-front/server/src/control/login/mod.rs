@@ -1,79 +1,202 @@
-//! Passwords: what verified lately is remembered, cheap hashes are checked here, costly ones on a
-//! thread that may block.
+//! Passwords: what verified lately is remembered, cheap hashes are checked at once, costly ones by
+//! [`Workers`], each only once for all who ask the same at the same time. Failures cost a growing
+//! [delay](Delay).
 
+mod attempts;
+mod checks;
 mod delay;
 
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use admin::password::{self, Scheme};
-use admin::users::{self, User};
-use engine::event::SessionId;
-use mail::Reply;
+use admin::users::{self, Login, User, UsersError};
+use ahash::RandomState;
 use mail::request::Credentials;
+use mail::{Refusal, Reply};
+use store::Store;
 
-use super::{Control, busy};
+use super::Replier;
+use super::fair_queue::Owner;
+use super::workers::{NotDone, Workers};
+use crate::bounds::{Bound, Bounds};
+use crate::front::Requester;
+use crate::stalls::Stalls;
+use attempts::Attempts;
+use checks::{Check, Checks, Identity, Waiter};
+use delay::Delay;
 
-pub use delay::Delay;
+pub use attempts::network;
 
-/// Checks credentials and answers.
-pub(super) fn handle(control: &Control, id: SessionId, credentials: Credentials) {
-    let recalled = control
-        .login
-        .recall(&credentials.user, &credentials.password);
-    if let Some(user) = recalled.filter(|_| acts_as_itself(&credentials)) {
-        accept(control, id, &user);
-    } else if is_cheap(control, &credentials.user) {
-        verify(control, id, &credentials);
-    } else {
-        let job = control.clone();
-        if !control
-            .passwords
-            .run(move || verify(&job, id, &credentials))
-        {
-            control.replier.reply(id, busy());
+/// Costly checks that may wait from one address, or for one user of this host.
+const GROUP_MAX: usize = 64;
+/// Costly checks that may wait in all.
+const ALL_MAX: usize = 4096;
+
+/// Checks names and passwords.
+pub struct Authenticator {
+    login: Login,
+    store: Store,
+    replier: Replier,
+    bounds: Arc<Bounds>,
+    attempts: Attempts,
+    checks: Checks,
+    delay: Delay,
+    workers: Workers,
+    hasher: RandomState,
+    computed: AtomicU64,
+}
+
+impl Authenticator {
+    /// Starts its threads.
+    ///
+    /// # Errors
+    /// If the system has no more threads.
+    pub fn start(
+        login: Login,
+        store: Store,
+        replier: Replier,
+        threads: usize,
+        watch: (Arc<Bounds>, Arc<Stalls>),
+    ) -> io::Result<Self> {
+        Ok(Self {
+            login,
+            store,
+            bounds: watch.0.clone(),
+            attempts: Attempts::default(),
+            checks: Checks::default(),
+            delay: Delay::start(replier.clone(), watch.0.clone())?,
+            workers: Workers::start("password", threads, (GROUP_MAX, ALL_MAX), watch)?,
+            replier,
+            hasher: RandomState::new(),
+            computed: AtomicU64::new(0),
+        })
+    }
+
+    /// Costly passwords computed since the start.
+    pub fn computed(&self) -> u64 {
+        self.computed.load(Ordering::Relaxed)
+    }
+
+    /// Checks credentials and answers, now or later.
+    pub fn handle(self: &Arc<Self>, requester: Arc<Requester>, credentials: Credentials) {
+        let Credentials { user, password, .. } = &credentials;
+        if let Some(known) = self.login.recall(user, password) {
+            return self.answer(requester, &identity(&credentials), &Ok(Some(known)));
         }
+        if self.is_cheap(user) {
+            let verified = self.login.verify(user, password);
+            return self.answer(requester, &identity(&credentials), &verified);
+        }
+        let check = self.login.fingerprint(user, password);
+        let owner = self.owner(&requester, user);
+        let waiter = Waiter {
+            requester,
+            credentials: identity(&credentials),
+        };
+        match self.checks.join(check, waiter) {
+            Ok(false) => {}
+            Ok(true) => {
+                let check = Check::new(self.clone(), check, credentials);
+                self.workers.run(owner, Box::new(check));
+            }
+            Err(waiter) => self.refuse(&waiter.requester, NotDone::TooManyOfOne),
+        }
+    }
+
+    /// Addresses take turns, and the names that one of them tries. Whoever comes from this host
+    /// may speak for many users: there users take turns.
+    fn owner(&self, requester: &Requester, user: &str) -> Owner {
+        let member = self.hasher.hash_one(user);
+        let group = requester.client.map_or(member, network);
+        Owner { group, member }
+    }
+
+    fn verify(&self, user: &str, password: &[u8]) -> Result<Option<User>, UsersError> {
+        self.computed.fetch_add(1, Ordering::Relaxed);
+        self.login.verify(user, password)
+    }
+
+    fn is_cheap(&self, name: &str) -> bool {
+        match self.login.users().find(name) {
+            Ok(Some(user)) => {
+                matches!(password::split(&user.stored), Ok((Scheme::Ssha256, _)))
+            }
+            _ => false,
+        }
+    }
+
+    fn answer(
+        &self,
+        requester: Arc<Requester>,
+        asked: &Identity,
+        verified: &Result<Option<User>, UsersError>,
+    ) {
+        match verified {
+            Ok(Some(user)) if acts_as_itself(asked) => self.accept(&requester, user),
+            Ok(_) => {
+                let delay = self.attempts.failed(&asked.user, requester.client);
+                self.delay.refuse(requester, delay);
+            }
+            Err(error) => {
+                tracing::error!("can't check a password: {error}");
+                let why = "passwords can't be checked now, try again later";
+                self.replier
+                    .reply(requester.id, Reply::Refused(Refusal::Busy(why)));
+            }
+        }
+    }
+
+    /// The password is right: answers with the store's user, made at the first login.
+    fn accept(&self, requester: &Requester, user: &User) {
+        self.attempts.succeeded(&user.name);
+        let id = requester.id;
+        match self.store.user(&user.name) {
+            Ok(Some(user)) => self.replier.reply(id, Reply::Authenticated(user)),
+            _ => {
+                let replier = self.replier.clone();
+                let completion = Box::new(move |reply| replier.reply(id, reply));
+                if self.store.ensure_user(&user.name, completion).is_err() {
+                    self.replier.reply(id, super::busy());
+                }
+            }
+        }
+    }
+
+    fn refuse(&self, requester: &Requester, why: NotDone) {
+        let reply = match why {
+            NotDone::Failed => Reply::Refused(Refusal::Bug),
+            NotDone::TooManyOfOne => {
+                self.bounds.meet(Bound::AddressLoginRefused);
+                too_many()
+            }
+            NotDone::TooMany => {
+                self.bounds.meet(Bound::LoginRefused);
+                too_many()
+            }
+        };
+        self.replier.reply(requester.id, reply);
     }
 }
 
-fn verify(control: &Control, id: SessionId, credentials: &Credentials) {
-    let verified = control
-        .login
-        .verify(&credentials.user, &credentials.password);
-    match verified {
-        Ok(Some(user)) if acts_as_itself(credentials) => accept(control, id, &user),
-        Ok(_) => control.delay.refuse(id),
-        Err(error) => {
-            tracing::error!("can't check a password: {error}");
-            control.replier.reply(id, busy());
-        }
+fn too_many() -> Reply {
+    Reply::Refused(Refusal::Busy(
+        "too many logins are waiting, try again later",
+    ))
+}
+
+fn identity(credentials: &Credentials) -> Identity {
+    Identity {
+        user: credentials.user.clone(),
+        authorization: credentials.authorization.clone(),
     }
 }
 
 /// RFC 4616 §2: here a user may only act as themselves.
-fn acts_as_itself(credentials: &Credentials) -> bool {
-    match &credentials.authorization {
-        Some(other) => users::canonical(other).ok() == users::canonical(&credentials.user).ok(),
+fn acts_as_itself(asked: &Identity) -> bool {
+    match &asked.authorization {
+        Some(other) => users::canonical(other).ok() == users::canonical(&asked.user).ok(),
         None => true,
-    }
-}
-
-fn is_cheap(control: &Control, name: &str) -> bool {
-    match control.login.users().find(name) {
-        Ok(Some(user)) => {
-            matches!(password::split(&user.stored), Ok((Scheme::Ssha256, _)))
-        }
-        _ => false,
-    }
-}
-
-/// The password is right: answers with the store's user, made at the first login.
-fn accept(control: &Control, id: SessionId, user: &User) {
-    match control.store.user(&user.name) {
-        Ok(Some(user)) => control.replier.reply(id, Reply::Authenticated(user)),
-        _ => {
-            let replier = control.replier.clone();
-            let completion = Box::new(move |reply| replier.reply(id, reply));
-            if control.store.ensure_user(&user.name, completion).is_err() {
-                control.replier.reply(id, busy());
-            }
-        }
     }
 }

@@ -1,0 +1,146 @@
+//! What was refused, cut or dropped because of a bound: counted where it happens, logged once a
+//! second by whoever looks after the server.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A bound that was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Bound {
+    /// A reply waited beside its shard's full queue.
+    ReplyDelayed,
+    /// A reply was dropped: its shard has ended, or far too many wait for it.
+    ReplyDropped,
+    /// A request was refused because too many bytes of requests wait on its shard.
+    RequestRefused,
+    /// An upload that nobody wants could not be reported to the store.
+    DiscardDropped,
+    /// Work was refused because its user has enough waiting.
+    UserWorkRefused,
+    /// Work was refused because too much waits in all.
+    WorkRefused,
+    /// Work was dropped because its session has left.
+    WorkAbandoned,
+    /// A login was refused because too many wait from its address, or for its user.
+    AddressLoginRefused,
+    /// A login was refused because too many wait in all.
+    LoginRefused,
+    /// A failed login could not be kept waiting.
+    DelayRefused,
+    /// A connection was refused because its address has enough.
+    AddressConnections,
+    /// A client was not read for a while, because it does not take its output.
+    ClientHeldBack,
+    /// A session was ended because its shard holds too many bytes for its clients.
+    SessionEnded,
+}
+
+/// All bounds, with what is logged of each.
+const TEXTS: [(Bound, &str); COUNT] = [
+    (
+        Bound::ReplyDelayed,
+        "replies waited for a shard that is behind",
+    ),
+    (
+        Bound::ReplyDropped,
+        "replies were dropped, their shard takes none",
+    ),
+    (
+        Bound::RequestRefused,
+        "requests were refused, too many bytes of them wait",
+    ),
+    (
+        Bound::DiscardDropped,
+        "unwanted uploads stay in the store until it is opened again",
+    ),
+    (
+        Bound::UserWorkRefused,
+        "searches and the like were refused, their user has enough waiting",
+    ),
+    (
+        Bound::WorkRefused,
+        "searches and the like were refused, too many wait",
+    ),
+    (
+        Bound::WorkAbandoned,
+        "requests were dropped, their sessions have left",
+    ),
+    (
+        Bound::AddressLoginRefused,
+        "logins were refused, too many wait from the same address or user",
+    ),
+    (Bound::LoginRefused, "logins were refused, too many wait"),
+    (
+        Bound::DelayRefused,
+        "failed logins were refused at once, too many are kept waiting",
+    ),
+    (
+        Bound::AddressConnections,
+        "connections were refused, their address has enough",
+    ),
+    (
+        Bound::ClientHeldBack,
+        "times a client was not read, it does not take its output",
+    ),
+    (
+        Bound::SessionEnded,
+        "sessions were ended, too many bytes wait for clients",
+    ),
+];
+
+const COUNT: usize = Bound::SessionEnded as usize + 1;
+
+/// How often each bound was met.
+#[derive(Debug, Default)]
+pub struct Bounds {
+    met: [AtomicU64; COUNT],
+    logged: [AtomicU64; COUNT],
+}
+
+impl Bounds {
+    /// A bound was met.
+    pub fn meet(&self, bound: Bound) {
+        self.add(bound, 1);
+    }
+
+    /// A bound was met several times.
+    pub fn add(&self, bound: Bound, times: usize) {
+        self.met[bound as usize].fetch_add(times as u64, Relaxed);
+    }
+
+    /// How often each was met.
+    pub fn all(&self) -> impl Iterator<Item = (Bound, u64)> {
+        TEXTS.map(|(bound, _)| (bound, self.met(bound))).into_iter()
+    }
+
+    /// How often it was met.
+    pub fn met(&self, bound: Bound) -> u64 {
+        self.met[bound as usize].load(Relaxed)
+    }
+
+    /// Logs a line for each bound that was met since the last call.
+    pub fn log(&self) {
+        for (bound, text) in TEXTS {
+            let met = self.met(bound);
+            let before = self.logged[bound as usize].swap(met, Relaxed);
+            if met > before {
+                tracing::warn!("{} {text} ({met} since the start)", met - before);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bound_has_its_text() {
+        for (place, (bound, _)) in TEXTS.into_iter().enumerate() {
+            assert_eq!(bound as usize, place);
+        }
+        let bounds = Bounds::default();
+        bounds.add(Bound::ReplyDropped, 3);
+        assert_eq!(bounds.met(Bound::ReplyDropped), 3);
+    }
+}

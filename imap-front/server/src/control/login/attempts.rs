@@ -1,0 +1,151 @@
+//! Failed logins of each address and of each user: remembered across connections, in bounded
+//! memory, and forgotten in time.
+
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ahash::RandomState;
+
+/// Entries that a key may land in.
+const WAYS: usize = 4;
+/// Sets of entries: 512 KiB in all.
+const SETS: usize = 8 * 1024;
+/// In this time half of the failures are forgotten.
+const HALVED_S: u32 = 60;
+/// The delay of the first failed login; it doubles with each.
+const DELAY_FIRST: Duration = Duration::from_secs(1);
+/// The longest delay.
+const DELAY_MAX: Duration = Duration::from_secs(32);
+
+/// The failures lately.
+pub struct Attempts {
+    hasher: RandomState,
+    began: Instant,
+    sets: Mutex<Box<[[Entry; WAYS]]>>,
+}
+
+/// Failures of one address or user. 0 is a free entry.
+#[derive(Clone, Copy, Default)]
+struct Entry {
+    key: u64,
+    failures: u16,
+    /// When they were counted last, in seconds.
+    at_s: u32,
+}
+
+impl Default for Attempts {
+    fn default() -> Self {
+        Self {
+            hasher: RandomState::new(),
+            began: Instant::now(),
+            // Written now, so that the memory is there from the start.
+            sets: Mutex::new((0..SETS).map(|_| [Entry::default(); WAYS]).collect()),
+        }
+    }
+}
+
+impl Attempts {
+    /// A login has failed; gives for how long its answer is kept back. An address that is none
+    /// counts no failures: this host's, from which webmail comes.
+    pub fn failed(&self, user: &str, client: Option<IpAddr>) -> Duration {
+        let now_s = self.now_s();
+        let user = self.count(self.hasher.hash_one(user), now_s);
+        let client = client.map(|client| self.count(self.hasher.hash_one(network(client)), now_s));
+        delay(user.max(client.unwrap_or(0)))
+    }
+
+    /// A user has logged in: what was mistyped before is forgiven.
+    pub fn succeeded(&self, user: &str) {
+        let key = self.hasher.hash_one(user).max(1);
+        let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+        let set = &mut sets[key as usize % SETS];
+        for entry in set.iter_mut().filter(|entry| entry.key == key) {
+            *entry = Entry::default();
+        }
+    }
+
+    fn now_s(&self) -> u32 {
+        u32::try_from(self.began.elapsed().as_secs()).unwrap_or(u32::MAX)
+    }
+
+    /// One more; gives how many.
+    fn count(&self, key: u64, now_s: u32) -> u16 {
+        let key = key.max(1);
+        let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+        let set = &mut sets[key as usize % SETS];
+        let left = |entry: &Entry| {
+            let halvings = now_s.saturating_sub(entry.at_s) / HALVED_S;
+            entry.failures.checked_shr(halvings).unwrap_or(0)
+        };
+        let at = match set.iter().position(|entry| entry.key == key) {
+            Some(at) => at,
+            // In the place of whoever has failed least.
+            None => (0..WAYS).min_by_key(|at| left(&set[*at])).unwrap_or(0),
+        };
+        let before = if set[at].key == key {
+            left(&set[at])
+        } else {
+            0
+        };
+        let failures = before.saturating_add(1);
+        set[at] = Entry {
+            key,
+            failures,
+            at_s: now_s,
+        };
+        failures
+    }
+}
+
+fn delay(failures: u16) -> Duration {
+    let doublings = u32::from(failures.saturating_sub(1)).min(16);
+    DELAY_FIRST.saturating_mul(1 << doublings).min(DELAY_MAX)
+}
+
+/// An address as limits count it: of IPv6 the /64 that one host may have all of.
+pub fn network(address: IpAddr) -> u64 {
+    match address.to_canonical() {
+        // No global IPv6 address begins with zeros.
+        IpAddr::V4(address) => u64::from(address.to_bits()),
+        IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_across_connections_and_are_forgotten() {
+        let attempts = Attempts::default();
+        let client = Some(IpAddr::from([192, 0, 2, 1]));
+        let delays: Vec<u64> = ["a", "b", "c", "d", "e", "f", "g"]
+            .map(|user| attempts.failed(user, client).as_secs())
+            .into();
+        assert_eq!(delays, [1, 2, 4, 8, 16, 32, 32], "of the address");
+        assert_eq!(attempts.failed("z", None).as_secs(), 1);
+        assert_eq!(attempts.failed("z", None).as_secs(), 2, "of the user");
+        attempts.succeeded("z");
+        assert_eq!(attempts.failed("z", None).as_secs(), 1);
+        let key = 77;
+        for _ in 0..8 {
+            attempts.count(key, 100);
+        }
+        assert_eq!(attempts.count(key, 100 + HALVED_S), 5);
+        assert_eq!(attempts.count(key, 100 + 100 * HALVED_S), 1);
+    }
+
+    #[test]
+    fn one_host_has_a_whole_64_and_memory_is_bounded() {
+        let host = |text: &str| network(text.parse().unwrap());
+        assert_eq!(host("2001:db8::1"), host("2001:db8::ffff:1"));
+        assert_ne!(host("2001:db8::1"), host("2001:db8:0:1::1"));
+        assert_eq!(host("::ffff:192.0.2.1"), host("192.0.2.1"));
+        assert_eq!(SETS * size_of::<[Entry; WAYS]>(), 512 * 1024);
+        let attempts = Attempts::default();
+        for number in 1..100_000u64 {
+            attempts.count(number.wrapping_mul(0x9E37_79B9_7F4A_7C15), 0);
+        }
+    }
+}

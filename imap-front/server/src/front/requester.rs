@@ -1,0 +1,41 @@
+//! Who asks: what an active session and its request under way share.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use engine::event::SessionId;
+use mail::UserId;
+
+/// A session that asks something. While the session is there its requests are wanted.
+#[derive(Debug)]
+pub struct Requester {
+    /// The session.
+    pub id: SessionId,
+    /// Who is logged in; none before login.
+    pub user: Option<UserId>,
+    /// From where, if that is not this host itself; only before login.
+    pub client: Option<IpAddr>,
+    gone: AtomicBool,
+}
+
+impl Requester {
+    /// A session that is there.
+    pub fn new(id: SessionId, user: Option<UserId>, client: Option<IpAddr>) -> Self {
+        Self {
+            id,
+            user,
+            client: client.filter(|client| !client.to_canonical().is_loopback()),
+            gone: AtomicBool::new(false),
+        }
+    }
+
+    /// The session is gone: nobody waits for its answers.
+    pub fn leave(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the session is gone.
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+}
