@@ -6,7 +6,8 @@
 //! takes), [`measure`] (clock, memory, CPU, histograms), [`processes`] (who the server is),
 //! [`account`] (what everybody takes), [`progress`], [`report`] (tables, files, plots),
 //! [`simulate`] (the whole server in a deterministic world), [`soak`] (sessions that come, act and
-//! go for hours), [`brokers`] (publish/subscribe brokers side by side).
+//! go for hours), [`hostile`] (attacks beside a quiet population), [`brokers`] (publish/subscribe
+//! brokers side by side).
 //!
 //! Machines and oracle know no sockets: they run against the kernel and in a simulated world alike.
 
@@ -16,6 +17,7 @@ pub mod brokers;
 pub mod client;
 pub mod deliverer;
 pub mod fleet;
+pub mod hostile;
 pub mod measure;
 pub mod oracle;
 pub mod plan;

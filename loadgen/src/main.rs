@@ -14,7 +14,7 @@ use loadgen::processes::Server;
 use loadgen::report::chart::{self, Chart};
 use loadgen::report::curves::{self, Curve};
 use loadgen::study::{StormKind, Study};
-use loadgen::{report, sendloop, soak};
+use loadgen::{hostile, report, sendloop, soak};
 use sha2::{Digest, Sha256};
 
 #[derive(Parser)]
@@ -41,6 +41,10 @@ enum Command {
     Idle(Box<Idle>),
     /// Sessions that come, act and go for hours, under an oracle.
     Soak(Box<soak::args::Args>),
+    /// Attacks, one after the other, beside a quiet population under an oracle: what others felt.
+    ///
+    /// It delivers mail and makes mailboxes and large messages; give it a server of its own.
+    Hostile(Box<hostile::args::Args>),
     /// Print users for `msguser import`, with a cheap salted hash: the study is of sessions.
     Users {
         /// How many.
@@ -214,6 +218,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Idle(idle) => run(&idle),
         Command::Soak(args) => soak(&args),
+        Command::Hostile(args) => attack(&args),
         Command::Users {
             count,
             pattern,
@@ -289,6 +294,31 @@ fn soak(args: &soak::args::Args) -> Result<bool, String> {
         eprintln!("loadgen: {text}");
     }
     Ok(findings.faults.total() == 0)
+}
+
+/// Attacks; gives whether the oracle found no fault.
+fn attack(args: &hostile::args::Args) -> Result<bool, String> {
+    let to = |text: &String| address(text, args.allow_remote);
+    let ens = args.ens.as_ref().map(to).transpose()?;
+    let plan = args.plan(to(&args.imap)?, to(&args.lmtp)?, ens)?;
+    let mut found = Vec::new();
+    for attack in args.attacks() {
+        eprintln!("{attack} ...");
+        found.push(plan.run(attack)?);
+    }
+    println!(
+        "{}\n\n{}",
+        hostile::report::table(&found),
+        hostile::report::notes(&found)
+    );
+    if let Some(folder) = &args.out {
+        hostile::report::write(folder, &plan, &found)
+            .map_err(|error| format!("can't write {}: {error}", folder.display()))?;
+        println!("written to {}", folder.display());
+    }
+    let faults: u64 = found.iter().map(|one| one.faults.total()).sum();
+    let refusals = found.iter().flat_map(|one| one.measures.refusals.values());
+    Ok(faults == 0 && !(args.is_strict() && refusals.sum::<u64>() > 0))
 }
 
 /// Measures one broker after the other.

@@ -40,14 +40,28 @@ fn sum_of(pids: &[u32], what: &str) -> std::io::Result<u64> {
     let mut sum = 0;
     for pid in pids {
         let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-        let kib = text
-            .lines()
-            .find_map(|line| line.strip_prefix(what))
-            .and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok())
-            .unwrap_or(0);
-        sum += kib * 1024;
+        sum += kibibytes(&text, what) * 1024;
     }
     Ok(sum)
+}
+
+/// Anonymous memory of processes that is resident: `RssAnon`, which costs little to read.
+///
+/// # Errors
+/// If a process is not there.
+pub fn resident(pids: &[u32]) -> std::io::Result<u64> {
+    let mut sum = 0;
+    for pid in pids {
+        let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        sum += kibibytes(&text, "RssAnon:") * 1024;
+    }
+    Ok(sum)
+}
+
+fn kibibytes(text: &str, what: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(what));
+    line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok())
+        .unwrap_or(0)
 }
 
 /// CPU time of processes and of their children that ended, user and system, in microseconds.

@@ -57,6 +57,14 @@ impl Server {
         self.sum(&measure::cpu_us)
     }
 
+    /// Anonymous memory that is resident now, in bytes; shared pages count with each process.
+    ///
+    /// # Errors
+    /// If a process that was named is not there or may not be looked at.
+    pub fn resident(&self) -> Result<u64> {
+        self.sum(&measure::resident)
+    }
+
     fn sum(&self, value: &dyn Fn(&[u32]) -> Result<u64>) -> Result<u64> {
         let mut sum = value(&self.pids)?;
         for file in &self.pid_files {

@@ -2,6 +2,7 @@
 
 mod batches;
 mod brokers;
+mod hostile;
 mod index;
 mod kernel;
 mod peers;
@@ -37,6 +38,8 @@ enum Kind {
     Brokers,
     /// IMAP servers, one after the other.
     Peers,
+    /// IMAP servers under attack, one after the other.
+    Hostile,
     /// A fresh server, for long.
     Soak,
     /// Fresh servers, and a report made of several runs or options of its own.
@@ -78,7 +81,7 @@ const TINY_MILLION: &[&str] = &[
 const TINY_USERS: u32 = 500;
 
 /// All studies, in the order in which they run.
-const STUDIES: [Study; 9] = [
+const STUDIES: [Study; 10] = [
     Study {
         name: "single",
         about: "10,000 idle sessions, a mailbox each; 200 deliveries one after the other",
@@ -200,6 +203,18 @@ const STUDIES: [Study; 9] = [
         ],
     },
     Study {
+        name: "hostile",
+        about: "attacks of one client beside 1,000 idlers, 10 workers and 4 deliverers, on Ensign, \
+                Dovecot and Cyrus",
+        kind: Kind::Hostile,
+        arguments: &[],
+        headlines: &[
+            "Ensign: worst above quiet",
+            "Dovecot: worst above quiet",
+            "Cyrus + idled: worst above quiet",
+        ],
+    },
+    Study {
         name: "soak",
         about: "half an hour of churn, 50,000 sessions of 40,000 mailboxes, under an oracle",
         kind: Kind::Soak,
@@ -248,7 +263,7 @@ pub struct Options {
     /// Print the studies and run none
     #[arg(long)]
     pub list: bool,
-    /// Of the study of peers, measure only these servers, and keep the others' runs of the day
+    /// Of the studies of peers and attacks, measure only these servers; the others' runs stay
     #[arg(long, value_name = "NAME")]
     pub peer: Vec<String>,
     /// Of the study of scaling, leave out points with more sessions than this
@@ -287,6 +302,7 @@ pub fn run(options: &Options) -> Result<()> {
                 Kind::Server(users, _) => server::run(study.arguments, users, &folder)?,
                 Kind::Brokers => brokers::run(study.arguments, relative(&folder))?,
                 Kind::Peers => peers::run(&peers::FULL, &options.peer, &folder)?,
+                Kind::Hostile => hostile::run(&hostile::FULL, &options.peer, &folder)?,
                 Kind::Soak => soak::run(study, &folder)?,
                 Kind::Own(run) => run(options, &folder)?,
             }
@@ -305,6 +321,7 @@ pub fn twins() -> Result<()> {
         }
     }
     peers::run(&peers::TINY, &[], &folder.join("peers"))?;
+    hostile::run(&hostile::TINY, &[], &folder.join("hostile"))?;
     batches::run(&batches::TINY, &folder.join("batches"))?;
     scaling::run(&scaling::TINY, None, &folder.join("scaling"))
 }

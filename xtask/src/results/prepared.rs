@@ -15,7 +15,7 @@ pub(super) struct Figures(pub(super) Vec<(String, f64, String)>);
 
 impl Figures {
     /// Reads the `figures.csv` of a run's folder.
-    fn read(folder: &Path) -> Result<Self> {
+    pub(super) fn read(folder: &Path) -> Result<Self> {
         let file = folder.join("figures.csv");
         let text =
             fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;

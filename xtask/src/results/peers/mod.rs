@@ -9,6 +9,8 @@ mod daemon;
 mod dovecot;
 mod table;
 
+pub(super) use table::machine;
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -123,10 +125,10 @@ const EACH: &str = "each";
 const CROWD: &str = "crowd";
 
 /// Where a server listens, and the process whose descendants it is.
-struct Address {
-    imap: String,
-    lmtp: String,
-    tree: u32,
+pub(super) struct Address {
+    pub(super) imap: String,
+    pub(super) lmtp: String,
+    pub(super) tree: u32,
 }
 
 impl Address {
@@ -137,7 +139,7 @@ impl Address {
 }
 
 /// A server that can be started again on what it has stored. Dropping it stops it.
-trait Server {
+pub(super) trait Server {
     fn start(&mut self) -> Result<Address>;
     fn stop(&mut self) -> Result<()>;
     /// Its configuration with the usual ports: names of files, and what they say.
@@ -270,6 +272,14 @@ fn prepare(peer: &Peer, sizes: &Sizes) -> Result<Box<dyn Server>> {
     })
 }
 
+/// Dovecot or Cyrus, with so many users.
+pub(super) fn foreign(name: &str, users: usize) -> Result<Box<dyn Server>> {
+    Ok(match name {
+        "cyrus" => Box::new(Cyrus::fresh(name, users)?),
+        _ => Box::new(Dovecot::fresh(name, false)?),
+    })
+}
+
 /// Runs the load generator; tells whether its oracle found no fault.
 fn idle(address: &Address, arguments: &[&str]) -> Result<bool> {
     let status = loadgen()
@@ -286,7 +296,7 @@ fn idle(address: &Address, arguments: &[&str]) -> Result<bool> {
     }
 }
 
-fn loadgen() -> Command {
+pub(super) fn loadgen() -> Command {
     let mut loadgen = Command::new(Profile::Release.folder().join("loadgen"));
     loadgen.current_dir(paths::root());
     loadgen

@@ -318,7 +318,7 @@ fn ratios(columns: &[Column]) -> Result<String> {
 }
 
 /// The rows about the machine in a run's report.
-fn machine(report: &str) -> &str {
+pub(in crate::results) fn machine(report: &str) -> &str {
     let begin = report.find("| | |").unwrap_or(report.len());
     let rest = &report[begin..];
     &rest[..rest.find("\n\n").unwrap_or(rest.len())]
