@@ -117,8 +117,8 @@ impl Stalls {
             };
             let (ms, name) = (stall.ns / 1_000_000, stall.name);
             tracing::warn!(
-                "{held_up} was held up for {ms} ms by {name} for {whose}; {count} calls took longer \
-                 than {} ms",
+                "{held_up} was held up for {ms} ms by {name} for {whose}; {count} calls took \
+                 longer than {} ms",
                 self.limit_ns / 1_000_000,
             );
         }
