@@ -41,8 +41,10 @@ pub enum Reply {
     Fetched {
         /// The messages.
         messages: Vec<Message>,
-        /// How many of the UIDs asked for are dealt with (found or gone).
+        /// How many of the UIDs asked for are dealt with (found, gone or unreadable).
         done: usize,
+        /// How many of these are there and can't be read: they are damaged.
+        unreadable: usize,
     },
     /// A piece of a message.
     Piece(Bytes),
@@ -66,6 +68,8 @@ pub enum Reply {
     Found {
         /// UID and mod-sequence of each hit, ascending by UID.
         hits: Vec<(Uid, ModSeq)>,
+        /// How many messages can't be read, and so may be hits or not: they are damaged.
+        unreadable: usize,
         /// What happened.
         delta: Delta,
     },

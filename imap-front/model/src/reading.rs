@@ -165,7 +165,11 @@ fn fetch(
             bytes: brings.then(|| message.bytes.clone()),
         });
     }
-    Reply::Fetched { messages, done }
+    Reply::Fetched {
+        messages,
+        done,
+        unreadable: 0,
+    }
 }
 
 fn search(
@@ -194,6 +198,7 @@ fn search(
         }
     }
     Reply::Found {
+        unreadable: 0,
         hits,
         delta: catch_up::delta(state, id, since),
     }

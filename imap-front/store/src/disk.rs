@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
@@ -319,6 +320,17 @@ impl Disk {
     }
 }
 
+/// Reads from the database. A panic of its code is damage that it does not expect.
+fn guarded<T>(read: impl FnOnce() -> fjall::Result<T>) -> Result<T, Error> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(read) => Ok(read?),
+        Err(_) => Err(Error::Damaged {
+            space: "the database",
+            what: "a table that can't be read",
+        }),
+    }
+}
+
 /// A consistent view.
 pub(crate) struct View<'a> {
     opened: RwLockReadGuard<'a, Option<Opened>>,
@@ -337,7 +349,7 @@ impl View<'_> {
 
 impl Kv for View<'_> {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        let value = self.snapshot.get(self.space(space), key)?;
+        let value = guarded(|| self.snapshot.get(self.space(space), key))?;
         // Copied, so that a small value doesn't keep the block it came from.
         Ok(value.map(|value| Bytes::copy_from_slice(&value)))
     }
@@ -355,13 +367,17 @@ impl Kv for View<'_> {
         }
         let mut rows = self.snapshot.range(self.space(space), from..to);
         loop {
-            let row = if reverse {
-                rows.next_back()
-            } else {
-                rows.next()
+            let row = guarded(|| {
+                let row = if reverse {
+                    rows.next_back()
+                } else {
+                    rows.next()
+                };
+                row.map(fjall::Guard::into_inner).transpose()
+            })?;
+            let Some((key, value)) = row else {
+                return Ok(());
             };
-            let Some(row) = row else { return Ok(()) };
-            let (key, value) = row.into_inner()?;
             if let ControlFlow::Break(()) = visit(&key, &value) {
                 return Ok(());
             }

@@ -78,9 +78,19 @@ impl Store {
 
     /// Answers a request that changes nothing; `None` if it has to go through [`Store::write`].
     pub fn read(&self, request: &Request) -> Option<Reply> {
-        let view = self.inner.disk.view();
-        view.and_then(|view| logic::read(&view, &self.inner.rules, request))
-            .unwrap_or_else(|error| Some(writer::unavailable(&error)))
+        let view = match self.inner.disk.view() {
+            Ok(view) => view,
+            Err(error) => return Some(writer::unavailable(&error)),
+        };
+        match logic::read(&view, &self.inner.rules, request) {
+            Ok(reply) => reply,
+            Err(error) => {
+                if let Some(mailbox) = mailbox_of(request) {
+                    tracing::error!("{} can't be read", logic::place(&view, mailbox));
+                }
+                Some(writer::unavailable(&error))
+            }
+        }
     }
 
     /// Answers a [`Request::Search`] piece by piece, beginning with a UID. Its hits are right as of
@@ -189,6 +199,18 @@ impl Store {
     /// are answered as before.
     pub fn close(&self) {
         self.inner.close();
+    }
+}
+
+/// The mailbox that a request reads.
+fn mailbox_of(request: &Request) -> Option<MailboxId> {
+    match request {
+        Request::Sync { mailbox, .. }
+        | Request::View { mailbox, .. }
+        | Request::Fetch { mailbox, .. }
+        | Request::Read { mailbox, .. }
+        | Request::Search { mailbox, .. } => Some(*mailbox),
+        _ => None,
     }
 }
 

@@ -201,7 +201,7 @@ fn large_bodies_come_in_pieces() {
         bytes: true,
     };
     let uids = vec![Uid(1), uid];
-    let Reply::Fetched { messages, done } = host.ask(Request::Fetch {
+    let Reply::Fetched { messages, done, .. } = host.ask(Request::Fetch {
         mailbox,
         uids,
         want,

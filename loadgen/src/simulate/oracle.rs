@@ -104,7 +104,7 @@ fn truth(model: &mut Model, user: usize) -> Vec<Known> {
             want: Want::default(),
             budget_bytes: usize::MAX,
         };
-        let Reply::Fetched { messages, done } = model.handle(request).0 else {
+        let Reply::Fetched { messages, done, .. } = model.handle(request).0 else {
             return truth;
         };
         truth.extend(messages.iter().map(|message| Known {

@@ -37,6 +37,7 @@ pub fn run(control: &Control, requester: Arc<Requester>, mut request: Request) {
         requester,
         request,
         hits: vec![],
+        unreadable: 0,
         from: Uid(0),
     };
     control.searches.run(owner, Box::new(read));
@@ -48,6 +49,8 @@ struct Read {
     request: Request,
     /// Of a search: what was found, and with which UID it goes on.
     hits: Vec<(Uid, ModSeq)>,
+    /// Of a search: messages that can't be read.
+    unreadable: usize,
     from: Uid,
 }
 
@@ -59,6 +62,7 @@ impl Read {
             Err(reply) => return Some(reply),
             Ok(piece) => {
                 self.hits.extend(piece.hits);
+                self.unreadable += piece.unreadable;
                 if let Some(next) = piece.next {
                     self.from = next;
                     return None;
@@ -68,6 +72,7 @@ impl Read {
         Some(match store.read(&Request::Sync { mailbox, since }) {
             Some(Reply::Synced(delta)) => Reply::Found {
                 hits: std::mem::take(&mut self.hits),
+                unreadable: self.unreadable,
                 delta,
             },
             other => other.unwrap_or_else(busy),

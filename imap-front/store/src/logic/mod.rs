@@ -8,6 +8,7 @@ pub(crate) mod keys;
 
 mod catch_up;
 mod changing;
+mod damage;
 mod depositing;
 mod naming;
 mod notifications;
@@ -19,11 +20,12 @@ use std::sync::Arc;
 
 use mail::{Event, InternalDate, Refusal, Reply, Request, UserId};
 
+pub(crate) use damage::place;
 pub(crate) use naming::renew_uid_validities;
 pub use reading::SearchPiece;
 
-pub(crate) use reading::{name_of, search_piece};
-pub(crate) use tables::{lookup_user, recover_spools, user_name};
+pub(crate) use reading::search_piece;
+pub(crate) use tables::{lookup_user, name_of, recover_spools, user_name};
 
 use crate::kv::{Kv, Transaction};
 use crate::{Error, Options};

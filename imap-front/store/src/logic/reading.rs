@@ -1,6 +1,6 @@
 //! Requests that change nothing.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow::{Break, Continue};
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,11 +12,13 @@ use mail::request::Want;
 use mail::search::{Candidate, Program, matches};
 use mail::{MailboxId, MailboxName, Message, ModSeq, Refusal, Reply, SystemFlag, Uid, UserId};
 
-use super::{Rules, catch_up, keys, tables};
+use super::{Rules, catch_up, damage, keys, tables};
 use crate::Error;
 use crate::kv::{Kv, Space};
-use crate::rows::{Mailbox, Name};
+use crate::rows::{Mailbox, MessageRow, Name};
 
+/// Messages up to this size are read before any of their bytes is announced.
+const SURE_BYTES_MAX: u64 = 1 << 20;
 const SEEN: u8 = SystemFlag::Seen as u8;
 
 pub(super) fn mailboxes(kv: &dyn Kv, user: UserId) -> Result<Reply, Error> {
@@ -47,28 +49,6 @@ pub(super) fn mailboxes(kv: &dyn Kv, user: UserId) -> Result<Reply, Error> {
     )?;
     outcome?;
     Ok(Reply::Mailboxes(infos))
-}
-
-/// Whose a mailbox is, and its name.
-pub(crate) fn name_of(
-    kv: &dyn Kv,
-    mailbox: MailboxId,
-) -> Result<Option<(UserId, MailboxName)>, Error> {
-    let Some(row) = tables::mailbox(kv, mailbox)? else {
-        return Ok(None);
-    };
-    let (from, to) = keys::names(row.user);
-    let mut found = None;
-    kv.scan(Space::Names, &from, &to, false, &mut |key, value| {
-        let is_it = Name::decode(value).is_ok_and(|name| name.mailbox == Some(mailbox));
-        if is_it {
-            found = Some(MailboxName::new(&String::from_utf8_lossy(&key[8..])));
-            Break(())
-        } else {
-            Continue(())
-        }
-    })?;
-    Ok(found.map(|name| (row.user, name)))
 }
 
 pub(super) fn status(kv: &dyn Kv, user: UserId, name: &MailboxName) -> Result<Reply, Error> {
@@ -160,21 +140,22 @@ pub(super) fn fetch(
         return Ok(Reply::Refused(Refusal::NoMailbox));
     };
     let mut messages = Vec::new();
-    let (mut spent, mut done) = (0, 0);
+    let (mut spent, mut done, mut unreadable) = (0, 0, 0);
     for &uid in uids {
-        if spent >= budget_bytes && !messages.is_empty() {
+        if spent >= budget_bytes && done > 0 {
             break;
         }
         done += 1;
-        let Some(row) = tables::message(kv, id, uid)? else {
-            continue;
+        let (row, whole) = match content(kv, rules, (id, uid), want) {
+            Ok(Some(content)) => content,
+            Ok(None) => continue,
+            Err(error) => {
+                damage::report(kv, (id, uid), &error);
+                unreadable += 1;
+                continue;
+            }
         };
         let small = row.size <= rules.options.inline_bytes_max;
-        let whole = if want.structure || (want.bytes && small) {
-            Some(tables::body(kv, row.body, 0..row.size)?)
-        } else {
-            None
-        };
         spent += whole.as_ref().map_or(0, Bytes::len);
         messages.push(Message {
             uid,
@@ -189,7 +170,31 @@ pub(super) fn fetch(
             bytes: whole.filter(|_| want.bytes && small),
         });
     }
-    Ok(Reply::Fetched { messages, done })
+    Ok(Reply::Fetched {
+        messages,
+        done,
+        unreadable,
+    })
+}
+
+/// A message's row, and its bytes if they are needed or few enough to make sure of: a session can't
+/// take back the size of a literal.
+fn content(
+    kv: &dyn Kv,
+    rules: &Rules,
+    (id, uid): (MailboxId, Uid),
+    want: Want,
+) -> Result<Option<(MessageRow, Option<Bytes>)>, Error> {
+    let Some(row) = tables::message(kv, id, uid)? else {
+        return Ok(None);
+    };
+    let small = row.size <= rules.options.inline_bytes_max.max(SURE_BYTES_MAX);
+    let whole = if want.structure || (want.bytes && small) {
+        Some(tables::body(kv, row.body, 0..row.size)?)
+    } else {
+        None
+    };
+    Ok(Some((row, whole)))
 }
 
 pub(super) fn piece(
@@ -201,11 +206,14 @@ pub(super) fn piece(
     match tables::message(kv, id, uid)? {
         Some(row) => {
             let end = range.end.min(row.size);
-            Ok(Reply::Piece(tables::body(
-                kv,
-                row.body,
-                range.start.min(end)..end,
-            )?))
+            let piece = tables::body(kv, row.body, range.start.min(end)..end);
+            Ok(match piece {
+                Ok(piece) => Reply::Piece(piece),
+                Err(error) => {
+                    damage::report(kv, (id, uid), &error);
+                    Reply::Refused(Refusal::Unavailable("the message can't be read".into()))
+                }
+            })
         }
         None => Ok(Reply::Refused(Refusal::NoMessage)),
     }
@@ -218,17 +226,19 @@ pub(super) fn search(
     since: ModSeq,
     recent_from: Uid,
 ) -> Result<Reply, Error> {
-    let (mut hits, mut from) = (Vec::new(), Uid(0));
+    let (mut hits, mut unreadable, mut from) = (Vec::new(), 0, Uid(0));
     loop {
         let Some(piece) = search_piece(kv, id, program, recent_from, from)? else {
             return Ok(Reply::Refused(Refusal::NoMailbox));
         };
         hits.extend(piece.hits);
+        unreadable += piece.unreadable;
         let Some(next) = piece.next else { break };
         from = next;
     }
     Ok(Reply::Found {
         hits,
+        unreadable,
         delta: catch_up::delta(kv, id, since)?,
     })
 }
@@ -243,6 +253,8 @@ const SEARCHED_BYTES_MAX: u64 = 1 << 20;
 pub struct SearchPiece {
     /// UID and mod-sequence of each hit, ascending by UID.
     pub hits: Vec<(Uid, ModSeq)>,
+    /// How many messages can't be read.
+    pub unreadable: usize,
     /// The UID with which the next piece begins; none if there is no other.
     pub next: Option<Uid>,
 }
@@ -265,6 +277,7 @@ pub(crate) fn search_piece(
             return false;
         }
         searched += 1;
+        let failure = RefCell::new(None);
         let candidate = Candidate {
             uid,
             modseq: row.modseq,
@@ -274,10 +287,20 @@ pub(crate) fn search_piece(
             recent: uid >= recent_from,
             bytes: &|| {
                 read.set(read.get() + row.size);
-                tables::body(kv, row.body, 0..row.size).unwrap_or_default()
+                match tables::body(kv, row.body, 0..row.size) {
+                    Ok(bytes) => bytes,
+                    Err(error) => {
+                        failure.replace(Some(error));
+                        Bytes::new()
+                    }
+                }
             },
         };
-        if matches(program, &candidate) {
+        let is_hit = matches(program, &candidate);
+        if let Some(error) = failure.into_inner() {
+            damage::report(kv, (id, uid), &error);
+            piece.unreadable += 1;
+        } else if is_hit {
             piece.hits.push((uid, row.modseq));
         }
         true

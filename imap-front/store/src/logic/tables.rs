@@ -72,6 +72,25 @@ pub(super) fn named_mailbox(
     }
 }
 
+/// Whose a mailbox is, and its name.
+pub(crate) fn name_of(kv: &dyn Kv, id: MailboxId) -> Result<Option<(UserId, MailboxName)>, Error> {
+    let Some(row) = mailbox(kv, id)? else {
+        return Ok(None);
+    };
+    let (from, to) = keys::names(row.user);
+    let mut found = None;
+    kv.scan(Space::Names, &from, &to, false, &mut |key, value| {
+        let is_it = Name::decode(value).is_ok_and(|name| name.mailbox == Some(id));
+        if is_it {
+            found = Some(MailboxName::new(&String::from_utf8_lossy(&key[8..])));
+            Break(())
+        } else {
+            Continue(())
+        }
+    })?;
+    Ok(found.map(|name| (row.user, name)))
+}
+
 pub(super) fn put_mailbox(txn: &mut Transaction<'_>, id: MailboxId, row: &Mailbox) {
     txn.put(Space::Mailboxes, &keys::number(id.0), row.encode());
 }
@@ -147,24 +166,33 @@ pub(super) fn next(txn: &mut Transaction<'_>, counter: &str) -> Result<u64, Erro
     Ok(last + 1)
 }
 
-/// A range of a body's bytes; shorter if the body ends before.
+/// A range of a body's bytes, within what its message says is its size.
+///
+/// # Errors
+/// If the disk fails, or a piece is missing or has another length: never less than was asked for.
 pub(super) fn body(kv: &dyn Kv, body: u64, range: Range<u64>) -> Result<Bytes, Error> {
     let mut bytes = BytesMut::new();
     let mut at = range.start;
     while at < range.end {
         let index = at / PIECE_BYTES;
         let Some(piece) = kv.get(Space::Bodies, &keys::piece(body, index as u32))? else {
-            break;
+            return Err(Error::Damaged {
+                space: Space::Bodies.name(),
+                what: "a piece of a message is missing",
+            });
         };
-        let from = ((at - index * PIECE_BYTES) as usize).min(piece.len());
-        let to = ((range.end - index * PIECE_BYTES) as usize).min(piece.len());
+        let from = (at - index * PIECE_BYTES) as usize;
+        let to = (range.end - index * PIECE_BYTES).min(PIECE_BYTES) as usize;
+        if piece.len() < to {
+            return Err(Error::Damaged {
+                space: Space::Bodies.name(),
+                what: "a piece of a message is too short",
+            });
+        }
         if from == 0 && to == piece.len() && at == range.start && range.end - at == to as u64 {
             return Ok(piece);
         }
         bytes.extend_from_slice(&piece[from..to]);
-        if piece.len() < PIECE_BYTES as usize {
-            break;
-        }
         at = (index + 1) * PIECE_BYTES;
     }
     Ok(bytes.freeze())

@@ -42,6 +42,8 @@ pub(super) struct Job {
     batch: VecDeque<Message>,
     /// A message was asked for that is gone.
     missing: bool,
+    /// Messages that are there and can't be read.
+    unreadable: usize,
 }
 
 impl Job {
@@ -132,6 +134,7 @@ impl Session {
             segments: VecDeque::new(),
             batch: VecDeque::new(),
             missing: false,
+            unreadable: 0,
         }
     }
 
@@ -139,7 +142,10 @@ impl Session {
         if job.uids.is_empty() {
             // RFC 5530 §3 EXPUNGEISSUED: some were expunged by another session meanwhile.
             let gone = job.missing && job.ending.starts_with("OK FETCH");
-            let ending = if gone {
+            let ending = if job.unreadable > 0 {
+                // RFC 5530 §3 CORRUPTION: which messages, is in the log.
+                &format!("NO [CORRUPTION] {} messages can't be read", job.unreadable)
+            } else if gone {
                 "NO [EXPUNGEISSUED] Some messages are gone"
             } else {
                 &job.ending
@@ -172,9 +178,17 @@ impl Session {
                 }
                 self.next_batch(job);
             }
-            (Stage::Batch, Reply::Fetched { messages, done }) => {
+            (
+                Stage::Batch,
+                Reply::Fetched {
+                    messages,
+                    done,
+                    unreadable,
+                },
+            ) => {
                 let done = done.max(1).min(job.uids.len());
-                job.missing |= messages.len() < done;
+                job.missing |= messages.len() + unreadable < done;
+                job.unreadable += unreadable;
                 job.uids.drain(..done);
                 job.batch = messages.into();
                 self.fetch_on(job);
@@ -273,7 +287,10 @@ impl Session {
             modseq: with_modseq,
             recent,
         };
-        job.segments = fetch_items::segments(number, &message, &job.items, &extra);
+        match fetch_items::segments(number, &message, &job.items, &extra) {
+            Some(segments) => job.segments = segments,
+            None => job.unreadable += 1,
+        }
     }
 
     fn say_bytes(&mut self, bytes: &[u8]) {

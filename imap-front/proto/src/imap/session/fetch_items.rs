@@ -70,17 +70,18 @@ pub(super) fn want(items: &[FetchItem]) -> Want {
     want
 }
 
-/// The response for one message.
+/// The response for one message; none if its structure does not agree with its bytes.
 pub(super) fn segments(
     number: u32,
     message: &Message,
     items: &[FetchItem],
     extra: &Extra,
-) -> VecDeque<Segment> {
+) -> Option<VecDeque<Segment>> {
     let mut response = Response {
         message,
         out: Vec::new(),
         segments: VecDeque::new(),
+        is_damaged: false,
     };
     response
         .out
@@ -101,13 +102,15 @@ pub(super) fn segments(
     }
     response.out.extend_from_slice(b")\r\n");
     response.flush();
-    response.segments
+    (!response.is_damaged).then_some(response.segments)
 }
 
 struct Response<'a> {
     message: &'a Message,
     out: Vec<u8>,
     segments: VecDeque<Segment>,
+    /// A section lies beyond the message's end.
+    is_damaged: bool,
 }
 
 impl Response<'_> {
@@ -191,7 +194,10 @@ impl Response<'_> {
         );
         match &self.message.bytes {
             Some(bytes) => {
-                let bytes = &bytes[range.start as usize..range.end as usize];
+                let Some(bytes) = bytes.get(range.start as usize..range.end as usize) else {
+                    self.is_damaged = true;
+                    return;
+                };
                 self.out.extend_from_slice(&label);
                 let picked;
                 let content = match &section.text {

@@ -84,8 +84,12 @@ impl Session {
             returns,
             modseq,
         } = searching;
-        let (hits, delta) = match reply {
-            Reply::Found { hits, delta } => (hits, delta),
+        let (hits, unreadable, delta) = match reply {
+            Reply::Found {
+                hits,
+                unreadable,
+                delta,
+            } => (hits, unreadable, delta),
             Reply::Refused(refusal) => return self.refuse(&tag, &refusal),
             _ => return self.done(&tag, "NO [SERVERBUG] The store gave another answer"),
         };
@@ -100,6 +104,11 @@ impl Session {
         match returns {
             None => self.say_search(&numbers, highest),
             Some(returns) => self.say_esearch(&tag, uid, &returns, &numbers, highest),
+        }
+        if unreadable > 0 {
+            // RFC 5530 §3 CORRUPTION: which messages, is in the log.
+            let ending = format!("NO [CORRUPTION] {unreadable} messages can't be searched");
+            return self.done(&tag, &ending);
         }
         self.done(&tag, "OK SEARCH completed");
     }
