@@ -127,31 +127,39 @@ impl Site {
     /// Starts the server after commands of the shell that set its limits.
     pub fn start_under(&self, limits: &str) -> Server {
         for _ in 0..5 {
-            let [imap, lmtp, ens] = self.configure();
-            let mut child = Command::new("sh")
-                .arg("-c")
-                .arg(format!("{limits}; exec \"$0\" \"$@\""))
-                .arg(env!("CARGO_BIN_EXE_imapd"))
-                .arg("--base")
-                .arg(self.folder.path())
-                .env_remove("ENSIGN_READY_FD")
-                .envs(self.variables.iter().cloned())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            let said = BufReader::new(child.stdout.take().unwrap());
-            if said.lines().any(|line| line.unwrap() == "ready") {
-                return Server {
-                    child,
-                    imap,
-                    lmtp,
-                    ens,
-                };
+            if let Ok(server) = self.try_start(limits) {
+                return server;
             }
-            child.wait().unwrap();
         }
         panic!("the server does not start");
+    }
+
+    /// Starts the server after commands of the shell, or gives what it says instead.
+    pub fn try_start(&self, limits: &str) -> Result<Server, String> {
+        let [imap, lmtp, ens] = self.configure();
+        let mut child = Command::new("sh")
+            .arg("-c")
+            .arg(format!("{limits}; exec \"$0\" \"$@\""))
+            .arg(env!("CARGO_BIN_EXE_imapd"))
+            .arg("--base")
+            .arg(self.folder.path())
+            .env_remove("ENSIGN_READY_FD")
+            .envs(self.variables.iter().cloned())
+            .stdout(Stdio::piped())
+            .stderr(fs::File::create(self.folder.path().join("stderr")).unwrap())
+            .spawn()
+            .unwrap();
+        let said = BufReader::new(child.stdout.take().unwrap());
+        if said.lines().any(|line| line.unwrap() == "ready") {
+            return Ok(Server {
+                child,
+                imap,
+                lmtp,
+                ens,
+            });
+        }
+        child.wait().unwrap();
+        Err(fs::read_to_string(self.folder.path().join("stderr")).unwrap())
     }
 }
 
@@ -306,6 +314,14 @@ impl Talk {
                 return lines;
             }
         }
+    }
+
+    /// So many bytes, or those that come before the end.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut stream = (&mut self.stream).take(count as u64);
+        let _ = stream.read_to_end(&mut bytes);
+        bytes
     }
 
     /// How many bytes come until the connection ends, in whatever way.
