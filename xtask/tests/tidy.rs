@@ -9,6 +9,8 @@ mod captions;
 mod edges;
 #[path = "tidy/files.rs"]
 mod files;
+#[path = "tidy/glossary.rs"]
+mod glossary;
 #[path = "tidy/sizes.rs"]
 mod sizes;
 #[path = "tidy/words.rs"]
@@ -66,4 +68,20 @@ fn documents_name_no_machine() {
 #[test]
 fn every_document_has_one_title() {
     none("not exactly one title", words::titles());
+}
+
+#[test]
+fn the_glossary_names_places_that_are_there() {
+    none(
+        "the glossary names what is not there",
+        glossary::missing_places(),
+    );
+}
+
+#[test]
+fn replaced_names_stay_away() {
+    none(
+        "a name that the glossary has replaced",
+        glossary::replaced_names(),
+    );
 }
