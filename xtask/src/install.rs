@@ -1,7 +1,7 @@
 //! Laying out a base directory: what the administration guide calls msg-svr-base.
 
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use admin::config;
@@ -30,6 +30,9 @@ const C_SOURCES: &str = "engine/ibiff";
 const FOLDERS: [&str; 8] = [
     "sbin", "lib", "include", "examples", "config", "data", "log", "run",
 ];
+
+/// Those of them that only their owner may enter: the server checks them when it starts.
+const PRIVATE: [&str; 4] = ["config", "data", "log", "run"];
 
 /// The administrator's own configuration, as it begins.
 const MSG_CONF: &str = "\
@@ -80,9 +83,13 @@ pub fn build(profile: Profile) -> Result<()> {
 /// Lays out `prefix` from what was built. Programs are replaced; configuration that an
 /// administrator wrote, users and mail are left alone.
 pub fn lay_out(prefix: &Path, profile: Profile) -> Result<()> {
-    for folder in FOLDERS {
-        let folder = prefix.join(folder);
+    for name in FOLDERS {
+        let folder = prefix.join(name);
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        if PRIVATE.contains(&name) {
+            fs::set_permissions(&folder, Permissions::from_mode(0o700))
+                .with_context(|| format!("cannot close {} to others", folder.display()))?;
+        }
     }
     let built = profile.folder();
     for (folder, programs) in [("sbin", &SBIN[..]), ("lib", &LIB[..])] {
@@ -113,6 +120,8 @@ fn write_configuration(prefix: &Path) -> Result<()> {
     let own = base.msg_conf();
     if !own.exists() {
         fs::write(&own, MSG_CONF).with_context(|| format!("cannot write {}", own.display()))?;
+        fs::set_permissions(&own, Permissions::from_mode(0o600))
+            .with_context(|| format!("cannot close {} to others", own.display()))?;
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ pub const USAGE: u8 = 2;
 /// Runs a command in the base directory that holds it. An error is told in one line, after the
 /// command's name; that nobody reads the output any more is no error.
 pub fn run(name: &str, command: impl FnOnce(&Base) -> Result<u8, Box<dyn Error>>) -> ExitCode {
+    crate::privacy::keep_private();
     let done = Base::of_this_program()
         .map_err(Into::into)
         .and_then(|base| command(&base));

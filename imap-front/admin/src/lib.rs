@@ -3,9 +3,9 @@
 //! In reading order: [`base`] (the base directory and what lies where), [`files`] (locked, atomic
 //! writes), [`lines`] (files of lines and their editing), [`config`] (`msg.conf` over
 //! `msg.conf.defaults` over the table of options), [`users`] (the user directory), [`password`]
-//! (hashing, verification, the cache of verified passwords), [`service`] (starting, stopping,
-//! refreshing and watching services), [`idle`] (what IDLE needs), [`command`] (what the command
-//! lines have in common).
+//! (hashing, verification, the cache of verified passwords), [`privacy`] (modes of files),
+//! [`service`] (starting, stopping, refreshing and watching services), [`idle`] (what IDLE needs),
+//! [`command`] (what the command lines have in common).
 //!
 //! Invariants: passwords and hashes are never logged or printed; a file is written whole or not at
 //! all; everything here blocks, so the server calls the slow parts on blocking threads.
@@ -17,6 +17,7 @@ pub mod files;
 pub mod idle;
 pub mod lines;
 pub mod password;
+pub mod privacy;
 pub mod service;
 pub mod users;
 

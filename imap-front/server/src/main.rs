@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use admin::idle::Facts;
+use admin::privacy::{self, PrivacyError};
 use admin::{Base, Config};
 use clap::Parser;
 use ens::ready::Ready;
@@ -48,6 +49,7 @@ type Errand = fn(&Base, &Cli) -> Result<(), Box<dyn Error>>;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    privacy::keep_private();
     let errand: Option<Errand> = match &cli {
         Cli { recover: true, .. } => Some(recover),
         Cli { check: true, .. } => Some(check),
@@ -93,6 +95,7 @@ fn run(base: &Base, accept_loss: bool) -> ExitCode {
 fn recover(base: &Base, cli: &Cli) -> Result<(), Box<dyn Error>> {
     let config = Config::load(base)?;
     let _log = Log::start(&config)?;
+    make_private(base)?;
     let lost = Server::recover(base, &config, cli.accept_loss)
         .inspect_err(|error| tracing::error!("recovery: {error}"))?;
     if let Some(lost) = lost {
@@ -121,10 +124,20 @@ fn check(base: &Base, _: &Cli) -> Result<(), Box<dyn Error>> {
     }
 }
 
+/// Closes to others what is theirs no more to read, and says what was open.
+fn make_private(base: &Base) -> Result<(), PrivacyError> {
+    for (path, mode) in privacy::check(base)? {
+        let path = path.display();
+        tracing::warn!("{path} was open to others (mode {mode:o}) and is closed to them now");
+    }
+    Ok(())
+}
+
 fn serve(base: &Base, accept_loss: bool, ready: &mut Ready) -> Result<(), Box<dyn Error>> {
     let config = Config::load(base)?;
     let log = Log::start(&config)?;
     panics::log_all();
+    make_private(base)?;
     // Taken before anything is started, so that no signal is missed.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
     let mut server = Server::start(base, &config, accept_loss, ready)?;

@@ -53,7 +53,7 @@ pub fn write(path: &Path, counted: &Counted<'_>) -> io::Result<()> {
     }
     of_store(&mut text, counted.store).expect("a string takes everything");
     of_server(&mut text, counted).expect("a string takes everything");
-    admin::files::replace(path, 0o644, |file| file.write_all(text.as_bytes()))
+    admin::files::replace(path, 0o600, |file| file.write_all(text.as_bytes()))
 }
 
 fn of_server(text: &mut String, counted: &Counted<'_>) -> std::fmt::Result {

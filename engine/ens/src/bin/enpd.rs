@@ -58,6 +58,8 @@ struct Cli {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // Files and sockets that this process makes are its user's alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let filter = ens::trace::filter("info", |name| std::env::var(name).ok());
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))

@@ -9,7 +9,7 @@ use crate::files;
 use crate::lines::{Editor, LineEdit, LinesError};
 
 /// A new configuration file's mode.
-const MODE: u32 = 0o644;
+const MODE: u32 = 0o600;
 
 /// What to do to one option.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -166,7 +166,8 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         kind: Kind::Path,
         default: "",
         refreshable: false,
-        help: "Unix socket of LMTP; none means no such listener",
+        help: "Unix socket of LMTP, which any user may use; not in run/, which is closed to them; \
+               none means no such listener",
     },
     ConfigOption {
         name: "service.lmtp.transactiontimeout",
