@@ -2,7 +2,6 @@
 //! stay away.
 
 use std::fs;
-use std::path::Path;
 
 use proc_macro2::{TokenStream, TokenTree};
 
@@ -64,7 +63,7 @@ fn exists(path: &str) -> bool {
             return false;
         }
     }
-    Path::exists(&files::root().join(folder))
+    files::root().join(folder).exists()
 }
 
 /// Every name with a part that the glossary has replaced.
@@ -74,7 +73,7 @@ pub fn replaced_names() -> Vec<String> {
         let stream: TokenStream = file.text.parse().unwrap();
         look(stream, &mut |name, line| {
             let has = |part: &&str| parts(name).any(|have| have == **part);
-            if REPLACED.iter().any(|part| has(&part)) {
+            if REPLACED.iter().any(has) {
                 broken.push(format!("{}:{line}: {name}", file.path));
             }
         });
