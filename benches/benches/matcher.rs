@@ -11,8 +11,6 @@ use ens::matcher::Matcher;
 const SIZES: [usize; 4] = [10, 1_000, 100_000, 1_000_000];
 /// The largest while only trying, or counting instructions.
 const SIZE_TRIED: usize = 1_000;
-/// Subscriptions of one key from which a round takes milliseconds.
-const SLOW: usize = 100_000;
 const KEY: &str = "enp://127.0.0.1/store";
 
 /// How subscriptions are written.
@@ -57,8 +55,7 @@ fn main() {
 /// An event, with the parameters that the plug-in gives it, that one subscription matches.
 fn case(kind: Kind, size: usize) -> Case {
     let name = format!("matcher/{}/{size}", kind.name);
-    let is_slow = kind.name == "one_key" && size >= SLOW;
-    let case = Case::new(name, Throughput::Elements(1), move || {
+    Case::new(name, Throughput::Elements(1), move || {
         let mut matcher = Matcher::default();
         for user in 0..size {
             let pattern = Pattern::parse(&(kind.pattern)(user)).expect("a pattern");
@@ -72,8 +69,7 @@ fn case(kind: Kind, size: usize) -> Case {
             matcher.matches(&event, &mut matched);
             assert_eq!(matched, [size / 2]);
         }
-    });
-    if is_slow { case.slow() } else { case }
+    })
 }
 
 fn event(key: String, user: usize) -> String {

@@ -72,9 +72,11 @@ pub trait Protocol {
     fn handle_deadline(&mut self, session: &mut Self::Session, cx: &mut Context<'_, Self::Reply>);
     /// The server is stopping: say good-bye and close.
     fn handle_shutdown(&mut self, session: &mut Self::Session, cx: &mut Context<'_, Self::Reply>);
-    /// Called once a turn. True if something waits for the slow parts of the system to take more
-    /// requests: the shard looks again soon, even if nothing happens.
-    fn handle_turn(&mut self) -> bool {
+    /// Called once a turn; only posts and messages have an effect. True if something waits for the
+    /// slow parts of the system to take more requests: the shard looks again soon, even if nothing
+    /// happens.
+    fn handle_turn(&mut self, cx: &mut Context<'_, Self::Reply>) -> bool {
+        let _ = cx;
         false
     }
     /// Whether the slow parts of the system take more requests at the moment. While they don't,

@@ -158,6 +158,10 @@ impl Rule {
             (IpAddr::V6(ours), IpAddr::V6(mask), IpAddr::V6(theirs)) => {
                 ours & mask == theirs & mask
             }
+            // A rule for more than all IPv4-mapped addresses.
+            (IpAddr::V6(ours), IpAddr::V6(mask), IpAddr::V4(theirs)) => {
+                ours.to_ipv4_mapped().is_some() && ours & mask == theirs.to_ipv6_mapped() & mask
+            }
             _ => false,
         }
     }
@@ -180,7 +184,15 @@ fn rule(text: &str) -> Result<Rule, &'static str> {
         (None, Some((address, prefix))) => {
             let address: IpAddr = parsed(address, "the address is no IP address")?;
             let prefix: u32 = parsed(prefix, "the prefix is no number")?;
-            (address, mask_of(address, prefix)?)
+            let mask = mask_of(address, prefix)?;
+            // Addresses are compared in their canonical form, so rules have it, too.
+            match (address.to_canonical(), mask) {
+                (IpAddr::V4(address), IpAddr::V6(mask)) if prefix >= 96 => {
+                    let mask = Ipv4Addr::from(u128::from(mask) as u32);
+                    (address.into(), mask.into())
+                }
+                _ => (address, mask),
+            }
         }
         (None, None) => return Err("there is no mask; write ADDRESS|MASK"),
     };
@@ -274,6 +286,17 @@ mod tests {
         assert!(allowed("", "127.0.0.1"));
         assert!(allowed("", "::1"));
         assert!(!allowed("", "192.168.0.1"));
+    }
+
+    #[test]
+    fn rules_for_mapped_addresses_are_rules_for_ipv4() {
+        let rules = "+0.0.0.0|0.0.0.0;-::ffff:10.0.0.0/104";
+        assert!(!allowed(rules, "10.1.1.1"));
+        assert!(!allowed(rules, "::ffff:10.1.1.1"));
+        assert!(allowed(rules, "11.1.1.1"));
+        let all = "+0.0.0.0|0.0.0.0;-::ffff:0.0.0.0/90";
+        assert!(!allowed(all, "11.1.1.1"));
+        assert!(allowed("+0.0.0.0|0.0.0.0;-::/0", "11.1.1.1"));
     }
 
     #[test]

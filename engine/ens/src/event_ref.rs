@@ -11,6 +11,8 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 
 /// Longest event reference, in bytes.
 pub const EVENT_REF_BYTES_MAX: usize = 8 * 1024;
+/// Parameters that a pattern may ask for.
+pub const PATTERN_PARAMS_MAX: usize = 32;
 
 /// What stands encoded in values: everything that has a meaning in a reference.
 const IN_VALUES: &AsciiSet = &CONTROLS
@@ -40,6 +42,9 @@ pub enum RefError {
     /// The pool's name has other characters than those of base64.
     #[error("the pool {0:?} has characters other than A-Z a-z 0-9 + / =")]
     PoolName(String),
+    /// More than [`PATTERN_PARAMS_MAX`].
+    #[error("a pattern has at most {PATTERN_PARAMS_MAX} parameters, not {0}")]
+    TooManyParams(usize),
 }
 
 /// An event reference, borrowed from its text.
@@ -147,12 +152,28 @@ impl Pattern {
             None => (&*key, false),
         };
         let boxed = |(name, value): (Cow<'_, str>, Cow<'_, str>)| (name.into(), value.into());
+        let params: Box<[_]> = event_ref.params().map(boxed).collect();
+        if params.len() > PATTERN_PARAMS_MAX {
+            return Err(RefError::TooManyParams(params.len()));
+        }
         Ok(Self {
             pool,
             key: key.into(),
             deep,
-            params: event_ref.params().map(boxed).collect(),
+            params,
         })
+    }
+
+    /// What keeping a subscription to it takes, in bytes, about.
+    pub fn cost(&self) -> usize {
+        /// Of the subscription itself, in the tables of its client and of the matcher.
+        const EACH: usize = 256;
+        /// Of a parameter, beside its text.
+        const PARAM: usize = 64;
+        let pool = self.pool.as_ref().map_or(0, |pool| pool.len());
+        let param = |(name, value): &(Box<str>, Box<str>)| PARAM + 2 * (name.len() + value.len());
+        let params: usize = self.params.iter().map(param).sum();
+        EACH + pool + 2 * self.key.len() + params
     }
 
     /// Whether an event is among those asked for.
@@ -210,6 +231,23 @@ impl ReferenceBuilder {
     pub fn finish(&mut self) -> String {
         std::mem::take(&mut self.text)
     }
+}
+
+/// How long a value is in a reference, in bytes.
+pub fn escaped_length(value: &str) -> usize {
+    utf8_percent_encode(value, IN_VALUES).map(str::len).sum()
+}
+
+/// The longest start of a value that takes at most so many bytes in a reference.
+pub fn escaped_start(value: &str, most: usize) -> &str {
+    let mut length = 0;
+    let fits = |(_, character): &(usize, char)| {
+        length += escaped_length(character.encode_utf8(&mut [0; 4]));
+        length <= most
+    };
+    let count = value.char_indices().take_while(fits).count();
+    let end = value.char_indices().nth(count).map(|(at, _)| at);
+    &value[..end.unwrap_or(value.len())]
 }
 
 /// Puts a mailbox into an event key: `%M` becomes its name, encoded; `%%` a percent sign.

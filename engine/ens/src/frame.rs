@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::event_ref::EVENT_REF_BYTES_MAX;
+use crate::event_ref::{EVENT_REF_BYTES_MAX, EventRef, RefError};
 
 /// What every HELLO begins with.
 pub const MAGIC: [u8; 4] = *b"ENP\0";
@@ -151,6 +151,40 @@ pub enum ErrorCode {
     TooMany = 7,
 }
 
+/// Why an event can't be published: for good, however often it is tried.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unpublishable {
+    /// Its reference.
+    #[error(transparent)]
+    Reference(#[from] RefError),
+    /// Its payload.
+    #[error("a payload has at most {PAYLOAD_BYTES_MAX} bytes, not {0}")]
+    Payload(usize),
+    /// The name of its link.
+    #[error("a link's name has at most {LINK_BYTES_MAX} bytes, not {0}")]
+    Link(usize),
+}
+
+/// Takes an event's reference apart and looks whether it fits into a PUBLISH and a NOTIFY: the one
+/// limit, for all who publish.
+///
+/// # Errors
+/// Why it can't be published.
+pub fn publishable<'a>(
+    event: &'a str,
+    payload: &[u8],
+    link: &[u8],
+) -> Result<EventRef<'a>, Unpublishable> {
+    let event = EventRef::parse(event)?;
+    if payload.len() > PAYLOAD_BYTES_MAX {
+        return Err(Unpublishable::Payload(payload.len()));
+    }
+    if link.len() > LINK_BYTES_MAX {
+        return Err(Unpublishable::Link(link.len()));
+    }
+    Ok(event)
+}
+
 /// Why bytes are no frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameError {
@@ -160,6 +194,9 @@ pub enum FrameError {
     UnknownKind(u8),
     /// The frame says that it is longer than [`FRAME_BYTES_MAX`].
     TooLarge,
+    /// The payload of this PUBLISH or NOTIFY is larger than [`PAYLOAD_BYTES_MAX`]. The frame can be
+    /// skipped.
+    PayloadTooLarge(u32),
 }
 
 const HELLO: u8 = 1;
@@ -224,7 +261,7 @@ fn frame(body: &[u8]) -> Result<Frame<'_>, FrameError> {
             id: fields.u32()?,
             link: fields.short()?,
             event: fields.text()?,
-            payload: fields.payload()?,
+            payload: fields.rest(),
         },
         ACCEPTED => Frame::Accepted { id: fields.u32()? },
         ACKNOWLEDGED => Frame::Acknowledged { id: fields.u32()? },
@@ -243,7 +280,7 @@ fn frame(body: &[u8]) -> Result<Frame<'_>, FrameError> {
             } else {
                 Some((fields.array()?, link))
             };
-            let (event, payload) = (fields.text()?, fields.payload()?);
+            let (event, payload) = (fields.text()?, fields.rest());
             Frame::Notify {
                 subscription,
                 receipt,
@@ -273,10 +310,17 @@ fn frame(body: &[u8]) -> Result<Frame<'_>, FrameError> {
         },
         kind => return Err(FrameError::UnknownKind(kind)),
     };
-    if fields.0.is_empty() {
-        Ok(frame)
-    } else {
-        Err(FrameError::Malformed)
+    if !fields.0.is_empty() {
+        return Err(FrameError::Malformed);
+    }
+    match frame {
+        Frame::Publish { id, payload, .. }
+        | Frame::Notify {
+            subscription: id,
+            payload,
+            ..
+        } if payload.len() > PAYLOAD_BYTES_MAX => Err(FrameError::PayloadTooLarge(id)),
+        frame => Ok(frame),
     }
 }
 
@@ -320,11 +364,8 @@ impl<'a> Fields<'a> {
         std::str::from_utf8(std::mem::take(&mut self.0)).map_err(|_| FrameError::Malformed)
     }
 
-    fn payload(&mut self) -> Result<&'a [u8], FrameError> {
-        if self.0.len() > PAYLOAD_BYTES_MAX {
-            return Err(FrameError::TooLarge);
-        }
-        Ok(std::mem::take(&mut self.0))
+    fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
     }
 }
 

@@ -17,4 +17,5 @@ pub mod ready;
 pub mod server;
 pub mod statistics;
 mod supervisor;
+mod tables;
 pub mod trace;

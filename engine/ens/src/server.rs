@@ -15,8 +15,10 @@ use reactor::listen::{self, ListenError};
 use reactor::steer::Steering;
 use reactor::uring::{self, Uring};
 
+use crate::access::Access;
 use crate::broker::{Broker, BrokerConfig, BrokerMessage, Placement, Stats, SubscribingShards};
-use crate::frame::PAYLOAD_BYTES_MAX;
+use crate::client::PublishError;
+use crate::frame::{FRAME_BYTES_MAX, publishable};
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Room for words from other shards and from this process.
@@ -36,8 +38,6 @@ pub struct Options {
     pub unix: Option<PathBuf>,
     /// Shards, 1 or more.
     pub shards: u16,
-    /// Connections in all.
-    pub connections_max: usize,
     /// Bytes that may wait for a subscriber before it lags.
     pub pending_bytes_max: usize,
     /// A client that takes nothing for so long is disconnected.
@@ -80,13 +80,33 @@ pub struct Local {
     stats: Arc<Stats>,
 }
 
+impl Default for Options {
+    /// Listens nowhere; the limits are those of `enpd`.
+    fn default() -> Self {
+        let access = Access::parse("").expect("no rules are good rules");
+        Self {
+            tcp: None,
+            port_option: "ens.port".into(),
+            unix: None,
+            shards: 1,
+            pending_bytes_max: 1 << 20,
+            write_timeout_s: 120,
+            spin_ns: 0,
+            broker: BrokerConfig::new(access, 120),
+        }
+    }
+}
+
 impl Local {
-    /// Publishes an event. False if too many wait; nothing is published then. While nobody
-    /// subscribes to anything no shard is woken.
-    pub fn publish(&self, event: &str, payload: &[u8]) -> bool {
+    /// Publishes an event. While nobody subscribes to anything no shard is woken.
+    ///
+    /// # Errors
+    /// If it can't be published, or too many wait.
+    pub fn publish(&self, event: &str, payload: &[u8]) -> Result<(), PublishError> {
+        publishable(event, payload, b"")?;
         if self.subscribing.total() == 0 {
             self.stats.publish();
-            return true;
+            return Ok(());
         }
         let to = SessionId::shard_itself(ShardId(0));
         let payload = Bytes::copy_from_slice(payload);
@@ -98,7 +118,7 @@ impl Local {
                     payload,
                 },
             )
-            .is_ok()
+            .map_err(|_| PublishError::Full)
     }
 }
 
@@ -107,17 +127,16 @@ impl Local {
 /// # Errors
 /// What keeps it from starting, for the administrator.
 pub fn start(options: &Options) -> Result<Running, StartError> {
-    let share = options.connections_max.div_ceil(options.shards.into());
+    let connections_max = options.broker.connections_max;
+    let share = connections_max.div_ceil(options.shards.into());
     let limits = Limits {
-        connections_max: if options.shards > 1 {
-            share + share / 8 + 64
-        } else {
-            share
-        },
+        // Who is one too many is counted by all shards together, and told so by the broker. They
+        // may be spread unevenly, and some may be on their way out.
+        connections_max: share + share / 8 + 64,
         replies_queue: MESSAGES_QUEUE,
         posts_bytes_max: options.pending_bytes_max,
         // A post may be larger than what may wait, and answers come on top.
-        outbox_bytes_max: options.pending_bytes_max + 4 * PAYLOAD_BYTES_MAX,
+        outbox_bytes_max: options.pending_bytes_max + 4 * FRAME_BYTES_MAX,
         write_timeout_ns: options.write_timeout_s.max(1) * SECOND_NS,
         ..Limits::default()
     };
@@ -230,6 +249,11 @@ impl Running {
     /// Whether a shard has ended although nobody stopped the broker.
     pub fn has_failed(&self) -> bool {
         self.threads.iter().any(JoinHandle::is_finished)
+    }
+
+    /// Subscriptions of all clients, and the bytes that keeping them takes.
+    pub fn subscriptions(&self) -> (usize, usize) {
+        self.subscribing.held()
     }
 
     /// For publishing from this process.

@@ -1,6 +1,7 @@
 //! iBiff: which events are published, under which names, with which payload.
 
-use ens::event_ref::{ReferenceBuilder, with_mailbox};
+use ens::event_ref::{EVENT_REF_BYTES_MAX, ReferenceBuilder, with_mailbox};
+use ens::frame::PAYLOAD_BYTES_MAX;
 
 /// An event as a server tells it.
 #[derive(Clone, Copy, Debug)]
@@ -148,20 +149,53 @@ impl Biff {
         } else {
             kind
         };
-        let mut builder = ReferenceBuilder::new(&with_mailbox(&self.key, event.mailbox));
-        builder.param("evtType", name);
-        for (name, value) in event.params {
-            builder.param(name, value);
-        }
+        let event_ref = self.reference(name, event);
         let mut payload = Vec::new();
         if matches!(event.kind, "NewMsg" | "UpdateMsg" | "Copy") {
-            payload.extend_from_slice(&event.header[..event.header.len().min(self.header_max)]);
-            payload.extend_from_slice(&event.body[..event.body.len().min(self.body_max)]);
+            // As much as the options say, the header first, and no more than fits into an event.
+            let header = event
+                .header
+                .len()
+                .min(self.header_max)
+                .min(PAYLOAD_BYTES_MAX);
+            payload.extend_from_slice(&event.header[..header]);
+            let body = event.body.len().min(self.body_max);
+            payload.extend_from_slice(&event.body[..body.min(PAYLOAD_BYTES_MAX - header)]);
         }
-        Some(Published {
-            event_ref: builder.finish(),
-            payload,
-        })
+        Some(Published { event_ref, payload })
+    }
+}
+
+/// Bytes that a parameter takes at least, in a reference that is too long.
+const SHORT_BYTES: usize = 16;
+
+/// What stands behind a value that was cut.
+const CUT: &str = "...";
+
+impl Biff {
+    /// The event's reference. If it is too long, its longest parameters are cut, and end in dots
+    /// then; the key is not, as it would be another's.
+    fn reference(&self, name: &str, event: &Event<'_>) -> String {
+        let mut room = usize::MAX;
+        loop {
+            let mut builder = ReferenceBuilder::new(&with_mailbox(&self.key, event.mailbox));
+            builder.param("evtType", name);
+            let mut longest = 0;
+            for (name, value) in event.params {
+                let shown = ens::event_ref::escaped_start(value, room);
+                longest = longest.max(ens::event_ref::escaped_length(shown));
+                if shown.len() < value.len() {
+                    builder.param(name, format_args!("{shown}{CUT}"));
+                } else {
+                    builder.param(name, shown);
+                }
+            }
+            let reference = builder.finish();
+            if reference.len() <= EVENT_REF_BYTES_MAX || longest <= SHORT_BYTES {
+                return reference;
+            }
+            room = longest / 2;
+        }
     }
 }
 
@@ -249,6 +283,44 @@ mod tests {
         let start = "enp://127.0.0.1/store/testuser/R%26D?evtType=MessageNew&";
         assert!(published.event_ref.starts_with(start), "{published:?}");
         assert_eq!(published.payload, b"SubjectHello");
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_so_that_it_can_be_published() {
+        let (options, large) = (
+            [("maxheadersize", "2000000"), ("maxbodysize", "2000000")],
+            vec![b'x'; 900_000],
+        );
+        let event = Event {
+            header: &large,
+            body: &large,
+            ..NEW
+        };
+        let published = biff(&options).publish(&event).expect("enabled");
+        assert_eq!(published.payload.len(), PAYLOAD_BYTES_MAX);
+        let (to, from) = ("\u{6d88}".repeat(341), "\u{606f}".repeat(341));
+        let params = [
+            ("mailboxName", to.as_str()),
+            ("oldMailboxName", from.as_str()),
+            ("userid", "mary"),
+        ];
+        let event = Event {
+            kind: "RenameMailbox",
+            mailbox: &to,
+            params: &params,
+            ..NEW
+        };
+        let options = [
+            ("enseventkey", "enp://127.0.0.1/store/%M"),
+            ("renamemailbox.enable", "1"),
+        ];
+        let published = biff(&options).publish(&event).expect("enabled");
+        assert!(published.event_ref.len() <= EVENT_REF_BYTES_MAX);
+        let event = ens::event_ref::EventRef::parse(&published.event_ref).expect("well written");
+        assert_eq!(event.key(), format!("enp://127.0.0.1/store/{to}"));
+        assert_eq!(event.param("userid").as_deref(), Some("mary"));
+        let old = event.param("oldMailboxName").expect("cut, not left out");
+        assert!(old.ends_with("\u{606f}..."), "{old}");
     }
 
     #[test]

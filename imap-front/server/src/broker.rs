@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use admin::Config;
 use ens::access::{Access, AccessError};
-use ens::broker::BrokerConfig;
+use ens::broker::{BrokerConfig, SubscriptionLimits};
 use ens::server::{self, Options, Running};
 
 /// Why the broker can't start.
@@ -38,14 +38,24 @@ pub fn start(config: &Config) -> Result<Option<Running>, BrokerError> {
         .expect("values are checked when they are read");
     let options = Options {
         tcp: (port != 0).then(|| SocketAddr::new(address, port)),
-        port_option: "ens.port".into(),
         unix: config.path("ens.socket"),
         shards: shards.clamp(1, engine::limits::SHARDS_MAX),
-        connections_max: config.count("ens.maxconnections").max(1) as usize,
         pending_bytes_max: config.count("ens.maxpending").max(1) as usize,
         write_timeout_s: config.count("ens.writetimeout"),
         spin_ns: config.count("ens.spin") * 1000,
-        broker: BrokerConfig::new(Access::from_env()?, keepalive),
+        broker: BrokerConfig {
+            connections_max: config.count("ens.maxconnections").max(1) as usize,
+            of_client: SubscriptionLimits {
+                count: config.count("ens.maxsubscriptions") as usize,
+                bytes: config.count("ens.maxsubscriptionbytes") as usize,
+            },
+            of_all: SubscriptionLimits {
+                count: config.count("ens.maxallsubscriptions") as usize,
+                bytes: config.count("ens.maxallsubscriptionbytes") as usize,
+            },
+            ..BrokerConfig::new(Access::from_env()?, keepalive)
+        },
+        ..Options::default()
     };
     Ok(Some(server::start(&options)?))
 }

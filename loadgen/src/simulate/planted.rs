@@ -94,8 +94,8 @@ impl<P: Protocol> Protocol for Planted<P> {
     fn handle_closed(&mut self, session: &mut P::Session, id: SessionId) {
         self.inner.handle_closed(session, id);
     }
-    fn handle_turn(&mut self) -> bool {
-        self.inner.handle_turn()
+    fn handle_turn(&mut self, cx: &mut Context<'_, P::Reply>) -> bool {
+        self.inner.handle_turn(cx)
     }
     fn takes_requests(&self) -> bool {
         self.inner.takes_requests()

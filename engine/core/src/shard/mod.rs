@@ -128,7 +128,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         self.resynchronise_some();
         self.take_deadlines();
         self.flush();
-        self.protocol_waits = self.protocol.handle_turn();
+        self.protocol_waits = self.turn_of_protocol();
         self.report();
         self.stop_if_asked()
     }

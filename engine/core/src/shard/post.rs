@@ -51,20 +51,26 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
 
     /// Something came for the shard itself.
     pub(super) fn message_to_shard(&mut self, message: P::Reply) {
-        let mut effects = std::mem::take(&mut self.effects);
-        let mut cx = Context {
-            id: SessionId::shard_itself(self.id),
-            now_ns: self.reactor.now_ns(),
-            peer: None,
-            effects: &mut effects,
-        };
-        self.protocol.handle_message(&mut cx, message);
-        self.carry(&mut effects);
-        self.effects = effects;
+        let id = SessionId::shard_itself(self.id);
+        self.call_without_session(id, |protocol, cx| protocol.handle_message(cx, message));
     }
 
     /// A connection has ended.
     pub(super) fn gone(&mut self, id: SessionId) {
+        self.call_without_session(id, |protocol, cx| protocol.handle_gone(cx));
+    }
+
+    pub(super) fn turn_of_protocol(&mut self) -> bool {
+        let id = SessionId::shard_itself(self.id);
+        self.call_without_session(id, |protocol, cx| protocol.handle_turn(cx))
+    }
+
+    /// A call of which only posts and messages have an effect.
+    fn call_without_session<T>(
+        &mut self,
+        id: SessionId,
+        handle: impl FnOnce(&mut P, &mut Context<'_, P::Reply>) -> T,
+    ) -> T {
         let mut effects = std::mem::take(&mut self.effects);
         let mut cx = Context {
             id,
@@ -72,9 +78,10 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             peer: None,
             effects: &mut effects,
         };
-        self.protocol.handle_gone(&mut cx);
+        let outcome = handle(&mut self.protocol, &mut cx);
         self.carry(&mut effects);
         self.effects = effects;
+        outcome
     }
 
     /// The connection of a session that is still there.

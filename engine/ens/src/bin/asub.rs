@@ -7,8 +7,10 @@ use std::sync::mpsc;
 use ens::arguments::{Arguments, json};
 use ens::client::{Address, ClientEvent, Connection, Options};
 
-/// The key of the manual's sample.
+/// The key of the manual's sample: what the plug-in publishes under unless it is told otherwise.
 const EVENT: &str = "enp://127.0.0.1/store";
+/// And what it publishes under if its key ends in `%M`, as IDLE needs it.
+const DEEPER: &str = "enp://127.0.0.1/store/*";
 
 fn main() -> ExitCode {
     let Some(arguments) = Arguments::parse(std::env::args().skip(1), EVENT) else {
@@ -35,8 +37,12 @@ fn main() -> ExitCode {
         eprintln!("asub: {error}");
         return ExitCode::FAILURE;
     }
+    // Unless something else is asked for, both are.
+    let deeper = (arguments.event == EVENT).then(|| connection.subscribe(DEEPER));
+    let deeper = deeper.and_then(Result::ok);
     for one in news {
         match one {
+            ClientEvent::Subscribed(id) if Some(id) == deeper => {}
             ClientEvent::Subscribed(_) if !arguments.json => println!("Subscription successful"),
             ClientEvent::Subscribed(_) => eprintln!("asub: Subscription successful"),
             ClientEvent::Refused { why, .. } => {

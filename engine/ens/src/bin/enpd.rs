@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use ens::access::{Access, AccessError};
-use ens::broker::BrokerConfig;
+use ens::broker::{BrokerConfig, SubscriptionLimits};
 use ens::ready::Ready;
 use ens::server::{self, Options, Running};
 use ens::statistics::Statistics;
@@ -39,6 +39,18 @@ struct Cli {
     /// Connections at a time; more are told to come back later
     #[arg(long, default_value_t = 100_000)]
     max_connections: usize,
+    /// Subscriptions of one client
+    #[arg(long, default_value_t = 100_000)]
+    max_subscriptions: usize,
+    /// Bytes that the subscriptions of one client may take
+    #[arg(long, default_value_t = 64 << 20)]
+    max_subscription_bytes: usize,
+    /// Subscriptions of all clients together
+    #[arg(long, default_value_t = 1_000_000)]
+    max_all_subscriptions: usize,
+    /// Bytes that the subscriptions of all clients together may take
+    #[arg(long, default_value_t = 512 << 20)]
+    max_all_subscription_bytes: usize,
     /// Bytes that may wait for a subscriber before it is told that it lags
     #[arg(long, default_value_t = 1 << 20)]
     max_pending: usize,
@@ -104,17 +116,27 @@ fn serve(cli: &Cli, access: Access, ready: &mut Ready) -> Result<(), Box<dyn std
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let options = Options {
         tcp: (cli.port != 0).then(|| SocketAddr::new(cli.listen, cli.port)),
-        port_option: "ens.port".into(),
         unix: cli.socket.clone(),
         shards: cli
             .shards
             .unwrap_or(cores as u16)
             .clamp(1, engine::limits::SHARDS_MAX),
-        connections_max: cli.max_connections.max(1),
         pending_bytes_max: cli.max_pending.max(1),
         write_timeout_s: cli.write_timeout,
         spin_ns: cli.spin * 1000,
-        broker: BrokerConfig::new(access, cli.keepalive),
+        broker: BrokerConfig {
+            connections_max: cli.max_connections.max(1),
+            of_client: SubscriptionLimits {
+                count: cli.max_subscriptions,
+                bytes: cli.max_subscription_bytes,
+            },
+            of_all: SubscriptionLimits {
+                count: cli.max_all_subscriptions,
+                bytes: cli.max_all_subscription_bytes,
+            },
+            ..BrokerConfig::new(access, cli.keepalive)
+        },
+        ..Options::default()
     };
     let broker = server::start(&options)?;
     broker.listening().iter().for_each(|line| ready.line(line));

@@ -1,6 +1,6 @@
 //! What all shards of a broker share.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use engine::event::ShardId;
 
@@ -18,14 +18,27 @@ pub struct BrokerConfig {
     pub access: Access,
     /// Seconds of silence after which a client is sent a PING; 0 is never.
     pub keepalive_s: u16,
-    /// Subscriptions a connection may have.
-    pub subscriptions_max: usize,
+    /// Connections of all shards together.
+    pub connections_max: usize,
+    /// What one connection may have.
+    pub of_client: SubscriptionLimits,
+    /// What all connections may have together.
+    pub of_all: SubscriptionLimits,
     /// What the broker calls itself.
     pub name: String,
     /// The first so many listeners are TCP ports, the others Unix sockets.
     pub tcp_listeners: u8,
-    /// In every receipt, so that those of another broker, or made up, are told apart.
-    pub secret: u32,
+    /// The key of the code that proves a receipt to be this broker's.
+    pub secret: [u8; 32],
+}
+
+/// How many subscriptions there may be, and how much keeping them may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubscriptionLimits {
+    /// How many.
+    pub count: usize,
+    /// Bytes, as [`crate::event_ref::Pattern::cost`] counts them.
+    pub bytes: usize,
 }
 
 impl BrokerConfig {
@@ -34,10 +47,18 @@ impl BrokerConfig {
         Self {
             access,
             keepalive_s,
-            subscriptions_max: 100_000,
+            connections_max: 100_000,
+            of_client: SubscriptionLimits {
+                count: 100_000,
+                bytes: 64 << 20,
+            },
+            of_all: SubscriptionLimits {
+                count: 1_000_000,
+                bytes: 512 << 20,
+            },
             name: concat!("enpd ", env!("CARGO_PKG_VERSION")).into(),
             tcp_listeners: 0,
-            secret: fastrand::u32(..),
+            secret: random_key(),
         }
     }
 
@@ -47,38 +68,79 @@ impl BrokerConfig {
     }
 }
 
-/// How many subscriptions each shard has.
+/// Bytes that nobody can guess.
+fn random_key() -> [u8; 32] {
+    let mut key = [0; 32];
+    // So few bytes come at once, once the system has started.
+    while rustix::rand::getrandom(&mut key, rustix::rand::GetRandomFlags::empty()) != Ok(key.len())
+    {
+    }
+    key
+}
+
+/// How many subscriptions each shard has, and what those of all clients take.
 #[derive(Debug)]
-pub struct SubscribingShards(Box<[AtomicU64]>);
+pub struct SubscribingShards {
+    matched: Box<[AtomicU64]>,
+    count: AtomicUsize,
+    bytes: AtomicUsize,
+}
 
 impl SubscribingShards {
     /// Of so many shards.
     pub fn new(shards: u16) -> Self {
-        Self((0..shards).map(|_| AtomicU64::new(0)).collect())
+        Self {
+            matched: (0..shards).map(|_| AtomicU64::new(0)).collect(),
+            count: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+        }
     }
 
     /// Shards there are.
     pub fn shards(&self) -> u16 {
-        self.0.len() as u16
+        self.matched.len() as u16
     }
 
     /// Subscriptions of all shards; pools count once.
     pub fn total(&self) -> u64 {
-        let counts = self.0.iter();
+        let counts = self.matched.iter();
         counts.map(|count| count.load(Ordering::SeqCst)).sum()
     }
 
     pub(super) fn add(&self, shard: ShardId) {
-        self.0[usize::from(shard.0)].fetch_add(1, Ordering::SeqCst);
+        self.matched[usize::from(shard.0)].fetch_add(1, Ordering::SeqCst);
     }
 
     pub(super) fn remove(&self, shard: ShardId) {
-        self.0[usize::from(shard.0)].fetch_sub(1, Ordering::SeqCst);
+        self.matched[usize::from(shard.0)].fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Counts a client's subscription, unless there are too many of all clients together.
+    pub(super) fn admit(&self, bytes: usize, limits: &SubscriptionLimits) -> bool {
+        let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+        let bytes_now = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let fits = count <= limits.count && bytes_now <= limits.bytes;
+        if !fits {
+            self.forget(bytes);
+        }
+        fits
+    }
+
+    /// A client's subscription is no more.
+    pub(super) fn forget(&self, bytes: usize) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Subscriptions of all clients, and the bytes that keeping them takes.
+    pub fn held(&self) -> (usize, usize) {
+        let (count, bytes) = (&self.count, &self.bytes);
+        (count.load(Ordering::Relaxed), bytes.load(Ordering::Relaxed))
     }
 
     /// Other shards that have any.
     pub(super) fn others(&self, own: ShardId) -> impl Iterator<Item = ShardId> {
-        let has = |shard: &ShardId| self.0[usize::from(shard.0)].load(Ordering::SeqCst) > 0;
+        let has = |shard: &ShardId| self.matched[usize::from(shard.0)].load(Ordering::SeqCst) > 0;
         (0..self.shards())
             .map(ShardId)
             .filter(move |shard| *shard != own)

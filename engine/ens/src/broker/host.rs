@@ -6,11 +6,15 @@ use bytes::Bytes;
 use engine::event::{Event, SessionId};
 use engine::protocol::{Announce, Parked as Due, Protocol};
 
+use super::receipt::{self, Linked};
 use super::session::{Parked, Session};
-use super::{Broker, BrokerMessage, Cx, close, publish, refuse};
+use super::subscriptions::REMOVALS_PER_TURN;
+use super::{Broker, BrokerMessage, Cx, close, refuse};
 use crate::event_ref::EventRef;
-use crate::frame::{ErrorCode, Frame, FrameError, decode};
+use crate::frame::{ErrorCode, Frame, FrameError, PAYLOAD_BYTES_MAX, decode};
 
+/// What a client beyond the limit is told.
+const TOO_MANY: &str = "too many connections, try again later";
 /// How long a client may take to say HELLO.
 const HELLO_NS: u64 = 10_000_000_000;
 
@@ -29,6 +33,11 @@ impl Broker {
                     taken += length;
                     let text = format!("frames of kind {kind} are not known");
                     refuse(cx, ErrorCode::UnknownKind, 0, &text);
+                }
+                Err((FrameError::PayloadTooLarge(id), length)) => {
+                    taken += length;
+                    let text = format!("a payload has at most {PAYLOAD_BYTES_MAX} bytes");
+                    refuse(cx, ErrorCode::TooLarge, id, &text);
                 }
                 Err((error, _)) => {
                     let (code, text) = match error {
@@ -59,9 +68,12 @@ impl Broker {
                 payload,
             } => match EventRef::parse(event) {
                 Ok(event) => {
-                    let receipt = publish::receipt(self.config.secret, cx.id(), id);
-                    let receipt = (!link.is_empty()).then_some((receipt, link));
-                    self.publish(cx, &event, receipt, payload);
+                    let linked = Linked {
+                        publisher: cx.id(),
+                        id,
+                    };
+                    let link = (!link.is_empty()).then_some((linked, link));
+                    self.publish(cx, &event, link, payload);
                     if id != 0 {
                         cx.send(Frame::Accepted { id }.to_bytes());
                     }
@@ -72,8 +84,9 @@ impl Broker {
             Frame::Unsubscribe { id } => self.unsubscribe(cx, id),
             Frame::Ack { receipt } => {
                 let shards = self.subscribing.shards();
-                let publish = publish::of_receipt(self.config.secret, shards, &receipt);
-                if let Some((publisher, id)) = publish {
+                // One that this broker did not make for this client means nothing.
+                let linked = receipt::read(&self.config.secret, shards, &receipt, cx.id());
+                if let Some(Linked { publisher, id }) = linked {
                     cx.message(publisher, BrokerMessage::Acknowledged { id });
                 }
             }
@@ -112,13 +125,22 @@ impl Protocol for Broker {
     }
 
     fn refusal(&self) -> Option<Bytes> {
-        let text = "too many connections, try again later";
-        Some(Frame::Bye { text }.to_bytes())
+        Some(Frame::Bye { text: TOO_MANY }.to_bytes())
     }
 
     fn open(&mut self, cx: &mut Cx<'_>, listener: u8) -> Session {
-        self.placement.came();
         let mut session = Session::default();
+        if !self.placement.came(self.config.connections_max) {
+            self.refused.insert(cx.id());
+            session.closing = true;
+            tracing::warn!(
+                "refused a connection: {} are open",
+                self.config.connections_max
+            );
+            cx.read(false);
+            close(cx, TOO_MANY);
+            return session;
+        }
         if listener < self.config.tcp_listeners {
             let verdict = cx
                 .peer()
@@ -171,6 +193,11 @@ impl Protocol for Broker {
     fn handle_dropped(&mut self, id: SessionId) {
         self.stats.drop_one();
         *self.lagged.entry(id).or_default() += 1;
+    }
+
+    fn handle_turn(&mut self, cx: &mut Cx<'_>) -> bool {
+        self.removals = REMOVALS_PER_TURN;
+        self.remove_some(cx)
     }
 
     fn handle_watching(&mut self, _: &mut Session, _: &mut Cx<'_>) {}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use engine::event::SessionId;
 
+use super::receipt::Linked;
 use crate::event_ref::Pattern;
 
 /// An event on its way.
@@ -12,8 +13,10 @@ use crate::event_ref::Pattern;
 pub struct Published {
     /// Its reference.
     pub(super) event: Box<str>,
-    /// Its NOTIFY, for subscription 0.
+    /// Its NOTIFY, for subscription 0; with room for a receipt if it is to be acknowledged.
     pub(super) notify: Bytes,
+    /// Whose acknowledgement that is.
+    pub(super) linked: Option<Linked>,
 }
 
 /// From a shard, or from this process itself, to a shard; those that say so, to a session.

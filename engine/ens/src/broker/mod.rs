@@ -10,9 +10,11 @@ mod message;
 mod placement;
 mod pools;
 mod publish;
+mod receipt;
 mod session;
+mod subscriptions;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use ahash::RandomState;
@@ -20,7 +22,7 @@ use bytes::Bytes;
 use engine::event::{SessionId, ShardId};
 use engine::protocol::Context;
 
-pub use config::{BrokerConfig, Stats, SubscribingShards};
+pub use config::{BrokerConfig, Stats, SubscribingShards, SubscriptionLimits};
 pub use message::BrokerMessage;
 pub use placement::Placement;
 
@@ -29,6 +31,7 @@ use crate::frame::{ErrorCode, Frame};
 use crate::matcher::Matcher;
 use pools::Pools;
 use session::Session;
+use subscriptions::Owned;
 
 /// The broker of one shard.
 pub struct Broker {
@@ -39,9 +42,15 @@ pub struct Broker {
     placement: Arc<Placement>,
     matcher: Matcher<Target>,
     /// The subscriptions of each connection that has any.
-    subscriptions: HashMap<SessionId, Vec<Subscription>, RandomState>,
+    subscriptions: HashMap<SessionId, Owned, RandomState>,
+    /// What connections that have ended have left: it is removed a little a turn.
+    left_over: VecDeque<(SessionId, Owned)>,
+    /// How many more may be removed in this turn.
+    removals: usize,
     /// Events that were not sent to connections that are behind.
     lagged: HashMap<SessionId, u64, RandomState>,
+    /// Connections that were not let in and are being closed.
+    refused: HashSet<SessionId, RandomState>,
     pools: Pools,
     /// Kept for its memory.
     found: Vec<Target>,
@@ -53,11 +62,6 @@ enum Target {
     Session(SessionId),
     /// One member of a pool that is served here.
     Pool(u32),
-}
-
-struct Subscription {
-    id: u32,
-    pattern: Pattern,
 }
 
 type Cx<'a> = Context<'a, BrokerMessage>;
@@ -77,132 +81,36 @@ impl Broker {
             placement,
             matcher: Matcher::default(),
             subscriptions: HashMap::default(),
+            left_over: VecDeque::new(),
+            removals: subscriptions::REMOVALS_PER_TURN,
             lagged: HashMap::default(),
+            refused: HashSet::default(),
             pools: Pools::default(),
             found: Vec::new(),
         }
     }
 
-    fn subscribe(&mut self, cx: &mut Cx<'_>, id: u32, pattern: &str) {
-        let session = cx.id();
-        let pattern = match Pattern::parse(pattern) {
-            Ok(pattern) => pattern,
-            Err(error) => return refuse(cx, ErrorCode::BadReference, id, &error.to_string()),
-        };
-        let own = self
-            .subscriptions
-            .get(&session)
-            .map_or(&[][..], Vec::as_slice);
-        if id == 0 || own.iter().any(|have| have.id == id) {
-            return refuse(
-                cx,
-                ErrorCode::BadId,
-                id,
-                "the subscription's number is 0 or in use",
-            );
-        }
-        if own.len() >= self.config.subscriptions_max {
-            let text = format!("a client may have {} subscriptions", own.len());
-            return refuse(cx, ErrorCode::TooMany, id, &text);
-        }
-        tracing::debug!(target: "ens::server", ?session, id, key = %pattern.key, "subscribe");
-        let is_service = &*pattern.key == config::SERVICE_KEY;
-        if pattern.pool.is_some() {
-            let owner = pools::owner(&pattern, self.subscribing.shards());
-            if owner == self.shard {
-                self.join(&pattern, session, id);
-                cx.send(Frame::Subscribed { id }.to_bytes());
-            } else {
-                let (pattern, member) = (Arc::new(pattern.clone()), session);
-                let message = BrokerMessage::Join {
-                    pattern,
-                    member,
-                    id,
-                };
-                cx.message(SessionId::shard_itself(owner), message);
-            }
-        } else {
-            self.matcher.insert(&pattern, Target::Session(session));
-            // Before the answer: who publishes after that finds it.
-            self.subscribing.add(self.shard);
-            cx.send(Frame::Subscribed { id }.to_bytes());
-        }
-        let own = self.subscriptions.entry(session).or_default();
-        if own.is_empty() {
-            own.reserve_exact(1);
-        }
-        own.push(Subscription { id, pattern });
-        if is_service {
-            let event = self.config.service_event("running");
-            cx.send(publish::notify(0, None, &event, b""));
-        }
-    }
-
-    fn unsubscribe(&mut self, cx: &mut Cx<'_>, id: u32) {
-        let session = cx.id();
-        let own = self.subscriptions.get_mut(&session);
-        let place = own
-            .as_ref()
-            .and_then(|own| own.iter().position(|have| have.id == id));
-        let (Some(own), Some(place)) = (own, place) else {
-            return refuse(
-                cx,
-                ErrorCode::BadId,
-                id,
-                "there is no subscription of that number",
-            );
-        };
-        let subscription = own.remove(place);
-        if own.is_empty() {
-            self.subscriptions.remove(&session);
-        }
-        self.forget(cx, session, &subscription);
-        cx.send(Frame::Unsubscribed { id }.to_bytes());
-    }
-
     /// A connection has ended.
     fn gone(&mut self, cx: &mut Cx<'_>) {
         let session = cx.id();
-        self.placement.left();
+        if !self.refused.remove(&session) {
+            self.placement.left();
+        }
         self.lagged.remove(&session);
-        for subscription in self.subscriptions.remove(&session).unwrap_or_default() {
-            self.forget(cx, session, &subscription);
-        }
-        if self.subscriptions.len() * 8 < self.subscriptions.capacity() {
-            self.subscriptions.shrink_to(self.subscriptions.len() * 2);
-        }
-    }
-
-    fn forget(&mut self, cx: &mut Cx<'_>, session: SessionId, subscription: &Subscription) {
-        let Subscription { id, pattern } = subscription;
-        if pattern.pool.is_none() {
-            self.matcher.remove(pattern, Target::Session(session));
-            return self.subscribing.remove(self.shard);
-        }
-        let owner = pools::owner(pattern, self.subscribing.shards());
-        if owner == self.shard {
-            self.leave(pattern, session, *id);
-        } else {
-            let pattern = Arc::new(pattern.clone());
-            let message = BrokerMessage::Leave {
-                pattern,
-                member: session,
-                id: *id,
-            };
-            cx.message(SessionId::shard_itself(owner), message);
-        }
+        self.leave_all(cx);
     }
 
     fn join(&mut self, pattern: &Pattern, member: SessionId, id: u32) {
         if let Some(pool) = self.pools.join(pattern, member, id) {
-            self.matcher.insert(pattern, Target::Pool(pool));
+            let entry = self.matcher.insert(pattern, Target::Pool(pool));
+            self.pools.filed(pool, entry);
             self.subscribing.add(self.shard);
         }
     }
 
     fn leave(&mut self, pattern: &Pattern, member: SessionId, id: u32) {
-        if let Some(pool) = self.pools.leave(pattern, member, id) {
-            self.matcher.remove(pattern, Target::Pool(pool));
+        if let Some(entry) = self.pools.leave(pattern, member, id) {
+            self.matcher.remove(entry);
             self.subscribing.remove(self.shard);
         }
     }

@@ -27,12 +27,18 @@ impl Placement {
         }
     }
 
-    pub(super) fn came(&self) {
+    /// Counts a connection, unless there are `most` already.
+    pub(super) fn came(&self, most: usize) -> bool {
         let before = self.open.fetch_add(1, Ordering::Relaxed);
+        if before >= most {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+            return false;
+        }
         if let (FEW_MAX, Some(steering)) = (before, &self.steering) {
             // Fails only if it is so already.
             let _ = steering.all();
         }
+        true
     }
 
     pub(super) fn left(&self) {

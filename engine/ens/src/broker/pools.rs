@@ -7,6 +7,7 @@ use ahash::RandomState;
 use engine::event::{SessionId, ShardId};
 
 use crate::event_ref::Pattern;
+use crate::matcher::EntryId;
 
 /// The shard that serves a pool.
 pub(super) fn owner(pattern: &Pattern, shards: u16) -> ShardId {
@@ -26,7 +27,11 @@ struct SubscriberPool {
     pattern: Arc<Pattern>,
     /// Who, and the number of its subscription.
     members: Vec<(SessionId, u32)>,
+    /// Where each member stands among them.
+    places: HashMap<(SessionId, u32), u32, RandomState>,
     turn: usize,
+    /// Of its pattern, once the matcher has it.
+    entry: Option<EntryId>,
 }
 
 impl Pools {
@@ -34,6 +39,8 @@ impl Pools {
     pub fn join(&mut self, pattern: &Pattern, member: SessionId, id: u32) -> Option<u32> {
         if let Some(number) = self.numbers.get(pattern) {
             let pool = self.pools.get_mut(number)?;
+            let place = pool.members.len() as u32;
+            pool.places.insert((member, id), place);
             pool.members.push((member, id));
             return None;
         }
@@ -46,27 +53,35 @@ impl Pools {
             SubscriberPool {
                 pattern,
                 members,
+                places: HashMap::from_iter([((member, id), 0)]),
                 turn: 0,
+                entry: None,
             },
         );
         Some(number)
     }
 
-    /// A member leaves. Gives the pool's number if nobody is left and it is no more.
-    pub fn leave(&mut self, pattern: &Pattern, member: SessionId, id: u32) -> Option<u32> {
+    /// Notes under what the matcher has a new pool's pattern.
+    pub fn filed(&mut self, number: u32, entry: EntryId) {
+        if let Some(pool) = self.pools.get_mut(&number) {
+            pool.entry = Some(entry);
+        }
+    }
+
+    /// A member leaves. Gives what the matcher has of the pool if nobody is left and it is no more.
+    pub fn leave(&mut self, pattern: &Pattern, member: SessionId, id: u32) -> Option<EntryId> {
         let number = *self.numbers.get(pattern)?;
         let pool = self.pools.get_mut(&number)?;
-        let at = pool.members.iter().position(|have| *have == (member, id))?;
-        pool.members.remove(at);
-        if pool.turn > at {
-            pool.turn -= 1;
+        let at = pool.places.remove(&(member, id))? as usize;
+        pool.members.swap_remove(at);
+        if let Some(moved) = pool.members.get(at) {
+            pool.places.insert(*moved, at as u32);
         }
         if !pool.members.is_empty() {
             return None;
         }
-        self.pools.remove(&number);
         self.numbers.remove(pattern);
-        Some(number)
+        self.pools.remove(&number)?.entry
     }
 
     /// The member whose turn it is.
@@ -89,6 +104,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::matcher::Matcher;
 
     fn session(slot: u32) -> SessionId {
         SessionId {
@@ -105,6 +121,7 @@ mod tests {
         ) {
             let pattern = Pattern::parse("enp+pool.a://h/x").expect("a pattern");
             let mut pools = Pools::default();
+            let entry = Matcher::default().insert(&pattern, ());
             let mut members: Vec<u32> = vec![];
             let mut number = None;
             for (what, slot) in steps {
@@ -113,6 +130,7 @@ mod tests {
                         let new = pools.join(&pattern, session(slot), 1);
                         prop_assert_eq!(new.is_some(), members.is_empty());
                         number = new.or(number);
+                        pools.filed(number.unwrap_or_default(), entry);
                         members.push(slot);
                     }
                     1 if members.contains(&slot) => {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use engine::event::{SessionId, ShardId};
+use engine::event::SessionId;
 
 use super::message::Published;
+use super::receipt::{self, Linked};
 use super::{Broker, BrokerMessage, Cx, Target, config};
 use crate::event_ref::EventRef;
 use crate::frame::{Frame, LENGTH_BYTES, Receipt};
@@ -29,40 +30,28 @@ pub(super) fn notify(
     out.freeze()
 }
 
-/// The same NOTIFY for one subscription.
-fn for_subscription(notify: &Bytes, subscription: u32) -> Bytes {
-    let mut out = BytesMut::from(&notify[..]);
-    let place = LENGTH_BYTES + 1;
-    out[place..place + 4].copy_from_slice(&subscription.to_be_bytes());
-    out.freeze()
-}
+impl Published {
+    /// The NOTIFY for a subscriber: the same for all, unless it carries a receipt.
+    fn notify_for(&self, secret: &[u8; 32], subscriber: SessionId) -> Bytes {
+        match self.linked {
+            None => self.notify.clone(),
+            Some(_) => self.notify_one(secret, subscriber, 0),
+        }
+    }
 
-/// Where an acknowledgement of this PUBLISH goes.
-pub(super) fn receipt(secret: u32, publisher: SessionId, id: u32) -> Receipt {
-    let mut receipt = [0; 16];
-    receipt[..4].copy_from_slice(&secret.to_be_bytes());
-    receipt[4..6].copy_from_slice(&publisher.shard.0.to_be_bytes());
-    receipt[6..8].copy_from_slice(&publisher.generation.to_be_bytes());
-    receipt[8..12].copy_from_slice(&publisher.slot.to_be_bytes());
-    receipt[12..].copy_from_slice(&id.to_be_bytes());
-    receipt
-}
-
-/// The PUBLISH that a receipt is for, if this broker made it.
-pub(super) fn of_receipt(secret: u32, shards: u16, receipt: &Receipt) -> Option<(SessionId, u32)> {
-    let u16_at = |at: usize| u16::from_be_bytes([receipt[at], receipt[at + 1]]);
-    let u32_at = |at: usize| u32::from(u16_at(at)) << 16 | u32::from(u16_at(at + 2));
-    let shard = ShardId(u16_at(4));
-    let (generation, slot) = (u16_at(6), u32_at(8));
-    let is_ours = u32_at(0) == secret && shard.0 < shards && slot != u32::MAX;
-    is_ours.then_some((
-        SessionId {
-            shard,
-            generation,
-            slot,
-        },
-        u32_at(12),
-    ))
+    /// The NOTIFY for one subscription of a subscriber.
+    fn notify_one(&self, secret: &[u8; 32], subscriber: SessionId, subscription: u32) -> Bytes {
+        let mut out = BytesMut::from(&self.notify[..]);
+        let at = LENGTH_BYTES + 1;
+        out[at..at + 4].copy_from_slice(&subscription.to_be_bytes());
+        if let Some(linked) = self.linked {
+            let receipt = receipt::make(secret, linked, subscriber);
+            let link = usize::from(out[at + 4]);
+            let at = at + 5 + link;
+            out[at..at + receipt.len()].copy_from_slice(&receipt);
+        }
+        out.freeze()
+    }
 }
 
 impl Broker {
@@ -71,12 +60,12 @@ impl Broker {
         &mut self,
         cx: &mut Cx<'_>,
         event: &EventRef<'_>,
-        receipt: Option<(Receipt, &[u8])>,
+        link: Option<(Linked, &[u8])>,
         payload: &[u8],
     ) {
         self.stats.publish();
         tracing::trace!(target: "ens::server", event = event.text(), "publish");
-        self.spread(cx, event, receipt, payload);
+        self.spread(cx, event, link, payload);
         if event.key() == config::MONITOR_KEY {
             let text = self.config.service_event("running");
             if let Ok(event) = EventRef::parse(&text) {
@@ -89,7 +78,7 @@ impl Broker {
         &mut self,
         cx: &mut Cx<'_>,
         event: &EventRef<'_>,
-        receipt: Option<(Receipt, &[u8])>,
+        link: Option<(Linked, &[u8])>,
         payload: &[u8],
     ) {
         let mut found = std::mem::take(&mut self.found);
@@ -102,7 +91,13 @@ impl Broker {
         }
         let published = Arc::new(Published {
             event: event.text().into(),
-            notify: notify(0, receipt, event.text(), payload),
+            notify: notify(
+                0,
+                link.map(|(_, name)| ([0; 16], name)),
+                event.text(),
+                payload,
+            ),
+            linked: link.map(|(linked, _)| linked),
         });
         for shard in others {
             cx.message(
@@ -136,7 +131,7 @@ impl Broker {
         for target in found.drain(..) {
             match target {
                 Target::Session(session) => {
-                    cx.post(session, published.notify.clone());
+                    cx.post(session, published.notify_for(&self.config.secret, session));
                     count += 1;
                 }
                 Target::Pool(pool) => self.pooled(cx, pool, published),
@@ -147,13 +142,20 @@ impl Broker {
 
     /// Gives an event to the one member of a pool whose turn it is.
     fn pooled(&mut self, cx: &mut Cx<'_>, pool: u32, event: &Arc<Published>) {
-        let Some((pattern, member, id)) = self.pools.choose(pool) else {
-            return;
+        let (pattern, member, id) = loop {
+            let Some((pattern, member, id)) = self.pools.choose(pool) else {
+                return;
+            };
+            if member.shard != self.shard {
+                break (pattern, member, id);
+            }
+            if self.has_subscription(member, id) {
+                self.stats.notify(1);
+                return cx.post(member, event.notify_one(&self.config.secret, member, id));
+            }
+            // It has left, and its subscriptions are still being removed.
+            self.leave(&pattern, member, id);
         };
-        if member.shard == self.shard {
-            self.stats.notify(1);
-            return cx.post(member, for_subscription(&event.notify, id));
-        }
         let event = event.clone();
         let message = BrokerMessage::Pooled {
             pattern,
@@ -191,10 +193,9 @@ impl Broker {
                 id,
                 event,
             } => {
-                let own = self.subscriptions.get(&member);
-                if own.is_some_and(|own| own.iter().any(|have| have.id == id)) {
+                if self.has_subscription(member, id) {
                     self.stats.notify(1);
-                    cx.post(member, for_subscription(&event.notify, id));
+                    cx.post(member, event.notify_one(&self.config.secret, member, id));
                 } else {
                     let owner = super::pools::owner(&pattern, self.subscribing.shards());
                     cx.message(

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Buf;
 
@@ -11,11 +11,12 @@ use super::Address;
 use super::machine::{ClientEvent, Machine};
 use super::stream::Stream;
 use crate::event_ref::RefError;
-use crate::frame::Receipt;
+use crate::frame::{Receipt, Unpublishable};
 
 /// How long a connect may take, and the greeting after it.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// The first and the longest wait between two tries to connect again.
+/// The first and the longest wait before a lost connection is made again. One that has held for the
+/// longest begins with the first again.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)];
 /// Bytes received at a time.
 const RECEIVE_BYTES: usize = 64 * 1024;
@@ -62,8 +63,8 @@ pub enum OpenError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
     /// Reference, payload or link can't be sent.
-    #[error("{0}")]
-    Bad(String),
+    #[error(transparent)]
+    Bad(#[from] Unpublishable),
     /// Too much waits to be sent.
     #[error("too many events wait for the broker")]
     Full,
@@ -289,8 +290,7 @@ impl Shared {
         if state.machine.output().len() > self.options.backlog_bytes_max {
             return Err(PublishError::Full);
         }
-        let published = state.machine.publish(event, payload, link, answered);
-        published.map_err(PublishError::Bad)
+        Ok(state.machine.publish(event, payload, link, answered)?)
     }
 
     /// Sends what the kernel takes; the rest is for the thread that waits.
@@ -377,6 +377,7 @@ impl Shared {
         let connection = Connection::borrowed(&self);
         let mut buffer = vec![0; RECEIVE_BYTES];
         let mut backoff = BACKOFF[0];
+        let mut up_since = Instant::now();
         loop {
             news.drain(..).for_each(|one| on_news(&connection, one));
             let (stream, life) = {
@@ -387,19 +388,24 @@ impl Shared {
                 return;
             }
             let received = stream.map(|stream| stream.receive(&mut buffer));
+            let mut over = false;
             if let Some(Ok(count @ 1..)) = received {
-                backoff = BACKOFF[0];
                 let mut state = self.lock();
                 state.machine.handle_input(&buffer[..count], &mut news);
                 // It may have answered a PING.
                 self.send(&mut state);
-                continue;
+                over = state.machine.is_over();
+                if !over {
+                    continue;
+                }
             }
-            if life == Life::Up {
+            if life == Life::Up && !over {
                 news.push(ClientEvent::Over("the connection was closed".into()));
             }
             let mut state = self.lock();
-            state.stream = None;
+            if let Some(stream) = state.stream.take() {
+                stream.shut_down();
+            }
             if state.life == Life::Over || !self.options.reconnect {
                 state.life = Life::Over;
                 drop(state);
@@ -411,10 +417,12 @@ impl Shared {
             drop(state);
             self.changed.notify_all();
             news.drain(..).for_each(|one| on_news(&connection, one));
-            if life != Life::Up {
-                self.pause(&mut backoff);
+            if life == Life::Up && up_since.elapsed() > BACKOFF[1] {
+                backoff = BACKOFF[0];
             }
+            self.pause(&mut backoff);
             let _ = self.connect(&mut news);
+            up_since = Instant::now();
         }
     }
 

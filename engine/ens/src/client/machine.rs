@@ -1,11 +1,12 @@
 //! The client's side of ENP: bytes in, news out.
 
+use std::collections::BTreeMap;
+
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::event_ref::{EventRef, Pattern, RefError};
-use crate::frame::{
-    Frame, FrameError, LINK_BYTES_MAX, PAYLOAD_BYTES_MAX, Receipt, VERSION, decode,
-};
+use crate::frame::{Frame, FrameError, Receipt, Unpublishable, VERSION, decode, publishable};
+use crate::matcher::{EntryId, Matcher};
 
 /// What a broker had to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,9 +51,19 @@ pub struct Machine {
     name: String,
     input: BytesMut,
     output: BytesMut,
-    subscriptions: Vec<(u32, Pattern, String)>,
+    /// By their ids, so that they are made again in their order.
+    subscriptions: BTreeMap<u32, Subscription>,
+    matcher: Matcher<u32>,
     ids: u32,
     welcome: bool,
+    /// The broker has closed this connection, or it speaks no ENP.
+    over: bool,
+}
+
+struct Subscription {
+    pattern: String,
+    /// None in a pool: the broker says for which subscription an event is.
+    entry: Option<EntryId>,
 }
 
 impl Machine {
@@ -62,9 +73,11 @@ impl Machine {
             name: name.into(),
             input: BytesMut::new(),
             output: BytesMut::new(),
-            subscriptions: vec![],
+            subscriptions: BTreeMap::new(),
+            matcher: Matcher::default(),
             ids: 0,
             welcome: false,
+            over: false,
         };
         machine.say(&Frame::Hello {
             version: VERSION,
@@ -78,14 +91,20 @@ impl Machine {
         self.input.clear();
         self.output.clear();
         self.welcome = false;
+        self.over = false;
         Frame::Hello {
             version: VERSION,
             name: &self.name,
         }
         .encode(&mut self.output);
-        for (id, _, pattern) in &self.subscriptions {
+        for (id, Subscription { pattern, .. }) in &self.subscriptions {
             Frame::Subscribe { id: *id, pattern }.encode(&mut self.output);
         }
+    }
+
+    /// Whether nothing more will come: the connection is to be closed.
+    pub fn is_over(&self) -> bool {
+        self.over
     }
 
     /// Whether the broker has greeted.
@@ -127,14 +146,8 @@ impl Machine {
         payload: &[u8],
         link: &[u8],
         answered: bool,
-    ) -> Result<u32, String> {
-        EventRef::parse(event).map_err(|error| error.to_string())?;
-        if payload.len() > PAYLOAD_BYTES_MAX {
-            return Err(format!("a payload has at most {PAYLOAD_BYTES_MAX} bytes"));
-        }
-        if link.len() > LINK_BYTES_MAX {
-            return Err(format!("a link's name has at most {LINK_BYTES_MAX} bytes"));
-        }
+    ) -> Result<u32, Unpublishable> {
+        publishable(event, payload, link)?;
         let id = if answered || !link.is_empty() {
             self.id()
         } else {
@@ -156,18 +169,32 @@ impl Machine {
     pub fn subscribe(&mut self, pattern: &str) -> Result<u32, RefError> {
         let parsed = Pattern::parse(pattern)?;
         let id = self.id();
-        self.subscriptions.push((id, parsed, pattern.into()));
+        let matched = parsed.pool.is_none();
+        let entry = matched.then(|| self.matcher.insert(&parsed, id));
+        let subscription = Subscription {
+            pattern: pattern.into(),
+            entry,
+        };
+        self.subscriptions.insert(id, subscription);
         self.say(&Frame::Subscribe { id, pattern });
         Ok(id)
     }
 
     /// Unsubscribes; events that are on their way are not told any more.
     pub fn unsubscribe(&mut self, id: u32) {
-        let before = self.subscriptions.len();
-        self.subscriptions.retain(|(have, ..)| *have != id);
-        if self.subscriptions.len() < before {
+        if self.forget(id) {
             self.say(&Frame::Unsubscribe { id });
         }
+    }
+
+    fn forget(&mut self, id: u32) -> bool {
+        let Some(gone) = self.subscriptions.remove(&id) else {
+            return false;
+        };
+        if let Some(entry) = gone.entry {
+            self.matcher.remove(entry);
+        }
+        true
     }
 
     /// Tells the publisher of an event that it was worked on.
@@ -182,10 +209,13 @@ impl Machine {
 
     /// Takes bytes from the broker.
     pub fn handle_input(&mut self, bytes: &[u8], news: &mut Vec<ClientEvent>) {
+        if self.over {
+            return;
+        }
         self.input.extend_from_slice(bytes);
         let input = std::mem::take(&mut self.input);
         let mut taken = 0;
-        loop {
+        while !self.over {
             match decode(&input[taken..]) {
                 Ok(None) => break,
                 Ok(Some((frame, length))) => {
@@ -197,8 +227,8 @@ impl Machine {
                 Err(_) => {
                     let why = "the other side does not speak ENP".into();
                     news.push(ClientEvent::Over(why));
+                    self.over = true;
                     taken = input.len();
-                    break;
                 }
             }
         }
@@ -219,14 +249,16 @@ impl Machine {
             Frame::Lagged { events } => news.push(ClientEvent::Lagged(events)),
             Frame::Ping { token } => self.say(&Frame::Pong { token }),
             Frame::Error { id, text, .. } => {
-                self.subscriptions
-                    .retain(|(have, ..)| *have != id || id == 0);
+                self.forget(id);
                 news.push(ClientEvent::Refused {
                     id,
                     why: text.into(),
                 });
             }
-            Frame::Bye { text } => news.push(ClientEvent::Over(text.into())),
+            Frame::Bye { text } => {
+                news.push(ClientEvent::Over(text.into()));
+                self.over = true;
+            }
             Frame::Notify {
                 subscription,
                 receipt,
@@ -256,16 +288,16 @@ impl Machine {
     }
 
     /// The subscriptions that a NOTIFY is for.
-    fn wanted(&self, only: u32, event: &str) -> Vec<u32> {
-        let own = self.subscriptions.iter();
+    fn wanted(&mut self, only: u32, event: &str) -> Vec<u32> {
         if only != 0 {
-            return own.map(|(id, ..)| *id).filter(|id| *id == only).collect();
+            let own = self.subscriptions.contains_key(&only);
+            return own.then_some(only).into_iter().collect();
         }
-        let Ok(event) = EventRef::parse(event) else {
-            return vec![];
-        };
-        own.filter(|(_, pattern, _)| pattern.pool.is_none() && pattern.matches(&event))
-            .map(|(id, ..)| *id)
-            .collect()
+        let mut found = Vec::new();
+        if let Ok(event) = EventRef::parse(event) {
+            self.matcher.matches(&event, &mut found);
+            found.sort_unstable();
+        }
+        found
     }
 }

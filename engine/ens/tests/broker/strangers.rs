@@ -7,7 +7,7 @@ use std::time::Duration;
 use ens::access::Access;
 use ens::broker::BrokerConfig;
 use ens::client::ClientEvent;
-use ens::frame::{Frame, decode};
+use ens::frame::{ErrorCode, Frame, PAYLOAD_BYTES_MAX, decode};
 
 use crate::talk::{PATIENCE, Site, options};
 
@@ -213,4 +213,180 @@ fn mistakes_are_errors_and_the_connection_goes_on() {
     assert!(id.is_err());
     client.publish(STORE, "");
     assert!(!matches!(client.news.try_recv(), Ok(ClientEvent::Over(_))));
+}
+
+/// What a broker says to a stranger who says these frames, until `count` of them were heard.
+fn answers(stream: &mut TcpStream, count: usize) -> Vec<Vec<u8>> {
+    let (mut buffer, mut chunk, mut heard) = (Vec::new(), vec![0; 1 << 16], vec![]);
+    while heard.len() < count {
+        let taken = stream.read(&mut chunk).unwrap();
+        assert!(taken > 0, "closed after {} frames", heard.len());
+        buffer.extend_from_slice(&chunk[..taken]);
+        while let Ok(Some((_, length))) = decode(&buffer) {
+            heard.push(buffer.drain(..length).collect());
+        }
+    }
+    heard
+}
+
+fn frame(bytes: &[u8]) -> Frame<'_> {
+    decode(bytes).unwrap().unwrap().0
+}
+
+#[test]
+fn a_payload_that_is_too_large_is_an_error_of_that_publish() {
+    let site = Site::new();
+    let mut stream = stranger(&site);
+    stream.write_all(&hello()).unwrap();
+    let publish = Frame::Publish {
+        id: 7,
+        link: b"",
+        event: STORE,
+        payload: &vec![b'x'; PAYLOAD_BYTES_MAX + 1],
+    };
+    stream.write_all(&publish.to_bytes()).unwrap();
+    let ping = Frame::Ping { token: 5 };
+    stream.write_all(&ping.to_bytes()).unwrap();
+    let heard = answers(&mut stream, 3);
+    let Frame::Error { code, id, text } = frame(&heard[1]) else {
+        panic!("{:?}", frame(&heard[1]));
+    };
+    assert_eq!((code, id), (ErrorCode::TooLarge as u16, 7));
+    assert!(text.contains("payload"), "{text}");
+    assert_eq!(frame(&heard[2]), Frame::Pong { token: 5 });
+}
+
+#[test]
+fn what_is_too_large_is_not_published_from_this_process_either() {
+    let site = Site::new();
+    let subscriber = site.client(false);
+    subscriber.subscribe(STORE);
+    let local = site.broker.as_ref().unwrap().local();
+    let large = vec![b'x'; PAYLOAD_BYTES_MAX + 1];
+    assert!(local.publish(STORE, &large).is_err());
+    assert!(local.publish("no reference", b"").is_err());
+    assert_eq!(local.publish(STORE, b"small"), Ok(()));
+    assert_eq!(subscriber.event().1, "small");
+}
+
+#[test]
+fn a_receipt_that_was_overheard_or_guessed_acknowledges_nothing() {
+    let site = Site::new();
+    let publisher = site.client(false);
+    let [mut knows, mut other] = [(); 2].map(|()| {
+        let mut stream = stranger(&site);
+        stream.write_all(&hello()).unwrap();
+        let subscribe = Frame::Subscribe {
+            id: 1,
+            pattern: STORE,
+        };
+        stream.write_all(&subscribe.to_bytes()).unwrap();
+        answers(&mut stream, 2);
+        stream
+    });
+    let published = publisher.connection.publish(STORE, b"", b"link", true);
+    let id = published.unwrap();
+    assert_eq!(publisher.next(), ClientEvent::Accepted(id));
+    let notify = answers(&mut knows, 1);
+    let Frame::Notify {
+        receipt: Some((receipt, b"link")),
+        ..
+    } = frame(&notify[0])
+    else {
+        panic!("{:?}", frame(&notify[0]));
+    };
+    let mut guessed = receipt;
+    guessed[15] ^= 1;
+    for receipt in [receipt, guessed] {
+        other.write_all(&Frame::Ack { receipt }.to_bytes()).unwrap();
+    }
+    publisher.nothing();
+    knows.write_all(&Frame::Ack { receipt }.to_bytes()).unwrap();
+    assert_eq!(publisher.next(), ClientEvent::Acknowledged(id));
+}
+
+fn limited(change: impl FnOnce(&mut BrokerConfig)) -> Site {
+    let mut options = options(0);
+    change(&mut options.broker);
+    Site::with(&options)
+}
+
+#[test]
+fn subscriptions_are_limited_for_a_client_and_for_all() {
+    let site = limited(|broker| {
+        broker.of_client.count = 3;
+        broker.of_all.count = 5;
+    });
+    let refused = |client: &crate::talk::Client| {
+        let id = client.connection.subscribe(STORE).unwrap();
+        match client.next() {
+            ClientEvent::Refused { id: have, why } => {
+                assert_eq!(have, id);
+                why
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let (one, two) = (site.client(false), site.client(false));
+    let ids: Vec<u32> = (0..3).map(|_| one.subscribe(STORE)).collect();
+    assert!(refused(&one).contains("may have 3"));
+    two.subscribe(STORE);
+    two.subscribe(STORE);
+    assert!(refused(&two).contains("all clients together"));
+    one.connection.unsubscribe(ids[0]);
+    assert_eq!(one.next(), ClientEvent::Unsubscribed(ids[0]));
+    two.subscribe(STORE);
+    let site = limited(|broker| broker.of_client.bytes = 700);
+    let one = site.client(false);
+    one.subscribe(STORE);
+    one.subscribe(STORE);
+    assert!(refused(&one).contains("700 bytes"));
+}
+
+#[test]
+fn what_very_many_subscriptions_leave_is_removed() {
+    let site = Site::new();
+    let publisher = site.client(false);
+    let mut stream = stranger(&site);
+    stream.write_all(&hello()).unwrap();
+    let count = 50_000;
+    let mut asked = Vec::new();
+    for id in 1..=count {
+        let pattern = format!("{STORE}?evtType=NewMsg&mailboxName=user{id}");
+        let subscribe = Frame::Subscribe {
+            id,
+            pattern: &pattern,
+        };
+        asked.extend_from_slice(&subscribe.to_bytes());
+    }
+    let mut asks = stream.try_clone().unwrap();
+    let asker = std::thread::spawn(move || asks.write_all(&asked));
+    answers(&mut stream, 1 + count as usize);
+    asker.join().unwrap().unwrap();
+    let subscribing = || site.broker.as_ref().unwrap().subscriptions();
+    assert_eq!(subscribing().0, count as usize);
+    drop(stream);
+    let begun = std::time::Instant::now();
+    while subscribing() != (0, 0) {
+        assert!(begun.elapsed() < PATIENCE, "{:?} are left", subscribing());
+        publisher.publish(STORE, "in between");
+    }
+}
+
+#[test]
+fn as_many_connections_are_let_in_as_the_limit_says() {
+    let site = limited(|broker| broker.connections_max = 20);
+    let mut all: Vec<TcpStream> = (0..30).map(|_| stranger(&site)).collect();
+    let mut welcome = 0;
+    for stream in &mut all {
+        // Who is not let in may have been closed already.
+        let _ = stream.write_all(&hello());
+        let heard = answers(stream, 1);
+        match frame(&heard[0]) {
+            Frame::Welcome { .. } => welcome += 1,
+            Frame::Bye { text } => assert!(text.contains("too many"), "{text}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(welcome, 20);
 }

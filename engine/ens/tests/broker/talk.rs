@@ -20,14 +20,13 @@ pub struct Site {
 pub fn options(port: u16) -> server::Options {
     server::Options {
         tcp: Some(([127, 0, 0, 1], port).into()),
-        port_option: "ens.port".into(),
-        unix: None,
         shards: 2,
-        connections_max: 12_000,
         pending_bytes_max: 256 * 1024,
-        write_timeout_s: 60,
-        spin_ns: 0,
-        broker: BrokerConfig::new(Access::parse("").unwrap(), 60),
+        broker: BrokerConfig {
+            connections_max: 12_000,
+            ..BrokerConfig::new(Access::parse("").unwrap(), 60)
+        },
+        ..server::Options::default()
     }
 }
 

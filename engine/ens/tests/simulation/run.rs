@@ -89,7 +89,7 @@ impl Run {
         let stats = Arc::new(Stats::default());
         let placement = Arc::new(Placement::new(None));
         let mut config = BrokerConfig::new(Access::parse("").unwrap(), 0);
-        config.secret = 7;
+        config.secret = [7; 32];
         let config = Arc::new(config);
         let shard = |number| {
             let mut reactor = self.world.reactor(10_000);

@@ -60,15 +60,8 @@ pub struct Broker {
 impl Broker {
     pub fn new() -> Self {
         let mut options = Options {
-            tcp: None,
-            port_option: "--port".into(),
-            unix: None,
-            shards: 1,
-            connections_max: 100,
-            pending_bytes_max: 1 << 20,
-            write_timeout_s: 60,
-            spin_ns: 0,
             broker: BrokerConfig::new(Access::parse("").unwrap(), 0),
+            ..Options::default()
         };
         // Somebody may take the port in between.
         let start = || {

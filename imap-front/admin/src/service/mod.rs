@@ -76,11 +76,22 @@ impl Service {
             ("--write-timeout", "ens.writetimeout"),
             ("--keepalive", "ens.keepalive"),
             ("--spin", "ens.spin"),
+            ("--max-subscriptions", "ens.maxsubscriptions"),
+            ("--max-all-subscriptions", "ens.maxallsubscriptions"),
         ] {
             arguments.extend([flag.into(), config.value(option).into()]);
         }
-        let pending = config.count("ens.maxpending").to_string();
-        arguments.extend(["--max-pending".into(), pending.into()]);
+        for (flag, option) in [
+            ("--max-pending", "ens.maxpending"),
+            ("--max-subscription-bytes", "ens.maxsubscriptionbytes"),
+            (
+                "--max-all-subscription-bytes",
+                "ens.maxallsubscriptionbytes",
+            ),
+        ] {
+            let bytes = config.count(option).to_string();
+            arguments.extend([flag.into(), bytes.into()]);
+        }
         if config.count("ens.shards") > 0 {
             arguments.extend(["--shards".into(), config.value("ens.shards").into()]);
         }

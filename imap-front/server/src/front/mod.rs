@@ -275,7 +275,7 @@ impl<B: Backend> Protocol for Front<B> {
         self.carry_out(session, cx);
     }
 
-    fn handle_turn(&mut self) -> bool {
+    fn handle_turn(&mut self, _: &mut Context<'_, Reply>) -> bool {
         crate::planted::here("data");
         while let Some((requester, request)) = self.waiting.pop_front() {
             let bytes = size_of::<Requester>() + request.bytes();

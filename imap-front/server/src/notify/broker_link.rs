@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 
 use admin::Config;
 use admin::config::PlugIn;
-use ens::client::{Address, ClientEvent, Connection, OpenError, Options};
+use ens::client::{Address, ClientEvent, Connection, OpenError, Options, PublishError};
 use ens::server::Local;
 
 /// How long an event waits for a broker that is behind before it is given up.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Bytes of an event reference that the log shows.
+const LOGGED_BYTES: usize = 200;
 /// How long between two tries.
 const PAUSE: Duration = Duration::from_micros(50);
 
@@ -33,24 +35,27 @@ impl BrokerLink {
     /// none either; idling sessions don't depend on it.
     pub fn publish(&self, event_ref: &str, payload: &[u8]) {
         let begun = Instant::now();
-        while !self.try_publish(event_ref, payload) {
-            if !self.is_up() || begun.elapsed() > PATIENCE {
-                let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
-                if lost.is_power_of_two() {
-                    tracing::warn!("{lost} events could not be published");
-                }
-                return;
+        while let Err(why) = self.try_publish(event_ref, payload) {
+            if why == PublishError::Full && self.is_up() && begun.elapsed() <= PATIENCE {
+                std::thread::sleep(PAUSE);
+                continue;
             }
-            std::thread::sleep(PAUSE);
+            let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+            if matches!(why, PublishError::Bad(_)) || lost.is_power_of_two() {
+                let start = &event_ref[..event_ref.floor_char_boundary(LOGGED_BYTES)];
+                tracing::warn!("an event was not published, {lost} in all: {why}; {start}");
+            }
+            return;
         }
     }
 
-    fn try_publish(&self, event_ref: &str, payload: &[u8]) -> bool {
+    fn try_publish(&self, event_ref: &str, payload: &[u8]) -> Result<(), PublishError> {
         match &self.way {
             Way::Local(local) => local.publish(event_ref, payload),
-            Way::Remote(connection, _) => {
-                connection.is_up() && connection.publish(event_ref, payload, b"", false).is_ok()
-            }
+            Way::Remote(connection, _) if connection.is_up() => connection
+                .publish(event_ref, payload, b"", false)
+                .map(|_| ()),
+            Way::Remote(..) => Err(PublishError::Lost),
         }
     }
 

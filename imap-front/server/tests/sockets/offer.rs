@@ -16,14 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn broker(port: u16) -> Running {
     let options = Options {
         tcp: Some(([127, 0, 0, 1], port).into()),
-        port_option: "--port".into(),
-        unix: None,
-        shards: 1,
-        connections_max: 100,
-        pending_bytes_max: 1 << 20,
-        write_timeout_s: 60,
-        spin_ns: 0,
         broker: BrokerConfig::new(Access::parse("").unwrap(), 0),
+        ..Options::default()
     };
     let patience = Instant::now() + PATIENCE;
     loop {

@@ -20,6 +20,26 @@ pub(super) static ENS: &[ConfigOption] = &[
         help: "seconds of silence after which an ENS client is sent a PING; 0 is never",
     },
     ConfigOption {
+        name: "ens.maxallsubscriptionbytes",
+        kind: Kind::Bytes {
+            unlimited: false,
+            min: 4096,
+        },
+        default: "512M",
+        refreshable: false,
+        help: "bytes that the subscriptions of all ENS clients together may take; more are refused",
+    },
+    ConfigOption {
+        name: "ens.maxallsubscriptions",
+        kind: Kind::Number {
+            min: 1,
+            max: 100_000_000,
+        },
+        default: "1000000",
+        refreshable: false,
+        help: "subscriptions of all ENS clients together; more are refused",
+    },
+    ConfigOption {
         name: "ens.maxconnections",
         kind: Kind::Number {
             min: 1,
@@ -38,6 +58,26 @@ pub(super) static ENS: &[ConfigOption] = &[
         default: "1M",
         refreshable: false,
         help: "bytes that may wait for a subscriber; with more it is told what it missed",
+    },
+    ConfigOption {
+        name: "ens.maxsubscriptionbytes",
+        kind: Kind::Bytes {
+            unlimited: false,
+            min: 4096,
+        },
+        default: "64M",
+        refreshable: false,
+        help: "bytes that the subscriptions of one ENS client may take; more are refused",
+    },
+    ConfigOption {
+        name: "ens.maxsubscriptions",
+        kind: Kind::Number {
+            min: 1,
+            max: 100_000_000,
+        },
+        default: "100000",
+        refreshable: false,
+        help: "subscriptions of one ENS client; more are refused",
     },
     ConfigOption {
         name: "ens.port",

@@ -1,0 +1,181 @@
+//! The subscriptions of this shard's connections.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ahash::RandomState;
+use engine::event::SessionId;
+
+use super::message::BrokerMessage;
+use super::{Broker, Cx, Target, config, pools, publish, refuse};
+use crate::event_ref::Pattern;
+use crate::frame::{ErrorCode, Frame};
+use crate::matcher::EntryId;
+
+/// Subscriptions of connections that have ended that are removed in one turn.
+pub(super) const REMOVALS_PER_TURN: usize = 2_000;
+
+/// The subscriptions of one connection, by their numbers.
+#[derive(Default)]
+pub(super) struct Owned {
+    by_id: HashMap<u32, Subscription, RandomState>,
+    /// What keeping them takes.
+    bytes: usize,
+}
+
+struct Subscription {
+    bytes: usize,
+    what: What,
+}
+
+enum What {
+    /// In this shard's matcher.
+    Matched(EntryId),
+    /// In a pool, which some shard serves.
+    Pooled(Arc<Pattern>),
+}
+
+impl Broker {
+    pub(super) fn subscribe(&mut self, cx: &mut Cx<'_>, id: u32, pattern: &str) {
+        let session = cx.id();
+        let pattern = match Pattern::parse(pattern) {
+            Ok(pattern) => pattern,
+            Err(error) => return refuse(cx, ErrorCode::BadReference, id, &error.to_string()),
+        };
+        if id == 0 || self.has_subscription(session, id) {
+            let text = "the subscription's number is 0 or in use";
+            return refuse(cx, ErrorCode::BadId, id, text);
+        }
+        let bytes = pattern.cost();
+        if let Err(text) = self.admit(session, bytes) {
+            return refuse(cx, ErrorCode::TooMany, id, &text);
+        }
+        tracing::debug!(target: "ens::server", ?session, id, key = %pattern.key, "subscribe");
+        let is_service = &*pattern.key == config::SERVICE_KEY;
+        let what = if pattern.pool.is_some() {
+            let pattern = Arc::new(pattern);
+            let owner = pools::owner(&pattern, self.subscribing.shards());
+            if owner == self.shard {
+                self.join(&pattern, session, id);
+                cx.send(Frame::Subscribed { id }.to_bytes());
+            } else {
+                let message = BrokerMessage::Join {
+                    pattern: pattern.clone(),
+                    member: session,
+                    id,
+                };
+                cx.message(SessionId::shard_itself(owner), message);
+            }
+            What::Pooled(pattern)
+        } else {
+            let entry = self.matcher.insert(&pattern, Target::Session(session));
+            // Before the answer: who publishes after that finds it.
+            self.subscribing.add(self.shard);
+            cx.send(Frame::Subscribed { id }.to_bytes());
+            What::Matched(entry)
+        };
+        let owned = self.subscriptions.entry(session).or_default();
+        owned.bytes += bytes;
+        owned.by_id.insert(id, Subscription { bytes, what });
+        if is_service {
+            let event = self.config.service_event("running");
+            cx.send(publish::notify(0, None, &event, b""));
+        }
+    }
+
+    /// Whether one more subscription fits, which is counted then; or why it doesn't.
+    fn admit(&self, session: SessionId, bytes: usize) -> Result<(), String> {
+        let limits = &self.config.of_client;
+        let owned = self.subscriptions.get(&session);
+        let (count, before) = owned.map_or((0, 0), |owned| (owned.by_id.len(), owned.bytes));
+        if count >= limits.count {
+            return Err(format!("a client may have {} subscriptions", limits.count));
+        }
+        if before + bytes > limits.bytes {
+            let most = limits.bytes;
+            return Err(format!(
+                "the subscriptions of a client may take {most} bytes"
+            ));
+        }
+        if !self.subscribing.admit(bytes, &self.config.of_all) {
+            return Err("the broker has too many subscriptions of all clients together".into());
+        }
+        Ok(())
+    }
+
+    pub(super) fn has_subscription(&self, session: SessionId, id: u32) -> bool {
+        let owned = self.subscriptions.get(&session);
+        owned.is_some_and(|owned| owned.by_id.contains_key(&id))
+    }
+
+    pub(super) fn unsubscribe(&mut self, cx: &mut Cx<'_>, id: u32) {
+        let session = cx.id();
+        let owned = self.subscriptions.get_mut(&session);
+        let subscription = owned.and_then(|owned| {
+            let subscription = owned.by_id.remove(&id)?;
+            owned.bytes -= subscription.bytes;
+            Some((subscription, owned.by_id.is_empty()))
+        });
+        let Some((subscription, was_last)) = subscription else {
+            let text = "there is no subscription of that number";
+            return refuse(cx, ErrorCode::BadId, id, text);
+        };
+        if was_last {
+            self.subscriptions.remove(&session);
+        }
+        self.forget(cx, session, id, subscription);
+        cx.send(Frame::Unsubscribed { id }.to_bytes());
+    }
+
+    /// A connection has ended: what it leaves is removed now and in later turns.
+    pub(super) fn leave_all(&mut self, cx: &mut Cx<'_>) {
+        let session = cx.id();
+        if let Some(owned) = self.subscriptions.remove(&session) {
+            self.left_over.push_back((session, owned));
+            self.remove_some(cx);
+        }
+        if self.subscriptions.len() * 8 < self.subscriptions.capacity() {
+            self.subscriptions.shrink_to(self.subscriptions.len() * 2);
+        }
+    }
+
+    /// Removes what connections have left, as much as fits into this turn. Gives whether there is
+    /// more.
+    pub(super) fn remove_some(&mut self, cx: &mut Cx<'_>) -> bool {
+        while let Some((session, mut owned)) = self.left_over.pop_front() {
+            let some: Vec<u32> = owned.by_id.keys().take(self.removals).copied().collect();
+            self.removals -= some.len();
+            for id in some {
+                if let Some(subscription) = owned.by_id.remove(&id) {
+                    self.forget(cx, session, id, subscription);
+                }
+            }
+            if !owned.by_id.is_empty() {
+                self.left_over.push_front((session, owned));
+                return true;
+            }
+        }
+        false
+    }
+
+    fn forget(&mut self, cx: &mut Cx<'_>, session: SessionId, id: u32, gone: Subscription) {
+        self.subscribing.forget(gone.bytes);
+        let pattern = match gone.what {
+            What::Matched(entry) => {
+                self.matcher.remove(entry);
+                return self.subscribing.remove(self.shard);
+            }
+            What::Pooled(pattern) => pattern,
+        };
+        let owner = pools::owner(&pattern, self.subscribing.shards());
+        if owner == self.shard {
+            return self.leave(&pattern, session, id);
+        }
+        let message = BrokerMessage::Leave {
+            pattern,
+            member: session,
+            id,
+        };
+        cx.message(SessionId::shard_itself(owner), message);
+    }
+}
