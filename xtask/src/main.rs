@@ -1,11 +1,13 @@
-//! Project tasks: `cargo xtask demo | test | install | results | crash | instructions`.
+//! Project tasks: `cargo xtask demo | test | install | results | crash | campaign |
+//! instructions`.
 //!
 //! In reading order: [`paths`] and [`shell`] are the ground; [`install`] lays out a base directory,
 //! [`base`] runs the server in one, [`packages`] installs what others' programs need, [`count`]
-//! counts what passed; [`demo`], [`crash`], [`instructions`], [`page`], [`results`] and [`check`]
-//! use these.
+//! counts what passed; [`demo`], [`crash`], [`campaign`], [`instructions`], [`page`], [`results`]
+//! and [`check`] use these.
 
 mod base;
+mod campaign;
 mod check;
 mod count;
 mod crash;
@@ -54,6 +56,8 @@ enum Task {
     Results(results::Options),
     /// Kill the server with SIGKILL in bursts of mail and check that it kept every promise
     Crash(crash::Options),
+    /// Look for faults for as long as one likes
+    Campaign(campaign::Options),
     /// Count the instructions of the pure benches, and compare with benches/instructions.toml
     Instructions(instructions::Options),
 }
@@ -74,6 +78,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
     match task {
         Task::Test(options) => return Ok(check::run(&options)),
         Task::Instructions(options) => return instructions::run(&options),
+        Task::Campaign(options) => return campaign::run(&options),
         Task::Demo(options) => demo::run(&options),
         Task::Install {
             prefix,

@@ -1,46 +1,15 @@
-//! The fuzz bodies over their seeds, every truncation of these, and reproducible mutations.
+//! The fuzz bodies over their seeds and corpora, and reproducible mutations of these.
 
 #[path = "../fuzz/src/lib.rs"]
 #[allow(dead_code, unused_imports, reason = "each test uses a part")]
 mod fuzz;
 
-use fuzz::mutate::{Rng, mutated};
-use fuzz::targets;
+use fuzz::{inputs, targets};
 
-/// Mutations of each seed.
-const ROUNDS: u64 = 2000;
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz");
 
-fn seeds(target: &str) -> Vec<Vec<u8>> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/");
-    let mut paths: Vec<_> = std::fs::read_dir(format!("{folder}{target}"))
-        .expect("the target has seeds")
-        .map(|entry| entry.expect("a readable folder").path())
-        .collect();
-    paths.sort();
-    assert!(paths.len() >= 5, "few seeds for {target}");
-    paths
-        .into_iter()
-        .map(|path| std::fs::read(path).expect("a readable seed"))
-        .collect()
-}
-
-/// Runs one target; what it panics at is printed.
 fn run(name: &str, target: fn(&[u8])) {
-    let seeds = seeds(name);
-    let check = |input: &[u8]| {
-        let outcome = std::panic::catch_unwind(|| target(input));
-        assert!(outcome.is_ok(), "{name}: b\"{}\"", input.escape_ascii());
-    };
-    for seed in &seeds {
-        (0..=seed.len()).for_each(|end| check(&seed[..end]));
-    }
-    for (number, seed) in seeds.iter().enumerate() {
-        let mut rng = Rng(number as u64);
-        for _ in 0..ROUNDS {
-            let other = &seeds[rng.below(seeds.len())];
-            check(&mutated(seed, other, &mut rng));
-        }
-    }
+    inputs::run(FOLDER, name, target);
 }
 
 #[test]
@@ -82,7 +51,7 @@ fn search() {
 /// side.
 #[test]
 fn command_seeds_are_valid() {
-    for seed in seeds("imap_command") {
+    for seed in inputs::seeds(FOLDER, "imap_command") {
         let parsed = proto::imap::parse::parse_command(&seed);
         assert!(parsed.is_ok(), "{}: {parsed:?}", seed.escape_ascii());
     }

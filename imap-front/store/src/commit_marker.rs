@@ -47,7 +47,7 @@ pub(crate) fn read(folder: &Path) -> io::Result<Marked> {
     }
 }
 
-fn parse(text: &[u8]) -> Marked {
+pub(crate) fn parse(text: &[u8]) -> Marked {
     let number = |digits: &[u8]| {
         let is_number = digits.iter().all(u8::is_ascii_digit);
         let digits = std::str::from_utf8(digits).ok().filter(|_| is_number)?;
@@ -62,6 +62,13 @@ fn parse(text: &[u8]) -> Marked {
         Some((digits, rest)) => number(digits).filter(|_| rest == sum(digits).as_bytes()),
     };
     said.map_or(Marked::Unreadable, Marked::Commit)
+}
+
+/// What a marker of that commit says.
+pub(crate) fn text(commit: u64) -> String {
+    let digits = format!("{commit:0DIGITS$}");
+    let sum = sum(digits.as_bytes());
+    digits + &sum
 }
 
 fn sum(digits: &[u8]) -> String {
@@ -88,9 +95,7 @@ impl CommitMarker {
 
     /// Notes a commit that is durable. A failure is said once: the marker only guards.
     pub fn note(&mut self, commit: u64) {
-        let mut text = format!("{commit:0DIGITS$}");
-        text.push_str(&sum(text.as_bytes()));
-        let outcome = self.file.write_all_at(text.as_bytes(), 0);
+        let outcome = self.file.write_all_at(text(commit).as_bytes(), 0);
         if let Err(error) = &outcome
             && !self.is_failing
         {

@@ -12,6 +12,8 @@
 //! that ends before its commit marker is never served.
 
 pub mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod kv;
 pub mod logic;
 pub mod notification;

@@ -1,5 +1,7 @@
 //! Fuzzing: [`targets`] are functions of any bytes that panic when the code breaks a promise;
-//! [`mutate`] makes such bytes from seeds where libFuzzer is not at hand.
+//! [`inputs`] and [`mutate`] make such bytes where libFuzzer is not at hand.
 
-pub mod mutate;
+pub mod inputs;
 pub mod targets;
+
+pub use inputs::mutate;

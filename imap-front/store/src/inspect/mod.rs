@@ -4,7 +4,7 @@
 //! one as if nothing were missing, and removes keyspaces and tables that it does not find listed.
 //! So this reads the journals and manifests first. Nothing here changes a file.
 
-mod journal;
+pub(crate) mod journal;
 mod manifest;
 
 use std::io;
