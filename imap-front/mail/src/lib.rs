@@ -2,8 +2,8 @@
 //!
 //! In reading order: [`ids`] (who and where), [`name`] (mailbox names), [`flags`], [`date`],
 //! [`set`] (sequence sets), [`event`] (what happened to a mailbox), [`request`] and [`reply`]
-//! (the store seam), [`mime`] (a message's structure), [`search`] (search programs and their
-//! evaluation).
+//! (the store seam), [`list`] (which names a LIST gives), [`mime`] (a message's structure),
+//! [`search`] (search programs and their evaluation).
 //!
 //! Invariants: no I/O, no clock, no wire syntax. The protocol machines, the durable store and its
 //! in-memory model all depend on this crate and not on each other.
@@ -12,6 +12,7 @@ pub mod date;
 pub mod event;
 pub mod flags;
 pub mod ids;
+pub mod list;
 pub mod mime;
 pub mod name;
 pub mod reply;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     Event, Flags, InternalDate, MailboxId, MailboxName, ModSeq, SpoolId, Uid, UidValidity, UserId,
-    mime::Structure, request::SpecialUse,
+    list::Piece, mime::Structure, request::SpecialUse,
 };
 
 /// What happened to a mailbox after the asker's `since`: a chain of events, oldest first, whose
@@ -22,8 +22,8 @@ pub enum Reply {
     Refused(Refusal),
     /// The password is right.
     Authenticated(UserId),
-    /// A user's mailboxes.
-    Mailboxes(Vec<MailboxInfo>),
+    /// A piece of a listing.
+    Listed(Piece),
     /// A mailbox's figures.
     Status(Status),
     /// A mailbox, selected.
@@ -86,7 +86,7 @@ impl Reply {
     /// (events, structures) is not counted.
     pub fn bytes(&self) -> usize {
         let more = match self {
-            Self::Mailboxes(all) => all.iter().map(|it| 64 + it.name.as_str().len()).sum(),
+            Self::Listed(piece) => piece.bytes(),
             Self::Fetched { messages, .. } => {
                 let bytes = |it: &Message| it.bytes.as_ref().map_or(0, Bytes::len);
                 size_of_val(&messages[..]) + messages.iter().map(bytes).sum::<usize>()

@@ -5,11 +5,13 @@
 //! was committed before it without any other message having to arrive first.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::{
-    Flags, InternalDate, MailboxId, MailboxName, ModSeq, SpoolId, Uid, UserId, search::Program,
+    Flags, InternalDate, MailboxId, MailboxName, ModSeq, SpoolId, Uid, UserId, list::Query,
+    search::Program,
 };
 
 /// A request to the store (and to authentication, which stands in front of it).
@@ -17,10 +19,14 @@ use crate::{
 pub enum Request {
     /// Check a password. Reply: `Authenticated` or `Refused(Credentials)`.
     Authenticate(Credentials),
-    /// All mailboxes and subscriptions of a user. Reply: `Mailboxes`, sorted by name.
-    Mailboxes {
+    /// LIST or LSUB, a piece of it. Reply: `Listed`; the asker asks again after its `next`.
+    List {
         /// Whose.
         user: UserId,
+        /// What is asked for.
+        query: Arc<Query>,
+        /// The end of the piece before.
+        after: Option<MailboxName>,
     },
     /// CREATE, missing parents included. Reply: `Done` or `Refused`.
     Create {
@@ -199,7 +205,7 @@ impl Request {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Authenticate(_) => "Authenticate",
-            Self::Mailboxes { .. } => "Mailboxes",
+            Self::List { .. } => "List",
             Self::Create { .. } => "Create",
             Self::Delete { .. } => "Delete",
             Self::Rename { .. } => "Rename",
@@ -236,6 +242,7 @@ impl Request {
                 Body::Spooled(_) => 0,
             },
             Self::Search { program, .. } => program.bytes(),
+            Self::List { query, .. } => query.patterns.iter().map(|it| it.len()).sum(),
             Self::Authenticate(credentials) => credentials.user.len() + credentials.password.len(),
             _ => 0,
         };

@@ -149,7 +149,7 @@ impl Model {
         use Request as R;
         match request {
             R::Authenticate(credentials) => (self.authenticate(&credentials), vec![]),
-            R::Mailboxes { .. }
+            R::List { .. }
             | R::Status { .. }
             | R::Sync { .. }
             | R::View { .. }

@@ -15,7 +15,9 @@ use crate::{Limits, Outcome, catch_up, refused};
 pub(crate) fn answer(state: &State, limits: &Limits, request: Request) -> Reply {
     use Request as R;
     match request {
-        R::Mailboxes { user } => mailboxes(state, user),
+        R::List { user, query, after } => {
+            Reply::Listed(query.piece(&mailboxes(state, user), after.as_ref()))
+        }
         R::Status { user, name } => status(state, user, &name),
         R::Sync { mailbox, since } => Reply::Synced(catch_up::delta(state, mailbox, since)),
         R::View { mailbox, at } => {
@@ -59,9 +61,9 @@ pub(crate) fn answer(state: &State, limits: &Limits, request: Request) -> Reply 
     }
 }
 
-fn mailboxes(state: &State, user: UserId) -> Reply {
+fn mailboxes(state: &State, user: UserId) -> Vec<MailboxInfo> {
     let Some(account) = state.accounts.get(&user) else {
-        return Reply::Mailboxes(vec![]);
+        return vec![];
     };
     let mut names: Vec<&MailboxName> = account.names.keys().chain(&account.subscribed).collect();
     names.sort_unstable();
@@ -76,7 +78,7 @@ fn mailboxes(state: &State, user: UserId) -> Reply {
             special_use: row.and_then(|row| row.special_use),
         }
     };
-    Reply::Mailboxes(names.into_iter().map(info).collect())
+    names.into_iter().map(info).collect()
 }
 
 fn status(state: &State, user: UserId, name: &MailboxName) -> Reply {

@@ -71,7 +71,7 @@ fn parsed(command: &[u8]) -> Tagged {
         Err(error) => panic!("{error}: {}", command.escape_ascii()),
     };
     match &mut tagged.command {
-        Command::List(List { reference, .. }) | Command::Lsub { reference, .. }
+        Command::List(List { reference, .. }) | Command::Lsub(List { reference, .. })
             if reference.eq_ignore_ascii_case("INBOX") =>
         {
             *reference = "INBOX".into();

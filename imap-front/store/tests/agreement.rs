@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use common::{Bench, Pending, body};
+use mail::list::Query;
 use mail::request::{SpecialUse, StoreMode, Target, Want};
 use mail::search::{Key, Program};
 use mail::{
@@ -294,7 +295,15 @@ impl World {
         let since = self.modseq(mailbox, step);
         let uids = self.uids(mailbox, step);
         match step.kind % 8 {
-            0 => Request::Mailboxes { user },
+            0 => {
+                let query = Query {
+                    patterns: vec!["*".into()],
+                    subscribed: step.on,
+                    ..Query::default()
+                };
+                let (query, after) = (Arc::new(query), None);
+                Request::List { user, query, after }
+            }
             1 => Request::Status { user, name },
             2 | 3 => Request::Open {
                 user,

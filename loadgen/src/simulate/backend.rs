@@ -271,7 +271,7 @@ fn is_read(request: &Request) -> bool {
     matches!(
         request,
         R::Authenticate(_)
-            | R::Mailboxes { .. }
+            | R::List { .. }
             | R::Status { .. }
             | R::Sync { .. }
             | R::View { .. }

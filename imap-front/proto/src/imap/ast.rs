@@ -84,13 +84,8 @@ pub enum Command {
     Unsubscribe(MailboxName),
     /// RFC 3501 §6.3.8, RFC 5258
     List(List),
-    /// RFC 3501 §6.3.9
-    Lsub {
-        /// Reference name, decoded.
-        reference: Box<str>,
-        /// Pattern, decoded.
-        pattern: Box<str>,
-    },
+    /// RFC 3501 §6.3.9: a reference and a pattern.
+    Lsub(List),
     /// RFC 2342
     Namespace,
     /// RFC 3501 §6.3.10
@@ -174,7 +169,7 @@ pub struct List {
     pub select: ListSelect,
     /// Reference name, decoded.
     pub reference: Box<str>,
-    /// Patterns, decoded; one in the old form.
+    /// Patterns, decoded; one in the old form. Those that can't name a mailbox are left out.
     pub patterns: Vec<Box<str>>,
     /// The command was in the extended form: any selection or return option, or a pattern list.
     pub extended: bool,

@@ -19,6 +19,9 @@ pub struct SessionConfig {
     pub idle_announced: Arc<AtomicBool>,
     /// Longest command line with its literals, in bytes.
     pub command_bytes_max: usize,
+    /// Longest command line with its literals before login, and all that is kept of what a client
+    /// sends before it, in bytes.
+    pub login_bytes_max: usize,
     /// Largest message that APPEND takes, in bytes.
     pub append_bytes_max: u64,
     /// Failed logins before the session is closed.
@@ -34,6 +37,7 @@ impl Default for SessionConfig {
             idle: true,
             idle_announced: Arc::new(AtomicBool::new(true)),
             command_bytes_max: 64 << 10,
+            login_bytes_max: 8 << 10,
             append_bytes_max: 50 << 20,
             login_failures_max: 3,
         }

@@ -1,5 +1,7 @@
 //! Values as bytes on the wire, appended to an output (RFC 3501 §9).
 
+use std::borrow::Cow;
+
 use mail::{Flags, InternalDate, MailboxName, SystemFlag};
 
 use super::lexer::is_atom_char;
@@ -22,10 +24,24 @@ pub fn string(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// A literal. NUL can't stand in one, so each becomes a blank.
+/// A literal.
 pub fn literal(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(format!("{{{}}}\r\n", bytes.len()).as_bytes());
-    out.extend(bytes.iter().map(|&b| if b == 0 { b' ' } else { b }));
+    out.extend_from_slice(&char8(bytes));
+}
+
+/// Octets as they may stand in a literal (RFC 3501 §9 `CHAR8`): NUL may not, so each becomes a
+/// blank. So sizes and partial fetches fit whatever is asked for, and however large it is.
+pub fn char8(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if !bytes.contains(&0) {
+        return Cow::Borrowed(bytes);
+    }
+    Cow::Owned(
+        bytes
+            .iter()
+            .map(|&b| if b == 0 { b' ' } else { b })
+            .collect(),
+    )
 }
 
 /// `nstring`
@@ -102,6 +118,16 @@ pub fn internal_date(out: &mut Vec<u8>, date: InternalDate) {
         zone % 60,
     );
     out.extend_from_slice(text.as_bytes());
+}
+
+/// Days of a month (1..=12).
+pub fn days_in_month(year: i64, month: u32) -> u32 {
+    let (next_year, next) = if month == 12 {
+        (year + 1, 1)
+    } else {
+        (year, month + 1)
+    };
+    (days_from_civil(next_year, next, 1) - days_from_civil(year, month, 1)) as u32
 }
 
 /// Year, month (1..=12) and day of a day number, in the proleptic Gregorian calendar.

@@ -12,8 +12,20 @@ pub struct ParseError {
     pub at: usize,
     /// What was expected there.
     pub expected: &'static str,
-    /// The command is well-formed but its CHARSET is not offered (RFC 3501 §6.4.4).
-    pub bad_charset: bool,
+    /// How it is answered.
+    pub fault: Fault,
+}
+
+/// What is wrong with a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Its syntax: BAD.
+    Syntax,
+    /// It is well-formed, but its CHARSET is not offered (RFC 3501 §6.4.4): NO.
+    Charset,
+    /// It is well-formed, but a string in the place of a mailbox name names none, as it is not in
+    /// modified UTF-7 (RFC 3501 §5.1.3): NO.
+    Name,
 }
 
 /// The outcome of a parser.
@@ -29,21 +41,67 @@ pub struct Literal {
 }
 
 /// The literal that a line (without its CRLF) announces at its end, if any.
+///
+/// ```text
+/// literal = "{" number ["+"] "}" CRLF *CHAR8      ; RFC 3501 §9, RFC 7888 §8
+/// ```
 pub fn literal_at_end(line: &[u8]) -> Option<Literal> {
-    let inner = line.strip_suffix(b"}")?;
-    let open = inner.iter().rposition(|&b| b == b'{')?;
-    let digits = &inner[open + 1..];
-    let (digits, non_sync) = match digits.strip_suffix(b"+") {
-        Some(digits) => (digits, true),
-        None => (digits, false),
-    };
-    if digits.is_empty() || digits.len() > 19 || !digits.iter().all(u8::is_ascii_digit) {
+    if line.last() != Some(&b'}') {
         return None;
     }
-    let size = digits
-        .iter()
-        .fold(0u64, |n, d| n * 10 + u64::from(d - b'0'));
-    Some(Literal { size, non_sync })
+    let open = line.iter().rposition(|&b| b == b'{')?;
+    let mut announcement = Announcement::default();
+    announcement.read(&line[open..]);
+    announcement.literal()
+}
+
+/// Finds the literal that a line announces at its end while the line itself is dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Announcement {
+    /// Nothing is being announced.
+    #[default]
+    None,
+    /// `{`
+    Open,
+    /// `{n`
+    Size(u64),
+    /// `{n+`
+    NonSync(u64),
+    /// `{n}` or `{n+}`, then perhaps CR, then perhaps LF.
+    Whole(Literal),
+}
+
+impl Announcement {
+    /// Reads on.
+    pub fn read(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            *self = match (*self, byte) {
+                (_, b'{') => Self::Open,
+                (Self::Open, b'0'..=b'9') => Self::Size(u64::from(byte - b'0')),
+                (Self::Size(size), b'0'..=b'9') => {
+                    let digit = u64::from(byte - b'0');
+                    Self::Size(size.saturating_mul(10).saturating_add(digit))
+                }
+                (Self::Size(size), b'+') => Self::NonSync(size),
+                (Self::Size(size), b'}') => Self::whole(size, false),
+                (Self::NonSync(size), b'}') => Self::whole(size, true),
+                (Self::Whole(literal), b'\r' | b'\n') => Self::Whole(literal),
+                _ => Self::None,
+            };
+        }
+    }
+
+    fn whole(size: u64, non_sync: bool) -> Self {
+        Self::Whole(Literal { size, non_sync })
+    }
+
+    /// What was announced.
+    pub fn literal(self) -> Option<Literal> {
+        match self {
+            Self::Whole(literal) => Some(literal),
+            _ => None,
+        }
+    }
 }
 
 /// A cursor over a command.
@@ -86,11 +144,16 @@ impl<'a> Lexer<'a> {
 
     /// An error at the cursor.
     pub fn fail<T>(&self, expected: &'static str) -> Parsed<T> {
+        self.fail_as(Fault::Syntax, expected)
+    }
+
+    /// An error at the cursor other than of syntax.
+    pub fn fail_as<T>(&self, fault: Fault, expected: &'static str) -> Parsed<T> {
         Err(ParseError {
             tag: None,
             at: self.at,
             expected,
-            bad_charset: false,
+            fault,
         })
     }
 
@@ -308,13 +371,22 @@ mod tests {
         let literal = |size, non_sync| Some(Literal { size, non_sync });
         assert_eq!(literal_at_end(b"a LOGIN {5}"), literal(5, false));
         assert_eq!(literal_at_end(b"a LOGIN {5+}"), literal(5, true));
+        assert_eq!(
+            literal_at_end(b"{{00000000000000000000005+}"),
+            literal(5, true)
+        );
+        assert_eq!(
+            literal_at_end(b"{99999999999999999999+}"),
+            literal(u64::MAX, true)
+        );
         for line in [
             &b"{}"[..],
             b"{+}",
             b"{5-}",
             b"5}",
-            b"{99999999999999999999}",
             b"{5} ",
+            b"{5+}+",
+            b"{5++}",
         ] {
             assert_eq!(
                 literal_at_end(line),

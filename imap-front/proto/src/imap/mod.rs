@@ -1,7 +1,8 @@
 //! IMAP4rev1 (RFC 3501) and its extensions.
 //!
 //! In reading order: [`lexer`], [`ast`], [`parse`] (bytes to commands), [`encode`], [`mod@render`],
-//! [`mutf7`] (values to bytes), `receive` (a stream to commands), `view` (the client's numbering),
+//! [`mutf7`] (values to bytes), `receive` (a stream to commands), `output` (answers
+//! in pieces), `view` (the client's numbering),
 //! [`session`] (the machine), [`action`] (what it asks of its host), `parked` (a session at rest),
 //! `idle` (what an idling client is sent).
 
@@ -16,6 +17,7 @@ pub mod render;
 pub mod session;
 
 mod idle;
+mod output;
 mod parked;
 mod receive;
 mod view;

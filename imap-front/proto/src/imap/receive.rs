@@ -3,15 +3,11 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::ast::{Command, Tagged};
-use super::lexer::literal_at_end;
+use super::lexer::{Announcement, literal_at_end};
 use super::parse::parse_command;
 
-/// Bytes that may lie unread before the host is asked to hold the client back.
-const UNREAD_BYTES_MAX: usize = 128 << 10;
 /// First bytes of a refused command that are kept for its tag.
 const FIRST_BYTES: usize = 64;
-/// Last bytes of a line that can be a literal's announcement and a line end.
-const ANNOUNCEMENT_BYTES: usize = 32;
 
 /// What came.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,6 +24,9 @@ pub(super) enum Received {
 }
 
 /// The receiving half of a session.
+///
+/// The octets of a non-synchronizing literal belong to the command that announces it, whatever is
+/// wrong with that command (RFC 7888 §3): they are taken with it, or dropped with it.
 #[derive(Debug, Default)]
 pub(super) struct Receiver {
     input: BytesMut,
@@ -35,10 +34,18 @@ pub(super) struct Receiver {
     scanned: usize,
     /// Bytes of a literal that must still come before the next line of the command.
     literal: usize,
-    /// Bytes to drop: a refused literal.
-    skip: u64,
-    /// Drop until the end of the line, then report these first bytes as too long.
-    too_long: Option<Bytes>,
+    /// The rest of a refused command is being dropped.
+    dropping: Option<Dropping>,
+}
+
+/// What is left of a refused command.
+#[derive(Debug)]
+struct Dropping {
+    /// Octets of a literal that come first; then a line.
+    literal: u64,
+    announcement: Announcement,
+    /// Its first bytes, if it is yet to be reported as too long.
+    first: Option<Bytes>,
 }
 
 impl Receiver {
@@ -47,11 +54,12 @@ impl Receiver {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.input.is_empty() && self.skip == 0 && self.too_long.is_none()
+        self.input.is_empty() && self.dropping.is_none()
     }
 
-    pub fn has_room(&self) -> bool {
-        self.input.len() < UNREAD_BYTES_MAX
+    /// Bytes that wait to be worked on.
+    pub fn unread(&self) -> usize {
+        self.input.len()
     }
 
     /// Gives memory back when nothing is there.
@@ -61,17 +69,24 @@ impl Receiver {
         }
     }
 
-    /// A line without its line end, whatever it says.
+    /// A line that is not a command, without its line end. `Err` if it is too long or announces a
+    /// literal, which has no place in such a line: the literal and what follows it are dropped.
     pub fn line(&mut self, bytes_max: usize) -> Option<Result<Bytes, ()>> {
+        if !self.dropped() {
+            return None;
+        }
         match self.input.iter().position(|&b| b == b'\n') {
-            Some(end) if end <= bytes_max => Some(Ok(self.take_line(end))),
             Some(end) => {
-                self.input.advance(end + 1);
+                let line = self.take_line(end);
+                match literal_at_end(&line) {
+                    Some(literal) if literal.non_sync => self.drop_rest(literal.size, None),
+                    _ if end <= bytes_max => return Some(Ok(line)),
+                    _ => {}
+                }
                 Some(Err(()))
             }
             None if self.input.len() > bytes_max => {
-                self.input.clear();
-                self.too_long = Some(Bytes::new());
+                self.drop_line(None);
                 Some(Err(()))
             }
             None => None,
@@ -81,20 +96,12 @@ impl Receiver {
     /// The next command.
     pub fn command(&mut self, bytes_max: usize) -> Option<Received> {
         loop {
-            if !self.skipped() {
+            let first = self.dropping.as_ref().and_then(|rest| rest.first.clone());
+            if !self.dropped() {
                 return None;
             }
-            if let Some(first) = self.too_long.take() {
-                let Some(end) = self.input.iter().position(|&b| b == b'\n') else {
-                    let dropped = self.input.len().saturating_sub(ANNOUNCEMENT_BYTES);
-                    self.input.advance(dropped);
-                    self.too_long = Some(first);
-                    return None;
-                };
-                match self.drop_line(end, first) {
-                    Some(received) => return Some(received),
-                    None => continue,
-                }
+            if let Some(first) = first {
+                return Some(Received::TooLong(first));
             }
             if self.literal > 0 {
                 let there = self.input.len() - self.scanned;
@@ -109,7 +116,9 @@ impl Receiver {
             let Some(end) = unscanned.iter().position(|&b| b == b'\n') else {
                 // One more for the CR of the line end.
                 if self.input.len() > bytes_max + 1 {
-                    self.give_up();
+                    let first = self.first_bytes(self.input.len());
+                    self.input.advance(std::mem::take(&mut self.scanned));
+                    self.drop_line(Some(first));
                     continue;
                 }
                 return None;
@@ -147,14 +156,13 @@ impl Receiver {
         }
         if end > bytes_max || literal.size > (bytes_max - end) as u64 {
             // RFC 7888 §4: a literal that is too large is refused before it comes, or dropped.
-            let first = Bytes::copy_from_slice(&self.input[..stop.min(FIRST_BYTES)]);
+            let first = self.first_bytes(stop);
             self.input.advance(end + 1);
             self.scanned = 0;
             if !literal.non_sync {
                 return Some(Received::TooLong(first));
             }
-            self.skip = literal.size;
-            self.too_long = Some(first);
+            self.drop_rest(literal.size, Some(first));
             return None;
         }
         self.scanned = end + 1;
@@ -171,41 +179,55 @@ impl Receiver {
         self.input.split_to(len).freeze()
     }
 
-    /// Drops a message that was refused although it comes, and the rest of its line.
+    /// Drops a message that was refused although it comes, and the rest of its command.
     pub fn drop_message(&mut self, size: u64) {
-        self.skip = size;
-        self.too_long = Some(Bytes::new());
+        self.drop_rest(size, None);
     }
 
-    fn skipped(&mut self) -> bool {
-        let dropped = (self.input.len() as u64).min(self.skip);
-        self.input.advance(dropped as usize);
-        self.skip -= dropped;
-        self.skip == 0
+    fn first_bytes(&self, stop: usize) -> Bytes {
+        Bytes::copy_from_slice(&self.input[..stop.min(FIRST_BYTES)])
     }
 
-    fn give_up(&mut self) {
-        let first = Bytes::copy_from_slice(&self.input[..self.input.len().min(FIRST_BYTES)]);
-        self.input.advance(self.scanned);
-        self.scanned = 0;
-        self.too_long = Some(first);
+    fn drop_line(&mut self, first: Option<Bytes>) {
+        self.drop_rest(0, first);
     }
 
-    /// Drops a line of a command that is refused; a literal that it announces is next.
-    fn drop_line(&mut self, end: usize, first: Bytes) -> Option<Received> {
-        let line = self.input.split_to(end + 1);
-        if first.is_empty() {
-            return None;
-        }
-        let line = line[..end].strip_suffix(b"\r").unwrap_or(&line[..end]);
-        match literal_at_end(line) {
-            Some(literal) if literal.non_sync => {
-                self.skip = literal.size;
-                self.too_long = Some(first);
-                None
+    fn drop_rest(&mut self, literal: u64, first: Option<Bytes>) {
+        let announcement = Announcement::default();
+        self.dropping = Some(Dropping {
+            literal,
+            announcement,
+            first,
+        });
+    }
+
+    /// Drops what is to be dropped, as far as it is there. True if nothing is left to drop.
+    fn dropped(&mut self) -> bool {
+        let Some(rest) = &mut self.dropping else {
+            return true;
+        };
+        loop {
+            let octets = (self.input.len() as u64).min(rest.literal);
+            self.input.advance(octets as usize);
+            rest.literal -= octets;
+            if rest.literal > 0 {
+                return false;
             }
-            _ => Some(Received::TooLong(first)),
+            let end = self.input.iter().position(|&b| b == b'\n');
+            let line = end.map_or(self.input.len(), |end| end + 1);
+            rest.announcement.read(&self.input[..line]);
+            self.input.advance(line);
+            if end.is_none() {
+                return false;
+            }
+            match std::mem::take(&mut rest.announcement).literal() {
+                // One that waits for its continuation request does not get it: it is not sent.
+                Some(literal) if literal.non_sync => rest.literal = literal.size,
+                _ => break,
+            }
         }
+        self.dropping = None;
+        true
     }
 
     fn take_line(&mut self, end: usize) -> Bytes {

@@ -17,7 +17,7 @@ const STRUCTURES_MAX: usize = 16;
 /// Whether a request may take longer than others should wait for it.
 pub fn is_long(request: &Request) -> bool {
     match request {
-        Request::Search { .. } => true,
+        Request::Search { .. } | Request::List { .. } => true,
         Request::Fetch { want, .. } => want.structure,
         _ => false,
     }

@@ -46,7 +46,7 @@ pub fn is_write(request: &Request) -> bool {
     use Request as R;
     match request {
         R::Authenticate(_)
-        | R::Mailboxes { .. }
+        | R::List { .. }
         | R::Status { .. }
         | R::Sync { .. }
         | R::View { .. }
@@ -76,7 +76,9 @@ pub fn is_write(request: &Request) -> bool {
 pub fn read(kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Option<Reply>, Error> {
     use Request as R;
     Ok(Some(match request {
-        R::Mailboxes { user } => reading::mailboxes(kv, *user)?,
+        R::List { user, query, after } => {
+            Reply::Listed(query.piece(&reading::mailboxes(kv, *user)?, after.as_ref()))
+        }
         R::Status { user, name } => reading::status(kv, *user, name)?,
         R::Sync { mailbox, since } => Reply::Synced(catch_up::delta(kv, *mailbox, *since)?),
         R::View { mailbox, at } => reading::view(kv, *mailbox, *at)?,

@@ -21,7 +21,8 @@ use crate::rows::{Mailbox, MessageRow, Name};
 const SURE_BYTES_MAX: u64 = 1 << 20;
 const SEEN: u8 = SystemFlag::Seen as u8;
 
-pub(super) fn mailboxes(kv: &dyn Kv, user: UserId) -> Result<Reply, Error> {
+/// All mailboxes and subscriptions of a user, sorted by name.
+pub(super) fn mailboxes(kv: &dyn Kv, user: UserId) -> Result<Vec<MailboxInfo>, Error> {
     let mut infos = Vec::new();
     let mut outcome = Ok(());
     let (from, to) = keys::names(user);
@@ -48,7 +49,7 @@ pub(super) fn mailboxes(kv: &dyn Kv, user: UserId) -> Result<Reply, Error> {
         },
     )?;
     outcome?;
-    Ok(Reply::Mailboxes(infos))
+    Ok(infos)
 }
 
 pub(super) fn status(kv: &dyn Kv, user: UserId, name: &MailboxName) -> Result<Reply, Error> {

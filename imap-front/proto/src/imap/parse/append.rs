@@ -14,6 +14,9 @@ const KEYWORD_BYTES_MAX: usize = 128;
 /// Keywords that one command may name.
 const KEYWORDS_MAX: usize = 256;
 
+/// ```text
+/// append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal  ; RFC 3501 §9
+/// ```
 pub(super) fn append(lexer: &mut Lexer<'_>) -> Parsed<Command> {
     lexer.space()?;
     let mailbox = mailbox::name(lexer)?;
@@ -61,17 +64,23 @@ pub(super) fn flag(lexer: &mut Lexer<'_>, flags: &mut Flags) -> Parsed<()> {
     } else {
         let keyword = lexer.atom("a flag")?;
         if keyword.len() > KEYWORD_BYTES_MAX {
-            return start.fail("a shorter keyword");
+            return start.fail("a keyword of at most 128 bytes");
         }
         if flags.keywords().len() >= KEYWORDS_MAX {
-            return start.fail("fewer keywords");
+            return start.fail("at most 256 keywords");
         }
         flags.insert_keyword(Arc::from(keyword));
     }
     Ok(())
 }
 
-/// `date-time`: `"17-Jul-1996 02:44:25 -0700"`, the day possibly with a leading blank.
+/// `"17-Jul-1996 02:44:25 -0700"`; a day of one digit needs no blank before it.
+///
+/// ```text
+/// date-time = DQUOTE date-day-fixed "-" date-month "-" date-year SP time SP zone DQUOTE
+///                                                 ; RFC 3501 §9
+/// date-day-fixed = (SP DIGIT) / 2DIGIT
+/// ```
 fn date_time(lexer: &mut Lexer<'_>) -> Parsed<InternalDate> {
     const EXPECTED: &str = "a date and time such as \"17-Jul-1996 02:44:25 -0700\"";
     let start = lexer.clone();
@@ -83,6 +92,14 @@ fn date_time(lexer: &mut Lexer<'_>) -> Parsed<InternalDate> {
 }
 
 fn parse_date_time(text: &[u8]) -> Option<InternalDate> {
+    // `6-Nov-2020 …` is ` 6-Nov-2020 …` to many clients.
+    let padded;
+    let text = if text.len() == 25 {
+        padded = [b" ", text].concat();
+        &padded[..]
+    } else {
+        text
+    };
     if text.len() != 26 {
         return None;
     }
@@ -98,16 +115,15 @@ fn parse_date_time(text: &[u8]) -> Option<InternalDate> {
     } else {
         number(0..2)?
     };
-    let month = encode::month(&text[3..6])?;
-    let (year, hour, minute, second) = (
-        number(7..11)?,
-        number(12..14)?,
-        number(15..17)?,
-        number(18..20)?,
-    );
+    let (month, year) = (encode::month(&text[3..6])?, i64::from(number(7..11)?));
+    let (hour, minute, second) = (number(12..14)?, number(15..17)?, number(18..20)?);
     let (zone_h, zone_m) = (number(22..24)?, number(24..26)?);
     let separators = [2, 6, 11, 14, 17, 20].map(|at| text[at]);
-    let in_range = (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;
+    // A leap second (60) is the second after.
+    let in_range = (1..=encode::days_in_month(year, month)).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second <= 60;
     if separators != *b"-- :: " || !in_range || zone_h > 23 || zone_m > 59 {
         return None;
     }
@@ -117,9 +133,11 @@ fn parse_date_time(text: &[u8]) -> Option<InternalDate> {
         b'-' => -zone_min,
         _ => return None,
     };
-    let days = encode::days_from_civil(i64::from(year), month, day);
+    let days = encode::days_from_civil(year, month, day);
     let local = days * 86_400 + i64::from(hour * 3600 + minute * 60 + second);
-    Some(InternalDate {
+    // A year has four digits when it is told as well.
+    let last = encode::days_from_civil(9999, 12, 31) * 86_400 + 86_399;
+    (local <= last).then_some(InternalDate {
         unix_s: local - i64::from(zone_min) * 60,
         zone_min,
     })
@@ -140,6 +158,17 @@ mod tests {
                 format!("\"{text}\"")
             );
         }
-        assert_eq!(parse_date_time(b"17-Jul-1996 24:44:25 -0700"), None);
+        let day = parse_date_time(b" 6-Nov-2020 10:00:00 +0000");
+        assert_eq!(parse_date_time(b"6-Nov-2020 10:00:00 +0000"), day);
+        assert!(day.is_some() && parse_date_time(b"29-Feb-2024 10:00:00 +0000").is_some());
+        for text in [
+            "17-Jul-1996 24:44:25 -0700",
+            "31-Dec-9999 23:59:60 +0000",
+            "31-Feb-2020 10:00:00 +0000",
+            "29-Feb-2100 10:00:00 +0000",
+            "00-Jan-2020 10:00:00 +0000",
+        ] {
+            assert_eq!(parse_date_time(text.as_bytes()), None, "{text}");
+        }
     }
 }

@@ -15,6 +15,11 @@ const ITEMS_MAX: usize = 128;
 /// Header fields that one section may name.
 const FIELDS_MAX: usize = 256;
 
+/// ```text
+/// fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att /
+///         "(" fetch-att *(SP fetch-att) ")") [SP "(" "CHANGEDSINCE" SP mod-sequence-value ")"]
+///                                                 ; RFC 3501 §9, RFC 7162 §7
+/// ```
 pub(super) fn fetch(lexer: &mut Lexer<'_>, uid: bool) -> Parsed<Command> {
     lexer.space()?;
     let set = sequence_set(lexer)?;
@@ -22,7 +27,7 @@ pub(super) fn fetch(lexer: &mut Lexer<'_>, uid: bool) -> Parsed<Command> {
     let mut items = if lexer.peek() == Some(b'(') {
         let items = lexer.list(false, item)?;
         if items.len() > ITEMS_MAX {
-            return lexer.fail("fewer FETCH items");
+            return lexer.fail("at most 128 FETCH items");
         }
         items
     } else {
@@ -111,6 +116,12 @@ fn body_section(lexer: &mut Lexer<'_>, peek: bool) -> Parsed<FetchItem> {
     })
 }
 
+/// ```text
+/// section-spec    = section-msgtext / (section-part ["." section-text])  ; RFC 3501 §9
+/// section-msgtext = "HEADER" / "HEADER.FIELDS" [".NOT"] SP header-list / "TEXT"
+/// section-part    = nz-number *("." nz-number)
+/// section-text    = section-msgtext / "MIME"
+/// ```
 fn section(lexer: &mut Lexer<'_>) -> Parsed<Section> {
     let mut part = Vec::new();
     while lexer.peek().is_some_and(|b| b.is_ascii_digit()) {
@@ -120,7 +131,7 @@ fn section(lexer: &mut Lexer<'_>) -> Parsed<Section> {
             number => part.push(number),
         }
         if part.len() > PART_DEPTH_MAX {
-            return start.fail("a shallower part number");
+            return start.fail("at most 64 levels in a part number");
         }
         if !lexer.take(b'.') {
             return Ok(Section {
@@ -157,11 +168,16 @@ fn header_list(lexer: &mut Lexer<'_>) -> Parsed<Vec<Box<str>>> {
         Ok(String::from_utf8_lossy(&name).into())
     })?;
     if names.len() > FIELDS_MAX {
-        return lexer.fail("fewer header fields");
+        return lexer.fail("at most 256 header fields");
     }
     Ok(names)
 }
 
+/// ```text
+/// store = "STORE" SP sequence-set [SP "(" "UNCHANGEDSINCE" SP mod-sequence-value ")"] SP
+///         store-att-flags                         ; RFC 3501 §9, RFC 7162 §7
+/// store-att-flags = (["+" / "-"] "FLAGS" [".SILENT"]) SP (flag-list / (flag *(SP flag)))
+/// ```
 pub(super) fn store(lexer: &mut Lexer<'_>, uid: bool) -> Parsed<Command> {
     lexer.space()?;
     let set = sequence_set(lexer)?;

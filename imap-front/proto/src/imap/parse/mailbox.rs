@@ -6,11 +6,13 @@ use mail::name::DELIMITER;
 use mail::request::SpecialUse;
 
 use crate::imap::ast::{Command, List, StatusItem};
-use crate::imap::lexer::{Lexer, Parsed, is_astring_char};
+use crate::imap::lexer::{Fault, Lexer, Parsed, is_astring_char};
 use crate::imap::mutf7;
 
 /// Patterns that one LIST may have.
 const PATTERNS_MAX: usize = 64;
+/// Bytes that several patterns may have; for a single one the limit of a name holds.
+const PATTERNS_BYTES_MAX: usize = 4096;
 
 pub(super) fn command(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Command>> {
     Ok(Some(match word {
@@ -51,10 +53,8 @@ pub(super) fn command(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Comman
             lexer.space()?;
             let reference = decoded(lexer)?;
             lexer.space()?;
-            Command::Lsub {
-                reference,
-                pattern: pattern(lexer)?,
-            }
+            let pattern = pattern(lexer)?;
+            Command::Lsub(listed(reference, vec![pattern], List::default()))
         }
         "STATUS" => {
             lexer.space()?;
@@ -70,8 +70,16 @@ pub(super) fn command(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Comman
 }
 
 /// A mailbox name; a trailing delimiter is no part of it (RFC 3501 §6.3.3).
+///
+/// ```text
+/// mailbox = "INBOX" / astring                     ; RFC 3501 §9
+/// ```
 pub(super) fn name(lexer: &mut Lexer<'_>) -> Parsed<MailboxName> {
-    let text = decoded(lexer)?;
+    let start = lexer.clone();
+    let text = match decoded(lexer)? {
+        Ok(text) => text,
+        Err(expected) => return start.fail_as(Fault::Name, expected),
+    };
     let trimmed = match text.strip_suffix(DELIMITER) {
         Some(trimmed) if !trimmed.is_empty() => trimmed,
         _ => &text,
@@ -79,27 +87,40 @@ pub(super) fn name(lexer: &mut Lexer<'_>) -> Parsed<MailboxName> {
     Ok(MailboxName::new(trimmed))
 }
 
+/// A name as text, or why it is none.
+type Decoded = Result<Box<str>, &'static str>;
+
 /// An astring in modified UTF-7; bare UTF-8 is taken as well.
-fn decoded(lexer: &mut Lexer<'_>) -> Parsed<Box<str>> {
-    let start = lexer.clone();
+fn decoded(lexer: &mut Lexer<'_>) -> Parsed<Decoded> {
     let bytes = lexer.astring()?;
-    match mutf7::decode(&bytes) {
-        Ok(text) => Ok(text.into()),
-        Err(expected) => start.fail(expected),
-    }
+    Ok(mutf7::decode(&bytes).map(Into::into))
 }
 
-/// `list-mailbox`: an astring in which `%` and `*` may stand bare.
-fn pattern(lexer: &mut Lexer<'_>) -> Parsed<Box<str>> {
+/// An astring in which `%` and `*` may stand bare.
+///
+/// ```text
+/// list-mailbox = 1*list-char / string             ; RFC 3501 §9
+/// list-char    = ATOM-CHAR / list-wildcards / resp-specials
+/// ```
+fn pattern(lexer: &mut Lexer<'_>) -> Parsed<Decoded> {
     if matches!(lexer.peek(), Some(b'"' | b'{')) {
         return decoded(lexer);
     }
-    let start = lexer.clone();
     let is_list_char = |b| is_astring_char(b) || b == b'%' || b == b'*';
     let bytes = lexer.take_while(is_list_char, "a mailbox pattern")?;
-    match mutf7::decode(bytes) {
-        Ok(text) => Ok(text.into()),
-        Err(expected) => start.fail(expected),
+    Ok(mutf7::decode(bytes).map(Into::into))
+}
+
+/// The list with what can name a mailbox of reference and patterns: the rest matches nothing.
+fn listed(reference: Decoded, patterns: Vec<Decoded>, list: List) -> List {
+    let (reference, patterns) = match reference {
+        Ok(reference) => (reference, patterns.into_iter().flatten().collect()),
+        Err(_) => (Box::default(), vec![]),
+    };
+    List {
+        reference,
+        patterns,
+        ..list
     }
 }
 
@@ -152,7 +173,10 @@ fn use_attribute(lexer: &mut Lexer<'_>) -> Parsed<SpecialUse> {
     })
 }
 
-/// RFC 5258 §6 `list`.
+/// ```text
+/// list = "LIST" [SP list-select-opts] SP mailbox SP mbox-or-pat [SP list-return-opts]
+///                                                 ; RFC 5258 §6
+/// ```
 fn list(lexer: &mut Lexer<'_>) -> Parsed<Command> {
     let mut list = List::default();
     lexer.space()?;
@@ -165,16 +189,17 @@ fn list(lexer: &mut Lexer<'_>) -> Parsed<Command> {
         }
         lexer.space()?;
     }
-    list.reference = decoded(lexer)?;
+    let reference = decoded(lexer)?;
     lexer.space()?;
-    if lexer.peek() == Some(b'(') {
+    let patterns = if lexer.peek() == Some(b'(') {
         list.extended = true;
-        list.patterns = lexer.list(false, pattern)?;
-        if list.patterns.len() > PATTERNS_MAX {
-            return lexer.fail("fewer patterns");
-        }
+        lexer.list(false, pattern)?
     } else {
-        list.patterns = vec![pattern(lexer)?];
+        vec![pattern(lexer)?]
+    };
+    let bytes: usize = patterns.iter().flatten().map(|pattern| pattern.len()).sum();
+    if patterns.len() > PATTERNS_MAX || patterns.len() > 1 && bytes > PATTERNS_BYTES_MAX {
+        return lexer.fail("at most 64 patterns with 4096 bytes in all");
     }
     if lexer.take(b' ') {
         list.extended = true;
@@ -184,7 +209,7 @@ fn list(lexer: &mut Lexer<'_>) -> Parsed<Command> {
         lexer.space()?;
         lexer.list(true, |lexer| return_option(lexer, &mut list))?;
     }
-    Ok(Command::List(list))
+    Ok(Command::List(listed(reference, patterns, list)))
 }
 
 fn select_option(lexer: &mut Lexer<'_>, list: &mut List) -> Parsed<()> {

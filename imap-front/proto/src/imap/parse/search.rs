@@ -6,13 +6,17 @@ use mail::{ModSeq, SystemFlag};
 use super::sequence_set;
 use crate::imap::ast::{Command, SearchReturn};
 use crate::imap::encode;
-use crate::imap::lexer::{Lexer, ParseError, Parsed};
+use crate::imap::lexer::{Fault, Lexer, Parsed};
 
 /// Deepest nesting of parentheses, NOT and OR.
 const DEPTH_MAX: usize = 32;
 /// Keys that one command may have.
 const KEYS_MAX: usize = 1024;
 
+/// ```text
+/// search = "SEARCH" [search-return-opts] [SP "CHARSET" SP astring] 1*(SP search-key)
+///                                                 ; RFC 3501 §9, RFC 4731 §4
+/// ```
 pub(super) fn search(lexer: &mut Lexer<'_>, uid: bool) -> Parsed<Command> {
     lexer.space()?;
     let mut returns = None;
@@ -23,16 +27,10 @@ pub(super) fn search(lexer: &mut Lexer<'_>, uid: bool) -> Parsed<Command> {
     }
     if lexer.keyword("CHARSET") {
         lexer.space()?;
-        let at = lexer.position();
+        let start = lexer.clone();
         let charset = lexer.astring()?.to_ascii_uppercase();
         if charset != b"UTF-8" && charset != b"US-ASCII" {
-            let expected = "CHARSET US-ASCII or UTF-8";
-            return Err(ParseError {
-                tag: None,
-                at,
-                expected,
-                bad_charset: true,
-            });
+            return start.fail_as(Fault::Charset, "CHARSET US-ASCII or UTF-8");
         }
         lexer.space()?;
     }
@@ -72,7 +70,7 @@ fn return_option(lexer: &mut Lexer<'_>) -> Parsed<SearchReturn> {
 
 fn key(lexer: &mut Lexer<'_>, depth: usize, budget: &mut usize) -> Parsed<Key> {
     if depth == 0 || *budget == 0 {
-        return lexer.fail("a simpler search");
+        return lexer.fail("at most 1024 search keys, nested at most 32 deep");
     }
     *budget -= 1;
     match lexer.peek() {
@@ -205,7 +203,12 @@ fn text(lexer: &mut Lexer<'_>) -> Parsed<Box<str>> {
     }
 }
 
-/// `date`: `1-Feb-1994`, quoted or not.
+/// `1-Feb-1994`, quoted or not.
+///
+/// ```text
+/// date      = date-text / DQUOTE date-text DQUOTE ; RFC 3501 §9
+/// date-text = date-day "-" date-month "-" date-year
+/// ```
 fn date(lexer: &mut Lexer<'_>) -> Parsed<Day> {
     let start = lexer.clone();
     let text = lexer.astring()?;
@@ -225,10 +228,11 @@ fn parse_date(text: &[u8]) -> Option<Day> {
     };
     let (day, year) = (digits(day, 1..=2)?, digits(year, 4..=4)?);
     let month = encode::month(month.as_bytes())?;
-    if parts.next().is_some() || !(1..=31).contains(&day) {
+    let year = i64::from(year);
+    if parts.next().is_some() || !(1..=encode::days_in_month(year, month)).contains(&day) {
         return None;
     }
-    i32::try_from(encode::days_from_civil(i64::from(year), month, day))
+    i32::try_from(encode::days_from_civil(year, month, day))
         .ok()
         .map(Day)
 }

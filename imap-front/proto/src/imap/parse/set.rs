@@ -9,6 +9,12 @@ use crate::imap::lexer::{Lexer, Parsed};
 const RANGES_MAX: usize = 8192;
 
 /// `1:3,5,7:*`
+///
+/// ```text
+/// sequence-set = (seq-number / seq-range) *("," sequence-set)  ; RFC 3501 §9
+/// seq-range    = seq-number ":" seq-number
+/// seq-number   = nz-number / "*"
+/// ```
 pub fn sequence_set(lexer: &mut Lexer<'_>) -> Parsed<SequenceSet> {
     let mut ranges = Vec::new();
     loop {
@@ -20,7 +26,7 @@ pub fn sequence_set(lexer: &mut Lexer<'_>) -> Parsed<SequenceSet> {
         };
         ranges.push((low, high));
         if ranges.len() > RANGES_MAX {
-            return lexer.fail("a shorter sequence set");
+            return lexer.fail("at most 8192 ranges in a sequence set");
         }
         if !lexer.take(b',') {
             return Ok(SequenceSet(ranges));

@@ -6,6 +6,7 @@ use mail::{MailboxName, ModSeq, SystemFlag};
 
 use super::parse_command;
 use crate::imap::ast::{Command, FetchItem, Section, SectionText};
+use crate::imap::lexer::Fault;
 
 fn command(input: &str) -> Command {
     parse_command(input.as_bytes())
@@ -165,7 +166,7 @@ fn refusals_say_what_and_where() {
         "expected \\Answered, \\Flagged, \\Deleted, \\Seen or \\Draft at column 18",
     );
     let error = parse_command(b"a SEARCH CHARSET KOI8-R ALL").expect_err("not offered");
-    assert!(error.bad_charset);
+    assert_eq!(error.fault, Fault::Charset);
     let deep = format!("a SEARCH {}ALL{}", "(".repeat(100), ")".repeat(100));
     assert!(parse_command(deep.as_bytes()).is_err());
 }

@@ -164,14 +164,15 @@ impl Session {
         );
     }
 
-    pub(super) fn appended(&mut self, tag: &str, reply: Reply) {
+    pub(super) fn appended(&mut self, tag: Box<str>, reply: Reply) {
         match reply {
             Reply::Appended(appended) => {
                 let code = format!("[APPENDUID {} {}]", appended.uid_validity, appended.uid);
-                self.done(tag, &format!("OK {code} APPEND completed"));
+                // RFC 3501 §6.3.11: a client that appends to its selected mailbox is told at once.
+                self.finish(tag, format!("OK {code} APPEND completed"));
             }
-            Reply::Refused(refusal) => self.refuse_target(tag, &refusal),
-            _ => self.done(tag, "NO [SERVERBUG] The store gave another answer"),
+            Reply::Refused(refusal) => self.refuse_target(&tag, &refusal),
+            _ => self.done(&tag, "NO [SERVERBUG] The store gave another answer"),
         }
     }
 }

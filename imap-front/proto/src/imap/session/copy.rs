@@ -1,9 +1,9 @@
 //! COPY (RFC 3501 §6.4.7, RFC 4315 §3) and MOVE (RFC 6851).
 
-use mail::{MailboxName, Reply, Request, SequenceSet};
+use mail::{MailboxName, Reply, Request, SequenceSet, Uid};
 
 use super::{Session, Step};
-use crate::imap::encode;
+use crate::imap::output::Line;
 
 /// A COPY or MOVE under way.
 pub(super) struct Copying {
@@ -23,18 +23,16 @@ impl Session {
         if remove && self.refuse_read_only(&tag) {
             return;
         }
-        let mut uids = match self.resolve(set, uid) {
-            Ok(uids) => uids,
+        let ranges = match self.resolve(set, uid) {
+            Ok(ranges) => ranges,
             Err(why) => return self.done(&tag, &format!("BAD {why}")),
         };
-        let view = self.view();
-        let asked = uids.len();
-        uids.retain(|uid| !view.is_gone(*uid));
-        if !uid && uids.len() < asked {
+        if !uid && self.view().has_gone(&ranges) {
             // RFC 2180 §4.4.1: all or none, and RFC 5530 §3 for the reason.
             self.send_updates(true);
             return self.done(&tag, "NO [EXPUNGEISSUED] Some messages are gone");
         }
+        let uids = self.view().take_uids(&mut ranges.into(), usize::MAX);
         let Some(user) = self.user else { return };
         if uids.is_empty() {
             return self.done(&tag, "OK No matching messages");
@@ -62,25 +60,27 @@ impl Session {
             Reply::Refused(refusal) => return self.refuse_target(&tag, &refusal),
             _ => return self.done(&tag, "NO [SERVERBUG] The store gave another answer"),
         };
-        let mut code = format!("[COPYUID {uid_validity} ").into_bytes();
-        encode::number_set(&mut code, pairs.iter().map(|(from, _)| from.0));
-        code.push(b' ');
-        encode::number_set(&mut code, pairs.iter().map(|(_, to)| to.0));
-        code.push(b']');
-        let code = String::from_utf8_lossy(&code).into_owned();
+        let code = |line: Line| {
+            let (from, to): (Vec<_>, Vec<_>) = pairs.iter().copied().unzip();
+            line.text(format!("OK [COPYUID {uid_validity} "))
+                .set(from.into_iter().map(|uid: Uid| uid.0))
+                .text(" ")
+                .set(to.into_iter().map(|uid: Uid| uid.0))
+                .text("] ")
+        };
         if remove {
             // RFC 6851 §4.3: the code comes before the expunges.
-            self.say(&format!("* OK {code} Moved"));
+            self.output.pieces(code(Line::new("* ")).text("Moved\r\n"));
         }
         if !self.synced(Reply::Synced(delta)) {
             return;
         }
         self.send_updates(true);
-        let text = if remove {
-            "OK MOVE completed".into()
+        if remove {
+            self.done(&tag, "OK MOVE completed");
         } else {
-            format!("OK {code} COPY completed")
-        };
-        self.done(&tag, &text);
+            let line = code(Line::new(format!("{tag} ")));
+            self.output.pieces(line.text("COPY completed\r\n"));
+        }
     }
 }

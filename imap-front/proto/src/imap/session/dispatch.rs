@@ -6,8 +6,7 @@ use mail::{Reply, Request};
 use super::{Session, Step, Work};
 use crate::imap::action::Action;
 use crate::imap::ast::{Command, Tagged};
-use crate::imap::lexer::ParseError;
-use crate::imap::lexer::is_astring_char;
+use crate::imap::lexer::{Fault, ParseError, is_astring_char};
 use crate::imap::parse::parse_command;
 use crate::imap::receive::Received;
 
@@ -15,6 +14,11 @@ impl Session {
     /// Takes what the client sent, as far as it can be worked on now.
     pub(super) fn go_on(&mut self) {
         while !self.closing {
+            // What was said is taken before there is more to say. A message is taken in any case:
+            // its client may not read before it has sent all of it.
+            if self.output.is_full() && !matches!(self.work, Work::Upload(_)) {
+                break;
+            }
             let more = match &self.work {
                 Work::Ready => self.next_command(),
                 Work::Sasl(_) => self.next_sasl_line(),
@@ -30,7 +34,7 @@ impl Session {
     }
 
     fn next_command(&mut self) -> bool {
-        let Some(received) = self.receiver.command(self.config.command_bytes_max) else {
+        let Some(received) = self.receiver.command(self.command_bytes_max()) else {
             return false;
         };
         match received {
@@ -48,22 +52,23 @@ impl Session {
 
     fn refuse_syntax(&mut self, error: &ParseError) {
         let tag = error.tag.as_deref().unwrap_or("*");
-        if error.bad_charset {
+        let text = match error.fault {
+            Fault::Syntax => format!("BAD {error}"),
             // RFC 3501 §6.4.4
-            self.done(
-                tag,
-                "NO [BADCHARSET (US-ASCII UTF-8)] That charset is not offered",
-            );
-        } else {
-            self.done(tag, &format!("BAD {error}"));
-        }
+            Fault::Charset => {
+                "NO [BADCHARSET (US-ASCII UTF-8)] That charset is not offered".to_owned()
+            }
+            // No name that is not in modified UTF-7 is that of a mailbox, or can become one.
+            Fault::Name => format!("NO [CANNOT] {error}"),
+        };
+        self.done(tag, &text);
     }
 
     fn refuse_length(&mut self, first: &Bytes) {
         let end = first.iter().position(|&b| b == b' ').unwrap_or(0);
         let tag = String::from_utf8_lossy(&first[..end]).into_owned();
         let is_tag = !tag.is_empty() && tag.bytes().all(|b| is_astring_char(b) && b != b'+');
-        let max = self.config.command_bytes_max;
+        let max = self.command_bytes_max();
         let text = format!("BAD The command is longer than {max} bytes");
         self.done(if is_tag { &tag } else { "*" }, &text);
     }
@@ -76,7 +81,7 @@ impl Session {
                 let authenticated = self.user.is_some();
                 let list = self.config.capabilities(self.cleartext, authenticated);
                 self.say(&format!("* CAPABILITY {list}"));
-                self.done(&tag, "OK CAPABILITY completed");
+                self.finish(tag, "OK CAPABILITY completed");
             }
             C::Noop if self.selected.is_none() => self.done(&tag, "OK NOOP completed"),
             C::Logout => {
@@ -84,7 +89,7 @@ impl Session {
                 self.done(&tag, "OK LOGOUT completed");
                 self.close();
             }
-            C::Id(_) => self.id(&tag),
+            C::Id(_) => self.id(tag),
             C::StartTls => self.done(&tag, "BAD STARTTLS is not offered on this connection"),
             C::Login { user, password } => self.login(tag, &user, &password),
             C::Authenticate { mechanism, initial } => self.authenticate(tag, &mechanism, initial),
@@ -96,7 +101,7 @@ impl Session {
     fn begin_authenticated(&mut self, tag: Box<str>, command: Command) {
         use Command as C;
         match command {
-            C::Enable(names) => self.enable(&tag, &names),
+            C::Enable(names) => self.enable(tag, &names),
             C::Select {
                 mailbox,
                 read_only,
@@ -113,15 +118,15 @@ impl Session {
             C::Subscribe(name) => self.subscribe(tag, name, true),
             C::Unsubscribe(name) => self.subscribe(tag, name, false),
             C::List(list) => self.list(tag, list),
-            C::Lsub { reference, pattern } => self.lsub(tag, &reference, &pattern),
+            C::Lsub(list) => self.lsub(tag, list),
             C::Namespace => {
                 // RFC 2342 §5: one personal namespace without prefix.
                 self.say("* NAMESPACE ((\"\" \"/\")) NIL NIL");
-                self.done(&tag, "OK NAMESPACE completed");
+                self.finish(tag, "OK NAMESPACE completed");
             }
             C::Status { mailbox, items } => self.status(tag, mailbox, items),
             C::Idle if !self.config.idle => self.done(&tag, "BAD IDLE is not offered"),
-            C::Idle if self.selected.is_none() => self.idle_now(tag),
+            C::Idle => self.idle(tag),
             _ if self.selected.is_none() => self.done(&tag, "BAD Select a mailbox first"),
             command => self.begin_selected(tag, command),
         }
@@ -135,10 +140,6 @@ impl Session {
                 self.unselect();
                 self.done(&tag, "OK UNSELECT completed");
             }
-            C::Idle => self.sync(Step::Idle {
-                tag,
-                watched: false,
-            }),
             // Everything else sees what was committed before it came.
             command => self.sync(Step::Sync { tag, command }),
         }
@@ -195,8 +196,13 @@ impl Session {
         if self.refuse_read_only(&tag) {
             return;
         }
-        let largest = self.view().uids.last().map_or(0, |uid| uid.0);
-        let within = set.map(|set| set.resolve(largest));
+        let within = set.map(|set| {
+            let ranges = self.resolve_uids(&set);
+            ranges
+                .into_iter()
+                .map(|(low, high)| (low.0, high.0))
+                .collect()
+        });
         let (mailbox, since) = (self.mailbox(), self.view().modseq);
         self.ask(
             Request::Expunge {
@@ -220,25 +226,23 @@ impl Session {
     }
 
     /// RFC 2971 §3.1
-    fn id(&mut self, tag: &str) {
+    fn id(&mut self, tag: Box<str>) {
         let (product, version) = (self.config.product.clone(), self.config.version.clone());
         self.say(&format!(
             "* ID (\"name\" \"{product}\" \"version\" \"{version}\")"
         ));
-        self.done(tag, "OK ID completed");
+        self.finish(tag, "OK ID completed");
     }
 
     /// RFC 5161 §3.1: CONDSTORE is all that can be enabled here.
-    fn enable(&mut self, tag: &str, names: &[Box<str>]) {
-        let condstore = names.iter().any(|name| &**name == "CONDSTORE");
-        let newly = condstore && !self.condstore;
-        self.condstore |= condstore;
-        self.say(if newly {
-            "* ENABLED CONDSTORE"
+    fn enable(&mut self, tag: Box<str>, names: &[Box<str>]) {
+        if !self.condstore && names.iter().any(|name| &**name == "CONDSTORE") {
+            self.say("* ENABLED CONDSTORE");
+            self.enable_condstore();
         } else {
-            "* ENABLED"
-        });
-        self.done(tag, "OK ENABLE completed");
+            self.say("* ENABLED");
+        }
+        self.finish(tag, "OK ENABLE completed");
     }
 
     /// An answer came.
@@ -252,9 +256,10 @@ impl Session {
             }
             Step::Simple { tag, name } => match reply {
                 Reply::Refused(refusal) => self.refuse(&tag, &refusal),
-                _ => self.done(&tag, &format!("OK {name} completed")),
+                _ => self.finish(tag, format!("OK {name} completed")),
             },
             Step::List(listing) => self.listed(listing, reply),
+            Step::ListStatus { listing, name } => self.list_status_came(listing, &name, reply),
             Step::Status(status) => self.status_came(status, reply),
             Step::Select(selecting) => self.opened(selecting, reply),
             Step::Fetch(job) => self.fetched(job, reply),
@@ -272,8 +277,9 @@ impl Session {
                 _ => self.done(&tag, "OK CLOSE completed"),
             },
             Step::Upload(upload) => self.spooled(upload, reply),
-            Step::Append { tag } => self.appended(&tag, reply),
-            Step::Idle { tag, watched } => self.idle_synced(tag, watched, reply),
+            Step::Append { tag } => self.appended(tag, reply),
+            Step::Finish { tag, text } => self.finished(&tag, &text, reply),
+            Step::Idle { tag } => self.idle_synced(tag, reply),
             Step::Stale { tag } => {
                 if self.synced(reply) {
                     self.send_updates(true);

@@ -3,7 +3,7 @@
 //! Nothing more is asked of the store until what it gave before has left, so a session owns at most
 //! one batch or one piece, however much the client asked for.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,17 +11,19 @@ use mail::mime::header;
 use mail::request::{StoreMode, Want};
 use mail::{Flags, Message, ModSeq, Reply, Request, SequenceSet, SystemFlag, Uid};
 
-use super::fetch_items::{self, Segment};
-use super::{Session, Step, Work};
+use super::fetch_items::{self, Extra, Response, Segment};
+use super::{Session, Step, Stream, Work};
 use crate::imap::ast::{FetchItem, SectionText};
 use crate::imap::encode;
+use crate::imap::output::{Line, PIECE_BYTES};
+use crate::imap::view::UidRanges;
 
 /// Messages asked for at a time.
 const BATCH_MAX: usize = 256;
 /// Bytes of bodies asked for at a time.
 const BATCH_BYTES: usize = 256 << 10;
 /// Bytes of a large body asked for at a time.
-const PIECE_BYTES: u64 = 64 << 10;
+const READ_BYTES: u64 = 64 << 10;
 /// Longest header from which fields are picked.
 const HEADER_BYTES_MAX: u64 = 1 << 20;
 
@@ -30,13 +32,23 @@ pub(super) struct Job {
     tag: Box<str>,
     items: Arc<[FetchItem]>,
     changed_since: Option<ModSeq>,
-    ending: String,
-    uids: VecDeque<Uid>,
+    ending: Ending,
+    /// What is to be asked for.
+    ranges: VecDeque<(Uid, Uid)>,
+    /// What was asked for, ascending.
+    asked: Vec<Uid>,
+    /// Messages in the ranges that are left out, ascending.
+    skip: Vec<Uid>,
     want: Want,
-    /// Flags that this command changed: they are told with the message.
-    seen: HashMap<Uid, ()>,
+    sets_seen: bool,
+    /// Messages up to here were given `\Seen` by this command.
+    seen_to: Uid,
+    /// Those asked for whose flags were changed by that: they are told with the message.
+    seen: Vec<Uid>,
     stage: Stage,
-    /// What is still to be said of the present message.
+    /// The present message, of which some items are still to be said.
+    response: Option<Response>,
+    /// What is still to be said of the present item.
     segments: VecDeque<Segment>,
     /// Messages that came with the last batch.
     batch: VecDeque<Message>,
@@ -46,10 +58,21 @@ pub(super) struct Job {
     unreadable: usize,
 }
 
+/// How the command ends.
+enum Ending {
+    Fetch { uid: bool },
+    Store(Line),
+}
+
 impl Job {
-    /// Whether flags that were changed are only told by this job: of STORE or of `\\Seen`.
+    /// Whether flags that were changed are only told by this job: of STORE or of `\Seen`.
     fn changes_flags(&self) -> bool {
-        !self.seen.is_empty() || !self.ending.starts_with("OK FETCH")
+        !self.seen.is_empty() || matches!(self.ending, Ending::Store(_))
+    }
+
+    /// Whether the client has begun to hear a response whose rest is to come.
+    pub(super) fn is_within_a_response(&self) -> bool {
+        self.response.is_some() || !self.segments.is_empty()
     }
 }
 
@@ -76,86 +99,94 @@ impl Session {
         mut items: Vec<FetchItem>,
         changed_since: Option<ModSeq>,
     ) {
-        let uids = match self.resolve(set, uid) {
-            Ok(uids) => uids,
+        let ranges = match self.resolve(set, uid) {
+            Ok(ranges) => ranges,
             Err(why) => return self.done(&tag, &format!("BAD {why}")),
         };
         // RFC 3501 §6.4.8: UID FETCH always tells the UID.
         if uid && !items.contains(&FetchItem::Uid) {
             items.insert(0, FetchItem::Uid);
         }
-        self.condstore |= changed_since.is_some() || items.contains(&FetchItem::ModSeq);
+        if changed_since.is_some() || items.contains(&FetchItem::ModSeq) {
+            self.enable_condstore();
+        }
         let sets_seen = items.iter().any(fetch_items::sets_seen)
             && self
                 .selected
                 .as_ref()
                 .is_some_and(|selected| !selected.read_only);
-        let mut job = self.job(tag, uids, items, "OK FETCH completed".into());
+        let mut job = job(tag, ranges, items, Ending::Fetch { uid });
         job.changed_since = changed_since;
-        if !sets_seen || job.uids.is_empty() {
-            return self.next_batch(job);
+        job.sets_seen = sets_seen;
+        self.next_batch(job);
+    }
+
+    /// Tells these items of the messages that a STORE changed, then ends it.
+    pub(super) fn fetch_stored(
+        &mut self,
+        tag: Box<str>,
+        ranges: UidRanges,
+        skip: Vec<Uid>,
+        items: Vec<FetchItem>,
+        ending: Line,
+    ) {
+        let mut job = job(tag, ranges, items, Ending::Store(ending));
+        job.skip = skip;
+        self.next_batch(job);
+    }
+
+    fn next_batch(&mut self, mut job: Box<Job>) {
+        job.asked.clear();
+        job.seen.clear();
+        while job.asked.is_empty() && !job.ranges.is_empty() {
+            job.asked = self.view().take_uids(&mut job.ranges, BATCH_MAX);
+            let skip = &job.skip;
+            job.asked.retain(|uid| skip.binary_search(uid).is_err());
+        }
+        let Some(last) = job.asked.last().copied() else {
+            return self.end_fetch(job);
+        };
+        if !job.sets_seen || last <= job.seen_to {
+            return self.ask_batch(job);
         }
         let mut flags = Flags::default();
         flags.insert(SystemFlag::Seen);
+        let unseen = job.asked.iter().filter(|uid| **uid > job.seen_to);
         let request = Request::Store {
             mailbox: self.mailbox(),
-            uids: job.uids.iter().copied().collect(),
+            uids: unseen.copied().collect(),
             mode: StoreMode::Add,
             flags,
             unchanged_since: None,
             since: self.view().modseq,
         };
+        job.seen_to = last;
         job.stage = Stage::Seen;
         self.ask(request, Step::Fetch(job));
     }
 
-    /// Tells these items of these messages, then ends the command.
-    pub(super) fn fetch_uids(
-        &mut self,
-        tag: Box<str>,
-        uids: Vec<Uid>,
-        items: Vec<FetchItem>,
-        ending: String,
-    ) {
-        let job = self.job(tag, uids, items, ending);
-        self.next_batch(job);
-    }
-
-    fn job(&self, tag: Box<str>, uids: Vec<Uid>, items: Vec<FetchItem>, ending: String) -> Job {
-        Job {
-            tag,
-            want: fetch_items::want(&items),
-            items: items.into(),
-            changed_since: None,
-            ending,
-            uids: uids.into(),
-            seen: HashMap::new(),
-            stage: Stage::Batch,
-            segments: VecDeque::new(),
-            batch: VecDeque::new(),
-            missing: false,
-            unreadable: 0,
+    fn end_fetch(&mut self, job: Box<Job>) {
+        if job.unreadable > 0 {
+            // RFC 5530 §3 CORRUPTION: which messages, is in the log.
+            let text = format!("NO [CORRUPTION] {} messages can't be read", job.unreadable);
+            return self.done(&job.tag, &text);
+        }
+        let job = *job;
+        match job.ending {
+            // RFC 5530 §3 EXPUNGEISSUED: the client numbered a message of which nothing is left.
+            // UIDs that don't exist are no fault (RFC 3501 §6.4.8).
+            Ending::Fetch { uid: false } if job.missing => {
+                self.done(&job.tag, "NO [EXPUNGEISSUED] Some messages are gone");
+            }
+            Ending::Fetch { .. } => self.done(&job.tag, "OK FETCH completed"),
+            Ending::Store(line) => self.output.pieces(line),
         }
     }
 
-    fn next_batch(&mut self, mut job: Job) {
-        if job.uids.is_empty() {
-            // RFC 5530 §3 EXPUNGEISSUED: some were expunged by another session meanwhile.
-            let gone = job.missing && job.ending.starts_with("OK FETCH");
-            let ending = if job.unreadable > 0 {
-                // RFC 5530 §3 CORRUPTION: which messages, is in the log.
-                &format!("NO [CORRUPTION] {} messages can't be read", job.unreadable)
-            } else if gone {
-                "NO [EXPUNGEISSUED] Some messages are gone"
-            } else {
-                &job.ending
-            };
-            return self.done(&job.tag, ending);
-        }
-        let uids = job.uids.iter().take(BATCH_MAX).copied().collect();
+    fn ask_batch(&mut self, mut job: Box<Job>) {
         let request = Request::Fetch {
             mailbox: self.mailbox(),
-            uids,
+            uids: job.asked.clone(),
             want: job.want,
             budget_bytes: BATCH_BYTES,
         };
@@ -164,19 +195,16 @@ impl Session {
     }
 
     /// The store answered.
-    pub(super) fn fetched(&mut self, mut job: Job, reply: Reply) {
+    pub(super) fn fetched(&mut self, mut job: Box<Job>, reply: Reply) {
         match (std::mem::replace(&mut job.stage, Stage::Batch), reply) {
             (Stage::Seen, Reply::Stored { delta, .. }) => {
-                let uids: Vec<Uid> = job.uids.iter().copied().collect();
                 if !self.synced(Reply::Synced(delta)) {
                     return;
                 }
-                for uid in uids {
-                    if self.view().forget_flags(uid).is_some() {
-                        job.seen.insert(uid, ());
-                    }
-                }
-                self.next_batch(job);
+                let view = self.view();
+                job.seen = job.asked.clone();
+                job.seen.retain(|uid| view.forget_flags(*uid).is_some());
+                self.ask_batch(job);
             }
             (
                 Stage::Batch,
@@ -186,35 +214,30 @@ impl Session {
                     unreadable,
                 },
             ) => {
-                let done = done.max(1).min(job.uids.len());
+                let done = done.max(1).min(job.asked.len());
                 job.missing |= messages.len() + unreadable < done;
                 job.unreadable += unreadable;
-                job.uids.drain(..done);
+                if let (Some(next), Some(last)) = (job.asked.get(done), job.asked.last()) {
+                    job.ranges.push_front((*next, *last));
+                }
                 job.batch = messages.into();
                 self.fetch_on(job);
             }
-            (Stage::Piece { uid, left }, Reply::Piece(piece)) => {
-                let got = piece.len() as u64;
-                let rest = left.start + got..left.end;
-                self.say_bytes(&piece);
-                if got == 0 {
-                    return self.bye("A message could not be read to its end");
-                }
+            (Stage::Piece { uid, left }, Reply::Piece(piece)) if !piece.is_empty() => {
+                let rest = left.start + piece.len() as u64..left.end;
                 if !rest.is_empty() {
                     job.segments.push_front(Segment::Range { uid, range: rest });
                 }
+                job.segments.push_front(Segment::Literal(piece));
                 self.fetch_on(job);
             }
             (Stage::Header { pick }, Reply::Piece(bytes)) => {
                 let end = header::length(&bytes);
-                let fields = pick.from(&bytes[..end]);
-                job.segments.push_front(Segment::Bytes(fields));
+                pick.push_front(&mut job.segments, &bytes[..end]);
                 self.fetch_on(job);
             }
-            (Stage::Piece { .. } | Stage::Header { .. }, _) => {
-                // The literal's size is said already: only the connection's end can mend that.
-                self.bye("A message could not be read to its end");
-            }
+            // The response has begun: nothing but its end could be said.
+            (Stage::Piece { .. } | Stage::Header { .. }, _) => self.close(),
             (Stage::Batch, Reply::Refused(_)) if job.changes_flags() => {
                 // They are changed, and the client would never hear of it.
                 self.bye("Flags were changed but can't be told, please reconnect");
@@ -224,14 +247,33 @@ impl Session {
         }
     }
 
-    /// Says what is there; asks for more when that has left.
-    pub(super) fn fetch_on(&mut self, mut job: Job) {
+    /// Says what is there, as the client takes it; asks for more when that has left.
+    pub(super) fn fetch_on(&mut self, mut job: Box<Job>) {
         loop {
+            let ready = match job.segments.front() {
+                Some(Segment::Range { .. } | Segment::Pick { .. }) => self.output.is_drained(),
+                None if job.response.is_none() && job.batch.is_empty() => {
+                    self.output.is_drained() || job.ranges.is_empty()
+                }
+                _ => !self.output.is_full(),
+            };
+            if !ready {
+                break;
+            }
             match job.segments.pop_front() {
-                Some(Segment::Bytes(bytes)) => self.say_bytes(&bytes),
-                Some(segment) if self.undrained => {
-                    job.segments.push_front(segment);
-                    break;
+                Some(Segment::Text(mut bytes)) => {
+                    let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
+                    self.output.bytes(&piece);
+                    if !bytes.is_empty() {
+                        job.segments.push_front(Segment::Text(bytes));
+                    }
+                }
+                Some(Segment::Literal(mut bytes)) => {
+                    let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
+                    self.output.bytes(&encode::char8(&piece));
+                    if !bytes.is_empty() {
+                        job.segments.push_front(Segment::Literal(bytes));
+                    }
                 }
                 Some(Segment::Range { uid, range }) => return self.ask_piece(job, uid, range),
                 Some(Segment::Pick { uid, range, pick }) => {
@@ -245,18 +287,25 @@ impl Session {
                     };
                     return self.ask(request, Step::Fetch(job));
                 }
-                None => match job.batch.pop_front() {
-                    Some(message) => self.say_message(&mut job, message),
-                    None if self.undrained && !job.uids.is_empty() => break,
-                    None => return self.next_batch(job),
+                None => match &mut job.response {
+                    Some(response) => {
+                        job.segments = response.next_item();
+                        if response.is_complete() {
+                            job.response = None;
+                        }
+                    }
+                    None => match job.batch.pop_front() {
+                        Some(message) => self.respond_with(&mut job, message),
+                        None => return self.next_batch(job),
+                    },
                 },
             }
         }
-        self.work = Work::Streaming(Box::new(job));
+        self.work = Work::Streaming(Box::new(Stream::Fetch(job)));
     }
 
-    fn ask_piece(&mut self, mut job: Job, uid: Uid, range: std::ops::Range<u64>) {
-        let end = range.end.min(range.start + PIECE_BYTES);
+    fn ask_piece(&mut self, mut job: Box<Job>, uid: Uid, range: std::ops::Range<u64>) {
+        let end = range.end.min(range.start + READ_BYTES);
         job.stage = Stage::Piece {
             uid,
             left: range.clone(),
@@ -269,46 +318,67 @@ impl Session {
         self.ask(request, Step::Fetch(job));
     }
 
-    fn say_message(&mut self, job: &mut Job, message: Message) {
+    fn respond_with(&mut self, job: &mut Job, message: Message) {
         if job
             .changed_since
             .is_some_and(|since| message.modseq <= since)
         {
             return;
         }
-        let recent = self.view().is_recent(message.uid);
         let Some(number) = self.view().number(message.uid) else {
             return;
         };
-        let sends_flags = job.seen.contains_key(&message.uid);
-        let with_modseq = self.condstore && sends_flags;
-        let extra = fetch_items::Extra {
-            flags: sends_flags,
-            modseq: with_modseq,
-            recent,
-        };
-        match fetch_items::segments(number, &message, &job.items, &extra) {
-            Some(segments) => job.segments = segments,
-            None => job.unreadable += 1,
+        if fetch_items::is_damaged(&message, &job.items) {
+            job.unreadable += 1;
+            return;
         }
+        let flags = job.seen.binary_search(&message.uid).is_ok();
+        let extra = Extra {
+            flags,
+            modseq: self.condstore && flags,
+            recent: self.view().is_recent(message.uid),
+        };
+        job.response = Some(Response::new(number, message, job.items.clone(), &extra));
     }
+}
 
-    fn say_bytes(&mut self, bytes: &[u8]) {
-        self.out.extend_from_slice(bytes);
-        self.undrained = true;
-    }
+fn job(tag: Box<str>, ranges: UidRanges, items: Vec<FetchItem>, ending: Ending) -> Box<Job> {
+    Box::new(Job {
+        tag,
+        want: fetch_items::want(&items),
+        items: items.into(),
+        changed_since: None,
+        ending,
+        ranges: ranges.into(),
+        asked: vec![],
+        skip: vec![],
+        sets_seen: false,
+        seen_to: Uid(0),
+        seen: vec![],
+        stage: Stage::Batch,
+        response: None,
+        segments: VecDeque::new(),
+        batch: VecDeque::new(),
+        missing: false,
+        unreadable: 0,
+    })
 }
 
 impl fetch_items::Pick {
     /// The picked fields as a literal with its label.
-    fn from(&self, header: &[u8]) -> Bytes {
-        let mut out = self.label.clone();
+    fn push_front(&self, segments: &mut VecDeque<Segment>, header: &[u8]) {
         let fields = match &self.text {
             SectionText::HeaderFields(names) => header::filter(header, names, true),
             SectionText::HeaderFieldsNot(names) => header::filter(header, names, false),
             _ => header.to_vec(),
         };
-        encode::literal(&mut out, fetch_items::part_of(&fields, self.partial));
-        out.into()
+        let fields = fetch_items::part_of(Bytes::from(fields), self.partial);
+        let label = [
+            &self.label[..],
+            format!("{{{}}}\r\n", fields.len()).as_bytes(),
+        ]
+        .concat();
+        segments.push_front(Segment::Literal(fields));
+        segments.push_front(Segment::Text(label.into()));
     }
 }

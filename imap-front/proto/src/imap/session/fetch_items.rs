@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use mail::mime::{Structure, header};
@@ -15,7 +16,9 @@ use crate::imap::render;
 /// A part of a response.
 pub(super) enum Segment {
     /// These bytes.
-    Bytes(Bytes),
+    Text(Bytes),
+    /// These octets of a literal, whose size was said before.
+    Literal(Bytes),
     /// This range of a message; the literal's size was said before.
     Range { uid: Uid, range: Range<u64> },
     /// Fields of the header in this range.
@@ -70,54 +73,88 @@ pub(super) fn want(items: &[FetchItem]) -> Want {
     want
 }
 
-/// The response for one message; none if its structure does not agree with its bytes.
-pub(super) fn segments(
-    number: u32,
-    message: &Message,
-    items: &[FetchItem],
-    extra: &Extra,
-) -> Option<VecDeque<Segment>> {
-    let mut response = Response {
-        message,
-        out: Vec::new(),
-        segments: VecDeque::new(),
-        is_damaged: false,
+/// Whether a section lies beyond the message's end: its structure does not agree with its bytes.
+pub(super) fn is_damaged(message: &Message, items: &[FetchItem]) -> bool {
+    let (Some(bytes), Some(structure)) = (&message.bytes, &message.structure) else {
+        return false;
     };
-    response
-        .out
-        .extend_from_slice(format!("* {number} FETCH (").as_bytes());
-    let mut first = true;
-    let mut all: Vec<&FetchItem> = items.iter().collect();
-    if extra.flags && !items.contains(&FetchItem::Flags) {
-        all.push(&FetchItem::Flags);
-    }
-    if extra.modseq && !items.contains(&FetchItem::ModSeq) {
-        all.push(&FetchItem::ModSeq);
-    }
-    for item in all {
-        if !std::mem::take(&mut first) {
-            response.out.push(b' ');
-        }
-        response.item(item, extra.recent);
-    }
-    response.out.extend_from_slice(b")\r\n");
-    response.flush();
-    (!response.is_damaged).then_some(response.segments)
+    let beyond = |section: &Section| {
+        structure
+            .resolve(&section.part, render::what(&section.text))
+            .is_some_and(|range| range.end > bytes.len() as u64)
+    };
+    items.iter().any(|item| match item {
+        FetchItem::Section { section, .. } => beyond(section),
+        FetchItem::Rfc822Header | FetchItem::Rfc822Text => beyond(&Section::default()),
+        _ => false,
+    })
 }
 
-struct Response<'a> {
-    message: &'a Message,
+/// The response for one message, made item by item.
+pub(super) struct Response {
+    number: u32,
+    message: Message,
+    items: Arc<[FetchItem]>,
+    extra: [Option<FetchItem>; 2],
+    recent: bool,
+    /// Items made so far, extra ones included.
+    made: usize,
     out: Vec<u8>,
     segments: VecDeque<Segment>,
-    /// A section lies beyond the message's end.
-    is_damaged: bool,
 }
 
-impl Response<'_> {
+impl Response {
+    pub fn new(number: u32, message: Message, items: Arc<[FetchItem]>, extra: &Extra) -> Self {
+        let missing = |wanted: bool, item| (wanted && !items.contains(&item)).then_some(item);
+        let flags = missing(extra.flags, FetchItem::Flags);
+        let modseq = missing(extra.modseq, FetchItem::ModSeq);
+        Self {
+            number,
+            message,
+            items,
+            extra: [flags, modseq],
+            recent: extra.recent,
+            made: 0,
+            out: Vec::new(),
+            segments: VecDeque::new(),
+        }
+    }
+
+    fn extra_items(&self) -> impl Iterator<Item = &FetchItem> {
+        self.extra.iter().flatten()
+    }
+
+    /// Whether all items are made.
+    pub fn is_complete(&self) -> bool {
+        self.made == self.items.len() + self.extra_items().count()
+    }
+
+    /// The next item, with what stands before it and, if it is the last, after it.
+    pub fn next_item(&mut self) -> VecDeque<Segment> {
+        if self.made == 0 {
+            self.text(&format!("* {} FETCH (", self.number));
+        } else {
+            self.text(" ");
+        }
+        let items = self.items.clone();
+        let extra = self.made.saturating_sub(items.len());
+        let item = items.get(self.made).cloned();
+        let item = item.or_else(|| self.extra_items().nth(extra).cloned());
+        self.made += 1;
+        if let Some(item) = &item {
+            self.item(item);
+        }
+        if self.is_complete() {
+            self.text(")\r\n");
+        }
+        self.flush();
+        std::mem::take(&mut self.segments)
+    }
+
     fn flush(&mut self) {
         if !self.out.is_empty() {
             let bytes = Bytes::from(std::mem::take(&mut self.out));
-            self.segments.push_back(Segment::Bytes(bytes));
+            self.segments.push_back(Segment::Text(bytes));
         }
     }
 
@@ -125,23 +162,23 @@ impl Response<'_> {
         self.out.extend_from_slice(text.as_bytes());
     }
 
-    fn item(&mut self, item: &FetchItem, recent: bool) {
-        let message = self.message;
+    fn item(&mut self, item: &FetchItem) {
+        let message = &self.message;
         let root = |extended| {
             move |out: &mut Vec<u8>, structure: &Structure| {
                 render::bodystructure(out, &structure.root, extended);
             }
         };
         match item {
-            FetchItem::Uid => self.text(&format!("UID {}", message.uid)),
-            FetchItem::ModSeq => self.text(&format!("MODSEQ ({})", message.modseq)),
-            FetchItem::Rfc822Size => self.text(&format!("RFC822.SIZE {}", message.size)),
+            FetchItem::Uid => self.text(&format!("UID {}", self.message.uid)),
+            FetchItem::ModSeq => self.text(&format!("MODSEQ ({})", self.message.modseq)),
+            FetchItem::Rfc822Size => self.text(&format!("RFC822.SIZE {}", self.message.size)),
             FetchItem::Flags => {
-                self.text("FLAGS ");
-                encode::flags(&mut self.out, &message.flags, recent);
+                self.out.extend_from_slice(b"FLAGS ");
+                encode::flags(&mut self.out, &message.flags, self.recent);
             }
             FetchItem::InternalDate => {
-                self.text("INTERNALDATE ");
+                self.out.extend_from_slice(b"INTERNALDATE ");
                 encode::internal_date(&mut self.out, message.date);
             }
             FetchItem::Envelope => self.structured("ENVELOPE ", |out, structure| {
@@ -194,24 +231,19 @@ impl Response<'_> {
         );
         match &self.message.bytes {
             Some(bytes) => {
-                let Some(bytes) = bytes.get(range.start as usize..range.end as usize) else {
-                    self.is_damaged = true;
-                    return;
-                };
-                self.out.extend_from_slice(&label);
-                let picked;
+                let bytes = slice(bytes, &range);
                 let content = match &section.text {
-                    SectionText::HeaderFields(names) => {
-                        picked = header::filter(bytes, names, true);
-                        &picked[..]
-                    }
+                    SectionText::HeaderFields(names) => header::filter(&bytes, names, true).into(),
                     SectionText::HeaderFieldsNot(names) => {
-                        picked = header::filter(bytes, names, false);
-                        &picked[..]
+                        header::filter(&bytes, names, false).into()
                     }
                     _ => bytes,
                 };
-                encode::literal(&mut self.out, part_of(content, partial));
+                let content = part_of(content, partial);
+                self.out.extend_from_slice(&label);
+                self.text(&format!("{{{}}}\r\n", content.len()));
+                self.flush();
+                self.segments.push_back(Segment::Literal(content));
             }
             None if picks => {
                 self.flush();
@@ -237,14 +269,21 @@ impl Response<'_> {
     }
 }
 
+/// A range of a message, as far as the bytes go.
+fn slice(bytes: &Bytes, range: &Range<u64>) -> Bytes {
+    let within = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+    let end = within(range.end);
+    bytes.slice(within(range.start).min(end)..end)
+}
+
 /// The asked part of a text (RFC 3501 §6.4.5 `<partial>`).
-pub(super) fn part_of(text: &[u8], partial: Option<(u32, u32)>) -> &[u8] {
+pub(super) fn part_of(text: Bytes, partial: Option<(u32, u32)>) -> Bytes {
     let Some((first, count)) = partial else {
         return text;
     };
     let from = (first as usize).min(text.len());
     let to = from.saturating_add(count as usize).min(text.len());
-    &text[from..to]
+    text.slice(from..to)
 }
 
 fn part_of_range(range: Range<u64>, partial: Option<(u32, u32)>) -> Range<u64> {

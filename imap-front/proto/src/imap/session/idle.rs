@@ -2,7 +2,7 @@
 
 use mail::Reply;
 
-use super::{Session, Work};
+use super::{Session, Step, Work};
 use crate::imap::action::Action;
 
 /// Longest line that may come instead of DONE.
@@ -12,36 +12,39 @@ const IDLE_LINE_BYTES_MAX: usize = 4096;
 pub const STILL_HERE: &[u8] = b"* OK Still here\r\n";
 
 impl Session {
-    /// The keep-alive for a client that idles and is not parked.
-    pub fn handle_keepalive(&mut self) {
-        if matches!(self.work, Work::Idle { .. }) {
-            self.out.extend_from_slice(STILL_HERE);
-            self.undrained = true;
-        }
-    }
-
-    /// The view is current; before the watch is in place (`watched` false) or after.
-    pub(super) fn idle_synced(&mut self, tag: Box<str>, watched: bool, reply: Reply) {
-        if !self.synced(reply) {
-            return;
-        }
-        self.send_updates(true);
-        let watching = self
-            .selected
-            .as_ref()
-            .is_some_and(|selected| selected.watching);
-        if watched || watching {
-            self.idle_now(tag);
+    /// Begins to idle: the mailbox is watched first, then looked at, so that nothing is missed.
+    pub(super) fn idle(&mut self, tag: Box<str>) {
+        let Some(selected) = &self.selected else {
+            return self.idle_now(tag);
+        };
+        if selected.watching {
+            self.sync(Step::Idle { tag });
         } else {
-            let mailbox = self.mailbox();
+            let mailbox = selected.mailbox;
             self.act(Action::Watch(mailbox));
             self.work = Work::Watching { tag };
         }
     }
 
-    pub(super) fn idle_now(&mut self, tag: Box<str>) {
+    /// The mailbox is watched and the view is current.
+    pub(super) fn idle_synced(&mut self, tag: Box<str>, reply: Reply) {
+        if self.synced(reply) {
+            // RFC 2177 §3: the continuation comes first. Clients wait for it before they read on.
+            self.idle_now(tag);
+            self.send_updates(true);
+        }
+    }
+
+    fn idle_now(&mut self, tag: Box<str>) {
         self.say("+ idling");
         self.work = Work::Idle { tag };
+    }
+
+    /// A sign of life for an idling client.
+    pub fn handle_keepalive(&mut self) {
+        if self.is_idling() && !self.output.is_full() {
+            self.output.bytes(STILL_HERE);
+        }
     }
 
     pub(super) fn next_idle_line(&mut self) -> bool {
@@ -51,6 +54,7 @@ impl Session {
         let Work::Idle { tag } = std::mem::replace(&mut self.work, Work::Ready) else {
             return false;
         };
+        self.stale = false;
         match line {
             Ok(line) if line.eq_ignore_ascii_case(b"DONE") => self.done(&tag, "OK IDLE completed"),
             _ => self.done(&tag, "BAD expected DONE; IDLE has ended"),

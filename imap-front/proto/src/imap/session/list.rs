@@ -1,79 +1,156 @@
-//! Which mailboxes a LIST or LSUB names (RFC 3501 §6.3.8, §6.3.9; RFC 5258; RFC 3348; RFC 6154).
+//! LIST and LSUB (RFC 3501 §6.3.8, §6.3.9; RFC 5258; RFC 5819; RFC 6154): piece by piece, as the
+//! client takes what was listed.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::sync::Arc;
 
-use mail::MailboxName;
-use mail::name::DELIMITER;
-use mail::reply::MailboxInfo;
+use mail::list::{Entry, Query, joined};
+use mail::name::NAME_BYTES_MAX;
 use mail::request::SpecialUse;
+use mail::{MailboxName, Reply, Request};
 
+use super::{Session, Step, Stream, Work};
 use crate::imap::ast::List;
+use crate::imap::encode;
 
-/// One line of the answer.
-pub(super) struct Match {
-    pub name: MailboxName,
-    pub attributes: Vec<&'static str>,
-    pub selectable: bool,
-    /// Subscribed names lie below it that are not listed themselves.
-    pub child_info: bool,
+/// A LIST or LSUB under way.
+pub(super) struct Listing {
+    tag: Box<str>,
+    list: List,
+    query: Arc<Query>,
+    /// Names that are still to be said.
+    entries: VecDeque<Entry>,
+    /// Where the next piece begins, if there is one.
+    next: Option<MailboxName>,
 }
 
-/// What is known of a name, of a mailbox or of a mere parent.
-#[derive(Clone, Copy, Default)]
-struct Facts {
-    selectable: bool,
-    exists: bool,
-    subscribed: bool,
-    special_use: Option<SpecialUse>,
-    has_children: bool,
-}
-
-pub(super) fn list(infos: &[MailboxInfo], list: &List) -> Vec<Match> {
-    let facts = facts(infos);
-    let patterns = patterns(list);
-    let matches = |name: &str| patterns.iter().any(|pattern| matches(pattern, name));
-    let mut found = Vec::new();
-    for (name, fact) in &facts {
-        if !matches(name.as_str()) {
-            continue;
+impl Session {
+    pub(super) fn list(&mut self, tag: Box<str>, list: List) {
+        let asks_for_delimiter = matches!(&list.patterns[..], [pattern] if pattern.is_empty());
+        if !list.extended && asks_for_delimiter {
+            // RFC 3501 §6.3.8: an empty pattern asks for the delimiter.
+            self.say("* LIST (\\Noselect) \"/\" \"\"");
+            return self.finish(tag, "OK LIST completed");
         }
-        let selected = (!list.select.subscribed || fact.subscribed)
-            && (!list.select.special_use || fact.special_use.is_some())
-            && (list.select.subscribed || fact.exists);
-        let below = list.select.recursive_match
-            && facts.iter().any(|(other, fact)| {
-                fact.subscribed && other.is_below(name) && !matches(other.as_str())
-            });
-        if selected || below {
-            found.push(Match {
-                name: name.clone(),
-                attributes: attributes(fact, list),
-                selectable: fact.selectable,
-                child_info: below,
-            });
+        self.begin_listing(tag, list, false);
+    }
+
+    pub(super) fn lsub(&mut self, tag: Box<str>, list: List) {
+        self.begin_listing(tag, list, true);
+    }
+
+    fn begin_listing(&mut self, tag: Box<str>, list: List, lsub: bool) {
+        // Nothing lies below a reference that is longer than a name.
+        let possible = list.reference.len() <= NAME_BYTES_MAX;
+        let patterns = list.patterns.iter().filter(|_| possible);
+        let query = Query {
+            patterns: patterns
+                .filter_map(|pattern| joined(&list.reference, pattern))
+                .collect(),
+            lsub,
+            subscribed: list.select.subscribed,
+            special_use: list.select.special_use,
+            recursive_match: list.select.recursive_match,
+        };
+        let listing = Listing {
+            tag,
+            list,
+            query: query.into(),
+            entries: VecDeque::new(),
+            next: None,
+        };
+        if listing.query.patterns.is_empty() {
+            return self.list_on(listing);
+        }
+        self.next_piece(listing, None);
+    }
+
+    fn next_piece(&mut self, listing: Listing, after: Option<MailboxName>) {
+        let Some(user) = self.user else { return };
+        let query = listing.query.clone();
+        self.ask(Request::List { user, query, after }, Step::List(listing));
+    }
+
+    pub(super) fn listed(&mut self, mut listing: Listing, reply: Reply) {
+        match reply {
+            Reply::Listed(piece) => {
+                listing.entries = piece.entries.into();
+                listing.next = piece.next;
+                self.list_on(listing);
+            }
+            Reply::Refused(refusal) => self.refuse(&listing.tag, &refusal),
+            _ => self.done(&listing.tag, "NO [SERVERBUG] The store gave another answer"),
         }
     }
-    found
+
+    /// Says what was listed, as far as the client takes it.
+    pub(super) fn list_on(&mut self, mut listing: Listing) {
+        while !self.output.is_full() {
+            let Some(entry) = listing.entries.pop_front() else {
+                return match listing.next.take() {
+                    Some(after) => self.next_piece(listing, Some(after)),
+                    None if listing.query.lsub => self.finish(listing.tag, "OK LSUB completed"),
+                    None => self.finish(listing.tag, "OK LIST completed"),
+                };
+            };
+            self.say_entry(&listing, &entry);
+            if listing.list.returns.status.is_some() && entry.selectable && !listing.query.lsub {
+                let Some(user) = self.user else { return };
+                let name = entry.name;
+                let request = Request::Status {
+                    user,
+                    name: name.clone(),
+                };
+                return self.ask(request, Step::ListStatus { listing, name });
+            }
+        }
+        self.work = Work::Streaming(Box::new(Stream::List(listing)));
+    }
+
+    /// RFC 5819 §2: the figures come with their mailbox; one that is gone meanwhile has none.
+    pub(super) fn list_status_came(&mut self, listing: Listing, name: &MailboxName, reply: Reply) {
+        if let (Reply::Status(figures), Some(items)) = (reply, &listing.list.returns.status) {
+            self.say_status(name, items, &figures);
+        }
+        self.list_on(listing);
+    }
+
+    fn say_entry(&mut self, listing: &Listing, entry: &Entry) {
+        let (word, attributes) = if listing.query.lsub {
+            let noselect = (!entry.selectable).then_some("\\Noselect");
+            ("LSUB", noselect.into_iter().collect())
+        } else {
+            ("LIST", attributes(entry, &listing.list))
+        };
+        let mut line = format!("* {word} ({}) \"/\" ", attributes.join(" ")).into_bytes();
+        encode::mailbox(&mut line, &entry.name);
+        if entry.child_info {
+            // RFC 5258 §4
+            line.extend_from_slice(b" (\"CHILDINFO\" (\"SUBSCRIBED\"))");
+        }
+        line.extend_from_slice(b"\r\n");
+        self.output.bytes(&line);
+    }
 }
 
-fn attributes(fact: &Facts, list: &List) -> Vec<&'static str> {
-    let mut words = Vec::new();
-    if !fact.exists {
-        words.push("\\NonExistent");
-    } else if !fact.selectable {
-        words.push("\\Noselect");
+fn attributes(entry: &Entry, list: &List) -> Vec<&'static str> {
+    let mut attributes = Vec::new();
+    if !entry.exists {
+        attributes.push("\\NonExistent");
+    } else if !entry.selectable {
+        attributes.push("\\Noselect");
     }
-    words.push(if fact.has_children {
+    attributes.push(if entry.has_children {
         "\\HasChildren"
     } else {
         "\\HasNoChildren"
     });
-    if fact.subscribed && (list.returns.subscribed || list.select.subscribed) {
-        words.push("\\Subscribed");
+    if entry.subscribed && (list.returns.subscribed || list.select.subscribed) {
+        attributes.push("\\Subscribed");
     }
     // RFC 6154 §2: they may be in any LIST answer.
-    if let Some(special_use) = fact.special_use {
-        words.push(match special_use {
+    if let Some(special_use) = entry.special_use {
+        attributes.push(match special_use {
             SpecialUse::All => "\\All",
             SpecialUse::Archive => "\\Archive",
             SpecialUse::Drafts => "\\Drafts",
@@ -83,134 +160,5 @@ fn attributes(fact: &Facts, list: &List) -> Vec<&'static str> {
             SpecialUse::Trash => "\\Trash",
         });
     }
-    words
-}
-
-/// LSUB: subscribed names, and with `%` parents of such that are hidden by it (RFC 3501 §6.3.9).
-pub(super) fn lsub(infos: &[MailboxInfo], list: &List) -> Vec<Match> {
-    let patterns = patterns(list);
-    let matches = |name: &str| patterns.iter().any(|pattern| matches(pattern, name));
-    let mut found: BTreeMap<MailboxName, bool> = BTreeMap::new();
-    for info in infos.iter().filter(|info| info.subscribed) {
-        if matches(info.name.as_str()) {
-            found.insert(info.name.clone(), info.selectable);
-            continue;
-        }
-        let mut parent = info.name.parent();
-        while let Some(name) = parent {
-            if matches(name.as_str()) {
-                found.entry(name.clone()).or_insert(false);
-            }
-            parent = name.parent();
-        }
-    }
-    found
-        .into_iter()
-        .map(|(name, selectable)| Match {
-            name,
-            attributes: if selectable {
-                vec![]
-            } else {
-                vec!["\\Noselect"]
-            },
-            selectable,
-            child_info: false,
-        })
-        .collect()
-}
-
-/// All names, parents that only their children imply included.
-fn facts(infos: &[MailboxInfo]) -> BTreeMap<MailboxName, Facts> {
-    let mut facts: BTreeMap<MailboxName, Facts> = BTreeMap::new();
-    for info in infos {
-        let fact = facts.entry(info.name.clone()).or_default();
-        fact.selectable = info.selectable;
-        fact.exists = info.exists;
-        fact.subscribed = info.subscribed;
-        fact.special_use = info.special_use;
-        if !info.exists {
-            continue;
-        }
-        let mut parent = info.name.parent();
-        while let Some(name) = parent {
-            let fact = facts.entry(name.clone()).or_default();
-            fact.has_children = true;
-            fact.exists = true;
-            parent = name.parent();
-        }
-    }
-    facts
-}
-
-/// The patterns after the reference (RFC 3501 §6.3.8: they are joined here).
-fn patterns(list: &List) -> Vec<String> {
-    list.patterns
-        .iter()
-        .map(|pattern| {
-            let joined = format!("{}{pattern}", list.reference);
-            let is_inbox = joined
-                .get(..5)
-                .is_some_and(|head| head.eq_ignore_ascii_case("INBOX"))
-                && matches!(joined.as_bytes().get(5), None | Some(b'/' | b'*' | b'%'));
-            if is_inbox {
-                format!("INBOX{}", &joined[5..])
-            } else {
-                joined
-            }
-        })
-        .collect()
-}
-
-/// Whether a name matches a pattern: `*` is anything, `%` anything within a level.
-fn matches(pattern: &str, name: &str) -> bool {
-    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
-    // Places in the pattern that the name so far can have led to.
-    let mut places = vec![false; pattern.len() + 1];
-    places[0] = true;
-    let spread = |places: &mut Vec<bool>| {
-        for at in 0..pattern.len() {
-            if places[at] && matches!(pattern[at], b'*' | b'%') {
-                places[at + 1] = true;
-            }
-        }
-    };
-    spread(&mut places);
-    for &byte in name {
-        let mut next = vec![false; pattern.len() + 1];
-        for at in (0..pattern.len()).filter(|&at| places[at]) {
-            match pattern[at] {
-                b'*' => next[at] = true,
-                b'%' if byte != DELIMITER as u8 => next[at] = true,
-                same if same == byte => next[at + 1] = true,
-                _ => {}
-            }
-        }
-        places = next;
-        spread(&mut places);
-    }
-    places[pattern.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wildcards() {
-        let check = |pattern, name, expected| {
-            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
-        };
-        check("*", "a/b/c", true);
-        check("%", "a", true);
-        check("%", "a/b", false);
-        check("a/%", "a/b", true);
-        check("a/%", "a/b/c", false);
-        check("a/*c", "a/b/c", true);
-        check("%/%", "a/b", true);
-        check("a*%b", "axyb", true);
-        check("", "", true);
-        check("", "a", false);
-        let stars = "*a".repeat(200);
-        check(&stars, &"b".repeat(1000), false);
-    }
+    attributes
 }

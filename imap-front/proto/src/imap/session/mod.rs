@@ -22,14 +22,15 @@ mod store;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use mail::{MailboxId, ModSeq, Reply, Request, Uid, UserId};
+use mail::set::SetNumber;
+use mail::{MailboxId, MailboxName, ModSeq, Reply, Request, SequenceSet, Uid, UserId};
 
 use super::action::Action;
 use super::ast::Command;
 use super::config::SessionConfig;
+use super::output::Output;
 use super::receive::Receiver;
-use super::view::View;
+use super::view::{UidRanges, View};
 
 pub use idle::STILL_HERE;
 
@@ -38,8 +39,7 @@ pub struct Session {
     config: Arc<SessionConfig>,
     cleartext: bool,
     receiver: Receiver,
-    /// Bytes said since the last action.
-    out: Vec<u8>,
+    output: Output,
     actions: VecDeque<Action>,
     user: Option<UserId>,
     selected: Option<Box<Selected>>,
@@ -47,9 +47,12 @@ pub struct Session {
     condstore: bool,
     failures: u8,
     work: Work,
+    /// Nothing more is taken from the client.
     closing: bool,
-    /// Output was produced since the host last said that all has left.
-    undrained: bool,
+    /// `Close` is to follow when all is said.
+    close_next: bool,
+    /// Events were missed while the client was slow to take what it was sent before.
+    stale: bool,
 }
 
 /// A selected mailbox.
@@ -86,8 +89,14 @@ enum Work {
     Watching { tag: Box<str> },
     /// The message of an APPEND is coming.
     Upload(Box<append::Upload>),
-    /// A FETCH goes on when its output has left.
-    Streaming(Box<fetch::Job>),
+    /// An answer goes on when what was said of it has left.
+    Streaming(Box<Stream>),
+}
+
+/// An answer for which the store is asked bit by bit, as the client takes it.
+enum Stream {
+    Fetch(Box<fetch::Job>),
+    List(list::Listing),
 }
 
 /// What to do with a reply.
@@ -105,13 +114,22 @@ enum Step {
         tag: Box<str>,
         name: &'static str,
     },
-    List(mailboxes::Listing),
+    List(list::Listing),
+    ListStatus {
+        listing: list::Listing,
+        name: MailboxName,
+    },
     Status(mailboxes::StatusOf),
     Select(select::Selecting),
-    Fetch(fetch::Job),
+    Fetch(Box<fetch::Job>),
     Store(store::Storing),
     Search(search::Searching),
     Copy(copy::Copying),
+    /// Bring the view up to date, then end the command.
+    Finish {
+        tag: Box<str>,
+        text: String,
+    },
     Expunge {
         tag: Box<str>,
     },
@@ -122,10 +140,9 @@ enum Step {
     Append {
         tag: Box<str>,
     },
-    /// The view is current; the watch comes next, or the idling itself.
+    /// The mailbox is watched; the idling comes next.
     Idle {
         tag: Box<str>,
-        watched: bool,
     },
     /// Events were missed while idling.
     Stale {
@@ -151,7 +168,7 @@ impl Session {
             config,
             cleartext,
             receiver: Receiver::default(),
-            out: Vec::new(),
+            output: Output::default(),
             actions: VecDeque::new(),
             user: None,
             selected: None,
@@ -159,7 +176,8 @@ impl Session {
             failures: 0,
             work: Work::Ready,
             closing: false,
-            undrained: false,
+            close_next: false,
+            stale: false,
         }
     }
 
@@ -189,30 +207,47 @@ impl Session {
         }
         if let Work::Watching { tag } = &mut self.work {
             let tag = std::mem::take(tag);
-            // Once more: what happened before the watch was in place told nobody.
-            self.sync(Step::Idle { tag, watched: true });
+            self.sync(Step::Idle { tag });
         }
     }
 
     /// Events were missed while idling.
     pub fn handle_stale(&mut self) {
-        if self.selected.is_some()
-            && let Work::Idle { tag } = &mut self.work
-        {
+        if matches!(self.work, Work::Idle { .. }) {
+            self.stale = true;
+            self.catch_up();
+        }
+    }
+
+    fn catch_up(&mut self) {
+        if self.output.is_full() || self.selected.is_none() {
+            return;
+        }
+        if let Work::Idle { tag } = &mut self.work {
             let tag = std::mem::take(tag);
+            self.stale = false;
             self.sync(Step::Stale { tag });
         }
     }
 
     /// All output has left.
     pub fn handle_drained(&mut self) {
-        self.undrained = false;
-        if let Work::Streaming(_) = self.work
-            && let Work::Streaming(job) = std::mem::replace(&mut self.work, Work::Ready)
-        {
-            self.fetch_on(*job);
-            self.go_on();
+        self.output.handle_drained();
+        if self.closing || !self.output.is_empty() {
+            return;
         }
+        if let Work::Streaming(_) = self.work
+            && let Work::Streaming(stream) = std::mem::replace(&mut self.work, Work::Ready)
+        {
+            match *stream {
+                Stream::Fetch(job) => self.fetch_on(job),
+                Stream::List(listing) => self.list_on(listing),
+            }
+        }
+        if self.stale {
+            self.catch_up();
+        }
+        self.go_on();
     }
 
     /// The server stops.
@@ -229,7 +264,8 @@ impl Session {
     pub fn handle_closed(&mut self) {
         self.closing = true;
         self.actions.clear();
-        self.out.clear();
+        self.output.clear();
+        self.close_next = false;
         let spool = match &self.work {
             Work::Upload(upload) => upload.spool(),
             Work::Waiting(step) => match &**step {
@@ -249,15 +285,36 @@ impl Session {
         if let Some(action) = self.actions.pop_front() {
             return Some(action);
         }
-        if self.out.is_empty() {
-            return None;
+        if let Some(bytes) = self.output.take() {
+            return Some(Action::Send(bytes));
         }
-        Some(Action::Send(Bytes::from(std::mem::take(&mut self.out))))
+        if self.close_next && self.output.is_empty() {
+            self.close_next = false;
+            return Some(Action::Close);
+        }
+        None
     }
 
-    /// False while more input than the session can work on is waiting.
+    /// False while as much input as the session keeps is waiting to be worked on.
     pub fn wants_input(&self) -> bool {
-        self.receiver.has_room()
+        self.receiver.unread() < self.unread_bytes_max()
+    }
+
+    /// Longest command now: until a login there is no reason for a long one.
+    fn command_bytes_max(&self) -> usize {
+        let config = &self.config;
+        match self.user {
+            Some(_) => config.command_bytes_max,
+            None => config.login_bytes_max.min(config.command_bytes_max),
+        }
+    }
+
+    fn unread_bytes_max(&self) -> usize {
+        match self.user {
+            Some(_) => 2 * self.config.command_bytes_max,
+            // The longest command and its line end.
+            None => self.config.login_bytes_max + 2,
+        }
     }
 
     /// Whether the client is in IDLE.
@@ -267,9 +324,8 @@ impl Session {
 
     /// Adds a line to the output.
     fn say(&mut self, line: &str) {
-        self.out.extend_from_slice(line.as_bytes());
-        self.out.extend_from_slice(b"\r\n");
-        self.undrained = true;
+        self.output.bytes(line.as_bytes());
+        self.output.bytes(b"\r\n");
     }
 
     /// Ends a command.
@@ -277,10 +333,31 @@ impl Session {
         self.say(&format!("{tag} {text}"));
     }
 
+    /// Ends a command that any news may come with: RFC 3501 §5.2 and §7 allow them with each, and
+    /// some clients wait for them. EXPUNGE too, as no command that ends so speaks of numbers.
+    fn finish(&mut self, tag: Box<str>, text: impl Into<String>) {
+        let text = text.into();
+        if self.selected.is_some() {
+            self.sync(Step::Finish { tag, text });
+        } else {
+            self.done(&tag, &text);
+        }
+    }
+
+    fn finished(&mut self, tag: &str, text: &str, reply: Reply) {
+        let synced = self.take_sync(reply);
+        if synced.is_ok() {
+            self.send_updates(true);
+        }
+        self.done(tag, text);
+        if let Err(why) = synced {
+            self.bye(&why);
+        }
+    }
+
     /// What was said so far is sent before the action.
     fn act(&mut self, action: Action) {
-        if !self.out.is_empty() {
-            let bytes = Bytes::from(std::mem::take(&mut self.out));
+        if let Some(bytes) = self.output.take_ready() {
             self.actions.push_back(Action::Send(bytes));
         }
         self.actions.push_back(action);
@@ -291,16 +368,31 @@ impl Session {
         self.work = Work::Waiting(Box::new(step));
     }
 
+    /// Says good-bye, unless the client is in the middle of a line or literal: it would be taken
+    /// for a part of it.
     fn bye(&mut self, text: &str) {
-        if !self.closing {
-            self.say(&format!("* BYE {text}"));
-            self.close();
+        if self.closing {
+            return;
         }
+        let within_a_response = match &self.work {
+            Work::Streaming(stream) => matches!(
+                &**stream, Stream::Fetch(job) if job.is_within_a_response()
+            ),
+            Work::Waiting(step) => {
+                matches!(&**step, Step::Fetch(job) if job.is_within_a_response())
+            }
+            _ => false,
+        };
+        if self.output.cut() && !within_a_response {
+            self.say(&format!("* BYE {text}"));
+        }
+        self.close();
     }
 
+    /// Ends the session once all is sent.
     fn close(&mut self) {
         self.closing = true;
-        self.act(Action::Close);
+        self.close_next = true;
     }
 
     /// Asks for what the view lacks; the step gets the answer.
@@ -325,9 +417,25 @@ impl Session {
     /// Takes the answer to [`Session::sync`] into the view. False if the mailbox is gone; the
     /// session is being closed then.
     fn synced(&mut self, reply: Reply) -> bool {
-        let Some(selected) = &mut self.selected else {
-            return false;
-        };
+        self.take_sync(reply).map_err(|why| self.bye(&why)).is_ok()
+    }
+
+    /// As [`Session::synced`] of a loaded view; of messages for which `known` holds the client
+    /// hears by other means.
+    fn synced_but(&mut self, delta: &[Arc<mail::Event>], known: impl Fn(Uid) -> bool) -> bool {
+        let current = self.view().apply_but(delta, known);
+        if !current {
+            self.bye("The selected mailbox was deleted");
+        }
+        current
+    }
+
+    /// # Errors
+    /// Why the session can only be ended.
+    fn take_sync(&mut self, reply: Reply) -> Result<(), String> {
+        // RFC 2180 §3.3: a session whose mailbox was deleted can only be ended.
+        let gone = || "The selected mailbox was deleted".to_owned();
+        let selected = self.selected.as_mut().ok_or_else(gone)?;
         let current = match reply {
             Reply::Synced(delta) => match &mut selected.view {
                 ViewState::Loaded(view) => view.apply(&delta),
@@ -342,22 +450,17 @@ impl Session {
                         ..
                     } => (*modseq, *recent_from),
                 };
-                let mut view = View::new(&uids, modseq, recent_from);
+                let mut view = View::new(uids, modseq, recent_from);
                 let current = view.apply(&delta);
                 selected.view = ViewState::Loaded(view);
                 current
             }
             Reply::Refused(refusal) => {
-                self.bye(&format!("The mailbox can't be read: {refusal}"));
-                return false;
+                return Err(format!("The mailbox can't be read: {refusal}"));
             }
             _ => false,
         };
-        if !current {
-            // RFC 2180 §3.3: a session whose mailbox was deleted can only be ended.
-            self.bye("The selected mailbox was deleted");
-        }
-        current
+        if current { Ok(()) } else { Err(gone()) }
     }
 
     /// Adds what the client may be sent now.
@@ -368,10 +471,22 @@ impl Session {
             ..
         }) = self.selected.as_deref_mut()
         {
-            let before = self.out.len();
-            view.send_updates(&mut self.out, expunges, condstore);
-            self.undrained |= self.out.len() > before;
+            view.send_updates(&mut self.output, expunges, condstore);
         }
+    }
+
+    /// The client knows of mod-sequences from now on (RFC 7162 §3.1). The first time a mailbox is
+    /// selected meanwhile, it is told up to which it has heard.
+    fn enable_condstore(&mut self) {
+        if std::mem::replace(&mut self.condstore, true) {
+            return;
+        }
+        let modseq = match self.selected.as_deref().map(|selected| &selected.view) {
+            Some(ViewState::Loaded(view)) => view.modseq,
+            Some(ViewState::Unloaded { modseq, .. }) => *modseq,
+            None => return,
+        };
+        self.say(&format!("* OK [HIGHESTMODSEQ {modseq}] Highest"));
     }
 
     /// The selected mailbox's view, which commands have loaded before they use it.
@@ -391,31 +506,54 @@ impl Session {
             .map_or(MailboxId(0), |selected| selected.mailbox)
     }
 
-    /// Turns a set of numbers or UIDs into the UIDs in the view, ascending.
+    /// Turns a set of numbers or UIDs into ranges of UIDs in the view, ascending.
     ///
     /// # Errors
     /// If a message number is beyond the last (RFC 3501 §6.4.8 allows that for UIDs only).
-    fn resolve(&mut self, set: &mail::SequenceSet, uid: bool) -> Result<Vec<Uid>, &'static str> {
-        let view = self.view();
-        let count = view.exists as u32;
-        let uids = &view.uids[..view.exists];
+    fn resolve(&mut self, set: &SequenceSet, uid: bool) -> Result<UidRanges, &'static str> {
         if uid {
-            let largest = uids.last().map_or(0, |uid| uid.0);
-            let mut found = Vec::new();
-            for (low, high) in set.resolve(largest) {
-                let from = uids.partition_point(|uid| uid.0 < low);
-                let to = uids.partition_point(|uid| uid.0 <= high);
-                found.extend_from_slice(&uids[from..to.max(from)]);
-            }
-            return Ok(found);
+            Ok(self.resolve_uids(set))
+        } else {
+            self.resolve_numbers(set, false)
         }
-        let mut found = Vec::new();
-        for (low, high) in set.resolve(count) {
-            if low == 0 || high > count {
+    }
+
+    fn resolve_uids(&mut self, set: &SequenceSet) -> UidRanges {
+        let last = self.view().last_uid();
+        set.resolve(last.0)
+            .into_iter()
+            .map(|(low, high)| (Uid(low), Uid(high).min(last)))
+            .filter(|(low, high)| low <= high)
+            .collect()
+    }
+
+    /// Numbers beyond the last are an error, or left out if `lenient`. A range with `*` ends at the
+    /// last message, be there one or none.
+    fn resolve_numbers(
+        &mut self,
+        set: &SequenceSet,
+        lenient: bool,
+    ) -> Result<UidRanges, &'static str> {
+        let view = self.view();
+        let count = view.exists();
+        let mut there = Vec::with_capacity(set.0.len());
+        for &(one, other) in &set.0 {
+            let open = one == SetNumber::Largest || other == SetNumber::Largest;
+            let clipped = |n| match n {
+                SetNumber::Value(n) if n <= count => Some(SetNumber::Value(n)),
+                SetNumber::Value(_) if open || lenient => Some(SetNumber::Value(count)),
+                SetNumber::Value(_) => None,
+                SetNumber::Largest => Some(SetNumber::Value(count)),
+            };
+            let beyond = |n| matches!(n, SetNumber::Value(n) if n > count);
+            let (Some(one_clipped), Some(other_clipped)) = (clipped(one), clipped(other)) else {
                 return Err("a message number is beyond the last message");
+            };
+            let outside = lenient && !open && beyond(one) && beyond(other);
+            if count > 0 && !outside {
+                there.push((one_clipped, other_clipped));
             }
-            found.extend_from_slice(&uids[low as usize - 1..high as usize]);
         }
-        Ok(found)
+        Ok(view.uids_of_numbers(&SequenceSet(there).resolve(count)))
     }
 }

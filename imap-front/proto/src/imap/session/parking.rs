@@ -17,10 +17,10 @@ impl Session {
             _ => return None,
         };
         let busy = self.closing
-            || self.undrained
+            || self.stale
+            || !self.output.is_drained()
             || !self.receiver.is_empty()
-            || !self.actions.is_empty()
-            || !self.out.is_empty();
+            || !self.actions.is_empty();
         let mut parked = Parked {
             user: self.user?,
             mailbox: MailboxId(0),
@@ -50,7 +50,7 @@ impl Session {
                 ViewState::Loaded(view) if !view.all_sent() => return None,
                 ViewState::Loaded(view) => {
                     parked.modseq = view.modseq;
-                    parked.exists = view.exists as u32;
+                    parked.exists = view.exists();
                     parked.recent_from = view.recent_from;
                     parked.recent = view.recent();
                 }

@@ -5,7 +5,8 @@ use mail::{ModSeq, Reply, Request, Uid};
 
 use super::{Session, Step};
 use crate::imap::ast::SearchReturn;
-use crate::imap::encode;
+use crate::imap::output::Line;
+use crate::imap::view::UidRanges;
 
 /// A SEARCH under way.
 pub(super) struct Searching {
@@ -29,7 +30,9 @@ impl Session {
             Ok(key) => key,
             Err(why) => return self.done(&tag, &format!("BAD {why}")),
         };
-        self.condstore |= modseq;
+        if modseq {
+            self.enable_condstore();
+        }
         let view = self.view();
         let (since, recent_from) = (view.modseq, view.recent_from);
         let mailbox = self.mailbox();
@@ -64,11 +67,9 @@ impl Session {
                 Box::new(self.with_uids(*second, modseq)?),
             ),
             Key::Not(key) => Key::Not(Box::new(self.with_uids(*key, modseq)?)),
-            Key::Numbers(set) => ranges(&self.resolve(&set, false)?),
-            Key::Uids(set) => {
-                let largest = self.view().uids.last().map_or(0, |uid| uid.0);
-                Key::UidRanges(set.resolve(largest))
-            }
+            // Numbers beyond the last match nothing.
+            Key::Numbers(set) => ranges(self.resolve_numbers(&set, true)?),
+            Key::Uids(set) => ranges(self.resolve_uids(&set)),
             Key::ModSeq(value) => {
                 *modseq = true;
                 Key::ModSeq(value)
@@ -97,13 +98,12 @@ impl Session {
             return;
         }
         self.send_updates(uid);
-        let highest = hits.iter().map(|(_, modseq)| *modseq).max();
-        let uids: Vec<Uid> = hits.into_iter().map(|(uid, _)| uid).collect();
-        let numbers = self.numbers(&uids, uid);
-        let highest = highest.filter(|_| modseq && !numbers.is_empty());
         match returns {
-            None => self.say_search(&numbers, highest),
-            Some(returns) => self.say_esearch(&tag, uid, &returns, &numbers, highest),
+            None => {
+                let highest = hits.iter().map(|(_, modseq)| *modseq).max();
+                self.say_search(hits, uid, highest.filter(|_| modseq));
+            }
+            Some(returns) => self.say_esearch(&tag, uid, &returns, hits, modseq),
         }
         if unreadable > 0 {
             // RFC 5530 §3 CORRUPTION: which messages, is in the log.
@@ -113,15 +113,13 @@ impl Session {
         self.done(&tag, "OK SEARCH completed");
     }
 
-    fn say_search(&mut self, numbers: &[u32], highest: Option<ModSeq>) {
-        let mut line = String::from("* SEARCH");
-        for number in numbers {
-            line.push_str(&format!(" {number}"));
-        }
+    fn say_search(&mut self, hits: Vec<(Uid, ModSeq)>, uid: bool, highest: Option<ModSeq>) {
+        let numbers = self.numbers_of(hits.into_iter().map(|(uid, _)| uid), uid);
+        let mut line = Line::new("* SEARCH").spaced(numbers);
         if let Some(modseq) = highest {
-            line.push_str(&format!(" (MODSEQ {modseq})"));
+            line = line.text(format!(" (MODSEQ {modseq})"));
         }
-        self.say(&line);
+        self.output.pieces(line.text("\r\n"));
     }
 
     /// RFC 4731 §3.1
@@ -130,42 +128,54 @@ impl Session {
         tag: &str,
         uid: bool,
         returns: &[SearchReturn],
-        numbers: &[u32],
-        highest: Option<ModSeq>,
+        hits: Vec<(Uid, ModSeq)>,
+        modseq: bool,
     ) {
         let wants =
             |item| returns.contains(&item) || (returns.is_empty() && item == SearchReturn::All);
-        let mut line = format!("* ESEARCH (TAG \"{tag}\")").into_bytes();
+        let mut head = format!("* ESEARCH (TAG \"{tag}\")");
         if uid {
-            line.extend_from_slice(b" UID");
+            head.push_str(" UID");
         }
-        if let (Some(min), true) = (numbers.first(), wants(SearchReturn::Min)) {
-            line.extend_from_slice(format!(" MIN {min}").as_bytes());
+        // RFC 4731 §3.2: the mod-sequence of those messages that the answer names.
+        let mut highest = None;
+        for (item, name, hit) in [
+            (SearchReturn::Min, "MIN", hits.first()),
+            (SearchReturn::Max, "MAX", hits.last()),
+        ] {
+            if let (Some(&(found, modseq)), true) = (hit, wants(item)) {
+                let number = if uid {
+                    Some(found.0)
+                } else {
+                    self.view().number(found)
+                };
+                head.extend(number.map(|number| format!(" {name} {number}")));
+                highest = highest.max(Some(modseq));
+            }
         }
-        if let (Some(max), true) = (numbers.last(), wants(SearchReturn::Max)) {
-            line.extend_from_slice(format!(" MAX {max}").as_bytes());
+        let count = hits.len();
+        if wants(SearchReturn::All) || wants(SearchReturn::Count) {
+            highest = hits.iter().map(|(_, modseq)| *modseq).max();
         }
-        if wants(SearchReturn::All) && !numbers.is_empty() {
-            line.extend_from_slice(b" ALL ");
-            encode::number_set(&mut line, numbers.iter().copied());
+        let mut line = Line::new(head);
+        if wants(SearchReturn::All) && count > 0 {
+            let numbers = self.numbers_of(hits.into_iter().map(|(uid, _)| uid), uid);
+            line = line.text(" ALL ").set(numbers);
         }
         if wants(SearchReturn::Count) {
-            line.extend_from_slice(format!(" COUNT {}", numbers.len()).as_bytes());
+            line = line.text(format!(" COUNT {count}"));
         }
-        if let Some(modseq) = highest {
-            line.extend_from_slice(format!(" MODSEQ {modseq}").as_bytes());
+        if let (Some(highest), true) = (highest, modseq) {
+            line = line.text(format!(" MODSEQ {highest}"));
         }
-        self.say(&String::from_utf8_lossy(&line));
+        self.output.pieces(line.text("\r\n"));
     }
 }
 
-fn ranges(uids: &[Uid]) -> Key {
-    let mut ranges: Vec<(u32, u32)> = Vec::new();
-    for uid in uids {
-        match ranges.last_mut() {
-            Some(last) if last.1 + 1 == uid.0 => last.1 = uid.0,
-            _ => ranges.push((uid.0, uid.0)),
-        }
-    }
-    Key::UidRanges(ranges)
+fn ranges(uids: UidRanges) -> Key {
+    Key::UidRanges(
+        uids.into_iter()
+            .map(|(low, high)| (low.0, high.0))
+            .collect(),
+    )
 }

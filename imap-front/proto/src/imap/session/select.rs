@@ -20,9 +20,9 @@ impl Session {
         condstore: bool,
     ) {
         let Some(user) = self.user else { return };
-        self.condstore |= condstore;
         // RFC 3501 §6.3.1: a failed SELECT leaves nothing selected.
         self.unselect();
+        self.condstore |= condstore;
         let request = Request::Open {
             user,
             name,
@@ -53,8 +53,8 @@ impl Session {
         self.say(&format!(
             "* OK [PERMANENTFLAGS ({permanent})] Flags that are kept"
         ));
-        let view = View::new(&opened.uids, opened.highest_modseq, opened.recent_from);
-        self.say(&format!("* {} EXISTS", view.exists));
+        let view = View::new(opened.uids, opened.highest_modseq, opened.recent_from);
+        self.say(&format!("* {} EXISTS", view.exists()));
         self.say(&format!("* {} RECENT", view.recent()));
         if let Some(number) = opened.first_unseen {
             self.say(&format!("* OK [UNSEEN {number}] First unseen message"));

@@ -5,14 +5,15 @@ use mail::{Flags, ModSeq, Reply, Request, SequenceSet, Uid};
 
 use super::{Session, Step};
 use crate::imap::ast::FetchItem;
-use crate::imap::encode;
+use crate::imap::output::Line;
+use crate::imap::view::UidRanges;
 
 /// A STORE under way.
 pub(super) struct Storing {
     tag: Box<str>,
     uid: bool,
     silent: bool,
-    uids: Vec<Uid>,
+    ranges: UidRanges,
 }
 
 impl Session {
@@ -27,30 +28,32 @@ impl Session {
         if self.refuse_read_only(&tag) {
             return;
         }
-        let uids = match self.resolve(set, uid) {
-            Ok(uids) => uids,
+        let ranges = match self.resolve(set, uid) {
+            Ok(ranges) => ranges,
             Err(why) => return self.done(&tag, &format!("BAD {why}")),
         };
-        // RFC 7162 §3.1: using the modifier makes the client one that knows of mod-sequences.
-        self.condstore |= unchanged_since.is_some();
+        if unchanged_since.is_some() {
+            self.enable_condstore();
+        }
         let (mailbox, since) = (self.mailbox(), self.view().modseq);
+        let uids = self
+            .view()
+            .take_uids(&mut ranges.clone().into(), usize::MAX);
         let request = Request::Store {
             mailbox,
-            uids: uids.clone(),
+            uids,
             mode,
             flags,
             unchanged_since,
             since,
         };
-        self.ask(
-            request,
-            Step::Store(Storing {
-                tag,
-                uid,
-                silent,
-                uids,
-            }),
-        );
+        let storing = Storing {
+            tag,
+            uid,
+            silent,
+            ranges,
+        };
+        self.ask(request, Step::Store(storing));
     }
 
     pub(super) fn stored(&mut self, storing: Storing, reply: Reply) {
@@ -58,70 +61,62 @@ impl Session {
             tag,
             uid,
             silent,
-            mut uids,
+            ranges,
         } = storing;
         let (modified, delta) = match reply {
             Reply::Stored { modified, delta } => (modified, delta),
             Reply::Refused(refusal) => return self.refuse(&tag, &refusal),
             _ => return self.done(&tag, "NO [SERVERBUG] The store gave another answer"),
         };
-        if !self.synced(Reply::Synced(delta)) {
+        // Flags that this command changed are told below, or were not wanted.
+        let known = |uid: Uid| {
+            let at = ranges.partition_point(|(_, high)| *high < uid);
+            ranges.get(at).is_some_and(|(low, _)| *low <= uid)
+                && modified.binary_search(&uid).is_err()
+        };
+        if !self.synced_but(&delta, known) {
             return;
         }
-        uids.retain(|uid| modified.binary_search(uid).is_err());
-        let mut changed = Vec::new();
-        for uid in &uids {
-            if let Some((_, modseq)) = self.view().forget_flags(*uid) {
-                changed.push((*uid, modseq));
-            }
-        }
         self.send_updates(uid);
-        let ending = ending(&self.numbers(&modified, uid));
+        let ending = self.store_ending(&tag, modified.clone(), uid);
+        let mut items = vec![];
+        if uid || (silent && self.condstore) {
+            items.push(FetchItem::Uid);
+        }
         if !silent {
-            let mut items = vec![FetchItem::Flags];
-            if uid {
-                items.insert(0, FetchItem::Uid);
-            }
-            if self.condstore {
-                items.push(FetchItem::ModSeq);
-            }
-            return self.fetch_uids(tag, uids, items, ending);
+            items.push(FetchItem::Flags);
         }
+        // RFC 7162 §3.1.3: a client that knows of mod-sequences is told the new ones, and those of
+        // messages that had the flags already, even if it does not want the flags.
         if self.condstore {
-            // RFC 7162 §3.1.3: the new mod-sequence is told even if the flags are not.
-            for (uid, modseq) in changed {
-                if let Some(number) = self.view().number(uid) {
-                    self.say(&format!("* {number} FETCH (UID {uid} MODSEQ ({modseq}))"));
-                }
-            }
+            items.push(FetchItem::ModSeq);
+        } else if silent {
+            return self.output.pieces(ending);
         }
-        self.done(&tag, &ending);
+        self.fetch_stored(tag, ranges, modified, items, ending);
     }
 
-    /// Message numbers of UIDs, or the UIDs themselves.
-    pub(super) fn numbers(&mut self, uids: &[Uid], uid: bool) -> Vec<u32> {
-        let view = self.view();
-        uids.iter()
-            .filter_map(|each| {
-                if uid {
-                    Some(each.0)
-                } else {
-                    view.number(*each)
-                }
-            })
-            .collect()
+    /// RFC 7162 §3.1.3: which messages were left alone.
+    fn store_ending(&mut self, tag: &str, modified: Vec<Uid>, uid: bool) -> Line {
+        if modified.is_empty() {
+            return Line::new(format!("{tag} OK STORE completed\r\n"));
+        }
+        let numbers = self.numbers_of(modified.into_iter(), uid);
+        Line::new(format!("{tag} OK [MODIFIED "))
+            .set(numbers)
+            .text("] Some were changed by others\r\n")
     }
-}
 
-/// RFC 7162 §3.1.3: which messages were left alone.
-fn ending(modified: &[u32]) -> String {
-    if modified.is_empty() {
-        return "OK STORE completed".into();
+    /// Message numbers of UIDs, as they are now, or the UIDs themselves.
+    pub(super) fn numbers_of(
+        &mut self,
+        uids: impl Iterator<Item = Uid> + Send + 'static,
+        uid: bool,
+    ) -> Box<dyn Iterator<Item = u32> + Send> {
+        if uid {
+            return Box::new(uids.map(|uid| uid.0));
+        }
+        let mut numbering = self.view().numbering();
+        Box::new(uids.filter_map(move |uid| numbering.number(uid)))
     }
-    let mut set = Vec::new();
-    encode::number_set(&mut set, modified.iter().copied());
-    format!(
-        "OK [MODIFIED {}] Some were changed by others",
-        String::from_utf8_lossy(&set)
-    )
 }

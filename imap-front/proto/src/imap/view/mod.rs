@@ -1,0 +1,263 @@
+//! The client's numbering of its selected mailbox, and what it has not been sent yet.
+//!
+//! Message numbers are the client's, not the store's: a message that is gone keeps its number until
+//! the client may be sent EXPUNGE (RFC 3501 §7.4.1).
+//!
+//! The list of UIDs is the store's, shared by all sessions that were given it. A view lies over it:
+//! which of its slots have no number any more, and the UIDs that came after. So a view costs what
+//! differs, and k changes cost k steps whatever the mailbox's size.
+
+mod slots;
+mod updates;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use mail::{Change, Event, Flags, ModSeq, Uid};
+use roaring::RoaringBitmap;
+
+use slots::{Seek, Slots};
+pub(super) use updates::fetch_flags;
+use updates::{Expunges, FlagUpdates};
+
+use super::output::Output;
+
+/// UID ranges, ascending, low end first; both ends are known to the client.
+pub(super) type UidRanges = Vec<(Uid, Uid)>;
+
+/// The view of one session.
+#[derive(Debug)]
+pub(super) struct View {
+    slots: Slots,
+    /// Slots that have no number any more: their EXPUNGE was sent, or they were never announced.
+    unnumbered: RoaringBitmap,
+    /// Slots of messages that are gone, whose EXPUNGE was not sent.
+    gone: RoaringBitmap,
+    /// Slots up to here are announced: by EXISTS, or as gone before they were.
+    announced: u32,
+    /// Flags that changed, and were not sent.
+    flags: BTreeMap<Uid, (Arc<Flags>, ModSeq)>,
+    /// Everything up to here is in the view.
+    pub modseq: ModSeq,
+    /// Messages with this UID or a higher one are `\Recent`.
+    pub recent_from: Uid,
+}
+
+impl View {
+    /// A view of a mailbox that has these UIDs at `modseq`, all of them announced.
+    pub fn new(uids: Arc<[Uid]>, modseq: ModSeq, recent_from: Uid) -> Self {
+        let slots = Slots::new(uids);
+        Self {
+            announced: slots.len(),
+            slots,
+            unnumbered: RoaringBitmap::new(),
+            gone: RoaringBitmap::new(),
+            flags: BTreeMap::new(),
+            modseq,
+            recent_from,
+        }
+    }
+
+    /// Applies events that follow each other. False if they don't follow the view, or the mailbox
+    /// is gone.
+    pub fn apply(&mut self, events: &[Arc<Event>]) -> bool {
+        self.apply_but(events, |_| false)
+    }
+
+    /// As [`View::apply`], but flags of messages for which `known` holds are not sent later: the
+    /// client hears of them by other means.
+    pub fn apply_but(&mut self, events: &[Arc<Event>], known: impl Fn(Uid) -> bool) -> bool {
+        for event in events {
+            if event.seq <= self.modseq {
+                continue;
+            }
+            if event.deleted || event.prev != self.modseq {
+                return false;
+            }
+            self.apply_changes(event, &known);
+            self.modseq = event.seq;
+        }
+        true
+    }
+
+    fn apply_changes(&mut self, event: &Event, known: &impl Fn(Uid) -> bool) {
+        // Changes of a kind stand in ascending order, so each search begins where the last ended.
+        let mut near = 0;
+        let mut flags = Vec::new();
+        for change in &event.changes {
+            match change {
+                Change::Expunged { uid, .. } => {
+                    if !self.flags.is_empty() {
+                        self.flags.remove(uid);
+                    }
+                    if let Some(slot) = self.slots.find_from(&mut near, *uid)
+                        && !self.unnumbered.contains(slot)
+                    {
+                        self.gone.insert(slot);
+                    }
+                }
+                Change::New { uid, .. } => self.slots.push(*uid),
+                Change::Flags {
+                    uid,
+                    flags: now,
+                    modseq,
+                    ..
+                } => {
+                    let modseq = (*modseq).max(ModSeq(1)).min(event.seq);
+                    if !known(*uid) {
+                        flags.push((*uid, (now.clone(), modseq)));
+                    }
+                }
+            }
+        }
+        // Built from a sorted list in one pass, however many there are.
+        self.flags.append(&mut BTreeMap::from_iter(flags));
+    }
+
+    /// Messages that the client knows of: its last EXISTS, less what was expunged since.
+    pub fn exists(&self) -> u32 {
+        self.announced - self.unnumbered_below(self.announced)
+    }
+
+    fn unnumbered_below(&self, slot: u32) -> u32 {
+        match slot {
+            0 => 0,
+            _ => self.unnumbered.rank(slot - 1) as u32,
+        }
+    }
+
+    /// The number of a message.
+    pub fn number(&self, uid: Uid) -> Option<u32> {
+        let slot = self.slots.find(uid)?;
+        let numbered = slot < self.announced && !self.unnumbered.contains(slot);
+        numbered.then(|| slot + 1 - self.unnumbered_below(slot))
+    }
+
+    /// The numbers as they are now, to be asked for later.
+    pub fn numbering(&self) -> Numbering {
+        Numbering {
+            slots: self.slots.clone(),
+            unnumbered: self.unnumbered.clone(),
+            announced: self.announced,
+            near: 0,
+        }
+    }
+
+    pub fn is_recent(&self, uid: Uid) -> bool {
+        uid >= self.recent_from
+    }
+
+    /// Messages that are `\Recent`, of those announced.
+    pub fn recent(&self) -> u32 {
+        let first = self.slots.lower_bound(self.recent_from).min(self.announced);
+        let numbered = |slot| slot - self.unnumbered_below(slot);
+        numbered(self.announced) - numbered(first)
+    }
+
+    /// The last UID that the client knows of, 0 in an empty mailbox.
+    pub fn last_uid(&self) -> Uid {
+        let count = self.exists();
+        match count {
+            0 => Uid(0),
+            _ => self.slots.uid(Seek::new(&self.unnumbered, 1).slot(count)),
+        }
+    }
+
+    /// The UIDs of ranges of message numbers, which are ascending and not beyond the last.
+    pub fn uids_of_numbers(&self, numbers: &[(u32, u32)]) -> UidRanges {
+        let mut seek = Seek::new(&self.unnumbered, numbers.len());
+        let mut uid = |number| self.slots.uid(seek.slot(number));
+        numbers
+            .iter()
+            .map(|&(low, high)| (uid(low), uid(high)))
+            .collect()
+    }
+
+    /// Takes the first `max` UIDs with a number out of the ranges.
+    pub fn take_uids(&self, ranges: &mut VecDeque<(Uid, Uid)>, max: usize) -> Vec<Uid> {
+        let mut uids = Vec::new();
+        while let Some((low, high)) = ranges.front().copied() {
+            let first = self.slots.lower_bound(low);
+            let mut end = first;
+            while end < self.announced {
+                let uid = self.slots.uid(end);
+                if uid > high {
+                    break;
+                }
+                if uids.len() == max {
+                    ranges[0].0 = uid;
+                    return uids;
+                }
+                if !self.unnumbered.contains(end) {
+                    uids.push(uid);
+                }
+                end += 1;
+            }
+            ranges.pop_front();
+        }
+        uids
+    }
+
+    /// Whether any message in the ranges is gone without that the client was sent it.
+    pub fn has_gone(&self, ranges: &[(Uid, Uid)]) -> bool {
+        !self.gone.is_empty()
+            && ranges.iter().any(|&(low, high)| {
+                let (from, to) = (self.slots.lower_bound(low), self.slots.upper_bound(high));
+                from < to && self.gone.range_cardinality(from..to) > 0
+            })
+    }
+
+    /// Forgets flags that the client will be sent, or was sent, by other means.
+    pub fn forget_flags(&mut self, uid: Uid) -> Option<(Arc<Flags>, ModSeq)> {
+        self.flags.remove(&uid)
+    }
+
+    /// Whether the client has been sent everything.
+    pub fn all_sent(&self) -> bool {
+        self.gone.is_empty() && self.flags.is_empty() && self.announced == self.slots.len()
+    }
+
+    /// Writes what the client may be sent now; expunges only if `expunges`.
+    pub fn send_updates(&mut self, output: &mut Output, expunges: bool, condstore: bool) {
+        if expunges && !self.gone.is_empty() {
+            let gone = std::mem::take(&mut self.gone);
+            // A message that came and went unseen is nobody's business.
+            let seen = gone.range_cardinality(..self.announced) as u32;
+            let before = self.unnumbered.clone();
+            self.unnumbered |= &gone;
+            output.pieces(Expunges::new(gone, before, seen));
+        }
+        if self.slots.len() > self.announced {
+            let before = self.exists();
+            self.announced = self.slots.len();
+            let exists = self.exists();
+            if exists > before {
+                let line = format!("* {exists} EXISTS\r\n* {} RECENT\r\n", self.recent());
+                output.bytes(line.as_bytes());
+            }
+        }
+        if !self.flags.is_empty() {
+            let flags = std::mem::take(&mut self.flags);
+            output.pieces(FlagUpdates::new(self, flags, condstore));
+        }
+    }
+}
+
+/// The numbers of a view as they were: what an answer that is made bit by bit goes by.
+#[derive(Debug)]
+pub(super) struct Numbering {
+    slots: Slots,
+    unnumbered: RoaringBitmap,
+    announced: u32,
+    near: u32,
+}
+
+impl Numbering {
+    /// The number of a message; fast if UIDs are asked for in ascending order.
+    pub fn number(&mut self, uid: Uid) -> Option<u32> {
+        let slot = self.slots.find_from(&mut self.near, uid)?;
+        let numbered = slot < self.announced && !self.unnumbered.contains(slot);
+        // The slot itself has a number, so it is not counted.
+        numbered.then(|| slot + 1 - self.unnumbered.rank(slot) as u32)
+    }
+}

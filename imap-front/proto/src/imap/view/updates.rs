@@ -1,0 +1,103 @@
+//! Untagged responses for what changed, made as the client takes them.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map;
+use std::io::Write as _;
+use std::sync::Arc;
+
+use mail::{Flags, ModSeq, Uid};
+use roaring::RoaringBitmap;
+
+use super::{Numbering, View};
+use crate::imap::encode;
+use crate::imap::output::{PIECE_BYTES, Pieces};
+
+/// `* n EXPUNGE` for each of many messages, in ascending order.
+pub(super) struct Expunges {
+    gone: roaring::bitmap::IntoIter,
+    /// Slots that had no number before.
+    before: RoaringBitmap,
+    /// How many lines are to come.
+    left: u32,
+    sent: u32,
+}
+
+impl Expunges {
+    /// The first `seen` of `gone` are sent; the client has not heard of the rest.
+    pub fn new(gone: RoaringBitmap, before: RoaringBitmap, seen: u32) -> Self {
+        Self {
+            gone: gone.into_iter(),
+            before,
+            left: seen,
+            sent: 0,
+        }
+    }
+}
+
+impl Pieces for Expunges {
+    fn next(&mut self, out: &mut Vec<u8>) -> bool {
+        while self.left > 0 && out.len() < PIECE_BYTES {
+            let Some(slot) = self.gone.next() else { break };
+            // `slot` itself had a number, so it is not counted.
+            let number = slot + 1 - self.before.rank(slot) as u32 - self.sent;
+            // Writing to memory can't fail.
+            let _ = write!(out, "* {number} EXPUNGE\r\n");
+            self.sent += 1;
+            self.left -= 1;
+        }
+        self.left > 0
+    }
+}
+
+/// `* n FETCH (FLAGS (…))` for each of many messages.
+pub(super) struct FlagUpdates {
+    numbering: Numbering,
+    flags: btree_map::IntoIter<Uid, (Arc<Flags>, ModSeq)>,
+    recent_from: Uid,
+    condstore: bool,
+}
+
+impl FlagUpdates {
+    /// Of those messages that have a number in the view now.
+    pub fn new(view: &View, flags: BTreeMap<Uid, (Arc<Flags>, ModSeq)>, condstore: bool) -> Self {
+        Self {
+            numbering: view.numbering(),
+            flags: flags.into_iter(),
+            recent_from: view.recent_from,
+            condstore,
+        }
+    }
+}
+
+impl Pieces for FlagUpdates {
+    fn next(&mut self, out: &mut Vec<u8>) -> bool {
+        while out.len() < PIECE_BYTES {
+            let Some((uid, (flags, modseq))) = self.flags.next() else {
+                return false;
+            };
+            if let Some(number) = self.numbering.number(uid) {
+                let condstore = self.condstore.then_some((uid, modseq));
+                let recent = uid >= self.recent_from;
+                fetch_flags(out, number, &flags, recent, condstore);
+            }
+        }
+        true
+    }
+}
+
+/// `* n FETCH (FLAGS (…))`, with UID and MODSEQ for a client that knows of them (RFC 7162 §3.2).
+pub(in crate::imap) fn fetch_flags(
+    out: &mut Vec<u8>,
+    number: u32,
+    flags: &Flags,
+    recent: bool,
+    condstore: Option<(Uid, ModSeq)>,
+) {
+    out.extend_from_slice(format!("* {number} FETCH (").as_bytes());
+    if let Some((uid, modseq)) = condstore {
+        out.extend_from_slice(format!("UID {uid} MODSEQ ({modseq}) ").as_bytes());
+    }
+    out.extend_from_slice(b"FLAGS ");
+    encode::flags(out, flags, recent);
+    out.extend_from_slice(b")\r\n");
+}

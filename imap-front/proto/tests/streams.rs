@@ -1,0 +1,448 @@
+//! Answers of any size leave in pieces: no more than a piece is said before the host reports that
+//! what was said before has left.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mail::list::{Entry, Piece};
+use mail::reply::Opened;
+use mail::{
+    Change, Event, Flags, InternalDate, MailboxId, MailboxName, Message, ModSeq, Reply, Request,
+    Uid, UidValidity, UserId,
+};
+use proto::imap::action::Action;
+use proto::imap::{Session, SessionConfig};
+
+/// What may be under way to a client: what was there before, and a piece.
+const UNDER_WAY_MAX: usize = 66 << 10;
+
+/// A session before a store that answers by rule.
+struct Host {
+    session: Session,
+    answer: Box<dyn FnMut(Request) -> Reply>,
+    said: Vec<u8>,
+    under_way_max: usize,
+    closed: bool,
+}
+
+impl Host {
+    fn new(answer: impl FnMut(Request) -> Reply + 'static) -> Self {
+        let config = Arc::new(SessionConfig::default());
+        let mut host = Self {
+            session: Session::new(config, true),
+            answer: Box::new(answer),
+            said: vec![],
+            under_way_max: 0,
+            closed: false,
+        };
+        host.work(usize::MAX);
+        host.ask("l LOGIN fred secret");
+        host
+    }
+
+    /// Carries out what is asked for; reports `drains` times that all has left.
+    fn work(&mut self, mut drains: usize) {
+        loop {
+            let mut under_way = 0;
+            while let Some(action) = self.session.poll_action() {
+                match action {
+                    Action::Send(bytes) => {
+                        under_way += bytes.len();
+                        self.said.extend_from_slice(&bytes);
+                    }
+                    Action::Request(request) => {
+                        let reply = (self.answer)(request);
+                        self.session.handle_reply(reply);
+                    }
+                    Action::Watch(_) => self.session.handle_watching(),
+                    Action::Unwatch => {}
+                    Action::Close => self.closed = true,
+                }
+            }
+            self.under_way_max = self.under_way_max.max(under_way);
+            if under_way == 0 || drains == 0 {
+                return;
+            }
+            drains -= 1;
+            self.session.handle_drained();
+        }
+    }
+
+    fn ask(&mut self, command: &str) -> String {
+        self.begin(command, usize::MAX)
+    }
+
+    fn begin(&mut self, command: &str, drains: usize) -> String {
+        self.said.clear();
+        self.under_way_max = 0;
+        self.session
+            .handle_input(format!("{command}\r\n").as_bytes());
+        self.work(drains);
+        String::from_utf8_lossy(&self.said).into_owned()
+    }
+
+    fn assert_in_pieces(&self) {
+        assert!(
+            self.under_way_max <= UNDER_WAY_MAX,
+            "{} at once",
+            self.under_way_max
+        );
+    }
+}
+
+fn opened(count: u32) -> Reply {
+    Reply::Opened(Opened {
+        mailbox: MailboxId(1),
+        uid_validity: UidValidity(1),
+        uid_next: Uid(2 * count + 1),
+        highest_modseq: ModSeq(1),
+        uids: (1..=count).map(|n| Uid(2 * n)).collect(),
+        recent_from: Uid(u32::MAX),
+        first_unseen: None,
+        keywords: vec![],
+    })
+}
+
+fn event(prev: u64, changes: Vec<Change>) -> Reply {
+    let event = Event {
+        mailbox: MailboxId(1),
+        prev: ModSeq(prev),
+        seq: ModSeq(prev + 1),
+        changes,
+        deleted: false,
+    };
+    Reply::Synced(vec![Arc::new(event)])
+}
+
+/// A store with a large mailbox; `next` may answer instead.
+fn large(count: u32, mut next: impl FnMut(&Request) -> Option<Reply> + 'static) -> Host {
+    let mut host = Host::new(move |request| {
+        if let Some(reply) = next(&request) {
+            return reply;
+        }
+        match request {
+            Request::Authenticate(_) => Reply::Authenticated(UserId(1)),
+            Request::Open { .. } => opened(count),
+            Request::Sync { .. } => Reply::Synced(vec![]),
+            _ => Reply::Done,
+        }
+    });
+    host.ask("s SELECT INBOX");
+    host
+}
+
+#[test]
+fn search_in_a_large_mailbox() {
+    let mut host = large(1_000_000, |request| match request {
+        Request::Search { .. } => Some(Reply::Found {
+            hits: (1..=1_000_000).map(|n| (Uid(2 * n), ModSeq(1))).collect(),
+            unreadable: 0,
+            delta: vec![],
+        }),
+        _ => None,
+    });
+    let said = host.ask("a SEARCH ALL");
+    host.assert_in_pieces();
+    assert!(
+        said.starts_with("* SEARCH 1 2 3 ")
+            && said.ends_with(" 1000000\r\na OK SEARCH completed\r\n")
+    );
+    assert_eq!(
+        said.split(' ')
+            .filter(|word| word.parse::<u32>().is_ok())
+            .count(),
+        999_999
+    );
+    let said = host.ask("b SEARCH RETURN (ALL COUNT) ALL");
+    assert_eq!(
+        said.lines().next(),
+        Some("* ESEARCH (TAG \"b\") ALL 1:1000000 COUNT 1000000")
+    );
+    let said = host.ask("c UID SEARCH RETURN (ALL) ALL");
+    host.assert_in_pieces();
+    assert!(said.contains(" UID ALL 2,4,6,") && said.contains(",2000000\r\nc OK"));
+}
+
+#[test]
+fn expunges_of_a_tenth() {
+    let mut news = vec![event(
+        1,
+        (1..=100_000)
+            .map(|n| Change::Expunged {
+                uid: Uid(20 * n),
+                number: 9 * n + 1,
+            })
+            .collect(),
+    )];
+    let mut host = large(1_000_000, move |request| match request {
+        Request::Sync { .. } => news.pop(),
+        _ => None,
+    });
+    // A client that stops reading is owed the rest of the lines, and a command waits for them.
+    let begun = host.begin("a NOOP", 0);
+    assert!(!begun.contains("a OK") && begun.ends_with(" EXPUNGE\r\n"));
+    host.session.handle_input(b"b NOOP\r\n");
+    host.session.handle_drained();
+    host.work(usize::MAX);
+    let said = String::from_utf8_lossy(&host.said).into_owned();
+    host.assert_in_pieces();
+    let expected: String = (1..=100_000u32)
+        .map(|n| format!("* {} EXPUNGE\r\n", 9 * n + 1))
+        .collect();
+    assert_eq!(
+        said,
+        format!("{expected}a OK NOOP completed\r\nb OK NOOP completed\r\n")
+    );
+}
+
+#[test]
+fn flags_of_many() {
+    let flags = Arc::new(Flags::default());
+    let mut news = vec![event(
+        1,
+        (1..=100_000)
+            .map(|n| Change::Flags {
+                uid: Uid(2 * n),
+                number: n,
+                flags: flags.clone(),
+                modseq: ModSeq(2),
+            })
+            .collect(),
+    )];
+    let mut host = large(100_000, move |request| match request {
+        Request::Sync { .. } => news.pop(),
+        _ => None,
+    });
+    let said = host.ask("a NOOP");
+    host.assert_in_pieces();
+    assert_eq!(said.lines().count(), 100_001);
+    assert!(said.contains("* 100000 FETCH (FLAGS ())\r\na OK"));
+}
+
+#[test]
+fn copies_of_many() {
+    let mut host = large(1_000_000, |request| match request {
+        Request::Copy { uids, .. } => Some(Reply::Copied {
+            uid_validity: UidValidity(7),
+            pairs: uids.iter().map(|uid| (*uid, Uid(uid.0 / 2))).collect(),
+            delta: vec![],
+        }),
+        _ => None,
+    });
+    let said = host.ask("a COPY 1:* Elsewhere");
+    host.assert_in_pieces();
+    assert!(
+        said.starts_with("a OK [COPYUID 7 2,4,6,")
+            && said.ends_with(",2000000 1:1000000] COPY completed\r\n")
+    );
+}
+
+#[test]
+fn a_listing_of_long_names() {
+    let mut host = Host::new(|request| match request {
+        Request::Authenticate(_) => Reply::Authenticated(UserId(1)),
+        Request::List { after, .. } => {
+            let from = after.map_or(0, |name| {
+                name.as_str()[..5].parse::<u32>().expect("a number") + 1
+            });
+            let to = (from + 150).min(10_000);
+            let name = |n| MailboxName::new(&format!("{n:05}{}", "ü".repeat(450)));
+            let entry = |n| Entry {
+                name: name(n),
+                selectable: true,
+                exists: true,
+                subscribed: false,
+                has_children: false,
+                special_use: None,
+                child_info: false,
+            };
+            Reply::Listed(Piece {
+                entries: (from..to).map(entry).collect(),
+                next: (to < 10_000).then(|| name(to - 1)),
+            })
+        }
+        Request::Status { .. } => Reply::Status(Default::default()),
+        _ => Reply::Done,
+    });
+    for command in [
+        "a LIST \"\" *",
+        "a LSUB \"\" *",
+        "a LIST \"\" * RETURN (STATUS (MESSAGES))",
+    ] {
+        let said = host.ask(command);
+        host.assert_in_pieces();
+        let lines = if command.contains("STATUS") {
+            20_001
+        } else {
+            10_001
+        };
+        assert_eq!(said.lines().count(), lines, "{command}");
+    }
+}
+
+/// Many items, each of them large.
+#[test]
+fn a_response_of_many_large_parts() {
+    let body = Bytes::from(vec![b'x'; 60_000]);
+    let message = move |uid: Uid| Message {
+        uid,
+        modseq: ModSeq(1),
+        flags: Arc::default(),
+        date: InternalDate {
+            unix_s: 0,
+            zone_min: 0,
+        },
+        size: 60_000,
+        structure: None,
+        bytes: Some(body.clone()),
+    };
+    let mut host = large(10, move |request| match request {
+        Request::Fetch { uids, .. } => Some(Reply::Fetched {
+            messages: uids.iter().map(|uid| message(*uid)).collect(),
+            done: uids.len(),
+            unreadable: 0,
+        }),
+        _ => None,
+    });
+    let items = "BODY.PEEK[] ".repeat(100);
+    let said = host.ask(&format!("a FETCH 1:2 ({})", items.trim_end()));
+    host.assert_in_pieces();
+    assert_eq!(said.len() / 60_000, 200);
+    assert!(said.ends_with("xx)\r\na OK FETCH completed\r\n"));
+    // The server stops while the client is within a literal: nothing may be said there.
+    let begun = host.begin("b FETCH 1 BODY.PEEK[]", 0);
+    assert!(begun.ends_with("xxx"), "a part of the literal");
+    host.session.handle_shutdown("Server is stopping");
+    host.work(usize::MAX);
+    assert_eq!(host.said, begun.as_bytes());
+    assert!(host.closed);
+}
+
+/// Another session expunges between the look at the mailbox and the answer.
+#[test]
+fn messages_that_vanish_meanwhile() {
+    let message = |uid: &Uid| Message {
+        uid: *uid,
+        modseq: ModSeq(1),
+        flags: Arc::default(),
+        date: InternalDate {
+            unix_s: 0,
+            zone_min: 0,
+        },
+        size: 1,
+        structure: None,
+        bytes: None,
+    };
+    let mut host = large(3, move |request| match request {
+        Request::Fetch { uids, .. } => Some(Reply::Fetched {
+            messages: uids.iter().filter(|uid| uid.0 != 4).map(message).collect(),
+            done: uids.len(),
+            unreadable: 0,
+        }),
+        Request::Store { .. } => Some(Reply::Stored {
+            modified: vec![],
+            delta: vec![],
+        }),
+        _ => None,
+    });
+    // UIDs that don't exist are ignored (RFC 3501 §6.4.8).
+    let said = host.ask("a UID FETCH 1:6 FLAGS");
+    assert_eq!(
+        said,
+        "* 1 FETCH (UID 2 FLAGS ())\r\n* 3 FETCH (UID 6 FLAGS ())\r\na OK FETCH completed\r\n"
+    );
+    let said = host.ask("b UID STORE 1:6 +FLAGS (\\Seen)");
+    assert!(said.ends_with("b OK STORE completed\r\n"), "{said}");
+    // A number is that of a message, and of this one nothing is left.
+    let said = host.ask("c FETCH 1:3 FLAGS");
+    assert!(
+        said.ends_with("c NO [EXPUNGEISSUED] Some messages are gone\r\n"),
+        "{said}"
+    );
+}
+
+/// NUL stands in no literal (RFC 3501 §9 CHAR8), however the message comes.
+#[test]
+fn nul_is_a_blank_in_every_literal() {
+    let text = b"A: b\0c\r\n\r\nx\0y\r\n".repeat(8);
+    let size = text.len() as u64;
+    for inline in [true, false] {
+        let text = Bytes::from(text.clone());
+        let mut host = large(1, move |request| match request {
+            Request::Fetch { uids, .. } => Some(Reply::Fetched {
+                messages: vec![Message {
+                    uid: uids[0],
+                    modseq: ModSeq(1),
+                    flags: Arc::default(),
+                    date: InternalDate {
+                        unix_s: 0,
+                        zone_min: 0,
+                    },
+                    size,
+                    structure: Some(Arc::new(mail::mime::Structure::parse(&text))),
+                    bytes: inline.then(|| text.clone()),
+                }],
+                done: 1,
+                unreadable: 0,
+            }),
+            Request::Read { range, .. } => {
+                let range = range.start as usize..(range.end as usize).min(text.len());
+                Some(Reply::Piece(text.slice(range)))
+            }
+            _ => None,
+        });
+        let items =
+            "BODY.PEEK[] BODY.PEEK[HEADER] BODY.PEEK[HEADER.FIELDS (A)] BODY.PEEK[TEXT]<0.3>";
+        let said = host.ask(&format!("a FETCH 1 (RFC822.SIZE {items})"));
+        assert!(!said.contains('\0'), "{said}");
+        assert!(
+            said.contains(&format!(
+                "RFC822.SIZE {size} BODY[] {{{size}}}\r\nA: b c\r\n"
+            )),
+            "{said}"
+        );
+        assert!(
+            said.contains("BODY[HEADER.FIELDS (A)] {10}\r\nA: b c\r\n\r\n"),
+            "{said}"
+        );
+        assert!(said.contains("BODY[TEXT]<0> {3}\r\nx y)"), "{said}");
+    }
+}
+
+/// Commands that say much and are piped in are worked on as their answers leave.
+#[test]
+fn piped_commands_wait_for_their_answers_to_leave() {
+    let mut host = Host::new(|_| Reply::Authenticated(UserId(1)));
+    let said = host.ask("a CAPABILITY\r\n".repeat(8_000).trim_end());
+    host.assert_in_pieces();
+    assert_eq!(said.matches("a OK").count(), 8_000);
+}
+
+/// Before login a client can't make the server keep more than a little.
+#[test]
+fn before_login_little_is_kept() {
+    let session = || Session::new(Arc::new(SessionConfig::default()), true);
+    // A literal that is too large is dropped as it comes.
+    let mut dropping = session();
+    dropping.handle_input(b"a LOGIN {65000+}\r\n");
+    for _ in 0..100 {
+        assert!(dropping.wants_input());
+        dropping.handle_input(&[b'x'; 500]);
+    }
+    // One that is not is not asked for when there is more to come than it may have.
+    for size in [8_000, 9_000] {
+        let mut waiting = session();
+        waiting.handle_input(format!("a LOGIN {{{size}}}\r\n").as_bytes());
+        let said: Vec<_> = std::iter::from_fn(|| waiting.poll_action()).collect();
+        let said = format!("{said:?}");
+        assert_eq!(said.contains("+ Ready"), size == 8_000, "{said}");
+    }
+    // Commands that nobody hears the answers of are not worked on, and not taken.
+    let mut deaf = session();
+    let mut taken = 0;
+    while deaf.wants_input() && taken < 1_000_000 {
+        deaf.handle_input(b"a CAPABILITY\r\n");
+        taken += 14;
+    }
+    assert!(taken < 16_000, "{taken}");
+}
