@@ -41,7 +41,13 @@ impl Report<'_> {
     fn readme(&self) -> String {
         let command: Vec<String> = std::env::args()
             .enumerate()
-            .map(|(place, word)| if place == 0 { "loadgen".into() } else { word })
+            .map(|(at, word)| {
+                if at == 0 {
+                    "loadgen".into()
+                } else {
+                    quoted(word)
+                }
+            })
             .collect();
         format!(
             "# {}\n\n```\n{}\n```\n\n{}\n\n{}\n\n\
@@ -51,6 +57,15 @@ impl Report<'_> {
             machine(),
             self.body,
         )
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: String) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@%+".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word,
+        false => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }
 
@@ -116,4 +131,22 @@ pub(super) fn log(histograms: &[(String, &Histogram<u64>)]) -> std::io::Result<V
     drop(log);
     bytes.flush()?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_command_can_be_pasted() {
+        for (word, expected) in [
+            ("--out", "--out"),
+            ("a b && c", "'a b && c'"),
+            ("it's", "'it'\\''s'"),
+            ("", "''"),
+            ("enpd:enp@127.0.0.1:1#2", "'enpd:enp@127.0.0.1:1#2'"),
+        ] {
+            assert_eq!(quoted(word.to_owned()), expected);
+        }
+    }
 }

@@ -88,8 +88,20 @@ fn memory(table: &mut Table, findings: &Findings) {
         ),
     ] {
         if let Some(bytes) = bytes {
-            table.add_row([name, &format!("{bytes:.0} B"), "", "", note]);
+            let (value, note) = growth(bytes, note);
+            table.add_row([name, &value, "", "", &note]);
         }
+    }
+}
+
+/// Memory that has grown, or that others gave back meanwhile: then nothing can be said.
+fn growth(bytes: f64, note: &str) -> (String, String) {
+    match bytes < 0.0 {
+        false => (format!("{bytes:.0} B"), note.to_owned()),
+        true => (
+            "not to be seen".into(),
+            format!("{note}; others gave back more than it took: {bytes:.0} B"),
+        ),
     }
 }
 

@@ -60,6 +60,8 @@ pub fn table(plan: &Plan, findings: &Findings) -> Table {
     let mut row = |name: &str, value: String, note: String| {
         table.add_row([name, &value, "", "", &note]);
     };
+    let minutes = format!("{:.1} minutes", plan.churn_ns as f64 / 60e9);
+    row("churn", minutes, String::new());
     let note = format!("set up in {:.1} s", findings.setup_s);
     row("sessions", findings.idling.to_string(), note);
     let note = format!(
@@ -132,17 +134,22 @@ pub fn table(plan: &Plan, findings: &Findings) -> Table {
 fn memory(series: &Series, value: impl Fn(&Sample) -> u64) -> (String, String) {
     let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / (1 << 20) as f64);
     let last = series.samples.last().map_or(0, &value);
-    let note = match series.trend(&value) {
-        Some(trend @ Trend { per_minute, growth }) => format!(
-            "{} at first; {:+.1} KiB a minute from the second third on, {:+.1} %: {}",
+    let trend = series.trend(&value);
+    let verdict = match trend {
+        Some(trend) if trend.is_flat() => ", flat",
+        Some(_) => ", growing",
+        None => "",
+    };
+    let note = match trend {
+        Some(Trend { per_minute, growth }) => format!(
+            "{} at first; {:+.1} KiB a minute from the second third on, {:+.1} %",
             mib(series.samples.first().map_or(0, &value)),
             per_minute / 1024.0,
             growth * 100.0,
-            if trend.is_flat() { "flat" } else { "growing" }
         ),
         None => "too short for a trend".into(),
     };
-    (mib(last), note)
+    (mib(last) + verdict, note)
 }
 
 /// Memory in MiB over minutes.

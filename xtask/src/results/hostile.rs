@@ -205,15 +205,14 @@ fn attack(
     own: &[&str],
     out: &Path,
 ) -> Result<bool> {
-    let status = peers::loadgen()
-        .args(["hostile", "--imap", imap, "--lmtp", lmtp])
+    let mut load = peers::loadgen();
+    load.args(["hostile", "--imap", imap, "--lmtp", lmtp])
         .args(own)
         .args(sizes.arguments)
         .arg("--out")
         .arg(relative(out))
-        .args(attacks)
-        .status()
-        .context("cannot run loadgen")?;
+        .args(attacks);
+    let status = shell::status(&mut load)?;
     match status.code() {
         Some(0) => Ok(true),
         Some(1) => Ok(false),

@@ -11,7 +11,7 @@ mod scaling;
 mod server;
 mod soak;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
@@ -173,6 +173,7 @@ const STUDIES: [Study; 10] = [
             "sweep: mailboxes delivered and told",
             "storm done: until all is as before",
             "storm leave: until all is as before",
+            "storm leave: refused",
             "storm restart: until all is as before",
             "misses / doubles / disorders",
         ],
@@ -216,10 +217,11 @@ const STUDIES: [Study; 10] = [
     },
     Study {
         name: "soak",
-        about: "half an hour of churn, 50,000 sessions of 40,000 mailboxes, under an oracle",
+        about: "minutes of churn, 50,000 sessions of 40,000 mailboxes, under an oracle",
         kind: Kind::Soak,
         arguments: soak::ARGUMENTS,
         headlines: &[
+            "churn",
             "faults",
             "server user memory at the end",
             "250 or OK → EXISTS",
@@ -266,6 +268,12 @@ pub struct Options {
     /// Of the studies of peers and attacks, measure only these servers; the others' runs stay
     #[arg(long, value_name = "NAME")]
     pub peer: Vec<String>,
+    /// Replace the last run of the day; without it each run has a folder of its own
+    #[arg(long)]
+    pub replace: bool,
+    /// Write the index of what lies in results/ anew, and run nothing
+    #[arg(long)]
+    pub index: bool,
     /// Of the study of scaling, leave out points with more sessions than this
     #[arg(long, value_name = "SESSIONS")]
     pub up_to: Option<u32>,
@@ -288,15 +296,17 @@ pub fn run(options: &Options) -> Result<()> {
             bail!("there is no study {name}; --list prints those that are");
         }
     }
+    let results = paths::root().join("results");
+    if options.index {
+        return index::write(&results, &STUDIES);
+    }
     install::build(Profile::Release)?;
     if options.tiny {
         return twins();
     }
     for study in &STUDIES {
         if options.names.is_empty() || options.names.iter().any(|name| name == study.name) {
-            let folder = paths::root()
-                .join("results")
-                .join(format!("{}-{}", today()?, study.name));
+            let folder = folder(study.name, options)?;
             println!("== {}: {}", study.name, study.about);
             match study.kind {
                 Kind::Server(users, _) => server::run(study.arguments, users, &folder)?,
@@ -308,7 +318,30 @@ pub fn run(options: &Options) -> Result<()> {
             }
         }
     }
-    index::write(&paths::root().join("results"), &STUDIES)
+    index::write(&results, &STUDIES)
+}
+
+/// The folder of a run that begins now: one of its own, unless a run of the day is replaced, or
+/// a part of it is measured again.
+fn folder(name: &str, options: &Options) -> Result<PathBuf> {
+    let results = paths::root().join("results");
+    let day = today()?;
+    let mut numbers: Vec<u32> = std::fs::read_dir(&results)?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|run| run.starts_with(&day))
+        .filter_map(|run| index::number(&run, name))
+        .collect();
+    numbers.sort_unstable();
+    let again = options.replace || !options.peer.is_empty();
+    let number = match numbers.last() {
+        None => 1,
+        Some(last) if again => *last,
+        Some(last) => last + 1,
+    };
+    Ok(results.join(match number {
+        1 => format!("{day}-{name}"),
+        _ => format!("{day}-{name}-{number}"),
+    }))
 }
 
 /// Runs the studies' small twins.

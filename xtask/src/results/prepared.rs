@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use super::kernel::Tuned;
 use super::{relative, server};
 use crate::base::Base;
+use crate::shell;
 
 /// What a run of the load generator found: measures, values, units.
 pub(super) struct Figures(pub(super) Vec<(String, f64, String)>);
@@ -73,7 +74,7 @@ impl Prepared {
         let ports = self.base.start_anywhere()?;
         let mut load = server::load(&self.base, &ports);
         load.args(arguments).arg("--out").arg(relative(out));
-        let status = load.status().context("cannot run loadgen")?;
+        let status = shell::status(&mut load)?;
         self.base.stop()?;
         match status.code() {
             // Faults are findings.

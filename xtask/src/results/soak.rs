@@ -1,4 +1,4 @@
-//! The study of half an hour of churn: sessions come, idle, act and go under an oracle.
+//! The study of churn, half an hour of it: sessions come, idle, act and go under an oracle.
 
 use std::path::Path;
 

@@ -282,12 +282,11 @@ pub(super) fn foreign(name: &str, users: usize) -> Result<Box<dyn Server>> {
 
 /// Runs the load generator; tells whether its oracle found no fault.
 fn idle(address: &Address, arguments: &[&str]) -> Result<bool> {
-    let status = loadgen()
-        .args(["idle", "--imap", &address.imap, "--lmtp", &address.lmtp])
+    let mut load = loadgen();
+    load.args(["idle", "--imap", &address.imap, "--lmtp", &address.lmtp])
         .args(["--server-tree", &address.tree.to_string()])
-        .args(arguments)
-        .status()
-        .context("cannot run loadgen")?;
+        .args(arguments);
+    let status = shell::status(&mut load)?;
     match status.code() {
         Some(0) => Ok(true),
         // Faults are findings.
