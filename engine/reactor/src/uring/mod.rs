@@ -23,6 +23,7 @@
 mod accept;
 pub mod alarm;
 mod connect;
+mod denied;
 mod op;
 pub mod options;
 pub mod reactor;

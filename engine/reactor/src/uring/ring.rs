@@ -5,6 +5,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use io_uring::{IoUring, cqueue, squeue, types};
 
+use super::denied::explained;
 use super::options::Options;
 use super::slots::{Slot, Slots, slot_of};
 use crate::Conn;
@@ -43,9 +44,11 @@ impl Ring {
             .setup_taskrun_flag()
             .setup_submit_all()
             .setup_cqsize(COMPLETIONS.max(options.batch * 4))
-            .build(options.batch)?;
+            .build(options.batch)
+            .map_err(explained)?;
         io.submitter()
-            .register_files_sparse(options.files_per_ring)?;
+            .register_files_sparse(options.files_per_ring)
+            .map_err(explained)?;
         // Saves a lookup in each call; a kernel that can't do it does without.
         let _ = io.submitter().register_ring_fd();
         Ok(Self {
