@@ -107,8 +107,8 @@ pub fn lay_out(prefix: &Path, profile: Profile) -> Result<()> {
     if !link.is_symlink() {
         symlink("sbin/configutil", &link).context("cannot link configutil")?;
     }
-    units::write(prefix)?;
-    write_configuration(prefix)
+    write_configuration(prefix)?;
+    units::write(prefix)
 }
 
 /// Writes the defaults, which belong to the release, and an empty `msg.conf` if there is none.

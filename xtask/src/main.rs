@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Ensign's project tasks")]
+#[command(name = "cargo xtask", version, about = "Ensign's project tasks")]
 struct Options {
     #[command(subcommand)]
     task: Task,
@@ -63,7 +63,9 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    match run(Options::parse().task) {
+    let options = Options::parse();
+    let outcome = shell::end_in_good_order().and_then(|()| run(options.task));
+    match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(failure) => {

@@ -1,14 +1,19 @@
 //! Running other programs.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::paths;
 
+/// How often a program that runs is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long to wait before another try of something that needs the network.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
@@ -19,15 +24,56 @@ pub fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a program to its end; an error unless it succeeds.
+/// Somebody has pressed Ctrl-C, or asks this process to end.
+static INTERRUPTED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// From now on Ctrl-C doesn't end this process at once: the program that runs is ended, and what was
+/// started is stopped on the way out. A second one ends it.
+pub fn end_in_good_order() -> Result<()> {
+    let flag = INTERRUPTED.get_or_init(Arc::default);
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, flag.clone())?;
+        signal_hook::flag::register(signal, flag.clone())?;
+    }
+    Ok(())
+}
+
+/// Whether to end.
+pub fn interrupted() -> bool {
+    INTERRUPTED
+        .get()
+        .is_some_and(|flag| flag.load(Ordering::SeqCst))
+}
+
+/// Runs a program to its end; an error unless it succeeds, or if somebody presses Ctrl-C.
 pub fn run(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("cannot run {command:?}"))?;
+    let status = status(command)?;
     if !status.success() {
         bail!("{} ended with {status}", name(command));
     }
     Ok(())
+}
+
+/// Runs a program to its end, unless somebody presses Ctrl-C: then it is ended.
+pub fn status(command: &mut Command) -> Result<ExitStatus> {
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("cannot run {command:?}"))?;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            if interrupted() {
+                bail!("interrupted");
+            }
+            return Ok(status);
+        }
+        if interrupted() {
+            // It may have ended by the same Ctrl-C.
+            let _ = child.kill();
+            child.wait()?;
+            bail!("interrupted");
+        }
+        sleep(LOOK_EVERY);
+    }
 }
 
 /// Runs a program, passes its standard output on line by line, and shows each line to `look`.

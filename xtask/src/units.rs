@@ -1,9 +1,11 @@
 //! systemd's units for an installation: an alternative to start-msg and its watcher.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use admin::Config;
+use anyhow::{Context, Result, bail};
 
 /// Where the units stand below the base directory; `systemctl link` takes them from there.
 const FOLDER: &str = "lib/systemd";
@@ -11,7 +13,14 @@ const FOLDER: &str = "lib/systemd";
 /// What a service is to systemd.
 struct Unit {
     name: &'static str,
-    text: fn(&str) -> String,
+    text: fn(&Installation) -> String,
+}
+
+/// What units name.
+struct Installation {
+    /// The base directory as text.
+    base: String,
+    config: Config,
 }
 
 const UNITS: [Unit; 4] = [
@@ -25,11 +34,27 @@ const UNITS: [Unit; 4] = [
     },
     Unit {
         name: "ensign-imap.socket",
-        text: |base| socket(base, "imap", "IMAP", 143),
+        text: |it| {
+            socket(
+                it,
+                "imap",
+                "IMAP",
+                "service.imap.port",
+                it.config.imap_address(),
+            )
+        },
     },
     Unit {
         name: "ensign-lmtp.socket",
-        text: |base| socket(base, "lmtp", "LMTP", 24),
+        text: |it| {
+            socket(
+                it,
+                "lmtp",
+                "LMTP",
+                "service.lmtp.port",
+                it.config.lmtp_address(),
+            )
+        },
     },
 ];
 
@@ -38,16 +63,27 @@ pub fn write(prefix: &Path) -> Result<()> {
     let folder = prefix.join(FOLDER);
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let base = prefix.to_str().context("the base's path is no text")?;
+    if base.contains('\n') {
+        bail!("the base's path has a line break, which no unit can name");
+    }
+    let installation = Installation {
+        base: base.to_owned(),
+        config: Config::load(&admin::Base::new(prefix))?,
+    };
     for unit in &UNITS {
         let path = folder.join(unit.name);
-        fs::write(&path, (unit.text)(base))
+        fs::write(&path, (unit.text)(&installation))
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
 }
 
-fn ens(base: &str) -> String {
-    let hardening = hardening(base);
+fn ens(installation: &Installation) -> String {
+    let (base, start) = (
+        installation.path(""),
+        installation.command("sbin/start-msg"),
+    );
+    let hardening = hardening(installation);
     format!(
         "\
 [Unit]
@@ -59,8 +95,8 @@ Wants=network-online.target
 [Service]
 Type=notify
 # ENS_ACCESS='+127.0.0.1|255.255.255.255' and other variables of enpd.
-EnvironmentFile=-{base}/config/ens.env
-ExecStart={base}/sbin/start-msg --exec ens
+EnvironmentFile=-{base}config/ens.env
+ExecStart={start} --exec ens
 {hardening}
 [Install]
 WantedBy=multi-user.target
@@ -68,8 +104,12 @@ WantedBy=multi-user.target
     )
 }
 
-fn imap(base: &str) -> String {
-    let hardening = hardening(base);
+fn imap(installation: &Installation) -> String {
+    let (base, start) = (
+        installation.path(""),
+        installation.command("sbin/start-msg"),
+    );
+    let hardening = hardening(installation);
     format!(
         "\
 [Unit]
@@ -80,8 +120,8 @@ Wants=network-online.target ensign-ens.service
 [Service]
 Type=notify
 # ENS_ACCESS, if the broker is within the server (ens.embedded).
-EnvironmentFile=-{base}/config/ens.env
-ExecStart={base}/sbin/start-msg --exec imap
+EnvironmentFile=-{base}config/ens.env
+ExecStart={start} --exec imap
 ExecReload=/bin/kill -HUP $MAINPID
 TimeoutStopSec=90
 {hardening}
@@ -91,16 +131,28 @@ WantedBy=multi-user.target
     )
 }
 
-/// Connections wait while the service starts again. The addresses are these, not those of the
-/// configuration.
-fn socket(base: &str, name: &str, protocol: &str, port: u16) -> String {
+/// Connections wait while the service starts again. The address is that of the configuration when
+/// this is written; a port that is off there has a unit that listens nowhere, and says so.
+fn socket(
+    installation: &Installation,
+    name: &str,
+    protocol: &str,
+    option: &str,
+    address: Option<SocketAddr>,
+) -> String {
+    let base = installation.path("");
+    let listen = match address {
+        Some(address) => format!("ListenStream={address}"),
+        None => format!("# {option} is 0: nothing listens."),
+    };
     format!(
         "\
 [Unit]
-Description=Ensign's port of {protocol}; its address is set here, not in {base}/config
+Description=Ensign's port of {protocol}
+# The address is that of {base}config when Ensign was installed; after a change there install again.
 
 [Socket]
-ListenStream={port}
+{listen}
 FileDescriptorName={name}
 Service=ensign-imap.service
 Backlog=4096
@@ -111,7 +163,27 @@ WantedBy=sockets.target
     )
 }
 
-fn hardening(base: &str) -> String {
+impl Installation {
+    /// A path below the base, or the base with a slash, where a unit takes the rest of the line.
+    fn path(&self, below: &str) -> String {
+        format!("{}/{below}", self.base.replace('%', "%%"))
+    }
+
+    /// A path where a unit takes several words.
+    fn word(&self, below: &str) -> String {
+        let path = self.path(below).replace('\\', "\\\\").replace('"', "\\\"");
+        format!("\"{path}\"")
+    }
+
+    /// A program where a unit takes a command line.
+    fn command(&self, below: &str) -> String {
+        self.word(below).replace('$', "$$")
+    }
+}
+
+fn hardening(installation: &Installation) -> String {
+    let [data, log, run, config] =
+        ["data", "log", "run", "config"].map(|folder| installation.word(folder));
     format!(
         "\
 Restart=on-failure
@@ -120,7 +192,7 @@ LimitMEMLOCK=infinity
 NoNewPrivileges=yes
 CapabilityBoundingSet=CAP_NET_BIND_SERVICE
 ProtectSystem=strict
-ReadWritePaths={base}/data {base}/log {base}/run {base}/config
+ReadWritePaths={data} {log} {run} {config}
 ProtectHome=read-only
 PrivateTmp=yes
 PrivateDevices=yes
@@ -137,4 +209,63 @@ SystemCallArchitectures=native
 SystemCallFilter=@system-service @io-event @aio
 "
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn units_in(name: &str, options: &str) -> (String, Vec<(String, String)>) {
+        let folder = tempfile::tempdir().unwrap();
+        let prefix = folder.path().join(name);
+        fs::create_dir_all(prefix.join("config")).unwrap();
+        fs::write(admin::Base::new(&prefix).msg_conf(), options).unwrap();
+        write(&prefix).unwrap();
+        let read = |unit: &Unit| {
+            let text = fs::read_to_string(prefix.join(FOLDER).join(unit.name)).unwrap();
+            (unit.name.to_owned(), text)
+        };
+        let base = prefix.to_str().unwrap().to_owned();
+        (base, UNITS.iter().map(read).collect())
+    }
+
+    #[test]
+    fn sockets_listen_where_the_options_say() {
+        let (_, units) = units_in("ensign", "service.imap.port = 1143\n");
+        let listen = |name: &str| {
+            let (_, text) = units.iter().find(|(unit, _)| unit == name).unwrap();
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix("ListenStream="));
+            line.map(str::to_owned)
+        };
+        assert_eq!(
+            listen("ensign-lmtp.socket").as_deref(),
+            Some("127.0.0.1:24")
+        );
+        let config = Config::default();
+        let address = config.value("service.listenaddr");
+        let expected = format!("{address}:1143");
+        assert_eq!(listen("ensign-imap.socket"), Some(expected));
+        let (_, units) = units_in("ensign", "service.lmtp.port = 0\n");
+        assert!(
+            units[3].1.contains("# service.lmtp.port is 0"),
+            "{}",
+            units[3].1
+        );
+    }
+
+    #[test]
+    fn a_base_with_blanks_is_one_word() {
+        let (base, units) = units_in("a b%c", "");
+        let imap = &units[1].1;
+        let inside = base.replace('%', "%%");
+        assert!(imap.contains(&format!(
+            "ExecStart=\"{inside}/sbin/start-msg\" --exec imap\n"
+        )));
+        assert!(imap.contains(&format!(
+            "ReadWritePaths=\"{inside}/data\" \"{inside}/log\""
+        )));
+        assert!(imap.contains(&format!("EnvironmentFile=-{inside}/config/ens.env\n")));
+    }
 }

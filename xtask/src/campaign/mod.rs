@@ -1,9 +1,13 @@
 //! `cargo xtask campaign`: long searches for faults, which leave their finds behind.
 
 mod fuzz;
+pub mod kill;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
+
+use crate::install::{self, Profile};
+use crate::shell;
 
 /// `cargo xtask campaign`
 #[derive(Args)]
@@ -16,11 +20,43 @@ pub struct Options {
 enum Campaign {
     /// Feed every parser of bytes from outside with inputs that are led by coverage
     Fuzz(fuzz::Options),
+    /// Run the simulation with many seeds
+    Simulate {
+        /// From 0 to this
+        #[arg(long, default_value_t = 10_000)]
+        seeds: u32,
+    },
+    /// Kill everything with SIGKILL and start it again with start-msg alone, every other time `ha`
+    Kill {
+        /// How often
+        #[arg(long, default_value_t = 20)]
+        rounds: u32,
+    },
 }
 
 /// Runs a campaign; tells whether it found nothing.
 pub fn run(options: &Options) -> Result<bool> {
     match &options.campaign {
         Campaign::Fuzz(options) => fuzz::run(options),
+        Campaign::Simulate { seeds } => simulate(0, *seeds).map(|()| true),
+        Campaign::Kill { rounds } => {
+            install::build(Profile::Release)?;
+            kill::rounds(*rounds, Profile::Release).map(|()| true)
+        }
     }
+}
+
+/// The simulation of these seeds.
+pub fn simulate(first: u32, end: u32) -> Result<()> {
+    let seeds = format!("{first}..{end}");
+    let arguments = [
+        "run",
+        "--release",
+        "-p",
+        "loadgen",
+        "--bin",
+        "simulate",
+        "--",
+    ];
+    shell::run(shell::cargo(&arguments).args(["--seeds", &seeds]))
 }

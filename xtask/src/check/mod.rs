@@ -9,10 +9,12 @@ use clap::Args;
 
 use crate::count::Count;
 use crate::install::{self, Profile};
-use crate::{crash, demo, instructions, packages, page, results, shell};
+use crate::{campaign, crash, demo, instructions, packages, page, results, shell};
 
 /// Rounds of the crash test.
 const CRASH_ROUNDS: u32 = 50;
+/// Rounds of killing everything and starting it again.
+const KILL_ROUNDS: u32 = 4;
 /// Seeds of the simulation, as `simulate` takes them.
 const SEEDS: (u32, u32) = (0, 200);
 
@@ -34,7 +36,7 @@ struct Stage {
 }
 
 /// All stages, in order.
-const STAGES: [Stage; 12] = [
+const STAGES: [Stage; 13] = [
     Stage {
         name: "fmt",
         run: fmt,
@@ -80,6 +82,10 @@ const STAGES: [Stage; 12] = [
         run: crashes,
     },
     Stage {
+        name: "kill",
+        run: kills,
+    },
+    Stage {
         name: "clients",
         run: clients::run,
     },
@@ -102,6 +108,9 @@ pub fn run(options: &Options) -> bool {
         let named = options.stages.iter().any(|name| name == stage.name);
         if !(named || options.stages.is_empty()) || (options.quick && stage.name == "clients") {
             continue;
+        }
+        if shell::interrupted() {
+            break;
         }
         println!("\n== {} ==", stage.name);
         let begun = Instant::now();
@@ -170,17 +179,7 @@ fn build() -> Result<Count> {
 
 fn simulate() -> Result<Count> {
     let (first, end) = SEEDS;
-    let seeds = format!("{first}..{end}");
-    let arguments = [
-        "run",
-        "--release",
-        "-p",
-        "loadgen",
-        "--bin",
-        "simulate",
-        "--",
-    ];
-    shell::run(shell::cargo(&arguments).args(["--seeds", &seeds]))?;
+    campaign::simulate(first, end)?;
     Ok(Count {
         passed: end - first,
         failed: 0,
@@ -208,6 +207,14 @@ fn crashes() -> Result<Count> {
     })?;
     Ok(Count {
         passed: CRASH_ROUNDS,
+        failed: 0,
+    })
+}
+
+fn kills() -> Result<Count> {
+    campaign::kill::rounds(KILL_ROUNDS, Profile::Release)?;
+    Ok(Count {
+        passed: KILL_ROUNDS,
         failed: 0,
     })
 }
