@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 
 #[derive(Parser)]
 #[command(
+    name = "loadgen",
     version,
     about = "Idles many IMAP clients, delivers mail and measures notification"
 )]
@@ -215,6 +216,7 @@ struct Brokers {
 }
 
 fn main() -> ExitCode {
+    ens::output::end_when_nobody_reads();
     let outcome = match Cli::parse().command {
         Command::Idle(idle) => run(&idle),
         Command::Soak(args) => soak(&args),

@@ -87,7 +87,10 @@ impl Server {
 
 fn pid_in(file: &Path) -> Result<u32> {
     let text = fs::read_to_string(file)?;
-    text.trim()
+    // What follows the number tells it from others.
+    let first = text.lines().next().unwrap_or_default();
+    first
+        .trim()
         .parse()
         .map_err(|_| ErrorKind::InvalidData.into())
 }

@@ -1,38 +1,47 @@
 //! What `apub` and `asub` have in common.
 
-/// Their arguments: `[--json] [--event REFERENCE] HOST PORT`.
-#[derive(Debug, PartialEq, Eq)]
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+
+/// What the manual's samples end with if they are called in a wrong way.
+const USAGE: u8 = 5;
+/// The key of the manual's samples: what the plug-in publishes under unless it is told otherwise.
+pub const EVENT: &str = "enp://127.0.0.1/store";
+
+/// Their arguments.
+#[derive(Debug, PartialEq, Eq, Parser)]
+#[command(version)]
 pub struct Arguments {
     /// Where the broker is; a path is a Unix socket.
     pub host: String,
-    /// Its port.
+    /// Its port, such as 7997; of no account for a Unix socket.
     pub port: u16,
-    /// What is published, or wanted.
+    /// Event reference that is published, or pattern of events that are wanted.
+    #[arg(long, value_name = "REFERENCE", default_value = EVENT)]
     pub event: String,
-    /// Output for programs.
+    /// Print events as JSON, a line each, for programs.
+    #[arg(long)]
     pub json: bool,
 }
 
 impl Arguments {
-    /// Reads them; none if they are wrong.
-    pub fn parse(arguments: impl IntoIterator<Item = String>, event: &str) -> Option<Self> {
-        let mut arguments = arguments.into_iter();
-        let (mut json, mut event, mut rest) = (false, event.to_owned(), Vec::new());
-        while let Some(argument) = arguments.next() {
-            match argument.as_str() {
-                "--json" => json = true,
-                "--event" => event = arguments.next()?,
-                flag if flag.starts_with('-') => return None,
-                _ => rest.push(argument),
+    /// Reads the command line of `program`, which does `about`.
+    ///
+    /// # Errors
+    /// How to end: help or version were shown, or the command line makes no sense.
+    pub fn parse(program: &'static str, about: &'static str) -> Result<Self, ExitCode> {
+        let command = Self::command().name(program).about(about);
+        let parsed = command
+            .try_get_matches()
+            .and_then(|matches| Self::from_arg_matches(&matches));
+        parsed.map_err(|error| {
+            // That nobody reads it ends the program all the same.
+            let _ = error.print();
+            match error.use_stderr() {
+                true => ExitCode::from(USAGE),
+                false => ExitCode::SUCCESS,
             }
-        }
-        let [host, port] = <[String; 2]>::try_from(rest).ok()?;
-        let port = port.parse().ok()?;
-        Some(Self {
-            host,
-            port,
-            event,
-            json,
         })
     }
 }

@@ -4,7 +4,7 @@
 //! (`ENS_ACCESS`), [`frame`] (ENP, the wire protocol; specified in `docs/ENP.md`), [`matcher`],
 //! [`broker`] (hosted by the shards of `engine`), [`server`] (its threads and ports), [`client`]
 //! (publishers and subscribers), [`trace`] (the documented environment variables),
-//! [`ready`] (how `start-msg` is told that a service serves).
+//! [`ready`] (how `start-msg` is told that a service serves), [`output`] (that nobody reads).
 
 pub mod access;
 pub mod arguments;
@@ -13,6 +13,7 @@ pub mod client;
 pub mod event_ref;
 pub mod frame;
 pub mod matcher;
+pub mod output;
 pub mod ready;
 pub mod server;
 pub mod statistics;

@@ -46,6 +46,16 @@ impl Ready {
         self.pipe = None;
     }
 
+    /// Reports that a part of the program can't serve, and why; the rest does.
+    pub fn part_failed(&mut self, part: &str, error: &dyn std::error::Error) {
+        let text = format!("{part} did not start: {error}").replace('\n', " ");
+        tracing::error!("{text}");
+        match &mut self.pipe {
+            Some(pipe) => drop(writeln!(pipe, "failed: {text}")),
+            None => eprintln!("{text}"),
+        }
+    }
+
     /// Reports why the program can't serve.
     pub fn failed(&mut self, program: &str, error: &dyn std::error::Error) {
         let text = format!("error: {error}").replace('\n', " ");

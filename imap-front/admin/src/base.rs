@@ -52,6 +52,11 @@ impl Base {
         self.root.join("config/users")
     }
 
+    /// The broker's environment, such as who may connect.
+    pub fn ens_environment(&self) -> PathBuf {
+        self.root.join("config/ens.env")
+    }
+
     /// The message store.
     pub fn data(&self) -> PathBuf {
         self.root.join("data")

@@ -1,7 +1,8 @@
 //! What the administrator's command lines have in common.
 
 use std::error::Error;
-use std::io;
+use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::Base;
@@ -24,10 +25,27 @@ pub fn run(name: &str, command: impl FnOnce(&Base) -> Result<u8, Box<dyn Error>>
         Ok(code) => ExitCode::from(code),
         Err(error) if is_broken_pipe(&*error) => ExitCode::from(DONE),
         Err(error) => {
-            eprintln!("{name}: {error}");
+            complain(format_args!("{name}: {error}"));
             ExitCode::from(FAILED)
         }
     }
+}
+
+/// Prints a line. That nobody reads it any more ends no work: a server is to be started, whether
+/// or not somebody looks on.
+pub fn say(text: impl fmt::Display) {
+    let _ = writeln!(io::stdout(), "{text}");
+}
+
+/// The same to standard error.
+pub fn complain(text: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Prints the beginning of a line, which is seen at once.
+pub fn begin(text: impl fmt::Display) {
+    let mut out = io::stdout();
+    let _ = write!(out, "{text}").and_then(|()| out.flush());
 }
 
 fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {

@@ -9,7 +9,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
+    ("watcher", env!("CARGO_BIN_EXE_watcher")),
     ("start-msg", env!("CARGO_BIN_EXE_start-msg")),
     ("stop-msg", env!("CARGO_BIN_EXE_stop-msg")),
     ("refresh", env!("CARGO_BIN_EXE_refresh")),
@@ -29,7 +30,8 @@ impl Site {
         }
         for (name, program) in PROGRAMS {
             // A copy made here could still be open for writing in a child of another test.
-            fs::hard_link(program, folder.path().join("sbin").join(name)).unwrap();
+            let below = if name == "watcher" { "lib" } else { "sbin" };
+            fs::hard_link(program, folder.path().join(below).join(name)).unwrap();
         }
         Self { folder }
     }
@@ -65,6 +67,12 @@ impl Site {
         ("BASH_ENV", self.path("script"))
     }
 
+    /// The number of the process that is a service.
+    fn pid(&self, program: &str) -> String {
+        let text = fs::read_to_string(self.path(&format!("run/{program}.pid"))).unwrap();
+        text.lines().next().unwrap().to_owned()
+    }
+
     fn start(&self, script: &str) -> (Option<i32>, String, String) {
         let (name, value) = self.server(script);
         told(
@@ -78,7 +86,7 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        if self.path("run/imapd.pid").exists() {
+        if self.path("run").exists() {
             let _ = self.command("stop-msg", &["-f"]).output();
         }
     }
@@ -112,8 +120,8 @@ fn start_refresh_and_stop() {
     let site = Site::new();
     let (code, out, err) = site.start(GOOD);
     assert_eq!(code, Some(0), "{out}{err}");
-    let pid = fs::read_to_string(site.path("run/imapd.pid")).unwrap();
-    let pid = pid.trim();
+    let pid = site.pid("imapd");
+    let pid = &*pid;
     assert_eq!(
         out,
         format!(
@@ -351,5 +359,97 @@ fn verify(path: &Path, password: &str, expected: bool) {
     assert_eq!(
         login.verify("ann", password.as_bytes()).unwrap().is_some(),
         expected
+    );
+}
+
+impl Site {
+    /// A site whose servers are played by a small program.
+    fn with_all() -> Self {
+        let site = Self::new();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stand_in/server.c");
+        for program in ["enpd", "imapd"] {
+            let mut compile = Command::new("cc");
+            compile
+                .arg(&source)
+                .arg("-o")
+                .arg(site.path("lib").join(program));
+            assert!(compile.status().unwrap().success());
+        }
+        site
+    }
+
+    fn start_all(&self, arguments: &[&str], access: Option<&str>) -> (Option<i32>, String, String) {
+        let mut command = self.command("start-msg", arguments);
+        command.env_remove("ENS_ACCESS");
+        if let Some(access) = access {
+            command.env("ENS_ACCESS", access);
+        }
+        told(command.output().unwrap())
+    }
+
+    /// SIGKILL, and until they are gone.
+    fn kill(&self, programs: &[&str]) {
+        let pids: Vec<String> = programs.iter().map(|program| self.pid(program)).collect();
+        let killed = Command::new("kill").arg("-9").args(&pids).status().unwrap();
+        assert!(killed.success());
+        while pids.iter().any(|pid| is_alive(pid)) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+}
+
+#[test]
+fn after_all_were_killed_start_msg_starts_all() {
+    let site = Site::with_all();
+    for (round, arguments) in [&[][..], &["ha"], &[], &["ha"]].into_iter().enumerate() {
+        let (code, out, err) = site.start_all(arguments, None);
+        assert_eq!((code, &*err), (Some(0), ""), "round {round}: {out}");
+        for program in ["watcher", "enpd", "imapd"] {
+            assert!(is_alive(&site.pid(program)), "round {round}: {program}");
+        }
+        site.kill(&["watcher", "enpd", "imapd"]);
+    }
+    // A watcher that would give up at once is not started.
+    let (code, _, err) = site.start_all(&["watcher", "ha"], None);
+    assert_eq!(code, Some(1));
+    assert!(
+        err.contains("has died; high availability: giving up"),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_broker_that_can_not_start_keeps_nobody_from_mail() {
+    let site = Site::with_all();
+    for file in ["taken", "partial"] {
+        fs::write(site.path(file), "").unwrap();
+    }
+    let (code, out, err) = site.start_all(&[], None);
+    assert_eq!(code, Some(1), "{out}{err}");
+    let expected = "start-msg: ens server did not start: port 7997 is taken\n\
+                    start-msg: a part did not start\n";
+    assert_eq!(err, expected);
+    assert!(is_alive(&site.pid("imapd")));
+}
+
+#[test]
+fn the_brokers_rules_hold_until_others_are_given() {
+    let site = Site::with_all();
+    let seen = || fs::read_to_string(site.path("access")).unwrap_or_default();
+    let revived = |count: usize| {
+        while seen().lines().count() < count {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    };
+    assert_eq!(site.start_all(&[], Some("+10.0.0.1|255.0.0.0")).0, Some(0));
+    assert_eq!(site.run("stop-msg", &["ens"]).0, Some(0));
+    let (code, _, err) = site.start_all(&["ens"], Some("+127.0.0.1|255.255.255.255"));
+    assert_eq!(code, Some(0), "{err}");
+    // The watcher was started with the older rules.
+    site.kill(&["enpd"]);
+    revived(3);
+    assert_eq!(
+        seen().lines().skip(1).collect::<Vec<_>>(),
+        ["+127.0.0.1|255.255.255.255"; 2]
     );
 }

@@ -23,7 +23,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const TIDY_EVERY: u64 = 10;
 
 #[derive(Parser)]
-#[command(version, about = "The IMAP and LMTP server; start it with start-msg")]
+#[command(
+    name = "imapd",
+    version,
+    about = "The IMAP and LMTP server; start it with start-msg"
+)]
 struct Cli {
     /// Base directory; by default the one this program lies in.
     #[arg(long)]

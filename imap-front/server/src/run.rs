@@ -17,7 +17,7 @@ use store::Store;
 
 use crate::announce;
 use crate::bounds::Bounds;
-use crate::broker::{self, BrokerError};
+use crate::broker;
 use crate::control::{self, Authenticator, Control, MailHandle, Replier, SEARCHES_MAX, Workers};
 use crate::descriptors::{Descriptors, TooFewFiles};
 use crate::front::{Cleartext, Logins};
@@ -54,9 +54,6 @@ pub enum StartError {
     /// The store.
     #[error("{0}")]
     Store(#[from] store::OpenError),
-    /// The event notification broker.
-    #[error("{0}")]
-    Broker(#[from] BrokerError),
     /// The limit of open files.
     #[error(transparent)]
     Files(#[from] TooFewFiles),
@@ -112,7 +109,11 @@ impl Server {
         let publisher = handle.clone();
         let announcer =
             Box::new(move |events: &[Arc<mail::Event>]| announce::announce(&publisher, events));
-        let broker = broker::start(config)?;
+        // Mail doesn't need it.
+        let broker = broker::start(config).unwrap_or_else(|error| {
+            ready.part_failed("ens", &error);
+            None
+        });
         let mut notifications = Notifications::new(config);
         options.store.observer = notifications.observer();
         options.store.accept_loss = accept_loss;

@@ -7,20 +7,17 @@ use std::time::Duration;
 
 use ens::client::{Address, ClientEvent, Connection, Options};
 
-/// The key of the manual's sample.
-const EVENT: &str = "enp://127.0.0.1/store";
 /// Longest line, in bytes, as in the sample.
 const LINE_BYTES_MAX: usize = 1024;
 /// How long the broker may take to accept an event.
 const ACCEPTED_WITHIN: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
-    let usage = || {
-        eprintln!("Usage: apub [--json] [--event REFERENCE] HOST PORT");
-        ExitCode::from(5)
-    };
-    let Some(arguments) = ens::arguments::Arguments::parse(std::env::args().skip(1), EVENT) else {
-        return usage();
+    ens::output::end_when_nobody_reads();
+    let about = "Publishes what is typed, a line an event; a line with a dot alone ends";
+    let arguments = match ens::arguments::Arguments::parse("apub", about) {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
     };
     let (sender, answers) = mpsc::channel();
     let on_news = move |_: &Connection, news| drop(sender.send(news));

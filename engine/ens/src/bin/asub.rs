@@ -4,18 +4,18 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::mpsc;
 
-use ens::arguments::{Arguments, json};
+use ens::arguments::{Arguments, EVENT, json};
 use ens::client::{Address, ClientEvent, Connection, Options};
 
-/// The key of the manual's sample: what the plug-in publishes under unless it is told otherwise.
-const EVENT: &str = "enp://127.0.0.1/store";
-/// And what it publishes under if its key ends in `%M`, as IDLE needs it.
+/// What the plug-in publishes under if its key ends in `%M`, as IDLE needs it.
 const DEEPER: &str = "enp://127.0.0.1/store/*";
 
 fn main() -> ExitCode {
-    let Some(arguments) = Arguments::parse(std::env::args().skip(1), EVENT) else {
-        eprintln!("Usage: asub [--json] [--event PATTERN] HOST PORT");
-        return ExitCode::from(5);
+    ens::output::end_when_nobody_reads();
+    let about = "Prints each event that is published, with its payload";
+    let arguments = match Arguments::parse("asub", about) {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
     };
     let (sender, news) = mpsc::channel();
     let on_news = move |_: &Connection, news| drop(sender.send(news));

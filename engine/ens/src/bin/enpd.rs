@@ -20,6 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(Parser)]
 #[command(
+    name = "enpd",
     version,
     about = "The event notification broker. Who may connect is in the environment: ENS_ACCESS"
 )]

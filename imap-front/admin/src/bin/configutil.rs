@@ -14,7 +14,7 @@ use clap::Parser;
 ///
 /// Exit codes: 0 done, 1 no such option or bad value (nothing was written), 2 usage.
 #[derive(Parser)]
-#[command(name = "configutil")]
+#[command(name = "configutil", version, disable_version_flag = true)]
 struct Arguments {
     /// Show this option's value; with -v set it, with -d delete it.
     #[arg(short = 'o', value_name = "OPTION")]
@@ -40,6 +40,9 @@ struct Arguments {
     /// Check the configuration files.
     #[arg(short = 'V', conflicts_with_all = ["option", "import", "pattern"])]
     verify: bool,
+    /// Print the version.
+    #[arg(long, action = clap::ArgAction::Version)]
+    version: (),
     /// Use this file in the place of config/msg.conf.
     #[arg(short = 'f', value_name = "FILE")]
     file: Option<PathBuf>,
@@ -69,7 +72,7 @@ fn run(base: &Base, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
         (Some(name), None) if arguments.delete => edit(file, &[ConfigEdit::Delete(name.clone())]),
         (Some(name), None) => {
             let Some(option) = config::find(name) else {
-                eprintln!("configutil: {}", config::unknown(name));
+                command::complain(format_args!("configutil: {}", config::unknown(name)));
                 return Ok(FAILED);
             };
             show_one(&Config::load_from(base, file)?, name, option, arguments)

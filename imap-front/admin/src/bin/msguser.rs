@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 /// Manages the users of this base directory (config/users). A running server takes changes at
 /// once.
 #[derive(Parser)]
-#[command(name = "msguser")]
+#[command(name = "msguser", version)]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -103,7 +103,17 @@ fn run(base: &Base, verb: &Verb) -> Result<u8, Box<dyn Error>> {
                 NewScheme::Argon2id => Scheme::Argon2id,
                 NewScheme::Ssha256 => Scheme::Ssha256,
             };
-            let imported = users::import(&path, file, scheme)?;
+            let shown = io::stderr().is_terminal();
+            let imported = users::import(&path, file, scheme, |ready, of| {
+                if shown {
+                    // Seen or not, the work goes on.
+                    let _ = write!(io::stderr(), "\r{ready} of {of} users");
+                }
+            });
+            if shown {
+                command::complain("");
+            }
+            let imported = imported?;
             writeln!(io::stdout(), "added {} users", imported.added)?;
         }
         Verb::List { long } => {
@@ -134,10 +144,11 @@ fn run(base: &Base, verb: &Verb) -> Result<u8, Box<dyn Error>> {
 fn limit(text: &str) -> Result<Limit, String> {
     match text {
         "-1" => Ok(Limit::None),
-        _ => text
-            .parse()
+        _ => admin::config::bytes(text)
+            .and_then(|number| u64::try_from(number).ok())
+            .filter(|number| *number > 0)
             .map(Limit::Most)
-            .map_err(|_| "a whole number, or -1 for no limit".into()),
+            .ok_or("a whole number, such as 500000 or 10M, or -1 for no limit".into()),
     }
 }
 
@@ -173,7 +184,7 @@ fn ask(prompt: &str) -> io::Result<Zeroizing<String>> {
     tcsetattr(io::stdin(), OptionalActions::Now, &hidden)?;
     let typed = line();
     tcsetattr(io::stdin(), OptionalActions::Now, &shown)?;
-    eprintln!();
+    command::complain("");
     typed
 }
 

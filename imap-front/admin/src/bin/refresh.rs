@@ -11,7 +11,7 @@ use clap::Parser;
 /// Makes the running services read their configuration again. `configutil -m` shows which options
 /// take effect so.
 #[derive(Parser)]
-#[command(name = "refresh")]
+#[command(name = "refresh", version)]
 struct Arguments {
     /// Services to refresh: imap, ens. Without any, those that have something to read.
     services: Vec<OsString>,
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
 
 fn refresh(base: &Base, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
     if let Err(reason) = service::check_names(arguments.services.iter().map(OsString::as_os_str)) {
-        eprintln!("refresh: {reason}");
+        command::complain(format_args!("refresh: {reason}"));
         return Ok(USAGE);
     }
     // The server would keep what it has; the administrator should hear of it here.
@@ -34,7 +34,7 @@ fn refresh(base: &Base, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
         let asked = arguments.services.iter().any(|name| name == service.name);
         if asked || all && service == &service::IMAP {
             let pid = service::refresh(base, service)?;
-            println!("Refreshing {} server {pid}", service.name);
+            command::say(format_args!("Refreshing {} server {pid}", service.name));
         }
     }
     Ok(DONE)

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
@@ -16,7 +15,11 @@ const ACCEPT_LOSS: &str = "--accept-loss";
 
 /// Starts the services of this base directory and waits until they serve.
 #[derive(Parser)]
-#[command(name = "start-msg", override_usage = "start-msg [COMPONENTS...]")]
+#[command(
+    name = "start-msg",
+    version,
+    override_usage = "start-msg [COMPONENTS...]"
+)]
 struct Arguments {
     /// Services to start: watcher, ens, store, imap. Without any, all that are enabled. With ha
     /// as well, the watcher gives up when one dies, so that another host takes over.
@@ -57,7 +60,7 @@ fn main() -> ExitCode {
 fn exec(base: &Base, name: &OsStr, accept_loss: bool) -> Result<u8, Box<dyn Error>> {
     let service = Service::named(name).filter(|service| service != &&WATCHER);
     let Some(service) = service else {
-        eprintln!("start-msg: a supervisor starts ens or imap");
+        command::complain("start-msg: a supervisor starts ens or imap");
         return Ok(USAGE);
     };
     let config = Config::load(base)?;
@@ -79,13 +82,19 @@ fn start(base: &Base, arguments: Arguments) -> Result<u8, Box<dyn Error>> {
     let ha = services.iter().any(|name| name == HA);
     services.retain(|name| name != HA);
     if let Err(reason) = service::check_names(services.iter().map(OsString::as_os_str)) {
-        eprintln!("start-msg: {reason}");
+        command::complain(format_args!("start-msg: {reason}"));
         return Ok(USAGE);
     }
     let config = Config::load(base)?;
     let within = Duration::from_secs(timeout);
     let all = services.is_empty();
     let mut code = DONE;
+    keep_access(base)?;
+    if all {
+        for service in [&service::ENS, &service::IMAP] {
+            service::forget_dead(base, service)?;
+        }
+    }
     for name in NAMES {
         let name = OsStr::new(name);
         if !all && !services.iter().any(|asked| asked == name) {
@@ -97,7 +106,7 @@ fn start(base: &Base, arguments: Arguments) -> Result<u8, Box<dyn Error>> {
         };
         if !service.is_enabled(&config) {
             if !all || service == &service::IMAP {
-                eprintln!("start-msg: {}", disabled(service, &config));
+                command::complain(format_args!("start-msg: {}", disabled(service, &config)));
             }
             code = if all { code } else { FAILED };
             continue;
@@ -107,14 +116,40 @@ fn start(base: &Base, arguments: Arguments) -> Result<u8, Box<dyn Error>> {
         }
         let mut flags = service.arguments(base, &config);
         if service == &WATCHER {
-            println!("Connecting to watcher ...");
-            println!("Launching watcher ...");
+            command::say("Connecting to watcher ...");
+            command::say("Launching watcher ...");
             flags.extend(ha.then(|| "--ha".into()));
         }
         flags.extend((accept_loss && service == &service::IMAP).then(|| ACCEPT_LOSS.into()));
-        start_one(base, service, &flags, within)?;
+        match start_one(base, service, &flags, within) {
+            Ok(true) => {}
+            Ok(false) => code = FAILED,
+            // Mail doesn't need the broker.
+            Err(error) if all && service == &service::ENS => {
+                command::complain(format_args!("start-msg: {error}"));
+                code = FAILED;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if ha && WATCHER.is_enabled(&config) && service::running(base, &WATCHER)?.is_none() {
+        return Err("the watcher has given up; see log/watcher.out".into());
     }
     Ok(code)
+}
+
+/// Who starts the broker by hand says in `ENS_ACCESS` who may connect. That holds from now on, also
+/// when the watcher starts the broker again.
+fn keep_access(base: &Base) -> Result<(), Box<dyn Error>> {
+    if let Ok(rules) = std::env::var("ENS_ACCESS")
+        && service::environment::keep(base, &rules)?
+    {
+        command::complain(format_args!(
+            "start-msg: ENS_ACCESS is kept in {}",
+            base.ens_environment().display()
+        ));
+    }
+    Ok(())
 }
 
 fn disabled(service: &Service, config: &Config) -> String {
@@ -127,30 +162,35 @@ fn disabled(service: &Service, config: &Config) -> String {
     )
 }
 
+/// Starts a service; tells whether all parts of it serve.
 fn start_one(
     base: &Base,
     service: &'static Service,
     flags: &[OsString],
     within: Duration,
-) -> Result<(), Box<dyn Error>> {
+) -> Result<bool, Box<dyn Error>> {
     let quiet = service == &WATCHER;
     if !quiet {
-        print!("Starting {} server .... ", service.name);
-        io::stdout().flush()?;
+        command::begin(format_args!("Starting {} server .... ", service.name));
     }
-    let mut pid_told = quiet;
+    let (mut pid_told, mut complete) = (quiet, true);
     let started = service::start(base, service, flags, within, |progress| {
         match progress {
             _ if quiet => {}
-            Progress::Pid(pid) => println!("{pid}"),
-            Progress::Line(line) => println!("  {line}"),
+            Progress::Pid(pid) => command::say(format_args!("{pid}")),
+            Progress::Line(line) => command::say(format_args!("  {line}")),
+            Progress::Failed(reason) => {
+                complete = false;
+                command::complain(format_args!("start-msg: {reason}"));
+            }
         }
         pid_told = true;
     });
     if started.is_err() && !pid_told {
-        println!("not started");
+        command::say("not started");
     }
-    started.map_err(Into::into)
+    started?;
+    Ok(complete)
 }
 
 /// The store lives in `imapd`. If that doesn't run, its store is recovered and checked, and if
@@ -161,19 +201,18 @@ fn start_store(base: &Base, config: &Config, accept_loss: bool) -> Result<(), Bo
     }
     let runs = service::running(base, &service::IMAP)?.is_some();
     if !runs {
-        print!("Starting {STORE} server .... ");
-        io::stdout().flush()?;
+        command::begin(format_args!("Starting {STORE} server .... "));
         let mut check = Command::new(base.program(service::IMAP.program))
             .arg("--recover")
             .args(accept_loss.then_some(ACCEPT_LOSS))
             .env_remove(service::READY_FD)
             .current_dir(base.root())
             .spawn()?;
-        println!("{}", check.id());
+        command::say(format_args!("{}", check.id()));
         if !check.wait()?.success() {
             return Err("the store can't be used, so nothing further is started".into());
         }
     }
-    println!("checking {STORE} server status ... ready");
+    command::say(format_args!("checking {STORE} server status ... ready"));
     Ok(())
 }

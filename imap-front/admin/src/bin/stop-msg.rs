@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use clap::Parser;
 
 /// Stops the services of this base directory and waits until they are gone.
 #[derive(Parser)]
-#[command(name = "stop-msg")]
+#[command(name = "stop-msg", version)]
 struct Arguments {
     /// Services to stop: watcher, ens, store, imap. Without any, all, disabled ones too.
     services: Vec<OsString>,
@@ -34,7 +33,7 @@ fn stop(base: &Base, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
     let names: Vec<&OsStr> = arguments.services.iter().map(OsString::as_os_str).collect();
     let names: Vec<&OsStr> = names.into_iter().filter(|name| *name != HA).collect();
     if let Err(reason) = service::check_names(names.iter().copied()) {
-        eprintln!("stop-msg: {reason}");
+        command::complain(format_args!("stop-msg: {reason}"));
         return Ok(USAGE);
     }
     let all = names.is_empty();
@@ -48,7 +47,7 @@ fn stop(base: &Base, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
         match Service::named(name) {
             Some(service) => stop_one(base, service, arguments, all)?,
             None if all => {}
-            None => println!("the store ends with the imap server; stop-msg imap"),
+            None => command::say("the store ends with the imap server; stop-msg imap"),
         }
     }
     Ok(DONE)
@@ -63,16 +62,16 @@ fn stop_one(
     let within = Duration::from_secs(arguments.timeout);
     let name = service.name;
     let stopped = service::stop(base, service, arguments.force, within, |pid| {
-        print!("Stopping {name} server {pid} ... ");
-        // Whether the wait is seen to begin matters less than that it does.
-        let _ = io::stdout().flush();
+        command::begin(format_args!("Stopping {name} server {pid} ... "));
     });
     match stopped {
-        Ok(()) => println!("done"),
+        Ok(()) => command::say("done"),
         Err(ServiceError::NotRunning(_)) if all && service != &service::IMAP => {}
-        Err(ServiceError::NotRunning(_)) => println!("{name} server is not running"),
+        Err(ServiceError::NotRunning(_)) => {
+            command::say(format_args!("{name} server is not running"))
+        }
         Err(error) => {
-            println!();
+            command::say("");
             return Err(error.into());
         }
     }

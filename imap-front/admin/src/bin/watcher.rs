@@ -11,7 +11,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// Starts services of this base directory again when they die.
 #[derive(Parser)]
-#[command(name = "watcher")]
+#[command(name = "watcher", version)]
 struct Arguments {
     /// Give up at the first death instead: another host takes over.
     #[arg(long)]
@@ -25,9 +25,17 @@ fn main() -> ExitCode {
         for signal in [SIGTERM, SIGINT] {
             signal_hook::flag::register(signal, stop.clone())?;
         }
+        // Who gives up at once must not be taken for somebody who watches.
+        if let Some(dead) = service::died(base).filter(|_| arguments.ha) {
+            return Err(format!(
+                "{} server has died; high availability: giving up",
+                dead.name
+            )
+            .into());
+        }
         service::report_ready()?;
         service::watch(base, arguments.ha, &stop, |line| {
-            println!("watcher: {line}")
+            command::say(format_args!("watcher: {line}"))
         })?;
         Ok(DONE)
     })

@@ -156,7 +156,8 @@ pub fn names(value: &str) -> impl Iterator<Item = &str> {
         .filter(|part| !part.is_empty())
 }
 
-fn bytes(value: &str) -> Option<i64> {
+/// The value of a [`Kind::Bytes`]: a whole number, with `K`, `M` or `G` for powers of 1024.
+pub fn bytes(value: &str) -> Option<i64> {
     let (digits, shift) = match value.as_bytes().last()? {
         b'k' | b'K' => (&value[..value.len() - 1], 10),
         b'm' | b'M' => (&value[..value.len() - 1], 20),

@@ -13,7 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub use edit::{ConfigEdit, apply, defaults_text, parse_import, write_defaults};
-pub use kind::{ConfigOption, Kind};
+pub use kind::{ConfigOption, Kind, bytes};
 pub use lookup::{find, like, matches};
 pub use options::options;
 pub use plugins::PlugIn;

@@ -1,14 +1,17 @@
 //! The services of a base directory: which there are, in which order, and what each needs.
 
+pub mod environment;
+mod pid_file;
 mod process;
 mod watch;
 
 use std::ffi::{OsStr, OsString};
 
+pub use pid_file::running;
 pub use process::{
-    LAUNCH, Progress, READY_FD, ServiceError, exec, launch, refresh, running, start, stop,
+    LAUNCH, Progress, READY_FD, ServiceError, exec, forget_dead, launch, refresh, start, stop,
 };
-pub use watch::watch;
+pub use watch::{died, watch};
 
 use crate::{Base, Config};
 

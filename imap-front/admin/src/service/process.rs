@@ -2,7 +2,8 @@
 //!
 //! `start-msg` makes a pipe, and starts itself once more in a session of its own (so that no
 //! terminal can end the server), which becomes the service's program. It writes a line for each
-//! port and `ready` into the pipe whose number `ENSIGN_READY_FD` gives, or `error: ` and why.
+//! port and `ready` into the pipe whose number `ENSIGN_READY_FD` gives, or `error: ` and why, or
+//! `failed: ` and which part can't serve.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -15,11 +16,10 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{
-    Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal, setsid,
-};
+use rustix::process::{PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal, setsid};
 
-use super::Service;
+use super::pid_file::{self, running};
+use super::{Service, environment};
 use crate::Base;
 use crate::files::Lock;
 
@@ -95,44 +95,6 @@ fn system<E: Into<io::Error>>(what: impl Into<String>) -> impl FnOnce(E) -> Serv
     }
 }
 
-/// The service's process id, if it runs.
-///
-/// # Errors
-/// If the process id file can't be read.
-pub fn running(base: &Base, service: &Service) -> io::Result<Option<Pid>> {
-    let text = match fs::read_to_string(pid_file(base, service)) {
-        Ok(text) => text,
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(cause) => return Err(cause),
-    };
-    // The number may be another program's by now.
-    Ok(text
-        .trim()
-        .parse()
-        .ok()
-        .and_then(Pid::from_raw)
-        .filter(|pid| is_program(base, service, *pid)))
-}
-
-fn is_program(base: &Base, service: &Service, pid: Pid) -> bool {
-    let Ok(program) = fs::read_link(format!("/proc/{}/exe", pid.as_raw_nonzero())) else {
-        return false;
-    };
-    let Ok(root) = base.root().canonicalize() else {
-        return false;
-    };
-    let ours = root.join("lib").join(service.program);
-    // An installation may have replaced the file of a running program.
-    let mut replaced = ours.clone().into_os_string();
-    replaced.push(" (deleted)");
-    program == ours || program.as_os_str() == replaced
-}
-
-/// Holds the process id for as long as the service is meant to run.
-pub(super) fn pid_file(base: &Base, service: &Service) -> PathBuf {
-    base.run().join(format!("{}.pid", service.program))
-}
-
 fn output_file(base: &Base, service: &Service) -> PathBuf {
     base.log().join(format!("{}.out", service.program))
 }
@@ -140,9 +102,31 @@ fn output_file(base: &Base, service: &Service) -> PathBuf {
 /// Nobody else starts or stops the service meanwhile.
 pub(super) fn lock(base: &Base, service: &Service) -> Result<Lock, ServiceError> {
     fs::create_dir_all(base.run()).map_err(system(format!("{}", base.run().display())))?;
-    Lock::take(&pid_file(base, service))
+    Lock::take(&pid_file::path(base, service))
         .map_err(system(format!("run/{}.pid.lock", service.program)))?
         .ok_or(ServiceError::Busy)
+}
+
+/// Forgets that a service was meant to run, if it doesn't: all were killed, or the power went. Else
+/// the watcher, which is started first, would start again what is about to be started. A service
+/// that somebody starts or stops at the moment is left to them.
+///
+/// # Errors
+/// If its process id file can't be read or removed.
+pub fn forget_dead(base: &Base, service: &Service) -> Result<(), ServiceError> {
+    let _lock = match lock(base, service) {
+        Err(ServiceError::Busy) => return Ok(()),
+        lock => lock?,
+    };
+    let file = pid_file::path(base, service);
+    let failed = || system(format!("{}", file.display()));
+    if running(base, service).map_err(failed())?.is_some() {
+        return Ok(());
+    }
+    match fs::remove_file(&file) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(failed()(cause)),
+        _ => Ok(()),
+    }
 }
 
 /// Becomes the program, in a session of its own. Returns only if that fails.
@@ -159,7 +143,7 @@ pub fn launch(base: &Base, service: &Service, arguments: &[OsString]) -> io::Err
 /// Nothing of the service runs, and the folders that it needs are there. Gives the file for its
 /// process id. For somebody who has the lock.
 fn make_way(base: &Base, service: &Service) -> Result<PathBuf, ServiceError> {
-    let file = pid_file(base, service);
+    let file = pid_file::path(base, service);
     if let Some(pid) = running(base, service).map_err(system(format!("{}", file.display())))? {
         let pid = pid.as_raw_nonzero().get();
         return Err(ServiceError::Running(service.name, pid));
@@ -181,10 +165,12 @@ pub fn exec(
 ) -> Result<io::Error, ServiceError> {
     let lock = lock(base, service)?;
     let file = make_way(base, service)?;
-    fs::write(&file, std::process::id().to_string())
+    pid_file::write(base, service, std::process::id())
         .map_err(system(format!("{}", file.display())))?;
     drop(lock);
+    let variables = environment::variables(base);
     Ok(Command::new(base.program(service.program))
+        .envs(variables.map_err(system("config/ens.env"))?)
         .args(arguments)
         .current_dir(base.root())
         .exec())
@@ -226,7 +212,7 @@ pub(super) fn start_locked(
     let mut child = spawned.map_err(system(format!("can't start the {name} server")))?;
     drop(writer);
     let pid = child.id();
-    fs::write(&file, format!("{pid}\n")).map_err(system(format!("{}", file.display())))?;
+    pid_file::write(base, service, pid).map_err(system(format!("{}", file.display())))?;
     tell(Progress::Pid(pid));
     let started = wait_ready(base, service, &mut child, reader, within, tell);
     if started.is_err() {
@@ -243,6 +229,8 @@ pub enum Progress<'a> {
     Pid(u32),
     /// A line of the server's, such as `imap listening on 127.0.0.1:143`.
     Line(&'a str),
+    /// A part of it that can't serve, and why; the others do.
+    Failed(&'a str),
 }
 
 fn spawn(
@@ -256,7 +244,9 @@ fn spawn(
         .append(true)
         .open(output_file(base, service))?;
     // The pipe was made without close-on-exec, so its number is the same in the child.
-    Command::new(base.root().join("sbin/start-msg"))
+    let mut command = Command::new(base.root().join("sbin/start-msg"));
+    environment::apply(base, &mut command)?;
+    command
         .arg(LAUNCH)
         .arg(service.name)
         .args(arguments)
@@ -298,7 +288,10 @@ fn wait_ready(
                     end(child);
                     return Err(ServiceError::Refused(name, reason.to_owned()));
                 }
-                None => tell(Progress::Line(&line)),
+                None => match line.strip_prefix("failed: ") {
+                    Some(reason) => tell(Progress::Failed(reason)),
+                    None => tell(Progress::Line(&line)),
+                },
             },
             Err(mpsc::RecvTimeoutError::Disconnected) => {
                 let status = child.wait().map_err(system("waiting for the server"))?;
@@ -360,7 +353,7 @@ pub fn stop(
     tell: impl FnOnce(i32),
 ) -> Result<(), ServiceError> {
     let _lock = lock(base, service)?;
-    let (name, file) = (service.name, pid_file(base, service));
+    let (name, file) = (service.name, pid_file::path(base, service));
     let running = running(base, service).map_err(system(format!("{}", file.display())))?;
     let Some(pid) = running else {
         let _ = fs::remove_file(&file);
@@ -411,7 +404,7 @@ fn wait_gone(process: &OwnedFd, within: Duration) -> io::Result<bool> {
 /// # Errors
 /// If it doesn't run or can't be signalled.
 pub fn refresh(base: &Base, service: &Service) -> Result<i32, ServiceError> {
-    let file = pid_file(base, service);
+    let file = pid_file::path(base, service);
     let pid = running(base, service)
         .map_err(system(format!("{}", file.display())))?
         .ok_or(ServiceError::NotRunning(service.name))?;

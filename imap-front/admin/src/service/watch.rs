@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::process::{lock, pid_file, running, start_locked};
+use super::pid_file::{self, running};
+use super::process::{lock, start_locked};
 use super::{ENS, IMAP, Service};
 use crate::{Base, Config};
 
@@ -19,6 +20,13 @@ const DEATHS_WITHIN: Duration = Duration::from_secs(60);
 struct Watched {
     service: &'static Service,
     deaths: VecDeque<Instant>,
+}
+
+/// The services that are meant to run and don't.
+pub fn died(base: &Base) -> Option<&'static Service> {
+    [&ENS, &IMAP]
+        .into_iter()
+        .find(|service| has_died(base, service))
 }
 
 /// Watches until `stop` is set. With `ha` a death ends the watch, with an error for who decides
@@ -56,7 +64,7 @@ pub fn watch(
 
 /// It is meant to run and doesn't. Whoever starts or stops it at the moment decides for himself.
 fn has_died(base: &Base, service: &Service) -> bool {
-    pid_file(base, service).exists()
+    pid_file::path(base, service).exists()
         && running(base, service).is_ok_and(|pid| pid.is_none())
         && lock(base, service).is_ok()
 }
@@ -68,7 +76,7 @@ impl Watched {
             return;
         };
         // Seen again under the lock.
-        if !pid_file(base, service).exists()
+        if !pid_file::path(base, service).exists()
             || running(base, service).is_ok_and(|pid| pid.is_some())
         {
             return;
@@ -81,7 +89,7 @@ impl Watched {
             log(&format!(
                 "{name} server dies again and again and is left alone; see its log"
             ));
-            let _ = std::fs::remove_file(pid_file(base, service));
+            let _ = std::fs::remove_file(pid_file::path(base, service));
             return;
         }
         log(&format!("{name} server has died and is started again"));

@@ -9,6 +9,7 @@
 
 mod edit;
 mod entry;
+mod import;
 mod login;
 mod table;
 
@@ -20,8 +21,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
 
 use zeroize::Zeroizing;
 
-pub use edit::{Imported, add, delete, import, list, set_password};
+pub use edit::{add, delete, list, set_password};
 pub use entry::{LINE_BYTES_MAX, Limit, NAME_BYTES_MAX, Quota, User, canonical};
+pub use import::{Imported, import};
 pub use login::Login;
 
 pub use crate::password::Fingerprint;

@@ -81,7 +81,7 @@ fn imports_all_or_nothing_and_names_lines() {
         format!("a:{good}\nold:{good}\nB:{{MD5}}x\na:{good}\nc d:x\n"),
     )
     .unwrap();
-    let error = import(&path, &file, Scheme::Ssha256)
+    let error = import(&path, &file, Scheme::Ssha256, |_, _| {})
         .unwrap_err()
         .to_string();
     for (line, reason) in [(2, "exists"), (3, "no scheme"), (4, "twice"), (5, "blanks")] {
@@ -99,7 +99,7 @@ fn imports_all_or_nothing_and_names_lines() {
     )
     .unwrap();
     assert_eq!(
-        import(&path, &file, Scheme::Ssha256).unwrap(),
+        import(&path, &file, Scheme::Ssha256, |_, _| {}).unwrap(),
         Imported { added: 2 }
     );
     assert_eq!(names(&path), ["old", "a", "b@x.org"]);
@@ -163,4 +163,28 @@ fn lines_without_end_and_too_long_lines() {
         error.contains("line 2: ") && error.contains("longer"),
         "{error}"
     );
+}
+
+#[test]
+fn many_are_hashed_in_order_and_progress_is_told() {
+    let (folder, path) = directory();
+    let file = folder.path().join("list");
+    let lines: String = (0..100).map(|at| format!("u{at}:pass{at}\n")).collect();
+    fs::write(&file, lines).unwrap();
+    let mut told = Vec::new();
+    import(&path, &file, Scheme::Ssha256, |ready, of| {
+        told.push((ready, of))
+    })
+    .unwrap();
+    assert_eq!(told.last(), Some(&(100, 100)));
+    assert!(told.is_sorted() && told.len() > 1, "{told:?}");
+    let expected: Vec<String> = (0..100).map(|at| format!("u{at}")).collect();
+    assert_eq!(names(&path), expected);
+    let login = Login::new(Arc::new(Users::open(&path).unwrap()), 16);
+    assert!(login.verify("u99", b"pass99").unwrap().is_some());
+    // Also a password that can't be hashed is a line's problem.
+    fs::write(&file, "x:good\ny:\n").unwrap();
+    let refused = import(&path, &file, Scheme::Ssha256, |_, _| {});
+    assert!(refused.unwrap_err().to_string().contains("line 2: "));
+    assert_eq!(names(&path).len(), 100);
 }
