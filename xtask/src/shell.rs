@@ -27,8 +27,8 @@ pub fn cargo(arguments: &[&str]) -> Command {
 /// Somebody has pressed Ctrl-C, or asks this process to end.
 static INTERRUPTED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// From now on Ctrl-C doesn't end this process at once: the program that runs is ended, and what was
-/// started is stopped on the way out. A second one ends it.
+/// From now on Ctrl-C doesn't end this process at once: the program that runs is ended, and what
+/// was started is stopped on the way out. A second one ends it.
 pub fn end_in_good_order() -> Result<()> {
     let flag = INTERRUPTED.get_or_init(Arc::default);
     for signal in [SIGINT, SIGTERM] {

@@ -1,5 +1,5 @@
-//! Why there is no io_uring, in words: the kernel says EPERM, ENOSYS, ENOMEM or EMFILE for causes that
-//! an administrator mends in different places.
+//! Why there is no io_uring, in words: the kernel says EPERM, ENOSYS, ENOMEM or EMFILE for causes
+//! that an administrator mends in different places.
 
 use std::fs;
 use std::io;
