@@ -14,6 +14,11 @@ pub(crate) const JOIN_BYTES_MAX: usize = 4 * 1024;
 pub struct Limits {
     /// Connections a shard serves; more are refused politely.
     pub connections_max: usize,
+    /// Connections that all shards serve together; more are refused politely.
+    pub connections_all_max: usize,
+    /// A call that takes longer is told to [`crate::Protocol::handle_stall`], in nanoseconds; 0 is
+    /// never, and no clock is looked at.
+    pub stall_ns: u64,
     /// Published events waiting for their owner shard; more mark their topic stale.
     pub events_queue: usize,
     /// Topics that a full queue of events remembers one by one; with more, all count as stale.
@@ -52,6 +57,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 2_000_000,
+            connections_all_max: usize::MAX,
+            stall_ns: 0,
             events_queue: 16 * 1024,
             lost_topics_max: 1024,
             replies_queue: 16 * 1024,
@@ -76,6 +83,7 @@ impl Limits {
     pub(crate) fn check(&self) {
         let counts = [
             self.connections_max,
+            self.connections_all_max,
             self.events_queue,
             self.lost_topics_max,
             self.replies_queue,

@@ -31,6 +31,8 @@ pub(crate) struct Port<F, R> {
     pub news: Vec<LossyQueue<Arc<Event<F>>>>,
     pub stats: Stats,
     pub stopping: AtomicBool,
+    /// The protocol is to say of each session whether it may stay.
+    pub review: AtomicBool,
     /// Its thread has ended: nothing that is put here is looked at any more.
     pub ended: AtomicBool,
     waker: OnceLock<Waker>,
@@ -50,6 +52,7 @@ impl<F, R> Port<F, R> {
                 .collect(),
             stats: Stats::default(),
             stopping: AtomicBool::new(false),
+            review: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             waker: OnceLock::new(),
         }
@@ -71,7 +74,8 @@ impl<F, R> Port<F, R> {
 
     /// Whether something waits for the shard.
     pub fn has_work(&self) -> bool {
-        !self.events.is_empty()
+        self.review.load(Ordering::Relaxed)
+            || !self.events.is_empty()
             || !self.replies.is_empty()
             || self.messages.iter().any(|queue| !queue.is_empty())
             || self.news.iter().any(|queue| !queue.is_empty())

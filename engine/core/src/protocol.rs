@@ -72,12 +72,37 @@ pub trait Protocol {
     fn handle_deadline(&mut self, session: &mut Self::Session, cx: &mut Context<'_, Self::Reply>);
     /// The server is stopping: say good-bye and close.
     fn handle_shutdown(&mut self, session: &mut Self::Session, cx: &mut Context<'_, Self::Reply>);
+    /// A [`crate::Handle::review`] begins: every session is asked about, some a turn. One that
+    /// began while another was under way goes on from the first session.
+    fn begin_review(&mut self) {}
+    /// Whether an active session must end.
+    fn must_end(&self, session: &Self::Session) -> bool {
+        let _ = session;
+        false
+    }
+    /// Whether a parked session must end.
+    fn must_end_parked(&self, parked: &Self::Parked) -> bool {
+        let _ = parked;
+        false
+    }
+    /// This session must end: say good-bye and close.
+    fn handle_must_end(&mut self, session: &mut Self::Session, cx: &mut Context<'_, Self::Reply>) {
+        let _ = session;
+        cx.close();
+    }
+    /// All sessions were asked about.
+    fn end_review(&mut self) {}
     /// Called once a turn; only posts and messages have an effect. True if something waits for the
     /// slow parts of the system to take more requests: the shard looks again soon, even if nothing
     /// happens.
     fn handle_turn(&mut self, cx: &mut Context<'_, Self::Reply>) -> bool {
         let _ = cx;
         false
+    }
+    /// Something took longer than [`crate::Limits::stall_ns`]: the last call of a session, or if
+    /// there is none, what `name` says.
+    fn handle_stall(&mut self, session: Option<&Self::Session>, name: &'static str, ns: u64) {
+        let _ = (session, name, ns);
     }
     /// Whether the slow parts of the system take more requests at the moment. While they don't,
     /// sessions that lost events are not told to catch up.

@@ -1,7 +1,7 @@
 //! The handle by which everyone but the shards themselves reaches them.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::event::{Event, SessionId, ShardId};
 use crate::limits::{Limits, SHARDS_MAX};
@@ -12,12 +12,15 @@ use crate::topic::TopicId;
 /// Publishes events, answers sessions, stops shards. Clones reach the same shards, from any thread.
 pub struct Handle<F, R> {
     pub(crate) ports: Arc<[Port<F, R>]>,
+    /// Connections open on all shards.
+    open: Arc<AtomicUsize>,
 }
 
 impl<F, R> Clone for Handle<F, R> {
     fn clone(&self) -> Self {
         Self {
             ports: self.ports.clone(),
+            open: self.open.clone(),
         }
     }
 }
@@ -28,6 +31,7 @@ pub fn mesh<F, R>(shards: u16, limits: &Limits) -> Handle<F, R> {
     limits.check();
     Handle {
         ports: (0..shards).map(|_| Port::new(shards, limits)).collect(),
+        open: Arc::default(),
     }
 }
 
@@ -35,6 +39,18 @@ impl<F, R> Handle<F, R> {
     /// How many shards there are.
     pub fn shards(&self) -> u16 {
         self.ports.len() as u16
+    }
+
+    /// Counts one more connection, unless there are as many as there may be.
+    pub(crate) fn enter(&self, max: usize) -> bool {
+        let more = |open: usize| (open < max).then_some(open + 1);
+        let order = Ordering::Relaxed;
+        self.open.fetch_update(order, order, more).is_ok()
+    }
+
+    /// Connections have ended.
+    pub(crate) fn leave(&self, connections: usize) {
+        self.open.fetch_sub(connections, Ordering::Relaxed);
     }
 
     /// Gives an event to its topic's owner shard. If too many wait there, the topic's watchers are
@@ -87,6 +103,15 @@ impl<F, R> Handle<F, R> {
         self.ports[usize::from(shard.0)]
             .ended
             .load(Ordering::SeqCst)
+    }
+
+    /// Has the protocol on each shard say of every session whether it may stay: see
+    /// [`crate::Protocol::begin_review`].
+    pub fn review(&self) {
+        for port in self.ports.iter() {
+            port.review.store(true, Ordering::SeqCst);
+            port.wake();
+        }
     }
 
     /// Lets every session say good-bye; each shard's `run` ends when its connections are closed or

@@ -92,6 +92,12 @@ pub trait Reactor {
     /// Nanoseconds on a monotonic clock, as of the last turn. Never goes back.
     fn now_ns(&self) -> u64;
 
+    /// The same clock, looked at now: for measuring what a turn's host does between two turns.
+    /// Costs tens of nanoseconds.
+    fn clock_ns(&self) -> u64 {
+        self.now_ns()
+    }
+
     /// How long the last turn did nothing but wait, in nanoseconds.
     fn waited_ns(&self) -> u64;
 

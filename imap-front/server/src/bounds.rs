@@ -31,6 +31,8 @@ pub enum Bound {
     AddressConnections,
     /// A client was not read for a while, because it does not take its output.
     ClientHeldBack,
+    /// A session was ended because its user's password or entry has changed.
+    Revoked,
     /// A session was ended because its shard holds too many bytes for its clients.
     SessionEnded,
 }
@@ -81,6 +83,10 @@ const TEXTS: [(Bound, &str); COUNT] = [
     (
         Bound::ClientHeldBack,
         "times a client was not read, it does not take its output",
+    ),
+    (
+        Bound::Revoked,
+        "sessions were ended, their user was deleted or has another password",
     ),
     (
         Bound::SessionEnded,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use admin::users::{Limit, Quota};
+use admin::users::{self, Limit, Quota};
 use admin::{Base, Config, Users};
 use engine::Limits;
 use proto::imap::SessionConfig;
@@ -42,6 +42,8 @@ pub struct Options {
     pub timeouts: Timeouts,
     /// The engine's bounds, for each shard.
     pub limits: Limits,
+    /// Connections that one address may have, if that is limited.
+    pub address_max: Option<u32>,
     /// Calls that take longer are named in the log, in nanoseconds; 0 is never.
     pub stall_ns: u64,
     /// The store's limits.
@@ -63,10 +65,12 @@ impl Options {
         let share = sessions_max.div_ceil(shards as usize);
         let limits = Limits {
             connections_max: if shards > 1 {
-                share + share / 8 + 64
+                (share + share / 8 + 64).min(sessions_max)
             } else {
                 share
             },
+            connections_all_max: sessions_max,
+            stall_ns: config.count("service.stallms") * 1_000_000,
             events_queue: LANE,
             replies_queue: LANE,
             shard_messages_queue: LANE,
@@ -92,6 +96,10 @@ impl Options {
                 },
             },
             limits,
+            address_max: match config.count("service.imap.maxperaddress") {
+                0 => None,
+                max => Some(u32::try_from(max).unwrap_or(u32::MAX)),
+            },
             stall_ns: config.count("service.stallms") * 1_000_000,
             store: store_options(config, users),
             data: base.data(),
@@ -124,9 +132,10 @@ fn store_options(config: &Config, users: &Arc<Users>) -> store::Options {
     let users = users.clone();
     let quota = move |name: &str| {
         let own = users
-            .find(name)
+            .find(users::name_of_account(name))
             .ok()
             .flatten()
+            .filter(|user| &*user.account == name)
             .map_or(Quota::default(), |user| user.quota);
         let limit = |own: Option<Limit>, default| match own {
             None => default,

@@ -12,7 +12,8 @@ use reactor::uring::{Options, Uring};
 
 use crate::bounds::Bounds;
 use crate::control::{self, Control, MailHandle, PortBackend, Requests};
-use crate::front::{Cleartext, Front, Logins, Timeouts};
+use crate::front::{Addresses, Cleartext, Front, Logins, Revocations, Timeouts};
+use crate::stalls::Stalls;
 
 // A million of these are kept: see "What a parked session costs" in ARCHITECTURE.md.
 const _: () = assert!(engine::row_bytes::<Front<PortBackend>>() == 88);
@@ -39,6 +40,12 @@ pub struct DataPlane {
     pub logins: Option<Logins>,
     /// What is refused and dropped.
     pub bounds: Arc<Bounds>,
+    /// What takes too long.
+    pub stalls: Arc<Stalls>,
+    /// Whose sessions are to end.
+    pub revocations: Revocations,
+    /// How many connections each address has, if that is limited.
+    pub addresses: Option<Arc<Addresses>>,
     /// Where requests go.
     pub backend: PortBackend,
 }
@@ -67,7 +74,9 @@ impl DataPlane {
         };
         let front = Front::new(self.session, self.timeouts, self.cleartext, self.backend)
             .with_logins(self.logins)
-            .with_bounds(self.bounds);
+            .with_watch(self.bounds, self.stalls)
+            .with_addresses(self.addresses)
+            .with_revocations(&self.revocations);
         let mut shard = Shard::new(self.id, uring, front, self.limits, self.handle);
         // The starter waits; it can't be gone.
         let _ = started.send(Ok(()));

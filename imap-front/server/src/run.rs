@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use admin::users::Login;
+use admin::users::{Edition, Login};
 use admin::{Base, Config, Users};
 use engine::event::ShardId;
 use engine::stats::Counter;
@@ -20,7 +20,7 @@ use crate::bounds::Bounds;
 use crate::broker;
 use crate::control::{self, Authenticator, Control, MailHandle, Replier, SEARCHES_MAX, Workers};
 use crate::descriptors::{Descriptors, TooFewFiles};
-use crate::front::{Cleartext, Logins};
+use crate::front::{Addresses, Cleartext, Logins, Revocations};
 use crate::lmtp::{self, BindError, Lmtp};
 use crate::notify::Notifications;
 use crate::options::Options;
@@ -76,6 +76,9 @@ pub struct Server {
     authenticator: Arc<Authenticator>,
     bounds: Arc<Bounds>,
     stalls: Arc<Stalls>,
+    addresses: Option<Arc<Addresses>>,
+    edition: Edition,
+    revocations: Revocations,
     parks_seen: u64,
     parks_tidied: u64,
 }
@@ -116,6 +119,8 @@ impl Server {
         });
         let mut notifications = Notifications::new(config);
         options.store.observer = notifications.observer();
+        let stalls = Arc::new(Stalls::new(options.stall_ns));
+        options.store.timekeeper = Some(stalls.timekeeper());
         options.store.accept_loss = accept_loss;
         let (store, recovery) = Store::open(&options.data, options.store.clone(), announcer)?;
         tracing::info!("the store has {} commits", recovery.commits);
@@ -139,12 +144,14 @@ impl Server {
         lmtp.listening().iter().for_each(|line| ready.line(line));
         lmtp.start()
             .map_err(|error| StartError::Kernel("LMTP", error))?;
-        let (bounds, stalls) = (Arc::default(), Arc::new(Stalls::new(options.stall_ns)));
+        let bounds = Arc::default();
         let watch = (Arc::clone(&bounds), Arc::clone(&stalls));
         let control = control(&store, &users, &handle, watch)
             .map_err(|error| StartError::Kernel("the control plane", error))?;
         let mut server = Self {
             store,
+            edition: users.edition(),
+            revocations: Revocations::default(),
             users,
             handle,
             lmtp,
@@ -156,6 +163,7 @@ impl Server {
             authenticator: control.authenticator.clone(),
             bounds,
             stalls,
+            addresses: options.address_max.map(|max| Arc::new(Addresses::new(max))),
             parks_seen: 0,
             parks_tidied: 0,
         };
@@ -219,6 +227,9 @@ impl Server {
             },
             logins: self.notifications.logins().map(Logins::new),
             bounds: self.bounds.clone(),
+            stalls: self.stalls.clone(),
+            revocations: self.revocations.clone(),
+            addresses: self.addresses.clone().filter(|_| !loopback),
             backend,
         };
         let thread = plane
@@ -230,19 +241,32 @@ impl Server {
 
     /// Reads again what may be changed while the server runs: the users, and the options that
     /// `configutil -m` lists.
-    pub fn refresh(&self, config: &Config) {
+    pub fn refresh(&mut self, config: &Config) {
         self.refresh_users();
         self.lmtp.refresh(lmtp::Settings::from_config(config));
         tracing::info!("the configuration was read again");
     }
 
-    /// Reads the user directory again if it has changed.
-    pub fn refresh_users(&self) {
+    /// Reads the user directory again if it has changed. Sessions of users who were deleted or have
+    /// another password end.
+    pub fn refresh_users(&mut self) {
         match self.users.reload_if_changed() {
             Ok(true) => tracing::info!("the user directory was read again"),
             Ok(false) => {}
             Err(error) => tracing::error!("{error}; the users known before are kept"),
         }
+        let revoked = match self.users.revoked_since(&mut self.edition) {
+            Ok(revoked) if revoked.is_empty() => return,
+            Ok(revoked) => revoked,
+            Err(error) => return tracing::error!("{error}; whose sessions must end is not known"),
+        };
+        tracing::info!(
+            "{} users were deleted or have another password",
+            revoked.len()
+        );
+        let ids = revoked.iter().map(|account| self.store.user(account));
+        self.revocations.add(ids.filter_map(|id| id.ok().flatten()));
+        self.handle.review();
     }
 
     /// Looks whether brokers have come or gone: IDLE is offered while one is there. Prints the

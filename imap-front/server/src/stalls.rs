@@ -2,10 +2,11 @@
 //! named in the log once a second.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use mail::UserId;
+use store::Timekeeper;
 
 /// Who was held up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +97,16 @@ impl Stalls {
         }
     }
 
+    /// For the store's writer.
+    pub fn timekeeper(self: &Arc<Self>) -> Timekeeper {
+        let stalls = self.clone();
+        Arc::new(move |name, took| {
+            let ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+            let user = None;
+            stalls.took(Plane::Writer, Stall { ns, name, user });
+        })
+    }
+
     /// How many calls took too long, by plane.
     pub fn counts(&self) -> impl Iterator<Item = (Plane, u64)> {
         let count = |(plane, _)| (plane, self.counts[plane as usize].load(Relaxed));
@@ -112,12 +123,15 @@ impl Stalls {
                 continue;
             };
             let whose = match stall.user {
-                Some(id) => user(id).unwrap_or_else(|| format!("user number {}", id.0)),
-                None => "nobody who is logged in".into(),
+                Some(id) => {
+                    let name = user(id).unwrap_or_else(|| format!("number {}", id.0));
+                    format!(" of the user {name}")
+                }
+                None => String::new(),
             };
             let (ms, name) = (stall.ns / 1_000_000, stall.name);
             tracing::warn!(
-                "{held_up} was held up for {ms} ms by {name} for {whose}; {count} calls took \
+                "{held_up} was held up for {ms} ms by {name}{whose}; {count} calls took \
                  longer than {} ms",
                 self.limit_ns / 1_000_000,
             );

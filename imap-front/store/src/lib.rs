@@ -33,7 +33,7 @@ mod rows;
 mod uid_cache;
 mod writer;
 
-pub use callbacks::{Announcer, Completion};
+pub use callbacks::{Announcer, Completion, Timekeeper};
 pub use error::{Error, OpenError};
 pub use logic::{SearchPiece, is_write};
 pub use loss::{Fault, Loss};

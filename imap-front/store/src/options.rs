@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use mail::InternalDate;
 
 use crate::Quota;
+use crate::callbacks::Timekeeper;
 use crate::notification::Observer;
 
 /// Options of a [`crate::Store`].
@@ -39,6 +40,8 @@ pub struct Options {
     pub accept_loss: bool,
     /// Who wants to be told what each write did.
     pub observer: Option<Observer>,
+    /// Who wants to be told how long each operation took.
+    pub timekeeper: Option<Timekeeper>,
     /// What time it is, for messages without a date and for UIDVALIDITY.
     pub now: Arc<dyn Fn() -> InternalDate + Send + Sync>,
 }
@@ -60,6 +63,7 @@ impl Default for Options {
             queue: 16 << 10,
             accept_loss: false,
             observer: None,
+            timekeeper: None,
             now: Arc::new(now),
         }
     }

@@ -216,8 +216,12 @@ impl Writer {
                     return (Ok((disk_full(&request), vec![])), completion);
                 }
                 // A mistake of ours costs one request, and is undone, not the writer's life.
+                let (name, began) = (request.name(), Instant::now());
                 let apply = AssertUnwindSafe(|| logic::apply(txn, &self.rules, request));
                 let outcome = catch_unwind(apply).unwrap_or(Err(Error::Panicked));
+                if let Some(timekeeper) = &self.rules.options.timekeeper {
+                    timekeeper(name, began.elapsed());
+                }
                 (outcome, completion)
             }
             Job::EnsureUser(name, completion) => {
@@ -269,6 +273,8 @@ fn refuse(reply: &mut Reply, refusal: &Refusal) {
 fn refusal(error: &Error) -> Refusal {
     if is_full(error) {
         Refusal::DiskFull
+    } else if matches!(error, Error::Panicked) {
+        Refusal::Bug
     } else {
         Refusal::Unavailable("see the server's log".into())
     }

@@ -124,6 +124,9 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         } else {
             self.topics.drop_tail(id, self.rows.watched());
         }
+        if !stale.is_empty() {
+            self.end_phase("announcing an event");
+        }
         for slot in stale {
             match self.rows[slot].state {
                 State::Active(_) => self.notify_missed(slot),

@@ -9,7 +9,9 @@ mod fanout;
 mod output;
 mod post;
 mod resync;
+mod review;
 mod sessions;
+mod stalls;
 mod watch;
 
 use std::collections::VecDeque;
@@ -56,10 +58,14 @@ pub struct Shard<R: Reactor, P: Protocol> {
     leaving: Vec<SessionId>,
     timer: Timer,
     completions: Vec<Completion>,
+    /// When what is done now began, on the reactor's clock, if that is watched.
+    lap_ns: u64,
     effects: Effects<P::Reply>,
     /// What was told to shards that were behind, and who was told to wait for that.
     unsent_messages: VecDeque<(SessionId, P::Reply)>,
     paused: Vec<SessionId>,
+    /// Which row is asked about next, while a review is under way.
+    review: Option<u32>,
     /// When the shutdown ends, once it has begun; and which row is told next.
     stopping: Option<(u64, u32)>,
 }
@@ -94,9 +100,11 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             leaving: Vec::new(),
             timer: Timer::default(),
             completions: Vec::new(),
+            lap_ns: 0,
             effects: Effects::default(),
             unsent_messages: VecDeque::new(),
             paused: Vec::new(),
+            review: None,
             stopping: None,
         }
     }
@@ -115,20 +123,26 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         let took_ns = self.reactor.now_ns() - began_ns;
         let waited_ns = self.reactor.waited_ns();
         self.port().stats.turned(took_ns.saturating_sub(waited_ns));
+        self.lap_ns = self.reactor.now_ns();
         for completion in completions.drain(..) {
             self.complete(completion);
         }
         self.completions = completions;
+        self.end_phase("what came from clients");
         self.let_leave();
         self.take_shard_messages();
         self.send_unsent_messages();
         self.take_replies();
+        self.end_phase("replies");
         self.take_events();
         self.take_news();
         self.resynchronise_some();
+        self.end_phase("announcing events");
         self.take_deadlines();
+        self.review_some();
         self.flush();
         self.protocol_waits = self.turn_of_protocol();
+        self.end_phase("deadlines and output");
         self.report();
         self.stop_if_asked()
     }
@@ -152,6 +166,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         let unsent_messages = !self.unsent_messages.is_empty();
         let queued = !self.waiting.is_empty() || !self.dirty.is_empty() || unsent_messages;
         let leaving = !self.leaving.is_empty();
+        let queued = queued || self.review.is_some();
         if port.has_work() || queued || leaving || asked_to_stop || self.is_telling() {
             return Some(0);
         }
@@ -244,6 +259,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
 
 impl<R: Reactor, P: Protocol> Drop for Shard<R, P> {
     fn drop(&mut self) {
+        self.handle.leave(self.open);
         self.handle.note_end(self.id);
     }
 }

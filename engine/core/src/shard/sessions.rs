@@ -14,7 +14,8 @@ use crate::topic::TopicId;
 impl<R: Reactor, P: Protocol> Shard<R, P> {
     pub(super) fn accepted(&mut self, listener: u8, conn: Conn) {
         self.port().stats.add(Counter::Accepted, 1);
-        if self.open >= self.limits.connections_max || self.stopping.is_some() {
+        let full = self.open >= self.limits.connections_max || self.stopping.is_some();
+        if full || !self.handle.enter(self.limits.connections_all_max) {
             self.drop_for(Reason::TooManyConnections);
             if let Some(bytes) = self.protocol.refusal() {
                 self.reactor.send(conn, bytes);
@@ -83,6 +84,9 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         };
         handle(&mut self.protocol, &mut session, &mut cx);
         self.effects = effects;
+        if let Some(ns) = self.lap() {
+            self.protocol.handle_stall(Some(&session), "a session", ns);
+        }
         self.after(slot, session);
     }
 
@@ -210,6 +214,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         self.set_slot(conn, None);
         self.rows.give_back(slot);
         self.open -= 1;
+        self.handle.leave(1);
         self.gone(id);
     }
 

@@ -363,6 +363,10 @@ impl Reactor for Uring {
         self.now_ns
     }
 
+    fn clock_ns(&self) -> u64 {
+        monotonic_ns()
+    }
+
     fn waited_ns(&self) -> u64 {
         self.waited_ns
     }

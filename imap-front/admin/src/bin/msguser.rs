@@ -56,7 +56,12 @@ enum Verb {
         #[arg(short, long)]
         long: bool,
     },
-    /// Delete a user. Mail in the store stays.
+    /// Delete a user; a running server ends the user's sessions at once.
+    ///
+    /// The mail stays in the store, set aside: nobody can read it, and a user who is added under
+    /// the same name later begins with an empty INBOX. To give the mail back, keep the user's line
+    /// of config/users, and import it again: its last part ties it to the mail. (An entry without
+    /// that part, written by hand, is tied to its name only.)
     Delete {
         /// The name.
         name: String,

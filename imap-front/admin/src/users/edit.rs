@@ -28,12 +28,13 @@ pub fn add(path: &Path, name: &str, password: &[u8], quota: Quota) -> Result<(),
         return Err(UsersError::Refused(format!("the user {name} exists")));
     }
     append(&editor, |to| {
-        to.write_all(entry::format(&name, &stored, quota).as_bytes())
+        to.write_all(entry::format(&name, &stored, quota, &entry::new_id()).as_bytes())
             .map_err(failed(path))
     })
 }
 
-/// Removes a user from the directory; mail in the store stays.
+/// Removes a user from the directory. Mail in the store stays, and is nobody's: see
+/// [`super::User::account`].
 ///
 /// # Errors
 /// If there is no such user, or the file can't be read or written.
@@ -48,7 +49,7 @@ pub fn delete(path: &Path, name: &str) -> Result<(), UsersError> {
 pub fn set_password(path: &Path, name: &str, password: &[u8]) -> Result<(), UsersError> {
     let stored = hashed(Scheme::Argon2id, password)?;
     edit_line(path, name, |old| {
-        LineEdit::Replace(entry::format(old.name, &stored, old.quota))
+        LineEdit::Replace(entry::format(old.name, &stored, old.quota, old.id))
     })
 }
 

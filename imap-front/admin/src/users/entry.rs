@@ -1,6 +1,8 @@
-//! One line of the user directory: `name:{SCHEME}hash[:quota_bytes[:quota_messages]]`.
+//! One line of the user directory: `name:{SCHEME}hash[:quota_bytes[:quota_messages[:id]]]`.
 
 use zeroize::Zeroizing;
+
+use argon2::password_hash::rand_core::{OsRng, RngCore};
 
 use crate::password;
 
@@ -18,6 +20,35 @@ pub struct User {
     pub stored: Zeroizing<String>,
     /// Bytes of mail the user may have; the server's default if none is given.
     pub quota: Quota,
+    /// What the store calls the user's mail: the name and the entry's id. A user who is deleted and
+    /// added again has another id, and so finds none of the mail from before.
+    pub account: Box<str>,
+}
+
+/// The name of the user whose account it is, or was.
+pub fn name_of_account(account: &str) -> &str {
+    account
+        .split_once(ACCOUNT_MARK)
+        .map_or(account, |(name, _)| name)
+}
+
+/// Stands between name and id in an account; no name contains it.
+const ACCOUNT_MARK: char = '#';
+/// Longest id of an entry.
+const ID_BYTES_MAX: usize = 16;
+/// Letters and digits of a new id: 41 bits of chance.
+const ID_BYTES: usize = 8;
+
+/// An id for a new entry.
+pub(super) fn new_id() -> String {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut chance = OsRng.next_u64();
+    let mut digit = |_| {
+        let digit = DIGITS[(chance % 36) as usize];
+        chance /= 36;
+        char::from(digit)
+    };
+    (0..ID_BYTES).map(&mut digit).collect()
 }
 
 impl std::fmt::Debug for User {
@@ -84,6 +115,18 @@ pub(super) struct Entry<'a> {
     pub name: &'a str,
     pub stored: &'a str,
     pub quota: Quota,
+    /// Empty in an entry without one.
+    pub id: &'a str,
+}
+
+impl Entry<'_> {
+    /// See [`User::account`].
+    pub fn account(&self) -> Box<str> {
+        match self.id {
+            "" => self.name.into(),
+            id => format!("{}{ACCOUNT_MARK}{id}", self.name).into(),
+        }
+    }
 }
 
 /// Takes a line apart; its name and hash are not checked.
@@ -110,13 +153,21 @@ pub(super) fn split(line: &str) -> Result<Entry<'_>, String> {
         bytes: limit("quota in bytes")?,
         messages: limit("quota in messages")?,
     };
+    let id = parts.next().unwrap_or_default();
+    let is_id = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
+    if id.len() > ID_BYTES_MAX || !id.bytes().all(is_id) {
+        return Err(format!(
+            "the id must be at most {ID_BYTES_MAX} small letters and digits"
+        ));
+    }
     if parts.next().is_some() {
-        return Err("there is more after the quota in messages".into());
+        return Err("there is more after the id".into());
     }
     Ok(Entry {
         name,
         stored,
         quota,
+        id,
     })
 }
 
@@ -131,20 +182,18 @@ pub(super) fn parse(line: &str) -> Result<Entry<'_>, String> {
 }
 
 /// Writes a line, its end included.
-pub(super) fn format(name: &str, stored: &str, quota: Quota) -> String {
+pub(super) fn format(name: &str, stored: &str, quota: Quota, id: &str) -> String {
     let limit = |limit: Option<Limit>| match limit {
         None => String::new(),
         Some(Limit::None) => "-1".into(),
         Some(Limit::Most(number)) => number.to_string(),
     };
-    if quota == Quota::default() {
-        return format!("{name}:{stored}\n");
+    let (bytes, messages) = (limit(quota.bytes), limit(quota.messages));
+    match (quota == Quota::default(), id) {
+        (true, "") => format!("{name}:{stored}\n"),
+        (false, "") => format!("{name}:{stored}:{bytes}:{messages}\n"),
+        _ => format!("{name}:{stored}:{bytes}:{messages}:{id}\n"),
     }
-    format!(
-        "{name}:{stored}:{}:{}\n",
-        limit(quota.bytes),
-        limit(quota.messages)
-    )
 }
 
 #[cfg(test)]
@@ -170,6 +219,16 @@ mod tests {
     }
 
     #[test]
+    fn accounts() {
+        let account = |line: &str| split(line).unwrap().account();
+        assert_eq!(&*account("ann:h"), "ann");
+        assert_eq!(&*account("ann:h:::k3"), "ann#k3");
+        assert_eq!(name_of_account("ann#k3"), "ann");
+        assert_eq!(name_of_account("ann"), "ann");
+        assert!(new_id() != new_id() && new_id().len() == ID_BYTES);
+    }
+
+    #[test]
     fn quotas() {
         let quota = |line: &str| split(line).map(|entry| entry.quota);
         assert_eq!(quota("a:h"), Ok(Quota::default()));
@@ -187,7 +246,7 @@ mod tests {
                 messages: Some(Limit::Most(7))
             })
         );
-        for bad in ["a", "a:h:x", "a:h:-2", "a:h:0", "a:h:1:2:3"] {
+        for bad in ["a", "a:h:x", "a:h:-2", "a:h:0", "a:h:1:2:A", "a:h:1:2:3:4"] {
             assert!(quota(bad).is_err(), "{bad}");
         }
     }
@@ -197,7 +256,7 @@ mod tests {
         fn what_is_written_reads_back(bytes in proptest::option::of(1_u64..), none: bool) {
             let messages = none.then_some(Limit::None);
             let quota = Quota { bytes: bytes.map(Limit::Most), messages };
-            let line = format("ann", "{SSHA256}x", quota);
+            let line = format("ann", "{SSHA256}x", quota, "");
             let entry = split(line.trim_end()).unwrap();
             prop_assert_eq!((entry.name, entry.stored, entry.quota), ("ann", "{SSHA256}x", quota));
         }

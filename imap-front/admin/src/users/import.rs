@@ -132,7 +132,11 @@ fn directory_line(user: &User<'_>, scheme: Scheme) -> Line {
         true => Zeroizing::new(stored.to_owned()),
         false => Zeroizing::new(password::hash(scheme, stored.as_bytes())?),
     };
-    let text = Zeroizing::new(entry::format(&user.name, &stored, user.entry.quota));
+    let id = match user.entry.id {
+        "" => entry::new_id(),
+        id => id.to_owned(),
+    };
+    let text = Zeroizing::new(entry::format(&user.name, &stored, user.entry.quota, &id));
     if text.len() > entry::LINE_BYTES_MAX {
         return Err("name, hash and quota make too long a line".into());
     }

@@ -1,7 +1,9 @@
-//! The user directory `config/users`: one line a user, `name:{SCHEME}hash[:bytes[:messages]]`.
+//! The user directory `config/users`: one line a user,
+//! `name:{SCHEME}hash[:bytes[:messages[:id]]]`.
 //!
 //! * Names are in lower case; lookups may use any case. `user@domain` is a name of its own.
 //! * The optional numbers are the user's own quota; −1 means no limit, nothing the default.
+//! * The id, given to each entry that is added, tells it from earlier ones of the same name.
 //! * Blank lines and lines that begin with `#` are comments.
 //!
 //! A million users cost about 16 MB: the file is indexed, not kept. The file is only ever replaced
@@ -22,7 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
 use zeroize::Zeroizing;
 
 pub use edit::{add, delete, list, set_password};
-pub use entry::{LINE_BYTES_MAX, Limit, NAME_BYTES_MAX, Quota, User, canonical};
+pub use entry::{LINE_BYTES_MAX, Limit, NAME_BYTES_MAX, Quota, User, canonical, name_of_account};
 pub use import::{Imported, import};
 pub use login::Login;
 
@@ -51,6 +53,9 @@ pub struct Users {
     /// What the file looked like when it was last read, in order or not.
     seen: Mutex<Stamp>,
 }
+
+/// The directory as it was known at some time.
+pub struct Edition(Arc<Table>);
 
 /// Tells one state of the file from another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,6 +115,7 @@ impl Users {
             name: name.clone(),
             stored: Zeroizing::new(entry.stored.to_owned()),
             quota: entry.quota,
+            account: entry.account(),
         });
         found.map_err(|cause| self.failed(cause))
     }
@@ -134,6 +140,26 @@ impl Users {
         *seen = stamp;
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
         Ok(true)
+    }
+
+    /// The directory as it is known now, to find out later what has changed.
+    pub fn edition(&self) -> Edition {
+        Edition(self.table())
+    }
+
+    /// The accounts of those whose entry is gone or has another password since an edition, which is
+    /// then the present one. Reads both files from end to end; only if there is a new one. A file
+    /// that was changed in its place, and not replaced, tells nothing.
+    ///
+    /// # Errors
+    /// If a file can't be read.
+    pub fn revoked_since(&self, edition: &mut Edition) -> Result<Vec<Box<str>>, UsersError> {
+        let now = self.table();
+        let before = std::mem::replace(&mut edition.0, now.clone());
+        if Arc::ptr_eq(&before, &now) {
+            return Ok(vec![]);
+        }
+        before.revoked_by(&now).map_err(|cause| self.failed(cause))
     }
 
     /// The stored password of some user, chosen by `name`: what an unknown user's password is

@@ -95,6 +95,24 @@ impl Table {
         Ok(None)
     }
 
+    /// The accounts of this directory whose entry is not in a later one, or has another password.
+    pub fn revoked_by(&self, later: &Self) -> io::Result<Vec<Box<str>>> {
+        let mut revoked = vec![];
+        let mut reader = Lines::new(&self.file)?;
+        while let Some((_, _, line)) = reader.next()? {
+            let text = std::str::from_utf8(line).ok();
+            let text = text.filter(|_| !crate::lines::is_blank(line));
+            let Some(entry) = text.and_then(|text| entry::split(text).ok()) else {
+                continue;
+            };
+            let same = |now: &Entry<'_>| now.stored == entry.stored && now.id == entry.id;
+            if later.find(entry.name, same)? != Some(true) {
+                revoked.push(entry.account());
+            }
+        }
+        Ok(revoked)
+    }
+
     /// The line of some user, chosen by `name`; none if there are no users.
     pub fn some_other<T>(
         &self,

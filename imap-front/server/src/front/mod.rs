@@ -4,9 +4,11 @@
 //! [`Backend`], watches to the shard. It also owns the session's clock: logins must come soon,
 //! quiet clients are logged out, idling ones are told that the server is still here.
 
+mod addresses;
 mod deadlines;
 mod logins;
 mod requester;
+mod revoked;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -21,10 +23,15 @@ use proto::imap::action::Action;
 use proto::imap::{self, Parked, Session, SessionConfig};
 
 use crate::bounds::{Bound, Bounds};
+use crate::stalls::{Plane, Stall, Stalls};
+use addresses::Counted;
+use revoked::Revoked;
 
+pub use addresses::Addresses;
 pub use deadlines::Timeouts;
 pub use logins::Logins;
-pub use requester::Requester;
+pub use requester::{Requester, network};
+pub use revoked::Revocations;
 
 /// Bytes of requests that may wait for the backend. When everybody speaks at once, each session has
 /// one request of some 200 bytes. With more, sessions are told to try again.
@@ -55,6 +62,9 @@ pub struct Front<B: Backend> {
     /// What these take, in bytes.
     waiting_bytes: usize,
     bounds: Arc<Bounds>,
+    stalls: Option<Arc<Stalls>>,
+    addresses: Option<Counted>,
+    revoked: Revoked,
     logins: Option<Logins>,
 }
 
@@ -78,6 +88,8 @@ pub struct FrontSession {
     peer: Option<IpAddr>,
     /// Who it is to others, once it has asked something.
     requester: Option<Arc<Requester>>,
+    /// The last request, or none yet.
+    asked: &'static str,
     /// It has been quiet long enough to be packed away outside of IDLE too.
     quiet: bool,
 }
@@ -105,6 +117,9 @@ impl<B: Backend> Front<B> {
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             bounds: Arc::default(),
+            stalls: None,
+            addresses: None,
+            revoked: Revoked::default(),
             logins: None,
         }
     }
@@ -114,9 +129,30 @@ impl<B: Backend> Front<B> {
         Self { logins, ..self }
     }
 
-    /// Counts what is refused and dropped here.
-    pub fn with_bounds(self, bounds: Arc<Bounds>) -> Self {
-        Self { bounds, ..self }
+    /// Counts what is refused and dropped here, and what takes too long.
+    pub fn with_watch(self, bounds: Arc<Bounds>, stalls: Arc<Stalls>) -> Self {
+        let stalls = Some(stalls);
+        Self {
+            bounds,
+            stalls,
+            ..self
+        }
+    }
+
+    /// Limits the connections of each address; none is no limit.
+    pub fn with_addresses(self, addresses: Option<Arc<Addresses>>) -> Self {
+        Self {
+            addresses: addresses.map(Counted::new),
+            ..self
+        }
+    }
+
+    /// Ends sessions of users who may not stay.
+    pub fn with_revocations(self, revocations: &Revocations) -> Self {
+        Self {
+            revoked: revocations.of_shard(),
+            ..self
+        }
     }
 
     /// The backend, for a host that drives it by hand.
@@ -144,6 +180,7 @@ impl<B: Backend> Front<B> {
     }
 
     fn submit(&mut self, session: &mut FrontSession, id: SessionId, request: Request) {
+        session.asked = request.name();
         let requester = session.requester(id);
         let refused = if self.waiting.is_empty() {
             self.backend.submit(&requester, request).err()
@@ -189,7 +226,7 @@ impl<B: Backend> Protocol for Front<B> {
 
     fn needs_peer(&self, _listener: u8) -> bool {
         // A client of a listener that only this host reaches is this host.
-        self.cleartext == Cleartext::Loopback || self.logins.is_some()
+        self.cleartext == Cleartext::Loopback || self.logins.is_some() || self.addresses.is_some()
     }
 
     fn refusal(&self) -> Option<Bytes> {
@@ -199,7 +236,17 @@ impl<B: Backend> Protocol for Front<B> {
     }
 
     fn open(&mut self, cx: &mut Context<'_, Reply>, _listener: u8) -> FrontSession {
-        let machine = Session::new(self.config.clone(), self.may_log_in(cx));
+        let mut machine = Session::new(self.config.clone(), self.may_log_in(cx));
+        if let (Some(addresses), Some(peer)) = (&mut self.addresses, cx.peer())
+            && !addresses.enter(cx.id().slot, peer.ip())
+        {
+            self.bounds.meet(Bound::AddressConnections);
+            machine.handle_closed();
+            cx.send(Bytes::from_static(
+                b"* BYE Too many connections from your address, try again later\r\n",
+            ));
+            cx.close();
+        }
         let mut session = FrontSession {
             machine,
             reading: true,
@@ -207,6 +254,7 @@ impl<B: Backend> Protocol for Front<B> {
             user: None,
             peer: cx.peer().map(|peer| peer.ip()),
             requester: None,
+            asked: "input",
             quiet: false,
         };
         self.carry_out(&mut session, cx);
@@ -275,6 +323,29 @@ impl<B: Backend> Protocol for Front<B> {
         self.carry_out(session, cx);
     }
 
+    fn begin_review(&mut self) {
+        self.revoked.take();
+    }
+
+    fn must_end(&self, session: &FrontSession) -> bool {
+        session.user.is_some_and(|user| self.revoked.contains(user))
+    }
+
+    fn must_end_parked(&self, parked: &Parked) -> bool {
+        self.revoked.contains(parked.user)
+    }
+
+    fn handle_must_end(&mut self, session: &mut FrontSession, cx: &mut Context<'_, Reply>) {
+        self.bounds.meet(Bound::Revoked);
+        let text = "Your password was changed or your account removed; log in again";
+        session.machine.handle_shutdown(text);
+        self.carry_out(session, cx);
+    }
+
+    fn end_review(&mut self) {
+        self.revoked.forget();
+    }
+
     fn handle_turn(&mut self, _: &mut Context<'_, Reply>) -> bool {
         crate::planted::here("data");
         while let Some((requester, request)) = self.waiting.pop_front() {
@@ -319,6 +390,17 @@ impl<B: Backend> Protocol for Front<B> {
         if let Some(logins) = &mut self.logins {
             logins.left(cx.id());
         }
+        if let Some(addresses) = &mut self.addresses {
+            addresses.leave(cx.id().slot);
+        }
+    }
+
+    fn handle_stall(&mut self, session: Option<&FrontSession>, name: &'static str, ns: u64) {
+        if let Some(stalls) = &self.stalls {
+            let name = session.map_or(name, |session| session.asked);
+            let user = session.and_then(|session| session.user);
+            stalls.took(Plane::Data, Stall { ns, name, user });
+        }
     }
 
     fn hears(&self, session: &FrontSession) -> bool {
@@ -342,6 +424,7 @@ impl<B: Backend> Protocol for Front<B> {
             user: Some(parked.user),
             peer: None,
             requester: None,
+            asked: "input",
             quiet: false,
         }
     }

@@ -39,3 +39,12 @@ impl Requester {
         self.gone.load(Ordering::Relaxed)
     }
 }
+
+/// An address as limits count it: of IPv6 the /64 that one host may have all of.
+pub fn network(address: IpAddr) -> u64 {
+    match address.to_canonical() {
+        // No global IPv6 address begins with zeros.
+        IpAddr::V4(address) => u64::from(address.to_bits()),
+        IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
+    }
+}

@@ -202,7 +202,7 @@ impl Connection<'_> {
         let whole = domain.map(|domain| format!("{}@{domain}", recipient.user));
         for name in whole.as_deref().into_iter().chain([&*recipient.user]) {
             match self.common.users.find(name) {
-                Ok(Some(user)) => return Lookup::Found(user.name),
+                Ok(Some(user)) => return Lookup::Found(user.account),
                 Ok(None) => {}
                 Err(error) => {
                     tracing::error!("lmtp: users can't be looked up: {error}");

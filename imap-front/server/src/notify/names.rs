@@ -47,7 +47,8 @@ impl Names {
         if self.users.len() >= KEPT_MAX {
             self.users.clear();
         }
-        let name: Arc<str> = store.user_name(id).ok()?.into();
+        let account = store.user_name(id).ok()?;
+        let name: Arc<str> = admin::users::name_of_account(&account).into();
         self.users.insert(id, name.clone());
         Some(name)
     }

@@ -62,3 +62,26 @@ fn a_full_mailbox_is_refused_as_configured() {
         assert!(unknown.starts_with("550 5.1.1"), "{unknown}");
     }
 }
+
+#[test]
+fn limits_of_connections_are_exact_over_all_shards() {
+    let site = Site::new(
+        "service.imap.maxsessions = 20\nservice.imap.shards = 4\n\
+         ens.maxconnections = 20\nens.shards = 4\n",
+    );
+    let server = site.start();
+    let mut all: Vec<Talk> = (0..200).map(|_| Talk::to(server.imap)).collect();
+    let greetings: Vec<String> = all.iter_mut().map(Talk::line).collect();
+    let came_in = |greeting: &&String| greeting.starts_with("* OK");
+    assert_eq!(greetings.iter().filter(came_in).count(), 20);
+    let mut all: Vec<Talk> = (0..200).map(|_| Talk::to(server.ens)).collect();
+    let soon = Duration::from_millis(50);
+    std::thread::sleep(Duration::from_secs(1));
+    let refused = |talk: &mut Talk| talk.has_bytes_within(soon);
+    let refused = all
+        .iter_mut()
+        .map(refused)
+        .filter(|refused| *refused)
+        .count();
+    assert_eq!(refused, 180);
+}

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+mod accounts;
 mod damage;
 mod deliverers;
 mod idle;

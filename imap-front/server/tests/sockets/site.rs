@@ -279,6 +279,11 @@ impl Talk {
 
     /// A line, if it comes soon.
     pub fn line_within(&mut self, time: Duration) -> Option<String> {
+        self.has_bytes_within(time).then(|| self.line())
+    }
+
+    /// Whether bytes come soon.
+    pub fn has_bytes_within(&mut self, time: Duration) -> bool {
         let stream = self.stream.get_ref();
         stream.set_read_timeout(Some(time)).unwrap();
         let there = self.stream.fill_buf().is_ok_and(|bytes| !bytes.is_empty());
@@ -286,7 +291,7 @@ impl Talk {
             .get_ref()
             .set_read_timeout(Some(PATIENCE))
             .unwrap();
-        there.then(|| self.line())
+        there
     }
 
     /// Everything up to the tagged answer, which must be OK.

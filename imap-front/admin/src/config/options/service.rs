@@ -50,6 +50,17 @@ pub(super) static SERVICE: &[ConfigOption] = &[
                take nothing are disconnected",
     },
     ConfigOption {
+        name: "service.imap.maxperaddress",
+        kind: Kind::Number {
+            min: 0,
+            max: 10_000_000,
+        },
+        default: "2000",
+        refreshable: false,
+        help: "connections one address (IPv6: one /64) may have at a time, this host's own but \
+               for; 0 is no limit. Raise it for a proxy or webmail on another host",
+    },
+    ConfigOption {
         name: "service.imap.maxsessions",
         kind: Kind::Number {
             min: 1,

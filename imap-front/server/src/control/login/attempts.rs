@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use ahash::RandomState;
 
+use crate::front::network;
+
 /// Entries that a key may land in.
 const WAYS: usize = 4;
 /// Sets of entries: 512 KiB in all.
@@ -101,15 +103,6 @@ impl Attempts {
 fn delay(failures: u16) -> Duration {
     let doublings = u32::from(failures.saturating_sub(1)).min(16);
     DELAY_FIRST.saturating_mul(1 << doublings).min(DELAY_MAX)
-}
-
-/// An address as limits count it: of IPv6 the /64 that one host may have all of.
-pub fn network(address: IpAddr) -> u64 {
-    match address.to_canonical() {
-        // No global IPv6 address begins with zeros.
-        IpAddr::V4(address) => u64::from(address.to_bits()),
-        IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
-    }
 }
 
 #[cfg(test)]

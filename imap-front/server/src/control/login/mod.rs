@@ -21,13 +21,11 @@ use super::Replier;
 use super::fair_queue::Owner;
 use super::workers::{NotDone, Workers};
 use crate::bounds::{Bound, Bounds};
-use crate::front::Requester;
+use crate::front::{Requester, network};
 use crate::stalls::Stalls;
 use attempts::Attempts;
 use checks::{Check, Checks, Identity, Waiter};
 use delay::Delay;
-
-pub use attempts::network;
 
 /// Costly checks that may wait from one address, or for one user of this host.
 const GROUP_MAX: usize = 64;
@@ -134,7 +132,9 @@ impl Authenticator {
         verified: &Result<Option<User>, UsersError>,
     ) {
         match verified {
-            Ok(Some(user)) if acts_as_itself(asked) => self.accept(&requester, user),
+            Ok(Some(user)) if acts_as_itself(asked) && self.is_current(user) => {
+                self.accept(&requester, user);
+            }
             Ok(_) => {
                 let delay = self.attempts.failed(&asked.user, requester.client);
                 self.delay.refuse(requester, delay);
@@ -148,16 +148,23 @@ impl Authenticator {
         }
     }
 
+    /// Whether the directory has the entry still that the password was checked against: a check
+    /// takes a while.
+    fn is_current(&self, user: &User) -> bool {
+        let now = self.login.users().find(&user.name).ok().flatten();
+        now.is_some_and(|now| now.stored == user.stored && now.account == user.account)
+    }
+
     /// The password is right: answers with the store's user, made at the first login.
     fn accept(&self, requester: &Requester, user: &User) {
         self.attempts.succeeded(&user.name);
         let id = requester.id;
-        match self.store.user(&user.name) {
+        match self.store.user(&user.account) {
             Ok(Some(user)) => self.replier.reply(id, Reply::Authenticated(user)),
             _ => {
                 let replier = self.replier.clone();
                 let completion = Box::new(move |reply| replier.reply(id, reply));
-                if self.store.ensure_user(&user.name, completion).is_err() {
+                if self.store.ensure_user(&user.account, completion).is_err() {
                     self.replier.reply(id, super::busy());
                 }
             }
