@@ -22,8 +22,28 @@ pub struct Event {
     pub deleted: bool,
 }
 
-/// One change to one message. `number` is the message sequence number for an observer that was in
-/// sync at `prev` and has applied the changes before this one in the same event.
+impl Event {
+    /// The end of a delta that is cut off: more happened after `at`, which the asker gets when it
+    /// asks again from there.
+    pub fn more(mailbox: MailboxId, at: ModSeq) -> Arc<Self> {
+        Arc::new(Self {
+            mailbox,
+            prev: at,
+            seq: at,
+            changes: Vec::new(),
+            deleted: false,
+        })
+    }
+
+    /// Whether it is such an end.
+    pub fn is_more(&self) -> bool {
+        self.seq == self.prev
+    }
+}
+
+/// One change to one message, or to a run of them. `number` is the message sequence number for an
+/// observer that was in sync at `prev` and has applied the changes before this one in the same
+/// event.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     /// A message left the mailbox.
@@ -41,6 +61,15 @@ pub enum Change {
         exists: u32,
         /// Its flags.
         flags: Arc<Flags>,
+    },
+    /// Very many messages joined at once: all UIDs from one to another.
+    NewRun {
+        /// The first UID.
+        first: Uid,
+        /// The last UID.
+        last: Uid,
+        /// Messages in the mailbox, these included.
+        exists: u32,
     },
     /// A message's flags are now these.
     Flags {

@@ -10,7 +10,8 @@ use crate::{
 };
 
 /// What happened to a mailbox after the asker's `since`: a chain of events, oldest first, whose
-/// first `prev` is `since`. Empty if nothing happened.
+/// first `prev` is `since`. Empty if nothing happened. If so much happened that it does not tell
+/// all, it ends in [`Event::more`].
 pub type Delta = Vec<Arc<Event>>;
 
 /// An answer to a [`crate::Request`].
@@ -98,6 +99,25 @@ impl Reply {
             _ => 0,
         };
         size_of::<Self>() + more
+    }
+
+    /// What happened, as far as the answer tells it.
+    pub fn delta_mut(&mut self) -> Option<&mut Delta> {
+        match self {
+            Self::Synced(delta)
+            | Self::Viewed { delta, .. }
+            | Self::Stored { delta, .. }
+            | Self::Copied { delta, .. }
+            | Self::Found { delta, .. } => Some(delta),
+            _ => None,
+        }
+    }
+
+    /// Whether what happened is cut off, and the asker gets the rest when it asks again from
+    /// where the delta ends. The mark of that ([`Event::more`]) is taken out.
+    pub fn take_more(&mut self) -> bool {
+        let cut = |delta: &&mut Delta| delta.last().is_some_and(|event| event.is_more());
+        self.delta_mut().filter(cut).and_then(Vec::pop).is_some()
     }
 }
 

@@ -186,12 +186,13 @@ pub(crate) fn copy(
     let Some(id) = state.named(user, to) else {
         return refused(Refusal::NoMailbox);
     };
-    if uids.iter().any(|uid| !source.messages.contains_key(uid)) {
-        return refused(Refusal::NoMessage);
-    }
-    if take_out && from == id && uids.is_empty() {
-        return refused(Refusal::NoMessage);
-    }
+    // RFC 3501 §6.4.8: UIDs that don't exist are ignored.
+    let uids: Vec<Uid> = uids
+        .iter()
+        .copied()
+        .filter(|uid| source.messages.contains_key(uid))
+        .collect();
+    let uids = &uids[..];
     let messages: Vec<_> = uids
         .iter()
         .map(|uid| source.messages[uid].clone())

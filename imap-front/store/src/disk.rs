@@ -17,12 +17,14 @@ use fjall::{
     AbstractTree, CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions,
     PersistMode, Readable, Snapshot,
 };
+use mail::{MailboxId, Uid};
 
+use crate::claims::Claims;
+use crate::index_cache::{self, IndexCache};
 use crate::inspect::{self, Record};
 use crate::kv::{Kv, Space, Visit};
 use crate::loss::{Fault, Loss};
 use crate::progress::{COMMITS, Progress, TOUCHED, Touched};
-use crate::uid_cache::UidCache;
 use crate::{Error, Options};
 
 /// Journals are written out to tables before they take more than this.
@@ -42,7 +44,8 @@ pub(crate) struct Disk {
     opened: RwLock<Option<Opened>>,
     /// As of the last commit that is there.
     progress: Mutex<Progress>,
-    uid_cache: UidCache,
+    indexes: IndexCache,
+    claims: Claims,
 }
 
 struct Opened {
@@ -175,7 +178,8 @@ impl Disk {
             options: options.clone(),
             progress: Mutex::new(opened.progress()?),
             opened: RwLock::new(Some(opened)),
-            uid_cache: UidCache::new(options.uid_cache_bytes_max, options.uid_cache_messages_min),
+            indexes: IndexCache::new(options.index_bytes_max),
+            claims: Claims::default(),
         })
     }
 
@@ -205,7 +209,8 @@ impl Disk {
         Ok(View {
             opened,
             snapshot,
-            uid_cache: &self.uid_cache,
+            indexes: &self.indexes,
+            claims: &self.claims,
         })
     }
 
@@ -236,6 +241,7 @@ impl Disk {
             .database
             .batch()
             .durability(Some(PersistMode::SyncData));
+        let indexed = index_cache::indexed(&changes);
         for ((space, key), value) in changes {
             match value {
                 Some(value) => batch.insert(opened.space(space), key, &value[..]),
@@ -256,6 +262,7 @@ impl Disk {
             std::thread::sleep(FLUSH_WAIT);
         }
         batch.commit()?;
+        self.indexes.committed(&indexed);
         *self.progress() = progress;
         Ok(())
     }
@@ -282,7 +289,7 @@ impl Disk {
         let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         // One at a time: the folder is locked.
         drop(opened.take());
-        self.uid_cache.clear();
+        self.indexes.clear();
         let found = inspect::inspect(&self.folder)?;
         let ends_at = found.last().map(|last| last.commit);
         let lost = |ends_at, faults| {
@@ -310,6 +317,16 @@ impl Disk {
         Ok(progress.commit)
     }
 
+    /// The indexes, which every commit keeps up to date.
+    pub fn indexes(&self) -> &IndexCache {
+        &self.indexes
+    }
+
+    /// What was claimed as recent, and is not in the rows yet.
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
     /// Free bytes on the disk.
     pub fn free_bytes(&self) -> u64 {
         match rustix::fs::statvfs(&self.folder) {
@@ -335,7 +352,8 @@ fn guarded<T>(read: impl FnOnce() -> fjall::Result<T>) -> Result<T, Error> {
 pub(crate) struct View<'a> {
     opened: RwLockReadGuard<'a, Option<Opened>>,
     snapshot: Snapshot,
-    uid_cache: &'a UidCache,
+    indexes: &'a IndexCache,
+    claims: &'a Claims,
 }
 
 impl View<'_> {
@@ -384,7 +402,11 @@ impl Kv for View<'_> {
         }
     }
 
-    fn uid_cache(&self) -> Option<&UidCache> {
-        Some(self.uid_cache)
+    fn indexes(&self) -> Option<&IndexCache> {
+        Some(self.indexes)
+    }
+
+    fn claimed(&self, mailbox: MailboxId) -> Option<Uid> {
+        self.claims.of(mailbox)
     }
 }

@@ -13,6 +13,12 @@ pub enum Error {
     /// The database is closed after a failure, until it can be opened again.
     #[error("the database is closed after a failure")]
     Closed,
+    /// The index of a mailbox is not in memory and has to be built before.
+    #[error("the index of mailbox {0} is not in memory")]
+    Cold(mail::MailboxId),
+    /// What is read is older than the mailbox's index in memory.
+    #[error("the mailbox has changed meanwhile")]
+    Moved,
     /// A request ran into a mistake in this program; it was undone.
     #[error("a request panicked and was undone")]
     Panicked,

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
+use mail::{MailboxId, Uid};
 
 use crate::Error;
+use crate::index_cache::IndexCache;
 use crate::notification::Notification;
-use crate::uid_cache::UidCache;
 
 /// The keyspaces. UidCache in keys are big-endian, so that rows sort by them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,11 +35,13 @@ pub enum Space {
     References,
     /// Body id → nothing: an upload that no message uses yet.
     Spools,
+    /// Task, mailbox id → what it needs: work that goes on after the server was ended.
+    Tasks,
 }
 
 impl Space {
     /// All keyspaces.
-    pub const ALL: [Space; 11] = [
+    pub const ALL: [Space; 12] = [
         Self::Meta,
         Self::Users,
         Self::Accounts,
@@ -50,6 +53,7 @@ impl Space {
         Self::Bodies,
         Self::References,
         Self::Spools,
+        Self::Tasks,
     ];
 
     /// Its name on disk.
@@ -66,6 +70,7 @@ impl Space {
             Self::Bodies => "bodies",
             Self::References => "references",
             Self::Spools => "spools",
+            Self::Tasks => "tasks",
         }
     }
 }
@@ -94,14 +99,44 @@ pub trait Kv {
         visit: Visit<'_>,
     ) -> Result<(), Error>;
 
-    /// UID lists that are known, if such are kept.
-    fn uid_cache(&self) -> Option<&UidCache> {
+    /// Mailboxes' indexes, if such are kept.
+    fn indexes(&self) -> Option<&IndexCache> {
+        None
+    }
+
+    /// From which UID on messages of a mailbox are not claimed as recent, if its row doesn't know
+    /// yet.
+    fn claimed(&self, _mailbox: MailboxId) -> Option<Uid> {
         None
     }
 
     /// The committed rows below, if these are changes over them.
     fn base(&self) -> Option<&dyn Kv> {
         None
+    }
+}
+
+/// Rows without what is kept of them in memory.
+pub(crate) struct Unindexed<'a>(pub &'a dyn Kv);
+
+impl Kv for Unindexed<'_> {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        self.0.get(space, key)
+    }
+
+    fn scan(
+        &self,
+        space: Space,
+        from: &[u8],
+        to: &[u8],
+        reverse: bool,
+        visit: Visit<'_>,
+    ) -> Result<(), Error> {
+        self.0.scan(space, from, to, reverse, visit)
+    }
+
+    fn claimed(&self, mailbox: MailboxId) -> Option<Uid> {
+        self.0.claimed(mailbox)
     }
 }
 
@@ -196,6 +231,19 @@ impl<'a> Transaction<'a> {
         self.undo.push((key, before));
     }
 
+    /// The rows changed so far with `from <= key < to`, in order: a new value, or none for a
+    /// removed row.
+    pub fn changed(
+        &self,
+        space: Space,
+        from: &[u8],
+        to: &[u8],
+    ) -> impl Iterator<Item = (&[u8], Option<&Bytes>)> {
+        let range = (space, from.to_vec())..(space, to.to_vec());
+        let rows = self.changes.range(range);
+        rows.map(|((_, key), value)| (&key[..], value.as_ref()))
+    }
+
     /// Whether anything changed.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
@@ -265,8 +313,8 @@ impl Kv for Transaction<'_> {
         Ok(())
     }
 
-    fn uid_cache(&self) -> Option<&UidCache> {
-        self.base.uid_cache()
+    fn indexes(&self) -> Option<&IndexCache> {
+        self.base.indexes()
     }
 
     fn base(&self) -> Option<&dyn Kv> {

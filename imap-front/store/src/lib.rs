@@ -1,11 +1,12 @@
 //! The durable mail store: one writer, group commit, recovery.
 //!
-//! In reading order: [`options`] and `quota`, `uid_cache`, [`kv`] (rows in keyspaces, and a
-//! transaction over them), `rows` (their encodings), [`logic`] (what each request means, over any
-//! [`kv::Kv`]), `disk` (fjall), `progress` and `commit_marker` (how far it came), `inspect` (what
-//! is on the disk before it is opened), `opening` (what is lost, and whether to go on), `loss`,
-//! [`stats`], `writer` (the one thread that changes anything, and what it calls: `callbacks`),
-//! [`store`] (the handle), [`notification`] (what notification plug-ins are told).
+//! In reading order: [`options`] and `quota`, [`kv`] (rows in keyspaces, and a transaction over
+//! them), `rows` (their encodings), `index`, `index_cache` and `claims` (what is kept in memory),
+//! [`logic`] (what each request means, over any [`kv::Kv`]), `disk` (fjall), `progress` and
+//! `commit_marker` (how far it came), `inspect` (what is on the disk before it is opened),
+//! `opening` (what is lost, and whether to go on), `loss`, [`stats`], `running` (operations that
+//! take many slices), `writer` (the one thread that changes anything, and what it calls:
+//! `callbacks`), [`store`] (the handle), [`notification`] (what notification plug-ins are told).
 //!
 //! Invariants: only the writer changes rows; a reply to a change comes after the fsync that holds
 //! it; each commit carries the next number of a gapless counter, which recovery checks; a store
@@ -22,15 +23,18 @@ pub mod stats;
 pub mod store;
 
 mod callbacks;
+mod claims;
 mod commit_marker;
 mod disk;
+mod index;
+mod index_cache;
 mod inspect;
 mod loss;
 mod opening;
 mod progress;
 mod quota;
 mod rows;
-mod uid_cache;
+mod running;
 mod writer;
 
 pub use callbacks::{Announcer, Completion, Timekeeper};

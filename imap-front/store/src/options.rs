@@ -26,10 +26,12 @@ pub struct Options {
     pub cache_bytes: u64,
     /// Memory for rows not yet in tables, in bytes.
     pub write_buffer_bytes: u64,
-    /// Memory for lists of UIDs, from which message numbers are told, in bytes.
-    pub uid_cache_bytes_max: usize,
-    /// Mailboxes with fewer messages are counted through instead of keeping their list.
-    pub uid_cache_messages_min: u32,
+    /// Memory for mailboxes' indexes, in bytes.
+    pub index_bytes_max: usize,
+    /// Mailboxes with fewer messages are looked through instead of keeping their index.
+    pub index_messages_min: u32,
+    /// Messages that one operation may work on before others have their turn.
+    pub slice_messages: usize,
     /// Files of tables that are kept open; 10 or more.
     pub files_max: usize,
     /// Free bytes on the disk below which nothing is stored.
@@ -56,8 +58,9 @@ impl Default for Options {
             inline_bytes_max: 64 << 10,
             cache_bytes: 32 << 20,
             write_buffer_bytes: 32 << 20,
-            uid_cache_bytes_max: 16 << 20,
-            uid_cache_messages_min: 64,
+            index_bytes_max: 16 << 20,
+            index_messages_min: 64,
+            slice_messages: 128,
             files_max: 900,
             disk_free_bytes_min: 64 << 20,
             queue: 16 << 10,

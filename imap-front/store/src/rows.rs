@@ -48,6 +48,19 @@ pub(crate) struct Mailbox {
     /// Messages from this UID on were not claimed as recent.
     pub recent_from: Uid,
     pub keywords: Vec<Arc<str>>,
+    /// UIDs of a COPY that is being prepared, end excluded. Rows from `uid_next` on are not seen.
+    pub staging: Option<(Uid, Uid)>,
+    /// What was published in one piece: rows of a batch say 0 instead of its mod-sequence.
+    pub batches: Vec<Batch>,
+}
+
+/// Messages that came by one large COPY.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Batch {
+    pub first: Uid,
+    /// Excluded.
+    pub end: Uid,
+    pub modseq: ModSeq,
 }
 
 /// A message.
@@ -79,11 +92,33 @@ impl Mailbox {
         }
     }
 
+    /// A message's row with the mod-sequences of its batch, if it has none of its own.
+    pub fn resolved(&self, uid: Uid, mut row: MessageRow) -> MessageRow {
+        if row.is_of_a_batch()
+            && let Some(batch) = self
+                .batches
+                .iter()
+                .find(|batch| batch.first <= uid && uid < batch.end)
+        {
+            (row.created, row.modseq) = (batch.modseq, batch.modseq);
+        }
+        row
+    }
+
     /// Counts a message in.
     pub fn add(&mut self, message: &MessageRow) {
         self.messages += 1;
         self.size += message.size;
         self.add_flags(message);
+    }
+
+    /// Counts all messages of some figures in.
+    pub fn absorb(&mut self, figures: &Self) {
+        self.messages += figures.messages;
+        self.unseen += figures.unseen;
+        self.deleted += figures.deleted;
+        self.seen_deleted += figures.seen_deleted;
+        self.size += figures.size;
     }
 
     /// Counts a message out.
@@ -112,6 +147,11 @@ impl Mailbox {
 }
 
 impl MessageRow {
+    /// It has no mod-sequence of its own: it is staged, or came with a batch.
+    pub fn is_of_a_batch(&self) -> bool {
+        self.created == ModSeq(0)
+    }
+
     pub fn flags(&self, mailbox: &Mailbox) -> Flags {
         let keyword = |&index: &u8| mailbox.keywords.get(usize::from(index)).cloned();
         Flags::new(self.system, self.keywords.iter().filter_map(keyword))
@@ -181,6 +221,10 @@ impl<'a> RowDecoder<'a> {
         };
         self.rest = rest;
         Ok(taken)
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
     }
 
     fn u8(&mut self) -> Result<u8, Error> {
@@ -282,10 +326,25 @@ impl Mailbox {
             .u64(self.size)
             .u32(self.recent_from.0)
             .u32(self.keywords.len() as u32);
-        self.keywords
+        let encoder = self
+            .keywords
             .iter()
-            .fold(encoder, |encoder, word| encoder.bytes(word.as_bytes()))
-            .done()
+            .fold(encoder, |encoder, word| encoder.bytes(word.as_bytes()));
+        if self.staging.is_none() && self.batches.is_empty() {
+            return encoder.done();
+        }
+        let (first, end) = self.staging.unwrap_or_default();
+        let encoder = encoder
+            .u32(first.0)
+            .u32(end.0)
+            .u32(self.batches.len() as u32);
+        let batch = |encoder: RowEncoder, batch: &Batch| {
+            encoder
+                .u32(batch.first.0)
+                .u32(batch.end.0)
+                .u64(batch.modseq.0)
+        };
+        self.batches.iter().fold(encoder, batch).done()
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
@@ -301,10 +360,23 @@ impl Mailbox {
             seen_deleted: decoder.u32()?,
             size: decoder.u64()?,
             recent_from: Uid(decoder.u32()?),
-            keywords: Vec::new(),
+            ..Self::default()
         };
         for _ in 0..decoder.u32()? {
             mailbox.keywords.push(decoder.text()?.into());
+        }
+        // What follows is rare.
+        if decoder.is_at_end() {
+            return Ok(mailbox);
+        }
+        let staging = (Uid(decoder.u32()?), Uid(decoder.u32()?));
+        mailbox.staging = (staging.1.0 != 0).then_some(staging);
+        for _ in 0..decoder.u32()? {
+            mailbox.batches.push(Batch {
+                first: Uid(decoder.u32()?),
+                end: Uid(decoder.u32()?),
+                modseq: ModSeq(decoder.u64()?),
+            });
         }
         Ok(mailbox)
     }
@@ -366,6 +438,12 @@ mod tests {
         let mailbox = Mailbox {
             user: UserId(1),
             keywords: vec!["a".into(), "b".into()],
+            staging: Some((Uid(5), Uid(9))),
+            batches: vec![Batch {
+                first: Uid(1),
+                end: Uid(3),
+                modseq: ModSeq(7),
+            }],
             ..Mailbox::default()
         };
         assert_eq!(Mailbox::decode(&mailbox.encode()).expect("valid"), mailbox);

@@ -5,15 +5,21 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, TrySendError};
+use mail::reply::Opened;
 use mail::{MailboxId, MailboxName, Refusal, Reply, Request, Uid, UserId};
 
 use crate::callbacks::{Announcer, Completion};
 use crate::disk::Disk;
+use crate::kv::Unindexed;
 use crate::logic::{self, Rules, SearchPiece};
 use crate::opening::{self, Recovery};
+use crate::running::RunningQueue;
 use crate::stats::Stats;
 use crate::writer::{self, Job, Writer};
 use crate::{Error, OpenError, Options};
+
+/// How often a read is begun again because what it needs in memory is not there or has changed.
+const READS_MAX: usize = 4;
 
 /// The mail store. Clones share it.
 #[derive(Clone)]
@@ -53,6 +59,10 @@ impl Store {
             commits: opening.recovery.commits,
             marker: opening.marker,
             stats: stats.clone(),
+            running: RunningQueue::unfinished(&disk).map_err(|cause| OpenError::Damaged {
+                path: folder.to_owned(),
+                cause,
+            })?,
         };
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
@@ -77,20 +87,22 @@ impl Store {
     }
 
     /// Answers a request that changes nothing; `None` if it has to go through [`Store::write`].
+    /// A SELECT claims recent messages; that becomes durable a little later.
     pub fn read(&self, request: &Request) -> Option<Reply> {
-        let view = match self.inner.disk.view() {
-            Ok(view) => view,
-            Err(error) => return Some(writer::unavailable(&error)),
-        };
-        match logic::read(&view, &self.inner.rules, request) {
-            Ok(reply) => reply,
-            Err(error) => {
-                if let Some(mailbox) = mailbox_of(request) {
-                    tracing::error!("{} can't be read", logic::place(&view, mailbox));
-                }
-                Some(writer::unavailable(&error))
-            }
+        let mut reply = self.try_read(request);
+        if let (Ok(Some(Reply::Opened(opened))), Request::Open { read_only, .. }) =
+            (&mut reply, request)
+            && !read_only
+            && let Err(error) = self.claim(opened)
+        {
+            reply = Err(error);
         }
+        reply.unwrap_or_else(|error| {
+            if let (Some(mailbox), Ok(view)) = (mailbox_of(request), self.inner.disk.view()) {
+                tracing::error!("{} can't be read", logic::place(&view, mailbox));
+            }
+            Some(writer::unavailable(&error))
+        })
     }
 
     /// Answers a [`Request::Search`] piece by piece, beginning with a UID. Its hits are right as of
@@ -114,6 +126,61 @@ impl Store {
             .ok_or(Reply::Refused(Refusal::NoMailbox))
     }
 
+    fn try_read(&self, request: &Request) -> Result<Option<Reply>, Error> {
+        let Inner { disk, rules, .. } = &*self.inner;
+        for _ in 0..READS_MAX {
+            let view = disk.view()?;
+            let outcome = logic::read(&view, rules, request);
+            drop(view);
+            match outcome {
+                Err(Error::Cold(id)) => self.build_index(id)?,
+                Err(Error::Moved) => {}
+                outcome => return outcome,
+            }
+        }
+        // Too busy, or too many mailboxes at once: this one is looked through.
+        logic::read(&Unindexed(&disk.view()?), rules, request)
+    }
+
+    /// Builds the index of a mailbox, unless somebody else does.
+    fn build_index(&self, id: MailboxId) -> Result<(), Error> {
+        let disk = &self.inner.disk;
+        if !disk.indexes().begin(id) {
+            return Ok(());
+        }
+        let built = disk
+            .view()
+            .and_then(|view| match logic::mailbox(&view, id)? {
+                Some(mailbox) => logic::scanned(&view, id, &mailbox).map(Some),
+                None => Ok(None),
+            });
+        match built {
+            Ok(Some(index)) => disk.indexes().finish(id, index),
+            Ok(None) => disk.indexes().abandon(id),
+            Err(error) => {
+                disk.indexes().abandon(id);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Claims what is recent in a mailbox for the session that has opened it.
+    fn claim(&self, opened: &mut Opened) -> Result<(), Error> {
+        let (disk, id) = (&self.inner.disk, opened.mailbox);
+        let row = || {
+            let row = logic::mailbox(&disk.view()?, id)?;
+            Ok(row.map_or(opened.uid_next, |row| row.recent_from))
+        };
+        let (from, is_new) = disk.claims().claim(id, opened.uid_next, row)?;
+        opened.recent_from = from;
+        if is_new {
+            // If the queue is full the next claim notes it too.
+            let _ = self.give(Job::Claimed(id));
+        }
+        Ok(())
+    }
+
     /// Hands a request to the writer.
     ///
     /// # Errors
@@ -130,7 +197,7 @@ impl Store {
         match self.give(Job::Request(request, completion)) {
             Ok(()) => Ok(()),
             Err(Job::Request(request, completion)) => Err((request, completion)),
-            Err(Job::EnsureUser(..)) => Ok(()),
+            Err(Job::EnsureUser(..) | Job::Claimed(_)) => Ok(()),
         }
     }
 
@@ -166,6 +233,7 @@ impl Store {
         match self.give(Job::EnsureUser(name.to_owned(), completion)) {
             Ok(()) => Ok(()),
             Err(Job::EnsureUser(_, completion) | Job::Request(_, completion)) => Err(completion),
+            Err(Job::Claimed(_)) => Ok(()),
         }
     }
 

@@ -2,17 +2,18 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
-use mail::{Body, Event, Refusal, Reply, Request};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use mail::{Body, Event, MailboxId, Refusal, Reply, Request, Uid};
 
 use crate::callbacks::{Announcer, Completion};
 use crate::commit_marker::CommitMarker;
 use crate::disk::{Changes, Disk};
 use crate::kv::Transaction;
-use crate::logic::{self, Outcome, Rules};
+use crate::logic::{self, Applied, Operation, Rules, Step};
 use crate::notification::Notification;
+use crate::running::{Running, RunningQueue};
 use crate::stats::Stats;
 use crate::{Error, Options};
 
@@ -20,15 +21,42 @@ use crate::{Error, Options};
 const GROUP_MAX: usize = 512;
 /// Bytes of bodies in one commit: no more operations join it after these.
 const GROUP_BYTES_MAX: usize = 8 << 20;
+/// Messages that the operations of one commit work on, about.
+const GROUP_WEIGHT_MAX: usize = 512;
+/// What an operation counts at most: what is larger goes on in slices.
+const SLICE_WEIGHT: usize = 128;
+/// How long to wait while operations that go on wait for something else.
+const PAUSE: Duration = Duration::from_millis(1);
 
-/// What a group did: what to announce, and what to answer.
-type Done = (Vec<Arc<Event>>, Vec<(Reply, Completion)>);
+/// What a group did.
+#[derive(Default)]
+struct Done {
+    /// What to announce.
+    events: Vec<Arc<Event>>,
+    /// Whom to answer.
+    answers: Vec<(Reply, Completion)>,
+    /// There was something to do.
+    has_moved: bool,
+}
+
+/// What goes on after a group, if that is committed.
+#[derive(Default)]
+struct Ongoing {
+    /// What has begun.
+    begun: Vec<(Operation, Option<Completion>)>,
+    /// What had its turn, and its place.
+    slice: Option<(usize, Running)>,
+    /// What was claimed.
+    claimed: Vec<(MailboxId, Uid)>,
+}
 
 /// Something to do, and whom to tell.
 pub(crate) enum Job {
     Request(Request, Completion),
     /// Make a user known.
     EnsureUser(String, Completion),
+    /// Note what was claimed as recent in a mailbox.
+    Claimed(MailboxId),
 }
 
 impl Job {
@@ -50,11 +78,24 @@ impl Job {
         }
     }
 
-    /// The answer if it can't be done, and whom to tell.
-    fn refused(self, refusal: &Refusal) -> (Reply, Completion) {
+    /// How many messages it works on, about.
+    fn weight(&self) -> usize {
         match self {
-            Self::Request(request, completion) => (refused(&request, refusal), completion),
-            Self::EnsureUser(_, completion) => (Reply::Refused(refusal.clone()), completion),
+            Self::Request(Request::Store { uids, .. } | Request::Copy { uids, .. }, _) => {
+                uids.len().clamp(1, SLICE_WEIGHT)
+            }
+            Self::Request(Request::Expunge { .. } | Request::Rename { .. }, _) => SLICE_WEIGHT,
+            Self::Request(Request::Deliver { targets, .. }, _) => targets.len().max(1),
+            _ => 1,
+        }
+    }
+
+    /// The answer if it can't be done, and whom to tell.
+    fn refused(self, refusal: &Refusal) -> Option<(Reply, Completion)> {
+        match self {
+            Self::Request(request, completion) => Some((refused(&request, refusal), completion)),
+            Self::EnsureUser(_, completion) => Some((Reply::Refused(refusal.clone()), completion)),
+            Self::Claimed(_) => None,
         }
     }
 }
@@ -70,40 +111,72 @@ pub(crate) struct Writer {
     /// Where that is noted.
     pub marker: CommitMarker,
     pub stats: Arc<Stats>,
+    /// What goes on slice by slice.
+    pub running: RunningQueue,
 }
 
 impl Writer {
-    /// Works until nobody can give it jobs any more and all are done.
+    /// Works until nobody can give it jobs any more and all are done. Operations that go on are
+    /// refused then: what they did so far stays, but for a COPY, which is removed at the next
+    /// start.
     pub fn run(mut self) {
         let mut group = Vec::with_capacity(GROUP_MAX);
-        while let Ok(first) = self.jobs.recv() {
-            let mut bytes = first.body_bytes();
-            group.push(first);
-            while group.len() < GROUP_MAX && bytes < GROUP_BYTES_MAX {
+        let mut pause = Duration::ZERO;
+        loop {
+            let first = match self.running.is_empty() {
+                true => self.jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                false => self.jobs.recv_timeout(pause),
+            };
+            let (mut bytes, mut weight) = (0, 0);
+            match first {
+                Ok(job) => {
+                    (bytes, weight) = (job.body_bytes(), job.weight());
+                    group.push(job);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            while group.len() < GROUP_MAX && bytes < GROUP_BYTES_MAX && weight < GROUP_WEIGHT_MAX {
                 let Ok(job) = self.jobs.try_recv() else { break };
                 bytes += job.body_bytes();
+                weight += job.weight();
                 group.push(job);
             }
-            self.work(&mut group, bytes);
+            pause = match self.work(&mut group, bytes) {
+                true => Duration::ZERO,
+                false => PAUSE,
+            };
+        }
+        let refusal = Refusal::Unavailable("the server is being stopped".into());
+        for running in self.running.end() {
+            if let Some(completion) = running.completion {
+                completion(Reply::Refused(refusal.clone()));
+            }
         }
         self.marker.sync();
     }
 
-    /// Does a group of jobs as one commit; then announces, then answers.
-    fn work(&mut self, group: &mut Vec<Job>, bytes: usize) {
+    /// Does a group of jobs and a slice of what goes on as one commit; then announces and answers.
+    /// False if there was nothing but what waits.
+    fn work(&mut self, group: &mut Vec<Job>, bytes: usize) -> bool {
         let began = Instant::now();
         self.rules.now = (self.rules.options.now)();
         let outcome = self
             .make_sound()
             .and_then(|()| self.carry_out(group, bytes));
-        let (events, answers) = match outcome {
+        let Done {
+            events,
+            answers,
+            has_moved,
+        } = match outcome {
             Ok(done) => done,
             Err(error) => {
                 let refusal = refusal(&error);
-                (
-                    vec![],
-                    group.drain(..).map(|job| job.refused(&refusal)).collect(),
-                )
+                let jobs = group.drain(..);
+                Done {
+                    answers: jobs.filter_map(|job| job.refused(&refusal)).collect(),
+                    ..Done::default()
+                }
             }
         };
         if !events.is_empty() {
@@ -113,6 +186,7 @@ impl Writer {
             completion(reply);
         }
         self.stats.worked(began);
+        has_moved
     }
 
     /// Opens the database again if it has failed since the last group.
@@ -139,45 +213,112 @@ impl Writer {
             Some(_) => Transaction::observed(&view),
             None => Transaction::new(&view),
         };
-        let mut events: Vec<Arc<Event>> = Vec::new();
-        let mut answers: Vec<(Reply, Completion)> = Vec::with_capacity(group.len());
+        let mut done = Done {
+            has_moved: !group.is_empty(),
+            ..Done::default()
+        };
+        let mut ongoing = Ongoing::default();
         let min = self.rules.options.disk_free_bytes_min;
         // Bodies are written twice: to the journal, and later to tables.
         let full = min > 0 && disk.free_bytes() < min.saturating_add(2 * bytes as u64);
         for job in group.drain(..) {
             txn.begin();
-            let (outcome, completion) = self.apply(&mut txn, job, full);
-            match outcome {
-                Ok((reply, announced)) => {
-                    events.extend(announced);
-                    answers.push((reply, completion));
-                }
-                Err(error) => {
-                    txn.undo();
-                    answers.push((unavailable(&error), completion));
-                }
-            }
+            self.apply(&mut txn, job, full, &mut done, &mut ongoing);
         }
+        self.go_on(&mut txn, &mut done, &mut ongoing);
         let notifications = txn.take_notifications();
         if txn.is_empty() {
             self.observe(notifications);
-            return Ok((events, answers));
+            self.keep(ongoing, &mut done);
+            return Ok(done);
         }
         let changes = txn.into_changes();
         // The database can be opened again only when nobody looks at it.
         drop(view);
         let began = Instant::now();
+        let count = done.answers.len();
         if let Err(error) = self.commit(changes) {
-            events.clear();
+            done.events.clear();
             let refusal = refusal(&error);
-            for (reply, _) in &mut answers {
+            for (reply, _) in &mut done.answers {
                 refuse(reply, &refusal);
             }
+            self.give_up(ongoing, &refusal, &mut done);
         } else {
-            self.stats.committed(answers.len(), began);
+            self.stats.committed(count.max(1), began);
             self.observe(notifications);
+            self.keep(ongoing, &mut done);
         }
-        Ok((events, answers))
+        Ok(done)
+    }
+
+    /// Does a slice of what goes on.
+    fn go_on(&mut self, txn: &mut Transaction<'_>, done: &mut Done, ongoing: &mut Ongoing) {
+        let Some((at, mut running)) = self.running.take() else {
+            return;
+        };
+        txn.begin();
+        let slice = AssertUnwindSafe(|| running.operation.go_on(txn, &self.rules));
+        let step = catch_unwind(slice).unwrap_or(Err(Error::Panicked));
+        match step {
+            Ok(Step::More(events)) => {
+                done.events.extend(events);
+                done.has_moved = true;
+                ongoing.slice = Some((at, running));
+            }
+            Ok(Step::Waits) => ongoing.slice = Some((at, running)),
+            Ok(Step::Done(reply, events, then)) => {
+                done.events.extend(events);
+                done.has_moved = true;
+                ongoing.begun.extend(then.map(|then| (then, None)));
+                let completion = running.completion;
+                done.answers
+                    .extend(completion.map(|completion| (*reply, completion)));
+            }
+            Err(error) => {
+                txn.undo();
+                running.operation.abandon(txn);
+                let reply = unavailable(&error);
+                let failed = running.operation.failed(refusal(&error));
+                ongoing.begun.extend(failed.map(|then| (then, None)));
+                let completion = running.completion;
+                done.answers
+                    .extend(completion.map(|completion| (reply, completion)));
+            }
+        }
+    }
+
+    /// A group is committed: what has begun goes on.
+    fn keep(&mut self, ongoing: Ongoing, done: &mut Done) {
+        if let Some((at, running)) = ongoing.slice {
+            self.running.give_back(at, running);
+        }
+        for (operation, completion) in ongoing.begun {
+            if let Err((refusal, Some(completion))) = self.running.add(operation, completion) {
+                done.answers.push((Reply::Refused(refusal), completion));
+            }
+        }
+        for (id, from) in ongoing.claimed {
+            self.disk.claims().noted(id, from);
+        }
+    }
+
+    /// A group came to nothing, and so does what it would have begun, and what had its turn.
+    fn give_up(&mut self, ongoing: Ongoing, refusal: &Refusal, done: &mut Done) {
+        let mut refuse = |completion: Option<Completion>| {
+            let reply = Reply::Refused(refusal.clone());
+            let completion = completion.map(|completion| (reply, completion));
+            done.answers.extend(completion);
+        };
+        if let Some((_, running)) = ongoing.slice {
+            refuse(running.completion);
+            if let Some(failed) = running.operation.failed(refusal.clone()) {
+                let _ = self.running.add(failed, None);
+            }
+        }
+        for (_, completion) in ongoing.begun {
+            refuse(completion);
+        }
     }
 
     fn observe(&self, notifications: Vec<Notification>) {
@@ -209,11 +350,14 @@ impl Writer {
         txn: &mut Transaction<'_>,
         job: Job,
         full: bool,
-    ) -> (Result<Outcome, Error>, Completion) {
-        match job {
+        done: &mut Done,
+        ongoing: &mut Ongoing,
+    ) {
+        let (outcome, completion) = match job {
             Job::Request(request, completion) => {
                 if full && grows(&request) {
-                    return (Ok((disk_full(&request), vec![])), completion);
+                    done.answers.push((disk_full(&request), completion));
+                    return;
                 }
                 // A mistake of ours costs one request, and is undone, not the writer's life.
                 let (name, began) = (request.name(), Instant::now());
@@ -226,10 +370,35 @@ impl Writer {
             }
             Job::EnsureUser(name, completion) => {
                 let user = logic::ensure_user(txn, &self.rules, &name);
-                (
-                    user.map(|user| (Reply::Authenticated(user), vec![])),
-                    completion,
-                )
+                let reply = |user| Applied::from((Reply::Authenticated(user), vec![]));
+                (user.map(reply), completion)
+            }
+            Job::Claimed(id) => {
+                let from = self.disk.claims().of(id).unwrap_or_default();
+                match logic::note_claim(txn, id, from) {
+                    Ok(()) => ongoing.claimed.push((id, from)),
+                    Err(error) => tracing::error!("{error}"),
+                }
+                return;
+            }
+        };
+        match outcome {
+            Ok(Applied {
+                reply,
+                events,
+                then,
+            }) => {
+                done.events.extend(events);
+                let mut completion = Some(completion);
+                if let Some(reply) = reply {
+                    done.answers
+                        .extend(completion.take().map(|completion| (reply, completion)));
+                }
+                ongoing.begun.extend(then.map(|then| (then, completion)));
+            }
+            Err(error) => {
+                txn.undo();
+                done.answers.push((unavailable(&error), completion));
             }
         }
     }

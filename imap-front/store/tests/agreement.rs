@@ -105,8 +105,8 @@ impl World {
             names_max: limits.names_max,
             inline_bytes_max: limits.inline_bytes_max,
             disk_free_bytes_min: 0,
-            uid_cache_bytes_max: 600,
-            uid_cache_messages_min: 2,
+            index_bytes_max: 2_000,
+            index_messages_min: 2,
             now: Arc::new(now),
             ..Options::default()
         };
@@ -460,6 +460,14 @@ fn follow(view: &mut Vec<Uid>, event: &Event) {
             }
             Change::New { uid, exists, .. } => {
                 view.push(*uid);
+                assert_eq!(view.len() as u32, *exists, "{event:?}");
+            }
+            Change::NewRun {
+                first,
+                last,
+                exists,
+            } => {
+                view.extend((first.0..=last.0).map(Uid));
                 assert_eq!(view.len() as u32, *exists, "{event:?}");
             }
             Change::Flags { uid, number, .. } => {

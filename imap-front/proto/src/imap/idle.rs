@@ -62,7 +62,9 @@ pub fn render(event: &Event, key: RenderKey) -> Vec<u8> {
             Change::Expunged { number, .. } => {
                 out.extend_from_slice(format!("* {number} EXPUNGE\r\n").as_bytes());
             }
-            Change::New { exists, .. } => newest = Some(*exists),
+            Change::New { exists, .. } | Change::NewRun { exists, .. } => {
+                newest = Some(*exists);
+            }
             Change::Flags { .. } => {}
         }
     }
@@ -115,7 +117,7 @@ pub fn render_many<'a>(
                         out.extend_from_slice(format!("* {number} EXPUNGE\r\n").as_bytes());
                     }
                 }
-                Change::New { .. } => {}
+                Change::New { .. } | Change::NewRun { .. } => {}
                 Change::Flags {
                     uid,
                     number,

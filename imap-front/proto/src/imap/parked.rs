@@ -70,6 +70,14 @@ impl Parked {
                     self.exists = *exists;
                     self.recent += 1;
                 }
+                Change::NewRun {
+                    first,
+                    last,
+                    exists,
+                } => {
+                    self.exists = *exists;
+                    self.recent += last.0 - first.0 + 1;
+                }
                 Change::Flags { .. } => {}
             }
         }

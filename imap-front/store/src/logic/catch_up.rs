@@ -4,132 +4,299 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow::{Break, Continue};
 use std::sync::Arc;
 
-use mail::{Change, Delta, Event, MailboxId, ModSeq, Uid};
+use mail::{Change, Delta, Event, Flags, MailboxId, ModSeq, Uid};
 
-use super::{keys, tables, uids};
+use super::numbering::Numbering;
+use super::{keys, tables};
 use crate::Error;
+use crate::index::MailboxIndex;
 use crate::kv::{Kv, Space};
 use crate::rows::{Mailbox, MessageRow, u64_row};
 
-/// The events since `since`: none, or one that spans all.
-pub(super) fn delta(kv: &dyn Kv, id: MailboxId, since: ModSeq) -> Result<Delta, Error> {
-    let Some(mailbox) = tables::mailbox(kv, id)? else {
-        let seq = ModSeq(since.0 + 1);
-        let gone = Event {
-            mailbox: id,
-            prev: since,
-            seq,
-            changes: vec![],
-            deleted: true,
-        };
-        return Ok(vec![Arc::new(gone)]);
-    };
-    if mailbox.modseq <= since {
-        return Ok(vec![]);
-    }
-    let changes = changes(kv, id, &mailbox, since)?;
-    let event = Event {
+/// When a message went, which it was, and when it had come.
+type Gone = (ModSeq, (Uid, ModSeq));
+
+/// Messages that came at once and are told one by one, with their flags.
+const SINGLE_MAX: u32 = 256;
+
+/// The end of a mailbox that an asker at `since` hasn't heard of.
+pub(super) fn end(id: MailboxId, since: ModSeq) -> Delta {
+    let gone = Event {
         mailbox: id,
         prev: since,
-        seq: mailbox.modseq,
-        changes,
-        deleted: false,
+        seq: ModSeq(since.0 + 1),
+        changes: vec![],
+        deleted: true,
     };
-    Ok(vec![Arc::new(event)])
+    vec![Arc::new(gone)]
 }
 
-fn changes(
+/// What happened since `since`, but for more than about `max` changes only the first of them, or
+/// with `whole` nothing: then the asker is told to ask again ([`Event::more`]).
+pub(super) fn delta(
     kv: &dyn Kv,
     id: MailboxId,
     mailbox: &Mailbox,
     since: ModSeq,
-) -> Result<Vec<Change>, Error> {
-    let gone = gone_since(kv, id, since)?;
-    let fresh = messages_after(kv, id, since)?;
-    let changed = changed_after(kv, id, since)?;
-    let mut changes = Vec::with_capacity(gone.len() + fresh.len() + changed.len());
-    if gone.is_empty() && changed.is_empty() {
-        push_new(&mut changes, mailbox, &fresh);
-        return Ok(changes);
+    numbering: &Numbering,
+    (max, whole): (usize, bool),
+) -> Result<Delta, Error> {
+    if mailbox.modseq <= since {
+        return Ok(vec![]);
     }
-    let mut view = uids_at(kv, id, mailbox, since)?;
-    for (removed, &uid) in gone.iter().enumerate() {
-        let index = view.partition_point(|&have| have < uid);
-        changes.push(Change::Expunged {
-            uid,
-            number: (index + 1 - removed) as u32,
-        });
+    let limit = if whole { max } else { usize::MAX };
+    let gone = gone_after(kv, id, since, limit)?;
+    let changed = changed_after(kv, id, since, max)?;
+    let fresh = first_after(kv, id, mailbox, numbering, since)?;
+    let upto = cut(&gone, max)
+        .into_iter()
+        .chain(cut(&changed, max))
+        .fold(mailbox.modseq, ModSeq::min);
+    if whole && upto < mailbox.modseq {
+        return Ok(vec![Event::more(id, since)]);
     }
-    view.retain(|uid| gone.binary_search(uid).is_err());
-    push_new(&mut changes, mailbox, &fresh);
-    for (uid, row) in changed {
-        let number = view.partition_point(|&have| have < uid) as u32 + 1;
-        let flags = Arc::new(row.flags(mailbox));
-        changes.push(Change::Flags {
-            uid,
-            number,
-            flags,
-            modseq: row.modseq,
-        });
+    let piece = Piece {
+        kv,
+        id,
+        mailbox,
+        numbering,
+        since,
+        upto,
+        fresh,
+    };
+    let event = Event {
+        mailbox: id,
+        prev: since,
+        seq: upto,
+        changes: piece.changes(&gone, &changed)?,
+        deleted: false,
+    };
+    let mut delta = vec![Arc::new(event)];
+    if upto < mailbox.modseq {
+        delta.push(Event::more(id, upto));
     }
-    Ok(changes)
+    Ok(delta)
 }
 
-fn push_new(changes: &mut Vec<Change>, mailbox: &Mailbox, fresh: &[(Uid, MessageRow)]) {
-    let before = mailbox.messages - fresh.len() as u32;
-    changes.extend(
-        fresh
+/// The mod-sequence up to which about `max` rows are; none if there are no more than that.
+fn cut<T>(rows: &[(ModSeq, T)], max: usize) -> Option<ModSeq> {
+    let &(last, _) = rows.get(max)?;
+    let first = rows[0].0;
+    // Those of one mod-sequence belong together.
+    Some(ModSeq(last.0 - 1).max(first))
+}
+
+/// What happened from a mod-sequence to another.
+struct Piece<'a> {
+    kv: &'a dyn Kv,
+    id: MailboxId,
+    mailbox: &'a Mailbox,
+    numbering: &'a Numbering,
+    since: ModSeq,
+    upto: ModSeq,
+    /// Messages with this UID or a higher one came after `since`.
+    fresh: Uid,
+}
+
+impl Piece<'_> {
+    fn changes(&self, gone: &[Gone], changed: &[(ModSeq, Uid)]) -> Result<Vec<Change>, Error> {
+        let mut leaving: Vec<Uid> = Vec::new();
+        // There at `upto`, but not any more.
+        let mut later: Vec<Uid> = Vec::new();
+        for &(modseq, (uid, created)) in gone {
+            if modseq > self.upto && created <= self.upto {
+                later.push(uid);
+            } else if modseq <= self.upto && created <= self.since {
+                leaving.push(uid);
+            }
+        }
+        leaving.sort_unstable();
+        later.sort_unstable();
+        let number = |uid: Uid| {
+            self.numbering.number(uid) + later.partition_point(|have| *have <= uid) as u32
+        };
+        let mut changes: Vec<Change> = leaving
             .iter()
-            .zip(before + 1..)
-            .map(|((uid, row), exists)| Change::New {
-                uid: *uid,
-                exists,
-                flags: Arc::new(row.flags(mailbox)),
-            }),
-    );
+            .map(|&uid| Change::Expunged {
+                uid,
+                number: number(uid) + 1,
+            })
+            .collect();
+        self.push_new(&mut changes, &number, &later)?;
+        let mut rows = BTreeMap::new();
+        let changed = changed.iter().filter(|(modseq, _)| *modseq <= self.upto);
+        for &(_, uid) in changed {
+            if let Some(row) = tables::message(self.kv, self.id, self.mailbox, uid)?
+                && row.created <= self.since
+            {
+                rows.insert(uid, row);
+            }
+        }
+        // Most of them have the same flags.
+        let mut known: BTreeMap<(u8, Vec<u8>), Arc<Flags>> = BTreeMap::new();
+        for (uid, row) in rows {
+            let flags = known
+                .entry((row.system, row.keywords.clone()))
+                .or_insert_with(|| Arc::new(row.flags(self.mailbox)));
+            changes.push(Change::Flags {
+                uid,
+                number: number(uid),
+                flags: flags.clone(),
+                modseq: row.modseq,
+            });
+        }
+        Ok(changes)
+    }
+
+    /// Messages that came, as they are at `upto`.
+    fn push_new(
+        &self,
+        changes: &mut Vec<Change>,
+        number: &impl Fn(Uid) -> u32,
+        later: &[Uid],
+    ) -> Result<(), Error> {
+        if self.fresh >= self.mailbox.uid_next && later.is_empty() {
+            return Ok(());
+        }
+        let end = match self.upto == self.mailbox.modseq {
+            true => self.mailbox.uid_next,
+            false => first_after(self.kv, self.id, self.mailbox, self.numbering, self.upto)?,
+        };
+        let before = Uid(self.fresh.0.saturating_sub(1));
+        let exists = number(before);
+        let last = Uid(end.0.saturating_sub(1));
+        let count = number(last).saturating_sub(exists);
+        let mut uids = self.numbering.between(self.fresh, end);
+        uids.extend(later.iter().filter(|uid| (self.fresh..end).contains(uid)));
+        uids.sort_unstable();
+        if count > SINGLE_MAX {
+            push_runs(changes, &uids, exists);
+            return Ok(());
+        }
+        for (uid, exists) in uids.into_iter().zip(exists + 1..) {
+            let row = tables::message(self.kv, self.id, self.mailbox, uid)?;
+            let flags = row.map(|row| row.flags(self.mailbox)).unwrap_or_default();
+            let flags = Arc::new(flags);
+            changes.push(Change::New { uid, exists, flags });
+        }
+        Ok(())
+    }
 }
 
-/// UIDs expunged after `since` that were there then, ascending.
-fn gone_since(kv: &dyn Kv, id: MailboxId, since: ModSeq) -> Result<Vec<Uid>, Error> {
-    let mut uids = Vec::new();
+/// Many new messages, their UIDs ascending: a change a run of UIDs.
+pub(super) fn push_runs(changes: &mut Vec<Change>, uids: &[Uid], before: u32) {
+    let mut exists = before;
+    for run in uids.chunk_by(|uid, next| next.0 == uid.0 + 1) {
+        exists += run.len() as u32;
+        changes.push(Change::NewRun {
+            first: run[0],
+            last: run[run.len() - 1],
+            exists,
+        });
+    }
+}
+
+/// UIDs expunged after `since` and the mod-sequences at which they came, by when they went; at
+/// most one more than `max`.
+fn gone_after(kv: &dyn Kv, id: MailboxId, since: ModSeq, max: usize) -> Result<Vec<Gone>, Error> {
+    let mut gone = Vec::new();
     let mut outcome = Ok(());
     let (from, to) = keys::changed_after(id, since);
-    kv.scan(
-        Space::Expunged,
-        &from,
-        &to,
-        false,
-        &mut |key, value| match u64_row(value) {
-            Ok(created) => {
-                if created <= since.0 {
-                    uids.push(keys::uid_of(key));
-                }
-                Continue(())
-            }
+    kv.scan(Space::Expunged, &from, &to, false, &mut |key, value| {
+        match u64_row(value) {
+            Ok(created) => gone.push((keys::modseq_of(key), (keys::uid_of(key), ModSeq(created)))),
             Err(error) => {
                 outcome = Err(error);
-                Break(())
+                return Break(());
             }
-        },
-    )?;
+        }
+        if gone.len() > max {
+            Break(())
+        } else {
+            Continue(())
+        }
+    })?;
     outcome?;
-    uids.sort_unstable();
-    Ok(uids)
+    Ok(gone)
 }
 
-/// Messages that came after `since`, ascending.
-fn messages_after(
+/// UIDs whose flags changed after `since`, by when that was. If there are more than `max`, those
+/// of the first mod-sequences, and one more.
+fn changed_after(
     kv: &dyn Kv,
     id: MailboxId,
     since: ModSeq,
-) -> Result<Vec<(Uid, MessageRow)>, Error> {
-    let mut messages = Vec::new();
+    max: usize,
+) -> Result<Vec<(ModSeq, Uid)>, Error> {
+    let mut changed: Vec<(ModSeq, Uid)> = Vec::new();
+    let (from, to) = keys::changed_after(id, since);
+    kv.scan(Space::Changes, &from, &to, false, &mut |key, _| {
+        let modseq = keys::modseq_of(key);
+        changed.push((modseq, keys::uid_of(key)));
+        // The first mod-sequence is never cut.
+        if changed.len() > max && modseq > changed[0].0 {
+            Break(())
+        } else {
+            Continue(())
+        }
+    })?;
+    Ok(changed)
+}
+
+/// The first UID of those that came after `since`; UIDs and mod-sequences are given in the same
+/// order.
+fn first_after(
+    kv: &dyn Kv,
+    id: MailboxId,
+    mailbox: &Mailbox,
+    numbering: &Numbering,
+    since: ModSeq,
+) -> Result<Uid, Error> {
+    if numbering.is_changed() {
+        return newest_after(kv, id, mailbox, since);
+    }
+    let uids = numbering.index.uids();
+    // Of the messages all below `low` came before, all from `high` on after.
+    let (mut low, mut high) = (0, uids.len() as u32);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let uid = Uid(uids.select(middle).unwrap_or_default());
+        match tables::message(kv, id, mailbox, uid)? {
+            Some(row) if row.created > since => high = middle,
+            _ => low = middle + 1,
+        }
+    }
+    Ok(uids.select(low).map_or(mailbox.uid_next, Uid))
+}
+
+/// The same, by a look at the newest rows.
+fn newest_after(
+    kv: &dyn Kv,
+    id: MailboxId,
+    mailbox: &Mailbox,
+    since: ModSeq,
+) -> Result<Uid, Error> {
+    let mut first = mailbox.uid_next;
+    let each = |uid, _: &MessageRow| first = uid;
+    newest(kv, id, mailbox, since, each)?;
+    Ok(first)
+}
+
+/// Messages that came after `since`, the newest first.
+fn newest(
+    kv: &dyn Kv,
+    id: MailboxId,
+    mailbox: &Mailbox,
+    since: ModSeq,
+    mut each: impl FnMut(Uid, &MessageRow),
+) -> Result<(), Error> {
     let mut outcome = Ok(());
-    let (from, to) = keys::rows(id);
-    // UIDs and mod-sequences are given in the same order, so the newest stand at the end.
+    let (from, _) = keys::rows(id);
+    let to = keys::message(id, mailbox.uid_next);
     kv.scan(Space::Messages, &from, &to, true, &mut |key, value| {
-        match MessageRow::decode(value) {
-            Ok(row) if row.created > since => messages.push((keys::uid_of(key), row)),
+        let uid = keys::uid_of(key);
+        match MessageRow::decode(value).map(|row| mailbox.resolved(uid, row)) {
+            Ok(row) if row.created > since => each(uid, &row),
             Ok(_) => return Break(()),
             Err(error) => {
                 outcome = Err(error);
@@ -138,32 +305,30 @@ fn messages_after(
         }
         Continue(())
     })?;
-    outcome?;
-    messages.reverse();
-    Ok(messages)
+    outcome
 }
 
-/// Messages whose flags changed after `since` and that were there at `since`, ascending.
-fn changed_after(
+/// An index brought up to date.
+pub(super) fn bring(
     kv: &dyn Kv,
     id: MailboxId,
-    since: ModSeq,
-) -> Result<BTreeMap<Uid, MessageRow>, Error> {
-    let mut uids = Vec::new();
-    let (from, to) = keys::changed_after(id, since);
-    kv.scan(Space::Changes, &from, &to, false, &mut |key, _| {
-        uids.push(keys::uid_of(key));
-        Continue(())
-    })?;
-    let mut rows = BTreeMap::new();
-    for uid in uids {
-        if let Some(row) = tables::message(kv, id, uid)?
-            && row.created <= since
-        {
-            rows.insert(uid, row);
-        }
+    mailbox: &Mailbox,
+    index: &MailboxIndex,
+) -> Result<MailboxIndex, Error> {
+    let since = index.modseq();
+    let mut now = index.clone();
+    for (_, uid) in changed_after(kv, id, since, usize::MAX)? {
+        let row = tables::message(kv, id, mailbox, uid)?;
+        now.apply(uid, row.as_ref(), false);
     }
-    Ok(rows)
+    newest(kv, id, mailbox, since, |uid, row| {
+        now.apply(uid, Some(row), false)
+    })?;
+    for (_, (uid, _)) in gone_after(kv, id, since, usize::MAX)? {
+        now.apply(uid, None, false);
+    }
+    now.advance(mailbox.modseq, mailbox.staging.is_some());
+    Ok(now)
 }
 
 /// The UIDs that were in the mailbox at a mod-sequence, ascending.
@@ -172,19 +337,27 @@ pub(super) fn uids_at(
     id: MailboxId,
     mailbox: &Mailbox,
     at: ModSeq,
-) -> Result<Vec<Uid>, Error> {
-    let mut uids = uids::uids(kv, id, mailbox)?.to_vec();
+    numbering: &Numbering,
+) -> Result<Arc<[Uid]>, Error> {
     if at >= mailbox.modseq {
-        return Ok(uids);
+        return Ok(list(kv, id, &numbering.index));
     }
-    // UIDs and mod-sequences are given in the same order, so the newest stand at the end.
-    if let Some((first, _)) = messages_after(kv, id, at)?.first() {
-        uids.truncate(uids.partition_point(|uid| uid < first));
+    let fresh = first_after(kv, id, mailbox, numbering, at)?;
+    let mut uids = numbering.between(Uid(0), fresh);
+    let gone = gone_after(kv, id, at, usize::MAX)?;
+    uids.extend(
+        gone.iter()
+            .filter(|(_, (_, created))| *created <= at)
+            .map(|(_, (uid, _))| *uid),
+    );
+    uids.sort_unstable();
+    Ok(uids.into())
+}
+
+/// The UIDs of an index; shared with others who ask, if such lists are kept.
+pub(super) fn list(kv: &dyn Kv, id: MailboxId, index: &MailboxIndex) -> Arc<[Uid]> {
+    match kv.indexes() {
+        Some(indexes) => indexes.list(id, index),
+        None => index.uids().iter().map(Uid).collect::<Vec<_>>().into(),
     }
-    let gone = gone_since(kv, id, at)?;
-    if !gone.is_empty() {
-        uids.extend(gone);
-        uids.sort_unstable();
-    }
-    Ok(uids)
 }

@@ -11,7 +11,7 @@ use mail::{
 };
 
 use super::tables::PIECE_BYTES;
-use super::{Outcome, Rules, ensure_user, keys, notifications, refused, tables};
+use super::{Applied, Rules, ensure_user, keys, notifications, refused, tables};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
 use crate::notification::{How, MessageChange};
@@ -22,7 +22,7 @@ pub(super) fn spool(
     rules: &Rules,
     spool: Option<SpoolId>,
     chunk: &Bytes,
-) -> Result<Outcome, Error> {
+) -> Result<Applied, Error> {
     let id = match spool {
         Some(id) => id,
         None => SpoolId(tables::next(txn, "body")?),
@@ -41,7 +41,7 @@ pub(super) fn spool(
     }
     write_pieces(txn, id.0, size, chunk)?;
     txn.put(Space::Spools, &key, keys::number(total));
-    Ok((Reply::Spooled(id), vec![]))
+    Ok((Reply::Spooled(id), vec![]).into())
 }
 
 /// Writes bytes at the end of a body that has `at` so far.
@@ -69,13 +69,13 @@ fn write_pieces(
     Ok(())
 }
 
-pub(super) fn discard(txn: &mut Transaction<'_>, spool: SpoolId) -> Result<Outcome, Error> {
+pub(super) fn discard(txn: &mut Transaction<'_>, spool: SpoolId) -> Result<Applied, Error> {
     let key = keys::number(spool.0);
     if let Some(row) = txn.get(Space::Spools, &key)? {
         tables::remove_pieces(txn, spool.0, u64_row(&row)?);
         txn.delete(Space::Spools, &key);
     }
-    Ok((Reply::Done, vec![]))
+    Ok((Reply::Done, vec![]).into())
 }
 
 /// A body that messages may use: its id and size, and how long its header is, if that is at hand.
@@ -165,7 +165,7 @@ pub(super) fn append(
     name: &MailboxName,
     (flags, date): (Flags, Option<InternalDate>),
     body: Body,
-) -> Result<Outcome, Error> {
+) -> Result<Applied, Error> {
     let refuse = |txn: &mut Transaction<'_>, refusal| {
         forget(txn, &body)?;
         refused(refusal)
@@ -181,8 +181,8 @@ pub(super) fn append(
         Ok(keywords) => keywords,
         Err(refusal) => return refuse(txn, refusal),
     };
-    if !has_uids(&row, 1) {
-        return refuse(txn, NO_UIDS);
+    if let Err(refusal) = room(&row, 1) {
+        return refuse(txn, refusal);
     }
     if !charge(txn, rules, user, size, 1)? {
         return refuse(txn, Refusal::OverQuota);
@@ -203,15 +203,20 @@ pub(super) fn append(
         vec![message],
         (How::Appended, stored.header),
     );
-    Ok((Reply::Appended(appended), vec![event]))
+    Ok((Reply::Appended(appended), vec![event]).into())
 }
 
-/// The answer of a mailbox whose UIDs are used up.
-pub(super) const NO_UIDS: Refusal = Refusal::Limit("the mailbox has no UIDs left");
-
 /// Whether a mailbox can number so many more messages.
-pub(super) fn has_uids(row: &Mailbox, count: usize) -> bool {
-    count < (u32::MAX - row.uid_next.0) as usize
+pub(super) fn room(row: &Mailbox, count: usize) -> Result<(), Refusal> {
+    match row.staging {
+        _ if count >= (u32::MAX - row.uid_next.0) as usize => {
+            Err(Refusal::Limit("the mailbox has no UIDs left"))
+        }
+        Some((first, _)) if count > (first.0 - row.uid_next.0) as usize => Err(
+            Refusal::Unavailable("a large COPY into the mailbox is under way, try again".into()),
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// Adds messages to a mailbox as one operation; they came in some way, and with a header of this
@@ -297,13 +302,13 @@ pub(super) fn deliver(
     rules: &Rules,
     targets: &[Target],
     body: Body,
-) -> Result<Outcome, Error> {
+) -> Result<Applied, Error> {
     let size = match size_of(txn, rules, &body)? {
         Ok(size) => size,
         Err(refusal) => {
             forget(txn, &body)?;
             let results = vec![Err(refusal); targets.len()];
-            return Ok((Reply::Delivered(results), vec![]));
+            return Ok((Reply::Delivered(results), vec![]).into());
         }
     };
     // Where each target goes; a mailbox that is named twice gets the message once.
@@ -319,12 +324,14 @@ pub(super) fn deliver(
         let mailbox = match found {
             None => Err(Refusal::NoMailbox),
             Some((id, _)) if accepted.contains(&id) => Ok(id),
-            Some((_, row)) if !has_uids(&row, 1) => Err(NO_UIDS),
-            Some((id, _)) if charge(txn, rules, user, size, 1)? => {
-                accepted.push(id);
-                Ok(id)
-            }
-            Some(_) => Err(Refusal::OverQuota),
+            Some((id, row)) => match room(&row, 1) {
+                Err(refusal) => Err(refusal),
+                Ok(()) if charge(txn, rules, user, size, 1)? => {
+                    accepted.push(id);
+                    Ok(id)
+                }
+                Ok(()) => Err(Refusal::OverQuota),
+            },
         };
         mailboxes.push(mailbox);
     }
@@ -334,7 +341,7 @@ pub(super) fn deliver(
             .into_iter()
             .map(|mailbox| mailbox.and(Err(Refusal::NoMailbox)))
             .collect();
-        return Ok((Reply::Delivered(results), vec![]));
+        return Ok((Reply::Delivered(results), vec![]).into());
     }
     let stored = keep(txn, body, size)?;
     if accepted.len() > 1 {
@@ -350,7 +357,7 @@ fn deposit_all(
     accepted: &[MailboxId],
     mailboxes: Vec<Result<MailboxId, Refusal>>,
     stored: Stored,
-) -> Result<Outcome, Error> {
+) -> Result<Applied, Error> {
     let mut events = Vec::with_capacity(accepted.len());
     let mut results = Vec::with_capacity(accepted.len());
     for &id in accepted {
@@ -382,5 +389,5 @@ fn deposit_all(
         .into_iter()
         .map(|mailbox| mailbox.and_then(result_of))
         .collect();
-    Ok((Reply::Delivered(results), events))
+    Ok((Reply::Delivered(results), events).into())
 }

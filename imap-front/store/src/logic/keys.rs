@@ -39,6 +39,17 @@ pub(crate) fn uid_of(key: &[u8]) -> Uid {
     Uid(u32::from_be_bytes(end))
 }
 
+/// The mod-sequence in the key of a change.
+pub(crate) fn modseq_of(key: &[u8]) -> ModSeq {
+    let middle: [u8; 8] = key[8..16].try_into().expect("eight bytes");
+    ModSeq(u64::from_be_bytes(middle))
+}
+
+/// A task of a kind for a mailbox.
+pub(crate) fn task(kind: u8, mailbox: MailboxId) -> Vec<u8> {
+    [&[kind][..], &mailbox.0.to_be_bytes()].concat()
+}
+
 pub(crate) fn changed(mailbox: MailboxId, modseq: ModSeq, uid: Uid) -> Vec<u8> {
     [
         &mailbox.0.to_be_bytes()[..],

@@ -1,31 +1,38 @@
 //! What each request means, over any rows.
 //!
-//! In reading order: `keys`, `tables` (typed rows), `uids` (who is which), `catch_up` (what
-//! happened since), `reading`, `naming` (mailboxes), `depositing` (messages come), `changing`
-//! (flags, expunges, copies).
+//! In reading order: `keys`, `tables` (typed rows), `numbering` (which message has which number),
+//! `catch_up` (what happened since), `reading`, `naming` (mailboxes), `depositing` (messages come),
+//! `changing` (flags, expunges), `copying` and `bodies`, `operation` (what takes many slices).
 
 pub(crate) mod keys;
 
+mod bodies;
 mod catch_up;
 mod changing;
+mod copying;
 mod damage;
 mod depositing;
 mod naming;
 mod notifications;
+mod numbering;
+mod operation;
 mod reading;
 mod tables;
-mod uids;
 
 use std::sync::Arc;
 
-use mail::{Event, InternalDate, Refusal, Reply, Request, UserId};
+use mail::{
+    Event, InternalDate, MailboxId, MailboxName, ModSeq, Refusal, Reply, Request, Uid, UserId,
+};
 
 pub(crate) use damage::place;
 pub(crate) use naming::renew_uid_validities;
 pub use reading::SearchPiece;
 
+pub(crate) use numbering::scanned;
+pub(crate) use operation::{Operation, Step};
 pub(crate) use reading::search_piece;
-pub(crate) use tables::{lookup_user, name_of, recover_spools, user_name};
+pub(crate) use tables::{lookup_user, mailbox, name_of, note_claim, recover_spools, user_name};
 
 use crate::kv::{Kv, Transaction};
 use crate::{Error, Options};
@@ -38,10 +45,37 @@ pub struct Rules {
     pub now: InternalDate,
 }
 
-/// The result of a change: the answer, and what to announce once it is durable.
-pub type Outcome = (Reply, Vec<Arc<Event>>);
+/// The result of a change.
+pub(crate) struct Applied {
+    /// The answer; none yet if it goes on.
+    pub reply: Option<Reply>,
+    /// What to announce once it is durable.
+    pub events: Vec<Arc<Event>>,
+    /// How it goes on, slice by slice.
+    pub then: Option<Operation>,
+}
 
-/// Whether a request has to go through the writer. `Open` may, to claim `\Recent`.
+impl From<(Reply, Vec<Arc<Event>>)> for Applied {
+    fn from((reply, events): (Reply, Vec<Arc<Event>>)) -> Self {
+        Self {
+            reply: Some(reply),
+            events,
+            then: None,
+        }
+    }
+}
+
+impl From<Operation> for Applied {
+    fn from(operation: Operation) -> Self {
+        Self {
+            reply: None,
+            events: vec![],
+            then: Some(operation),
+        }
+    }
+}
+
+/// Whether a request has to go through the writer.
 pub fn is_write(request: &Request) -> bool {
     use Request as R;
     match request {
@@ -68,20 +102,20 @@ pub fn is_write(request: &Request) -> bool {
     }
 }
 
-/// Answers a request that changes nothing. `None` if it has to change something after all: an
-/// `Open` that claims recent messages.
+/// Answers a request that changes nothing. `None` if it changes something.
 ///
 /// # Errors
-/// If the disk fails or a row is damaged.
-pub fn read(kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Option<Reply>, Error> {
+/// If the disk fails or a row is damaged; [`Error::Cold`] if an index has to be built before,
+/// [`Error::Moved`] if a newer view is needed.
+pub(crate) fn read(kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Option<Reply>, Error> {
     use Request as R;
     Ok(Some(match request {
         R::List { user, query, after } => {
             Reply::Listed(query.piece(&reading::mailboxes(kv, *user)?, after.as_ref()))
         }
         R::Status { user, name } => reading::status(kv, *user, name)?,
-        R::Sync { mailbox, since } => Reply::Synced(catch_up::delta(kv, *mailbox, *since)?),
-        R::View { mailbox, at } => reading::view(kv, *mailbox, *at)?,
+        R::Sync { mailbox, since } => Reply::Synced(reading::delta(kv, rules, *mailbox, *since)?),
+        R::View { mailbox, at } => reading::view(kv, rules, *mailbox, *at)?,
         R::Fetch {
             mailbox,
             uids,
@@ -98,12 +132,8 @@ pub fn read(kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Option<Repl
             program,
             since,
             recent_from,
-        } => reading::search(kv, *mailbox, program, *since, *recent_from)?,
-        R::Open {
-            user,
-            name,
-            read_only,
-        } => return reading::open(kv, *user, name, *read_only),
+        } => reading::search(kv, rules, *mailbox, program, *since, *recent_from)?,
+        R::Open { user, name, .. } => reading::open(kv, rules, *user, name)?,
         _ => return Ok(None),
     }))
 }
@@ -112,7 +142,11 @@ pub fn read(kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Option<Repl
 ///
 /// # Errors
 /// If the disk fails or a row is damaged; the caller undoes the operation.
-pub fn apply(txn: &mut Transaction<'_>, rules: &Rules, request: Request) -> Result<Outcome, Error> {
+pub(crate) fn apply(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    request: Request,
+) -> Result<Applied, Error> {
     use Request as R;
     match request {
         R::Create {
@@ -123,11 +157,6 @@ pub fn apply(txn: &mut Transaction<'_>, rules: &Rules, request: Request) -> Resu
         R::Delete { user, name } => naming::delete(txn, user, &name),
         R::Rename { user, from, to } => naming::rename(txn, rules, user, &from, &to),
         R::Subscribe { user, name, on } => naming::subscribe(txn, rules, user, &name, on),
-        R::Open {
-            user,
-            name,
-            read_only,
-        } => changing::open(txn, user, &name, read_only),
         R::Store {
             mailbox,
             uids,
@@ -141,13 +170,16 @@ pub fn apply(txn: &mut Transaction<'_>, rules: &Rules, request: Request) -> Resu
                 flags,
                 unchanged_since,
             };
+            if is_long(rules, &uids) || numbering::is_cold(txn, mailbox)? {
+                return Ok(Operation::store(mailbox, uids, change, since).into());
+            }
             changing::store(txn, rules, mailbox, &uids, &change, since)
         }
         R::Expunge {
             mailbox,
             within,
             since,
-        } => changing::expunge(txn, rules, mailbox, within.as_deref(), since),
+        } => expunge(txn, rules, mailbox, within, since),
         R::Copy {
             mailbox,
             uids,
@@ -155,7 +187,7 @@ pub fn apply(txn: &mut Transaction<'_>, rules: &Rules, request: Request) -> Resu
             to,
             remove,
             since,
-        } => changing::copy(txn, rules, mailbox, &uids, (user, &to), remove, since),
+        } => copy(txn, rules, mailbox, uids, (user, &to), (remove, since)),
         R::Spool { spool, chunk } => depositing::spool(txn, rules, spool, &chunk),
         R::Discard { spool } => depositing::discard(txn, spool),
         R::Append {
@@ -166,14 +198,62 @@ pub fn apply(txn: &mut Transaction<'_>, rules: &Rules, request: Request) -> Resu
             body,
         } => depositing::append(txn, rules, user, &name, (flags, date), body),
         R::Deliver { targets, body } => depositing::deliver(txn, rules, &targets, body),
-        request => {
-            let reply = read(txn, rules, &request)?;
-            Ok((
-                reply.unwrap_or(Reply::Refused(Refusal::Cannot("not a store request"))),
-                vec![],
-            ))
-        }
+        _ => refused(Refusal::Cannot("not a change")),
     }
+}
+
+/// Whether an operation on so many messages takes more than a slice.
+fn is_long(rules: &Rules, uids: &[Uid]) -> bool {
+    uids.len() > rules.options.slice_messages
+}
+
+fn expunge(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    id: MailboxId,
+    within: Option<Vec<(u32, u32)>>,
+    since: ModSeq,
+) -> Result<Applied, Error> {
+    if numbering::is_cold(txn, id)? {
+        return Ok(Operation::expunge(id, within, Uid(0), since).into());
+    }
+    let ranges = within.as_deref();
+    let done = match changing::expunge_some(txn, rules, id, ranges, Uid(0))? {
+        Ok(done) => done,
+        Err(refusal) => return refused(refusal),
+    };
+    if let Some(next) = done.next {
+        return Ok(Applied {
+            reply: None,
+            events: done.events,
+            then: Some(Operation::expunge(id, within, next, since)),
+        });
+    }
+    let delta = changing::delta(txn, id, since, (done.before, &done.events))?;
+    Ok((Reply::Synced(delta), done.events).into())
+}
+
+fn copy(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    from: MailboxId,
+    uids: Vec<Uid>,
+    (user, to): (UserId, &MailboxName),
+    (remove, since): (bool, ModSeq),
+) -> Result<Applied, Error> {
+    if !is_long(rules, &uids) && !numbering::is_cold(txn, from)? {
+        return copying::copy(txn, rules, from, &uids, (user, to), (remove, since));
+    }
+    let source = tables::mailbox(txn, from)?;
+    let target = tables::named_mailbox(txn, user, to)?;
+    let (Some(_), Some((id, _))) = (source, target) else {
+        return refused(Refusal::NoMailbox);
+    };
+    Ok(match remove {
+        true => Operation::move_listed(from, id, uids, since),
+        false => Operation::copy(copying::Staging::new(from, id, uids), since),
+    }
+    .into())
 }
 
 /// The user of that name, made with an INBOX if they were not known.
@@ -187,6 +267,6 @@ pub fn ensure_user(txn: &mut Transaction<'_>, rules: &Rules, name: &str) -> Resu
     }
 }
 
-fn refused(refusal: Refusal) -> Result<Outcome, Error> {
-    Ok((Reply::Refused(refusal), vec![]))
+fn refused(refusal: Refusal) -> Result<Applied, Error> {
+    Ok((Reply::Refused(refusal), vec![]).into())
 }

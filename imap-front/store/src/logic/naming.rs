@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mail::request::SpecialUse;
 use mail::{Event, MailboxId, MailboxName, ModSeq, Refusal, Reply, Uid, UidValidity, UserId};
 
-use super::{Outcome, Rules, changing, keys, notifications, refused, tables};
+use super::{Applied, Operation, Rules, copying, keys, notifications, refused, tables};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
 use crate::notification::What;
@@ -100,7 +100,7 @@ pub(super) fn create(
     user: UserId,
     name: &MailboxName,
     special_use: Option<SpecialUse>,
-) -> Result<Outcome, Error> {
+) -> Result<Applied, Error> {
     if let Err(why) = name.creatable() {
         return refused(Refusal::Name(why));
     }
@@ -113,7 +113,7 @@ pub(super) fn create(
     make_parents(txn, rules, user, name)?;
     make_mailbox(txn, rules, user, name, special_use)?;
     notifications::name(txn, user, || What::Created(name.clone()));
-    Ok((Reply::Done, vec![]))
+    Ok((Reply::Done, vec![]).into())
 }
 
 const NO_ROOM: Refusal = Refusal::Limit("you have as many mailboxes and subscriptions as you may");
@@ -150,7 +150,7 @@ pub(super) fn delete(
     txn: &mut Transaction<'_>,
     user: UserId,
     name: &MailboxName,
-) -> Result<Outcome, Error> {
+) -> Result<Applied, Error> {
     if name.is_inbox() {
         return refused(Refusal::Cannot("INBOX can't be deleted"));
     }
@@ -160,7 +160,7 @@ pub(super) fn delete(
         if row.exists && !has_children {
             row.exists = false;
             tables::put_name(txn, user, name, &row);
-            return Ok((Reply::Done, vec![]));
+            return Ok((Reply::Done, vec![]).into());
         }
         return refused(match row.exists {
             true => Refusal::Cannot("the name has inferior names; delete these first"),
@@ -170,7 +170,16 @@ pub(super) fn delete(
     row.exists = has_children;
     row.special_use = None;
     tables::put_name(txn, user, name, &row);
-    let modseq = changing::remove_mailbox(txn, id)?;
+    let modseq = match tables::mailbox(txn, id)? {
+        Some(mailbox) => {
+            let messages = u64::from(mailbox.messages);
+            tables::refund(txn, mailbox.user, mailbox.size, messages)?;
+            mailbox.modseq
+        }
+        None => ModSeq(1),
+    };
+    txn.delete(Space::Mailboxes, &keys::number(id.0));
+    txn.put(Space::Tasks, &keys::task(copying::task::DROP, id), vec![]);
     notifications::name(txn, user, || What::Deleted(name.clone()));
     let event = Event {
         mailbox: id,
@@ -179,7 +188,11 @@ pub(super) fn delete(
         changes: vec![],
         deleted: true,
     };
-    Ok((Reply::Done, vec![Arc::new(event)]))
+    Ok(Applied {
+        reply: Some(Reply::Done),
+        events: vec![Arc::new(event)],
+        then: Some(Operation::drop_mailbox(id)),
+    })
 }
 
 /// The names below one that exist, with their rows.
@@ -210,7 +223,7 @@ pub(super) fn rename(
     user: UserId,
     from: &MailboxName,
     to: &MailboxName,
-) -> Result<Outcome, Error> {
+) -> Result<Applied, Error> {
     if let Err(why) = to.creatable() {
         return refused(Refusal::Name(why));
     }
@@ -233,11 +246,7 @@ pub(super) fn rename(
         // RFC 3501 §6.3.5: INBOX itself stays, and so does who has it selected.
         make_parents(txn, rules, user, to)?;
         let target = make_mailbox(txn, rules, user, to, None)?;
-        let events = match row.mailbox {
-            Some(inbox) => changing::move_all(txn, inbox, target)?,
-            None => vec![],
-        };
-        return Ok((Reply::Done, events));
+        return empty_inbox(txn, rules, row.mailbox, target);
     }
     if to.is_below(from) {
         return refused(Refusal::Cannot("a mailbox can't be moved below itself"));
@@ -262,7 +271,41 @@ pub(super) fn rename(
     }
     let (from, to) = (from.clone(), to.clone());
     notifications::name(txn, user, || What::Renamed { from, to });
-    Ok((Reply::Done, vec![]))
+    Ok((Reply::Done, vec![]).into())
+}
+
+/// Moves all messages of INBOX to a new mailbox.
+fn empty_inbox(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    inbox: Option<MailboxId>,
+    target: MailboxId,
+) -> Result<Applied, Error> {
+    let (Some(id), Some(mut row)) = (inbox, tables::mailbox(txn, target)?) else {
+        return Ok((Reply::Done, vec![]).into());
+    };
+    let Some(source) = tables::mailbox(txn, id)? else {
+        return Ok((Reply::Done, vec![]).into());
+    };
+    row.keywords.clone_from(&source.keywords);
+    tables::put_mailbox(txn, target, &row);
+    if source.messages as usize > rules.options.slice_messages {
+        let then = Some(Operation::move_all(id, target, source.uid_next));
+        return Ok(Applied {
+            reply: None,
+            events: vec![],
+            then,
+        });
+    }
+    let mut leaving = Vec::new();
+    tables::messages(txn, id, &source, |uid, row| leaving.push((uid, row)))?;
+    match copying::transfer(txn, rules, id, &leaving, target, true)? {
+        Ok(done) => Ok((Reply::Done, done.events).into()),
+        Err(refusal) => {
+            copying::undo(txn, &refusal);
+            refused(refusal)
+        }
+    }
 }
 
 /// Subscriptions stay with the names (RFC 3501 §6.3.9).
@@ -289,7 +332,7 @@ pub(super) fn subscribe(
     user: UserId,
     name: &MailboxName,
     on: bool,
-) -> Result<Outcome, Error> {
+) -> Result<Applied, Error> {
     let mut row = tables::name(txn, user, name)?;
     if on
         && !row.exists
@@ -302,5 +345,5 @@ pub(super) fn subscribe(
     }
     row.subscribed = on;
     tables::put_name(txn, user, name, &row);
-    Ok((Reply::Done, vec![]))
+    Ok((Reply::Done, vec![]).into())
 }

@@ -10,8 +10,11 @@ use mail::mime::Structure;
 use mail::reply::{MailboxInfo, Opened, Status};
 use mail::request::Want;
 use mail::search::{Candidate, Program, matches};
-use mail::{MailboxId, MailboxName, Message, ModSeq, Refusal, Reply, SystemFlag, Uid, UserId};
+use mail::{
+    Delta, MailboxId, MailboxName, Message, ModSeq, Refusal, Reply, SystemFlag, Uid, UserId,
+};
 
+use super::numbering::Numbering;
 use super::{Rules, catch_up, damage, keys, tables};
 use crate::Error;
 use crate::kv::{Kv, Space};
@@ -19,7 +22,11 @@ use crate::rows::{Mailbox, MessageRow, Name};
 
 /// Messages up to this size are read before any of their bytes is announced.
 const SURE_BYTES_MAX: u64 = 1 << 20;
-const SEEN: u8 = SystemFlag::Seen as u8;
+/// The bit of `\\Seen`.
+const SEEN: usize = (SystemFlag::Seen as u8).trailing_zeros() as usize;
+
+/// Changes that one answer tells, about; the asker asks again for the rest.
+const CHANGES_MAX: usize = 32 << 10;
 
 /// All mailboxes and subscriptions of a user, sorted by name.
 pub(super) fn mailboxes(kv: &dyn Kv, user: UserId) -> Result<Vec<MailboxInfo>, Error> {
@@ -69,64 +76,80 @@ pub(super) fn status(kv: &dyn Kv, user: UserId, name: &MailboxName) -> Result<Re
 
 /// Messages that no session has claimed.
 fn recent(kv: &dyn Kv, id: MailboxId, row: &Mailbox) -> Result<u32, Error> {
-    let mut count = 0;
-    if row.recent_from < row.uid_next {
-        let (_, to) = keys::rows(id);
-        let from = keys::message(id, row.recent_from);
-        kv.scan(Space::Messages, &from, &to, false, &mut |_, _| {
-            count += 1;
-            Continue(())
-        })?;
+    let from = kv.claimed(id).unwrap_or_default().max(row.recent_from);
+    if from >= row.uid_next {
+        return Ok(0);
     }
+    let index = kv.indexes().and_then(|indexes| indexes.get(id));
+    if let Some(index) = index.filter(|index| index.modseq() == row.modseq) {
+        return Ok(row.messages - index.rank(Uid(from.0.saturating_sub(1))));
+    }
+    let mut count = 0;
+    let (from, to) = (keys::message(id, from), keys::message(id, row.uid_next));
+    kv.scan(Space::Messages, &from, &to, false, &mut |_, _| {
+        count += 1;
+        Continue(())
+    })?;
     Ok(count)
 }
 
-/// SELECT; `None` if there are recent messages to claim.
+/// SELECT and EXAMINE. Whose `\Recent` messages are is not known here.
 pub(super) fn open(
     kv: &dyn Kv,
+    rules: &Rules,
     user: UserId,
     name: &MailboxName,
-    read_only: bool,
-) -> Result<Option<Reply>, Error> {
+) -> Result<Reply, Error> {
     let Some((id, row)) = tables::named_mailbox(kv, user, name)? else {
-        return Ok(Some(Reply::Refused(Refusal::NoMailbox)));
+        return Ok(Reply::Refused(Refusal::NoMailbox));
     };
-    if !read_only && row.recent_from < row.uid_next {
-        return Ok(None);
-    }
-    opened(kv, id, &row).map(Some)
-}
-
-pub(super) fn opened(kv: &dyn Kv, id: MailboxId, row: &Mailbox) -> Result<Reply, Error> {
-    let mut uids = Vec::with_capacity(row.messages as usize);
-    let mut first_unseen = None;
-    tables::messages(kv, id, |uid, message| {
-        uids.push(uid);
-        if message.system & SEEN == 0 && first_unseen.is_none() {
-            first_unseen = Some(uids.len() as u32);
-        }
-    })?;
+    let numbering = numbering(kv, rules, id, &row)?;
+    let index = &numbering.index;
+    let unseen = (index.uids() - index.with_system(SEEN)).min();
     Ok(Reply::Opened(Opened {
         mailbox: id,
         uid_validity: row.uid_validity,
         uid_next: row.uid_next,
         highest_modseq: row.modseq,
-        uids: uids.into(),
-        recent_from: row.recent_from,
-        first_unseen,
+        uids: catch_up::list(kv, id, index),
+        recent_from: kv.claimed(id).unwrap_or_default().max(row.recent_from),
+        first_unseen: unseen.map(|uid| index.rank(Uid(uid))),
         keywords: row.keywords.clone(),
     }))
 }
 
-pub(super) fn view(kv: &dyn Kv, id: MailboxId, at: ModSeq) -> Result<Reply, Error> {
+fn numbering(kv: &dyn Kv, rules: &Rules, id: MailboxId, row: &Mailbox) -> Result<Numbering, Error> {
+    Numbering::of_view(kv, id, row, rules.options.index_messages_min)
+}
+
+/// What happened since.
+pub(super) fn delta(
+    kv: &dyn Kv,
+    rules: &Rules,
+    id: MailboxId,
+    since: ModSeq,
+) -> Result<Delta, Error> {
+    match tables::mailbox(kv, id)? {
+        None => Ok(catch_up::end(id, since)),
+        Some(row) if row.modseq <= since => Ok(vec![]),
+        Some(row) => {
+            let numbering = numbering(kv, rules, id, &row)?;
+            let limit = (CHANGES_MAX, false);
+            catch_up::delta(kv, id, &row, since, &numbering, limit)
+        }
+    }
+}
+
+pub(super) fn view(kv: &dyn Kv, rules: &Rules, id: MailboxId, at: ModSeq) -> Result<Reply, Error> {
     let uids = match tables::mailbox(kv, id)? {
-        Some(mailbox) => catch_up::uids_at(kv, id, &mailbox, at)?,
-        None => vec![],
+        Some(row) => {
+            let numbering = numbering(kv, rules, id, &row)?;
+            catch_up::uids_at(kv, id, &row, at, &numbering)?
+        }
+        None => Arc::default(),
     };
-    Ok(Reply::Viewed {
-        uids: uids.into(),
-        delta: catch_up::delta(kv, id, at)?,
-    })
+    let delta = delta(kv, rules, id, at)?;
+    Ok(Reply::Viewed { uids, delta })
 }
 
 pub(super) fn fetch(
@@ -147,7 +170,7 @@ pub(super) fn fetch(
             break;
         }
         done += 1;
-        let (row, whole) = match content(kv, rules, (id, uid), want) {
+        let (row, whole) = match content(kv, rules, &mailbox, (id, uid), want) {
             Ok(Some(content)) => content,
             Ok(None) => continue,
             Err(error) => {
@@ -183,10 +206,11 @@ pub(super) fn fetch(
 fn content(
     kv: &dyn Kv,
     rules: &Rules,
+    mailbox: &Mailbox,
     (id, uid): (MailboxId, Uid),
     want: Want,
 ) -> Result<Option<(MessageRow, Option<Bytes>)>, Error> {
-    let Some(row) = tables::message(kv, id, uid)? else {
+    let Some(row) = tables::message(kv, id, mailbox, uid)? else {
         return Ok(None);
     };
     let small = row.size <= rules.options.inline_bytes_max.max(SURE_BYTES_MAX);
@@ -204,7 +228,11 @@ pub(super) fn piece(
     uid: Uid,
     range: Range<u64>,
 ) -> Result<Reply, Error> {
-    match tables::message(kv, id, uid)? {
+    let row = match tables::mailbox(kv, id)? {
+        Some(mailbox) => tables::message(kv, id, &mailbox, uid)?,
+        None => None,
+    };
+    match row {
         Some(row) => {
             let end = range.end.min(row.size);
             let piece = tables::body(kv, row.body, range.start.min(end)..end);
@@ -222,6 +250,7 @@ pub(super) fn piece(
 
 pub(super) fn search(
     kv: &dyn Kv,
+    rules: &Rules,
     id: MailboxId,
     program: &Program,
     since: ModSeq,
@@ -240,7 +269,7 @@ pub(super) fn search(
     Ok(Reply::Found {
         hits,
         unreadable,
-        delta: catch_up::delta(kv, id, since)?,
+        delta: delta(kv, rules, id, since)?,
     })
 }
 
@@ -272,7 +301,9 @@ pub(crate) fn search_piece(
         return Ok(None);
     };
     let (mut piece, mut searched, read) = (SearchPiece::default(), 0, Cell::new(0));
-    tables::messages_from(kv, id, from, |uid, row| {
+    let to = keys::message(id, mailbox.uid_next);
+    tables::rows(kv, id, from, &to, |uid, row| {
+        let row = mailbox.resolved(uid, row);
         if searched >= SEARCHED_MAX || read.get() >= SEARCHED_BYTES_MAX {
             piece.next = Some(uid);
             return false;

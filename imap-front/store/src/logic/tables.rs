@@ -36,6 +36,20 @@ pub(super) fn put_account(txn: &mut Transaction<'_>, user: UserId, account: &Acc
     txn.put(Space::Accounts, &keys::number(user.0), account.encode());
 }
 
+/// A user uses less.
+pub(super) fn refund(
+    txn: &mut Transaction<'_>,
+    user: UserId,
+    bytes: u64,
+    messages: u64,
+) -> Result<(), Error> {
+    let mut row = account(txn, user)?;
+    row.bytes = row.bytes.saturating_sub(bytes);
+    row.messages = row.messages.saturating_sub(messages);
+    put_account(txn, user, &row);
+    Ok(())
+}
+
 pub(super) fn name(kv: &dyn Kv, user: UserId, name: &MailboxName) -> Result<Name, Error> {
     match kv.get(Space::Names, &keys::name(user, name.as_str()))? {
         Some(row) => Name::decode(&row),
@@ -53,11 +67,22 @@ pub(super) fn put_name(txn: &mut Transaction<'_>, user: UserId, name: &MailboxNa
     }
 }
 
-pub(super) fn mailbox(kv: &dyn Kv, id: MailboxId) -> Result<Option<Mailbox>, Error> {
+pub(crate) fn mailbox(kv: &dyn Kv, id: MailboxId) -> Result<Option<Mailbox>, Error> {
     match kv.get(Space::Mailboxes, &keys::number(id.0))? {
         Some(row) => Mailbox::decode(&row).map(Some),
         None => Ok(None),
     }
+}
+
+/// Notes that messages below a UID were claimed as recent.
+pub(crate) fn note_claim(txn: &mut Transaction<'_>, id: MailboxId, from: Uid) -> Result<(), Error> {
+    if let Some(mut row) = mailbox(txn, id)?
+        && row.recent_from < from
+    {
+        row.recent_from = from;
+        put_mailbox(txn, id, &row);
+    }
+    Ok(())
 }
 
 /// The mailbox of a name, with its id.
@@ -95,52 +120,51 @@ pub(super) fn put_mailbox(txn: &mut Transaction<'_>, id: MailboxId, row: &Mailbo
     txn.put(Space::Mailboxes, &keys::number(id.0), row.encode());
 }
 
+/// A message that can be seen.
 pub(super) fn message(
     kv: &dyn Kv,
-    mailbox: MailboxId,
+    id: MailboxId,
+    mailbox: &Mailbox,
     uid: Uid,
 ) -> Result<Option<MessageRow>, Error> {
-    match kv.get(Space::Messages, &keys::message(mailbox, uid))? {
-        Some(row) => MessageRow::decode(&row).map(Some),
+    if uid >= mailbox.uid_next {
+        return Ok(None);
+    }
+    match kv.get(Space::Messages, &keys::message(id, uid))? {
+        Some(row) => Ok(Some(mailbox.resolved(uid, MessageRow::decode(&row)?))),
         None => Ok(None),
     }
 }
 
-/// All messages of a mailbox, by UID.
+/// All messages of a mailbox that can be seen, by UID.
 pub(super) fn messages(
     kv: &dyn Kv,
-    mailbox: MailboxId,
+    id: MailboxId,
+    mailbox: &Mailbox,
     mut each: impl FnMut(Uid, MessageRow),
 ) -> Result<(), Error> {
-    messages_while(kv, mailbox, |uid, row| {
-        each(uid, row);
+    let to = keys::message(id, mailbox.uid_next);
+    rows(kv, id, Uid(0), &to, |uid, row| {
+        each(uid, mailbox.resolved(uid, row));
         true
     })
 }
 
-/// The messages of a mailbox, by UID, as long as more are wanted.
-pub(super) fn messages_while(
+/// Rows of messages from a UID to a key, by UID, as long as more are wanted: those that can't be
+/// seen too, and those of batches as they are.
+pub(super) fn rows(
     kv: &dyn Kv,
-    mailbox: MailboxId,
-    each: impl FnMut(Uid, MessageRow) -> bool,
-) -> Result<(), Error> {
-    messages_from(kv, mailbox, Uid(0), each)
-}
-
-/// As [`messages_while`], from a UID on.
-pub(super) fn messages_from(
-    kv: &dyn Kv,
-    mailbox: MailboxId,
+    id: MailboxId,
     from: Uid,
+    to: &[u8],
     mut each: impl FnMut(Uid, MessageRow) -> bool,
 ) -> Result<(), Error> {
-    let (_, to) = keys::rows(mailbox);
-    let from = keys::message(mailbox, from);
+    let from = keys::message(id, from);
     let mut outcome = Ok(());
     kv.scan(
         Space::Messages,
         &from,
-        &to,
+        to,
         false,
         &mut |key, value| match MessageRow::decode(value) {
             Ok(row) => match each(keys::uid_of(key), row) {

@@ -286,7 +286,8 @@ impl Session {
                     self.work = Work::Idle { tag };
                 }
             }
-            Step::Ignore => {}
+            // It was taken apart before.
+            Step::Ignore | Step::CatchUp { .. } => {}
         }
     }
 

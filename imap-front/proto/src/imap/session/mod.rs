@@ -6,6 +6,7 @@
 
 mod append;
 mod auth;
+mod catch_up;
 mod copy;
 mod dispatch;
 mod fetch;
@@ -148,6 +149,11 @@ enum Step {
     Stale {
         tag: Box<str>,
     },
+    /// So much happened that it comes in pieces: before this step goes on with this answer.
+    CatchUp {
+        step: Box<Step>,
+        reply: Box<Reply>,
+    },
     /// Nobody waits for this answer.
     Ignore,
 }
@@ -194,8 +200,10 @@ impl Session {
         let Work::Waiting(step) = std::mem::replace(&mut self.work, Work::Ready) else {
             return;
         };
-        if !self.closing {
-            self.finish_step(*step, reply);
+        if !self.closing
+            && let Some((step, reply)) = self.caught_up(*step, reply)
+        {
+            self.finish_step(step, reply);
             self.go_on();
         }
     }

@@ -97,6 +97,9 @@ impl View {
                     }
                 }
                 Change::New { uid, .. } => self.slots.push(*uid),
+                Change::NewRun { first, last, .. } => {
+                    (first.0..=last.0).for_each(|uid| self.slots.push(Uid(uid)));
+                }
                 Change::Flags {
                     uid,
                     flags: now,

@@ -1,0 +1,49 @@
+//! So much happened in the selected mailbox that the store tells it in pieces.
+
+use mail::{Reply, Request};
+
+use super::{Session, Step};
+
+impl Session {
+    /// A step and its answer, once the view has all that the answer's delta begins to tell. None if
+    /// the store is asked for more of it, or the session ends.
+    pub(super) fn caught_up(&mut self, step: Step, mut reply: Reply) -> Option<(Step, Reply)> {
+        let (step, held) = match step {
+            Step::CatchUp { step, reply } => (step, Some(reply)),
+            step => (Box::new(step), None),
+        };
+        let is_cut = reply.take_more();
+        let held = match held {
+            None if !is_cut => return Some((*step, reply)),
+            Some(held) => {
+                let is_current = self.synced(reply);
+                is_current.then_some(held)
+            }
+            // The pieces go into the view; the step goes on as if nothing had happened.
+            None => {
+                let delta = reply.delta_mut().map(std::mem::take).unwrap_or_default();
+                let (piece, held) = match reply {
+                    Reply::Viewed { uids, .. } => {
+                        (Reply::Viewed { uids, delta }, Reply::Synced(vec![]))
+                    }
+                    held => (Reply::Synced(delta), held),
+                };
+                let is_current = self.synced(piece);
+                is_current.then(|| Box::new(held))
+            }
+        };
+        let Some(held) = held else {
+            self.go_on();
+            return None;
+        };
+        if !is_cut {
+            return Some((*step, *held));
+        }
+        let request = Request::Sync {
+            mailbox: self.mailbox(),
+            since: self.view().modseq,
+        };
+        self.ask(request, Step::CatchUp { step, reply: held });
+        None
+    }
+}

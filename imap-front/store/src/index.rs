@@ -1,0 +1,169 @@
+//! A mailbox's messages as bitmaps: which UIDs there are, and which of them have which flag.
+//!
+//! Message numbers are ranks in it; SELECT, SEARCH by flags and EXPUNGE need no scan of the rows.
+
+use mail::{ModSeq, Uid};
+use roaring::RoaringBitmap;
+
+use crate::rows::MessageRow;
+
+/// UIDs, and those of them with each flag.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Bits {
+    uids: RoaringBitmap,
+    /// One for each bit of [`MessageRow::system`].
+    system: [RoaringBitmap; 5],
+    /// One for each keyword of the mailbox's list, as far as any was used.
+    keywords: Vec<RoaringBitmap>,
+}
+
+impl Bits {
+    fn all(&mut self) -> impl Iterator<Item = &mut RoaringBitmap> {
+        let flags = self.system.iter_mut().chain(&mut self.keywords);
+        std::iter::once(&mut self.uids).chain(flags)
+    }
+
+    fn remove(&mut self, uid: u32) {
+        if self.uids.contains(uid) {
+            self.all().for_each(|bits| {
+                bits.remove(uid);
+            });
+        }
+    }
+
+    fn set(&mut self, uid: u32, row: &MessageRow) {
+        self.remove(uid);
+        self.uids.insert(uid);
+        for (bit, bits) in self.system.iter_mut().enumerate() {
+            if row.system >> bit & 1 != 0 {
+                bits.insert(uid);
+            }
+        }
+        for &keyword in &row.keywords {
+            let keyword = usize::from(keyword);
+            if self.keywords.len() <= keyword {
+                self.keywords.resize_with(keyword + 1, Default::default);
+            }
+            self.keywords[keyword].insert(uid);
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.uids |= &other.uids;
+        for (mine, others) in self.system.iter_mut().zip(&other.system) {
+            *mine |= others;
+        }
+        if self.keywords.len() < other.keywords.len() {
+            self.keywords
+                .resize_with(other.keywords.len(), Default::default);
+        }
+        for (mine, others) in self.keywords.iter_mut().zip(&other.keywords) {
+            *mine |= others;
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let flags = self.system.iter().chain(&self.keywords);
+        let bitmaps = std::iter::once(&self.uids).chain(flags);
+        bitmaps
+            .map(|bits| size_of::<RoaringBitmap>() + bits.serialized_size())
+            .sum()
+    }
+}
+
+/// The messages of a mailbox as of a mod-sequence.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MailboxIndex {
+    modseq: ModSeq,
+    visible: Bits,
+    /// Of a COPY that is not yet published.
+    staged: Bits,
+}
+
+impl MailboxIndex {
+    /// The mod-sequence as of which it is.
+    pub(crate) fn modseq(&self) -> ModSeq {
+        self.modseq
+    }
+
+    /// The UIDs of the messages.
+    pub(crate) fn uids(&self) -> &RoaringBitmap {
+        &self.visible.uids
+    }
+
+    /// Those with a system flag, by the number of its bit.
+    pub(crate) fn with_system(&self, bit: usize) -> &RoaringBitmap {
+        &self.visible.system[bit]
+    }
+
+    /// How many messages have this UID or a lower one.
+    pub(crate) fn rank(&self, uid: Uid) -> u32 {
+        self.visible.uids.rank(uid.0) as u32
+    }
+
+    /// Memory that it takes, in bytes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.visible.bytes() + self.staged.bytes()
+    }
+
+    /// Takes over a message's row as it is now; none if there is none any more.
+    pub(crate) fn apply(&mut self, uid: Uid, row: Option<&MessageRow>, hidden: bool) {
+        match row {
+            Some(row) if hidden => self.staged.set(uid.0, row),
+            Some(row) => self.visible.set(uid.0, row),
+            None => {
+                self.visible.remove(uid.0);
+                self.staged.remove(uid.0);
+            }
+        }
+    }
+
+    /// The mailbox has come to a mod-sequence; unless messages are still staged, those that were
+    /// are there now.
+    pub(crate) fn advance(&mut self, modseq: ModSeq, staging: bool) {
+        self.modseq = modseq;
+        if !staging && !self.staged.uids.is_empty() {
+            let staged = std::mem::take(&mut self.staged);
+            self.visible.merge(&staged);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(system: u8, keywords: &[u8]) -> MessageRow {
+        MessageRow {
+            system,
+            keywords: keywords.to_vec(),
+            ..MessageRow::default()
+        }
+    }
+
+    #[test]
+    fn flags_follow_the_rows() {
+        let mut index = MailboxIndex::default();
+        index.apply(Uid(7), Some(&row(8, &[2])), false);
+        index.apply(Uid(9), Some(&row(4, &[])), false);
+        assert_eq!((index.rank(Uid(8)), index.rank(Uid(9))), (1, 2));
+        assert_eq!(index.with_system(3).iter().collect::<Vec<_>>(), [7]);
+        index.apply(Uid(7), Some(&row(0, &[0])), false);
+        assert!(index.with_system(3).is_empty());
+        assert!(index.visible.keywords[2].is_empty());
+        assert!(index.visible.keywords[0].contains(7));
+        index.apply(Uid(7), None, false);
+        assert_eq!(index.uids().iter().collect::<Vec<_>>(), [9]);
+    }
+
+    #[test]
+    fn staged_messages_are_seen_once_they_are_published() {
+        let mut index = MailboxIndex::default();
+        index.apply(Uid(100), Some(&row(8, &[])), true);
+        index.advance(ModSeq(2), true);
+        assert!(index.uids().is_empty());
+        index.advance(ModSeq(3), false);
+        assert_eq!(index.rank(Uid(100)), 1);
+        assert_eq!(index.with_system(3).len(), 1);
+    }
+}

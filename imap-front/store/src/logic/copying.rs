@@ -1,0 +1,431 @@
+//! Messages are copied and moved.
+
+use std::ops::ControlFlow::{Break, Continue};
+use std::sync::Arc;
+
+use mail::{Change, Event, MailboxId, MailboxName, Refusal, Reply, Uid, UidValidity, UserId};
+
+use super::changing::{delta, event, remove};
+use super::depositing::{charge, deposit, keyword_indexes, room};
+use super::numbering::Numbering;
+use super::{Applied, Rules, bodies, keys, notifications, refused, tables};
+use crate::Error;
+use crate::kv::{Kv, Space, Transaction};
+use crate::notification::{How, MessageChange};
+use crate::rows::{Batch, Mailbox, MessageRow, u64_row};
+
+const TOO_MANY_KEYWORDS: Refusal = Refusal::Limit("the target has as many keywords as it may have");
+
+/// Batches of a mailbox that may wait to be rewritten.
+const BATCHES_MAX: usize = 8;
+
+/// COPY (RFC 3501 §6.4.7) and MOVE (RFC 6851) of few messages. Those that are gone are left out
+/// (RFC 3501 §6.4.8).
+pub(super) fn copy(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    from: MailboxId,
+    uids: &[Uid],
+    (user, to): (UserId, &MailboxName),
+    (take_out, since): (bool, mail::ModSeq),
+) -> Result<Applied, Error> {
+    let Some(source) = tables::mailbox(txn, from)? else {
+        return refused(Refusal::NoMailbox);
+    };
+    let Some((id, _)) = tables::named_mailbox(txn, user, to)? else {
+        return refused(Refusal::NoMailbox);
+    };
+    let leaving = present(txn, from, &source, uids)?;
+    match transfer(txn, rules, from, &leaving, id, take_out)? {
+        Err(refusal) => {
+            undo(txn, &refusal);
+            refused(refusal)
+        }
+        Ok(done) => {
+            let of_source: Vec<_> = done
+                .events
+                .iter()
+                .filter(|event| event.mailbox == from)
+                .cloned()
+                .collect();
+            let delta = delta(txn, from, since, (source.modseq, &of_source))?;
+            let (uid_validity, pairs) = (done.uid_validity, done.pairs);
+            let reply = Reply::Copied {
+                uid_validity,
+                pairs,
+                delta,
+            };
+            Ok((reply, done.events).into())
+        }
+    }
+}
+
+/// Undoes what was done before a refusal. Nothing was, if there was no room: of that others may
+/// be notified.
+pub(super) fn undo(txn: &mut Transaction<'_>, refusal: &Refusal) {
+    if *refusal != Refusal::OverQuota {
+        txn.undo();
+    }
+}
+
+/// Those of the messages that are there.
+pub(super) fn present(
+    kv: &dyn Kv,
+    id: MailboxId,
+    mailbox: &Mailbox,
+    uids: &[Uid],
+) -> Result<Vec<(Uid, MessageRow)>, Error> {
+    let mut found = Vec::with_capacity(uids.len());
+    for &uid in uids {
+        if let Some(row) = tables::message(kv, id, mailbox, uid)? {
+            found.push((uid, row));
+        }
+    }
+    Ok(found)
+}
+
+/// Messages are in another mailbox.
+pub(super) struct Transferred {
+    pub uid_validity: UidValidity,
+    pub pairs: Vec<(Uid, Uid)>,
+    pub events: Vec<Arc<Event>>,
+}
+
+/// Copies or moves some messages as one operation. What was done before a refusal is to be undone.
+pub(super) fn transfer(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    from: MailboxId,
+    leaving: &[(Uid, MessageRow)],
+    id: MailboxId,
+    take_out: bool,
+) -> Result<Result<Transferred, Refusal>, Error> {
+    let (Some(mut source), Some(mut target)) =
+        (tables::mailbox(txn, from)?, tables::mailbox(txn, id)?)
+    else {
+        return Ok(Err(Refusal::NoMailbox));
+    };
+    let uid_validity = target.uid_validity;
+    let mut done = Transferred {
+        uid_validity,
+        pairs: vec![],
+        events: vec![],
+    };
+    if leaving.is_empty() {
+        return Ok(Ok(done));
+    }
+    let keeps_use = take_out && source.user == target.user;
+    let bytes = leaving.iter().map(|(_, row)| row.size).sum();
+    let count = leaving.len() as u64;
+    if !keeps_use && !charge(txn, rules, target.user, bytes, count)? {
+        return Ok(Err(Refusal::OverQuota));
+    }
+    let mut arriving = Vec::with_capacity(leaving.len());
+    for (_, row) in leaving {
+        let flags = row.flags(&source);
+        let Ok(keywords) = keyword_indexes(&mut target, &flags, rules.options.keywords_max) else {
+            return Ok(Err(TOO_MANY_KEYWORDS));
+        };
+        if !take_out {
+            bodies::share(txn, row.body)?;
+        }
+        arriving.push(MessageRow {
+            keywords,
+            ..row.clone()
+        });
+    }
+    if let Err(refusal) = room(&target, arriving.len()) {
+        return Ok(Err(refusal));
+    }
+    let (appended, event) = deposit(txn, id, &mut target, arriving, (How::Copied, None));
+    done.events.push(event);
+    let to = (appended.uid.0..).map(Uid);
+    done.pairs = leaving.iter().map(|(uid, _)| *uid).zip(to).collect();
+    if take_out {
+        if from == id {
+            source = target;
+        }
+        let numbering = Numbering::of(txn, from, &source)?;
+        let gone = remove(txn, from, &mut source, &numbering, leaving, false)?;
+        done.events.extend(gone);
+        if !keeps_use {
+            tables::refund(txn, source.user, bytes, count)?;
+        }
+    }
+    Ok(Ok(done))
+}
+
+/// Tasks in [`Space::Tasks`].
+pub(super) mod task {
+    /// A COPY was not finished: what was staged is removed.
+    pub const STAGED: u8 = 1;
+    /// Rows of batches get mod-sequences of their own.
+    pub const SETTLE: u8 = 2;
+    /// A mailbox has lost its name: its rows are removed.
+    pub const DROP: u8 = 3;
+}
+
+/// The target's UIDVALIDITY, and what to announce.
+pub(super) type Published = (UidValidity, Vec<Arc<Event>>);
+
+/// A large COPY: its messages are staged out of sight, at UIDs that leave room for what comes
+/// meanwhile, and published by one change of the mailbox's row.
+pub(super) struct Staging {
+    pub from: MailboxId,
+    pub id: MailboxId,
+    pub uids: Vec<Uid>,
+    /// How many of them are done.
+    pub at: usize,
+    pub pairs: Vec<(Uid, Uid)>,
+    /// Where the next one goes; none before the first.
+    next: Option<Uid>,
+    /// The figures of what is staged.
+    figures: Mailbox,
+}
+
+impl Staging {
+    pub fn new(from: MailboxId, id: MailboxId, uids: Vec<Uid>) -> Self {
+        Self {
+            from,
+            id,
+            uids,
+            at: 0,
+            pairs: vec![],
+            next: None,
+            figures: Mailbox::default(),
+        }
+    }
+
+    /// Whether something is staged that has to be removed if it comes to nothing.
+    pub fn has_begun(&self) -> bool {
+        self.next.is_some()
+    }
+
+    /// Stages some more.
+    pub fn go_on(
+        &mut self,
+        txn: &mut Transaction<'_>,
+        rules: &Rules,
+    ) -> Result<Result<(), Refusal>, Error> {
+        let (Some(source), Some(mut target)) = (
+            tables::mailbox(txn, self.from)?,
+            tables::mailbox(txn, self.id)?,
+        ) else {
+            return Ok(Err(Refusal::NoMailbox));
+        };
+        let mut next = match self.next {
+            Some(next) => next,
+            None => match begin(&mut target, self.uids.len()) {
+                Ok(first) => first,
+                Err(refusal) => return Ok(Err(refusal)),
+            },
+        };
+        let end = self.uids.len().min(self.at + rules.options.slice_messages);
+        let rows = present(txn, self.from, &source, &self.uids[self.at..end])?;
+        let bytes = rows.iter().map(|(_, row)| row.size).sum();
+        if !charge(txn, rules, target.user, bytes, rows.len() as u64)? {
+            return Ok(Err(Refusal::OverQuota));
+        }
+        let mut figures = self.figures.clone();
+        for (_, row) in &rows {
+            let flags = row.flags(&source);
+            let Ok(keywords) = keyword_indexes(&mut target, &flags, rules.options.keywords_max)
+            else {
+                return Ok(Err(TOO_MANY_KEYWORDS));
+            };
+            bodies::share(txn, row.body)?;
+            let row = MessageRow {
+                modseq: mail::ModSeq(0),
+                created: mail::ModSeq(0),
+                keywords,
+                ..row.clone()
+            };
+            figures.add(&row);
+            txn.put(Space::Messages, &keys::message(self.id, next), row.encode());
+            next = Uid(next.0 + 1);
+        }
+        tables::put_mailbox(txn, self.id, &target);
+        let charged = [
+            target.user.0.to_be_bytes(),
+            figures.size.to_be_bytes(),
+            u64::from(figures.messages).to_be_bytes(),
+        ];
+        txn.put(
+            Space::Tasks,
+            &keys::task(task::STAGED, self.id),
+            charged.concat(),
+        );
+        let to = (next.0 - rows.len() as u32..).map(Uid);
+        self.pairs.extend(rows.iter().map(|(uid, _)| *uid).zip(to));
+        (self.at, self.next, self.figures) = (end, Some(next), figures);
+        Ok(Ok(()))
+    }
+
+    /// Publishes what was staged: a small change, seen at once as a whole.
+    pub fn publish(&self, txn: &mut Transaction<'_>) -> Result<Result<Published, Refusal>, Error> {
+        let Some(mut target) = tables::mailbox(txn, self.id)? else {
+            return Ok(Err(Refusal::NoMailbox));
+        };
+        txn.delete(Space::Tasks, &keys::task(task::STAGED, self.id));
+        let first = target
+            .staging
+            .take()
+            .map_or(target.uid_next, |(first, _)| first);
+        let end = self.next.unwrap_or(first);
+        let mut events = vec![];
+        if first < end {
+            let prev = target.modseq;
+            target.modseq = mail::ModSeq(prev.0 + 1);
+            target.uid_next = end;
+            target.absorb(&self.figures);
+            target.batches.push(Batch {
+                first,
+                end,
+                modseq: target.modseq,
+            });
+            txn.put(Space::Tasks, &keys::task(task::SETTLE, self.id), Vec::new());
+            let change = Change::NewRun {
+                first,
+                last: Uid(end.0 - 1),
+                exists: target.messages,
+            };
+            events.push(event(self.id, prev, target.modseq, vec![change]));
+        }
+        tables::put_mailbox(txn, self.id, &target);
+        Ok(Ok((target.uid_validity, events)))
+    }
+}
+
+/// Reserves UIDs for a COPY of so many messages, with room below them for what comes meanwhile.
+fn begin(target: &mut Mailbox, count: usize) -> Result<Uid, Refusal> {
+    if target.staging.is_some() || target.batches.len() >= BATCHES_MAX {
+        return Err(Refusal::Unavailable(
+            "large COPYs into the mailbox are under way, try again".into(),
+        ));
+    }
+    let gap = 1000 + count / 4;
+    room(target, count + gap)?;
+    let first = Uid(target.uid_next.0 + gap as u32);
+    target.staging = Some((first, Uid(first.0 + count as u32)));
+    Ok(first)
+}
+
+/// Removes some of what a COPY that came to nothing has staged. True if that was all.
+pub(super) fn discard_some(
+    txn: &mut Transaction<'_>,
+    id: MailboxId,
+    max: usize,
+) -> Result<bool, Error> {
+    let key = keys::task(task::STAGED, id);
+    if let Some(mut target) = tables::mailbox(txn, id)? {
+        let Some((first, end)) = target.staging else {
+            txn.delete(Space::Tasks, &key);
+            return Ok(true);
+        };
+        let mut staged = Vec::new();
+        tables::rows(txn, id, first, &keys::message(id, end), |uid, row| {
+            staged.push((uid, row));
+            staged.len() < max
+        })?;
+        for (uid, row) in &staged {
+            txn.delete(Space::Messages, &keys::message(id, *uid));
+            bodies::release(txn, row)?;
+        }
+        if staged.len() == max {
+            return Ok(false);
+        }
+        target.staging = None;
+        tables::put_mailbox(txn, id, &target);
+    }
+    // The rows of a mailbox that is gone are removed with it.
+    if let Some(charged) = txn.get(Space::Tasks, &key)? {
+        let number = |at: usize| u64_row(charged.get(at..at + 8).unwrap_or_default());
+        tables::refund(txn, UserId(number(0)?), number(8)?, number(16)?)?;
+    }
+    txn.delete(Space::Tasks, &key);
+    Ok(true)
+}
+
+/// Gives some rows of the oldest batch mod-sequences of their own, from `next` on. True if no batch
+/// is left.
+pub(super) fn settle_some(
+    txn: &mut Transaction<'_>,
+    id: MailboxId,
+    next: &mut Uid,
+    max: usize,
+) -> Result<bool, Error> {
+    let mailbox = tables::mailbox(txn, id)?;
+    let batch = mailbox
+        .as_ref()
+        .and_then(|row| row.batches.first().copied());
+    let (Some(mut mailbox), Some(batch)) = (mailbox, batch) else {
+        txn.delete(Space::Tasks, &keys::task(task::SETTLE, id));
+        return Ok(true);
+    };
+    let mut rows = Vec::new();
+    let from = batch.first.max(*next);
+    tables::rows(txn, id, from, &keys::message(id, batch.end), |uid, row| {
+        rows.push((uid, row));
+        rows.len() < max
+    })?;
+    for (uid, row) in &rows {
+        if row.is_of_a_batch() {
+            let row = mailbox.resolved(*uid, row.clone());
+            txn.put(Space::Messages, &keys::message(id, *uid), row.encode());
+            let change = MessageChange::Came {
+                how: How::Copied,
+                size: row.size,
+                header: None,
+            };
+            notifications::message(txn, id, &mailbox, *uid, change);
+        }
+    }
+    if rows.len() == max {
+        *next = rows.last().map_or(from, |(uid, _)| Uid(uid.0 + 1));
+        return Ok(false);
+    }
+    *next = Uid(0);
+    mailbox.batches.remove(0);
+    tables::put_mailbox(txn, id, &mailbox);
+    Ok(false)
+}
+
+/// Removes some rows of a mailbox that has lost its name. True if none is left.
+pub(super) fn drop_some(
+    txn: &mut Transaction<'_>,
+    id: MailboxId,
+    max: usize,
+) -> Result<bool, Error> {
+    let mut messages = Vec::new();
+    let mut cost = 0;
+    let (from, to) = keys::rows(id);
+    tables::rows(txn, id, Uid(0), &to, |uid, row| {
+        cost += 1 + bodies::pieces(&row);
+        messages.push((uid, row));
+        messages.len() < max && cost < max * bodies::PIECES_A_MESSAGE
+    })?;
+    for (uid, row) in &messages {
+        txn.delete(Space::Messages, &keys::message(id, *uid));
+        bodies::release(txn, row)?;
+    }
+    if !messages.is_empty() {
+        return Ok(false);
+    }
+    for space in [Space::Changes, Space::Expunged] {
+        let mut rows = Vec::new();
+        txn.scan(space, &from, &to, false, &mut |key, _| {
+            rows.push(key.to_vec());
+            if rows.len() < max {
+                Continue(())
+            } else {
+                Break(())
+            }
+        })?;
+        rows.iter().for_each(|key| txn.delete(space, key));
+        if !rows.is_empty() {
+            return Ok(false);
+        }
+    }
+    txn.delete(Space::Tasks, &keys::task(task::DROP, id));
+    Ok(true)
+}

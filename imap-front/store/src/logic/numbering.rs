@@ -1,0 +1,185 @@
+//! Message numbers: ranks in a mailbox's index, as a transaction has changed it.
+
+use std::sync::Arc;
+
+use mail::{MailboxId, Uid};
+
+use super::{catch_up, keys, tables};
+use crate::Error;
+use crate::index::MailboxIndex;
+use crate::kv::{Kv, Space, Transaction};
+use crate::rows::Mailbox;
+
+/// The writer looks through mailboxes with so many messages at once; an index of more is built in
+/// slices.
+const AT_ONCE_MAX: u32 = 4096;
+
+/// Which message has which number.
+pub(super) struct Numbering {
+    pub index: Arc<MailboxIndex>,
+    /// UIDs that the transaction adds, ascending.
+    added: Vec<Uid>,
+    /// UIDs that it removes, ascending.
+    removed: Vec<Uid>,
+}
+
+impl Numbering {
+    /// As what can be read is.
+    ///
+    /// # Errors
+    /// [`Error::Cold`] if the index has to be built before, [`Error::Moved`] if what is read is
+    /// older than the index.
+    pub fn of_view(kv: &dyn Kv, id: MailboxId, mailbox: &Mailbox, min: u32) -> Result<Self, Error> {
+        let kept = kv.indexes().map(|indexes| indexes.get(id));
+        let index = match kept {
+            Some(Some(index)) if index.modseq() == mailbox.modseq => index,
+            Some(Some(index)) if index.modseq() < mailbox.modseq => {
+                Arc::new(catch_up::bring(kv, id, mailbox, &index)?)
+            }
+            Some(Some(_)) => return Err(Error::Moved),
+            Some(None) if mailbox.messages >= min => return Err(Error::Cold(id)),
+            _ => Arc::new(scanned(kv, id, mailbox)?),
+        };
+        Ok(Self {
+            index,
+            added: vec![],
+            removed: vec![],
+        })
+    }
+
+    /// As a transaction has left the mailbox.
+    ///
+    /// # Errors
+    /// [`Error::Cold`] if the index has to be built before.
+    pub fn of(txn: &Transaction<'_>, id: MailboxId, mailbox: &Mailbox) -> Result<Self, Error> {
+        let Some(index) = committed(txn, id)? else {
+            if mailbox.messages > AT_ONCE_MAX {
+                return Err(Error::Cold(id));
+            }
+            return Ok(Self {
+                index: Arc::new(scanned(txn, id, mailbox)?),
+                added: vec![],
+                removed: vec![],
+            });
+        };
+        let (mut added, mut removed) = (vec![], vec![]);
+        let from = keys::message(id, Uid(0));
+        let to = keys::message(id, mailbox.uid_next);
+        for (key, row) in txn.changed(Space::Messages, &from, &to) {
+            let uid = keys::uid_of(key);
+            match (index.uids().contains(uid.0), row) {
+                (false, Some(_)) => added.push(uid),
+                (true, None) => removed.push(uid),
+                _ => {}
+            }
+        }
+        Ok(Self {
+            index,
+            added,
+            removed,
+        })
+    }
+
+    /// Whether the transaction adds or removes messages.
+    pub fn is_changed(&self) -> bool {
+        !self.added.is_empty() || !self.removed.is_empty()
+    }
+
+    /// The UIDs from one to another, which is excluded, ascending.
+    pub fn between(&self, from: Uid, to: Uid) -> Vec<Uid> {
+        let known = self.index.uids().range(from.0..to.0).map(Uid);
+        let mut uids: Vec<Uid> = known
+            .filter(|uid| self.removed.binary_search(uid).is_err())
+            .collect();
+        let added = self.added.iter().copied();
+        uids.extend(added.filter(|uid| (from..to).contains(uid)));
+        uids
+    }
+
+    /// The number of a message that is there; of one that is not, that of the one before it.
+    pub fn number(&self, uid: Uid) -> u32 {
+        let up_to = |uids: &[Uid]| uids.partition_point(|have| *have <= uid) as u32;
+        self.index.rank(uid) + up_to(&self.added) - up_to(&self.removed)
+    }
+}
+
+/// Whether an operation on a mailbox has to wait until its index was built.
+pub(super) fn is_cold(txn: &Transaction<'_>, id: MailboxId) -> Result<bool, Error> {
+    let Some(mailbox) = tables::mailbox(txn, id)? else {
+        return Ok(false);
+    };
+    Ok(mailbox.messages > AT_ONCE_MAX && committed(txn, id)?.is_none())
+}
+
+/// The index as of the last commit, if it is kept or soon made.
+fn committed(txn: &Transaction<'_>, id: MailboxId) -> Result<Option<Arc<MailboxIndex>>, Error> {
+    let (Some(indexes), Some(base)) = (txn.indexes(), txn.base()) else {
+        return Ok(None);
+    };
+    if let Some(index) = indexes.get(id) {
+        return Ok(Some(index));
+    }
+    let Some(mailbox) = tables::mailbox(base, id)? else {
+        return Ok(None);
+    };
+    if mailbox.messages > AT_ONCE_MAX || mailbox.staging.is_some() || !indexes.begin(id) {
+        return Ok(None);
+    }
+    match scanned(base, id, &mailbox) {
+        Ok(index) => indexes.finish(id, index),
+        Err(error) => {
+            indexes.abandon(id);
+            return Err(error);
+        }
+    }
+    Ok(indexes.get(id))
+}
+
+/// The index of a mailbox, by a look at each row.
+pub(crate) fn scanned(
+    kv: &dyn Kv,
+    id: MailboxId,
+    mailbox: &Mailbox,
+) -> Result<MailboxIndex, Error> {
+    let mut build = Build::new(id);
+    while !build.go_on(kv, mailbox, usize::MAX)? {}
+    Ok(build.done(mailbox))
+}
+
+/// An index that is being built, in slices if need be: each from a newer view.
+pub(crate) struct Build {
+    id: MailboxId,
+    index: MailboxIndex,
+    next: Uid,
+}
+
+impl Build {
+    pub fn new(id: MailboxId) -> Self {
+        Self {
+            id,
+            index: MailboxIndex::default(),
+            next: Uid(0),
+        }
+    }
+
+    /// Looks at so many rows more. True if there are no more.
+    pub fn go_on(&mut self, kv: &dyn Kv, mailbox: &Mailbox, rows: usize) -> Result<bool, Error> {
+        let (_, to) = keys::rows(self.id);
+        let mut left = rows;
+        let (index, next) = (&mut self.index, &mut self.next);
+        tables::rows(kv, self.id, *next, &to, |uid, row| {
+            index.apply(uid, Some(&row), uid >= mailbox.uid_next);
+            *next = Uid(uid.0.saturating_add(1));
+            left -= 1;
+            left > 0
+        })?;
+        Ok(left > 0)
+    }
+
+    /// The index, as of the mailbox that was looked at last.
+    pub fn done(mut self, mailbox: &Mailbox) -> MailboxIndex {
+        self.index
+            .advance(mailbox.modseq, mailbox.staging.is_some());
+        self.index
+    }
+}

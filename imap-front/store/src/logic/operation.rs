@@ -1,0 +1,393 @@
+//! Operations of any size: a slice at a time, with others between them.
+
+use std::sync::Arc;
+
+use mail::{Event, MailboxId, ModSeq, Refusal, Reply, Uid};
+
+use super::changing::{self, FlagChange};
+use super::copying::{self, Staging, task};
+use super::numbering::{self, Build};
+use super::{Rules, keys, tables};
+use crate::Error;
+use crate::kv::{Kv, Space, Transaction};
+
+/// Rows that are looked at in one turn for an index.
+const BUILD_ROWS: usize = 4096;
+
+/// An operation that takes more than one slice.
+pub(crate) struct Operation {
+    kind: Kind,
+    build: Option<(MailboxId, Box<Build>)>,
+}
+
+/// How far an operation has come.
+pub(crate) enum Step {
+    /// It goes on.
+    More(Vec<Arc<Event>>),
+    /// It can't go on yet.
+    Waits,
+    /// It is done; what follows needs no answer.
+    Done(Box<Reply>, Vec<Arc<Event>>, Option<Operation>),
+}
+
+enum Kind {
+    Store(Storing),
+    Expunge(Expunging),
+    Move(Moving),
+    Copy(Box<Staging>, ModSeq),
+    /// A COPY that came to nothing.
+    Discard(MailboxId, Refusal),
+    Settle(MailboxId, Uid),
+    Drop(MailboxId),
+}
+
+struct Storing {
+    id: MailboxId,
+    uids: Vec<Uid>,
+    at: usize,
+    change: FlagChange,
+    since: ModSeq,
+    modified: Vec<Uid>,
+}
+
+struct Expunging {
+    id: MailboxId,
+    within: Option<Vec<(u32, u32)>>,
+    next: Uid,
+    since: ModSeq,
+}
+
+/// MOVE is all or nothing for each message only (RFC 6851 §3.3).
+struct Moving {
+    from: MailboxId,
+    to: MailboxId,
+    which: Which,
+    since: ModSeq,
+    pairs: Vec<(Uid, Uid)>,
+}
+
+enum Which {
+    /// These, from a place on.
+    Listed(Vec<Uid>, usize),
+    /// All from a UID to another, which is excluded: INBOX is renamed.
+    All(Uid, Uid),
+}
+
+impl From<Kind> for Operation {
+    fn from(kind: Kind) -> Self {
+        Self { kind, build: None }
+    }
+}
+
+impl Operation {
+    pub(super) fn store(id: MailboxId, uids: Vec<Uid>, change: FlagChange, since: ModSeq) -> Self {
+        Kind::Store(Storing {
+            id,
+            uids,
+            at: 0,
+            change,
+            since,
+            modified: vec![],
+        })
+        .into()
+    }
+
+    pub fn expunge(
+        id: MailboxId,
+        within: Option<Vec<(u32, u32)>>,
+        next: Uid,
+        since: ModSeq,
+    ) -> Self {
+        Kind::Expunge(Expunging {
+            id,
+            within,
+            next,
+            since,
+        })
+        .into()
+    }
+
+    pub(super) fn copy(staging: Staging, since: ModSeq) -> Self {
+        Kind::Copy(Box::new(staging), since).into()
+    }
+
+    pub fn move_listed(from: MailboxId, to: MailboxId, uids: Vec<Uid>, since: ModSeq) -> Self {
+        Self::moving(from, to, Which::Listed(uids, 0), since)
+    }
+
+    pub fn move_all(from: MailboxId, to: MailboxId, end: Uid) -> Self {
+        Self::moving(from, to, Which::All(Uid(1), end), ModSeq(0))
+    }
+
+    fn moving(from: MailboxId, to: MailboxId, which: Which, since: ModSeq) -> Self {
+        Kind::Move(Moving {
+            from,
+            to,
+            which,
+            since,
+            pairs: vec![],
+        })
+        .into()
+    }
+
+    pub fn settle(id: MailboxId) -> Self {
+        Kind::Settle(id, Uid(0)).into()
+    }
+
+    pub fn drop_mailbox(id: MailboxId) -> Self {
+        Kind::Drop(id).into()
+    }
+
+    /// What has to go on after the server was ended.
+    ///
+    /// # Errors
+    /// If the disk fails or a row is damaged.
+    pub fn unfinished(kv: &dyn Kv) -> Result<Vec<Self>, Error> {
+        let mut tasks = Vec::new();
+        kv.scan(Space::Tasks, &[], &[0xff; 10], false, &mut |key, _| {
+            tasks.push(key.to_vec());
+            std::ops::ControlFlow::Continue(())
+        })?;
+        let operation = |key: Vec<u8>| {
+            let (kind, id) = key.split_first()?;
+            let id = MailboxId(u64::from_be_bytes(id.try_into().ok()?));
+            match *kind {
+                task::STAGED => Some(Kind::Discard(id, Refusal::NoMessage).into()),
+                task::SETTLE => Some(Self::settle(id)),
+                task::DROP => Some(Self::drop_mailbox(id)),
+                _ => None,
+            }
+        };
+        Ok(tasks.into_iter().filter_map(operation).collect())
+    }
+
+    /// The mailboxes that it changes: others that change them wait until it is done.
+    pub fn mailboxes(&self) -> [MailboxId; 2] {
+        match &self.kind {
+            Kind::Store(storing) => [storing.id; 2],
+            Kind::Expunge(expunging) => [expunging.id; 2],
+            Kind::Move(moving) => [moving.from, moving.to],
+            Kind::Copy(staging, _) => [staging.from, staging.id],
+            Kind::Discard(id, _) | Kind::Settle(id, _) | Kind::Drop(id) => [*id; 2],
+        }
+    }
+
+    /// What has to be undone in slices if it can't go on, and why it can't.
+    pub fn failed(&self, refusal: Refusal) -> Option<Self> {
+        match &self.kind {
+            Kind::Copy(staging, _) if staging.has_begun() => {
+                Some(Kind::Discard(staging.id, refusal).into())
+            }
+            _ => None,
+        }
+    }
+
+    /// Does the next slice.
+    ///
+    /// # Errors
+    /// If the disk fails or a row is damaged; the caller undoes the slice.
+    pub fn go_on(&mut self, txn: &mut Transaction<'_>, rules: &Rules) -> Result<Step, Error> {
+        if let Some(waits) = self.warm(txn)? {
+            return Ok(waits);
+        }
+        let max = rules.options.slice_messages;
+        match &mut self.kind {
+            Kind::Store(storing) => storing.go_on(txn, rules),
+            Kind::Expunge(expunging) => expunging.go_on(txn, rules),
+            Kind::Move(moving) => moving.go_on(txn, rules),
+            Kind::Copy(staging, since) => copy(staging, *since, txn, rules),
+            Kind::Discard(id, refusal) => {
+                let is_done = copying::discard_some(txn, *id, max)?;
+                Ok(step(is_done, Reply::Refused(refusal.clone())))
+            }
+            Kind::Settle(id, next) => {
+                let is_done = copying::settle_some(txn, *id, next, max)?;
+                Ok(step(is_done, Reply::Done))
+            }
+            Kind::Drop(id) => {
+                let is_done = copying::drop_some(txn, *id, max)?;
+                Ok(step(is_done, Reply::Done))
+            }
+        }
+    }
+
+    /// Looks at some rows more if the index of its mailbox has to be built before.
+    fn warm(&mut self, txn: &Transaction<'_>) -> Result<Option<Step>, Error> {
+        let id = match &self.kind {
+            Kind::Store(storing) => storing.id,
+            Kind::Expunge(expunging) => expunging.id,
+            Kind::Move(moving) => moving.from,
+            _ => return Ok(None),
+        };
+        let (Some(indexes), Some(base)) = (txn.indexes(), txn.base()) else {
+            return Ok(None);
+        };
+        if self.build.is_none() {
+            if !numbering::is_cold(txn, id)? {
+                return Ok(None);
+            }
+            if !indexes.begin(id) {
+                return Ok(Some(Step::Waits));
+            }
+        }
+        let (_, build) = self
+            .build
+            .get_or_insert_with(|| (id, Box::new(Build::new(id))));
+        match tables::mailbox(base, id)? {
+            Some(mailbox) if build.go_on(base, &mailbox, BUILD_ROWS)? => {
+                if let Some((_, build)) = self.build.take() {
+                    indexes.finish(id, build.done(&mailbox));
+                }
+            }
+            Some(_) => {}
+            None => self.abandon(txn),
+        }
+        Ok(Some(Step::More(vec![])))
+    }
+
+    /// Gives up what it was building.
+    pub fn abandon(&mut self, kv: &dyn Kv) {
+        if let (Some((id, _)), Some(indexes)) = (self.build.take(), kv.indexes()) {
+            indexes.abandon(id);
+        }
+    }
+}
+
+fn step(is_done: bool, reply: Reply) -> Step {
+    match is_done {
+        true => Step::Done(Box::new(reply), vec![], None),
+        false => Step::More(vec![]),
+    }
+}
+
+fn refused(refusal: Refusal) -> Result<Step, Error> {
+    Ok(Step::Done(Box::new(Reply::Refused(refusal)), vec![], None))
+}
+
+impl Storing {
+    fn go_on(&mut self, txn: &mut Transaction<'_>, rules: &Rules) -> Result<Step, Error> {
+        let end = self.uids.len().min(self.at + rules.options.slice_messages);
+        let some = &self.uids[self.at..end];
+        let stored = match changing::store_some(txn, rules, self.id, some, &self.change)? {
+            Ok(stored) => stored,
+            Err(refusal) => return refused(refusal),
+        };
+        self.at = end;
+        self.modified.extend(stored.modified);
+        if end < self.uids.len() {
+            return Ok(Step::More(stored.events));
+        }
+        let reply = Reply::Stored {
+            modified: std::mem::take(&mut self.modified),
+            delta: vec![Event::more(self.id, self.since)],
+        };
+        Ok(Step::Done(Box::new(reply), stored.events, None))
+    }
+}
+
+impl Expunging {
+    fn go_on(&mut self, txn: &mut Transaction<'_>, rules: &Rules) -> Result<Step, Error> {
+        let within = self.within.as_deref();
+        let done = match changing::expunge_some(txn, rules, self.id, within, self.next)? {
+            Ok(done) => done,
+            Err(refusal) => return refused(refusal),
+        };
+        if let Some(next) = done.next {
+            self.next = next;
+            return Ok(Step::More(done.events));
+        }
+        let reply = Reply::Synced(vec![Event::more(self.id, self.since)]);
+        Ok(Step::Done(Box::new(reply), done.events, None))
+    }
+}
+
+impl Moving {
+    fn go_on(&mut self, txn: &mut Transaction<'_>, rules: &Rules) -> Result<Step, Error> {
+        let Some(source) = tables::mailbox(txn, self.from)? else {
+            return refused(Refusal::NoMailbox);
+        };
+        let max = rules.options.slice_messages;
+        let mut leaving = Vec::new();
+        let (which, is_last) = match &self.which {
+            Which::Listed(uids, at) => {
+                let end = uids.len().min(at + max);
+                leaving = copying::present(txn, self.from, &source, &uids[*at..end])?;
+                (None, end == uids.len())
+            }
+            Which::All(next, end) => {
+                let to = keys::message(self.from, *end);
+                tables::rows(txn, self.from, *next, &to, |uid, row| {
+                    leaving.push((uid, source.resolved(uid, row)));
+                    leaving.len() < max
+                })?;
+                let next = leaving.last().map_or(*end, |(uid, _)| Uid(uid.0 + 1));
+                (Some(next), leaving.len() < max)
+            }
+        };
+        let done = match copying::transfer(txn, rules, self.from, &leaving, self.to, true)? {
+            Ok(done) => done,
+            Err(refusal) => {
+                copying::undo(txn, &refusal);
+                return refused(refusal);
+            }
+        };
+        match (&mut self.which, which) {
+            (Which::Listed(uids, at), _) => *at = uids.len().min(*at + max),
+            (Which::All(next, _), Some(then)) => *next = then,
+            (Which::All(..), None) => {}
+        }
+        self.pairs.extend(done.pairs);
+        if !is_last {
+            return Ok(Step::More(done.events));
+        }
+        let reply = match self.which {
+            Which::All(..) => Reply::Done,
+            Which::Listed(..) => Reply::Copied {
+                uid_validity: done.uid_validity,
+                pairs: std::mem::take(&mut self.pairs),
+                delta: vec![Event::more(self.from, self.since)],
+            },
+        };
+        Ok(Step::Done(Box::new(reply), done.events, None))
+    }
+}
+
+fn copy(
+    staging: &mut Staging,
+    since: ModSeq,
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+) -> Result<Step, Error> {
+    if staging.at < staging.uids.len() {
+        return match staging.go_on(txn, rules)? {
+            Ok(()) => Ok(Step::More(vec![])),
+            Err(refusal) => {
+                copying::undo(txn, &refusal);
+                Ok(nothing(staging, refusal))
+            }
+        };
+    }
+    match staging.publish(txn)? {
+        Ok((uid_validity, events)) => {
+            let reply = Reply::Copied {
+                uid_validity,
+                pairs: std::mem::take(&mut staging.pairs),
+                delta: vec![Event::more(staging.from, since)],
+            };
+            Ok(Step::Done(
+                Box::new(reply),
+                events,
+                Some(Operation::settle(staging.id)),
+            ))
+        }
+        Err(refusal) => Ok(nothing(staging, refusal)),
+    }
+}
+
+/// A COPY came to nothing: what is staged was never seen, and is removed later.
+fn nothing(staging: &Staging, refusal: Refusal) -> Step {
+    let discard = staging
+        .has_begun()
+        .then(|| Kind::Discard(staging.id, refusal.clone()).into());
+    Step::Done(Box::new(Reply::Refused(refusal)), vec![], discard)
+}
