@@ -62,8 +62,10 @@ impl Base {
 
     /// Takes back everything that was set.
     pub fn reset(&self) -> Result<()> {
-        let path = admin::Base::new(&self.folder).msg_conf();
-        fs::remove_file(path).context("cannot remove the configuration")
+        let base = admin::Base::new(&self.folder);
+        // What a start kept of its environment.
+        let _ = fs::remove_file(base.ens_environment());
+        fs::remove_file(base.msg_conf()).context("cannot remove the configuration")
     }
 
     /// What the administration guide has set for IDLE, with the broker within the server.

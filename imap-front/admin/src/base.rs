@@ -72,6 +72,11 @@ impl Base {
         self.root.join("run")
     }
 
+    /// What the running server has in force.
+    pub fn status(&self) -> PathBuf {
+        self.run().join("imapd.status")
+    }
+
     /// What the server has counted, as of the last SIGUSR1.
     pub fn statistics(&self) -> PathBuf {
         self.run().join("imapd.statistics")

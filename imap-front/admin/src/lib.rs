@@ -6,6 +6,7 @@
 //! (hashing, verification, the cache of verified passwords), [`privacy`] (modes of files),
 //! [`service`] (starting, stopping, refreshing and watching services), [`idle`] (what IDLE needs),
 //! [`command`] (what the command lines have in common).
+//! [`status`] is what the running server has in force.
 //!
 //! Invariants: passwords and hashes are never logged or printed; a file is written whole or not at
 //! all; everything here blocks, so the server calls the slow parts on blocking threads.
@@ -19,6 +20,7 @@ pub mod lines;
 pub mod password;
 pub mod privacy;
 pub mod service;
+pub mod status;
 pub mod users;
 
 pub use base::Base;

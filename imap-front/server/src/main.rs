@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use admin::idle::Facts;
 use admin::privacy::{self, PrivacyError};
+use admin::status::Status;
 use admin::{Base, Config};
 use clap::Parser;
 use ens::ready::Ready;
@@ -110,22 +111,32 @@ fn recover(base: &Base, cli: &Cli) -> Result<(), Box<dyn Error>> {
 
 /// A line for each condition, with what to type for those that are not met.
 fn check(base: &Base, _: &Cli) -> Result<(), Box<dyn Error>> {
+    ens::output::end_when_nobody_reads();
     let config = Config::load(base)?;
+    let mut out = std::io::stdout();
+    if let Some(status) = Status::of_running(base) {
+        write!(out, "The running server:\n{}", status.conditions)?;
+        for line in status.differences(&config) {
+            writeln!(out, "{line}")?;
+        }
+        return verdict(status.idle);
+    }
     let plug_ins = 0..config.plug_ins().len();
     let mut facts = Facts::looked_up(&config);
     let trial = |number| notify::trial(base, number).err();
     facts.not_loaded = plug_ins.map(trial).collect();
     let conditions = admin::idle::conditions(&config, facts);
-    let mut out = std::io::stdout();
     for condition in &conditions {
         writeln!(out, "{condition}")?;
     }
-    if conditions.iter().all(|condition| condition.met) {
-        writeln!(out, "IDLE is offered")?;
-        Ok(())
-    } else {
-        Err("IDLE is not offered".into())
+    verdict(conditions.iter().all(|condition| condition.met))
+}
+
+fn verdict(idle: bool) -> Result<(), Box<dyn Error>> {
+    if !idle {
+        return Err("IDLE is not offered".into());
     }
+    Ok(writeln!(std::io::stdout(), "IDLE is offered")?)
 }
 
 /// Closes to others what is theirs no more to read, and says what was open.

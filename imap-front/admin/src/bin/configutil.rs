@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use admin::command::{self, DONE, FAILED};
 use admin::config::{self, ConfigEdit, ConfigOption};
@@ -77,7 +77,7 @@ fn run(base: &Base, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
             };
             show_one(&Config::load_from(base, file)?, name, option, arguments)
         }
-        (None, _) => list(&Config::load_from(base, file)?, arguments),
+        (None, _) => list(base, &Config::load_from(base, file)?, arguments),
     }
 }
 
@@ -101,9 +101,9 @@ fn show_one(
     Ok(DONE)
 }
 
-fn list(config: &Config, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
+fn list(base: &Base, config: &Config, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
     if arguments.verify {
-        return verify(config);
+        return verify(base, config);
     }
     let mut out = io::stdout().lock();
     let mut names: Vec<&str> = config::options().map(|option| option.name).collect();
@@ -123,9 +123,17 @@ fn list(config: &Config, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
 
 /// The files could be read, so all values are good. What remains is whether they make a server
 /// that offers IDLE.
-fn verify(config: &Config) -> Result<u8, Box<dyn Error>> {
+fn verify(base: &Base, config: &Config) -> Result<u8, Box<dyn Error>> {
     let mut out = io::stdout();
     writeln!(out, "OK")?;
+    out.flush()?;
+    let imapd = base.program(admin::service::IMAP.program);
+    if imapd.exists() {
+        // It knows whether the plug-in can be loaded, and what a running server has in force. What
+        // it ends with is for others: the files are in order.
+        Command::new(imapd).arg("--check").status()?;
+        return Ok(DONE);
+    }
     let conditions = admin::idle::conditions(config, admin::idle::Facts::looked_up(config));
     for condition in &conditions {
         writeln!(out, "{condition}")?;

@@ -47,6 +47,9 @@ impl Offer {
             return;
         }
         self.logged = true;
+        if let Err(error) = admin::status::write(&self.config, &conditions) {
+            tracing::warn!("run/imapd.status: {error}");
+        }
         if met {
             tracing::info!("IDLE is offered");
         }
