@@ -361,6 +361,60 @@ fn messages_that_vanish_meanwhile() {
     );
 }
 
+/// A keyword that the mailbox had not is told of before its first use (RFC 3501 §7.2.6).
+#[test]
+fn new_keywords_are_introduced() {
+    let flags = |keyword: &str| Arc::new(Flags::new(0, [Arc::from(keyword)]));
+    let change = move |keyword: &str| Change::Flags {
+        uid: Uid(2),
+        number: 1,
+        flags: flags(keyword),
+        modseq: ModSeq(2),
+    };
+    let mut news = vec![
+        event(2, vec![change("theirs")]),
+        event(1, vec![change("Theirs")]),
+    ];
+    let mut host = large(3, move |request| match request {
+        Request::Sync { .. } => news.pop(),
+        Request::Fetch { uids, .. } => Some(Reply::Fetched {
+            messages: vec![Message {
+                uid: uids[0],
+                modseq: ModSeq(2),
+                flags: flags("Mine"),
+                date: InternalDate {
+                    unix_s: 0,
+                    zone_min: 0,
+                },
+                size: 1,
+                structure: None,
+                bytes: None,
+            }],
+            done: uids.len(),
+            unreadable: 0,
+        }),
+        _ => None,
+    });
+    const SYSTEM: &str = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
+    let introduced = |keywords: &str| {
+        format!(
+            "* FLAGS ({SYSTEM} {keywords})\r\n\
+             * OK [PERMANENTFLAGS ({SYSTEM} {keywords} \\*)] Flags that are kept\r\n"
+        )
+    };
+    let said = host.ask("a NOOP");
+    let line = "* 1 FETCH (FLAGS (Theirs))\r\na OK NOOP completed\r\n";
+    assert_eq!(said, introduced("Theirs") + line);
+    let said = host.ask("b NOOP");
+    assert_eq!(
+        said,
+        "* 1 FETCH (FLAGS (theirs))\r\nb OK NOOP completed\r\n"
+    );
+    let said = host.ask("c FETCH 1 FLAGS");
+    let line = "* 1 FETCH (FLAGS (Mine))\r\nc OK FETCH completed\r\n";
+    assert_eq!(said, introduced("Mine Theirs") + line);
+}
+
 /// NUL stands in no literal (RFC 3501 §9 CHAR8), however the message comes.
 #[test]
 fn nul_is_a_blank_in_every_literal() {

@@ -8,11 +8,11 @@ use bytes::BytesMut;
 /// Where in a line the text stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unstuffer {
-    place: Place,
+    position: Position,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
+enum Position {
     /// At the beginning of a line.
     #[default]
     Start,
@@ -34,14 +34,14 @@ impl Unstuffer {
         let mut ended = false;
         while used < input.len() && !ended && output.len() < full {
             let rest = &input[used..];
-            if self.place == Place::Within {
+            if self.position == Position::Within {
                 let line = rest.iter().position(|b| *b == b'\r').unwrap_or(rest.len());
                 output.extend_from_slice(&rest[..line]);
                 used += line;
                 if let Some(cr) = rest.get(line) {
                     output.extend_from_slice(&[*cr]);
                     used += 1;
-                    self.place = Place::Cr;
+                    self.position = Position::Cr;
                 }
                 continue;
             }
@@ -55,30 +55,30 @@ impl Unstuffer {
 
     /// One byte outside a line's middle. True at the text's end.
     fn step(&mut self, byte: u8, output: &mut BytesMut) -> bool {
-        self.place = match (self.place, byte) {
-            (Place::Start, b'.') => Place::Dot,
-            (Place::Dot, b'\r') => Place::DotCr,
-            (Place::DotCr, b'\n') => {
-                self.place = Place::Start;
+        self.position = match (self.position, byte) {
+            (Position::Start, b'.') => Position::Dot,
+            (Position::Dot, b'\r') => Position::DotCr,
+            (Position::DotCr, b'\n') => {
+                self.position = Position::Start;
                 return true;
             }
-            (Place::DotCr, _) => {
+            (Position::DotCr, _) => {
                 // The dot was stuffing; the CR was text.
                 output.extend_from_slice(b"\r");
-                self.place = Place::Cr;
+                self.position = Position::Cr;
                 return self.step(byte, output);
             }
-            (Place::Cr, b'\n') => {
+            (Position::Cr, b'\n') => {
                 output.extend_from_slice(b"\n");
-                Place::Start
+                Position::Start
             }
             (_, b'\r') => {
                 output.extend_from_slice(b"\r");
-                Place::Cr
+                Position::Cr
             }
             _ => {
                 output.extend_from_slice(&[byte]);
-                Place::Within
+                Position::Within
             }
         };
         false

@@ -333,6 +333,9 @@ impl Session {
             return;
         }
         let flags = job.seen.binary_search(&message.uid).is_ok();
+        if flags || job.items.contains(&FetchItem::Flags) {
+            self.introduce_keywords(&message.flags);
+        }
         let extra = Extra {
             flags,
             modseq: self.condstore && flags,

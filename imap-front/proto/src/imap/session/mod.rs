@@ -24,7 +24,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use mail::set::SetNumber;
-use mail::{MailboxId, MailboxName, ModSeq, Reply, Request, SequenceSet, Uid, UserId};
+use mail::{Flags, MailboxId, MailboxName, ModSeq, Reply, Request, SequenceSet, Uid, UserId};
 
 use super::action::Action;
 use super::ast::Command;
@@ -61,6 +61,8 @@ pub(super) struct Selected {
     mailbox: MailboxId,
     read_only: bool,
     watching: bool,
+    /// Keywords that the client was told of as the mailbox's; none after the session was parked.
+    keywords: Option<Flags>,
     view: ViewState,
 }
 
@@ -325,6 +327,16 @@ impl Session {
         }
     }
 
+    /// Whether a part of a command has come, and the client has more of it to send. Its kernel may
+    /// hold that back until what came is acknowledged.
+    pub fn is_within_a_command(&self) -> bool {
+        match &self.work {
+            Work::Upload(_) => true,
+            Work::Ready => !self.receiver.is_empty(),
+            _ => false,
+        }
+    }
+
     /// Whether the client is in IDLE.
     pub fn is_idling(&self) -> bool {
         matches!(self.work, Work::Idle { .. })
@@ -476,10 +488,38 @@ impl Session {
         let condstore = self.condstore;
         if let Some(Selected {
             view: ViewState::Loaded(view),
+            keywords: Some(_),
+            ..
+        }) = self.selected.as_deref_mut()
+            && let Some(keywords) = view.take_keywords()
+        {
+            self.introduce_keywords(&keywords);
+        }
+        if let Some(Selected {
+            view: ViewState::Loaded(view),
             ..
         }) = self.selected.as_deref_mut()
         {
             view.send_updates(&mut self.output, expunges, condstore);
+        }
+    }
+
+    /// Tells of keywords before they are used for the first time (RFC 3501 §7.2.6).
+    fn introduce_keywords(&mut self, flags: &Flags) {
+        let Some(selected) = self.selected.as_deref_mut() else {
+            return;
+        };
+        let Some(known) = &mut selected.keywords else {
+            return;
+        };
+        let all_known = flags
+            .keywords()
+            .iter()
+            .all(|keyword| known.has_keyword(keyword));
+        if !all_known {
+            known.union(&Flags::new(0, flags.keywords().iter().cloned()));
+            let lines = keyword_lines(known, selected.read_only);
+            self.output.bytes(lines.as_bytes());
         }
     }
 
@@ -564,4 +604,23 @@ impl Session {
         }
         Ok(view.uids_of_numbers(&SequenceSet(there).resolve(count)))
     }
+}
+
+/// FLAGS and PERMANENTFLAGS of a mailbox that has these keywords.
+fn keyword_lines(keywords: &Flags, read_only: bool) -> String {
+    const SYSTEM: &str = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
+    let keywords: String = keywords
+        .keywords()
+        .iter()
+        .map(|keyword| format!(" {keyword}"))
+        .collect();
+    let permanent = if read_only {
+        String::new()
+    } else {
+        format!("{SYSTEM}{keywords} \\*")
+    };
+    format!(
+        "* FLAGS ({SYSTEM}{keywords})\r\n\
+         * OK [PERMANENTFLAGS ({permanent})] Flags that are kept\r\n"
+    )
 }

@@ -80,6 +80,7 @@ impl Session {
                 mailbox: parked.mailbox,
                 read_only: parked.has(Parked::READ_ONLY),
                 watching: parked.has(Parked::WATCHING),
+                keywords: None,
                 view: ViewState::Unloaded {
                     modseq: parked.modseq,
                     exists: parked.exists,

@@ -1,8 +1,8 @@
 //! SELECT and EXAMINE (RFC 3501 §6.3.1, §6.3.2; RFC 7162 §3.1.2, §3.1.8).
 
-use mail::{MailboxName, Reply, Request};
+use mail::{Flags, MailboxName, Reply, Request};
 
-use super::{Selected, Session, Step, ViewState};
+use super::{Selected, Session, Step, ViewState, keyword_lines};
 use crate::imap::view::View;
 
 /// A SELECT under way.
@@ -38,21 +38,9 @@ impl Session {
             Reply::Refused(refusal) => return self.refuse(&tag, &refusal),
             _ => return self.done(&tag, "NO [SERVERBUG] The store gave another answer"),
         };
-        let keywords: String = opened
-            .keywords
-            .iter()
-            .map(|keyword| format!(" {keyword}"))
-            .collect();
-        let system = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
-        self.say(&format!("* FLAGS ({system}{keywords})"));
-        let permanent = if read_only {
-            String::new()
-        } else {
-            format!("{system}{keywords} \\*")
-        };
-        self.say(&format!(
-            "* OK [PERMANENTFLAGS ({permanent})] Flags that are kept"
-        ));
+        let keywords = Flags::new(0, opened.keywords);
+        self.output
+            .bytes(keyword_lines(&keywords, read_only).as_bytes());
         let view = View::new(opened.uids, opened.highest_modseq, opened.recent_from);
         self.say(&format!("* {} EXISTS", view.exists()));
         self.say(&format!("* {} RECENT", view.recent()));
@@ -72,6 +60,7 @@ impl Session {
             mailbox: opened.mailbox,
             read_only,
             watching: false,
+            keywords: Some(keywords),
             view: ViewState::Loaded(view),
         }));
         self.done(

@@ -37,6 +37,8 @@ pub(super) struct View {
     announced: u32,
     /// Flags that changed, and were not sent.
     flags: BTreeMap<Uid, (Arc<Flags>, ModSeq)>,
+    /// Keywords of flags that changed.
+    keywords: Option<Flags>,
     /// Everything up to here is in the view.
     pub modseq: ModSeq,
     /// Messages with this UID or a higher one are `\Recent`.
@@ -53,6 +55,7 @@ impl View {
             unnumbered: RoaringBitmap::new(),
             gone: RoaringBitmap::new(),
             flags: BTreeMap::new(),
+            keywords: None,
             modseq,
             recent_from,
         }
@@ -108,6 +111,9 @@ impl View {
                 } => {
                     let modseq = (*modseq).max(ModSeq(1)).min(event.seq);
                     if !known(*uid) {
+                        if !now.keywords().is_empty() {
+                            self.keywords.get_or_insert_default().union(now);
+                        }
                         flags.push((*uid, (now.clone(), modseq)));
                     }
                 }
@@ -213,6 +219,11 @@ impl View {
     /// Forgets flags that the client will be sent, or was sent, by other means.
     pub fn forget_flags(&mut self, uid: Uid) -> Option<(Arc<Flags>, ModSeq)> {
         self.flags.remove(&uid)
+    }
+
+    /// Keywords of flags that are to be sent, since this was asked last.
+    pub fn take_keywords(&mut self) -> Option<Flags> {
+        self.keywords.take()
     }
 
     /// Whether the client has been sent everything.
