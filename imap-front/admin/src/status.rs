@@ -1,5 +1,6 @@
 //! `run/imapd.status`: what the running server has in force, for who asks while the files may say
-//! something else already. The server writes it when it starts and when the conditions of IDLE change.
+//! something else already. The server writes it when it starts and when the conditions of IDLE
+//! change.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -2,7 +2,8 @@
 
 use mail::{Flags, MailboxName, Reply, Request};
 
-use super::{Selected, Session, Step, ViewState, keyword_lines};
+use super::updates::keyword_lines;
+use super::{Selected, Session, Step, ViewState};
 use crate::imap::view::View;
 
 /// A SELECT under way.
