@@ -21,6 +21,7 @@ pub mod options;
 pub mod panics;
 pub mod planes;
 mod planted;
+mod quotas;
 pub mod run;
 mod sparing;
 pub mod stalls;

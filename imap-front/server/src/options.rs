@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use admin::users::{self, Limit, Quota};
 use admin::{Base, Config, Users};
 use engine::Limits;
 use proto::imap::SessionConfig;
 
 use crate::front::Timeouts;
+use crate::quotas::Quotas;
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Longer than any server runs.
@@ -129,27 +129,10 @@ fn store_options(config: &Config, users: &Arc<Users>) -> store::Options {
         bytes: config.limit("store.defaultmailboxquota").unwrap_or(0),
         messages: config.limit("store.defaultmessagequota").unwrap_or(0),
     };
-    let users = users.clone();
-    let quota = move |name: &str| {
-        let own = users
-            .find(users::name_of_account(name))
-            .ok()
-            .flatten()
-            .filter(|user| &*user.account == name)
-            .map_or(Quota::default(), |user| user.quota);
-        let limit = |own: Option<Limit>, default| match own {
-            None => default,
-            Some(Limit::None) => 0,
-            Some(Limit::Most(most)) => most,
-        };
-        store::Quota {
-            bytes: limit(own.bytes, default.bytes),
-            messages: limit(own.messages, default.messages),
-        }
-    };
+    let quotas = Quotas::new(users.clone(), default);
     store::Options {
         message_bytes_max: config.count("store.maxmessagesize"),
-        quota: Arc::new(quota),
+        quota: Arc::new(move |name: &str| quotas.of(name)),
         keywords_max: config.count("store.maxkeywords") as usize,
         cache_bytes: config.count("store.cachesize"),
         ..store::Options::default()

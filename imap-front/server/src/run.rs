@@ -25,6 +25,7 @@ use crate::lmtp::{self, BindError, Lmtp};
 use crate::notify::Notifications;
 use crate::options::Options;
 use crate::planes::{self, DataPlane};
+use crate::sparing::Sparing;
 use crate::stalls::Stalls;
 use crate::statistics;
 
@@ -66,6 +67,7 @@ pub enum StartError {
 pub struct Server {
     store: Store,
     users: Arc<Users>,
+    users_failures: Sparing,
     handle: MailHandle,
     lmtp: Lmtp,
     data: Vec<JoinHandle<()>>,
@@ -153,6 +155,7 @@ impl Server {
             edition: users.edition(),
             revocations: Revocations::default(),
             users,
+            users_failures: Sparing::default(),
             handle,
             lmtp,
             data: vec![],
@@ -253,7 +256,9 @@ impl Server {
         match self.users.reload_if_changed() {
             Ok(true) => tracing::info!("the user directory was read again"),
             Ok(false) => {}
-            Err(error) => tracing::error!("{error}; the users known before are kept"),
+            Err(error) => self.users_failures.say(|more| {
+                tracing::error!("{error}; the users known before are kept{more}");
+            }),
         }
         let revoked = match self.users.revoked_since(&mut self.edition) {
             Ok(revoked) if revoked.is_empty() => return,

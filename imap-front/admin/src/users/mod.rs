@@ -19,7 +19,8 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 
 use zeroize::Zeroizing;
 
@@ -40,6 +41,14 @@ pub enum UsersError {
     /// The file, or a line of it.
     #[error(transparent)]
     Lines(#[from] LinesError),
+    /// The file is gone, or nobody is in it any more though nobody was deleted.
+    #[error("{}: the users are gone: it {what}; delete users with msguser", file.display())]
+    Emptied {
+        /// The file.
+        file: PathBuf,
+        /// What became of it.
+        what: &'static str,
+    },
     /// The change makes no sense: the user exists or doesn't, or the name or password is refused.
     #[error("{0}")]
     Refused(String),
@@ -52,6 +61,10 @@ pub struct Users {
     table: RwLock<Arc<Table>>,
     /// What the file looked like when it was last read, in order or not.
     seen: Mutex<Stamp>,
+    /// What a lookup found wrong with the file.
+    untold: Mutex<Option<UsersError>>,
+    /// How often it was read and found in order.
+    version: AtomicU64,
 }
 
 /// The directory as it was known at some time.
@@ -92,6 +105,8 @@ impl Users {
             path,
             table: RwLock::new(Arc::new(table)),
             seen: Mutex::new(stamp),
+            untold: Mutex::default(),
+            version: AtomicU64::new(0),
         })
     }
 
@@ -110,9 +125,19 @@ impl Users {
         };
         // A directory that is out of order at the moment is used as it was; whoever calls
         // `reload_if_changed` hears of it.
-        let _ = self.reload_if_changed();
-        let found = self.table().find(&name, |entry| User {
-            name: name.clone(),
+        if let Err(error) = self.read_if_changed() {
+            *self.untold() = Some(error);
+        }
+        self.find_known(&name)
+    }
+
+    /// As [`Users::find`], in the directory as it is known, for the name as it is written there.
+    ///
+    /// # Errors
+    /// If the file can't be read.
+    pub fn find_known(&self, name: &str) -> Result<Option<User>, UsersError> {
+        let found = self.table().find(name, |entry| User {
+            name: name.into(),
             stored: Zeroizing::new(entry.stored.to_owned()),
             quota: entry.quota,
             account: entry.account(),
@@ -125,6 +150,17 @@ impl Users {
     /// # Errors
     /// As [`Users::open`], once for each change; the directory as it was stays in force.
     pub fn reload_if_changed(&self) -> Result<bool, UsersError> {
+        match self.untold().take() {
+            Some(error) => Err(error),
+            None => self.read_if_changed(),
+        }
+    }
+
+    fn untold(&self) -> MutexGuard<'_, Option<UsersError>> {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read_if_changed(&self) -> Result<bool, UsersError> {
         let now = Stamp::of(&self.path).map_err(|cause| self.failed(cause))?;
         // While one thread reads a large directory, the others go on with what is known.
         let mut seen = match self.seen.try_lock() {
@@ -135,10 +171,28 @@ impl Users {
         if *seen == now {
             return Ok(false);
         }
-        *seen = now;
-        let (table, stamp) = load(&self.path)?;
+        let before = std::mem::replace(&mut *seen, now);
+        let (table, stamp) = load(&self.path).inspect_err(|error| {
+            // What keeps the file from being read may be over at the next look.
+            if matches!(error, UsersError::Lines(LinesError::File { .. })) {
+                *seen = before;
+            }
+        })?;
         *seen = stamp;
+        // A file is replaced as a whole; only so may the last user go.
+        if table.count() == 0 && self.count() > 0 {
+            let what = match stamp.inode {
+                0 => Some("is not there"),
+                inode if inode == self.table().inode() => Some("was emptied in its place"),
+                _ => None,
+            };
+            if let Some(what) = what {
+                let file = self.path.clone();
+                return Err(UsersError::Emptied { file, what });
+            }
+        }
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
+        self.version.fetch_add(1, Ordering::Release);
         Ok(true)
     }
 
@@ -160,6 +214,11 @@ impl Users {
             return Ok(vec![]);
         }
         before.revoked_by(&now).map_err(|cause| self.failed(cause))
+    }
+
+    /// Another number whenever the directory was read again.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 
     /// The stored password of some user, chosen by `name`: what an unknown user's password is

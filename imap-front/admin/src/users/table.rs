@@ -2,8 +2,8 @@
 //! the file when they are needed.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
-use std::os::unix::fs::FileExt;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use ahash::RandomState;
 
@@ -13,9 +13,16 @@ use super::entry::{self, Entry, LINE_BYTES_MAX};
 const OFFSET_BITS: u32 = 40;
 const OFFSET_MASK: u64 = (1 << OFFSET_BITS) - 1;
 
+/// A directory up to this size is kept in memory, so that it is known whatever becomes of the file.
+const KEPT_BYTES_MAX: u64 = 4 << 20;
+
 /// Open addressing with linear probing; a slot is 0 or (hash tag, offset of the line + 1).
 pub(super) struct Table {
     file: File,
+    /// What the file held, if that is little.
+    text: Option<Box<[u8]>>,
+    /// The file's inode, size and time of the last change when it was indexed.
+    indexed: (u64, u64, i64, i64),
     slots: Box<[u64]>,
     count: usize,
     hasher: RandomState,
@@ -46,6 +53,8 @@ impl Table {
     pub fn empty(file: File) -> Self {
         Self {
             file,
+            text: None,
+            indexed: (0, 0, 0, 0),
             slots: vec![0; 1].into(),
             count: 0,
             hasher: RandomState::new(),
@@ -54,11 +63,24 @@ impl Table {
 
     /// Checks and indexes a file.
     pub fn index(file: File) -> Result<Self, IndexError> {
-        let lines = count_lines(&file)?;
         let mut table = Self::empty(file.try_clone()?);
+        table.indexed = state_of(&file)?;
+        if table.indexed.1 <= KEPT_BYTES_MAX {
+            let mut text = Vec::new();
+            Lines::new(&file)?.reader.read_to_end(&mut text)?;
+            table.text = Some(text.into());
+        }
+        let text = table.text.clone();
+        let lines = match &text {
+            Some(text) => text.iter().filter(|byte| **byte == b'\n').count() + 1,
+            None => count_lines(&file)?,
+        };
         // At most two thirds full.
         table.slots = vec![0; (lines + lines / 2 + 1).next_power_of_two()].into();
-        let mut reader = Lines::new(&file)?;
+        let mut reader = match &text {
+            Some(text) => Lines::of(text),
+            None => Lines::new(&file)?,
+        };
         while let Some((number, offset, line)) = reader.next()? {
             let fail = |reason: String| {
                 IndexError::Line(BadLine {
@@ -83,6 +105,11 @@ impl Table {
         self.count
     }
 
+    /// The file's inode; 0 if there was no file.
+    pub fn inode(&self) -> u64 {
+        self.indexed.0
+    }
+
     /// The user's line, if there is such a user; what `take` makes of it.
     pub fn find<T>(&self, name: &str, take: impl FnOnce(&Entry<'_>) -> T) -> io::Result<Option<T>> {
         let mut buffer = [0; LINE_BYTES_MAX + 1];
@@ -91,6 +118,12 @@ impl Table {
             if let Some(entry) = entry.filter(|entry| entry.name == name) {
                 return Ok(Some(take(&entry)));
             }
+        }
+        // A line that can't be found may have been written over.
+        if self.text.is_none() && self.count > 0 && state_of(&self.file)? != self.indexed {
+            return Err(io::Error::other(
+                "it was changed in its place: who is in it can't be told until it is in order",
+            ));
         }
         Ok(None)
     }
@@ -167,10 +200,12 @@ impl Table {
     fn read<'b>(&self, offset: u64, buffer: &'b mut [u8]) -> io::Result<Option<Entry<'b>>> {
         let mut filled = 0;
         while filled < buffer.len() {
-            match self
-                .file
-                .read_at(&mut buffer[filled..], offset + filled as u64)
-            {
+            let (rest, at) = (&mut buffer[filled..], offset + filled as u64);
+            let source = match &self.text {
+                Some(text) => Source::Text(text),
+                None => Source::File(&self.file),
+            };
+            match source.read_at(rest, at) {
                 Ok(0) => break,
                 Ok(count) => filled += count,
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
@@ -187,6 +222,12 @@ impl Table {
 
 fn tag(hash: u64) -> u64 {
     hash & !OFFSET_MASK
+}
+
+/// A file's inode and size, and when it was changed.
+fn state_of(file: &File) -> io::Result<(u64, u64, i64, i64)> {
+    let meta = file.metadata()?;
+    Ok((meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec()))
 }
 
 fn count_lines(file: &File) -> io::Result<usize> {
@@ -206,15 +247,34 @@ pub(super) struct Lines<'a> {
     offset: u64,
 }
 
+/// Where lines come from.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    File(&'a File),
+    Text(&'a [u8]),
+}
+
+impl Source<'_> {
+    fn read_at(self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read_at(buffer, offset),
+            Self::Text(text) => {
+                let mut rest = text.get(offset as usize..).unwrap_or_default();
+                io::Read::read(&mut rest, buffer)
+            }
+        }
+    }
+}
+
 /// Reads from a place of its own, so that clones of a file don't disturb each other.
 struct At<'a> {
-    file: &'a File,
+    source: Source<'a>,
     offset: u64,
 }
 
 impl io::Read for At<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buffer, self.offset)?;
+        let count = self.source.read_at(buffer, self.offset)?;
         self.offset += count as u64;
         Ok(count)
     }
@@ -222,13 +282,20 @@ impl io::Read for At<'_> {
 
 impl<'a> Lines<'a> {
     pub fn new(file: &'a File) -> io::Result<Self> {
-        let reader = BufReader::with_capacity(256 * 1024, At { file, offset: 0 });
-        Ok(Self {
-            reader,
+        Ok(Self::from(Source::File(file)))
+    }
+
+    fn of(text: &'a [u8]) -> Self {
+        Self::from(Source::Text(text))
+    }
+
+    fn from(source: Source<'a>) -> Self {
+        Self {
+            reader: BufReader::with_capacity(256 * 1024, At { source, offset: 0 }),
             line: Vec::new(),
             number: 0,
             offset: 0,
-        })
+        }
     }
 
     /// Number (from 1), offset and bytes of the next line, without its end. Of a line that is too

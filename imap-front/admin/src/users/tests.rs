@@ -188,3 +188,47 @@ fn many_are_hashed_in_order_and_progress_is_told() {
     assert!(refused.unwrap_err().to_string().contains("line 2: "));
     assert_eq!(names(&path).len(), 100);
 }
+
+/// Whatever becomes of the file, the users known before stay known.
+#[test]
+fn a_directory_that_is_spoilt_in_its_place_stays_known() {
+    let spoil: [(&str, fn(&Path)); 4] = [
+        ("broken", |path| fs::write(path, "broken\n").unwrap()),
+        ("emptied", |path| fs::write(path, "").unwrap()),
+        ("removed", |path| fs::remove_file(path).unwrap()),
+        ("comments only", |path| fs::write(path, "# none\n").unwrap()),
+    ];
+    for (how, spoil) in spoil {
+        let (_folder, path) = directory();
+        fs::write(&path, format!("ann:{}\n", stored("x"))).unwrap();
+        let users = Users::open(&path).unwrap();
+        spoil(&path);
+        // A lookup that sees it first does not keep it to itself.
+        assert!(users.find("ann").unwrap().is_some(), "{how}");
+        let error = users.reload_if_changed().unwrap_err().to_string();
+        assert!(error.contains(path.to_str().unwrap()), "{how}: {error}");
+        assert!(!users.reload_if_changed().unwrap(), "{how}: told once");
+        assert!(users.find("ann").unwrap().is_some(), "{how}");
+        assert!(users.find("bob").unwrap().is_none(), "{how}");
+        fs::write(&path, format!("bob:{}\n", stored("x"))).unwrap();
+        assert!(
+            users.find("bob").unwrap().is_some(),
+            "{how}: in order again"
+        );
+        assert!(users.find("ann").unwrap().is_none(), "{how}");
+    }
+}
+
+/// A directory too large to be kept is not known any more; nobody is said to be unknown.
+#[test]
+fn a_large_directory_that_is_spoilt_in_its_place_is_an_error() {
+    let (_folder, path) = directory();
+    let hash = stored("x");
+    let text: String = (0..70_000).map(|n| format!("user{n}:{hash}\n")).collect();
+    fs::write(&path, text).unwrap();
+    let users = Users::open(&path).unwrap();
+    assert!(users.find("nobody").unwrap().is_none());
+    fs::write(&path, "broken\n").unwrap();
+    let error = users.find("user7").unwrap_err().to_string();
+    assert!(error.contains("in its place"), "{error}");
+}

@@ -205,7 +205,9 @@ impl Connection<'_> {
                 Ok(Some(user)) => return Lookup::Found(user.account),
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::error!("lmtp: users can't be looked up: {error}");
+                    self.common.lookups.say(|more| {
+                        tracing::error!("lmtp: users can't be looked up: {error}{more}");
+                    });
                     return Lookup::Unavailable;
                 }
             }

@@ -126,6 +126,7 @@ struct Common {
     ids: stamp::Ids,
     open: Arc<Open>,
     refusals: Sparing,
+    lookups: Sparing,
 }
 
 impl Lmtp {
@@ -147,6 +148,7 @@ impl Lmtp {
                 peer: options.peer_connections_max,
             })),
             refusals: Sparing::default(),
+            lookups: Sparing::default(),
         });
         Ok(Self { listeners, common })
     }

@@ -15,3 +15,4 @@ mod panics;
 mod site;
 mod stop;
 mod supervised;
+mod users;
