@@ -9,6 +9,7 @@ mod idle;
 mod limits;
 mod logins;
 mod loss;
+mod memory;
 mod notified;
 mod offer;
 mod panics;

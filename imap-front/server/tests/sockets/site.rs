@@ -189,6 +189,14 @@ impl Server {
         sums
     }
 
+    /// What it has in memory, in bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kib = line.unwrap().split_whitespace().nth(1).unwrap();
+        kib.parse::<u64>().unwrap() * 1024
+    }
+
     /// Its exit code, once it has ended.
     pub fn exit_code(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()

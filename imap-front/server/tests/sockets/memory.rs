@@ -1,0 +1,64 @@
+//! What strangers can make the server keep: little for each, before any password.
+
+use std::io::{ErrorKind, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::site::{Server, Site, Talk};
+
+/// What a connection may cost before login, input and output together, with what the allocator
+/// keeps besides.
+const EACH_BYTES_MAX: u64 = 160 * 1024;
+
+/// Connects so often, and writes all the time as much as the server takes, and reads nothing.
+fn deaf(server: &Server, count: usize, text: &[u8], for_s: u64) -> Vec<TcpStream> {
+    let connect = |_| {
+        let stream = TcpStream::connect(server.imap).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        stream
+    };
+    let mut streams: Vec<TcpStream> = (0..count).map(connect).collect();
+    let end = Instant::now() + Duration::from_secs(for_s);
+    while Instant::now() < end {
+        for stream in &mut streams {
+            match stream.write(text) {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                // Cut: that is in order too.
+                Err(_) => {}
+            }
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    streams
+}
+
+#[test]
+fn clients_that_ask_before_login_and_never_read_cost_little() {
+    let site = Site::bare("");
+    let server = site.start();
+    let before = server.resident_bytes();
+    let streams = deaf(&server, 300, &b"a CAPABILITY\r\n".repeat(1000), 4);
+    let more = server.resident_bytes().saturating_sub(before);
+    assert!(more < 300 * EACH_BYTES_MAX, "{more} bytes for 300 clients");
+    Talk::to(server.imap).ask_after_greeting("a LOGIN fred fred");
+    drop(streams);
+}
+
+#[test]
+fn literals_before_login_are_not_kept() {
+    let site = Site::bare("");
+    let server = site.start();
+    let before = server.resident_bytes();
+    let text = [b"a LOGIN {65000+}\r\n".to_vec(), vec![b'x'; 60_000]].concat();
+    let mut streams = vec![];
+    for _ in 0..500 {
+        let mut stream = TcpStream::connect(server.imap).unwrap();
+        stream.write_all(&text).unwrap();
+        streams.push(stream);
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    let more = server.resident_bytes().saturating_sub(before);
+    assert!(more < 500 * 32 * 1024, "{more} bytes for 500 clients");
+    Talk::to(server.imap).ask_after_greeting("a LOGIN fred fred");
+}
