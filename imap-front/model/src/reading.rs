@@ -61,6 +61,9 @@ pub(crate) fn answer(state: &State, limits: &Limits, request: Request) -> Reply 
     }
 }
 
+/// Messages up to this size are read before any of their bytes is announced, as the store does it.
+const SURE_BYTES_MAX: u64 = 1 << 20;
+
 fn mailboxes(state: &State, user: UserId) -> Vec<MailboxInfo> {
     let Some(account) = state.accounts.get(&user) else {
         return vec![];
@@ -152,7 +155,8 @@ fn fetch(
             continue;
         };
         let brings = want.bytes && message.size() <= limits.inline_bytes_max;
-        if brings || want.structure {
+        let is_read = want.bytes && message.size() <= limits.inline_bytes_max.max(SURE_BYTES_MAX);
+        if is_read || want.structure {
             spent += message.bytes.len();
         }
         messages.push(Message {

@@ -1,12 +1,13 @@
 //! The durable mail store: one writer, group commit, recovery.
 //!
 //! In reading order: [`options`] and `quota`, [`kv`] (rows in keyspaces, and a transaction over
-//! them), `rows` (their encodings), `index`, `index_cache` and `claims` (what is kept in memory),
-//! [`logic`] (what each request means, over any [`kv::Kv`]), `disk` (fjall), `progress` and
-//! `commit_marker` (how far it came), `inspect` (what is on the disk before it is opened),
-//! `opening` (what is lost, and whether to go on), `loss`, [`stats`], `running` (operations that
-//! take many slices), `writer` (the one thread that changes anything, and what it calls:
-//! `callbacks`), [`store`] (the handle), [`notification`] (what notification plug-ins are told).
+//! them), `rows` (their encodings), `index`, `index_cache`, `structure_cache` and `claims` (what
+//! is kept in memory), [`logic`] (what each request means, over any [`kv::Kv`]), `disk` (fjall),
+//! `progress` and `commit_marker` (how far it came), `inspect` (what is on the disk before it is
+//! opened), `opening` (what is lost, and whether to go on), `loss`, [`stats`], `running`
+//! (operations that take many slices), `writer` (the one thread that changes anything, and what it
+//! calls: `callbacks`), [`store`] (the handle), [`notification`] (what notification plug-ins are
+//! told).
 //!
 //! Invariants: only the writer changes rows; a reply to a change comes after the fsync that holds
 //! it; each commit carries the next number of a gapless counter, which recovery checks; a store
@@ -35,6 +36,7 @@ mod progress;
 mod quota;
 mod rows;
 mod running;
+mod structure_cache;
 mod writer;
 
 pub use callbacks::{Announcer, Completion, Timekeeper};

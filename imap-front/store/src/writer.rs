@@ -15,6 +15,7 @@ use crate::logic::{self, Applied, Operation, Rules, Step};
 use crate::notification::Notification;
 use crate::running::{Running, RunningQueue};
 use crate::stats::Stats;
+use crate::structure_cache::StructureCache;
 use crate::{Error, Options};
 
 /// Operations in one commit: bounds how long the first of them waits for the others.
@@ -503,5 +504,9 @@ pub(crate) fn recover(
 /// Rules for a request that only reads.
 pub(crate) fn rules(options: Options) -> Rules {
     let now = (options.now)();
-    Rules { options, now }
+    Rules {
+        options,
+        now,
+        structures: StructureCache::new(),
+    }
 }

@@ -34,7 +34,8 @@ const INPUT_BYTES_MAX: u32 = 4096;
 const INPUT_SECONDS_MAX: u32 = 10;
 /// Memory beyond which an input is a find.
 const MEMORY_MIB_MAX: u32 = 1024;
-/// Bytes of a target's corpus that are kept in the checkout, and of one input of it.
+/// Inputs of a target that are kept in the checkout, their bytes, and those of one input.
+const CORPUS_FILES_MAX: usize = 128;
 const CORPUS_BYTES_MAX: u64 = 32 * 1024;
 const FIND_BYTES_MAX: u64 = 1024;
 
@@ -249,8 +250,10 @@ fn keep(target: &Target) -> Result<()> {
         .map(|file| Ok((fs::metadata(&file)?.len(), file)))
         .collect::<Result<Vec<(u64, PathBuf)>>>()?;
     sized.sort();
+    // Of too many, some of each size.
+    let step = sized.len().div_ceil(CORPUS_FILES_MAX).max(1);
     let mut room = CORPUS_BYTES_MAX;
-    for (size, file) in sized {
+    for (size, file) in sized.into_iter().step_by(step) {
         if size > room.min(FIND_BYTES_MAX) {
             break;
         }

@@ -35,6 +35,7 @@ pub(crate) use reading::search_piece;
 pub(crate) use tables::{lookup_user, mailbox, name_of, note_claim, recover_spools, user_name};
 
 use crate::kv::{Kv, Transaction};
+use crate::structure_cache::StructureCache;
 use crate::{Error, Options};
 
 /// What the store goes by besides its rows.
@@ -43,6 +44,8 @@ pub struct Rules {
     pub options: Options,
     /// Now, for messages without a date and for UIDVALIDITY.
     pub now: InternalDate,
+    /// What bodies hold, of those asked for lately.
+    pub(crate) structures: StructureCache,
 }
 
 /// The result of a change.

@@ -170,7 +170,11 @@ pub(super) fn fetch(
             break;
         }
         done += 1;
-        let (row, whole) = match content(kv, rules, &mailbox, (id, uid), want) {
+        let Content {
+            row,
+            bytes,
+            structure,
+        } = match content(kv, rules, &mailbox, (id, uid), want) {
             Ok(Some(content)) => content,
             Ok(None) => continue,
             Err(error) => {
@@ -180,18 +184,19 @@ pub(super) fn fetch(
             }
         };
         let small = row.size <= rules.options.inline_bytes_max;
-        spent += whole.as_ref().map_or(0, Bytes::len);
+        // A structure costs what would have to be read for it, kept or not: the work of a request
+        // is bounded as well as its answer.
+        if bytes.is_some() || structure.is_some() {
+            spent += row.size as usize;
+        }
         messages.push(Message {
             uid,
             modseq: row.modseq,
             flags: Arc::new(row.flags(&mailbox)),
             date: row.date,
             size: row.size,
-            structure: whole
-                .as_ref()
-                .filter(|_| want.structure)
-                .map(|bytes| Arc::new(Structure::parse(bytes))),
-            bytes: whole.filter(|_| want.bytes && small),
+            structure,
+            bytes: bytes.filter(|_| small),
         });
     }
     Ok(Reply::Fetched {
@@ -201,25 +206,37 @@ pub(super) fn fetch(
     })
 }
 
-/// A message's row, and its bytes if they are needed or few enough to make sure of: a session can't
-/// take back the size of a literal.
+/// What a fetch needs of a message.
+struct Content {
+    row: MessageRow,
+    bytes: Option<Bytes>,
+    structure: Option<Arc<Structure>>,
+}
+
+/// A message's row, its structure if it is wanted, and its bytes if they are wanted and few enough
+/// to make sure of: a session can't take back the size of a literal.
 fn content(
     kv: &dyn Kv,
     rules: &Rules,
     mailbox: &Mailbox,
     (id, uid): (MailboxId, Uid),
     want: Want,
-) -> Result<Option<(MessageRow, Option<Bytes>)>, Error> {
+) -> Result<Option<Content>, Error> {
     let Some(row) = tables::message(kv, id, mailbox, uid)? else {
         return Ok(None);
     };
     let small = row.size <= rules.options.inline_bytes_max.max(SURE_BYTES_MAX);
-    let whole = if want.structure || (want.bytes && small) {
-        Some(tables::body(kv, row.body, 0..row.size)?)
-    } else {
-        None
-    };
-    Ok(Some((row, whole)))
+    let read = || tables::body(kv, row.body, 0..row.size);
+    let bytes = (want.bytes && small).then(read).transpose()?;
+    let structure = want.structure.then(|| {
+        let whole = || bytes.clone().map_or_else(read, Ok);
+        rules.structures.get(row.body, whole)
+    });
+    Ok(Some(Content {
+        structure: structure.transpose()?,
+        row,
+        bytes,
+    }))
 }
 
 pub(super) fn piece(

@@ -1,0 +1,159 @@
+//! The structures of messages that were asked for lately, so that a message is read and parsed
+//! once, not at each FETCH. A body never changes, and its number is never another's while the
+//! store is open, so nothing here ever is out of date.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mail::mime::Structure;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+
+use crate::Error;
+
+/// Memory for structures, in bytes.
+const BYTES_MAX: u64 = 32 << 20;
+/// What an entry takes besides its structure.
+const ENTRY_BYTES: usize = 64;
+/// A guess, for the size of tables.
+const ENTRIES: usize = 4096;
+
+/// A bounded cache; clones share it.
+#[derive(Clone)]
+pub(crate) struct StructureCache {
+    cache: Arc<Cache<u64, Kept, Bytewise>>,
+}
+
+#[derive(Clone)]
+struct Kept {
+    structure: Arc<Structure>,
+    bytes: usize,
+}
+
+#[derive(Clone)]
+struct Bytewise;
+
+impl Weighter<u64, Kept> for Bytewise {
+    fn weight(&self, _body: &u64, kept: &Kept) -> u64 {
+        kept.bytes as u64
+    }
+}
+
+impl StructureCache {
+    pub fn new() -> Self {
+        Self::with_bytes(BYTES_MAX)
+    }
+
+    fn with_bytes(bytes_max: u64) -> Self {
+        // Undivided, so that a large structure has room too.
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(ENTRIES)
+            .weight_capacity(bytes_max)
+            .shards(1)
+            .build()
+            .expect("all that is needed is given");
+        let hasher = DefaultHashBuilder::default();
+        let cache = Cache::with_options(options, Bytewise, hasher, DefaultLifecycle::default());
+        Self {
+            cache: Arc::new(cache),
+        }
+    }
+
+    /// The structure of a body. `read` gives the body if it must be parsed; whoever wants the same
+    /// structure meanwhile waits for it.
+    ///
+    /// # Errors
+    /// Those of `read`; then nothing is kept.
+    pub fn get(
+        &self,
+        body: u64,
+        read: impl FnOnce() -> Result<Bytes, Error>,
+    ) -> Result<Arc<Structure>, Error> {
+        let kept = self.cache.get_or_insert_with(&body, || {
+            let structure = Structure::parse(&read()?);
+            let bytes = structure.memory_bytes() + ENTRY_BYTES;
+            Ok::<Kept, Error>(Kept {
+                structure: Arc::new(structure),
+                bytes,
+            })
+        })?;
+        Ok(kept.structure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    const MESSAGE: &[u8] = b"Subject: one\r\n\r\nbody\r\n";
+
+    #[test]
+    fn a_message_is_read_once() {
+        let structures = StructureCache::new();
+        let reads = Cell::new(0);
+        let read = || {
+            reads.set(reads.get() + 1);
+            Ok(Bytes::from_static(MESSAGE))
+        };
+        for _ in 0..3 {
+            let structure = structures.get(7, read).expect("it reads");
+            assert_eq!(structure.envelope.subject.as_deref(), Some(&b"one"[..]));
+        }
+        assert_eq!(reads.get(), 1);
+        structures.get(8, read).expect("it reads");
+        assert_eq!(reads.get(), 2);
+    }
+
+    #[test]
+    fn the_same_work_at_the_same_time_is_done_once() {
+        let structures = StructureCache::new();
+        let (reads, barrier) = (AtomicU32::new(0), Barrier::new(8));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    barrier.wait();
+                    let read = || {
+                        reads.fetch_add(1, Ordering::Relaxed);
+                        Ok(Bytes::from_static(MESSAGE))
+                    };
+                    structures.get(7, read).expect("it reads");
+                });
+            }
+        });
+        assert_eq!(reads.into_inner(), 1);
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_asked_for_again() {
+        let structures = StructureCache::new();
+        let damaged = || {
+            Err(Error::Damaged {
+                space: "bodies",
+                what: "missing",
+            })
+        };
+        assert!(structures.get(7, damaged).is_err());
+        assert!(
+            structures
+                .get(7, || Ok(Bytes::from_static(MESSAGE)))
+                .is_ok()
+        );
+        assert!(structures.get(7, damaged).is_ok());
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let bytes_max = 64 * 1024;
+        let structures = StructureCache::with_bytes(bytes_max);
+        for body in 0..10_000 {
+            let read = || Ok(Bytes::from_static(MESSAGE));
+            structures.get(body, read).expect("it reads");
+        }
+        assert!(structures.cache.weight() <= bytes_max);
+        assert!(structures.cache.len() > 10);
+    }
+}

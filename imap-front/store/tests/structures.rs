@@ -1,0 +1,81 @@
+//! A message's structure is made once, however often it is fetched and wherever it was copied.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{Bench, append, body};
+use mail::mime::Structure;
+use mail::request::Want;
+use mail::{MailboxId, MailboxName, ModSeq, Reply, Request, Uid, UserId};
+use store::Options;
+
+const STRUCTURE: Want = Want {
+    structure: true,
+    bytes: false,
+};
+
+fn structures(bench: &Bench, mailbox: MailboxId, uids: &[u32], want: Want) -> Vec<Arc<Structure>> {
+    let request = Request::Fetch {
+        mailbox,
+        uids: uids.iter().map(|&uid| Uid(uid)).collect(),
+        want,
+        budget_bytes: 8 << 20,
+    };
+    let Reply::Fetched { messages, .. } = bench.ask(request) else {
+        panic!("the messages are there");
+    };
+    let structures = messages.into_iter().map(|message| message.structure);
+    structures.map(|it| it.expect("it was wanted")).collect()
+}
+
+fn open(bench: &Bench, user: UserId, name: MailboxName) -> MailboxId {
+    let request = Request::Open {
+        user,
+        name,
+        read_only: true,
+    };
+    match bench.ask(request) {
+        Reply::Opened(opened) => opened.mailbox,
+        reply => panic!("{reply:?}"),
+    }
+}
+
+#[test]
+fn a_structure_is_made_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bench = Bench::open(folder.path(), Options::default());
+    let user = bench.ensure_user("ann");
+    let large = body(1, 3 << 20);
+    bench.ask(append(user, large.clone()));
+    bench.ask(append(user, body(2, 200)));
+    let inbox = open(&bench, user, MailboxName::inbox());
+    let first = structures(&bench, inbox, &[1, 2], STRUCTURE);
+    assert_eq!(*first[0], Structure::parse(&large));
+    for want in [
+        STRUCTURE,
+        Want {
+            bytes: true,
+            ..STRUCTURE
+        },
+    ] {
+        let again = structures(&bench, inbox, &[1, 2], want);
+        assert!(Arc::ptr_eq(&first[0], &again[0]) && Arc::ptr_eq(&first[1], &again[1]));
+    }
+    let other = MailboxName::new("other");
+    bench.ask(Request::Create {
+        user,
+        name: other.clone(),
+        special_use: None,
+    });
+    bench.ask(Request::Copy {
+        mailbox: inbox,
+        uids: vec![Uid(1)],
+        user,
+        to: other.clone(),
+        remove: false,
+        since: ModSeq(0),
+    });
+    let copy = structures(&bench, open(&bench, user, other), &[1], STRUCTURE);
+    assert!(Arc::ptr_eq(&first[0], &copy[0]), "copies share a body");
+}
