@@ -5,6 +5,8 @@
 
 #[path = "tidy/captions.rs"]
 mod captions;
+#[path = "tidy/circles.rs"]
+mod circles;
 #[path = "tidy/edges.rs"]
 mod edges;
 #[path = "tidy/files.rs"]
@@ -35,6 +37,11 @@ fn the_table_of_edges_names_every_crate() {
         "a crate missing in the table, or a name too many",
         edges::unknown(),
     );
+}
+
+#[test]
+fn no_files_need_each_other() {
+    none("files in a circle", circles::circles());
 }
 
 #[test]

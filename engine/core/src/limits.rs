@@ -41,8 +41,8 @@ pub struct Limits {
     /// Bytes that may wait for one client before posts to it are dropped. A single post may be
     /// larger; [`Limits::outbox_bytes_max`] must leave room for it.
     pub posts_bytes_max: usize,
-    /// Bytes given to the kernel for one connection in one turn.
-    pub burst_bytes_max: usize,
+    /// A client for which more bytes wait that it does not take is not read until it has.
+    pub held_bytes_max: usize,
     /// A client that takes nothing of what it is owed for this long is closed.
     pub write_timeout_ns: u64,
     /// Deadlines that a shard handles in one turn.
@@ -69,7 +69,7 @@ impl Default for Limits {
             outbox_bytes_max: 4 * 1024 * 1024,
             output_bytes_max: 1024 * 1024 * 1024,
             posts_bytes_max: 1024 * 1024,
-            burst_bytes_max: 256 * 1024,
+            held_bytes_max: 16 * 1024,
             write_timeout_ns: 60 * SECOND_NS,
             deadlines_per_turn: 4096,
             shutdown_rows_per_turn: 4096,
@@ -91,7 +91,9 @@ impl Limits {
             self.items_per_turn,
             self.tail_events_max,
             self.renderings_max,
-            self.burst_bytes_max,
+            self.held_bytes_max,
+            self.outbox_bytes_max,
+            self.posts_bytes_max,
             self.output_bytes_max,
             self.deadlines_per_turn,
             self.shutdown_rows_per_turn,
@@ -105,8 +107,31 @@ impl Limits {
             "slots are 31 bits"
         );
         assert!(
+            self.posts_bytes_max <= self.outbox_bytes_max,
+            "posts that may wait fit into an outbox"
+        );
+        assert!(
+            self.held_bytes_max <= self.outbox_bytes_max,
+            "a client is held before it has more than may wait"
+        );
+        assert!(
             self.write_timeout_ns >= SECOND_NS,
             "time is coarse to a second"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "posts that may wait fit into an outbox")]
+    fn bounds_that_contradict_each_other_are_refused() {
+        Limits {
+            posts_bytes_max: 5 << 20,
+            ..Limits::default()
+        }
+        .check();
     }
 }

@@ -193,6 +193,7 @@ pub struct Effects<R> {
     pub(crate) watch: Option<Option<TopicId>>,
     pub(crate) deadline_ns: Option<u64>,
     pub(crate) reading: Option<bool>,
+    pub(crate) acknowledge: bool,
     pub(crate) close: bool,
 }
 
@@ -205,6 +206,7 @@ impl<R> Default for Effects<R> {
             watch: None,
             deadline_ns: None,
             reading: None,
+            acknowledge: false,
             close: false,
         }
     }
@@ -261,6 +263,12 @@ impl<R> Context<'_, R> {
     /// Turns reading on or off.
     pub fn read(&mut self, on: bool) {
         self.effects.reading = Some(on);
+    }
+
+    /// Has what arrived acknowledged to the peer's kernel at once. For a peer that has sent a part
+    /// and holds the rest back until it is (Nagle's algorithm), where there is nothing to answer.
+    pub fn acknowledge_now(&mut self) {
+        self.effects.acknowledge = true;
     }
 
     /// Closes once all output has left.

@@ -36,11 +36,15 @@ pub(crate) enum State<P: Protocol> {
 pub(crate) struct Outbox {
     pub pieces: Vec<Bytes>,
     pub bytes: usize,
-    /// Since when the client has taken nothing.
+    /// Since when the client has taken nothing, as far as is known.
     pub blocked_ns: u64,
+    /// What the kernel had for it when that was looked at; [`Outbox::NOT_LOOKED`] before.
+    pub in_kernel: u64,
 }
 
 impl Outbox {
+    pub const NOT_LOOKED: u64 = u64::MAX;
+
     /// What it takes, in bytes: for each piece also its share of what keeps it.
     pub fn cost(&self) -> usize {
         const EACH: usize = size_of::<Outbox>() + 16;
@@ -64,6 +68,10 @@ impl<P: Protocol> Row<P> {
     pub const BLOCKED: u8 = 8;
     /// News came while it was active.
     pub const MISSED: u8 = 32;
+    /// Its session has turned reading off.
+    pub const DEAF: u8 = 64;
+    /// It is not read until it has taken what waits for it.
+    pub const HELD: u8 = 128;
     /// It was told of the shutdown.
     pub const NOTIFIED: u8 = 16;
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::ops::{Index, IndexMut};
 
+use crate::event::SessionId;
 use crate::protocol::Protocol;
 use crate::row::Row;
 use crate::topic::TopicId;
@@ -83,6 +84,18 @@ impl<P: Protocol> Rows<P> {
     pub fn get_mut(&mut self, slot: u32) -> Option<&mut Row<P>> {
         let place = self.chunks.get_mut(slot as usize / CHUNK)?;
         Some(&mut place.chunk.as_mut()?.rows[slot as usize % CHUNK])
+    }
+
+    /// The row of a session that is still there.
+    pub fn of(&self, id: SessionId) -> Option<&Row<P>> {
+        let row = self.get(id.slot)?;
+        (row.is_open() && row.generation == id.generation).then_some(row)
+    }
+
+    /// The same, to be changed.
+    pub fn of_mut(&mut self, id: SessionId) -> Option<&mut Row<P>> {
+        let row = self.get_mut(id.slot)?;
+        (row.is_open() && row.generation == id.generation).then_some(row)
     }
 
     /// What the row at a slot watches.

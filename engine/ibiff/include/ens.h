@@ -1,5 +1,6 @@
-/* The event notification service, in five functions. They may be called from any thread, and from
- * callbacks; callbacks run on a thread of the connection's own, one at a time and in order. */
+/* The event notification service, in five functions, and one that is not in the original. They may
+ * be called from any thread, and from callbacks; callbacks run on a thread of the connection's own,
+ * one at a time and in order. */
 #ifndef ENSIGN_ENS_H
 #define ENSIGN_ENS_H
 
@@ -48,6 +49,12 @@ subscription_t *ens_subscribe(ensclient_t *client, const char *evt, notify_cb_t 
 /* Ends a subscription and frees it. Unless its own callback calls this, that doesn't run any more
  * when this returns. */
 void ens_unsubscribe(ensclient_t *client, subscription_t *subscription);
+
+/* The program was too slow: so many events were not sent to it. */
+typedef void (*ens_lagged_cb_t)(void *arg, unsigned long long events);
+
+/* Who is called when events were not sent; NULL is nobody. Not in the original. */
+void ens_on_lagged(ensclient_t *client, ens_lagged_cb_t lagged_cb, void *arg);
 
 #ifdef __cplusplus
 }

@@ -53,6 +53,12 @@ struct enc_struct *subscriber_get_publisher(subscriber_t *subscriber);
 /* Sends a sign of life to the broker each time so many milliseconds have passed. */
 void subscriber_keepalive(subscriber_t *subscriber, unsigned long milliseconds);
 
+/* The program was too slow: so many events were not sent to it. */
+typedef void (*subscriber_lagged_cb_t)(void *arg, unsigned long long events);
+
+/* Who is called when events were not sent; NULL is nobody. Not in the original. */
+void subscriber_on_lagged(subscriber_t *subscriber, subscriber_lagged_cb_t lagged_cb, void *arg);
+
 /* From now on events that come over a link named renl_id are acknowledged when the handler has
  * returned. This service knows no identities: publisher is not used. NULL if it can't be done. */
 renl_t *renl_create_subscriber(subscription_t *subscription, const char *renl_id,

@@ -129,8 +129,8 @@ impl Biff {
         })
     }
 
-    /// What is published of an event; none if it is not enabled.
-    pub fn publish(&self, event: &Event<'_>) -> Option<Published> {
+    /// What an event is called here; none if it is not enabled.
+    pub fn enabled<'a>(&self, event: &Event<'a>) -> Option<&'a str> {
         if !event.inbox && !self.noneinbox {
             return None;
         }
@@ -141,9 +141,12 @@ impl Biff {
             "DeleteMsg" if self.expunges => "ExpungeMsg",
             kind => kind,
         };
-        if self.disabled.contains(&kind) {
-            return None;
-        }
+        (!self.disabled.contains(&kind)).then_some(kind)
+    }
+
+    /// What is published of an event; none if it is not enabled.
+    pub fn publish(&self, event: &Event<'_>) -> Option<Published> {
+        let kind = self.enabled(event)?;
         let name = if self.rfc5423 {
             standard(kind, event.params)
         } else {

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use libloading::Library;
 
 use crate::abi::{ABI, Event as RawEvent, Host, INIT, Init, Param, PlugIn};
-use crate::biff::Event;
+use crate::biff::{Biff, Event};
+use crate::crash;
 
 /// Room for a plug-in's reason.
 const REASON_BYTES: usize = 1024;
@@ -58,6 +59,10 @@ struct Context {
 /// A plug-in at work. Its calls come from whoever has it, one at a time.
 pub struct Loaded {
     plug_in: PlugIn,
+    /// Which events its options enable.
+    wanted: Biff,
+    /// For the line of a crash.
+    name: CString,
     // The plug-in uses these until it is closed.
     _host: Box<Host>,
     _context: Box<Context>,
@@ -79,6 +84,11 @@ impl Loaded {
             path: path.to_owned(),
             cause,
         };
+        let wanted = Biff::new(|name| calls.option(name)).map_err(|reason| LoadError::Refused {
+            path: path.to_owned(),
+            reason,
+        })?;
+        let name = CString::new(path.as_os_str().as_encoded_bytes()).unwrap_or_default();
         // SAFETY: the administrator chose this code to run in this process.
         let library = unsafe { Library::new(path) }.map_err(failed)?;
         // SAFETY: the header gives the function this type.
@@ -120,14 +130,19 @@ impl Loaded {
         }
         Ok(Self {
             plug_in,
+            wanted,
+            name,
             _host: host,
             _context: context,
             _library: library,
         })
     }
 
-    /// Tells an event. Texts with a NUL in them can't be told.
+    /// Tells an event, if the plug-in's options enable it. Texts with a NUL in them can't be told.
     pub fn event(&mut self, event: &Event<'_>) {
+        if self.wanted.enabled(event).is_none() {
+            return;
+        }
         let (Ok(kind), Ok(mailbox)) = (CString::new(event.kind), CString::new(event.mailbox))
         else {
             return;
@@ -153,6 +168,7 @@ impl Loaded {
             body_size: event.body.len(),
         };
         if let Some(tell) = self.plug_in.event {
+            let _calling = crash::Calling::new(&self.name, &kind);
             tell(self.plug_in.context, &raw);
         }
     }

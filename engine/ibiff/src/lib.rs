@@ -9,5 +9,6 @@
 mod abi;
 pub mod biff;
 mod capi;
+mod crash;
 mod entry;
 pub mod host;

@@ -128,6 +128,15 @@ pub trait Reactor {
     /// for hot paths.
     fn peer(&mut self, conn: Conn) -> io::Result<SocketAddr>;
 
+    /// Bytes that the kernel was given for the peer and that the peer's kernel has not
+    /// acknowledged; none if that can't be said, as of a Unix socket. Costs a system call: not for
+    /// hot paths.
+    fn unacknowledged(&mut self, conn: Conn) -> Option<u64>;
+
+    /// Acknowledges what has arrived at once, instead of with the next bytes or after a delay
+    /// (TCP_QUICKACK). Nothing happens on a Unix socket.
+    fn acknowledge_now(&mut self, conn: Conn);
+
     /// Turns accepting on or off, for all listeners. It is on at first, and pauses by itself while
     /// there is no room.
     fn accept(&mut self, on: bool);

@@ -10,8 +10,9 @@ use mail::{
     UserId,
 };
 
+use crate::making::ensure_user;
 use crate::state::{Message, State};
-use crate::{Limits, Outcome, naming, refused};
+use crate::{Limits, Outcome, refused};
 
 pub(crate) fn spool(
     state: &mut State,
@@ -166,7 +167,7 @@ pub(crate) fn deliver(
     let mut results: Vec<Result<Appended, Refusal>> = Vec::new();
     let mut events = Vec::new();
     for target in targets {
-        let user = naming::ensure_user(state, now, &target.user);
+        let user = ensure_user(state, now, &target.user);
         let folder = state.named(user, &target.folder);
         let id = folder
             .or_else(|| state.named(user, &MailboxName::inbox()))

@@ -13,6 +13,7 @@
 mod catch_up;
 mod changing;
 mod depositing;
+mod making;
 mod naming;
 mod reading;
 mod state;
@@ -115,7 +116,7 @@ impl Model {
     /// The user of that name, with an INBOX, whether they may log in or not.
     pub fn ensure_user(&mut self, name: &str) -> UserId {
         self.dirty = true;
-        naming::ensure_user(&mut self.state, self.now, name)
+        making::ensure_user(&mut self.state, self.now, name)
     }
 
     /// The user of that name, if the store knows them.

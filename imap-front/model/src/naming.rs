@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use mail::request::SpecialUse;
-use mail::{
-    Event, InternalDate, MailboxId, MailboxName, ModSeq, Refusal, Reply, Uid, UidValidity, UserId,
-};
+use mail::{Event, InternalDate, MailboxName, ModSeq, Refusal, Reply, UserId};
 
-use crate::state::{Mailbox, Name, State};
+use crate::making::make_mailbox;
+use crate::state::{Name, State};
 use crate::{Outcome, changing, refused};
 
 /// What naming goes by besides the names.
@@ -33,46 +32,6 @@ impl Context {
         }
         Ok(())
     }
-}
-
-pub(crate) fn ensure_user(state: &mut State, now: InternalDate, name: &str) -> UserId {
-    if let Some(user) = state.users.get(name) {
-        return *user;
-    }
-    let user = UserId(state.users.len() as u64 + 1);
-    state.users.insert(name.into(), user);
-    make_mailbox(state, now, user, &MailboxName::inbox(), None);
-    user
-}
-
-fn make_mailbox(
-    state: &mut State,
-    now: InternalDate,
-    user: UserId,
-    name: &MailboxName,
-    special_use: Option<SpecialUse>,
-) -> MailboxId {
-    state.last_mailbox += 1;
-    let id = MailboxId(state.last_mailbox);
-    let now = u32::try_from(now.unix_s.max(0)).unwrap_or(u32::MAX);
-    state.last_uid_validity = now.max(state.last_uid_validity + 1);
-    let mailbox = Mailbox {
-        user,
-        uid_validity: UidValidity(state.last_uid_validity),
-        uid_next: Uid(1),
-        modseq: ModSeq(1),
-        recent_from: Uid(1),
-        keywords: vec![],
-        messages: Default::default(),
-        expunged: vec![],
-    };
-    state.mailboxes.insert(id, Arc::new(mailbox));
-    let row = Name {
-        mailbox: Some(id),
-        special_use,
-    };
-    state.account(user).names.insert(name.clone(), row);
-    id
 }
 
 pub(crate) fn create(

@@ -21,6 +21,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
 
     pub(super) fn take_deadlines(&mut self) {
         let now_ns = self.reactor.now_ns();
+        self.looks = super::output::LOOKS_PER_TURN;
         for _ in 0..self.limits.deadlines_per_turn {
             let Some((second, slot)) = self.timer.pop_due(now_ns) else {
                 break;

@@ -76,6 +76,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         };
         let mut rendered: Vec<(P::Key, Bytes)> = Vec::new();
         let (mut behind, mut stale, mut announced) = (false, Vec::new(), 0);
+        let mut renderings = 0;
         for &slot in rows.as_slice() {
             let row = &mut self.rows[slot];
             let busy = row.outbox.is_some() || row.has(Row::<P>::PENDING);
@@ -100,7 +101,13 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
                         Some((_, bytes)) => bytes.clone(),
                         None => {
                             let bytes = self.protocol.render(event, key);
-                            rendered.push((key, bytes.clone()));
+                            let kept = (key, bytes.clone());
+                            if rendered.len() < self.limits.renderings_max {
+                                rendered.push(kept);
+                            } else {
+                                rendered[renderings % self.limits.renderings_max] = kept;
+                            }
+                            renderings += 1;
                             bytes
                         }
                     };
@@ -111,7 +118,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         }
         let stats = &self.port().stats;
         stats.add(Counter::Announced, announced);
-        stats.add(Counter::Rendered, rendered.len() as u64);
+        stats.add(Counter::Rendered, renderings as u64);
         self.topics.put_rows(id, rows, self.rows.watched());
         if behind {
             let new = || {

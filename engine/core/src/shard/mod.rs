@@ -52,6 +52,10 @@ pub struct Shard<R: Reactor, P: Protocol> {
     protocol_waits: bool,
     /// Messages to other shards that found their queue full.
     waiting: VecDeque<(ShardId, ShardMessage)>,
+    /// Those who take nothing while too much waits on this shard.
+    overfull: Vec<SessionId>,
+    /// How often the kernel may still be asked in this turn what it has for a client.
+    looks: usize,
     /// Rows whose outbox has something for the kernel.
     dirty: Vec<u32>,
     /// Sessions that are to be closed, with all their output given to the kernel.
@@ -96,6 +100,8 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             resync: Resync::default(),
             protocol_waits: false,
             waiting: VecDeque::new(),
+            overfull: Vec::new(),
+            looks: 0,
             dirty: Vec::new(),
             leaving: Vec::new(),
             timer: Timer::default(),

@@ -10,6 +10,11 @@ use crate::protocol::Protocol;
 use crate::row::{Outbox, Row, State};
 use crate::stats::{Counter, Reason};
 
+/// The kernel is asked what it has for a blocked client after this part of the write timeout.
+const FIRST_LOOK: u64 = 4;
+/// It is asked so often in a turn at most, as each costs a system call.
+pub(super) const LOOKS_PER_TURN: usize = 256;
+
 impl<R: Reactor, P: Protocol> Shard<R, P> {
     /// Queues bytes after those queued before.
     pub(super) fn queue(&mut self, slot: u32, bytes: Bytes) {
@@ -20,6 +25,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
                 pieces: vec![],
                 bytes: 0,
                 blocked_ns: 0,
+                in_kernel: Outbox::NOT_LOOKED,
             })
         });
         let before = if new { 0 } else { outbox.cost() };
@@ -29,10 +35,46 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         if new {
             self.dirty.push(slot);
         }
+        if self.owed > self.limits.output_bytes_max && self.rows[slot].has(Row::<P>::BLOCKED) {
+            // Not at once: its session may be in the middle of a call.
+            self.overfull.push(self.session_id(slot));
+        }
+    }
+
+    /// A client that does not take its answers is not asked for more questions.
+    pub(super) fn hold_if_full(&mut self, slot: u32) {
+        let held_bytes_max = self.limits.held_bytes_max;
+        let row = self.row(slot);
+        let waits = row.outbox.as_ref().map_or(0, |outbox| outbox.bytes);
+        if waits > held_bytes_max && row.has(Row::<P>::BLOCKED) && !row.has(Row::<P>::HELD) {
+            row.set(Row::<P>::HELD, true);
+            self.read_if_wanted(slot);
+        }
+    }
+
+    /// Reads a connection, unless its session or something that waits is against it.
+    pub(super) fn read_if_wanted(&mut self, slot: u32) {
+        let row = &self.rows[slot];
+        let (conn, held) = (row.conn, row.flags & (Row::<P>::DEAF | Row::<P>::HELD) != 0);
+        let paused = !self.paused.is_empty() && self.paused.contains(&self.session_id(slot));
+        self.reactor.read(conn, !held && !paused);
+    }
+
+    /// Cuts those who take nothing, while more waits on this shard than may.
+    fn cut_overfull(&mut self) {
+        for id in std::mem::take(&mut self.overfull) {
+            let row = self.rows.of(id);
+            let blocked = row.is_some_and(|row| row.has(Row::<P>::BLOCKED));
+            if blocked && self.owed > self.limits.output_bytes_max {
+                self.drop_for(Reason::OutputFull);
+                self.close(id.slot);
+            }
+        }
     }
 
     /// Gives what is queued to the kernel.
     pub(super) fn flush(&mut self) {
+        self.cut_overfull();
         // Sessions that are drained may go on at once; what they say leaves with the next turn.
         let mut dirty = std::mem::take(&mut self.dirty);
         for slot in dirty.drain(..) {
@@ -74,6 +116,10 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
 
     /// All output was given away; if the kernel refuses some, `unsent` comes and undoes this.
     fn drained(&mut self, slot: u32) {
+        if self.rows[slot].has(Row::<P>::HELD) {
+            self.row(slot).set(Row::<P>::HELD, false);
+            self.read_if_wanted(slot);
+        }
         let row = self.row(slot);
         if row.has(Row::<P>::CLOSING) {
             let id = self.session_id(slot);
@@ -115,6 +161,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             pieces,
             bytes,
             blocked_ns,
+            in_kernel: Outbox::NOT_LOOKED,
         };
         let cost = outbox.cost();
         row.outbox = Some(Box::new(outbox));
@@ -125,7 +172,8 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             return;
         }
         self.reactor.watch_writable(conn);
-        self.look_at(slot, now_ns + self.limits.write_timeout_ns);
+        self.look_at(slot, now_ns + self.limits.write_timeout_ns / FIRST_LOOK);
+        self.hold_if_full(slot);
     }
 
     /// There is room again: first what is owed, then news.
@@ -134,6 +182,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         row.set(Row::<P>::BLOCKED, false);
         if let Some(outbox) = &mut row.outbox {
             outbox.blocked_ns = 0;
+            outbox.in_kernel = Outbox::NOT_LOOKED;
             self.dirty.push(slot);
         }
         if matches!(self.row(slot).state, State::Parked(_)) {
@@ -146,15 +195,39 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         }
     }
 
-    /// Whether a client has taken nothing for too long; it is closed then.
+    /// Whether a client has taken nothing for too long; it is closed then. There is room for more
+    /// only once it has taken a good part of what the kernel has, so a slow client is known by that
+    /// this becomes less.
     pub(super) fn cut_if_blocked(&mut self, slot: u32, now_ns: u64) -> bool {
         let limit_ns = self.limits.write_timeout_ns;
-        let row = self.row(slot);
-        let Some(outbox) = row.outbox.as_ref().filter(|_| row.has(Row::<P>::BLOCKED)) else {
+        let row = &mut self.rows[slot];
+        let blocked = row.has(Row::<P>::BLOCKED);
+        let Some(outbox) = row.outbox.as_mut().filter(|_| blocked) else {
             return false;
         };
-        let cut_ns = outbox.blocked_ns + limit_ns;
-        if now_ns < cut_ns {
+        let is_first = outbox.in_kernel == Outbox::NOT_LOOKED;
+        let patience_ns = if is_first {
+            limit_ns / FIRST_LOOK
+        } else {
+            limit_ns
+        };
+        let look_ns = outbox.blocked_ns + patience_ns;
+        if now_ns < look_ns || self.looks == 0 {
+            self.look_at(slot, look_ns.max(now_ns + 1));
+            return false;
+        }
+        self.looks -= 1;
+        let in_kernel = self.reactor.unacknowledged(row.conn);
+        if in_kernel.is_some_and(|bytes| bytes < outbox.in_kernel) {
+            outbox.in_kernel = in_kernel.unwrap_or_default();
+            outbox.blocked_ns = now_ns;
+            self.look_at(slot, now_ns + limit_ns);
+            return false;
+        }
+        if is_first {
+            // It can't be said: room for more is all that counts.
+            outbox.in_kernel = 0;
+            let cut_ns = outbox.blocked_ns + limit_ns;
             self.look_at(slot, cut_ns);
             return false;
         }

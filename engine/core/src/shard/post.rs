@@ -28,13 +28,10 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
 
     fn post(&mut self, to: SessionId, bytes: Bytes) {
         let max = self.limits.posts_bytes_max;
-        let Some(row) = self.rows.get_mut(to.slot) else {
+        let row = self.rows.of_mut(to);
+        let Some(row) = row.filter(|row| !row.has(Row::<P>::CLOSING)) else {
             return;
         };
-        let gone = row.generation != to.generation || !row.is_open();
-        if gone || row.has(Row::<P>::CLOSING) {
-            return;
-        }
         let full = row
             .outbox
             .as_ref()
@@ -84,18 +81,12 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         outcome
     }
 
-    /// The connection of a session that is still there.
-    fn conn_of(&self, id: SessionId) -> Option<reactor::Conn> {
-        let row = self.rows.get(id.slot)?;
-        (row.is_open() && row.generation == id.generation).then_some(row.conn)
-    }
-
     /// A session is not read until all was told.
     pub(super) fn pause(&mut self, id: SessionId) {
-        let Some(conn) = self.conn_of(id) else {
+        let Some(row) = self.rows.of(id) else {
             return;
         };
-        self.reactor.read(conn, false);
+        self.reactor.read(row.conn, false);
         self.paused.push(id);
     }
 
@@ -108,8 +99,8 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             }
         }
         for id in std::mem::take(&mut self.paused) {
-            if let Some(conn) = self.conn_of(id) {
-                self.reactor.read(conn, true);
+            if self.rows.of(id).is_some() {
+                self.read_if_wanted(id.slot);
             }
         }
     }

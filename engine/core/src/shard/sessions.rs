@@ -95,8 +95,12 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         let mut effects = std::mem::take(&mut self.effects);
         self.row(slot).state = State::Active(session);
         if let Some(on) = effects.reading.take() {
+            self.row(slot).set(Row::<P>::DEAF, !on);
+            self.read_if_wanted(slot);
+        }
+        if std::mem::take(&mut effects.acknowledge) {
             let conn = self.row(slot).conn;
-            self.reactor.read(conn, on);
+            self.reactor.acknowledge_now(conn);
         }
         if let Some(at_ns) = effects.deadline_ns.take() {
             self.set_deadline(slot, at_ns);
@@ -113,6 +117,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             self.pause(id);
         }
         self.effects = effects;
+        self.hold_if_full(slot);
         let row = self.row(slot);
         if close {
             row.set(Row::<P>::CLOSING, true);
@@ -158,11 +163,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
                 self.message_to_shard(reply);
                 continue;
             }
-            let open = self
-                .rows
-                .get(id.slot)
-                .is_some_and(|row| row.generation == id.generation && row.is_open());
-            if open {
+            if self.rows.of(id).is_some() {
                 self.port().stats.add(Counter::Replies, 1);
                 self.call(id.slot, |protocol, session, cx| {
                     protocol.handle_reply(session, cx, reply);
@@ -177,9 +178,8 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     /// refused some: then they leave later.
     pub(super) fn let_leave(&mut self) {
         for id in std::mem::take(&mut self.leaving) {
-            let row = self.rows.get(id.slot);
-            let is_it = |row: &&Row<P>| row.is_open() && row.generation == id.generation;
-            if row.filter(is_it).is_some_and(|row| row.outbox.is_none()) {
+            let row = self.rows.of(id);
+            if row.is_some_and(|row| row.outbox.is_none()) {
                 self.drop_for(Reason::Closed);
                 self.close(id.slot);
             }

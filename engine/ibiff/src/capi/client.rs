@@ -45,6 +45,9 @@ pub(crate) type Done = Box<dyn FnOnce(Status) + Send>;
 /// Called for each event, with its reference and its payload; says whether it was worked on.
 pub(crate) type Notify = Arc<dyn Fn(CString, &[u8]) -> bool + Send + Sync>;
 
+/// Called when events were not sent because the program was too slow, with how many.
+pub(crate) type Lagged = Arc<dyn Fn(u64) + Send + Sync>;
+
 /// Who is told of an answer.
 pub(crate) enum Completer {
     /// Nobody.
@@ -102,6 +105,7 @@ struct State {
     subscriptions: HashMap<u32, Subscription>,
     /// On the publisher's side.
     links: Vec<Arc<Link>>,
+    lagged: Option<Lagged>,
 }
 
 pub(crate) struct Shared {
@@ -164,6 +168,11 @@ impl Client {
         };
         client.connection = Some(connection?);
         Ok(client)
+    }
+
+    /// Who is told from now on that events were not sent.
+    pub fn on_lagged(&self, lagged: Option<Lagged>) {
+        self.shared.lock().lagged = lagged;
     }
 
     fn connection(&self) -> &Connection {
@@ -464,7 +473,12 @@ impl Shared {
                     self.notified(connection, id, receipt, &event, &payload);
                 }
             }
-            ClientEvent::Welcome | ClientEvent::Lagged(_) => {}
+            ClientEvent::Lagged(events) => {
+                if let Some(lagged) = self.lock().lagged.clone() {
+                    self.strand.push(Box::new(move || lagged(events)));
+                }
+            }
+            ClientEvent::Welcome => {}
         }
     }
 

@@ -5,7 +5,7 @@ use std::ffi::{CString, c_char, c_int, c_void};
 use std::sync::Arc;
 
 use super::client::{Client, Completer, How, Notify, SubscriptionHandle};
-use super::foreign::{Opaque, bytes, text, with_payload};
+use super::foreign::{OnLagged, Opaque, bytes, lagged, text, with_payload};
 
 type Lost = extern "C" fn(*mut c_void);
 type Destructor = extern "C" fn(*mut c_void);
@@ -119,5 +119,21 @@ pub unsafe extern "C" fn ens_unsubscribe(
     if let (Some(client), Some(subscription)) = unsafe { (client.as_ref(), subscription.as_ref()) }
     {
         client.forget(subscription);
+    }
+}
+
+/// Who is told that events were not sent. See the header.
+///
+/// # Safety
+/// `client` is NULL, or open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ens_on_lagged(
+    client: *mut Client,
+    call: Option<OnLagged>,
+    argument: *mut c_void,
+) {
+    // SAFETY: the caller's promise.
+    if let Some(client) = unsafe { client.as_ref() } {
+        client.on_lagged(lagged(call, Opaque(argument)));
     }
 }

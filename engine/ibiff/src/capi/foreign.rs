@@ -1,7 +1,10 @@
 //! What comes from C.
 #![allow(unsafe_code, reason = "it reads foreign memory")]
 
-use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong, c_void};
+use std::sync::Arc;
+
+use super::client::Lagged;
 
 /// A pointer that only its owner, the C program, looks into.
 #[derive(Clone, Copy)]
@@ -22,6 +25,14 @@ impl Opaque {
 
 /// `publisher_cb_t`, `subscriber_cb_t`
 pub(super) type Callback = extern "C" fn(*mut c_void, c_int, *mut c_void);
+
+/// `subscriber_lagged_cb_t`, `ens_lagged_cb_t`
+pub(super) type OnLagged = extern "C" fn(*mut c_void, c_ulonglong);
+
+/// A callback for events that were not sent.
+pub(super) fn lagged(call: Option<OnLagged>, argument: Opaque) -> Option<Lagged> {
+    call.map(|call| Arc::new(move |events| call(argument.get(), events)) as Lagged)
+}
 
 /// A text; none if it is NULL or no UTF-8.
 ///

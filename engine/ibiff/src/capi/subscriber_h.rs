@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::client::{Completer, Notify, SubscriptionHandle, status};
 use super::dispatcher::Dispatcher;
-use super::foreign::{Callback, Opaque, text, with_payload};
+use super::foreign::{Callback, OnLagged, Opaque, lagged, text, with_payload};
 use super::pasdisp_h::shared;
 use super::publisher_h::{Enc, one_more, open_later, open_now};
 
@@ -200,5 +200,21 @@ pub unsafe extern "C" fn subscriber_keepalive(subscriber: *mut Enc, every: c_ulo
     // SAFETY: the caller's promise.
     if let (Some(subscriber), 1..) = (unsafe { subscriber.as_ref() }, every) {
         subscriber.keep_alive(Duration::from_millis(every));
+    }
+}
+
+/// See the header.
+///
+/// # Safety
+/// `subscriber` is NULL, or open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subscriber_on_lagged(
+    subscriber: *mut Enc,
+    call: Option<OnLagged>,
+    argument: *mut c_void,
+) {
+    // SAFETY: the caller's promise.
+    if let Some(subscriber) = unsafe { subscriber.as_ref() } {
+        subscriber.on_lagged(lagged(call, Opaque(argument)));
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod build;
+mod crash;
 mod examples;
 mod plugin;
 mod program;

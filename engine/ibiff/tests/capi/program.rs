@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use ens::frame::Frame;
+
 use crate::build::{Broker, Program, compile, folder, root};
 
 fn run(command: &mut Command) {
@@ -93,4 +95,43 @@ fn headers_suit_cxx_and_old_c() {
             .status();
         assert!(status.unwrap().success(), "{name}");
     }
+}
+
+/// A broker that has not sent 5 events to whoever says something after its HELLO.
+fn lagging_broker() -> u16 {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().take(2) {
+            std::thread::spawn(move || {
+                let mut stream = stream.unwrap();
+                let mut heard = vec![0; 4096];
+                let welcome = Frame::Welcome {
+                    version: 1,
+                    payload_max: 1 << 20,
+                    keepalive_s: 0,
+                    name: "slow",
+                };
+                for answer in [welcome, Frame::Lagged { events: 5 }] {
+                    let _ = stream.read(&mut heard).unwrap();
+                    stream.write_all(&answer.to_bytes()).unwrap();
+                }
+                while stream.read(&mut heard).is_ok_and(|count| count > 0) {}
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn a_program_that_was_too_slow_is_told() {
+    let folder = folder();
+    let program = compile(&root().join("tests/capi/lagged.c"), &folder);
+    let port = lagging_broker().to_string();
+    let mut program = Program::start(Command::new(program).arg(port));
+    let mut said = [program.line(), program.line()];
+    said.sort();
+    assert_eq!(said, ["ens.h 5", "subscriber.h 5"]);
+    assert!(program.child.wait().unwrap().success());
 }

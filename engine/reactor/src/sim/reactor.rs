@@ -323,6 +323,15 @@ impl Reactor for SimReactor {
         Ok(inner.ends[inner.ends[end].peer].address)
     }
 
+    fn unacknowledged(&mut self, conn: Conn) -> Option<u64> {
+        let inner = self.inner.borrow();
+        let end = inner.hosts[self.number].end_of(conn)?;
+        Some(inner.ends[inner.ends[end].peer].buffered() as u64)
+    }
+
+    /// Packets are acknowledged by the moment they arrive in this world.
+    fn acknowledge_now(&mut self, _conn: Conn) {}
+
     fn accept(&mut self, on: bool) {
         self.queued.push(Op::Accept(on));
     }

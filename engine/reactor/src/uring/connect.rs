@@ -96,6 +96,12 @@ impl Uring {
         }
     }
 
+    pub(super) fn push_acknowledge(&mut self, conn: Conn) {
+        let entry = set_on(fixed(conn), libc::IPPROTO_TCP, libc::TCP_QUICKACK);
+        // SAFETY: the option's value is static.
+        unsafe { self.push(ring_of(conn), 1, entry) };
+    }
+
     /// A BIND failed, or a CONNECT ended.
     pub(super) fn dialled(&mut self, place: u32, result: i32) {
         // The completion of a CONNECT whose BIND failed is as silent as the BIND's success.

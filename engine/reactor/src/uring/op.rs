@@ -13,6 +13,8 @@ pub(super) enum Op {
     Writable(Conn, u16),
     /// Close, with the generation and the flags that the slot had.
     Close(Conn, u16, u16),
+    /// Acknowledge what has arrived.
+    Acknowledge(Conn, u16),
     /// Make a socket for this connect.
     Socket(u32),
     /// Connect the socket that was made.

@@ -28,6 +28,8 @@ const ENOUGH: usize = 256;
 /// Operations that are carried out before a wait rather than with it, so that their time counts as
 /// work.
 const WORTH_ENTERING: usize = 16;
+/// The command of the kernel's `linux/io_uring.h` that asks what SIOCOUTQ does.
+const SOCKET_URING_OP_SIOCOUTQ: u32 = 1;
 /// Most operations that belong together in one batch.
 const CHAIN_MAX: usize = 4;
 
@@ -59,7 +61,8 @@ pub struct Uring {
     waker: Waker,
     rng: Rng,
     taken: Vec<Done>,
-    installed: Option<i32>,
+    /// The answer to what was asked outside of a turn.
+    asked: Option<i32>,
 }
 
 impl Uring {
@@ -98,7 +101,7 @@ impl Uring {
             options,
             rings,
             taken: Vec::new(),
-            installed: None,
+            asked: None,
         })
     }
 
@@ -180,8 +183,18 @@ impl Uring {
             }
             Kind::Socket => self.socket_made(ring, token.low, done.result),
             Kind::Connect => self.dialled(token.low, done.result),
-            Kind::Install => self.installed = Some(done.result),
+            Kind::Asked => self.asked = Some(done.result),
         }
+    }
+
+    /// Carries out one operation that points to nothing, now, and gives its result.
+    fn ask(&mut self, conn: Conn, entry: squeue::Entry) -> Option<i32> {
+        let entry = entry.user_data(Token::new(Kind::Asked, 0).pack());
+        let ring = ring_of(conn);
+        // SAFETY: the entry points to nothing.
+        unsafe { self.push(ring, 1, entry) };
+        self.enter(ring);
+        self.asked.take()
     }
 
     fn writable(&mut self, token: Token) {
@@ -231,6 +244,11 @@ impl Uring {
                     }
                 }
                 Op::Close(conn, generation, flags) => self.push_close(conn, generation, flags),
+                Op::Acknowledge(conn, generation) => {
+                    if self.current(conn, generation).is_some() {
+                        self.push_acknowledge(conn);
+                    }
+                }
                 Op::Socket(place) => self.push_socket(place),
                 Op::Dial(place) => self.push_dial(place),
             }
@@ -422,14 +440,24 @@ impl Reactor for Uring {
         if !self.slot(conn).has(Slot::OPEN) {
             return Err(io::ErrorKind::NotConnected.into());
         }
-        let entry = opcode::FixedFdInstall::new(fixed(conn), 0)
-            .build()
-            .user_data(Token::new(Kind::Install, 0).pack());
-        let ring = ring_of(conn);
-        // SAFETY: the entry points to nothing.
-        unsafe { self.push(ring, 1, entry) };
-        self.enter(ring);
-        peer_of(self.installed.take().ok_or(io::ErrorKind::Other)?)
+        let install = opcode::FixedFdInstall::new(fixed(conn), 0).build();
+        peer_of(self.ask(conn, install).ok_or(io::ErrorKind::Other)?)
+    }
+
+    fn unacknowledged(&mut self, conn: Conn) -> Option<u64> {
+        if !self.slot(conn).has(Slot::OPEN) {
+            return None;
+        }
+        let command = opcode::UringCmd16::new(fixed(conn), SOCKET_URING_OP_SIOCOUTQ).build();
+        u64::try_from(self.ask(conn, command)?).ok()
+    }
+
+    fn acknowledge_now(&mut self, conn: Conn) {
+        let slot = self.slot(conn);
+        if slot.has(Slot::OPEN) {
+            let generation = slot.generation;
+            self.ops.push(Op::Acknowledge(conn, generation));
+        }
     }
 
     fn accept(&mut self, on: bool) {

@@ -24,8 +24,8 @@ pub(super) enum Kind {
     Socket = 7,
     /// BIND (which is silent if it works) and CONNECT; `low` as for the socket.
     Connect = 8,
-    /// FIXED_FD_INSTALL.
-    Install = 9,
+    /// What is asked for outside of a turn, one at a time.
+    Asked = 9,
 }
 
 /// Kind (8 bits), generation (16), low (32).
@@ -70,7 +70,7 @@ impl Token {
             6 => Kind::Alarm,
             7 => Kind::Socket,
             8 => Kind::Connect,
-            9 => Kind::Install,
+            9 => Kind::Asked,
             _ => Kind::Ignored,
         };
         Self {
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn packs_both_ways() {
         assert_eq!(Token::unpack(Token::IGNORED).kind, Kind::Ignored);
-        for kind in [Kind::Ignored, Kind::Accept, Kind::Send, Kind::Install] {
+        for kind in [Kind::Ignored, Kind::Accept, Kind::Send, Kind::Asked] {
             let token = Token {
                 kind,
                 generation: 0xABCD,

@@ -225,6 +225,26 @@ fn later_releases_events_stand_behind_their_switches() {
         ("mailboxName", "fred/Play"),
         ("oldMailboxName", "fred/Work"),
     ]);
+    talk.ask("m CREATE a/b/c");
+    for made in ["fred/a", "fred/a/b", "fred/a/b/c"] {
+        subscriber
+            .next_of("CreateMailbox")
+            .has(&[("mailboxName", made)]);
+    }
+    talk.ask("n RENAME a z");
+    for [before, now] in [
+        ["fred/a", "fred/z"],
+        ["fred/a/b", "fred/z/b"],
+        ["fred/a/b/c", "fred/z/b/c"],
+    ] {
+        subscriber
+            .next_of("RenameMailbox")
+            .has(&[("mailboxName", now), ("oldMailboxName", before)]);
+    }
+    talk.ask("o RENAME INBOX old");
+    subscriber
+        .next_of("CreateMailbox")
+        .has(&[("mailboxName", "fred/old")]);
     talk.ask("g DELETE Play");
     subscriber
         .next_of("DeleteMailbox")

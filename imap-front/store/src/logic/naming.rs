@@ -136,12 +136,18 @@ fn make_parents(
     user: UserId,
     name: &MailboxName,
 ) -> Result<(), Error> {
+    let mut made = Vec::new();
     let mut parent = name.parent();
     while let Some(name) = parent {
         if !tables::name(txn, user, &name)?.exists {
             make_mailbox(txn, rules, user, &name, None)?;
+            made.push(name.clone());
         }
         parent = name.parent();
+    }
+    // The uppermost first.
+    for name in made.into_iter().rev() {
+        notifications::name(txn, user, || What::Created(name));
     }
     Ok(())
 }
@@ -246,6 +252,7 @@ pub(super) fn rename(
         // RFC 3501 §6.3.5: INBOX itself stays, and so does who has it selected.
         make_parents(txn, rules, user, to)?;
         let target = make_mailbox(txn, rules, user, to, None)?;
+        notifications::name(txn, user, || What::Created(to.clone()));
         return empty_inbox(txn, rules, row.mailbox, target);
     }
     if to.is_below(from) {
@@ -265,12 +272,19 @@ pub(super) fn rename(
     }
     make_parents(txn, rules, user, to)?;
     move_name(txn, user, from, to, row)?;
+    let was = |from: &MailboxName, to: &MailboxName| What::Renamed {
+        from: from.clone(),
+        to: to.clone(),
+    };
+    notifications::name(txn, user, || was(from, to));
     for (child, row) in children {
         let to = renamed(&child);
+        let is_mailbox = row.mailbox.is_some();
         move_name(txn, user, &child, &to, row)?;
+        if is_mailbox {
+            notifications::name(txn, user, || was(&child, &to));
+        }
     }
-    let (from, to) = (from.clone(), to.clone());
-    notifications::name(txn, user, || What::Renamed { from, to });
     Ok((Reply::Done, vec![]).into())
 }
 
