@@ -12,7 +12,7 @@ use crate::{paths, shell, units};
 /// The packages whose binaries an installation holds.
 const PACKAGES: [&str; 5] = ["server", "admin", "ens", "ibiff", "loadgen"];
 /// What goes to `sbin/`.
-const SBIN: [&str; 8] = [
+const SBIN: [&str; 9] = [
     "apub",
     "asub",
     "start-msg",
@@ -20,6 +20,7 @@ const SBIN: [&str; 8] = [
     "refresh",
     "configutil",
     "msguser",
+    "reconstruct",
     "loadgen",
 ];
 /// What goes to `lib/`.

@@ -127,7 +127,7 @@ impl Server {
         let (store, recovery) = Store::open(&options.data, options.store.clone(), announcer)?;
         tracing::info!("the store has {} commits", recovery.commits);
         if let Some(loss) = &recovery.loss {
-            ready.line(&accepted(loss));
+            ready.line(&accepted(loss, recovery.messages_lost));
         }
         notifications
             .start(base, config, &store, broker.as_ref().map(|it| it.local()))
@@ -192,7 +192,8 @@ impl Server {
         options.store.accept_loss = accept_loss;
         let (store, recovery) = Store::open(&options.data, options.store, Box::new(|_| {}))?;
         store.close();
-        Ok(recovery.loss.as_ref().map(accepted))
+        let lost = recovery.messages_lost;
+        Ok(recovery.loss.map(|loss| accepted(&loss, lost)))
     }
 
     fn start_shard(
@@ -361,8 +362,11 @@ impl Server {
 }
 
 /// What is told of a loss that was accepted.
-fn accepted(loss: &store::Loss) -> String {
-    format!("{loss}; this was accepted, and every mailbox has a new UIDVALIDITY")
+fn accepted(loss: &store::Loss, messages: usize) -> String {
+    format!(
+        "{loss}; this was accepted: {messages} messages that can't be read any more were dropped \
+         (the log names them), and every mailbox has a new UIDVALIDITY"
+    )
 }
 
 /// Connections of a shard: who comes too many is let in to be told so.

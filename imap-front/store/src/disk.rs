@@ -22,6 +22,7 @@ use mail::{MailboxId, Uid};
 use crate::claims::Claims;
 use crate::index_cache::{self, IndexCache};
 use crate::inspect::{self, Record};
+use crate::key_scan::KeyScan;
 use crate::kv::{Kv, Space, Visit};
 use crate::loss::{Fault, Loss};
 use crate::progress::{COMMITS, Progress, TOUCHED, Touched};
@@ -362,6 +363,18 @@ impl View<'_> {
             .as_ref()
             .expect("a view is made of an open database")
             .space(space)
+    }
+}
+
+impl KeyScan for View<'_> {
+    fn keys(&self, space: Space, visit: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+        let mut rows = self.snapshot.iter(self.space(space));
+        while let Some(key) = guarded(|| rows.next().map(fjall::Guard::key).transpose())? {
+            if space == Space::Meta || key != TOUCHED {
+                visit(&key);
+            }
+        }
+        Ok(())
     }
 }
 

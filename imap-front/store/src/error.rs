@@ -64,10 +64,12 @@ pub enum OpenError {
          start-msg --accept-loss"
     )]
     Lost(Box<Loss>),
+    /// Something is gone without which the database would remove what is left.
+    #[error("{0}; nothing was changed, and only a backup helps: restore one")]
+    Beyond(Box<Loss>),
     /// A file that the database can't do without is damaged.
     #[error(
-        "the database in {} can't be opened, a file of it is damaged ({cause}); restore a backup, \
-         or let reconstruct save what can be read",
+        "the database in {} can't be opened, a file of it is damaged ({cause}); restore a backup",
         path.display()
     )]
     Database {
@@ -78,8 +80,7 @@ pub enum OpenError {
     },
     /// What is there is not of this version or damaged.
     #[error(
-        "can't read the store in {}: {cause}; restore a backup, or let reconstruct save what can \
-         be read",
+        "can't read the store in {}: {cause}; restore a backup",
         path.display()
     )]
     Damaged {

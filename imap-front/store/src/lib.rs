@@ -7,7 +7,7 @@
 //! opened), `opening` (what is lost, and whether to go on), `loss`, [`stats`], `running`
 //! (operations that take many slices), `writer` (the one thread that changes anything, and what it
 //! calls: `callbacks`), [`store`] (the handle), [`notification`] (what notification plug-ins are
-//! told).
+//! told), [`reconstruct`] (checks and repairs).
 //!
 //! Invariants: only the writer changes rows; a reply to a change comes after the fsync that holds
 //! it; each commit carries the next number of a gapless counter, which recovery checks; a store
@@ -20,6 +20,7 @@ pub mod kv;
 pub mod logic;
 pub mod notification;
 pub mod options;
+pub mod reconstruct;
 pub mod stats;
 pub mod store;
 
@@ -30,6 +31,7 @@ mod disk;
 mod index;
 mod index_cache;
 mod inspect;
+mod key_scan;
 mod loss;
 mod opening;
 mod progress;

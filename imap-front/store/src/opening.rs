@@ -30,6 +30,8 @@ pub struct Recovery {
     pub commits: u64,
     /// What was lost, if that was accepted.
     pub loss: Option<Loss>,
+    /// Messages that can't be read after it and were dropped.
+    pub messages_lost: usize,
     /// Uploads that were under way and were removed.
     pub spools_removed: usize,
 }
@@ -94,6 +96,7 @@ pub(crate) fn open(folder: &Path, options: &Options) -> Result<Opening, OpenErro
     let recovery = Recovery {
         commits,
         loss,
+        messages_lost: 0,
         spools_removed,
     };
     Ok(Opening {
@@ -260,6 +263,9 @@ fn accept(loss: &mut Loss, found: &Inspection, options: &Options) -> Result<(), 
             });
         }
         Err(cause) => tracing::warn!("damaged files can't be copied aside: {cause}"),
+    }
+    if found.is_beyond_repair {
+        return Err(OpenError::Beyond(Box::new(loss.clone())));
     }
     if options.accept_loss {
         tracing::error!("{loss}; this loss was accepted: every mailbox gets a new UIDVALIDITY");

@@ -12,7 +12,8 @@ use crate::callbacks::{Announcer, Completion};
 use crate::disk::Disk;
 use crate::kv::Unindexed;
 use crate::logic::{self, Rules, SearchPiece};
-use crate::opening::{self, Recovery};
+use crate::opening::{self, Opening, Recovery};
+use crate::reconstruct;
 use crate::running::RunningQueue;
 use crate::stats::Stats;
 use crate::writer::{self, Job, Writer};
@@ -46,7 +47,13 @@ impl Store {
         options: Options,
         announcer: Announcer,
     ) -> Result<(Self, Recovery), OpenError> {
-        let opening = opening::open(folder, &options)?;
+        let mut opening = opening::open(folder, &options)?;
+        if opening.recovery.loss.is_some() {
+            mend(&mut opening, &options).map_err(|cause| OpenError::Damaged {
+                path: folder.to_owned(),
+                cause,
+            })?;
+        }
         let rules = writer::rules(options.clone());
         let disk = Arc::new(opening.disk);
         let (sender, jobs) = crossbeam_channel::bounded(options.queue);
@@ -268,6 +275,18 @@ impl Store {
     pub fn close(&self) {
         self.inner.close();
     }
+}
+
+/// What was lost may have left rows that don't belong together: they are repaired before anybody
+/// sees them.
+fn mend(opening: &mut Opening, options: &Options) -> Result<(), Error> {
+    let summary = reconstruct::survey(opening, options, true)?;
+    let lost = summary.findings.iter().filter(|finding| finding.is_lost);
+    opening.recovery.messages_lost = lost.clone().filter(|it| it.uid.is_some()).count();
+    for finding in &summary.findings {
+        tracing::error!("after the loss: {finding}");
+    }
+    Ok(())
 }
 
 /// The mailbox that a request reads.

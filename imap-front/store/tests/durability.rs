@@ -201,7 +201,7 @@ fn damaged_store(part: u64) -> (tempfile::TempDir, mail::UidValidity) {
 
 fn refused(folder: &Path) -> Loss {
     match Store::open(folder, Options::default(), Box::new(|_| {})) {
-        Err(OpenError::Lost(loss)) => *loss,
+        Err(OpenError::Lost(loss) | OpenError::Beyond(loss)) => *loss,
         Err(error) => panic!("{error}"),
         Ok((_, recovery)) => panic!("it opens: {recovery:?}"),
     }

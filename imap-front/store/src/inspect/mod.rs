@@ -35,6 +35,9 @@ pub(crate) struct Inspection {
     pub is_there: bool,
     /// What keeps the database from being opened as it is.
     pub faults: Vec<Fault>,
+    /// Among the faults are some without which the database would remove what it holds: going on
+    /// would lose more.
+    pub is_beyond_repair: bool,
     /// Journals, oldest first.
     pub journals: Vec<JournalFile>,
     /// The newest journal ends in bytes that may be half of a commit that was never confirmed.
@@ -97,6 +100,7 @@ pub(crate) fn inspect(folder: &Path) -> io::Result<Inspection> {
         Err(error) => return Err(error),
     }
     let (faults, keyspaces) = manifest::check(&folder.join("keyspaces"))?;
+    found.is_beyond_repair = !faults.is_empty();
     found.faults.extend(faults);
     read_journals(&mut found, &paths)?;
     if let Some(last) = found.last() {
@@ -105,6 +109,7 @@ pub(crate) fn inspect(folder: &Path) -> io::Result<Inspection> {
             if last.touched(space) > 0 && !keyspaces.contains(&id) {
                 let path = folder.join("keyspaces").join(id.to_string());
                 found.faults.push(Fault::missing(&path));
+                found.is_beyond_repair = true;
             }
         }
     }

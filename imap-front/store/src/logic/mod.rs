@@ -32,7 +32,9 @@ pub use reading::SearchPiece;
 pub(crate) use numbering::scanned;
 pub(crate) use operation::{Operation, Step};
 pub(crate) use reading::search_piece;
-pub(crate) use tables::{lookup_user, mailbox, name_of, note_claim, recover_spools, user_name};
+pub(crate) use tables::{
+    check_body, lookup_user, mailbox, name_of, note_claim, recover_spools, user_name,
+};
 
 use crate::kv::{Kv, Transaction};
 use crate::structure_cache::StructureCache;

@@ -222,6 +222,18 @@ pub(super) fn body(kv: &dyn Kv, body: u64, range: Range<u64>) -> Result<Bytes, E
     Ok(bytes.freeze())
 }
 
+/// Whether all pieces of a body can be read and have their lengths; one is in memory at a time.
+///
+/// # Errors
+/// If not.
+pub(crate) fn check_body(kv: &dyn Kv, id: u64, size: u64) -> Result<(), Error> {
+    for index in 0..size.div_ceil(PIECE_BYTES) {
+        let from = index * PIECE_BYTES;
+        body(kv, id, from..size.min(from + PIECE_BYTES))?;
+    }
+    Ok(())
+}
+
 /// Removes the pieces of a body.
 pub(super) fn remove_pieces(txn: &mut Transaction<'_>, body: u64, size: u64) {
     for index in 0..size.div_ceil(PIECE_BYTES) {

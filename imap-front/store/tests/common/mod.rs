@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use mail::{Body, Event, Flags, MailboxName, Reply, Request, UserId};
-use store::{Options, Recovery, Store};
+use store::{OpenError, Options, Recovery, Store};
 
 /// A store and what it announced.
 pub struct Bench {
@@ -27,18 +27,21 @@ impl Pending {
 
 impl Bench {
     pub fn open(folder: &Path, options: Options) -> Self {
+        Self::try_open(folder, options).expect("the store opens")
+    }
+
+    pub fn try_open(folder: &Path, options: Options) -> Result<Self, OpenError> {
         let events = Arc::new(Mutex::new(Vec::new()));
         let heard = events.clone();
         let announcer = move |events: &[Arc<Event>]| {
             heard.lock().expect("no panic").extend_from_slice(events);
         };
-        let opened = Store::open(folder, options, Box::new(announcer));
-        let (store, recovery) = opened.expect("the store opens");
-        Self {
+        let (store, recovery) = Store::open(folder, options, Box::new(announcer))?;
+        Ok(Self {
             store,
             recovery,
             events,
-        }
+        })
     }
 
     pub fn submit(&self, request: Request) -> Pending {
