@@ -281,6 +281,10 @@ fn mend(database: &Path, found: &Inspection) -> io::Result<()> {
     if found.is_there {
         std::fs::write(database.join("version"), inspect::VERSION)?;
     }
+    if found.is_there && found.journals.is_empty() {
+        // Without any the database would number its records from 0 again, below those in tables.
+        File::create_new(database.join("0.jnl"))?.sync_all()?;
+    }
     for journal in found.journals.iter().filter(|journal| journal.is_spoilt) {
         let old = File::open(&journal.path)?;
         let path = journal.path.with_extension("mended");

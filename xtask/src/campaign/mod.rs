@@ -1,5 +1,6 @@
 //! `cargo xtask campaign`: long searches for faults, which leave their finds behind.
 
+mod damage;
 mod fuzz;
 pub mod kill;
 
@@ -32,6 +33,8 @@ enum Campaign {
         #[arg(long, default_value_t = 20)]
         rounds: u32,
     },
+    /// Flip, cut and remove files of a store, start on what is left and read all of it
+    Damage(damage::Options),
 }
 
 /// Runs a campaign; tells whether it found nothing.
@@ -43,6 +46,7 @@ pub fn run(options: &Options) -> Result<bool> {
             install::build(Profile::Release)?;
             kill::rounds(*rounds, Profile::Release).map(|()| true)
         }
+        Campaign::Damage(options) => damage::run(options),
     }
 }
 

@@ -60,3 +60,41 @@ fn loss_is_told_and_logged_and_refused_until_it_is_accepted() {
     let after = server.select("fred").ask(select);
     assert_ne!(validity(&before), validity(&after), "{after:?}");
 }
+
+fn reconstruct(site: &Site, arguments: &[&str]) -> (Option<i32>, String) {
+    let base = site.folder.path();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reconstruct"));
+    let output = command.arg("--base").arg(base).args(arguments);
+    let output = output.output().unwrap();
+    let said = text(&output.stdout) + &text(&output.stderr);
+    (output.status.code(), said)
+}
+
+#[test]
+fn the_store_is_checked_and_repaired_while_the_server_does_not_run() {
+    let site = Site::bare("");
+    let mut server = site.start();
+    for number in 0..20 {
+        server.deliver(&["fred"], &format!("Subject: {number}\r\n\r\n{number}"));
+    }
+    let (code, said) = reconstruct(&site, &["-n"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("is in use"), "{said}");
+    server.terminate();
+    server.ended();
+    let (code, said) = reconstruct(&site, &["-n"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("1 users, 1 mailboxes, 20 messages"), "{said}");
+
+    let base = site.folder.path();
+    journal(base).write_all_at(&[0xee; 4], 200).unwrap();
+    let (code, said) = reconstruct(&site, &["-n"]);
+    assert_eq!(code, Some(1));
+    assert!(said.starts_with("LOST the store in "), "{said}");
+    let (code, said) = reconstruct(&site, &[]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("going on without"), "{said}");
+    assert_eq!(reconstruct(&site, &["-n"]).0, Some(0));
+    assert_eq!(reconstruct(&site, &["-x"]).0, Some(2));
+    drop(site.start());
+}
