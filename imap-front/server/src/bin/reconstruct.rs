@@ -17,12 +17,13 @@ use store::{OpenError, Options};
 /// Every user, mailbox and message is read: rows have their form, bodies are there, whole and
 /// undamaged, figures and quotas agree with what is there, names belong to mailboxes, UIDs and
 /// mod-sequences are within their bounds, and indexes agree. A line is printed for each thing that
-/// is not as it should be, with user and mailbox; lines that begin with LOST name mail that is gone.
+/// is not as it should be, with user and mailbox; lines that begin with LOST name mail that is
+/// gone.
 ///
-/// Without -n it is repaired. Messages that can't be read are dropped, and their mailbox gets a new
-/// UIDVALIDITY; figures are counted again; indexes are written anew; bodies that no message uses are
-/// released; a mailbox without a name becomes Recovered/NUMBER of its owner. What the files have
-/// lost is accepted, as by start-msg --accept-loss; copies of damaged files are kept in
+/// Without -n it is repaired. Messages that can't be read are dropped, their mailbox gets a new
+/// UIDVALIDITY; figures are counted again; indexes are written anew; bodies that no message uses
+/// are released; a mailbox without a name becomes Recovered/NUMBER of its owner. What the files
+/// have lost is accepted, as by start-msg --accept-loss; copies of damaged files are kept in
 /// data/damaged-DATE. What is gone can only come back from a backup.
 ///
 /// The server must not run. Memory grows by some 100 bytes a message.

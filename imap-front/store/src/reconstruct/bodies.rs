@@ -9,6 +9,9 @@ use crate::logic::keys;
 use crate::rows::u64_row;
 
 pub(super) fn check(survey: &mut Survey<'_>) {
+    if survey.is_underway {
+        return;
+    }
     // Without all messages nobody knows what is in use.
     let is_whole = [Space::Messages, Space::Mailboxes, Space::Spools]
         .iter()

@@ -21,7 +21,7 @@ pub(super) fn check(survey: &mut Survey<'_>) {
 
 /// Rows of mailboxes that are not there: nobody can see them.
 fn drop_the_homeless(survey: &mut Survey<'_>, known: &BTreeSet<MailboxId>) {
-    if survey.unread.contains(Space::Mailboxes.name()) {
+    if survey.is_underway || survey.unread.contains(Space::Mailboxes.name()) {
         return;
     }
     for space in [Space::Messages, Space::Changes, Space::Expunged] {
@@ -88,6 +88,13 @@ fn check_mailbox(survey: &mut Survey<'_>, id: MailboxId, row: Mailbox) {
     }
     for (key, message) in messages {
         let uid = keys::uid_of(&key);
+        // Of a COPY that is being prepared: nobody sees it yet.
+        if row
+            .staging
+            .is_some_and(|(first, end)| first <= uid && uid < end)
+        {
+            continue;
+        }
         match message {
             Ok(message) => check_message(survey, id, (uid, message), &mut counted),
             Err(error) => lose(survey, id, uid, &error, &mut counted),
@@ -170,6 +177,8 @@ fn check_message(
         .keywords
         .retain(|index| usize::from(*index) < keywords);
     message.modseq = message.modseq.max(message.created);
+    // Of what came in one piece the mailbox knows the mod-sequence.
+    let known = counted.figures.resolved(uid, message.clone());
     if message.keywords.len() < before || message.modseq != modseq {
         survey.find(
             Some(id),
@@ -181,11 +190,11 @@ fn check_message(
         survey.repair.put(Space::Messages, key, message.encode());
     }
     *survey.bodies.entry(message.body).or_default() += 1;
-    reach(&mut counted.figures, uid, message.modseq);
+    reach(&mut counted.figures, uid, known.modseq);
     counted.figures.add(&message);
     counted.uids.insert(uid);
-    if message.modseq > message.created {
-        counted.changed.insert((message.modseq, uid));
+    if known.modseq > known.created {
+        counted.changed.insert((known.modseq, uid));
     }
 }
 

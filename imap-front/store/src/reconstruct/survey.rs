@@ -30,6 +30,8 @@ pub(super) struct Survey<'a> {
     pub bodies: BTreeMap<u64, u64>,
     /// The highest number in use of each counter.
     pub highest: BTreeMap<&'static str, u64>,
+    /// Operations in several slices are under way: what they have not finished is no fault.
+    pub is_underway: bool,
     /// Keyspaces that can't be read to their end: nothing is concluded from what they lack.
     pub unread: BTreeSet<&'static str>,
 }
@@ -47,8 +49,10 @@ pub(super) fn survey(rows: &dyn KeyScan, now: InternalDate) -> (Summary, Repair)
         used: BTreeMap::new(),
         bodies: BTreeMap::new(),
         highest: BTreeMap::new(),
+        is_underway: false,
         unread: BTreeSet::new(),
     };
+    survey.look_for_tasks();
     survey.read_users();
     survey.read_mailboxes();
     survey.read_names();
@@ -161,6 +165,12 @@ impl Survey<'_> {
         row.and_then(|row| u64_row(&row).ok()).unwrap_or(0)
     }
 
+    fn look_for_tasks(&mut self) {
+        let mut is_underway = false;
+        self.each(Space::Tasks, |_, _, _| is_underway = true);
+        self.is_underway = is_underway;
+    }
+
     fn read_users(&mut self) {
         self.each(Space::Accounts, |survey, key, row| {
             let Some(user) = number(key).map(UserId) else {
@@ -207,6 +217,7 @@ impl Survey<'_> {
         self.each(Space::Mailboxes, |survey, key, row| {
             match (number(key).map(MailboxId), Mailbox::decode(row)) {
                 (Some(id), Ok(row)) => {
+                    survey.is_underway |= row.staging.is_some();
                     survey.uses("mailbox", id.0);
                     survey.uses("uid_validity", u64::from(row.uid_validity.0));
                     survey.mailboxes.insert(id, row);
@@ -253,7 +264,7 @@ impl Survey<'_> {
     }
 
     fn name_the_nameless(&mut self) {
-        if self.unread.contains(Space::Names.name()) {
+        if self.is_underway || self.unread.contains(Space::Names.name()) {
             return;
         }
         for (id, row) in self.mailboxes() {
@@ -282,7 +293,7 @@ impl Survey<'_> {
     }
 
     fn check_accounts(&mut self) {
-        if self.unread.contains(Space::Messages.name()) {
+        if self.is_underway || self.unread.contains(Space::Messages.name()) {
             return;
         }
         for (user, account) in self.accounts.clone() {
