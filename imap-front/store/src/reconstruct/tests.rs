@@ -1,6 +1,7 @@
 //! One thing wrong at a time: it is found, mended, and then nothing is wrong.
 
 use std::path::Path;
+use std::sync::mpsc;
 
 use bytes::Bytes;
 use mail::request::StoreMode;
@@ -8,10 +9,10 @@ use mail::{Body, Flags, MailboxId, MailboxName, Reply, Request, SystemFlag, Uid,
 
 use super::{Summary, run};
 use crate::disk::Changes;
-use crate::kv::{Space, Transaction};
+use crate::kv::Space;
 use crate::logic::{self, keys};
 use crate::rows::{Account, Mailbox, MessageRow, Name};
-use crate::{Options, opening, writer};
+use crate::{Options, Store, opening};
 
 const INBOX: MailboxId = MailboxId(1);
 const BOX: MailboxId = MailboxId(2);
@@ -27,12 +28,17 @@ fn write(folder: &Path, rows: Changes) {
 
 /// Three messages in INBOX, one of them read, and a copy of one in `box`.
 fn filled(folder: &Path) {
-    let options = Options::default();
-    let open = opening::open(folder, &options).expect("opens");
-    let rules = writer::rules(options);
-    let view = open.disk.view().expect("open");
-    let mut txn = Transaction::new(&view);
-    let user = logic::ensure_user(&mut txn, &rules, "ann").expect("reads");
+    let opened = Store::open(folder, Options::default(), Box::new(|_| {}));
+    let (store, _) = opened.expect("opens");
+    let (sender, replies) = mpsc::channel();
+    let completion = || {
+        let sender = sender.clone();
+        Box::new(move |reply| sender.send(reply).expect("the test waits"))
+    };
+    assert!(store.ensure_user("ann", completion()).is_ok());
+    let Ok(Reply::Authenticated(user)) = replies.recv() else {
+        panic!("no user");
+    };
     let since = mail::ModSeq(1);
     let append = |number: usize| Request::Append {
         user,
@@ -70,14 +76,11 @@ fn filled(folder: &Path) {
         },
     ];
     for request in requests {
-        let (reply, _) = logic::apply(&mut txn, &rules, request).expect("applies");
+        assert!(store.write(request, completion()).is_ok());
+        let reply = replies.recv().expect("the writer answers");
         assert!(!matches!(reply, Reply::Refused(_)), "{reply:?}");
     }
-    let rows = txn.into_changes();
-    drop(view);
-    open.disk.commit(rows, 1).expect("commits");
-    let mut marker = open.marker;
-    marker.note(1);
+    store.close();
 }
 
 fn check(folder: &Path) -> Summary {
