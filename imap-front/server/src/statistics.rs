@@ -29,9 +29,9 @@ pub struct Counted<'a> {
 /// Writes a line `shard name value` for each counter of each shard, the file whole or not at all.
 /// `LongestTurnNs`, how long a shard looked at nothing new, is since the last time. Then lines
 /// `store name value`: commits and the operations in them, in all and by step of size
-/// (`CommitsOf4`: of 3 or 4 operations), and how long the writer was busy, and committed. Then
-/// lines `server name value`: how often each bound was met, how often each plane was held up,
-/// passwords computed.
+/// (`CommitsOf4`: of 3 or 4 operations), how often it synced, and how long the writer was busy, and
+/// committed. Then lines `server name value`: how often each bound was met, how often each plane
+/// was held up, passwords computed.
 ///
 /// # Errors
 /// If the file can't be written.
@@ -79,6 +79,7 @@ fn of_store(text: &mut String, stats: &Stats) -> std::fmt::Result {
         writeln!(text, "store CommitsOf{max} {}", size.commits)?;
         writeln!(text, "store OperationsOf{max} {}", size.operations)?;
     }
+    writeln!(text, "store Syncs {}", stats.syncs())?;
     writeln!(text, "store BusyNs {}", stats.busy_ns())?;
     writeln!(text, "store CommitNs {}", stats.commit_ns())
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -24,19 +25,31 @@ use crate::index_cache::{self, IndexCache};
 use crate::inspect::{self, Record};
 use crate::key_scan::KeyScan;
 use crate::kv::{Kv, Space, Visit};
+use crate::logic::keys;
 use crate::loss::{Fault, Loss};
-use crate::progress::{COMMITS, Progress, TOUCHED, Touched};
+use crate::progress::{COMMITS, DURABLE, Progress, TOUCHED, Touched};
 use crate::{Error, Options};
 
 /// Journals are written out to tables before they take more than this.
 const JOURNAL_BYTES_MAX: u64 = 256 << 20;
 /// Memtables that may wait to be written out before commits wait for them.
 const FLUSHES_MAX: usize = 2;
+/// Values below this size are copied when they are read, and bodies when they are written.
+const COPIED_BYTES: usize = 16 << 10;
 /// How long to wait before looking again whether they were written out.
 const FLUSH_WAIT: Duration = Duration::from_millis(1);
 
 /// Changed rows: a new value, or none for a removed row.
 pub(crate) type Changes = BTreeMap<(Space, Vec<u8>), Option<Bytes>>;
+
+/// When a commit becomes durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// Before it is confirmed.
+    Now,
+    /// With the next commit that is to be durable; what was confirmed meanwhile may be lost.
+    WithTheNext,
+}
 
 /// The database, which may be closed after a failure until it can be opened again.
 pub(crate) struct Disk {
@@ -45,6 +58,8 @@ pub(crate) struct Disk {
     opened: RwLock<Option<Opened>>,
     /// As of the last commit that is there.
     progress: Mutex<Progress>,
+    /// The last commit that is durable.
+    durable: AtomicU64,
     indexes: IndexCache,
     claims: Claims,
 }
@@ -178,6 +193,8 @@ impl Disk {
             folder: folder.to_owned(),
             options: options.clone(),
             progress: Mutex::new(opened.progress()?),
+            // Opening it has synced all that was found.
+            durable: AtomicU64::new(opened.progress()?.commit),
             opened: RwLock::new(Some(opened)),
             indexes: IndexCache::new(options.index_bytes_max),
             claims: Claims::default(),
@@ -215,15 +232,20 @@ impl Disk {
         })
     }
 
-    /// Commits changes as one atomic, durable batch with the next number of the counter.
+    /// Commits changes as one atomic batch with the next number of the counter.
     ///
     /// # Errors
     /// If it failed; it may be there nevertheless: see [`Disk::reopen`].
-    pub fn commit(&self, changes: Changes, number: u64) -> Result<(), Error> {
+    pub fn commit(
+        &self,
+        changes: Changes,
+        number: u64,
+        durability: Durability,
+    ) -> Result<(), Error> {
         let mut touched: Vec<Space> = changes.keys().map(|(space, _)| *space).collect();
         touched.dedup();
         let progress = self.progress().next(number, &touched);
-        self.write(changes, &touched, progress)
+        self.write(changes, &touched, progress, durability)
     }
 
     /// As [`Disk::commit`]; what was lost before is accepted.
@@ -232,20 +254,30 @@ impl Disk {
     /// If it failed.
     pub fn accept(&self, changes: Changes, number: u64) -> Result<(), Error> {
         let progress = self.progress().accepting(number);
-        self.write(changes, &Space::ALL, progress)
+        self.write(changes, &Space::ALL, progress, Durability::Now)
     }
 
-    fn write(&self, changes: Changes, touched: &[Space], progress: Progress) -> Result<(), Error> {
+    fn write(
+        &self,
+        changes: Changes,
+        touched: &[Space],
+        progress: Progress,
+        durability: Durability,
+    ) -> Result<(), Error> {
         let guard = self.opened();
         let opened = guard.as_ref().ok_or(Error::Closed)?;
-        let mut batch = opened
-            .database
-            .batch()
-            .durability(Some(PersistMode::SyncData));
+        // What is not synced can't get ahead of the journal: the database syncs that before it
+        // writes a table.
+        let mode = (durability == Durability::Now).then_some(PersistMode::SyncData);
+        let mut batch = opened.database.batch().durability(mode);
         let indexed = index_cache::indexed(&changes);
         for ((space, key), value) in changes {
             match value {
-                Some(value) => batch.insert(opened.space(space), key, &value[..]),
+                // A small body may be a part of a large buffer, which it would keep in memory.
+                Some(value) if space == Space::Bodies && value.len() < COPIED_BYTES => {
+                    batch.insert(opened.space(space), key, &value[..]);
+                }
+                Some(value) => batch.insert(opened.space(space), key, value),
                 None => batch.remove(opened.space(space), key),
             }
         }
@@ -254,6 +286,10 @@ impl Disk {
             let before = self.progress().touched(space);
             let row = Touched { commit, before }.encode();
             batch.insert(opened.space(space), TOUCHED, &row[..]);
+        }
+        let durable = self.durable.load(Ordering::Relaxed);
+        if durable < progress.before || durability == Durability::WithTheNext {
+            batch.insert(opened.space(Space::Meta), DURABLE, keys::number(durable));
         }
         batch.insert(opened.space(Space::Meta), COMMITS, progress.encode());
         // The database waits without end for memtables to be written out, even if what should
@@ -265,6 +301,9 @@ impl Disk {
         batch.commit()?;
         self.indexes.committed(&indexed);
         *self.progress() = progress;
+        if durability == Durability::Now {
+            self.durable.store(progress.commit, Ordering::Relaxed);
+        }
         Ok(())
     }
 
@@ -314,6 +353,7 @@ impl Disk {
             return lost(progress.commit, faults.collect());
         }
         *self.progress() = progress;
+        self.durable.store(progress.commit, Ordering::Relaxed);
         *opened = Some(again);
         Ok(progress.commit)
     }
@@ -381,8 +421,12 @@ impl KeyScan for View<'_> {
 impl Kv for View<'_> {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, Error> {
         let value = guarded(|| self.snapshot.get(self.space(space), key))?;
-        // Copied, so that a small value doesn't keep the block it came from.
-        Ok(value.map(|value| Bytes::copy_from_slice(&value)))
+        // Small values are copied, so that they don't keep the block they came from; large ones
+        // have one of their own.
+        Ok(value.map(|value| match value.len() {
+            0..COPIED_BYTES => Bytes::copy_from_slice(&value),
+            _ => value.into(),
+        }))
     }
 
     fn scan(

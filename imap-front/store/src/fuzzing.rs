@@ -73,7 +73,8 @@ pub fn journal(data: &[u8]) {
     let Some((&before, bytes)) = data.split_first() else {
         return;
     };
-    let journal = journals::read(bytes, before.checked_sub(1).map(u64::from));
+    let before = before.checked_sub(1).map(u64::from);
+    let journal = journals::read(bytes, before, before.unwrap_or(0));
     let (mut end, mut sequence) = (0, None);
     for record in &journal.records {
         assert!(record.at.start >= end && record.at.start < record.at.end);

@@ -3,6 +3,7 @@
 //! In reading order: [`options`] and `quota`, [`kv`] (rows in keyspaces, and a transaction over
 //! them), `rows` (their encodings), `index`, `index_cache`, `structure_cache` and `claims` (what
 //! is kept in memory), [`logic`] (what each request means, over any [`kv::Kv`]), `disk` (fjall),
+//! `free_space`,
 //! `progress` and `commit_marker` (how far it came), `inspect` (what is on the disk before it is
 //! opened), `opening` (what is lost, and whether to go on), `loss`, [`stats`], `running`
 //! (operations that take many slices), `writer` (the one thread that changes anything, and what it
@@ -10,8 +11,9 @@
 //! told), [`reconstruct`] (checks and repairs).
 //!
 //! Invariants: only the writer changes rows; a reply to a change comes after the fsync that holds
-//! it; each commit carries the next number of a gapless counter, which recovery checks; a store
-//! that ends before its commit marker is never served.
+//! it, but for parts of uploads, which nobody outside is told of; each commit carries the next
+//! number of a gapless counter, which recovery checks; a store that ends before its commit marker
+//! is never served.
 
 pub mod error;
 #[cfg(any(test, fuzzing))]
@@ -28,6 +30,7 @@ mod callbacks;
 mod claims;
 mod commit_marker;
 mod disk;
+mod free_space;
 mod index;
 mod index_cache;
 mod inspect;

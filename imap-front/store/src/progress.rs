@@ -11,6 +11,9 @@ use crate::rows::u64_row;
 
 /// The row of [`Space::Meta`] with the whole [`Progress`].
 pub(crate) const COMMITS: &[u8] = b"commits";
+/// The row of [`Space::Meta`] with the number of the last commit that was durable, written by a
+/// commit that is not, or whose predecessor is not.
+pub(crate) const DURABLE: &[u8] = b"durable";
 /// The row of each other keyspace; behind all keys that rows have.
 pub(crate) const TOUCHED: &[u8] = &[0xff; 16];
 

@@ -10,6 +10,7 @@ pub const STEPS: usize = 10;
 #[derive(Debug, Default)]
 pub struct Stats {
     steps: [Step; STEPS],
+    syncs: AtomicU64,
     busy_ns: AtomicU64,
     commit_ns: AtomicU64,
 }
@@ -32,13 +33,18 @@ pub struct Size {
 }
 
 impl Stats {
-    /// Commits by how many operations each of them holds, from the smallest on.
+    /// Durable commits by how many operations each of them holds, from the smallest on.
     pub fn sizes(&self) -> [Size; STEPS] {
         std::array::from_fn(|step| Size {
             operations_max: 1 << step,
             commits: self.steps[step].commits.load(Relaxed),
             operations: self.steps[step].operations.load(Relaxed),
         })
+    }
+
+    /// How often the writer synced. What is only a part of an upload waits for the next sync.
+    pub fn syncs(&self) -> u64 {
+        self.syncs.load(Relaxed)
     }
 
     /// How long the writer was busy, in nanoseconds.
@@ -57,6 +63,12 @@ impl Stats {
         let step = &self.steps[step.min(STEPS - 1)];
         step.commits.fetch_add(1, Relaxed);
         step.operations.fetch_add(operations as u64, Relaxed);
+        self.syncs.fetch_add(1, Relaxed);
+        self.commit_ns.fetch_add(since(began), Relaxed);
+    }
+
+    /// A commit was written that waits for the next sync; writing it began then.
+    pub(crate) fn put_off(&self, began: Instant) {
         self.commit_ns.fetch_add(since(began), Relaxed);
     }
 
@@ -84,5 +96,6 @@ mod tests {
         let sizes = stats.sizes().map(counts);
         assert_eq!(sizes[..4], [(1, 1, 1), (2, 1, 2), (4, 2, 7), (8, 1, 5)]);
         assert_eq!(sizes[STEPS - 1], (512, 2, 1024));
+        assert_eq!(stats.syncs(), 7);
     }
 }

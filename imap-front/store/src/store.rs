@@ -10,13 +10,14 @@ use mail::{MailboxId, MailboxName, Refusal, Reply, Request, Uid, UserId};
 
 use crate::callbacks::{Announcer, Completion};
 use crate::disk::Disk;
+use crate::free_space::FreeSpace;
 use crate::kv::Unindexed;
 use crate::logic::{self, Rules, SearchPiece};
 use crate::opening::{self, Opening, Recovery};
 use crate::reconstruct;
 use crate::running::RunningQueue;
 use crate::stats::Stats;
-use crate::writer::{self, Job, Writer};
+use crate::writer::{self, Job, Uploads, Writer};
 use crate::{Error, OpenError, Options};
 
 /// How often a read is begun again because what it needs in memory is not there or has changed.
@@ -64,7 +65,10 @@ impl Store {
             announcer,
             rules: writer::rules(options),
             commits: opening.recovery.commits,
+            durable: opening.recovery.commits,
             marker: opening.marker,
+            free: FreeSpace::default(),
+            uploads: Uploads::default(),
             stats: stats.clone(),
             running: RunningQueue::unfinished(&disk).map_err(|cause| OpenError::Damaged {
                 path: folder.to_owned(),

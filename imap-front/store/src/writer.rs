@@ -9,7 +9,8 @@ use mail::{Body, Event, MailboxId, Refusal, Reply, Request, Uid};
 
 use crate::callbacks::{Announcer, Completion};
 use crate::commit_marker::CommitMarker;
-use crate::disk::{Changes, Disk};
+use crate::disk::{Changes, Disk, Durability};
+use crate::free_space::FreeSpace;
 use crate::kv::Transaction;
 use crate::logic::{self, Applied, Operation, Rules, Step};
 use crate::notification::Notification;
@@ -79,6 +80,16 @@ impl Job {
         }
     }
 
+    /// When what it does becomes durable: nobody outside was told of a part of an upload.
+    fn durability(&self) -> Durability {
+        match self {
+            Self::Request(Request::Spool { .. } | Request::Discard { .. }, _) => {
+                Durability::WithTheNext
+            }
+            _ => Durability::Now,
+        }
+    }
+
     /// How many messages it works on, about.
     fn weight(&self) -> usize {
         match self {
@@ -109,11 +120,25 @@ pub(crate) struct Writer {
     pub rules: Rules,
     /// The number of the last commit.
     pub commits: u64,
+    /// The last one that is durable. Those after it hold nothing but parts of uploads.
+    pub durable: u64,
     /// Where that is noted.
     pub marker: CommitMarker,
+    pub free: FreeSpace,
+    pub uploads: Uploads,
     pub stats: Arc<Stats>,
     /// What goes on slice by slice.
     pub running: RunningQueue,
+}
+
+/// What is to be known of uploads when commits that hold parts of them are lost.
+#[derive(Debug, Default)]
+pub(crate) struct Uploads {
+    /// The highest number that one was given.
+    highest: u64,
+    /// Commits were lost: what is left of uploads is of no use, and no number may be given again,
+    /// for whoever has it may still send the next part.
+    are_lost: bool,
 }
 
 impl Writer {
@@ -196,14 +221,33 @@ impl Writer {
             tracing::error!("the database has failed and is opened again");
             self.reopen()?;
         }
+        if self.uploads.are_lost {
+            self.forget_uploads()?;
+        }
         Ok(())
     }
 
     fn reopen(&mut self) -> Result<(), Error> {
-        let commits = self.disk.reopen(self.commits).inspect_err(|error| {
+        let commits = self.disk.reopen(self.durable).inspect_err(|error| {
             tracing::error!("the database can't be opened again: {error}");
         })?;
-        self.commits = commits;
+        self.uploads.are_lost |= commits < self.commits;
+        // Opening it has synced all that was found.
+        (self.commits, self.durable) = (commits, commits);
+        Ok(())
+    }
+
+    /// Removes what is left of uploads whose parts were lost with commits that were not durable.
+    fn forget_uploads(&mut self) -> Result<(), Error> {
+        let disk = self.disk.clone();
+        let view = disk.view()?;
+        let mut txn = Transaction::new(&view);
+        let removed = logic::forget_uploads(&mut txn, self.uploads.highest)?;
+        let changes = txn.into_changes();
+        drop(view);
+        self.commit(changes, Durability::Now)?;
+        self.uploads.are_lost = false;
+        tracing::warn!("{removed} uploads that were under way are lost; their clients are told");
         Ok(())
     }
 
@@ -221,12 +265,26 @@ impl Writer {
         let mut ongoing = Ongoing::default();
         let min = self.rules.options.disk_free_bytes_min;
         // Bodies are written twice: to the journal, and later to tables.
-        let full = min > 0 && disk.free_bytes() < min.saturating_add(2 * bytes as u64);
+        let full = min > 0
+            && !self
+                .free
+                .has_room(2 * bytes as u64, min, Instant::now(), || disk.free_bytes());
+        let lasts =
+            !self.running.is_empty() || group.iter().any(|job| job.durability() == Durability::Now);
+        let durability = match lasts {
+            true => Durability::Now,
+            false => Durability::WithTheNext,
+        };
         for job in group.drain(..) {
             txn.begin();
             self.apply(&mut txn, job, full, &mut done, &mut ongoing);
         }
         self.go_on(&mut txn, &mut done, &mut ongoing);
+        for (reply, _) in &done.answers {
+            if let Reply::Spooled(id) = reply {
+                self.uploads.highest = self.uploads.highest.max(id.0);
+            }
+        }
         let notifications = txn.take_notifications();
         if txn.is_empty() {
             self.observe(notifications);
@@ -238,7 +296,7 @@ impl Writer {
         drop(view);
         let began = Instant::now();
         let count = done.answers.len();
-        if let Err(error) = self.commit(changes) {
+        if let Err(error) = self.commit(changes, durability) {
             done.events.clear();
             let refusal = refusal(&error);
             for (reply, _) in &mut done.answers {
@@ -246,7 +304,10 @@ impl Writer {
             }
             self.give_up(ongoing, &refusal, &mut done);
         } else {
-            self.stats.committed(count.max(1), began);
+            match durability {
+                Durability::Now => self.stats.committed(count.max(1), began),
+                Durability::WithTheNext => self.stats.put_off(began),
+            }
             self.observe(notifications);
             self.keep(ongoing, &mut done);
         }
@@ -331,9 +392,9 @@ impl Writer {
     }
 
     /// Commits; if that fails, finds out whether the commit is there nevertheless.
-    fn commit(&mut self, changes: Changes) -> Result<(), Error> {
+    fn commit(&mut self, changes: Changes, durability: Durability) -> Result<(), Error> {
         let number = self.commits + 1;
-        if let Err(error) = self.disk.commit(changes, number) {
+        if let Err(error) = self.disk.commit(changes, number, durability) {
             tracing::error!("commit {number} failed: {error}");
             let is_there = self.reopen().is_ok() && self.commits == number;
             if !is_there {
@@ -342,7 +403,10 @@ impl Writer {
             tracing::warn!("commit {number} was found complete after opening the database again");
         }
         self.commits = number;
-        self.marker.note(number);
+        if durability == Durability::Now {
+            self.durable = number;
+            self.marker.note(number);
+        }
         Ok(())
     }
 
@@ -486,7 +550,7 @@ pub(crate) fn recover(
     let done = match (is_damaged, txn.is_empty()) {
         (true, _) => disk.accept(txn.into_changes(), number),
         (false, true) => return Ok(0),
-        (false, false) => disk.commit(txn.into_changes(), number),
+        (false, false) => disk.commit(txn.into_changes(), number, Durability::Now),
     };
     match done {
         Ok(()) => {

@@ -192,13 +192,11 @@ fn many_are_hashed_in_order_and_progress_is_told() {
 /// Whatever becomes of the file, the users known before stay known.
 #[test]
 fn a_directory_that_is_spoilt_in_its_place_stays_known() {
-    let spoil: [(&str, fn(&Path)); 4] = [
-        ("broken", |path| fs::write(path, "broken\n").unwrap()),
-        ("emptied", |path| fs::write(path, "").unwrap()),
-        ("removed", |path| fs::remove_file(path).unwrap()),
-        ("comments only", |path| fs::write(path, "# none\n").unwrap()),
-    ];
-    for (how, spoil) in spoil {
+    for how in ["broken\n", "", "# comments only\n", "removed"] {
+        let spoil = |path: &Path| match how {
+            "removed" => fs::remove_file(path).unwrap(),
+            text => fs::write(path, text).unwrap(),
+        };
         let (_folder, path) = directory();
         fs::write(&path, format!("ann:{}\n", stored("x"))).unwrap();
         let users = Users::open(&path).unwrap();

@@ -16,4 +16,5 @@ mod panics;
 mod site;
 mod stop;
 mod supervised;
+mod uploads;
 mod users;

@@ -11,7 +11,8 @@ use std::ops::Range;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::kv::Space;
-use crate::progress::{COMMITS, Progress, TOUCHED, Touched};
+use crate::progress::{COMMITS, DURABLE, Progress, TOUCHED, Touched};
+use crate::rows::u64_row;
 
 const START: u8 = 1;
 const ITEM: u8 = 2;
@@ -36,6 +37,8 @@ pub(crate) struct Record {
     pub progress: Progress,
     /// What it says in each keyspace that it touches.
     pub touched: Vec<(Space, Touched)>,
+    /// The last commit that was durable when it was written.
+    pub durable: u64,
 }
 
 /// What stands at a place of a journal.
@@ -44,8 +47,9 @@ enum Parsed {
     Record(Record),
     /// Nothing any more.
     Nothing,
-    /// The form of a record that ends there, with other bytes than were written.
-    Spoilt(usize),
+    /// The form of a record that ends there, with other bytes than were written, and what it says
+    /// was durable before it.
+    Spoilt(usize, Option<u64>),
     /// No record.
     Broken,
 }
@@ -55,9 +59,11 @@ enum Parsed {
 pub(crate) struct Unreadable {
     /// Where it begins.
     pub at: usize,
-    /// Intact records follow, so it is not the end of what was being written.
+    /// Intact records follow by which it was durable, so it is not the end of what was being
+    /// written.
     pub is_followed: bool,
-    /// It has a record's form to its end, so it is not half of one.
+    /// It has a record's form to its end, so it is not half of one; and neither it nor what follows
+    /// says that it was not durable, so that the disk may have written its parts in any order.
     pub is_whole: bool,
 }
 
@@ -70,27 +76,35 @@ pub(crate) struct Journal {
     pub unreadable: Option<Unreadable>,
 }
 
-/// Reads a journal, whose records follow the one with this sequence number.
-pub(crate) fn read(bytes: &[u8], mut sequence: Option<u64>) -> Journal {
+/// Reads a journal, whose records follow the one with this sequence number and commit.
+pub(crate) fn read(bytes: &[u8], mut sequence: Option<u64>, mut last: u64) -> Journal {
     let mut journal = Journal::default();
+    // Of the records, those before what can't be read.
+    let mut before = None;
     let mut at = 0;
     loop {
         let parsed = parse(bytes, at);
         let (next, is_whole) = match parsed {
-            Parsed::Nothing => return journal,
+            Parsed::Nothing => return journal.without_tail(before),
             Parsed::Record(record) if follows(sequence, record.sequence) => {
                 at = record.at.end;
                 sequence = Some(record.sequence);
-                if let Some(unreadable) = &mut journal.unreadable {
-                    unreadable.is_followed = true;
+                match &mut journal.unreadable {
+                    Some(unreadable) if record.durable > last => unreadable.is_followed = true,
+                    Some(unreadable) => unreadable.is_whole = false,
+                    None => last = record.progress.commit,
                 }
                 journal.records.push(record);
                 continue;
             }
             Parsed::Record(record) => (Some(record.at.end), true),
-            Parsed::Spoilt(end) => (Some(end), true),
+            Parsed::Spoilt(end, durable) => {
+                let is_tail = durable.is_some_and(|durable| durable <= last);
+                (Some(end), !is_tail)
+            }
             Parsed::Broken => (None, false),
         };
+        before.get_or_insert(journal.records.len());
         let unreadable = journal.unreadable.get_or_insert(Unreadable {
             at,
             is_followed: false,
@@ -101,12 +115,30 @@ pub(crate) fn read(bytes: &[u8], mut sequence: Option<u64>) -> Journal {
             // Records further on only tell that this is no end; none is taken from there, since
             // a message may hold bytes that look like one.
             None => {
+                let is_after = |parsed| match parsed {
+                    Parsed::Record(record) => record.durable > last,
+                    _ => false,
+                };
                 unreadable.is_followed |= (at + 1..bytes.len())
                     .filter(|&at| bytes[at] == START)
-                    .any(|at| matches!(parse(bytes, at), Parsed::Record(_)));
-                return journal;
+                    .any(|at| is_after(parse(bytes, at)));
+                return journal.without_tail(before);
             }
         }
+    }
+}
+
+impl Journal {
+    /// Forgets the records after what is only the end of what was being written: parts of uploads
+    /// whose order on the disk was left to the system.
+    fn without_tail(mut self, before: Option<usize>) -> Self {
+        if let (Some(unreadable), Some(before)) = (self.unreadable, before)
+            && !unreadable.is_followed
+            && !unreadable.is_whole
+        {
+            self.records.truncate(before);
+        }
+        self
     }
 }
 
@@ -153,8 +185,7 @@ fn record(cursor: &mut Cursor<'_>) -> Option<Parsed> {
     let sequence = cursor.number(8)?;
     let mut hash = Xxh3::new();
     let mut seen = 0;
-    let mut progress = None;
-    let mut touched = Vec::new();
+    let mut said = Said::default();
     loop {
         let from = cursor.at;
         match cursor.number(1)? as u8 {
@@ -162,7 +193,7 @@ fn record(cursor: &mut Cursor<'_>) -> Option<Parsed> {
                 let item = item(cursor)?;
                 hash.update(&cursor.bytes[from..cursor.at]);
                 seen += 1;
-                note(&item, &mut progress, &mut touched);
+                said.note(&item);
             }
             END => break,
             _ => return None,
@@ -173,14 +204,16 @@ fn record(cursor: &mut Cursor<'_>) -> Option<Parsed> {
         return None;
     }
     // All of ours say which commit they are.
-    let Some(progress) = progress.filter(|_| sum == hash.finish() && seen == items) else {
-        return Some(Parsed::Spoilt(cursor.at));
+    let is_intact = sum == hash.finish() && seen == items;
+    let Some(progress) = said.progress.filter(|_| is_intact) else {
+        return Some(Parsed::Spoilt(cursor.at, said.durable));
     };
     Some(Parsed::Record(Record {
         at: begin..cursor.at,
         sequence,
         progress,
-        touched,
+        touched: said.touched,
+        durable: said.durable.unwrap_or(progress.before),
     }))
 }
 
@@ -206,16 +239,29 @@ fn item<'a>(cursor: &mut Cursor<'a>) -> Option<Item<'a>> {
     })
 }
 
-/// Notes what a commit says of itself.
-fn note(item: &Item<'_>, progress: &mut Option<Progress>, touched: &mut Vec<(Space, Touched)>) {
-    if item.keyspace == keyspace_id(Space::Meta) && item.key == COMMITS {
-        *progress = Progress::decode(item.value).ok();
-    } else if item.key == TOUCHED
-        && let Ok(row) = Touched::decode(item.value)
-    {
-        let spaces = Space::ALL.into_iter();
-        let space = spaces.filter(|space| keyspace_id(*space) == item.keyspace);
-        touched.extend(space.map(|space| (space, row)));
+/// What a commit says of itself.
+#[derive(Default)]
+struct Said {
+    progress: Option<Progress>,
+    touched: Vec<(Space, Touched)>,
+    /// The last commit that was durable before it, if that is not the one before.
+    durable: Option<u64>,
+}
+
+impl Said {
+    fn note(&mut self, item: &Item<'_>) {
+        let is_meta = item.keyspace == keyspace_id(Space::Meta);
+        if is_meta && item.key == COMMITS {
+            self.progress = Progress::decode(item.value).ok();
+        } else if is_meta && item.key == DURABLE {
+            self.durable = u64_row(item.value).ok();
+        } else if item.key == TOUCHED
+            && let Ok(row) = Touched::decode(item.value)
+        {
+            let spaces = Space::ALL.into_iter();
+            let space = spaces.filter(|space| keyspace_id(*space) == item.keyspace);
+            self.touched.extend(space.map(|space| (space, row)));
+        }
     }
 }
 
@@ -225,6 +271,16 @@ mod tests {
 
     /// A record as the database writes it.
     fn written(sequence: u64, progress: &Progress, body: &[u8]) -> Vec<u8> {
+        written_after(sequence, progress, body, None)
+    }
+
+    /// A record of a commit before which that one was the last durable one.
+    fn written_after(
+        sequence: u64,
+        progress: &Progress,
+        body: &[u8],
+        durable: Option<u64>,
+    ) -> Vec<u8> {
         let item = |space, key: &[u8], value: &[u8]| {
             let mut item = vec![ITEM, 0, 0];
             item.extend(keyspace_id(space).to_le_bytes());
@@ -235,14 +291,15 @@ mod tests {
             item.extend(value);
             item
         };
-        let items = [
-            item(Space::Bodies, b"body", body),
-            item(Space::Meta, COMMITS, &progress.encode()),
-        ]
-        .concat();
+        let mut items = item(Space::Bodies, b"body", body);
+        if let Some(durable) = durable {
+            items.extend(item(Space::Meta, DURABLE, &durable.to_be_bytes()));
+        }
+        items.extend(item(Space::Meta, COMMITS, &progress.encode()));
+        let count = 2 + u8::from(durable.is_some());
         let mut hash = Xxh3::new();
         hash.update(&items);
-        let mut record = vec![START, 2, 0, 0, 0];
+        let mut record = vec![START, count, 0, 0, 0];
         record.extend(sequence.to_le_bytes());
         record.extend(items);
         record.push(END);
@@ -271,12 +328,12 @@ mod tests {
     #[test]
     fn records_are_read_to_the_zeros() {
         let (bytes, ends) = three();
-        let journal = read(&bytes, None);
+        let journal = read(&bytes, None, 0);
         assert_eq!(commits(&journal), [1, 2, 3]);
         assert_eq!(journal.unreadable, None);
         assert_eq!(journal.records[2].at, ends[1]..ends[2]);
-        assert_eq!(read(&[0; 9], None), Journal::default());
-        assert_eq!(read(&[], None), Journal::default());
+        assert_eq!(read(&[0; 9], None, 0), Journal::default());
+        assert_eq!(read(&[], None, 0), Journal::default());
     }
 
     /// Whatever byte is flipped, exactly the record with it is missing, or all from it on.
@@ -286,7 +343,7 @@ mod tests {
         for at in 0..ends[2] {
             let mut flipped = bytes.clone();
             flipped[at] ^= 0x10;
-            let journal = read(&flipped, Some(10));
+            let journal = read(&flipped, Some(10), 0);
             let hit = ends.iter().position(|end| at < *end).expect("in one");
             let found = commits(&journal);
             let before: Vec<u64> = (1..=hit as u64).collect();
@@ -308,11 +365,57 @@ mod tests {
     fn a_cut_is_the_end() {
         let (bytes, ends) = three();
         for len in 0..ends[2] {
-            let journal = read(&bytes[..len], None);
+            let journal = read(&bytes[..len], None, 0);
             let whole = ends.iter().filter(|end| **end <= len).count();
             assert_eq!(commits(&journal).len(), whole);
             let is_between = len == 0 || ends.contains(&len);
             assert_eq!(journal.unreadable.is_none(), is_between, "{len}");
+        }
+    }
+
+    /// One durable commit, then four parts of an upload, then, if `confirmed`, a durable one.
+    fn upload(confirmed: bool) -> (Vec<u8>, Vec<usize>) {
+        let mut progress = Progress::default();
+        let (mut bytes, mut ends) = (Vec::new(), vec![]);
+        let mut durable = 0;
+        for commit in 1..=5 + u64::from(confirmed) {
+            progress = progress.next(commit, &[Space::Bodies]);
+            let said = (commit > 1 && commit < 6).then_some(durable);
+            bytes.extend(written_after(10 + commit, &progress, &[7; 50], said));
+            ends.push(bytes.len());
+            durable = if commit == 1 { 1 } else { durable };
+        }
+        if confirmed {
+            progress = progress.next(7, &[Space::Bodies]);
+            bytes.extend(written_after(17, &progress, &[7; 50], None));
+        }
+        bytes.extend([0; 100]);
+        (bytes, ends)
+    }
+
+    /// The disk may have written what was not synced in any order: what it left out is no damage,
+    /// unless a later commit says that it was durable.
+    #[test]
+    fn holes_in_what_was_not_durable_are_the_end() {
+        for confirmed in [false, true] {
+            let (bytes, ends) = upload(confirmed);
+            for from in (ends[0]..ends[4]).step_by(7) {
+                let to = (from + 30).min(ends[4]);
+                let mut holed = bytes.clone();
+                holed[from..to].fill(0);
+                if holed == bytes {
+                    continue;
+                }
+                let journal = read(&holed, None, 0);
+                let unreadable = journal.unreadable.expect("seen");
+                let is_tail = !unreadable.is_followed && !unreadable.is_whole;
+                assert_eq!(is_tail, !confirmed, "{from}: {unreadable:?}");
+                if is_tail {
+                    let hit = ends.iter().position(|end| from < *end).expect("in one");
+                    let before: Vec<u64> = (1..=hit as u64).collect();
+                    assert_eq!(commits(&journal), before, "{from}");
+                }
+            }
         }
     }
 }

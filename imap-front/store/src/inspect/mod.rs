@@ -130,9 +130,11 @@ fn read_journals(found: &mut Inspection, paths: &[PathBuf]) -> io::Result<()> {
     journals.sort_unstable();
     let newest = journals.last().map(|(number, _)| *number);
     for (number, path) in journals {
-        let sequence = found.records().next_back().map(|record| record.sequence);
+        let last = found.records().next_back();
+        let sequence = last.map(|record| record.sequence);
+        let commit = last.map_or(0, |record| record.progress.commit);
         let bytes = std::fs::read(path)?;
-        let journal = journal::read(&bytes, sequence);
+        let journal = journal::read(&bytes, sequence, commit);
         if let Some(unreadable) = journal.unreadable {
             let is_end = !unreadable.is_followed && Some(number) == newest;
             if is_end && !unreadable.is_whole {
