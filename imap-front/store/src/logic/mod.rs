@@ -33,7 +33,8 @@ pub(crate) use numbering::scanned;
 pub(crate) use operation::{Operation, Step};
 pub(crate) use reading::search_piece;
 pub(crate) use tables::{
-    check_body, forget_uploads, lookup_user, mailbox, name_of, note_claim, recover_spools, user_name,
+    check_body, forget_uploads, lookup_user, mailbox, name_of, note_claim, recover_spools,
+    user_name,
 };
 
 use crate::kv::{Kv, Transaction};

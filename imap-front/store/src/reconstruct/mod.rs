@@ -19,7 +19,7 @@ use std::path::Path;
 use bytes::Bytes;
 use mail::Uid;
 
-use crate::disk::Changes;
+use crate::disk::{Changes, Durability};
 use crate::kv::Space;
 use crate::opening::{self, Opening};
 use crate::{Error, Loss, OpenError, Options};
@@ -133,7 +133,8 @@ pub(crate) fn survey(
             break;
         }
         open.recovery.commits += 1;
-        open.disk.commit(some, open.recovery.commits)?;
+        open.disk
+            .commit(some, open.recovery.commits, Durability::Now)?;
         open.marker.note(open.recovery.commits);
     }
     open.marker.sync();

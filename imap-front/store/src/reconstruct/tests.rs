@@ -8,7 +8,7 @@ use mail::request::StoreMode;
 use mail::{Body, Flags, MailboxId, MailboxName, Reply, Request, SystemFlag, Uid, UserId};
 
 use super::{Summary, run};
-use crate::disk::Changes;
+use crate::disk::{Changes, Durability};
 use crate::kv::Space;
 use crate::logic::{self, keys};
 use crate::rows::{Account, Mailbox, MessageRow, Name};
@@ -21,7 +21,9 @@ const BOX: MailboxId = MailboxId(2);
 fn write(folder: &Path, rows: Changes) {
     let open = opening::open(folder, &Options::default()).expect("opens");
     let commit = open.recovery.commits + 1;
-    open.disk.commit(rows, commit).expect("commits");
+    open.disk
+        .commit(rows, commit, Durability::Now)
+        .expect("commits");
     let mut marker = open.marker;
     marker.note(commit);
 }
