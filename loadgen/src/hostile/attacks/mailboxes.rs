@@ -6,6 +6,8 @@ use super::Stage;
 
 /// Bytes of a long name, and of one for servers that take none as long.
 const NAME_BYTES: [usize; 2] = [900, 200];
+/// The attacker with many mailboxes, who may have no room for others' large one.
+const NAMER: u32 = 1;
 /// Connections that make mailboxes.
 const MAKERS: usize = 8;
 /// Wildcards of a pattern.
@@ -22,7 +24,7 @@ fn name(number: u32, bytes: usize) -> String {
 pub fn fill(stage: &Stage<'_>) -> io::Result<()> {
     let count = stage.plan.sizes.mailboxes;
     let (_, error) = stage.many(MAKERS, |maker| {
-        let mut wire = stage.log_in(0)?;
+        let mut wire = stage.log_in(NAMER)?;
         for number in (maker as u32..count).step_by(MAKERS) {
             for bytes in NAME_BYTES {
                 let made = wire.command(&format!("CREATE {}", name(number, bytes)))?;
@@ -39,7 +41,7 @@ pub fn fill(stage: &Stage<'_>) -> io::Result<()> {
 
 /// LIST by patterns that cost, and by the plain one.
 pub fn list(stage: &Stage<'_>) -> io::Result<String> {
-    let mut wire = stage.log_in(0)?;
+    let mut wire = stage.log_in(NAMER)?;
     let costly = format!("LIST \"\" \"{}zz\"", "*".repeat(WILDCARDS));
     let mixed = format!("LIST \"\" \"{}zz\"", "*a%".repeat(WILDCARDS / 3));
     let deep = format!("LIST \"\" \"{}zz\"", "a*".repeat(WILDCARDS));
@@ -70,7 +72,7 @@ fn cjk(number: usize) -> String {
 
 /// RENAMEs whose names an event has no room for.
 pub fn rename(stage: &Stage<'_>) -> io::Result<String> {
-    let mut wire = stage.log_in(0)?;
+    let mut wire = stage.log_in(NAMER)?;
     let mut good = 0;
     let count = stage.plan.sizes.requests.min(20);
     for number in 0..count {
