@@ -17,9 +17,11 @@ use std::fmt;
 use std::path::Path;
 
 use bytes::Bytes;
-use mail::Uid;
+use mail::{InternalDate, Uid};
 
+use self::survey::Survey;
 use crate::disk::{Changes, Durability};
+use crate::key_scan::KeyScan;
 use crate::kv::Space;
 use crate::opening::{self, Opening};
 use crate::{Error, Loss, OpenError, Options};
@@ -110,6 +112,16 @@ pub fn run(folder: &Path, options: &Options, repair: bool) -> Result<Summary, Op
     Ok(summary)
 }
 
+/// Reads everything; gives what is wrong, and the rows that mend it.
+fn find_faults(rows: &dyn KeyScan, now: InternalDate) -> (Summary, Repair) {
+    let mut survey = Survey::new(rows, now);
+    survey.read();
+    messages::check(&mut survey);
+    survey.check_accounts();
+    bodies::check(&mut survey);
+    survey.done()
+}
+
 /// Checks an open store; repairs it if that is wanted.
 ///
 /// # Errors
@@ -120,7 +132,7 @@ pub(crate) fn survey(
     repair: bool,
 ) -> Result<Summary, Error> {
     let view = open.disk.view()?;
-    let (mut summary, rows) = survey::survey(&view, (options.now)());
+    let (mut summary, rows) = find_faults(&view, (options.now)());
     drop(view);
     if !repair {
         return Ok(summary);

@@ -5,7 +5,7 @@ use std::ops::ControlFlow::Continue;
 
 use mail::{InternalDate, MailboxId, Uid, UidValidity, UserId};
 
-use super::{Finding, Repair, Summary, bodies, messages};
+use super::{Finding, Repair, Summary};
 use crate::key_scan::KeyScan;
 use crate::kv::Space;
 use crate::logic::keys;
@@ -36,37 +36,41 @@ pub(super) struct Survey<'a> {
     pub unread: BTreeSet<&'static str>,
 }
 
-/// Reads everything; gives what is wrong, and the rows that mend it.
-pub(super) fn survey(rows: &dyn KeyScan, now: InternalDate) -> (Summary, Repair) {
-    let mut survey = Survey {
-        rows,
-        summary: Summary::default(),
-        repair: Repair::default(),
-        now,
-        accounts: BTreeMap::new(),
-        names: BTreeMap::new(),
-        mailboxes: BTreeMap::new(),
-        used: BTreeMap::new(),
-        bodies: BTreeMap::new(),
-        highest: BTreeMap::new(),
-        is_underway: false,
-        unread: BTreeSet::new(),
-    };
-    survey.look_for_tasks();
-    survey.read_users();
-    survey.read_mailboxes();
-    survey.read_names();
-    survey.name_the_nameless();
-    messages::check(&mut survey);
-    survey.check_accounts();
-    bodies::check(&mut survey);
-    survey.check_counters();
-    survey.summary.users = survey.accounts.len();
-    survey.summary.mailboxes = survey.mailboxes.len();
-    (survey.summary, survey.repair)
-}
+impl<'a> Survey<'a> {
+    pub fn new(rows: &'a dyn KeyScan, now: InternalDate) -> Self {
+        Self {
+            rows,
+            summary: Summary::default(),
+            repair: Repair::default(),
+            now,
+            accounts: BTreeMap::new(),
+            names: BTreeMap::new(),
+            mailboxes: BTreeMap::new(),
+            used: BTreeMap::new(),
+            bodies: BTreeMap::new(),
+            highest: BTreeMap::new(),
+            is_underway: false,
+            unread: BTreeSet::new(),
+        }
+    }
 
-impl Survey<'_> {
+    /// Reads users, mailboxes and their names.
+    pub fn read(&mut self) {
+        self.look_for_tasks();
+        self.read_users();
+        self.read_mailboxes();
+        self.read_names();
+        self.name_the_nameless();
+    }
+
+    /// Gives what is wrong, and the rows that mend it.
+    pub fn done(mut self) -> (Summary, Repair) {
+        self.check_counters();
+        self.summary.users = self.accounts.len();
+        self.summary.mailboxes = self.mailboxes.len();
+        (self.summary, self.repair)
+    }
+
     /// Visits all rows of a keyspace that can be read.
     fn each(&mut self, space: Space, mut visit: impl FnMut(&mut Self, &[u8], &[u8])) {
         let rows = self.rows;
@@ -292,7 +296,7 @@ impl Survey<'_> {
         }
     }
 
-    fn check_accounts(&mut self) {
+    pub fn check_accounts(&mut self) {
         if self.is_underway || self.unread.contains(Space::Messages.name()) {
             return;
         }
