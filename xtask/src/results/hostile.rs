@@ -241,15 +241,17 @@ fn write_table(sizes: &Sizes, out: &Path) -> Result<()> {
         .context("Ensign was not measured")?;
     text.push_str(peers::machine(&report));
     text.push('\n');
-    for foreign in sizes.foreign {
+    let is_measured = |foreign: &&Foreign| out.join(foreign.name).exists();
+    let measured: Vec<&Foreign> = sizes.foreign.iter().filter(is_measured).collect();
+    for foreign in &measured {
         let version = packages::version(foreign.package)?;
         writeln!(text, "| {} | {version} |", foreign.title)?;
     }
-    let titles = sizes.foreign.iter().map(|one| one.title);
+    let titles = measured.iter().map(|one| one.title);
     let titles: Vec<&str> = std::iter::once("Ensign").chain(titles).collect();
     writeln!(text, "\n| attack | {} |", titles.join(" | "))?;
     writeln!(text, "|---{}|", "|---".repeat(titles.len()))?;
-    let names = sizes.foreign.iter().map(|one| one.name);
+    let names = measured.iter().map(|one| one.name);
     let names: Vec<&str> = std::iter::once("ensign").chain(names).collect();
     let mut worst = vec![0.0f64; names.len()];
     for attack in sizes.attacks {

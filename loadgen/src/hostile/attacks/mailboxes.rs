@@ -8,6 +8,8 @@ use super::Stage;
 const NAME_BYTES: [usize; 2] = [900, 200];
 /// The attacker with many mailboxes, who may have no room for others' large one.
 const NAMER: u32 = 1;
+/// The attacker who renames.
+const RENAMER: u32 = 2;
 /// Connections that make mailboxes.
 const MAKERS: usize = 8;
 /// Wildcards of a pattern.
@@ -72,7 +74,7 @@ fn cjk(number: usize) -> String {
 
 /// RENAMEs whose names an event has no room for.
 pub fn rename(stage: &Stage<'_>) -> io::Result<String> {
-    let mut wire = stage.log_in(NAMER)?;
+    let mut wire = stage.log_in(RENAMER)?;
     let mut good = 0;
     let count = stage.plan.sizes.requests.min(20);
     for number in 0..count {
