@@ -63,14 +63,12 @@ fn ask(store: &Store, request: Request) -> Reply {
 fn change_flags(store: &Store, user: UserId) {
     let name = MailboxName::inbox();
     let began = Instant::now();
-    let Reply::Opened(opened) = ask(
-        store,
-        Request::Open {
-            user,
-            name,
-            read_only: false,
-        },
-    ) else {
+    let open = Request::Open {
+        user,
+        name,
+        read_only: false,
+    };
+    let Some(Reply::Opened(opened)) = store.read(&open) else {
         panic!("not opened")
     };
     println!(

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use crate::site::{Server, Site, Talk};
 
 /// What a connection may cost before login, input and output together, with what the allocator
-/// keeps besides.
-const EACH_BYTES_MAX: u64 = 160 * 1024;
+/// keeps besides. One receive full of short questions is answered before anything is held back.
+const EACH_BYTES_MAX: u64 = 384 * 1024;
 
 /// What the server takes once it works at all: receive buffers, stacks, what the allocator holds in
 /// hand for each thread.
