@@ -11,7 +11,7 @@ use crate::row::{Outbox, Row, State};
 use crate::stats::{Counter, Reason};
 
 /// The kernel is asked what it has for a blocked client after this part of the write timeout.
-const FIRST_LOOK: u64 = 4;
+const FIRST_LOOK: u64 = 8;
 /// It is asked so often in a turn at most, as each costs a system call.
 pub(super) const LOOKS_PER_TURN: usize = 256;
 
@@ -218,17 +218,15 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         }
         self.looks -= 1;
         let in_kernel = self.reactor.unacknowledged(row.conn);
-        if in_kernel.is_some_and(|bytes| bytes < outbox.in_kernel) {
-            outbox.in_kernel = in_kernel.unwrap_or_default();
-            outbox.blocked_ns = now_ns;
-            self.look_at(slot, now_ns + limit_ns);
-            return false;
-        }
-        if is_first {
-            // It can't be said: room for more is all that counts.
-            outbox.in_kernel = 0;
-            let cut_ns = outbox.blocked_ns + limit_ns;
-            self.look_at(slot, cut_ns);
+        // If it can't be said, room for more is all that counts.
+        let in_kernel = in_kernel.unwrap_or(0);
+        if is_first || in_kernel < outbox.in_kernel {
+            outbox.in_kernel = in_kernel;
+            if !is_first {
+                outbox.blocked_ns = now_ns;
+            }
+            let look_ns = outbox.blocked_ns + limit_ns;
+            self.look_at(slot, look_ns);
             return false;
         }
         self.drop_for(Reason::WriteTimeout);
