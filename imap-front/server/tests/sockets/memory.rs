@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use crate::site::{Server, Site, Talk};
 
 /// What a connection may cost before login, input and output together, with what the allocator
-/// keeps besides. 270 KiB were seen on a quiet machine and less on a busy one; where they go has not
-/// been found out.
+/// keeps besides. 270 KiB were seen on a quiet machine and less on a busy one; where they go has
+/// not been found out.
 const EACH_BYTES_MAX: u64 = 384 * 1024;
 
 /// What the server takes once it works at all: receive buffers, stacks, what the allocator holds in
