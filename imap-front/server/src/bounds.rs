@@ -29,12 +29,8 @@ pub enum Bound {
     DelayRefused,
     /// A connection was refused because its address has enough.
     AddressConnections,
-    /// A client was not read for a while, because it does not take its output.
-    ClientHeldBack,
     /// A session was ended because its user's password or entry has changed.
     Revoked,
-    /// A session was ended because its shard holds too many bytes for its clients.
-    SessionEnded,
 }
 
 /// All bounds, with what is logged of each.
@@ -81,20 +77,12 @@ const TEXTS: [(Bound, &str); COUNT] = [
         "connections were refused, their address has enough",
     ),
     (
-        Bound::ClientHeldBack,
-        "times a client was not read, it does not take its output",
-    ),
-    (
         Bound::Revoked,
         "sessions were ended, their user was deleted or has another password",
     ),
-    (
-        Bound::SessionEnded,
-        "sessions were ended, too many bytes wait for clients",
-    ),
 ];
 
-const COUNT: usize = Bound::SessionEnded as usize + 1;
+const COUNT: usize = Bound::Revoked as usize + 1;
 
 /// How often each bound was met.
 #[derive(Debug, Default)]
