@@ -53,4 +53,4 @@ pub use opening::Recovery;
 pub use options::Options;
 pub use quota::Quota;
 pub use stats::Stats;
-pub use store::Store;
+pub use store::{Cold, Store};

@@ -30,6 +30,8 @@ pub struct Options {
     pub index_bytes_max: usize,
     /// Mailboxes with fewer messages are looked through instead of keeping their index.
     pub index_messages_min: u32,
+    /// Mailboxes with more messages are not looked through by [`crate::Store::read_at_once`].
+    pub read_at_once_messages_max: u32,
     /// Messages that one operation may work on before others have their turn.
     pub slice_messages: usize,
     /// Files of tables that are kept open; 10 or more.
@@ -60,6 +62,7 @@ impl Default for Options {
             write_buffer_bytes: 32 << 20,
             index_bytes_max: 16 << 20,
             index_messages_min: 64,
+            read_at_once_messages_max: 4096,
             slice_messages: 128,
             files_max: 900,
             disk_free_bytes_min: 64 << 20,

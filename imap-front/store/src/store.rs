@@ -37,6 +37,10 @@ struct Inner {
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// A large mailbox has to be looked through before it can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cold;
+
 impl Store {
     /// Opens the store in a folder, making it if it is not there, and recovers it.
     ///
@@ -100,7 +104,35 @@ impl Store {
     /// Answers a request that changes nothing; `None` if it has to go through [`Store::write`].
     /// A SELECT claims recent messages; that becomes durable a little later.
     pub fn read(&self, request: &Request) -> Option<Reply> {
-        let mut reply = self.try_read(request);
+        let outcome = self.read_indexed(request, u32::MAX).and_then(|read| {
+            // Too busy, or too many mailboxes at once: this one is looked through.
+            read.or_else(|Cold| {
+                let Inner { disk, rules, .. } = &*self.inner;
+                logic::read(&Unindexed(&disk.view()?), rules, request)
+            })
+        });
+        self.finish_read(request, outcome)
+    }
+
+    /// As [`Store::read`], for a thread that others wait for.
+    ///
+    /// # Errors
+    /// If a large mailbox has to be looked through before; nothing was done.
+    pub fn read_at_once(&self, request: &Request) -> Result<Option<Reply>, Cold> {
+        let messages_max = self.inner.rules.options.read_at_once_messages_max;
+        match self.read_indexed(request, messages_max) {
+            Ok(Err(Cold)) => Err(Cold),
+            Ok(Ok(reply)) => Ok(self.finish_read(request, Ok(reply))),
+            Err(error) => Ok(self.finish_read(request, Err(error))),
+        }
+    }
+
+    /// Claims what a SELECT claims, and says what went wrong.
+    fn finish_read(
+        &self,
+        request: &Request,
+        mut reply: Result<Option<Reply>, Error>,
+    ) -> Option<Reply> {
         if let (Ok(Some(Reply::Opened(opened))), Request::Open { read_only, .. }) =
             (&mut reply, request)
             && !read_only
@@ -137,20 +169,34 @@ impl Store {
             .ok_or(Reply::Refused(Refusal::NoMailbox))
     }
 
-    fn try_read(&self, request: &Request) -> Result<Option<Reply>, Error> {
+    /// Reads with the help of mailboxes' indexes; builds those of mailboxes that have no more
+    /// messages than that.
+    ///
+    /// # Errors
+    /// If the disk fails or a row is damaged.
+    fn read_indexed(
+        &self,
+        request: &Request,
+        messages_max: u32,
+    ) -> Result<Result<Option<Reply>, Cold>, Error> {
         let Inner { disk, rules, .. } = &*self.inner;
         for _ in 0..READS_MAX {
             let view = disk.view()?;
             let outcome = logic::read(&view, rules, request);
-            drop(view);
             match outcome {
-                Err(Error::Cold(id)) => self.build_index(id)?,
+                Err(Error::Cold(id)) => {
+                    let mailbox = logic::mailbox(&view, id)?;
+                    if mailbox.is_some_and(|mailbox| mailbox.messages > messages_max) {
+                        break;
+                    }
+                    drop(view);
+                    self.build_index(id)?;
+                }
                 Err(Error::Moved) => {}
-                outcome => return outcome,
+                outcome => return outcome.map(Ok),
             }
         }
-        // Too busy, or too many mailboxes at once: this one is looked through.
-        logic::read(&Unindexed(&disk.view()?), rules, request)
+        Ok(Err(Cold))
     }
 
     /// Builds the index of a mailbox, unless somebody else does.

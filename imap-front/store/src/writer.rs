@@ -29,6 +29,8 @@ const GROUP_WEIGHT_MAX: usize = 512;
 const SLICE_WEIGHT: usize = 128;
 /// How long to wait while operations that go on wait for something else.
 const PAUSE: Duration = Duration::from_millis(1);
+/// How long they wait after the database has failed; what is asked meanwhile is tried at once.
+const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a group did.
 #[derive(Default)]
@@ -168,10 +170,7 @@ impl Writer {
                 weight += job.weight();
                 group.push(job);
             }
-            pause = match self.work(&mut group, bytes) {
-                true => Duration::ZERO,
-                false => PAUSE,
-            };
+            pause = self.work(&mut group, bytes);
         }
         let refusal = Refusal::Unavailable("the server is being stopped".into());
         for running in self.running.end() {
@@ -183,28 +182,29 @@ impl Writer {
     }
 
     /// Does a group of jobs and a slice of what goes on as one commit; then announces and answers.
-    /// False if there was nothing but what waits.
-    fn work(&mut self, group: &mut Vec<Job>, bytes: usize) -> bool {
+    /// Gives how long what goes on waits for its next turn, if nothing else comes.
+    fn work(&mut self, group: &mut Vec<Job>, bytes: usize) -> Duration {
         let began = Instant::now();
         self.rules.now = (self.rules.options.now)();
         let outcome = self
             .make_sound()
             .and_then(|()| self.carry_out(group, bytes));
-        let Done {
-            events,
-            answers,
-            has_moved,
-        } = match outcome {
-            Ok(done) => done,
+        let (done, pause) = match outcome {
+            Ok(done) if done.has_moved => (done, Duration::ZERO),
+            Ok(done) => (done, PAUSE),
             Err(error) => {
                 let refusal = refusal(&error);
                 let jobs = group.drain(..);
-                Done {
+                let done = Done {
                     answers: jobs.filter_map(|job| job.refused(&refusal)).collect(),
                     ..Done::default()
-                }
+                };
+                (done, FAILURE_PAUSE)
             }
         };
+        let Done {
+            events, answers, ..
+        } = done;
         if !events.is_empty() {
             (self.announcer)(&events);
         }
@@ -212,7 +212,7 @@ impl Writer {
             completion(reply);
         }
         self.stats.worked(began);
-        has_moved
+        pause
     }
 
     /// Opens the database again if it has failed since the last group.
@@ -320,8 +320,10 @@ impl Writer {
             return;
         };
         txn.begin();
+        let name = running.operation.name();
         let slice = AssertUnwindSafe(|| running.operation.go_on(txn, &self.rules));
-        let step = catch_unwind(slice).unwrap_or(Err(Error::Panicked));
+        let step = self.timed(name, || catch_unwind(slice));
+        let step = step.unwrap_or(Err(Error::Panicked));
         match step {
             Ok(Step::More(events)) => {
                 done.events.extend(events);
@@ -410,6 +412,16 @@ impl Writer {
         Ok(())
     }
 
+    /// Tells who wants to know how long that took.
+    fn timed<T>(&self, name: &'static str, work: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let outcome = work();
+        if let Some(timekeeper) = &self.rules.options.timekeeper {
+            timekeeper(name, began.elapsed());
+        }
+        outcome
+    }
+
     fn apply(
         &self,
         txn: &mut Transaction<'_>,
@@ -425,12 +437,10 @@ impl Writer {
                     return;
                 }
                 // A mistake of ours costs one request, and is undone, not the writer's life.
-                let (name, began) = (request.name(), Instant::now());
+                let name = request.name();
                 let apply = AssertUnwindSafe(|| logic::apply(txn, &self.rules, request));
-                let outcome = catch_unwind(apply).unwrap_or(Err(Error::Panicked));
-                if let Some(timekeeper) = &self.rules.options.timekeeper {
-                    timekeeper(name, began.elapsed());
-                }
+                let outcome = self.timed(name, || catch_unwind(apply));
+                let outcome = outcome.unwrap_or(Err(Error::Panicked));
                 (outcome, completion)
             }
             Job::EnsureUser(name, completion) => {

@@ -5,13 +5,13 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use common::{Bench, Pending, body};
+use common::{Bench, Pending, body, follow};
 use mail::list::Query;
 use mail::request::{SpecialUse, StoreMode, Target, Want};
 use mail::search::{Key, Program};
 use mail::{
-    Body, Change, Event, Flags, InternalDate, MailboxId, MailboxName, ModSeq, Reply, Request,
-    SpoolId, SystemFlag, Uid, UserId,
+    Body, Event, Flags, InternalDate, MailboxId, MailboxName, ModSeq, Reply, Request, SpoolId,
+    SystemFlag, Uid, UserId,
 };
 use model::{Limits, Model};
 use proptest::prelude::*;
@@ -447,32 +447,6 @@ impl World {
             let (expected, events) = self.model.handle(request.clone());
             assert!(events.is_empty());
             self.check(&request, &expected, &reply);
-        }
-    }
-}
-
-/// Takes an observer through an event; the numbers in it must be theirs.
-fn follow(view: &mut Vec<Uid>, event: &Event) {
-    for change in &event.changes {
-        match change {
-            Change::Expunged { uid, number } => {
-                assert_eq!(view.remove(*number as usize - 1), *uid, "{event:?}");
-            }
-            Change::New { uid, exists, .. } => {
-                view.push(*uid);
-                assert_eq!(view.len() as u32, *exists, "{event:?}");
-            }
-            Change::NewRun {
-                first,
-                last,
-                exists,
-            } => {
-                view.extend((first.0..=last.0).map(Uid));
-                assert_eq!(view.len() as u32, *exists, "{event:?}");
-            }
-            Change::Flags { uid, number, .. } => {
-                assert_eq!(view[*number as usize - 1], *uid, "{event:?}");
-            }
         }
     }
 }

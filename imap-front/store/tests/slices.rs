@@ -5,13 +5,13 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::{Bench, Pending, append, body, status};
+use common::{Bench, Pending, append, body, follow, status};
 use mail::request::{StoreMode, Want};
 use mail::{
     Change, Event, Flags, MailboxId, MailboxName, Message, ModSeq, Reply, Request, SystemFlag, Uid,
     UserId,
 };
-use store::Options;
+use store::{Cold, Options};
 
 /// Messages in a slice here.
 const SLICE: usize = 4;
@@ -22,6 +22,7 @@ fn options() -> Options {
         slice_messages: SLICE,
         disk_free_bytes_min: 0,
         index_messages_min: 2,
+        read_at_once_messages_max: MESSAGES - 1,
         ..Options::default()
     }
 }
@@ -135,32 +136,6 @@ impl World {
         self.bench = None;
         self.bench = Some(Bench::open(self.folder.path(), options()));
         assert!(self.bench().recovery.loss.is_none());
-    }
-}
-
-/// Takes an observer through an event; the numbers in it must be theirs.
-fn follow(view: &mut Vec<Uid>, event: &Event) {
-    for change in &event.changes {
-        match change {
-            Change::Expunged { uid, number } => {
-                assert_eq!(view.remove(*number as usize - 1), *uid, "{event:?}");
-            }
-            Change::New { uid, exists, .. } => {
-                view.push(*uid);
-                assert_eq!(view.len() as u32, *exists, "{event:?}");
-            }
-            Change::NewRun {
-                first,
-                last,
-                exists,
-            } => {
-                view.extend((first.0..=last.0).map(Uid));
-                assert_eq!(view.len() as u32, *exists, "{event:?}");
-            }
-            Change::Flags { uid, number, .. } => {
-                assert_eq!(view[*number as usize - 1], *uid, "{event:?}");
-            }
-        }
     }
 }
 
@@ -401,4 +376,25 @@ fn a_deleted_mailbox_is_gone_at_once_and_its_rows_later() {
     assert!(delta.iter().any(|event: &Arc<Event>| event.deleted));
     world.reopen();
     assert_eq!(world.fetch("INBOX").len() as u32, MESSAGES);
+}
+
+#[test]
+fn a_large_mailbox_is_not_looked_through_where_others_wait() {
+    let mut world = World::new();
+    world.reopen();
+    let (bench, user) = (world.bench(), world.user);
+    let open = Request::Open {
+        user,
+        name: MailboxName::inbox(),
+        read_only: true,
+    };
+    assert_eq!(bench.store.read_at_once(&open).err(), Some(Cold));
+    assert_eq!(bench.store.read_at_once(&open).err(), Some(Cold));
+    let Some(Reply::Opened(opened)) = bench.store.read(&open) else {
+        panic!("not opened");
+    };
+    assert_eq!(opened.uids.len() as u32, MESSAGES);
+    // Its index is kept now.
+    let kept = bench.store.read_at_once(&open);
+    assert!(matches!(kept, Ok(Some(Reply::Opened(_)))));
 }

@@ -16,7 +16,7 @@ mod workers;
 use std::sync::Arc;
 
 use mail::{Refusal, Reply, Request};
-use store::Store;
+use store::{Cold, Store};
 
 pub use login::Authenticator;
 pub use port::{PortBackend, Requests, port};
@@ -72,10 +72,10 @@ fn handle(control: &Control, requester: Arc<Requester>, request: Request) {
         Request::Authenticate(credentials) => control.authenticator.handle(requester, credentials),
         request if store::is_write(&request) => write(control, &requester, request),
         request if reading::is_long(&request) => reading::run(control, requester, request),
-        request => match control.store.read(&request) {
-            Some(reply) => control.replier.reply(requester.id, reply),
-            // A SELECT that claims recent messages changes something after all.
-            None => write(control, &requester, request),
+        request => match control.store.read_at_once(&request) {
+            Ok(Some(reply)) => control.replier.reply(requester.id, reply),
+            Ok(None) => write(control, &requester, request),
+            Err(Cold) => reading::run(control, requester, request),
         },
     }
 }

@@ -1,4 +1,5 @@
-//! Reads that take long: searches, and structures of messages.
+//! Reads that take long: searches, structures of messages, and large mailboxes that have to be
+//! looked through first.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::planted;
 /// Messages whose structure is read in one go; the session asks for the rest.
 const STRUCTURES_MAX: usize = 16;
 
-/// Whether a request may take longer than others should wait for it.
+/// Whether a request may take longer than others should wait for it, whatever is in memory.
 pub fn is_long(request: &Request) -> bool {
     match request {
         Request::Search { .. } | Request::List { .. } => true,

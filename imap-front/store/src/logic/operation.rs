@@ -211,6 +211,19 @@ impl Operation {
         }
     }
 
+    /// What it is called in logs.
+    pub fn name(&self) -> &'static str {
+        match self.kind {
+            Kind::Store(_) => "a slice of Store",
+            Kind::Expunge(_) => "a slice of Expunge",
+            Kind::Move(_) => "a slice of a move",
+            Kind::Copy(..) => "a slice of Copy",
+            Kind::Discard(..) => "a slice of a Copy taken back",
+            Kind::Settle(..) => "a slice after Copy",
+            Kind::Drop(_) => "a slice of Delete",
+        }
+    }
+
     /// Looks at some rows more if the index of its mailbox has to be built before.
     fn warm(&mut self, txn: &Transaction<'_>) -> Result<Option<Step>, Error> {
         let id = match &self.kind {

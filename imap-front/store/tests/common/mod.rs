@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use mail::{Body, Event, Flags, MailboxName, Reply, Request, UserId};
+use mail::{Body, Change, Event, Flags, MailboxName, Reply, Request, Uid, UserId};
 use store::{OpenError, Options, Recovery, Store};
 
 /// A store and what it announced.
@@ -117,4 +117,30 @@ pub fn body(number: u64, len: usize) -> Bytes {
         text.push(char::from(b'a' + (state >> 59) as u8 % 26));
     }
     text.into()
+}
+
+/// Takes an observer through an event; the numbers in it must be theirs.
+pub fn follow(view: &mut Vec<Uid>, event: &Event) {
+    for change in &event.changes {
+        match change {
+            Change::Expunged { uid, number } => {
+                assert_eq!(view.remove(*number as usize - 1), *uid, "{event:?}");
+            }
+            Change::New { uid, exists, .. } => {
+                view.push(*uid);
+                assert_eq!(view.len() as u32, *exists, "{event:?}");
+            }
+            Change::NewRun {
+                first,
+                last,
+                exists,
+            } => {
+                view.extend((first.0..=last.0).map(Uid));
+                assert_eq!(view.len() as u32, *exists, "{event:?}");
+            }
+            Change::Flags { uid, number, .. } => {
+                assert_eq!(view[*number as usize - 1], *uid, "{event:?}");
+            }
+        }
+    }
 }
