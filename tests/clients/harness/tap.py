@@ -3,6 +3,10 @@
 import contextlib
 import socket
 import threading
+import time
+from pathlib import Path
+
+from harness.transcript import Expired
 
 
 class Tap:
@@ -12,6 +16,8 @@ class Tap:
         self._upstream = upstream
         self._transcript = transcript
         self._sockets = []
+        self._counting = threading.Lock()
+        self._written_down = self._passed_on = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.host, self.port = self._listener.getsockname()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -21,6 +27,14 @@ class Tap:
         _, behind = self._transcript.wait_for(r"^\S+ IDLE$", "C", after, timeout)
         _, behind = self._transcript.wait_for(r"^\+", "S", behind, timeout)
         return behind
+
+    def wait_read(self, timeout=30.0):
+        """Waits until the clients have read all that was passed on to them."""
+        end = time.monotonic() + timeout
+        while self._written_down > self._passed_on or unread(self.port):
+            if time.monotonic() > end:
+                raise Expired("a client does not read")
+            time.sleep(0.01)
 
     def wait_client(self, pattern, after=0, timeout=30.0):
         """Waits for a line of the client; returns it and the index behind it."""
@@ -57,7 +71,20 @@ class Tap:
         with contextlib.suppress(OSError, ValueError):
             while chunk := source.recv(65536):
                 # Written down first: an answer must never stand above what it answers.
+                with self._counting:
+                    self._written_down += 1
                 self._transcript.feed(who, chunk)
                 sink.sendall(chunk)
+                with self._counting:
+                    self._passed_on += 1
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
+
+
+def unread(port):
+    """Bytes that wait in the receive buffers of those who are connected to `port` of loopback."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    # Columns (proc_net_tcp): 2 the remote address, 4 "tx_queue:rx_queue", all in hexadecimal.
+    return sum(
+        int(line[4].split(":")[1], 16) for line in lines if line[2].endswith(f":{port:04X}")
+    )
