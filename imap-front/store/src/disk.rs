@@ -5,7 +5,6 @@
 //! failed flush in the background, it refuses everything until it is opened again. So this module
 //! opens it again, and by the counter it finds out whether a commit that failed is there after all.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -21,10 +20,10 @@ use fjall::{
 use mail::{MailboxId, Uid};
 
 use crate::claims::Claims;
-use crate::index_cache::{self, IndexCache};
+use crate::index_cache::IndexCache;
 use crate::inspect::{self, Record};
 use crate::key_scan::KeyScan;
-use crate::kv::{Kv, Space, Visit};
+use crate::kv::{Changes, Kv, Space, Visit};
 use crate::logic::keys;
 use crate::loss::{Fault, Loss};
 use crate::progress::{COMMITS, DURABLE, Progress, TOUCHED, Touched};
@@ -38,9 +37,6 @@ const FLUSHES_MAX: usize = 2;
 const COPIED_BYTES: usize = 16 << 10;
 /// How long to wait before looking again whether they were written out.
 const FLUSH_WAIT: Duration = Duration::from_millis(1);
-
-/// Changed rows: a new value, or none for a removed row.
-pub(crate) type Changes = BTreeMap<(Space, Vec<u8>), Option<Bytes>>;
 
 /// When a commit becomes durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,7 +234,7 @@ impl Disk {
     /// If it failed; it may be there nevertheless: see [`Disk::reopen`].
     pub fn commit(
         &self,
-        changes: Changes,
+        changes: &Changes,
         number: u64,
         durability: Durability,
     ) -> Result<(), Error> {
@@ -252,14 +248,14 @@ impl Disk {
     ///
     /// # Errors
     /// If it failed.
-    pub fn accept(&self, changes: Changes, number: u64) -> Result<(), Error> {
+    pub fn accept(&self, changes: &Changes, number: u64) -> Result<(), Error> {
         let progress = self.progress().accepting(number);
         self.write(changes, &Space::ALL, progress, Durability::Now)
     }
 
     fn write(
         &self,
-        changes: Changes,
+        changes: &Changes,
         touched: &[Space],
         progress: Progress,
         durability: Durability,
@@ -270,15 +266,14 @@ impl Disk {
         // writes a table.
         let mode = (durability == Durability::Now).then_some(PersistMode::SyncData);
         let mut batch = opened.database.batch().durability(mode);
-        let indexed = index_cache::indexed(&changes);
         for ((space, key), value) in changes {
             match value {
                 // A small body may be a part of a large buffer, which it would keep in memory.
-                Some(value) if space == Space::Bodies && value.len() < COPIED_BYTES => {
-                    batch.insert(opened.space(space), key, &value[..]);
+                Some(value) if *space == Space::Bodies && value.len() < COPIED_BYTES => {
+                    batch.insert(opened.space(*space), &key[..], &value[..]);
                 }
-                Some(value) => batch.insert(opened.space(space), key, value),
-                None => batch.remove(opened.space(space), key),
+                Some(value) => batch.insert(opened.space(*space), &key[..], value.clone()),
+                None => batch.remove(opened.space(*space), &key[..]),
             }
         }
         for &space in touched.iter().filter(|space| **space != Space::Meta) {
@@ -299,7 +294,7 @@ impl Disk {
             std::thread::sleep(FLUSH_WAIT);
         }
         batch.commit()?;
-        self.indexes.committed(&indexed);
+        self.indexes.committed(changes);
         *self.progress() = progress;
         if durability == Durability::Now {
             self.durable.store(progress.commit, Ordering::Relaxed);

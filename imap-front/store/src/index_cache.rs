@@ -7,18 +7,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use bytes::Bytes;
 use mail::{MailboxId, ModSeq, Uid};
 
 use crate::index::MailboxIndex;
-use crate::kv::Space;
+use crate::kv::{Changes, Space};
 use crate::rows::{Mailbox, MessageRow};
 
 /// Commits' rows that are noted for an index that is being built; with more it is given up.
 const NOTED_MAX: usize = 1 << 18;
-
-/// Changed rows: a new value, or none for a removed row.
-type Changes = BTreeMap<(Space, Vec<u8>), Option<Bytes>>;
 
 /// The indexes, bounded by bytes; those used longest ago go first. Shared by the writer and all
 /// readers.
@@ -153,12 +149,14 @@ impl IndexCache {
     }
 
     /// Brings all that is kept up to date with a commit.
-    pub(crate) fn committed(&self, rows: &[Indexed]) {
+    pub(crate) fn committed(&self, changes: &Changes) {
         let mut entries = self.entries();
         if entries.of.is_empty() {
             return;
         }
-        for (space, key, value) in rows {
+        // Messages first: a mailbox's row says what has become of them.
+        let rows = changes.range((Space::Mailboxes, vec![])..(Space::Changes, vec![]));
+        for ((space, key), value) in rows.rev() {
             let Some(id) = key.first_chunk() else {
                 continue;
             };
@@ -185,19 +183,6 @@ impl IndexCache {
         }
         entries.shrink(self.bytes_max);
     }
-}
-
-/// A changed row of a mailbox or a message.
-pub(crate) type Indexed = (Space, Vec<u8>, Option<Bytes>);
-
-/// What of some changes concerns indexes; messages first: a mailbox's row says what has become of
-/// them.
-pub(crate) fn indexed(changes: &Changes) -> Vec<Indexed> {
-    let rows = changes.range((Space::Mailboxes, vec![])..(Space::Changes, vec![]));
-    let row = |((space, key), value): (&(Space, Vec<u8>), &Option<Bytes>)| {
-        (*space, key.clone(), value.clone())
-    };
-    rows.rev().map(row).collect()
 }
 
 /// What a row means for an index; none if the index can't be kept.

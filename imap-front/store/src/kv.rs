@@ -142,11 +142,87 @@ impl Kv for Unindexed<'_> {
 
 type Key = (Space, Vec<u8>);
 
+/// Changed rows: a new value, or none for a removed row.
+pub type Changes = BTreeMap<(Space, Vec<u8>), Option<Bytes>>;
+
+/// Rows as changes that are not yet committed will leave them.
+pub(crate) struct Pending<'a> {
+    pub base: &'a dyn Kv,
+    pub changes: &'a Changes,
+}
+
+impl Kv for Pending<'_> {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        match self.changes.get(&(space, key.to_vec())) {
+            Some(value) => Ok(value.clone()),
+            None => self.base.get(space, key),
+        }
+    }
+
+    fn scan(
+        &self,
+        space: Space,
+        from: &[u8],
+        to: &[u8],
+        reverse: bool,
+        visit: Visit<'_>,
+    ) -> Result<(), Error> {
+        if from >= to {
+            return Ok(());
+        }
+        let range = self
+            .changes
+            .range((space, from.to_vec())..(space, to.to_vec()));
+        let mut changed: Vec<(&[u8], Option<&Bytes>)> = range
+            .map(|((_, key), value)| (&key[..], value.as_ref()))
+            .collect();
+        if changed.is_empty() {
+            return self.base.scan(space, from, to, reverse, visit);
+        }
+        // The next change stands at the end.
+        if !reverse {
+            changed.reverse();
+        }
+        let mut flow = ControlFlow::Continue(());
+        self.base
+            .scan(space, from, to, reverse, &mut |key, value| {
+                while let Some(&(next, new)) = changed.last() {
+                    if if reverse { next < key } else { next > key } {
+                        break;
+                    }
+                    changed.pop();
+                    if let Some(new) = new {
+                        flow = visit(next, new);
+                    }
+                    if flow.is_break() || next == key {
+                        return flow;
+                    }
+                }
+                flow = visit(key, value);
+                flow
+            })?;
+        while let (Some((key, new)), ControlFlow::Continue(())) = (changed.pop(), flow) {
+            if let Some(new) = new {
+                flow = visit(key, new);
+            }
+        }
+        Ok(())
+    }
+
+    fn indexes(&self) -> Option<&IndexCache> {
+        self.base.indexes()
+    }
+
+    fn claimed(&self, mailbox: MailboxId) -> Option<Uid> {
+        self.base.claimed(mailbox)
+    }
+}
+
 /// Changes over rows, not yet committed. Operations are begun one after the other; each can be
 /// undone as a whole.
 pub struct Transaction<'a> {
     base: &'a dyn Kv,
-    changes: BTreeMap<Key, Option<Bytes>>,
+    changes: Changes,
     undo: Vec<(Key, Option<Option<Bytes>>)>,
     /// Collected if somebody wants them.
     notifications: Option<Vec<Notification>>,
@@ -225,6 +301,13 @@ impl<'a> Transaction<'a> {
         self.change(space, key, None);
     }
 
+    fn pending(&self) -> Pending<'_> {
+        Pending {
+            base: self.base,
+            changes: &self.changes,
+        }
+    }
+
     fn change(&mut self, space: Space, key: &[u8], value: Option<Bytes>) {
         let key = (space, key.to_vec());
         let before = self.changes.insert(key.clone(), value);
@@ -250,17 +333,14 @@ impl<'a> Transaction<'a> {
     }
 
     /// The changed rows: a new value, or none for a removed row.
-    pub fn into_changes(self) -> BTreeMap<(Space, Vec<u8>), Option<Bytes>> {
+    pub fn into_changes(self) -> Changes {
         self.changes
     }
 }
 
 impl Kv for Transaction<'_> {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        match self.changes.get(&(space, key.to_vec())) {
-            Some(value) => Ok(value.clone()),
-            None => self.base.get(space, key),
-        }
+        self.pending().get(space, key)
     }
 
     fn scan(
@@ -271,46 +351,7 @@ impl Kv for Transaction<'_> {
         reverse: bool,
         visit: Visit<'_>,
     ) -> Result<(), Error> {
-        if from >= to {
-            return Ok(());
-        }
-        let range = self
-            .changes
-            .range((space, from.to_vec())..(space, to.to_vec()));
-        let mut changed: Vec<(&[u8], Option<&Bytes>)> = range
-            .map(|((_, key), value)| (&key[..], value.as_ref()))
-            .collect();
-        if changed.is_empty() {
-            return self.base.scan(space, from, to, reverse, visit);
-        }
-        // The next change stands at the end.
-        if !reverse {
-            changed.reverse();
-        }
-        let mut flow = ControlFlow::Continue(());
-        self.base
-            .scan(space, from, to, reverse, &mut |key, value| {
-                while let Some(&(next, new)) = changed.last() {
-                    if if reverse { next < key } else { next > key } {
-                        break;
-                    }
-                    changed.pop();
-                    if let Some(new) = new {
-                        flow = visit(next, new);
-                    }
-                    if flow.is_break() || next == key {
-                        return flow;
-                    }
-                }
-                flow = visit(key, value);
-                flow
-            })?;
-        while let (Some((key, new)), ControlFlow::Continue(())) = (changed.pop(), flow) {
-            if let Some(new) = new {
-                flow = visit(key, new);
-            }
-        }
-        Ok(())
+        self.pending().scan(space, from, to, reverse, visit)
     }
 
     fn indexes(&self) -> Option<&IndexCache> {
@@ -330,7 +371,7 @@ pub struct Memory {
 
 impl Memory {
     /// Takes a transaction's changes over.
-    pub fn apply(&mut self, changes: BTreeMap<(Space, Vec<u8>), Option<Bytes>>) {
+    pub fn apply(&mut self, changes: Changes) {
         for (key, value) in changes {
             match value {
                 Some(value) => self.rows.insert(key, value),

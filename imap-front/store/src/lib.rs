@@ -6,9 +6,11 @@
 //! `free_space`,
 //! `progress` and `commit_marker` (how far it came), `inspect` (what is on the disk before it is
 //! opened), `opening` (what is lost, and whether to go on), `loss`, [`stats`], `running`
-//! (operations that take many slices), `writer` (the one thread that changes anything, and what it
-//! calls: `callbacks`), [`store`] (the handle), [`notification`] (what notification plug-ins are
-//! told), [`reconstruct`] (checks and repairs).
+//! (operations that take many slices), `job` (what the writer is given), `group` (what becomes one
+//! commit), `hot_rows` (rows that the writer keeps), `committer` (commits a group while the next is
+//! applied), `writer` (the one thread that changes anything, and what it calls: `callbacks`),
+//! [`store`] (the handle), [`notification`] (what notification plug-ins are told), [`reconstruct`]
+//! (checks and repairs).
 //!
 //! Invariants: only the writer changes rows; a reply to a change comes after the fsync that holds
 //! it, but for parts of uploads, which nobody outside is told of; each commit carries the next
@@ -29,11 +31,15 @@ pub mod store;
 mod callbacks;
 mod claims;
 mod commit_marker;
+mod committer;
 mod disk;
 mod free_space;
+mod group;
+mod hot_rows;
 mod index;
 mod index_cache;
 mod inspect;
+mod job;
 mod key_scan;
 mod loss;
 mod opening;

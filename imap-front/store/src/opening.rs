@@ -12,10 +12,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::commit_marker::{self, CommitMarker, Marked};
-use crate::disk::Disk;
+use crate::disk::{Disk, Durability};
 use crate::inspect::{self, Inspection};
+use crate::job::is_full;
+use crate::kv::Transaction;
+use crate::logic::{self, Rules};
 use crate::loss::{self, Fault, Loss};
-use crate::{Error, OpenError, Options, writer};
+use crate::{Error, OpenError, Options};
 
 /// The database's folder in the store's.
 pub(crate) const DATABASE: &str = "db";
@@ -85,9 +88,8 @@ pub(crate) fn open(folder: &Path, options: &Options) -> Result<Opening, OpenErro
     commits = loss
         .as_ref()
         .map_or(commits, |loss| commits.max(loss.durable));
-    let rules = writer::rules(options.clone());
-    let spools_removed =
-        writer::recover(&disk, &rules, &mut commits, loss.is_some()).map_err(damaged)?;
+    let rules = Rules::new(options.clone());
+    let spools_removed = recover(&disk, &rules, &mut commits, loss.is_some()).map_err(damaged)?;
     let mut marker = CommitMarker::open(folder).map_err(unusable)?;
     marker.note(commits);
     if loss.is_some() {
@@ -323,5 +325,38 @@ fn open_database(folder: &Path, options: &Options) -> Result<Disk, OpenError> {
             path,
             cause: fjall::Error::Unrecoverable,
         }),
+    }
+}
+
+/// Removes uploads that were under way when the server ended. If commits were lost, gives every
+/// mailbox a new UIDVALIDITY, since UIDs of lost messages will be given again.
+fn recover(
+    disk: &Disk,
+    rules: &Rules,
+    commits: &mut u64,
+    is_damaged: bool,
+) -> Result<usize, Error> {
+    let view = disk.view()?;
+    let mut txn = Transaction::new(&view);
+    let removed = logic::recover_spools(&mut txn)?;
+    if is_damaged {
+        logic::renew_uid_validities(&mut txn, rules)?;
+    }
+    let number = *commits + 1;
+    let done = match (is_damaged, txn.is_empty()) {
+        (true, _) => disk.accept(&txn.into_changes(), number),
+        (false, true) => return Ok(0),
+        (false, false) => disk.commit(&txn.into_changes(), number, Durability::Now),
+    };
+    match done {
+        Ok(()) => {
+            *commits += 1;
+            Ok(removed)
+        }
+        Err(error) if is_full(&error) && !is_damaged => {
+            tracing::warn!("{removed} unfinished uploads are kept: the disk is full");
+            Ok(0)
+        }
+        Err(error) => Err(error),
     }
 }

@@ -1,7 +1,7 @@
 //! Limits and sizes.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mail::InternalDate;
 
@@ -34,6 +34,8 @@ pub struct Options {
     pub read_at_once_messages_max: u32,
     /// Messages that one operation may work on before others have their turn.
     pub slice_messages: usize,
+    /// How long operations that somebody waits for may go on when the store is closed.
+    pub closing_max: Duration,
     /// Files of tables that are kept open; 10 or more.
     pub files_max: usize,
     /// Free bytes on the disk below which nothing is stored.
@@ -64,6 +66,7 @@ impl Default for Options {
             index_messages_min: 64,
             read_at_once_messages_max: 4096,
             slice_messages: 128,
+            closing_max: Duration::from_secs(10),
             files_max: 900,
             disk_free_bytes_min: 64 << 20,
             queue: 16 << 10,

@@ -46,6 +46,11 @@ impl RunningQueue {
         self.all.is_empty()
     }
 
+    /// Whether somebody waits for any of them.
+    pub fn is_awaited(&self) -> bool {
+        self.all.iter().any(|running| running.completion.is_some())
+    }
+
     /// Adds an operation that waits for its first turn.
     ///
     /// # Errors

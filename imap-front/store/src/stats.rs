@@ -1,7 +1,7 @@
 //! What the writer has counted, for whoever asks while it works.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Sizes of commits are counted in steps: 1, 2, 3–4, 5–8, …, 257–512 operations.
 pub const STEPS: usize = 10;
@@ -52,34 +52,36 @@ impl Stats {
         self.busy_ns.load(Relaxed)
     }
 
-    /// How much of that the database took to write and sync, in nanoseconds.
+    /// How long the database took to write and sync, in nanoseconds; the writer is busy meanwhile,
+    /// or applies the next group.
     pub fn commit_ns(&self) -> u64 {
         self.commit_ns.load(Relaxed)
     }
 
-    /// A commit of so many operations, at least one, is durable; writing it began then.
-    pub(crate) fn committed(&self, operations: usize, began: Instant) {
+    /// A commit of so many operations, at least one, is durable; writing it took so long.
+    pub(crate) fn committed(&self, operations: usize, took: Duration) {
         let step = operations.next_power_of_two().trailing_zeros() as usize;
         let step = &self.steps[step.min(STEPS - 1)];
         step.commits.fetch_add(1, Relaxed);
         step.operations.fetch_add(operations as u64, Relaxed);
         self.syncs.fetch_add(1, Relaxed);
-        self.commit_ns.fetch_add(since(began), Relaxed);
+        self.commit_ns.fetch_add(nanoseconds(took), Relaxed);
     }
 
-    /// A commit was written that waits for the next sync; writing it began then.
-    pub(crate) fn put_off(&self, began: Instant) {
-        self.commit_ns.fetch_add(since(began), Relaxed);
+    /// A commit was written that waits for the next sync; writing it took so long.
+    pub(crate) fn put_off(&self, took: Duration) {
+        self.commit_ns.fetch_add(nanoseconds(took), Relaxed);
     }
 
     /// The writer was busy since then.
     pub(crate) fn worked(&self, began: Instant) {
-        self.busy_ns.fetch_add(since(began), Relaxed);
+        self.busy_ns
+            .fetch_add(nanoseconds(began.elapsed()), Relaxed);
     }
 }
 
-fn since(began: Instant) -> u64 {
-    u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+fn nanoseconds(took: Duration) -> u64 {
+    u64::try_from(took.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -90,7 +92,7 @@ mod tests {
     fn commits_are_counted_by_size() {
         let stats = Stats::default();
         for operations in [1, 2, 3, 4, 5, 512, 512] {
-            stats.committed(operations, Instant::now());
+            stats.committed(operations, Duration::ZERO);
         }
         let counts = |size: Size| (size.operations_max, size.commits, size.operations);
         let sizes = stats.sizes().map(counts);

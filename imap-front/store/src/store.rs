@@ -9,15 +9,17 @@ use mail::reply::Opened;
 use mail::{MailboxId, MailboxName, Refusal, Reply, Request, Uid, UserId};
 
 use crate::callbacks::{Announcer, Completion};
+use crate::committer::Committer;
 use crate::disk::Disk;
 use crate::free_space::FreeSpace;
+use crate::job::{self, Job};
 use crate::kv::Unindexed;
 use crate::logic::{self, Rules, SearchPiece};
 use crate::opening::{self, Opening, Recovery};
 use crate::reconstruct;
 use crate::running::RunningQueue;
 use crate::stats::Stats;
-use crate::writer::{self, Job, Uploads, Writer};
+use crate::writer::{Pipeline, Uploads, Writer};
 use crate::{Error, OpenError, Options};
 
 /// How often a read is begun again because what it needs in memory is not there or has changed.
@@ -59,15 +61,20 @@ impl Store {
                 cause,
             })?;
         }
-        let rules = writer::rules(options.clone());
+        let rules = Rules::new(options.clone());
         let disk = Arc::new(opening.disk);
         let (sender, jobs) = crossbeam_channel::bounded(options.queue);
         let stats = Arc::new(Stats::default());
+        let cannot_start = |cause| OpenError::Folder {
+            path: folder.to_owned(),
+            cause,
+        };
         let worker = Writer {
+            pipeline: Pipeline::new(Committer::start(disk.clone()).map_err(cannot_start)?),
             disk: disk.clone(),
             jobs,
             announcer,
-            rules: writer::rules(options),
+            rules: Rules::new(options),
             commits: opening.recovery.commits,
             durable: opening.recovery.commits,
             marker: opening.marker,
@@ -82,10 +89,7 @@ impl Store {
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || worker.run())
-            .map_err(|cause| OpenError::Folder {
-                path: folder.to_owned(),
-                cause,
-            })?;
+            .map_err(cannot_start)?;
         let inner = Inner {
             disk,
             rules,
@@ -144,7 +148,7 @@ impl Store {
             if let (Some(mailbox), Ok(view)) = (mailbox_of(request), self.inner.disk.view()) {
                 tracing::error!("{} can't be read", logic::place(&view, mailbox));
             }
-            Some(writer::unavailable(&error))
+            Some(job::unavailable(&error))
         })
     }
 
@@ -165,7 +169,7 @@ impl Store {
         };
         let view = self.inner.disk.view();
         view.and_then(|view| logic::search_piece(&view, *mailbox, program, *recent_from, from))
-            .map_err(|error| writer::unavailable(&error))?
+            .map_err(|error| job::unavailable(&error))?
             .ok_or(Reply::Refused(Refusal::NoMailbox))
     }
 

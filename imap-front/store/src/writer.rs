@@ -1,117 +1,57 @@
 //! The one thread that changes anything: all that waits becomes one commit.
+//!
+//! While a group is being committed ([`crate::committer`]) the next one is applied over it, as far
+//! as it needs nothing that only commits bring up to date. It is handed on when the one before is
+//! durable, and fails if that has failed. So commits, announcements and answers keep their order.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
-use mail::{Body, Event, MailboxId, Refusal, Reply, Request, Uid};
+use crossbeam_channel::{Receiver, RecvTimeoutError, select_biased};
+use mail::{Refusal, Reply};
 
-use crate::callbacks::{Announcer, Completion};
+use crate::Error;
+use crate::callbacks::Announcer;
 use crate::commit_marker::CommitMarker;
-use crate::disk::{Changes, Disk, Durability};
+use crate::committer::{Commit, Committer, Outcome};
+use crate::disk::{Disk, Durability};
 use crate::free_space::FreeSpace;
-use crate::kv::Transaction;
-use crate::logic::{self, Applied, Operation, Rules, Step};
+use crate::group::{Done, Group, InFlight, Ongoing};
+use crate::hot_rows::HotRows;
+use crate::job::{Job, disk_full, grows, refusal, unavailable};
+use crate::kv::{Changes, Kv, Pending, Transaction};
+use crate::logic::{self, Applied, Rules, Step};
 use crate::notification::Notification;
-use crate::running::{Running, RunningQueue};
+use crate::running::RunningQueue;
 use crate::stats::Stats;
-use crate::structure_cache::StructureCache;
-use crate::{Error, Options};
 
-/// Operations in one commit: bounds how long the first of them waits for the others.
-const GROUP_MAX: usize = 512;
-/// Bytes of bodies in one commit: no more operations join it after these.
-const GROUP_BYTES_MAX: usize = 8 << 20;
-/// Messages that the operations of one commit work on, about.
-const GROUP_WEIGHT_MAX: usize = 512;
-/// What an operation counts at most: what is larger goes on in slices.
-const SLICE_WEIGHT: usize = 128;
 /// How long to wait while operations that go on wait for something else.
 const PAUSE: Duration = Duration::from_millis(1);
 /// How long they wait after the database has failed; what is asked meanwhile is tried at once.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 
-/// What a group did.
-#[derive(Default)]
-struct Done {
-    /// What to announce.
-    events: Vec<Arc<Event>>,
-    /// Whom to answer.
-    answers: Vec<(Reply, Completion)>,
-    /// There was something to do.
-    has_moved: bool,
+/// Operations of a commit from which on the next group is applied meanwhile: with fewer, waking
+/// another thread costs more than it brings.
+const CROWD: usize = 4;
+
+/// What the writer does next.
+enum Next {
+    Job(Job),
+    /// A slice of what goes on.
+    Slice,
+    /// The group that was being committed is, or has failed.
+    Committed(Outcome),
+    /// Nobody can give it jobs any more.
+    End,
 }
 
-/// What goes on after a group, if that is committed.
-#[derive(Default)]
-struct Ongoing {
-    /// What has begun.
-    begun: Vec<(Operation, Option<Completion>)>,
-    /// What had its turn, and its place.
-    slice: Option<(usize, Running)>,
-    /// What was claimed.
-    claimed: Vec<(MailboxId, Uid)>,
-}
-
-/// Something to do, and whom to tell.
-pub(crate) enum Job {
-    Request(Request, Completion),
-    /// Make a user known.
-    EnsureUser(String, Completion),
-    /// Note what was claimed as recent in a mailbox.
-    Claimed(MailboxId),
-}
-
-impl Job {
-    fn body_bytes(&self) -> usize {
-        match self {
-            Self::Request(Request::Spool { chunk, .. }, _) => chunk.len(),
-            Self::Request(
-                Request::Append {
-                    body: Body::Inline(bytes),
-                    ..
-                }
-                | Request::Deliver {
-                    body: Body::Inline(bytes),
-                    ..
-                },
-                _,
-            ) => bytes.len(),
-            _ => 0,
-        }
-    }
-
-    /// When what it does becomes durable: nobody outside was told of a part of an upload.
-    fn durability(&self) -> Durability {
-        match self {
-            Self::Request(Request::Spool { .. } | Request::Discard { .. }, _) => {
-                Durability::WithTheNext
-            }
-            _ => Durability::Now,
-        }
-    }
-
-    /// How many messages it works on, about.
-    fn weight(&self) -> usize {
-        match self {
-            Self::Request(Request::Store { uids, .. } | Request::Copy { uids, .. }, _) => {
-                uids.len().clamp(1, SLICE_WEIGHT)
-            }
-            Self::Request(Request::Expunge { .. } | Request::Rename { .. }, _) => SLICE_WEIGHT,
-            Self::Request(Request::Deliver { targets, .. }, _) => targets.len().max(1),
-            _ => 1,
-        }
-    }
-
-    /// The answer if it can't be done, and whom to tell.
-    fn refused(self, refusal: &Refusal) -> Option<(Reply, Completion)> {
-        match self {
-            Self::Request(request, completion) => Some((refused(&request, refusal), completion)),
-            Self::EnsureUser(_, completion) => Some((Reply::Refused(refusal.clone()), completion)),
-            Self::Claimed(_) => None,
-        }
-    }
+/// What comes while a group is applied and the one before is being committed.
+enum More {
+    Jobs,
+    Nothing,
+    /// The one before has failed.
+    Failed(Outcome),
 }
 
 /// The writer's state.
@@ -131,6 +71,30 @@ pub(crate) struct Writer {
     pub stats: Arc<Stats>,
     /// What goes on slice by slice.
     pub running: RunningQueue,
+    pub pipeline: Pipeline,
+}
+
+/// What lets a group be applied while the one before is being committed.
+pub(crate) struct Pipeline {
+    committer: Committer,
+    in_flight: Option<InFlight>,
+    /// A job that waits until nothing is in flight.
+    held: Option<Job>,
+    /// Operations of the largest commit, one less for each since.
+    crowd: usize,
+    hot: Arc<HotRows>,
+}
+
+impl Pipeline {
+    pub fn new(committer: Committer) -> Self {
+        Self {
+            committer,
+            in_flight: None,
+            held: None,
+            crowd: 0,
+            hot: Arc::new(HotRows::new()),
+        }
+    }
 }
 
 /// What is to be known of uploads when commits that hold parts of them are lost.
@@ -144,75 +108,139 @@ pub(crate) struct Uploads {
 }
 
 impl Writer {
-    /// Works until nobody can give it jobs any more and all are done. Operations that go on are
-    /// refused then: what they did so far stays, but for a COPY, which is removed at the next
-    /// start.
+    /// Works until nobody can give it jobs any more and all are done.
     pub fn run(mut self) {
-        let mut group = Vec::with_capacity(GROUP_MAX);
         let mut pause = Duration::ZERO;
         loop {
-            let first = match self.running.is_empty() {
-                true => self.jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                false => self.jobs.recv_timeout(pause),
-            };
-            let (mut bytes, mut weight) = (0, 0);
-            match first {
-                Ok(job) => {
-                    (bytes, weight) = (job.body_bytes(), job.weight());
-                    group.push(job);
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+            let is_idle = self.pipeline.in_flight.is_none();
+            let waits = Instant::now();
+            let next = self.next(pause);
+            let began = if is_idle { Instant::now() } else { waits };
+            match next {
+                Next::Job(job) => pause = self.work(Some(job)),
+                Next::Slice => pause = self.work(None),
+                Next::Committed(outcome) => drop(self.settle(outcome)),
+                Next::End => break,
             }
-            while group.len() < GROUP_MAX && bytes < GROUP_BYTES_MAX && weight < GROUP_WEIGHT_MAX {
-                let Ok(job) = self.jobs.try_recv() else { break };
-                bytes += job.body_bytes();
-                weight += job.weight();
-                group.push(job);
-            }
-            pause = self.work(&mut group, bytes);
+            self.stats.worked(began);
         }
-        let refusal = Refusal::Unavailable("the server is being stopped".into());
-        for running in self.running.end() {
-            if let Some(completion) = running.completion {
-                completion(Reply::Refused(refusal.clone()));
-            }
-        }
+        let _ = self.await_commit();
+        self.end();
         self.marker.sync();
     }
 
-    /// Does a group of jobs and a slice of what goes on as one commit; then announces and answers.
-    /// Gives how long what goes on waits for its next turn, if nothing else comes.
-    fn work(&mut self, group: &mut Vec<Job>, bytes: usize) -> Duration {
-        let began = Instant::now();
+    /// Waits for something to do; for no longer than that if there are slices to do.
+    fn next(&mut self, pause: Duration) -> Next {
+        if let Some(job) = self.pipeline.held.take() {
+            return Next::Job(job);
+        }
+        if self.pipeline.in_flight.is_some() {
+            return select_biased! {
+                recv(self.pipeline.committer.outcomes()) -> outcome => {
+                    Next::Committed(outcome.expect("the committer has not ended"))
+                }
+                recv(self.jobs) -> job => job.map_or(Next::End, Next::Job),
+            };
+        }
+        let job = match self.running.is_empty() {
+            true => self.jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            false => self.jobs.recv_timeout(pause),
+        };
+        match job {
+            Ok(job) => Next::Job(job),
+            Err(RecvTimeoutError::Timeout) => Next::Slice,
+            Err(RecvTimeoutError::Disconnected) => Next::End,
+        }
+    }
+
+    /// Operations that somebody waits for are finished if that takes no longer than they may. Of
+    /// those that are left, a COPY is removed at the next start, and what others did so far stays:
+    /// who asked is told, and the log.
+    fn end(&mut self) {
+        let (began, max) = (Instant::now(), self.rules.options.closing_max);
+        while self.running.is_awaited() && began.elapsed() < max {
+            std::thread::sleep(self.work(None));
+        }
+        for running in self.running.end() {
+            if let Some(completion) = running.completion {
+                let name = running.operation.name();
+                tracing::warn!("the store is closed before the last of {name}; a part may be done");
+                let why = "the server is being stopped; a part may be done";
+                completion(Reply::Refused(Refusal::Unavailable(why.into())));
+            }
+        }
+    }
+
+    /// Does a group of jobs, or a slice of what goes on, or both. Gives how long what goes on waits
+    /// for its next turn, if nothing else comes.
+    fn work(&mut self, first: Option<Job>) -> Duration {
+        let is_light = first.as_ref().is_some_and(Job::is_light) && self.running.is_empty();
+        if !is_light {
+            let _ = self.await_commit();
+        }
+        let mut group = Group {
+            lasts: !self.running.is_empty(),
+            ..Group::default()
+        };
+        first.into_iter().for_each(|job| group.take(job));
+        self.gather(&mut group);
         self.rules.now = (self.rules.options.now)();
-        let outcome = self
-            .make_sound()
-            .and_then(|()| self.carry_out(group, bytes));
-        let (done, pause) = match outcome {
-            Ok(done) if done.has_moved => (done, Duration::ZERO),
-            Ok(done) => (done, PAUSE),
+        let sound = match self.pipeline.in_flight {
+            None => self.make_sound(),
+            Some(_) => Ok(()),
+        };
+        match sound.and_then(|()| self.carry_out(&mut group)) {
+            Ok(true) => Duration::ZERO,
+            Ok(false) => PAUSE,
             Err(error) => {
                 let refusal = refusal(&error);
-                let jobs = group.drain(..);
-                let done = Done {
-                    answers: jobs.filter_map(|job| job.refused(&refusal)).collect(),
-                    ..Done::default()
-                };
-                (done, FAILURE_PAUSE)
+                let jobs = group.jobs.drain(..);
+                for (reply, completion) in jobs.filter_map(|job| job.refused(&refusal)) {
+                    completion(reply);
+                }
+                FAILURE_PAUSE
             }
-        };
-        let Done {
-            events, answers, ..
-        } = done;
-        if !events.is_empty() {
-            (self.announcer)(&events);
         }
-        for (reply, completion) in answers {
-            completion(reply);
+    }
+
+    /// Takes what waits into a group, as far as it may be in it.
+    fn gather(&mut self, group: &mut Group) {
+        while !group.is_full() {
+            let Ok(job) = self.jobs.try_recv() else {
+                return;
+            };
+            if self.pipeline.in_flight.is_some() && !job.is_light() {
+                self.pipeline.held = Some(job);
+                return;
+            }
+            group.take(job);
         }
-        self.stats.worked(began);
-        pause
+    }
+
+    /// Waits for more to do as long as the group before is being committed.
+    fn more(&mut self, group: &mut Group) -> More {
+        let pipeline = &mut self.pipeline;
+        if pipeline.in_flight.is_none() || pipeline.held.is_some() || group.is_full() {
+            return More::Nothing;
+        }
+        select_biased! {
+            recv(pipeline.committer.outcomes()) -> outcome => {
+                let outcome = outcome.expect("the committer has not ended");
+                if outcome.result.is_err() {
+                    return More::Failed(outcome);
+                }
+                let _ = self.settle(outcome);
+                More::Nothing
+            }
+            recv(self.jobs) -> job => {
+                match job {
+                    Ok(job) if job.is_light() => group.take(job),
+                    Ok(job) => pipeline.held = Some(job),
+                    Err(_) => return More::Nothing,
+                }
+                More::Jobs
+            }
+        }
     }
 
     /// Opens the database again if it has failed since the last group.
@@ -232,6 +260,7 @@ impl Writer {
             tracing::error!("the database can't be opened again: {error}");
         })?;
         self.uploads.are_lost |= commits < self.commits;
+        self.pipeline.hot.clear();
         // Opening it has synced all that was found.
         (self.commits, self.durable) = (commits, commits);
         Ok(())
@@ -245,73 +274,198 @@ impl Writer {
         let removed = logic::forget_uploads(&mut txn, self.uploads.highest)?;
         let changes = txn.into_changes();
         drop(view);
-        self.commit(changes, Durability::Now)?;
+        let commit = Commit {
+            changes: Arc::new(changes),
+            number: self.commits + 1,
+            durability: Durability::Now,
+        };
+        let result = commit.carry_out(&self.disk).result;
+        self.confirm(&commit, result)?;
         self.uploads.are_lost = false;
         tracing::warn!("{removed} uploads that were under way are lost; their clients are told");
         Ok(())
     }
 
-    fn carry_out(&mut self, group: &mut Vec<Job>, bytes: usize) -> Result<Done, Error> {
+    /// Applies a group and hands it on. True if there was something to do.
+    fn carry_out(&mut self, group: &mut Group) -> Result<bool, Error> {
         let disk = self.disk.clone();
         let view = disk.view()?;
+        let hot = self.pipeline.hot.clone();
+        let before = self.pipeline.in_flight.as_ref();
+        let before = before.map(|group| group.commit.changes.clone());
+        let pending = before.as_deref().map(|changes| Pending {
+            base: &view,
+            changes,
+        });
+        let below: &dyn Kv = pending.as_ref().map_or(&view, |pending| pending);
+        let rows = hot.over(below);
         let mut txn = match &self.rules.options.observer {
-            Some(_) => Transaction::observed(&view),
-            None => Transaction::new(&view),
+            Some(_) => Transaction::observed(&rows),
+            None => Transaction::new(&rows),
         };
         let mut done = Done {
-            has_moved: !group.is_empty(),
+            has_moved: !group.jobs.is_empty(),
             ..Done::default()
         };
         let mut ongoing = Ongoing::default();
-        let min = self.rules.options.disk_free_bytes_min;
-        // Bodies are written twice: to the journal, and later to tables.
-        let full = min > 0
-            && !self
-                .free
-                .has_room(2 * bytes as u64, min, Instant::now(), || disk.free_bytes());
-        let lasts =
-            !self.running.is_empty() || group.iter().any(|job| job.durability() == Durability::Now);
-        let durability = match lasts {
-            true => Durability::Now,
-            false => Durability::WithTheNext,
-        };
-        for job in group.drain(..) {
-            txn.begin();
-            self.apply(&mut txn, job, full, &mut done, &mut ongoing);
+        let failed = self.apply_all(&mut txn, group, &mut done, &mut ongoing);
+        if self.pipeline.in_flight.is_none() && failed.is_none() {
+            self.go_on(&mut txn, &mut done, &mut ongoing);
         }
-        self.go_on(&mut txn, &mut done, &mut ongoing);
         for (reply, _) in &done.answers {
             if let Reply::Spooled(id) = reply {
                 self.uploads.highest = self.uploads.highest.max(id.0);
             }
         }
-        let notifications = txn.take_notifications();
-        if txn.is_empty() {
-            self.observe(notifications);
-            self.keep(ongoing, &mut done);
-            return Ok(done);
-        }
+        done.notifications = txn.take_notifications();
         let changes = txn.into_changes();
         // The database can be opened again only when nobody looks at it.
         drop(view);
-        let began = Instant::now();
-        let count = done.answers.len();
-        if let Err(error) = self.commit(changes, durability) {
-            done.events.clear();
-            let refusal = refusal(&error);
-            for (reply, _) in &mut done.answers {
-                refuse(reply, &refusal);
-            }
-            self.give_up(ongoing, &refusal, &mut done);
-        } else {
-            match durability {
-                Durability::Now => self.stats.committed(count.max(1), began),
-                Durability::WithTheNext => self.stats.put_off(began),
-            }
-            self.observe(notifications);
-            self.keep(ongoing, &mut done);
+        let settled = match failed {
+            Some(outcome) => self.settle(outcome),
+            None => self.await_commit(),
+        };
+        let has_moved = done.has_moved;
+        if let Err(refusal) = settled {
+            done.fail(&refusal);
+            self.give_up(ongoing, &refusal);
+            return Ok(has_moved);
         }
-        Ok(done)
+        self.hand_on(changes, group, done, ongoing);
+        Ok(has_moved)
+    }
+
+    /// Applies a group, and what comes while the one before is being committed. Gives what became
+    /// of that if it has failed.
+    fn apply_all(
+        &mut self,
+        txn: &mut Transaction<'_>,
+        group: &mut Group,
+        done: &mut Done,
+        ongoing: &mut Ongoing,
+    ) -> Option<Outcome> {
+        loop {
+            let bytes: usize = group.jobs.iter().map(Job::body_bytes).sum();
+            let min = self.rules.options.disk_free_bytes_min;
+            let disk = &self.disk;
+            // Bodies are written twice: to the journal, and later to tables.
+            let full = min > 0
+                && !self
+                    .free
+                    .has_room(2 * bytes as u64, min, Instant::now(), || disk.free_bytes());
+            for job in group.jobs.drain(..) {
+                txn.begin();
+                self.apply(txn, job, full, done, ongoing);
+            }
+            match self.more(group) {
+                More::Jobs => self.gather(group),
+                More::Nothing => return None,
+                More::Failed(outcome) => return Some(outcome),
+            }
+        }
+    }
+
+    /// Commits a group, or has it committed while the next one is applied.
+    fn hand_on(&mut self, changes: Changes, group: &Group, done: Done, ongoing: Ongoing) {
+        if changes.is_empty() {
+            self.finish(done);
+            self.keep(ongoing);
+            return;
+        }
+        self.pipeline.hot.apply(&changes);
+        let commit = Commit {
+            changes: Arc::new(changes),
+            number: self.commits + 1,
+            durability: match group.lasts {
+                true => Durability::Now,
+                false => Durability::WithTheNext,
+            },
+        };
+        let pipeline = &mut self.pipeline;
+        pipeline.crowd = group.count.max(pipeline.crowd.saturating_sub(1));
+        if ongoing.is_empty() && pipeline.crowd >= CROWD {
+            pipeline.committer.begin(commit.clone());
+            pipeline.in_flight = Some(InFlight { commit, done });
+            return;
+        }
+        let outcome = commit.carry_out(&self.disk);
+        pipeline.in_flight = Some(InFlight { commit, done });
+        match self.settle(outcome) {
+            Ok(()) => self.keep(ongoing),
+            Err(refusal) => self.give_up(ongoing, &refusal),
+        }
+    }
+
+    /// Waits until nothing is in flight.
+    ///
+    /// # Errors
+    /// Why not if what was has failed.
+    fn await_commit(&mut self) -> Result<(), Refusal> {
+        if self.pipeline.in_flight.is_none() {
+            return Ok(());
+        }
+        let outcome = self.pipeline.committer.outcomes().recv();
+        self.settle(outcome.expect("the committer has not ended"))
+    }
+
+    /// Tells everybody what became of the group that was being committed.
+    ///
+    /// # Errors
+    /// Why not if it has failed: then so has what was applied over it.
+    fn settle(&mut self, outcome: Outcome) -> Result<(), Refusal> {
+        let Some(InFlight { commit, done }) = self.pipeline.in_flight.take() else {
+            return Ok(());
+        };
+        let Outcome { result, took } = outcome;
+        match self.confirm(&commit, result) {
+            Ok(()) => {
+                match commit.durability {
+                    Durability::Now => self.stats.committed(done.answers.len().max(1), took),
+                    Durability::WithTheNext => self.stats.put_off(took),
+                }
+                self.finish(done);
+                Ok(())
+            }
+            Err(error) => {
+                self.pipeline.hot.clear();
+                let refusal = refusal(&error);
+                done.fail(&refusal);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// A commit came to an end; if it has failed, finds out whether it is there nevertheless.
+    fn confirm(&mut self, commit: &Commit, result: Result<(), Error>) -> Result<(), Error> {
+        let number = commit.number;
+        if let Err(error) = result {
+            tracing::error!("commit {number} failed: {error}");
+            let is_there = self.reopen().is_ok() && self.commits == number;
+            if !is_there {
+                return Err(error);
+            }
+            tracing::warn!("commit {number} was found complete after opening the database again");
+        }
+        self.commits = number;
+        if commit.durability == Durability::Now {
+            self.durable = number;
+            self.marker.note(number);
+        }
+        Ok(())
+    }
+
+    /// A group is committed: announces it and answers.
+    fn finish(&mut self, done: Done) {
+        self.observe(done.notifications);
+        for (id, from) in done.claimed {
+            self.disk.claims().noted(id, from);
+        }
+        if !done.events.is_empty() {
+            (self.announcer)(&done.events);
+        }
+        for (reply, completion) in done.answers {
+            completion(reply);
+        }
     }
 
     /// Does a slice of what goes on.
@@ -353,35 +507,20 @@ impl Writer {
     }
 
     /// A group is committed: what has begun goes on.
-    fn keep(&mut self, ongoing: Ongoing, done: &mut Done) {
+    fn keep(&mut self, ongoing: Ongoing) {
         if let Some((at, running)) = ongoing.slice {
             self.running.give_back(at, running);
         }
         for (operation, completion) in ongoing.begun {
             if let Err((refusal, Some(completion))) = self.running.add(operation, completion) {
-                done.answers.push((Reply::Refused(refusal), completion));
+                completion(Reply::Refused(refusal));
             }
-        }
-        for (id, from) in ongoing.claimed {
-            self.disk.claims().noted(id, from);
         }
     }
 
-    /// A group came to nothing, and so does what it would have begun, and what had its turn.
-    fn give_up(&mut self, ongoing: Ongoing, refusal: &Refusal, done: &mut Done) {
-        let mut refuse = |completion: Option<Completion>| {
-            let reply = Reply::Refused(refusal.clone());
-            let completion = completion.map(|completion| (reply, completion));
-            done.answers.extend(completion);
-        };
-        if let Some((_, running)) = ongoing.slice {
-            refuse(running.completion);
-            if let Some(failed) = running.operation.failed(refusal.clone()) {
-                let _ = self.running.add(failed, None);
-            }
-        }
-        for (_, completion) in ongoing.begun {
-            refuse(completion);
+    fn give_up(&mut self, ongoing: Ongoing, refusal: &Refusal) {
+        if let Some(undoes) = ongoing.fail(refusal) {
+            let _ = self.running.add(undoes, None);
         }
     }
 
@@ -391,25 +530,6 @@ impl Writer {
         {
             observer(notifications);
         }
-    }
-
-    /// Commits; if that fails, finds out whether the commit is there nevertheless.
-    fn commit(&mut self, changes: Changes, durability: Durability) -> Result<(), Error> {
-        let number = self.commits + 1;
-        if let Err(error) = self.disk.commit(changes, number, durability) {
-            tracing::error!("commit {number} failed: {error}");
-            let is_there = self.reopen().is_ok() && self.commits == number;
-            if !is_there {
-                return Err(error);
-            }
-            tracing::warn!("commit {number} was found complete after opening the database again");
-        }
-        self.commits = number;
-        if durability == Durability::Now {
-            self.durable = number;
-            self.marker.note(number);
-        }
-        Ok(())
     }
 
     /// Tells who wants to know how long that took.
@@ -451,7 +571,7 @@ impl Writer {
             Job::Claimed(id) => {
                 let from = self.disk.claims().of(id).unwrap_or_default();
                 match logic::note_claim(txn, id, from) {
-                    Ok(()) => ongoing.claimed.push((id, from)),
+                    Ok(()) => done.claimed.push((id, from)),
                     Err(error) => tracing::error!("{error}"),
                 }
                 return;
@@ -476,111 +596,5 @@ impl Writer {
                 done.answers.push((unavailable(&error), completion));
             }
         }
-    }
-}
-
-/// Whether a request stores more than it removes.
-fn grows(request: &Request) -> bool {
-    matches!(
-        request,
-        Request::Append { .. }
-            | Request::Deliver { .. }
-            | Request::Spool { .. }
-            | Request::Copy { .. }
-            | Request::Create { .. }
-    )
-}
-
-fn disk_full(request: &Request) -> Reply {
-    tracing::error!("the disk is nearly full: messages are refused until there is room");
-    refused(request, &Refusal::DiskFull)
-}
-
-/// The refusal of a request: of a delivery, to each of its targets.
-fn refused(request: &Request, refusal: &Refusal) -> Reply {
-    match request {
-        Request::Deliver { targets, .. } => {
-            Reply::Delivered(vec![Err(refusal.clone()); targets.len()])
-        }
-        _ => Reply::Refused(refusal.clone()),
-    }
-}
-
-/// Takes back an answer whose commit failed.
-fn refuse(reply: &mut Reply, refusal: &Refusal) {
-    *reply = match reply {
-        Reply::Delivered(results) => Reply::Delivered(vec![Err(refusal.clone()); results.len()]),
-        _ => Reply::Refused(refusal.clone()),
-    };
-}
-
-fn refusal(error: &Error) -> Refusal {
-    if is_full(error) {
-        Refusal::DiskFull
-    } else if matches!(error, Error::Panicked) {
-        Refusal::Bug
-    } else {
-        Refusal::Unavailable("see the server's log".into())
-    }
-}
-
-/// Whether the error, or what caused it, is that the disk is full.
-fn is_full(error: &Error) -> bool {
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = cause {
-        let io = error.downcast_ref::<std::io::Error>();
-        if io.is_some_and(|error| error.kind() == std::io::ErrorKind::StorageFull) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
-pub(crate) fn unavailable(error: &Error) -> Reply {
-    tracing::error!("{error}");
-    Reply::Refused(refusal(error))
-}
-
-/// Removes uploads that were under way when the server ended. If commits were lost, gives every
-/// mailbox a new UIDVALIDITY, since UIDs of lost messages will be given again.
-pub(crate) fn recover(
-    disk: &Disk,
-    rules: &Rules,
-    commits: &mut u64,
-    is_damaged: bool,
-) -> Result<usize, Error> {
-    let view = disk.view()?;
-    let mut txn = Transaction::new(&view);
-    let removed = logic::recover_spools(&mut txn)?;
-    if is_damaged {
-        logic::renew_uid_validities(&mut txn, rules)?;
-    }
-    let number = *commits + 1;
-    let done = match (is_damaged, txn.is_empty()) {
-        (true, _) => disk.accept(txn.into_changes(), number),
-        (false, true) => return Ok(0),
-        (false, false) => disk.commit(txn.into_changes(), number, Durability::Now),
-    };
-    match done {
-        Ok(()) => {
-            *commits += 1;
-            Ok(removed)
-        }
-        Err(error) if is_full(&error) && !is_damaged => {
-            tracing::warn!("{removed} unfinished uploads are kept: the disk is full");
-            Ok(0)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// Rules for a request that only reads.
-pub(crate) fn rules(options: Options) -> Rules {
-    let now = (options.now)();
-    Rules {
-        options,
-        now,
-        structures: StructureCache::new(),
     }
 }

@@ -158,6 +158,81 @@ fn a_full_disk_refuses_and_loses_nothing() {
     bench.store.close();
 }
 
+/// Many at once: a group is applied over one that is being committed, and fails with it.
+#[test]
+fn what_was_applied_over_a_commit_that_failed_fails_too() {
+    let Some(disk) = SmallDisk::mount("16m") else {
+        return;
+    };
+    let bench = Bench::open(&disk.path, options(0));
+    let user = bench.ensure_user("ann");
+    let numbers = std::sync::atomic::AtomicU64::new(0);
+    let (mut confirmed, mut refused) = (Vec::new(), 0);
+    for _ in 0..3 {
+        let fill = || {
+            let (mut confirmed, mut refused) = (Vec::new(), 0);
+            while refused < 5 {
+                let number = numbers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                match bench.ask(append(user, body(number, 20_000))) {
+                    Reply::Appended(appended) => confirmed.push((appended, number)),
+                    Reply::Refused(_) => refused += 1,
+                    reply => panic!("{reply:?}"),
+                }
+                assert!(confirmed.len() < 20_000, "the disk never fills");
+            }
+            (confirmed, refused)
+        };
+        let fill = &fill;
+        let filled = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..16).map(|_| scope.spawn(fill)).collect();
+            let join = |thread: std::thread::ScopedJoinHandle<'_, _>| thread.join().expect("ends");
+            threads.into_iter().map(join).collect::<Vec<_>>()
+        });
+        for (more, failed) in filled {
+            confirmed.extend(more);
+            refused += failed;
+        }
+    }
+    assert!(confirmed.len() > 100 && refused >= 240, "{refused}");
+    confirmed.sort_by_key(|(appended, _)| appended.uid);
+    let check = |bench: &Bench| {
+        let open = Request::Open {
+            user,
+            name: MailboxName::inbox(),
+            read_only: true,
+        };
+        let Reply::Opened(opened) = bench.ask(open) else {
+            panic!("not opened")
+        };
+        let uids: Vec<Uid> = confirmed.iter().map(|(appended, _)| appended.uid).collect();
+        assert_eq!(*opened.uids, uids);
+        for (appended, number) in &confirmed {
+            let (mailbox, uid) = (appended.mailbox, appended.uid);
+            let range = 0..1 << 20;
+            let Reply::Piece(piece) = bench.ask(Request::Read {
+                mailbox,
+                uid,
+                range,
+            }) else {
+                panic!("message {uid} can't be read")
+            };
+            assert!(piece == body(*number, 20_000), "message {uid} is another");
+        }
+    };
+    check(&bench);
+    let mut view = Vec::new();
+    for event in bench.announced() {
+        common::follow(&mut view, &event);
+    }
+    assert_eq!(view.len(), confirmed.len(), "what is durable is announced");
+    bench.store.close();
+    drop(bench);
+    let bench = Bench::open(&disk.path, options(0));
+    assert_eq!(bench.recovery.loss, None);
+    check(&bench);
+    bench.store.close();
+}
+
 #[test]
 fn a_margin_is_kept_free_for_what_removes() {
     let Some(disk) = SmallDisk::mount("24m") else {

@@ -4,6 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::{Bench, Pending, append, body, follow, status};
 use mail::request::{StoreMode, Want};
@@ -43,8 +44,12 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::with(options())
+    }
+
+    fn with(options: Options) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let bench = Bench::open(folder.path(), options());
+        let bench = Bench::open(folder.path(), options);
         let user = bench.ensure_user("ann");
         let mut world = Self {
             folder,
@@ -188,6 +193,24 @@ fn flags_change_in_slices_and_deliveries_go_on() {
 }
 
 #[test]
+fn what_somebody_waits_for_is_finished_when_the_store_is_closed() {
+    let mut world = World::new();
+    let (mailbox, since) = {
+        let opened = world.open("INBOX");
+        (opened.mailbox, opened.highest_modseq)
+    };
+    let store = store_all(mailbox, all(), SystemFlag::Flagged, since);
+    let stored = world.bench().submit(store);
+    world.bench().store.close();
+    assert!(matches!(stored.wait(), Reply::Stored { .. }));
+    world.reopen();
+    let messages = world.fetch("INBOX");
+    assert_eq!(messages.len(), MESSAGES as usize);
+    let is_flagged = |message: &Message| message.flags.has(SystemFlag::Flagged);
+    assert!(messages.iter().all(is_flagged));
+}
+
+#[test]
 fn messages_are_expunged_in_slices() {
     let mut world = World::new();
     let inbox = world.open("INBOX");
@@ -291,7 +314,10 @@ fn a_large_copy_is_seen_at_once_and_as_a_whole() {
 #[test]
 fn a_copy_that_was_cut_off_leaves_nothing() {
     for turns in 0..6 {
-        let mut world = World::new();
+        let mut world = World::with(Options {
+            closing_max: Duration::ZERO,
+            ..options()
+        });
         world.create("a");
         let copied = world.bench().submit(copy(&world, "a", false));
         // Each answer is a commit, and with it a slice.

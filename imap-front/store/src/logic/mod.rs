@@ -51,6 +51,17 @@ pub struct Rules {
     pub(crate) structures: StructureCache,
 }
 
+impl Rules {
+    /// Those of a store with such options, now.
+    pub(crate) fn new(options: Options) -> Self {
+        Self {
+            now: (options.now)(),
+            options,
+            structures: StructureCache::new(),
+        }
+    }
+}
+
 /// The result of a change.
 pub(crate) struct Applied {
     /// The answer; none yet if it goes on.

@@ -20,9 +20,9 @@ use bytes::Bytes;
 use mail::{InternalDate, Uid};
 
 use self::survey::Survey;
-use crate::disk::{Changes, Durability};
+use crate::disk::Durability;
 use crate::key_scan::KeyScan;
-use crate::kv::Space;
+use crate::kv::{Changes, Space};
 use crate::opening::{self, Opening};
 use crate::{Error, Loss, OpenError, Options};
 
@@ -146,7 +146,7 @@ pub(crate) fn survey(
         }
         open.recovery.commits += 1;
         open.disk
-            .commit(some, open.recovery.commits, Durability::Now)?;
+            .commit(&some, open.recovery.commits, Durability::Now)?;
         open.marker.note(open.recovery.commits);
     }
     open.marker.sync();

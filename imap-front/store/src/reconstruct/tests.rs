@@ -8,8 +8,8 @@ use mail::request::StoreMode;
 use mail::{Body, Flags, MailboxId, MailboxName, Reply, Request, SystemFlag, Uid, UserId};
 
 use super::{Summary, run};
-use crate::disk::{Changes, Durability};
-use crate::kv::Space;
+use crate::disk::Durability;
+use crate::kv::{Changes, Space};
 use crate::logic::{self, keys};
 use crate::rows::{Account, Mailbox, MessageRow, Name};
 use crate::{Options, Store, opening};
@@ -22,7 +22,7 @@ fn write(folder: &Path, rows: Changes) {
     let open = opening::open(folder, &Options::default()).expect("opens");
     let commit = open.recovery.commits + 1;
     open.disk
-        .commit(rows, commit, Durability::Now)
+        .commit(&rows, commit, Durability::Now)
         .expect("commits");
     let mut marker = open.marker;
     marker.note(commit);

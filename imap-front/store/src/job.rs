@@ -1,0 +1,152 @@
+//! What the writer is given to do, and what is answered if it can't be done.
+
+use mail::{Body, MailboxId, Refusal, Reply, Request};
+
+use crate::Error;
+use crate::callbacks::Completion;
+use crate::disk::Durability;
+
+/// What an operation counts at most: what is larger goes on in slices.
+const SLICE_WEIGHT: usize = 128;
+
+/// Something to do, and whom to tell.
+pub(crate) enum Job {
+    Request(Request, Completion),
+    /// Make a user known.
+    EnsureUser(String, Completion),
+    /// Note what was claimed as recent in a mailbox.
+    Claimed(MailboxId),
+}
+
+impl Job {
+    /// Bytes that it stores.
+    pub fn body_bytes(&self) -> usize {
+        match self {
+            Self::Request(Request::Spool { chunk, .. }, _) => chunk.len(),
+            Self::Request(
+                Request::Append {
+                    body: Body::Inline(bytes),
+                    ..
+                }
+                | Request::Deliver {
+                    body: Body::Inline(bytes),
+                    ..
+                },
+                _,
+            ) => bytes.len(),
+            _ => 0,
+        }
+    }
+
+    /// When what it does becomes durable: nobody outside was told of a part of an upload.
+    pub fn durability(&self) -> Durability {
+        match self {
+            Self::Request(Request::Spool { .. } | Request::Discard { .. }, _) => {
+                Durability::WithTheNext
+            }
+            _ => Durability::Now,
+        }
+    }
+
+    /// Whether it needs nothing that is kept of commits in memory: it may be applied while the
+    /// group before is being committed.
+    pub fn is_light(&self) -> bool {
+        use Request as R;
+        match self {
+            Self::Request(request, _) => matches!(
+                request,
+                R::Deliver { .. }
+                    | R::Append { .. }
+                    | R::Spool { .. }
+                    | R::Discard { .. }
+                    | R::Create { .. }
+                    | R::Subscribe { .. }
+            ),
+            Self::EnsureUser(..) | Self::Claimed(_) => true,
+        }
+    }
+
+    /// How many messages it works on, about.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Request(Request::Store { uids, .. } | Request::Copy { uids, .. }, _) => {
+                uids.len().clamp(1, SLICE_WEIGHT)
+            }
+            Self::Request(Request::Expunge { .. } | Request::Rename { .. }, _) => SLICE_WEIGHT,
+            Self::Request(Request::Deliver { targets, .. }, _) => targets.len().max(1),
+            _ => 1,
+        }
+    }
+
+    /// The answer if it can't be done, and whom to tell.
+    pub fn refused(self, refusal: &Refusal) -> Option<(Reply, Completion)> {
+        match self {
+            Self::Request(request, completion) => Some((refused(&request, refusal), completion)),
+            Self::EnsureUser(_, completion) => Some((Reply::Refused(refusal.clone()), completion)),
+            Self::Claimed(_) => None,
+        }
+    }
+}
+
+/// Whether a request stores more than it removes.
+pub(crate) fn grows(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::Append { .. }
+            | Request::Deliver { .. }
+            | Request::Spool { .. }
+            | Request::Copy { .. }
+            | Request::Create { .. }
+    )
+}
+
+pub(crate) fn disk_full(request: &Request) -> Reply {
+    tracing::error!("the disk is nearly full: messages are refused until there is room");
+    refused(request, &Refusal::DiskFull)
+}
+
+/// The refusal of a request: of a delivery, to each of its targets.
+pub(crate) fn refused(request: &Request, refusal: &Refusal) -> Reply {
+    match request {
+        Request::Deliver { targets, .. } => {
+            Reply::Delivered(vec![Err(refusal.clone()); targets.len()])
+        }
+        _ => Reply::Refused(refusal.clone()),
+    }
+}
+
+/// Takes back an answer whose commit failed.
+pub(crate) fn refuse(reply: &mut Reply, refusal: &Refusal) {
+    *reply = match reply {
+        Reply::Delivered(results) => Reply::Delivered(vec![Err(refusal.clone()); results.len()]),
+        _ => Reply::Refused(refusal.clone()),
+    };
+}
+
+pub(crate) fn refusal(error: &Error) -> Refusal {
+    if is_full(error) {
+        Refusal::DiskFull
+    } else if matches!(error, Error::Panicked) {
+        Refusal::Bug
+    } else {
+        Refusal::Unavailable("see the server's log".into())
+    }
+}
+
+/// Whether the error, or what caused it, is that the disk is full.
+pub(crate) fn is_full(error: &Error) -> bool {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        let io = error.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|error| error.kind() == std::io::ErrorKind::StorageFull) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+pub(crate) fn unavailable(error: &Error) -> Reply {
+    tracing::error!("{error}");
+    Reply::Refused(refusal(error))
+}
