@@ -5,7 +5,8 @@
 //!   subscriptions an event of ENS matches);
 //! * with the kernel: `fanout` (one buffer to many sockets, beside a bare loop), `placement` (a
 //!   session on its topic's owner shard, or on another), `store` (durable appends, beside a plain
-//!   file).
+//!   file);
+//! * `tls`: sealing, opening, and the server's side of handshakes.
 //!
 //! `cargo bench -p benches` measures; `cargo test -p benches` runs each once, with small sizes.
 //! `cargo xtask instructions` counts the instructions of pure cases and compares them with

@@ -13,11 +13,12 @@ use clap::Args;
 use crate::{paths, shell};
 
 /// Each has `fuzz_targets`, `seeds` and, after a campaign, `corpus`.
-const PACKAGES: [&str; 4] = [
+const PACKAGES: [&str; 5] = [
     "imap-front/proto/fuzz",
     "imap-front/admin/fuzz",
     "imap-front/store/fuzz",
     "engine/ens/fuzz",
+    "engine/tls/fuzz",
 ];
 /// Coverage of edges in counters of a byte, and of comparisons.
 const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module \

@@ -10,9 +10,10 @@ use crate::files;
 /// The section whose table has a word, what it is, and where it stands.
 const HEADING: &str = "## Glossary";
 /// The crates whose folder has another name than they do, and those below a floor's folder.
-const FOLDERS: [(&str, &str); 10] = [
+const FOLDERS: [(&str, &str); 11] = [
     ("reactor", "engine/reactor"),
     ("engine", "engine/core"),
+    ("tls", "engine/tls"),
     ("ens", "engine/ens"),
     ("ibiff", "engine/ibiff"),
     ("mail", "imap-front/mail"),

@@ -1,0 +1,157 @@
+//! What a door speaks TLS with: certificates, versions, ticket keys, the time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::pki_types::UnixTime;
+use rustls::server::NoServerSessionStorage;
+use rustls::time_provider::TimeProvider;
+use rustls::{ServerConfig, version};
+
+use crate::Version;
+use crate::identity::Identity;
+use crate::names::Names;
+use crate::provider::provider;
+use crate::secrets::Listener;
+use crate::tickets::{TICKET_LIFETIME_S, Tickets};
+
+/// What is said once.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The oldest version that is spoken.
+    pub oldest: Version,
+    /// Protocols by ALPN (RFC 7301). A client that offers others only is refused, so that no
+    /// browser's request is taken for mail's; one that offers none is not.
+    pub protocols: Vec<Vec<u8>>,
+    /// Whether clients may resume by tickets.
+    pub tickets: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            oldest: Version::Tls12,
+            protocols: Vec::new(),
+            tickets: true,
+        }
+    }
+}
+
+/// The configuration of one or more doors, shared by all shards. Handshakes take what holds when
+/// they begin; sessions keep what they have.
+pub struct Config {
+    options: Options,
+    current: ArcSwap<ServerConfig>,
+    tickets: Arc<Tickets>,
+    clock: Arc<Clock>,
+    /// When the ticket keys were last rotated.
+    rotated: AtomicU64,
+}
+
+impl Config {
+    /// With at least one identity, the first of which is shown to clients that name none. `now` is
+    /// in seconds since 1970.
+    ///
+    /// # Errors
+    ///
+    /// What rustls said.
+    pub fn new(identities: &[Identity], options: Options, now: u64) -> Result<Self, rustls::Error> {
+        let clock = Arc::new(Clock(AtomicU64::new(now)));
+        let tickets = Arc::new(Tickets::new());
+        let current = build(identities, &options, &tickets, &clock)?;
+        Ok(Self {
+            options,
+            current: ArcSwap::new(current),
+            tickets,
+            clock,
+            rotated: AtomicU64::new(now),
+        })
+    }
+
+    /// Takes other identities for the handshakes to come, all or, on an error, none; tickets that
+    /// are out stay good.
+    ///
+    /// # Errors
+    ///
+    /// What rustls said.
+    pub fn reload(&self, identities: &[Identity]) -> Result<(), rustls::Error> {
+        let current = build(identities, &self.options, &self.tickets, &self.clock)?;
+        self.current.store(current);
+        Ok(())
+    }
+
+    /// Says what time it is, in seconds since 1970; once a minute will do. Ticket keys are rotated
+    /// when they are [`TICKET_LIFETIME_S`] old.
+    pub fn set_time(&self, now: u64) {
+        self.clock.0.store(now, Ordering::Relaxed);
+        let rotated = self.rotated.load(Ordering::Relaxed);
+        let due = now.abs_diff(rotated) >= u64::from(TICKET_LIFETIME_S);
+        let (order, failed) = (Ordering::Relaxed, Ordering::Relaxed);
+        if due
+            && self
+                .rotated
+                .compare_exchange(rotated, now, order, failed)
+                .is_ok()
+        {
+            self.tickets.rotate();
+        }
+    }
+
+    pub(crate) fn current(&self) -> Arc<ServerConfig> {
+        self.current.load_full()
+    }
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+fn build(
+    identities: &[Identity],
+    options: &Options,
+    tickets: &Arc<Tickets>,
+    clock: &Arc<Clock>,
+) -> Result<Arc<ServerConfig>, rustls::Error> {
+    if identities.is_empty() {
+        return Err(rustls::Error::NoCertificatesPresented);
+    }
+    let versions = match options.oldest {
+        Version::Tls12 => &[&version::TLS13, &version::TLS12][..],
+        Version::Tls13 => &[&version::TLS13],
+    };
+    let builder = ServerConfig::builder_with_details(provider(), clock.clone());
+    let mut config = builder
+        .with_protocol_versions(versions)?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(Names::new(identities)));
+    // Ours comes first: AES-128-GCM has the smallest state.
+    config.ignore_client_order = true;
+    config.alpn_protocols = options.protocols.clone();
+    config.enable_secret_extraction = true;
+    config.key_log = Arc::new(Listener);
+    config.max_early_data_size = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    // A client needs one for its next connection; that one brings another.
+    config.send_tls13_tickets = usize::from(options.tickets);
+    if options.tickets {
+        config.ticketer = tickets.clone();
+    }
+    Ok(Arc::new(config))
+}
+
+/// What time the host says it is.
+#[derive(Debug)]
+struct Clock(AtomicU64);
+
+impl TimeProvider for Clock {
+    fn current_time(&self) -> Option<UnixTime> {
+        let seconds = self.0.load(Ordering::Relaxed);
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+    }
+}
