@@ -14,6 +14,12 @@ pub enum Result {
     Refused(String),
 }
 
+/// Whether a reply says that the connection was idle for too long (RFC 3463 section 3.5, X.4.2): a
+/// client that had nothing to deliver connects again and was refused nothing.
+pub fn is_idle_timeout(reply: &str) -> bool {
+    reply.starts_with("421 4.4.2 ")
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Greeting,
@@ -130,6 +136,19 @@ impl Deliverer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_idle_connection_that_is_ended_is_told_from_a_refusal() {
+        let mut deliverer = Deliverer::default();
+        let mut results = Vec::new();
+        deliverer.handle_input(b"220 hi\r\n250 y\r\n", &mut results);
+        deliverer.handle_input(b"421 4.4.2 Nothing heard for too long\r\n", &mut results);
+        let Some(Result::Refused(why)) = results.pop() else {
+            panic!("{results:?}");
+        };
+        assert!(is_idle_timeout(&why));
+        assert!(!is_idle_timeout("421 4.3.2 Too many connections"));
+    }
 
     #[test]
     fn one_message() {

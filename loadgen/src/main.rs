@@ -320,7 +320,11 @@ fn attack(args: &hostile::args::Args) -> Result<bool, String> {
     }
     let faults: u64 = found.iter().map(|one| one.faults.total()).sum();
     let refusals = found.iter().flat_map(|one| one.measures.refusals.values());
-    Ok(faults == 0 && !(args.is_strict() && refusals.sum::<u64>() > 0))
+    let idle: Vec<_> = found.iter().filter(|one| one.did_nothing()).collect();
+    for one in &idle {
+        eprintln!("loadgen: {} did not attack: {}", one.attack, one.outcome);
+    }
+    Ok(faults == 0 && idle.is_empty() && !(args.is_strict() && refusals.sum::<u64>() > 0))
 }
 
 /// Measures one broker after the other.

@@ -36,8 +36,9 @@ pub struct Limits {
     pub renderings_max: usize,
     /// Output bytes that may wait for one client. A session that has more is closed.
     pub outbox_bytes_max: usize,
-    /// Bytes that may wait for all clients of a shard that don't take them, with what keeping them
-    /// costs. With more, those who are found to take nothing are cut.
+    /// Bytes that may wait for all clients of a shard, with what keeping them costs and what their
+    /// sessions hold ([`crate::protocol::Protocol::held_bytes`]). With more, those who are found to
+    /// take nothing are cut.
     pub output_bytes_max: usize,
     /// Bytes that may wait for one client before posts to it are dropped. A single post may be
     /// larger; [`Limits::outbox_bytes_max`] must leave room for it.

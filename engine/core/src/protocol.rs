@@ -99,6 +99,11 @@ pub trait Protocol {
         let _ = cx;
         false
     }
+    /// Bytes that all sessions keep here, besides what they have given to the shard: they count
+    /// with that into [`crate::Limits::output_bytes_max`].
+    fn held_bytes(&self) -> usize {
+        0
+    }
     /// Something took longer than [`crate::Limits::stall_ns`]: the last call of a session, or if
     /// there is none, what `name` says.
     fn handle_stall(&mut self, session: Option<&Self::Session>, name: &'static str, ns: u64) {
@@ -182,6 +187,8 @@ pub struct Context<'a, R> {
     pub(crate) id: SessionId,
     pub(crate) now_ns: u64,
     pub(crate) peer: Option<SocketAddr>,
+    /// Bytes that wait for the shard's clients.
+    pub(crate) owed: usize,
     pub(crate) effects: &'a mut Effects<R>,
 }
 
@@ -226,6 +233,11 @@ impl<R> Context<'_, R> {
     /// The reactor's clock.
     pub fn now_ns(&self) -> u64 {
         self.now_ns
+    }
+
+    /// Bytes that wait for all clients of this shard, as before this call.
+    pub fn owed_bytes(&self) -> usize {
+        self.owed
     }
 
     /// Sends bytes after those sent before.

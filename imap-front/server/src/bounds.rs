@@ -11,7 +11,7 @@ pub enum Bound {
     ReplyDelayed,
     /// A reply was dropped: its shard has ended, or far too many wait for it.
     ReplyDropped,
-    /// A request was refused because too many bytes of requests wait on its shard.
+    /// A request was refused because too many bytes wait on its shard.
     RequestRefused,
     /// An upload that nobody wants could not be reported to the store.
     DiscardDropped,
@@ -29,6 +29,8 @@ pub enum Bound {
     DelayRefused,
     /// A connection was refused because its address has enough.
     AddressConnections,
+    /// A session was ended because its shard has no memory for what it sent.
+    Memory,
     /// A session was ended because its user's password or entry has changed.
     Revoked,
 }
@@ -75,6 +77,10 @@ const TEXTS: [(Bound, &str); COUNT] = [
     (
         Bound::AddressConnections,
         "connections were refused, their address has enough",
+    ),
+    (
+        Bound::Memory,
+        "sessions were ended, there is no memory for what they sent (service.imap.maxoutput)",
     ),
     (
         Bound::Revoked,

@@ -1,7 +1,9 @@
 //! What becomes of a panic: a request's costs that request, a plane's ends the process.
 
 use std::backtrace::Backtrace;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::{Builder, JoinHandle};
 
 /// The process's exit code when a plane has failed: EX_SOFTWARE of sysexits.h.
 const EXIT_CODE: i32 = 70;
@@ -22,6 +24,20 @@ pub fn end_process(plane: &str) -> ! {
     tracing::error!("the plane {plane} has ended; so does this process, to be started again");
     eprintln!("imapd: the plane {plane} has ended; see the log");
     std::process::exit(EXIT_CODE);
+}
+
+/// A thread that the process can't do without: a panic in it ends the process as that of a plane
+/// does. What it leaves at its end is of no use without it.
+///
+/// # Errors
+/// If the system has no more threads.
+pub fn spawn_plane<T: Send + 'static>(
+    name: &'static str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    Builder::new()
+        .name(name.into())
+        .spawn(move || catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| end_process(name)))
 }
 
 /// Does a request's work. None if it panicked, which is logged: the request is to be refused.

@@ -74,6 +74,7 @@ impl DataPlane {
         };
         let front = Front::new(self.session, self.timeouts, self.cleartext, self.backend)
             .with_logins(self.logins)
+            .with_memory(self.limits.output_bytes_max)
             .with_watch(self.bounds, self.stalls)
             .with_addresses(self.addresses)
             .with_revocations(&self.revocations);

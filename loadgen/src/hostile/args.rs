@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(long, default_value_t = 10)]
     quiet_seconds: u64,
     /// Seconds that an attack may last.
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, default_value_t = 20)]
     attack_seconds: u64,
     /// Seconds that the population goes on after an attack.
     #[arg(long, default_value_t = 3)]

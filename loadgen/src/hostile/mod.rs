@@ -103,6 +103,13 @@ pub struct Findings {
     pub memory: [u64; 3],
 }
 
+impl Findings {
+    /// Whether the attacker could do nothing of what it was to do: nothing was learnt then.
+    pub fn did_nothing(&self) -> bool {
+        self.outcome.contains(attacks::NOTHING_DONE)
+    }
+}
+
 impl Plan {
     /// The first user who attacks.
     fn first_attacker(&self) -> u32 {

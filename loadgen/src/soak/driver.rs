@@ -16,7 +16,7 @@ use super::mailbox::End;
 use super::member::{Goal, Member, Pending};
 use super::reading::CommandResult;
 use super::{Plan, SECOND_NS};
-use crate::deliverer::{Deliverer, Result as Delivery};
+use crate::deliverer::{Deliverer, Result as Delivery, is_idle_timeout};
 use crate::fleet::source;
 use crate::measure::record;
 use crate::plan;
@@ -486,6 +486,9 @@ impl<'a, R: Reactor> Driver<'a, R> {
                     self.judge.counts.delivered += 1;
                     self.judge.changed(job.mailbox, now_ns);
                 }
+                (Delivery::Refused(why), None) if is_idle_timeout(&why) => {
+                    return self.part_from_courier(place);
+                }
                 (Delivery::Refused(why), _) => {
                     return self.fail_courier(place, Kind::Refused, &why);
                 }
@@ -494,15 +497,21 @@ impl<'a, R: Reactor> Driver<'a, R> {
         }
     }
 
-    fn fail_courier(&mut self, place: usize, kind: Kind, why: &str) {
-        let now_ns = self.now_ns();
+    /// Ends a deliverer's connection without a word about it; the next job has it connect again.
+    fn part_from_courier(&mut self, place: usize) {
         let courier = std::mem::take(&mut self.couriers[place]);
         if let Some(conn) = courier.conn {
             self.who.remove(&conn.0);
             self.owed.remove(&conn.0);
             self.reactor.close(conn);
         }
-        if let Some(job) = courier.job {
+    }
+
+    fn fail_courier(&mut self, place: usize, kind: Kind, why: &str) {
+        let now_ns = self.now_ns();
+        let job = self.couriers[place].job;
+        self.part_from_courier(place);
+        if let Some(job) = job {
             self.judge.mailboxes[job.mailbox as usize].add_ended(job.id, End::Lost, now_ns);
         }
         let who = format!("LMTP connection {place}");

@@ -76,7 +76,7 @@ pub(super) const FULL: Sizes = Sizes {
         "--quiet-seconds",
         "4",
         "--attack-seconds",
-        "10",
+        "20",
         "--after-seconds",
         "1",
         "--settle-seconds",

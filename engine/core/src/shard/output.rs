@@ -35,10 +35,15 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         if new {
             self.dirty.push(slot);
         }
-        if self.owed > self.limits.output_bytes_max && self.rows[slot].has(Row::<P>::BLOCKED) {
+        if self.is_overfull() && self.rows[slot].has(Row::<P>::BLOCKED) {
             // Not at once: its session may be in the middle of a call.
             self.overfull.push(self.session_id(slot));
         }
+    }
+
+    /// Whether more is kept on this shard than may be.
+    fn is_overfull(&self) -> bool {
+        self.owed + self.protocol.held_bytes() > self.limits.output_bytes_max
     }
 
     /// A client that does not take its answers is not asked for more questions.
@@ -65,7 +70,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         for id in std::mem::take(&mut self.overfull) {
             let row = self.rows.of(id);
             let blocked = row.is_some_and(|row| row.has(Row::<P>::BLOCKED));
-            if blocked && self.owed > self.limits.output_bytes_max {
+            if blocked && self.is_overfull() {
                 self.drop_for(Reason::OutputFull);
                 self.close(id.slot);
             }
@@ -166,7 +171,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         let cost = outbox.cost();
         row.outbox = Some(Box::new(outbox));
         self.owed = self.owed - before + cost;
-        if self.owed > self.limits.output_bytes_max {
+        if self.is_overfull() {
             self.drop_for(Reason::OutputFull);
             self.close(slot);
             return;

@@ -73,6 +73,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             id,
             now_ns: self.reactor.now_ns(),
             peer: None,
+            owed: self.owed,
             effects: &mut effects,
         };
         let outcome = handle(&mut self.protocol, &mut cx);

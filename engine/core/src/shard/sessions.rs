@@ -46,6 +46,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             id,
             now_ns,
             peer,
+            owed: self.owed,
             effects: &mut effects,
         };
         let session = Box::new(self.protocol.open(&mut cx, listener));
@@ -80,6 +81,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             id,
             now_ns: self.reactor.now_ns(),
             peer: None,
+            owed: self.owed,
             effects: &mut effects,
         };
         handle(&mut self.protocol, &mut session, &mut cx);

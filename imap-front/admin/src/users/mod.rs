@@ -202,11 +202,11 @@ impl Users {
     }
 
     /// The accounts of those whose entry is gone or has another password since an edition, which is
-    /// then the present one. Reads both files from end to end; only if there is a new one. A file
-    /// that was changed in its place, and not replaced, tells nothing.
+    /// then the present one. Reads both files from end to end; only if there is a new one.
     ///
     /// # Errors
-    /// If a file can't be read.
+    /// If a file can't be read, or one of more than 4 MiB was changed in its place and not
+    /// replaced: what it held is not known any more.
     pub fn revoked_since(&self, edition: &mut Edition) -> Result<Vec<Box<str>>, UsersError> {
         let now = self.table();
         let before = std::mem::replace(&mut edition.0, now.clone());

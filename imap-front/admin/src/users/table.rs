@@ -129,9 +129,22 @@ impl Table {
     }
 
     /// The accounts of this directory whose entry is not in a later one, or has another password.
+    ///
+    /// # Errors
+    /// If the file can't be read, or is large and was changed in its place: nobody knows then what
+    /// it held.
     pub fn revoked_by(&self, later: &Self) -> io::Result<Vec<Box<str>>> {
         let mut revoked = vec![];
-        let mut reader = Lines::new(&self.file)?;
+        let mut reader = match &self.text {
+            Some(text) => Lines::of(text),
+            None if state_of(&self.file)? != self.indexed => {
+                return Err(io::Error::other(
+                    "it was changed in its place: who was in it can't be told any more; write \
+                     another file and rename it, or restart the server",
+                ));
+            }
+            None => Lines::new(&self.file)?,
+        };
         while let Some((_, _, line)) = reader.next()? {
             let text = std::str::from_utf8(line).ok();
             let text = text.filter(|_| !crate::lines::is_blank(line));

@@ -11,6 +11,11 @@ use bytes::Bytes;
 /// Bytes that are given to the host before it has said that all has left; a piece ends soon after.
 pub(super) const PIECE_BYTES: usize = 32 << 10;
 
+/// The same before login: who asks without a password is not owed much, and has no long answers.
+const PIECE_BEFORE_LOGIN_BYTES: usize = 4 << 10;
+/// Unused room in what is given to the host that is worth giving back.
+const SPARE_BYTES_MAX: usize = 1 << 10;
+
 /// An answer that is made piece by piece. Each piece ends at the end of a line, or of a part of a
 /// line where the answer is one long line.
 pub(super) trait Pieces: Send {
@@ -31,6 +36,8 @@ enum Later {
 /// The output of a session.
 #[derive(Default)]
 pub(super) struct Output {
+    /// Its client has logged in.
+    logged_in: bool,
     ready: Vec<u8>,
     later: VecDeque<Later>,
     /// Bytes given to the host since it said that all has left.
@@ -38,6 +45,35 @@ pub(super) struct Output {
 }
 
 impl Output {
+    /// That of a client who has logged in.
+    pub fn logged_in() -> Self {
+        Self {
+            logged_in: true,
+            ..Self::default()
+        }
+    }
+
+    /// From now on longer pieces may wait for the client.
+    pub fn log_in(&mut self) {
+        self.logged_in = true;
+    }
+
+    fn piece_bytes(&self) -> usize {
+        match self.logged_in {
+            true => PIECE_BYTES,
+            false => PIECE_BEFORE_LOGIN_BYTES,
+        }
+    }
+
+    /// Bytes that are kept here.
+    pub fn held_bytes(&self) -> usize {
+        let later = self.later.iter().map(|later| match later {
+            Later::Bytes(bytes) => bytes.len(),
+            Later::Pieces(_) => 0,
+        });
+        self.ready.len() + later.sum::<usize>()
+    }
+
     /// Says these bytes, after all that was said before.
     pub fn bytes(&mut self, bytes: &[u8]) {
         match self.later.back_mut() {
@@ -58,7 +94,7 @@ impl Output {
 
     /// What the host is to send next. It stops when a piece is on its way.
     pub fn take(&mut self) -> Option<Bytes> {
-        while self.given + self.ready.len() < PIECE_BYTES {
+        while self.given + self.ready.len() < self.piece_bytes() {
             match self.later.front_mut() {
                 None => break,
                 Some(Later::Bytes(bytes)) => {
@@ -81,7 +117,12 @@ impl Output {
             return None;
         }
         self.given += self.ready.len();
-        Some(Bytes::from(std::mem::take(&mut self.ready)))
+        let mut ready = std::mem::take(&mut self.ready);
+        // It may wait for its client for long.
+        if ready.capacity() - ready.len() > SPARE_BYTES_MAX {
+            ready.shrink_to_fit();
+        }
+        Some(Bytes::from(ready))
     }
 
     /// All that was given has left.
@@ -101,7 +142,7 @@ impl Output {
 
     /// Whether enough is said for the client to take it before more is made.
     pub fn is_full(&self) -> bool {
-        !self.later.is_empty() || self.given + self.ready.len() >= PIECE_BYTES
+        !self.later.is_empty() || self.given + self.ready.len() >= self.piece_bytes()
     }
 
     /// Forgets what is not ready yet. False if that is the rest of a line.
@@ -115,7 +156,10 @@ impl Output {
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self {
+            logged_in: self.logged_in,
+            ..Self::default()
+        };
     }
 }
 

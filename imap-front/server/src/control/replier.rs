@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::Builder;
 use std::time::Duration;
 
 use engine::Handle;
@@ -11,6 +10,7 @@ use engine::event::{SessionId, ShardId};
 use mail::{Refusal, Reply};
 
 use crate::bounds::{Bound, Bounds};
+use crate::panics;
 
 /// Between two tries to put delayed replies into a shard's queue.
 const PAUSE: Duration = Duration::from_micros(200);
@@ -78,9 +78,7 @@ impl Replier {
         });
         let end = Arc::new(End(shared.clone()));
         let own = shared.clone();
-        Builder::new()
-            .name("replies".into())
-            .spawn(move || own.serve())?;
+        panics::spawn_plane("replies", move || own.serve())?;
         Ok(Self { shared, _end: end })
     }
 

@@ -3,14 +3,13 @@
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::Builder;
 
 use mail::UserId;
 
 use super::fair_queue::{FairQueue, Full, Owner, QueueLimits};
 use crate::bounds::{Bound, Bounds};
-use crate::panics;
 use crate::stalls::{Plane, Stalls};
+use crate::{panics, planted};
 
 /// Whether work has come to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +57,9 @@ struct Shared {
     stalls: Arc<Stalls>,
 }
 
+/// How far workers give way to all else of this process, as `nice` has it.
+const NICE: i32 = 10;
+
 struct State {
     queue: FairQueue<Box<dyn Work>>,
     closed: bool,
@@ -79,7 +81,7 @@ impl Workers {
     /// # Errors
     /// If the system has no more threads.
     pub fn start(
-        name: &str,
+        name: &'static str,
         count: usize,
         (group_max, all_max): (usize, usize),
         (bounds, stalls): (Arc<Bounds>, Arc<Stalls>),
@@ -102,9 +104,10 @@ impl Workers {
         let end = Arc::new(End(shared.clone()));
         for _ in 0..count {
             let shared = shared.clone();
-            Builder::new()
-                .name(name.into())
-                .spawn(move || shared.serve())?;
+            panics::spawn_plane(name, move || {
+                shared.give_way();
+                shared.serve();
+            })?;
         }
         Ok(Self { shared, _end: end })
     }
@@ -145,6 +148,12 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// From now on this thread gives way to the planes, whose calls are short.
+    fn give_way(&self) {
+        // If it is not permitted, the scheduler shares as it does.
+        let _ = rustix::process::nice(NICE);
+    }
+
     fn serve(&self) {
         let mut state = self.state();
         loop {
@@ -159,6 +168,7 @@ impl Shared {
                 continue;
             };
             drop(state);
+            planted::here("worker-loop");
             let more = self.work(work);
             state = self.state();
             state.queue.done(owner);

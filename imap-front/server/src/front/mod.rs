@@ -33,9 +33,9 @@ pub use logins::Logins;
 pub use requester::{Requester, network};
 pub use revoked::Revocations;
 
-/// Bytes of requests that may wait for the backend. When everybody speaks at once, each session has
-/// one request of some 200 bytes. With more, sessions are told to try again.
-const WAITING_BYTES_MAX: usize = 256 << 20;
+/// Input of a client that may be held although a shard has no memory left: a command that is not
+/// complete, or some that wait for the one before.
+const HELD_ANYWAY_BYTES: usize = 1 << 10;
 /// Places for waiting requests that are kept although none waits.
 const KEPT_MAX: usize = 1024;
 
@@ -61,6 +61,10 @@ pub struct Front<B: Backend> {
     waiting: VecDeque<(Arc<Requester>, Request)>,
     /// What these take, in bytes.
     waiting_bytes: usize,
+    /// Bytes that the machines of its sessions keep.
+    held_bytes: usize,
+    /// Bytes that may wait on this shard: requests, what machines keep, and output.
+    memory_max: usize,
     bounds: Arc<Bounds>,
     stalls: Option<Arc<Stalls>>,
     addresses: Option<Counted>,
@@ -81,6 +85,8 @@ pub enum Cleartext {
 pub struct FrontSession {
     machine: Session,
     reading: bool,
+    /// Bytes that its machine kept when that was last counted.
+    held_bytes: usize,
     /// When the client last said something, on the reactor's clock.
     heard_ns: u64,
     user: Option<UserId>,
@@ -116,6 +122,8 @@ impl<B: Backend> Front<B> {
             backend,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            held_bytes: 0,
+            memory_max: usize::MAX,
             bounds: Arc::default(),
             stalls: None,
             addresses: None,
@@ -137,6 +145,11 @@ impl<B: Backend> Front<B> {
             stalls,
             ..self
         }
+    }
+
+    /// Bounds what may wait on this shard, in bytes: requests, what sessions keep, and output.
+    pub fn with_memory(self, memory_max: usize) -> Self {
+        Self { memory_max, ..self }
     }
 
     /// Limits the connections of each address; none is no limit.
@@ -162,14 +175,12 @@ impl<B: Backend> Front<B> {
 
     /// Carries out what the machine asks until it asks nothing more.
     fn carry_out(&mut self, session: &mut FrontSession, cx: &mut Context<'_, Reply>) {
-        while let Some(action) = session.machine.poll_action() {
-            match action {
-                Action::Send(bytes) => cx.send(bytes),
-                Action::Request(request) => self.submit(session, cx.id(), request),
-                Action::Watch(mailbox) => cx.watch(TopicId(mailbox.0)),
-                Action::Unwatch => cx.unwatch(),
-                Action::Close => cx.close(),
-            }
+        self.carry_out_actions(session, cx);
+        if self.counts_too_much(session, cx.owed_bytes()) {
+            self.bounds.meet(Bound::Memory);
+            let text = "The server has no memory for what you sent, try again later";
+            session.machine.handle_shutdown(text);
+            self.carry_out_actions(session, cx);
         }
         let wants = session.machine.wants_input();
         if wants != session.reading {
@@ -179,9 +190,31 @@ impl<B: Backend> Front<B> {
         cx.deadline(self.timeouts.next_ns(session, cx.now_ns()));
     }
 
-    fn submit(&mut self, session: &mut FrontSession, id: SessionId, request: Request) {
+    fn carry_out_actions(&mut self, session: &mut FrontSession, cx: &mut Context<'_, Reply>) {
+        while let Some(action) = session.machine.poll_action() {
+            match action {
+                Action::Send(bytes) => cx.send(bytes),
+                Action::Request(request) => self.submit(session, cx, request),
+                Action::Watch(mailbox) => cx.watch(TopicId(mailbox.0)),
+                Action::Unwatch => cx.unwatch(),
+                Action::Close => cx.close(),
+            }
+        }
+    }
+
+    /// Counts what the session's machine keeps. True if it keeps more than before, and more waits
+    /// on this shard than may.
+    fn counts_too_much(&mut self, session: &mut FrontSession, owed_bytes: usize) -> bool {
+        let holds = session.machine.held_bytes();
+        let before = std::mem::replace(&mut session.held_bytes, holds);
+        self.held_bytes = self.held_bytes + holds - before;
+        let waits = self.held_bytes + self.waiting_bytes + owed_bytes;
+        holds > before.max(HELD_ANYWAY_BYTES) && waits > self.memory_max
+    }
+
+    fn submit(&mut self, session: &mut FrontSession, cx: &Context<'_, Reply>, request: Request) {
         session.asked = request.name();
-        let requester = session.requester(id);
+        let requester = session.requester(cx.id());
         let refused = if self.waiting.is_empty() {
             self.backend.submit(&requester, request).err()
         } else {
@@ -189,17 +222,17 @@ impl<B: Backend> Front<B> {
             Some(request)
         };
         let Some(request) = refused else { return };
-        if !self.wait(requester, request) {
+        if !self.wait(requester, request, cx.owed_bytes()) {
             self.bounds.meet(Bound::RequestRefused);
             let busy = Refusal::Busy("too many requests are waiting, try again");
             session.machine.handle_reply(Reply::Refused(busy));
         }
     }
 
-    /// Keeps a request until the backend takes it. False if too many bytes of them wait.
-    fn wait(&mut self, requester: Arc<Requester>, request: Request) -> bool {
+    /// Keeps a request until the backend takes it. False if too many bytes wait on this shard.
+    fn wait(&mut self, requester: Arc<Requester>, request: Request, owed_bytes: usize) -> bool {
         let bytes = size_of::<Requester>() + request.bytes();
-        if self.waiting_bytes + bytes > WAITING_BYTES_MAX {
+        if self.waiting_bytes + self.held_bytes + owed_bytes + bytes > self.memory_max {
             return false;
         }
         self.waiting_bytes += bytes;
@@ -250,6 +283,7 @@ impl<B: Backend> Protocol for Front<B> {
         let mut session = FrontSession {
             machine,
             reading: true,
+            held_bytes: 0,
             heard_ns: cx.now_ns(),
             user: None,
             peer: cx.peer().map(|peer| peer.ip()),
@@ -367,6 +401,10 @@ impl<B: Backend> Protocol for Front<B> {
         false
     }
 
+    fn held_bytes(&self) -> usize {
+        self.held_bytes + self.waiting_bytes
+    }
+
     fn takes_requests(&self) -> bool {
         self.waiting.is_empty() && self.backend.has_room()
     }
@@ -376,10 +414,11 @@ impl<B: Backend> Protocol for Front<B> {
             requester.leave();
         }
         session.machine.handle_closed();
+        self.held_bytes -= std::mem::take(&mut session.held_bytes);
         while let Some(action) = session.machine.poll_action() {
             // An upload that was under way is forgotten; nobody is left to hear the answer.
             if let Action::Request(request) = action
-                && !self.wait(session.requester(id), request)
+                && !self.wait(session.requester(id), request, 0)
             {
                 self.bounds.meet(Bound::DiscardDropped);
             }
@@ -421,6 +460,7 @@ impl<B: Backend> Protocol for Front<B> {
             heard_ns: deadlines::nanoseconds(parked.heard_s),
             machine: Session::unpark(parked, self.config.clone()),
             reading: true,
+            held_bytes: 0,
             user: Some(parked.user),
             peer: None,
             requester: None,

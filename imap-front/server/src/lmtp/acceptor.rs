@@ -15,6 +15,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use super::open::Peer;
 use super::{Common, Options, connection};
 use crate::sparing::Sparing;
+use crate::{panics, planted};
 use reactor::listen::{self, ListenError};
 
 /// Connections that may wait to be accepted on a Unix socket.
@@ -94,7 +95,7 @@ impl Listeners {
             let (listener, common) = (listener.clone(), common.clone());
             let accept = move || listener.run(&common);
             self.threads
-                .push(Builder::new().name("lmtp-accept".into()).spawn(accept)?);
+                .push(panics::spawn_plane("lmtp-accept", accept)?);
         }
         Ok(())
     }
@@ -134,6 +135,7 @@ impl Listener {
         let mut spare = spare();
         loop {
             let accepted = self.socket.accept();
+            planted::here("lmtp-accept");
             if self.stopping.load(Ordering::Acquire) {
                 return;
             }

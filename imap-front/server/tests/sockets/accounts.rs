@@ -68,3 +68,30 @@ fn another_password_ends_the_sessions_and_keeps_the_mail() {
     }
     assert_eq!(exists(&server, "fred", "better"), "* 1 EXISTS");
 }
+
+/// An administrator's editor may write the file itself instead of another in its place.
+#[test]
+fn a_directory_that_is_changed_in_its_place_ends_the_sessions_of_those_who_are_gone() {
+    let site = Site::new("");
+    let path = admin::Base::new(site.folder.path()).users();
+    let server = site.start();
+    let mut ended = [server.idle("fred"), server.select("fred")];
+    let mut others = server.idle("mary");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let kept: String = text
+        .lines()
+        .filter(|line| !line.starts_with("fred:"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert!(kept.len() < text.len());
+    std::fs::write(&path, kept).unwrap();
+    for talk in &mut ended {
+        let line = talk.line();
+        assert!(
+            line.starts_with("* BYE Your password was changed"),
+            "{line}"
+        );
+    }
+    others.say("DONE\r\n");
+    others.until("i");
+}

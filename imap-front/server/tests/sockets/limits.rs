@@ -1,5 +1,6 @@
 //! Clients and deliverers that want too much.
 
+use std::net::{IpAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use crate::site::{Site, Talk};
@@ -84,4 +85,48 @@ fn limits_of_connections_are_exact_over_all_shards() {
         .filter(|refused| *refused)
         .count();
     assert_eq!(refused, 180);
+}
+
+/// An address of this host that is not loopback, by which it would speak to others.
+fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    // Sends nothing: it only looks for the way.
+    socket.connect("198.51.100.1:9").ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
+}
+
+#[test]
+fn an_address_has_its_share_of_connections_and_this_hosts_own_are_not_counted() {
+    let Some(address) = own_address() else {
+        eprintln!("this host has no address but loopback, from which nothing is counted");
+        return;
+    };
+    let site = Site::bare(
+        "service.listenaddr = 0.0.0.0\nservice.imap.maxperaddress = 5\n\
+         service.imap.shards = 2\n",
+    );
+    let server = site.start();
+    let there = (address, server.imap.port()).into();
+    let mut inside: Vec<Talk> = (0..5).map(|_| Talk::to(there)).collect();
+    for talk in &mut inside {
+        assert!(talk.line().starts_with("* OK"));
+    }
+    for _ in 0..20 {
+        let mut talk = Talk::to(there);
+        assert_eq!(
+            talk.line(),
+            "* BYE Too many connections from your address, try again later"
+        );
+        assert_eq!(talk.line(), "");
+    }
+    for _ in 0..20 {
+        assert!(Talk::to(server.imap).line().starts_with("* OK"));
+    }
+    assert!(server.statistics(&site)["AddressConnections"] >= 20);
+    inside.pop();
+    let patience = Instant::now() + Duration::from_secs(20);
+    while !Talk::to(there).line().starts_with("* OK") {
+        assert!(Instant::now() < patience);
+    }
 }

@@ -40,6 +40,33 @@ fn a_panic_of_a_request_costs_that_request() {
 }
 
 #[test]
+fn a_panic_of_a_thread_beside_the_planes_ends_the_process_and_names_it() {
+    for name in ["lmtp-accept", "login-delay", "worker-loop"] {
+        let (site, mut server, flag) = planted(name);
+        let mut talk = server.select("fred");
+        fs::write(&flag, "").unwrap();
+        let _deliverer = Talk::to(server.lmtp);
+        talk.say("a SEARCH ALL\r\n");
+        let mut guess = Talk::to(server.imap);
+        guess.say("a LOGIN fred wrong\r\n");
+        assert_eq!(server.exit_code(), Some(70), "{name}");
+        let log = site.log();
+        let line = log
+            .lines()
+            .find(|line| line.contains("has ended; so does this process"));
+        let thread = if name == "worker-loop" {
+            "search"
+        } else {
+            name
+        };
+        assert!(
+            line.is_some_and(|line| line.contains(thread)),
+            "{name}: {log}"
+        );
+    }
+}
+
+#[test]
 fn a_panic_of_a_plane_ends_the_process_and_names_it() {
     for (place, name) in [
         ("data", "data-"),

@@ -3,13 +3,13 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::{Prepared, Stage, why};
+use super::{Prepared, Stage, done, why};
 use crate::hostile::wire::{From, Wire};
 
 /// Commands in one write.
 const BLOCK: usize = 500;
-/// Bytes of a literal that was announced, and of what is sent of it.
-const LITERAL: [usize; 2] = [65_000, 60_000];
+/// Bytes of literals that are announced, and of what is sent of them.
+const LITERALS: [[usize; 2]; 2] = [[65_000, 60_000], [8_000, 7_900]];
 /// How fast the slow reader reads.
 const READ_BYTES: usize = 8192;
 const READ_EVERY: Duration = Duration::from_secs(1);
@@ -46,10 +46,10 @@ pub fn capability<'a>(stage: &Stage<'a>, held: &mut Prepared<'a>) -> io::Result<
     let block = "a CAPABILITY\r\n".repeat(BLOCK);
     let [sent, cut] = press(stage, held, block.as_bytes());
     let count = held.len();
-    Ok(format!(
-        "{count} connections{refused}, {cut} cut; {} KB of commands were taken",
-        sent / 1000
-    ))
+    let kilobytes = sent / 1000;
+    let text =
+        format!("{count} connections{refused}, {cut} cut; {kilobytes} KB of commands were taken");
+    done(count, text)
 }
 
 /// FETCH of a whole large message, pipelined by sessions that never read.
@@ -62,37 +62,42 @@ pub fn unread<'a>(stage: &Stage<'a>, held: &mut Prepared<'a>) -> io::Result<Stri
     let block = "a FETCH * (BODY.PEEK[])\r\n".repeat(BLOCK);
     let [sent, cut] = press(stage, held, block.as_bytes());
     let count = held.len();
-    Ok(format!(
-        "{count} sessions{refused}, {cut} cut; {} KB of commands were taken",
-        sent / 1000
-    ))
+    let kilobytes = sent / 1000;
+    done(
+        count,
+        format!("{count} sessions{refused}, {cut} cut; {kilobytes} KB of commands were taken"),
+    )
 }
 
-/// Most of a literal before login.
+/// Most of a literal before login, of which the server keeps what it wants: in turn one that is
+/// longer than a login needs, and one that may be as long.
 pub fn literal<'a>(stage: &Stage<'a>, held: &mut Prepared<'a>) -> io::Result<String> {
-    let mut refused = 0;
-    let [announced, sent] = LITERAL;
-    for _ in 0..stage.plan.sizes.requests {
+    let (mut cut, mut first) = (0, None);
+    for number in 0..stage.plan.sizes.requests {
         if stage.stopped() {
             break;
         }
+        let [announced, sent] = LITERALS[number % LITERALS.len()];
         let begun = stage.connect().and_then(|mut wire| {
             wire.line()?;
-            wire.send(format!("a LOGIN {{{announced}}}\r\n").as_bytes())?;
-            let line = wire.line()?;
-            if !line.starts_with(b"+") {
-                return Err(io::Error::other("refused"));
-            }
+            wire.send(format!("a LOGIN {{{announced}+}}\r\n").as_bytes())?;
             wire.send(&vec![b'x'; sent])?;
             Ok(wire)
         });
         match begun {
             Ok(wire) => held.push(wire),
-            Err(_) => refused += 1,
+            Err(error) => {
+                cut += 1;
+                first = first.or(Some(error));
+            }
         }
     }
     hold(stage);
-    Ok(format!("{} literals begun, {refused} refused", held.len()))
+    let count = held.len();
+    done(
+        count,
+        format!("{count} literals begun, {cut} cut{}", why(first)),
+    )
 }
 
 /// LMTP connections that say LHLO and nothing more.
@@ -108,7 +113,10 @@ pub fn lmtp<'a>(stage: &Stage<'a>, held: &mut Prepared<'a>) -> io::Result<String
         Ok(wire)
     });
     hold(stage);
-    Ok(format!("{} idle connections{refused}", held.len()))
+    done(
+        held.len(),
+        format!("{} idle connections{refused}", held.len()),
+    )
 }
 
 fn hold(stage: &Stage<'_>) {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::Stage;
+use super::{Stage, done};
 
 /// Bytes of a long name, and of one for servers that take none as long.
 const NAME_BYTES: [usize; 2] = [900, 200];
@@ -56,10 +56,16 @@ pub fn list(stage: &Stage<'_>) -> io::Result<String> {
 
 /// A mailbox that is named again and again.
 pub fn one_long(stage: &Stage<'_>) -> io::Result<()> {
-    stage
-        .log_in(0)?
-        .command(&format!("CREATE {}", cjk(0)))
-        .map(drop)
+    let mut wire = stage.log_in(RENAMER)?;
+    // What an earlier run has left.
+    for number in 0..CJK_LETTERS {
+        wire.begin(&format!("DELETE {}", cjk(number)))?;
+    }
+    let made = wire.command(&format!("CREATE {}", cjk(0)))?;
+    match made.starts_with("OK") {
+        true => Ok(()),
+        false => Err(io::Error::other(made)),
+    }
 }
 
 /// `&…-` of modified UTF-7 for a name of many letters, U+4E00 and its neighbour.
@@ -75,11 +81,24 @@ fn cjk(number: usize) -> String {
 /// RENAMEs whose names an event has no room for.
 pub fn rename(stage: &Stage<'_>) -> io::Result<String> {
     let mut wire = stage.log_in(RENAMER)?;
-    let mut good = 0;
-    let count = stage.plan.sizes.requests.min(20);
-    for number in 0..count {
-        let result = wire.command(&format!("RENAME {} {}", cjk(number), cjk(number + 1)))?;
-        good += usize::from(result.starts_with("OK"));
+    let (mut good, mut refused) = (0, None);
+    let numbers = (0..CJK_LETTERS).chain((0..CJK_LETTERS - 1).rev()).skip(1);
+    let mut from = 0;
+    for to in numbers.take(stage.plan.sizes.requests) {
+        if stage.stopped() {
+            break;
+        }
+        let result = wire.command(&format!("RENAME {} {}", cjk(from), cjk(to)))?;
+        match result.starts_with("OK") {
+            true => (good, from) = (good + 1, to),
+            false => refused = refused.or(Some(result)),
+        }
     }
-    Ok(format!("{good} of {count} renamed"))
+    done(
+        good,
+        format!(
+            "{good} renamed{}",
+            refused.map_or(String::new(), |it| format!(", then {it}"))
+        ),
+    )
 }

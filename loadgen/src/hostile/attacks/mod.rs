@@ -197,6 +197,17 @@ impl Attack {
     }
 }
 
+/// What an attacker saw, if it could do any of what it was to do.
+fn done(times: usize, text: String) -> io::Result<String> {
+    match times {
+        0 => Err(io::Error::other(format!("{NOTHING_DONE}: {text}"))),
+        _ => Ok(text),
+    }
+}
+
+/// How the outcome of an attack begins that could do nothing of what it was to do.
+pub const NOTHING_DONE: &str = "nothing was done";
+
 /// The first error, as it follows a count.
 fn why(error: Option<io::Error>) -> String {
     error.map_or(String::new(), |error| format!(" (the first: {error})"))

@@ -46,8 +46,9 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         },
         default: "256M",
         refreshable: false,
-        help: "bytes of memory for what clients are sent and don't take; with more, those that \
-               take nothing are disconnected",
+        help: "bytes of memory for all that waits: what clients are sent and don't take, what they \
+               sent and was not worked on, requests. With more, those that take nothing or send \
+               more are disconnected",
     },
     ConfigOption {
         name: "service.imap.maxperaddress",

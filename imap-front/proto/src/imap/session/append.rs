@@ -27,6 +27,10 @@ impl Upload {
     pub(super) fn spool(&self) -> Option<SpoolId> {
         self.spool
     }
+
+    pub(super) fn held_bytes(&self) -> usize {
+        self.piece.len()
+    }
 }
 
 impl Session {

@@ -126,6 +126,7 @@ impl Session {
         match reply {
             Reply::Authenticated(user) => {
                 self.user = Some(user);
+                self.output.log_in();
                 let list = self.config.capabilities(self.cleartext, true);
                 self.done(tag, &format!("OK [CAPABILITY {list}] Logged in"));
             }

@@ -311,6 +311,21 @@ impl Session {
         self.receiver.unread() < self.unread_bytes_max()
     }
 
+    /// Bytes that it keeps: input that waits, a message on its way to the store, and what it has to
+    /// say and has not given to its host.
+    pub fn held_bytes(&self) -> usize {
+        let upload = |upload: &append::Upload| upload.held_bytes();
+        let uploaded = match &self.work {
+            Work::Upload(it) => upload(it),
+            Work::Waiting(step) => match &**step {
+                Step::Upload(it) => upload(it),
+                _ => 0,
+            },
+            _ => 0,
+        };
+        self.receiver.unread() + self.output.held_bytes() + uploaded
+    }
+
     /// Longest command now: until a login there is no reason for a long one.
     fn command_bytes_max(&self) -> usize {
         let config = &self.config;

@@ -6,6 +6,7 @@ use mail::{MailboxId, ModSeq, Uid};
 
 use super::{Selected, Session, ViewState, Work};
 use crate::imap::config::SessionConfig;
+use crate::imap::output::Output;
 use crate::imap::parked::Parked;
 
 impl Session {
@@ -74,6 +75,7 @@ impl Session {
     pub fn unpark(parked: Parked, config: Arc<SessionConfig>) -> Self {
         let mut session = Self::quiet(config, parked.has(Parked::CLEARTEXT));
         session.user = Some(parked.user);
+        session.output = Output::logged_in();
         session.condstore = parked.has(Parked::CONDSTORE);
         if parked.has(Parked::SELECTED) {
             session.selected = Some(Box::new(Selected {

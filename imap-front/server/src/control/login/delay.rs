@@ -4,7 +4,6 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use mail::{Refusal, Reply};
@@ -12,6 +11,7 @@ use mail::{Refusal, Reply};
 use crate::bounds::{Bound, Bounds};
 use crate::control::Replier;
 use crate::front::Requester;
+use crate::{panics, planted};
 
 /// Failed logins that wait; with more than this many the next are refused without a verdict.
 const WAITING_MAX: usize = 16 * 1024;
@@ -81,8 +81,9 @@ impl Delay {
         let shared = Arc::new(Shared::default());
         let end = Arc::new(End(shared.clone()));
         let (own, replies) = (shared.clone(), replier.clone());
-        Builder::new().name("login-delay".into()).spawn(move || {
+        panics::spawn_plane("login-delay", move || {
             while let Some(requester) = own.next() {
+                planted::here("login-delay");
                 replies.reply(requester.id, Reply::Refused(Refusal::Credentials));
             }
         })?;
