@@ -19,6 +19,9 @@ pub enum Error {
     /// What is read is older than the mailbox's index in memory.
     #[error("the mailbox has changed meanwhile")]
     Moved,
+    /// It has to wait until a large COPY into the mailbox, or a RENAME of the user's, is done.
+    #[error("a large COPY or RENAME is under way")]
+    Waits,
     /// A request ran into a mistake in this program; it was undone.
     #[error("a request panicked and was undone")]
     Panicked,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mail::{Event, MailboxId, Refusal, Reply, Uid};
 
 use crate::callbacks::Completion;
-use crate::committer::Commit;
+use crate::committer::{Commit, Outcome};
 use crate::disk::Durability;
 use crate::job::{Job, refuse};
 use crate::logic::Operation;
@@ -56,6 +56,10 @@ pub(crate) struct Done {
     pub notifications: Vec<Notification>,
     /// What was claimed.
     pub claimed: Vec<(MailboxId, Uid)>,
+    /// What waits until an operation that goes on is done.
+    pub waits: Vec<Job>,
+    /// Such an operation is.
+    pub ends: bool,
     /// There was something to do.
     pub has_moved: bool,
 }
@@ -103,4 +107,12 @@ impl Ongoing {
     pub fn is_empty(&self) -> bool {
         self.begun.is_empty() && self.slice.is_none()
     }
+}
+
+/// What comes while a group is applied and the one before is being committed.
+pub(crate) enum More {
+    Jobs,
+    Nothing,
+    /// The one before has failed.
+    Failed(Outcome),
 }

@@ -126,6 +126,8 @@ pub(crate) fn refuse(reply: &mut Reply, refusal: &Refusal) {
 pub(crate) fn refusal(error: &Error) -> Refusal {
     if is_full(error) {
         Refusal::DiskFull
+    } else if matches!(error, Error::Waits) {
+        Refusal::Unavailable("a large COPY or RENAME is under way, try again".into())
     } else if matches!(error, Error::Panicked) {
         Refusal::Bug
     } else {

@@ -8,9 +8,9 @@
 //! opened), `opening` (what is lost, and whether to go on), `loss`, [`stats`], `running`
 //! (operations that take many slices), `job` (what the writer is given), `group` (what becomes one
 //! commit), `hot_rows` (rows that the writer keeps), `committer` (commits a group while the next is
-//! applied), `writer` (the one thread that changes anything, and what it calls: `callbacks`),
-//! [`store`] (the handle), [`notification`] (what notification plug-ins are told), [`reconstruct`]
-//! (checks and repairs).
+//! applied), `pipeline` (what that needs, and what waits), `writer` (the one thread that changes
+//! anything, and what it calls: `callbacks`), [`store`] (the handle), [`notification`] (what
+//! notification plug-ins are told), [`reconstruct`] (checks and repairs).
 //!
 //! Invariants: only the writer changes rows; a reply to a change comes after the fsync that holds
 //! it, but for parts of uploads, which nobody outside is told of; each commit carries the next
@@ -43,6 +43,7 @@ mod job;
 mod key_scan;
 mod loss;
 mod opening;
+mod pipeline;
 mod progress;
 mod quota;
 mod rows;

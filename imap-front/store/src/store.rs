@@ -16,10 +16,11 @@ use crate::job::{self, Job};
 use crate::kv::Unindexed;
 use crate::logic::{self, Rules, SearchPiece};
 use crate::opening::{self, Opening, Recovery};
+use crate::pipeline::Pipeline;
 use crate::reconstruct;
 use crate::running::RunningQueue;
 use crate::stats::Stats;
-use crate::writer::{Pipeline, Uploads, Writer};
+use crate::writer::{Uploads, Writer};
 use crate::{Error, OpenError, Options};
 
 /// How often a read is begun again because what it needs in memory is not there or has changed.

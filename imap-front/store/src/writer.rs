@@ -14,15 +14,15 @@ use mail::{Refusal, Reply};
 use crate::Error;
 use crate::callbacks::Announcer;
 use crate::commit_marker::CommitMarker;
-use crate::committer::{Commit, Committer, Outcome};
+use crate::committer::{Commit, Outcome};
 use crate::disk::{Disk, Durability};
 use crate::free_space::FreeSpace;
-use crate::group::{Done, Group, InFlight, Ongoing};
-use crate::hot_rows::HotRows;
+use crate::group::{Done, Group, InFlight, More, Ongoing};
 use crate::job::{Job, disk_full, grows, refusal, unavailable};
 use crate::kv::{Changes, Kv, Pending, Transaction};
 use crate::logic::{self, Applied, Rules, Step};
 use crate::notification::Notification;
+use crate::pipeline::Pipeline;
 use crate::running::RunningQueue;
 use crate::stats::Stats;
 
@@ -46,14 +46,6 @@ enum Next {
     End,
 }
 
-/// What comes while a group is applied and the one before is being committed.
-enum More {
-    Jobs,
-    Nothing,
-    /// The one before has failed.
-    Failed(Outcome),
-}
-
 /// The writer's state.
 pub(crate) struct Writer {
     pub disk: Arc<Disk>,
@@ -72,29 +64,6 @@ pub(crate) struct Writer {
     /// What goes on slice by slice.
     pub running: RunningQueue,
     pub pipeline: Pipeline,
-}
-
-/// What lets a group be applied while the one before is being committed.
-pub(crate) struct Pipeline {
-    committer: Committer,
-    in_flight: Option<InFlight>,
-    /// A job that waits until nothing is in flight.
-    held: Option<Job>,
-    /// Operations of the largest commit, one less for each since.
-    crowd: usize,
-    hot: Arc<HotRows>,
-}
-
-impl Pipeline {
-    pub fn new(committer: Committer) -> Self {
-        Self {
-            committer,
-            in_flight: None,
-            held: None,
-            crowd: 0,
-            hot: Arc::new(HotRows::new()),
-        }
-    }
 }
 
 /// What is to be known of uploads when commits that hold parts of them are lost.
@@ -131,7 +100,7 @@ impl Writer {
 
     /// Waits for something to do; for no longer than that if there are slices to do.
     fn next(&mut self, pause: Duration) -> Next {
-        if let Some(job) = self.pipeline.held.take() {
+        if let Some(job) = self.pipeline.held.pop_front() {
             return Next::Job(job);
         }
         if self.pipeline.in_flight.is_some() {
@@ -158,8 +127,17 @@ impl Writer {
     /// who asked is told, and the log.
     fn end(&mut self) {
         let (began, max) = (Instant::now(), self.rules.options.closing_max);
-        while self.running.is_awaited() && began.elapsed() < max {
+        while (self.running.is_awaited() || !self.pipeline.held.is_empty()) && began.elapsed() < max
+        {
             std::thread::sleep(self.work(None));
+        }
+        let _ = self.await_commit();
+        let stopped = Refusal::Unavailable("the server is being stopped".into());
+        self.pipeline.wake();
+        for job in self.pipeline.held.drain(..) {
+            if let Some((reply, completion)) = job.refused(&stopped) {
+                completion(reply);
+            }
         }
         for running in self.running.end() {
             if let Some(completion) = running.completion {
@@ -206,11 +184,12 @@ impl Writer {
     /// Takes what waits into a group, as far as it may be in it.
     fn gather(&mut self, group: &mut Group) {
         while !group.is_full() {
-            let Ok(job) = self.jobs.try_recv() else {
+            let held = self.pipeline.held.pop_front();
+            let Some(job) = held.or_else(|| self.jobs.try_recv().ok()) else {
                 return;
             };
             if self.pipeline.in_flight.is_some() && !job.is_light() {
-                self.pipeline.held = Some(job);
+                self.pipeline.held.push_front(job);
                 return;
             }
             group.take(job);
@@ -220,7 +199,7 @@ impl Writer {
     /// Waits for more to do as long as the group before is being committed.
     fn more(&mut self, group: &mut Group) -> More {
         let pipeline = &mut self.pipeline;
-        if pipeline.in_flight.is_none() || pipeline.held.is_some() || group.is_full() {
+        if pipeline.in_flight.is_none() || !pipeline.held.is_empty() || group.is_full() {
             return More::Nothing;
         }
         select_biased! {
@@ -235,7 +214,7 @@ impl Writer {
             recv(self.jobs) -> job => {
                 match job {
                     Ok(job) if job.is_light() => group.take(job),
-                    Ok(job) => pipeline.held = Some(job),
+                    Ok(job) => pipeline.held.push_back(job),
                     Err(_) => return More::Nothing,
                 }
                 More::Jobs
@@ -317,6 +296,11 @@ impl Writer {
                 self.uploads.highest = self.uploads.highest.max(id.0);
             }
         }
+        for job in std::mem::take(&mut done.waits) {
+            if let Err(job) = self.pipeline.wait(job) {
+                done.answers.extend(job.refused(&refusal(&Error::Waits)));
+            }
+        }
         done.notifications = txn.take_notifications();
         let changes = txn.into_changes();
         // The database can be opened again only when nobody looks at it.
@@ -325,13 +309,17 @@ impl Writer {
             Some(outcome) => self.settle(outcome),
             None => self.await_commit(),
         };
-        let has_moved = done.has_moved;
-        if let Err(refusal) = settled {
-            done.fail(&refusal);
-            self.give_up(ongoing, &refusal);
-            return Ok(has_moved);
+        let (has_moved, ends) = (done.has_moved, done.ends);
+        match settled {
+            Ok(()) => self.hand_on(changes, group, done, ongoing),
+            Err(refusal) => {
+                done.fail(&refusal);
+                self.give_up(ongoing, &refusal);
+            }
         }
-        self.hand_on(changes, group, done, ongoing);
+        if ends || self.running.is_empty() {
+            self.pipeline.wake();
+        }
         Ok(has_moved)
     }
 
@@ -488,6 +476,7 @@ impl Writer {
             Ok(Step::Done(reply, events, then)) => {
                 done.events.extend(events);
                 done.has_moved = true;
+                done.ends = true;
                 ongoing.begun.extend(then.map(|then| (then, None)));
                 let completion = running.completion;
                 done.answers
@@ -497,6 +486,7 @@ impl Writer {
                 txn.undo();
                 running.operation.abandon(txn);
                 let reply = unavailable(&error);
+                done.ends = true;
                 let failed = running.operation.failed(refusal(&error));
                 ongoing.begun.extend(failed.map(|then| (then, None)));
                 let completion = running.completion;
@@ -558,10 +548,19 @@ impl Writer {
                 }
                 // A mistake of ours costs one request, and is undone, not the writer's life.
                 let name = request.name();
+                let may_wait = !self.running.is_empty() || !ongoing.begun.is_empty();
+                let again = may_wait.then(|| request.clone());
                 let apply = AssertUnwindSafe(|| logic::apply(txn, &self.rules, request));
                 let outcome = self.timed(name, || catch_unwind(apply));
                 let outcome = outcome.unwrap_or(Err(Error::Panicked));
-                (outcome, completion)
+                match (outcome, again) {
+                    (Err(Error::Waits), Some(request)) => {
+                        txn.undo();
+                        done.waits.push(Job::Request(request, completion));
+                        return;
+                    }
+                    (outcome, _) => (outcome, completion),
+                }
             }
             Job::EnsureUser(name, completion) => {
                 let user = logic::ensure_user(txn, &self.rules, &name);

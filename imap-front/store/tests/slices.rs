@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Bench, Pending, append, body, follow, status};
+use mail::list::Query;
 use mail::request::{StoreMode, Want};
 use mail::{
     Change, Event, Flags, MailboxId, MailboxName, Message, ModSeq, Reply, Request, SystemFlag, Uid,
@@ -311,6 +312,32 @@ fn a_large_copy_is_seen_at_once_and_as_a_whole() {
     );
 }
 
+/// A COPY leaves room below it for what comes meanwhile; more than that waits.
+#[test]
+fn what_comes_while_a_mailbox_is_copied_to_is_never_refused() {
+    let mut world = World::new();
+    world.create("a");
+    let copied = world.bench().submit(copy(&world, "a", false));
+    let deposit = |number: u64| {
+        let append = Request::Append {
+            user: world.user,
+            name: named("a"),
+            flags: Flags::default(),
+            date: None,
+            body: mail::Body::Inline(body(number, 50)),
+        };
+        world.bench().submit(append)
+    };
+    let pending: Vec<Pending> = (0..2000).map(deposit).collect();
+    for pending in pending {
+        let reply = pending.wait();
+        assert!(matches!(reply, Reply::Appended(_)), "{reply:?}");
+    }
+    assert!(matches!(copied.wait(), Reply::Copied { .. }));
+    world.check("a");
+    assert_eq!(world.open("a").uids.len() as u32, MESSAGES + 2000);
+}
+
 #[test]
 fn a_copy_that_was_cut_off_leaves_nothing() {
     for turns in 0..6 {
@@ -402,6 +429,115 @@ fn a_deleted_mailbox_is_gone_at_once_and_its_rows_later() {
     assert!(delta.iter().any(|event: &Arc<Event>| event.deleted));
     world.reopen();
     assert_eq!(world.fetch("INBOX").len() as u32, MESSAGES);
+}
+
+/// The mailboxes that there are, all but INBOX.
+fn names(world: &World) -> Vec<String> {
+    let list = Request::List {
+        user: world.user,
+        query: Arc::new(Query {
+            patterns: vec!["*".into()],
+            ..Query::default()
+        }),
+        after: None,
+    };
+    let Reply::Listed(piece) = world.bench().ask(list) else {
+        panic!("not listed")
+    };
+    assert!(piece.next.is_none(), "all in one piece");
+    let all = piece.entries.iter().filter(|entry| entry.selectable);
+    let names = all.map(|entry| entry.name.as_str().to_owned());
+    names.filter(|name| name != "INBOX").collect()
+}
+
+fn rename(world: &World, from: &str, to: &str) -> Request {
+    Request::Rename {
+        user: world.user,
+        from: named(from),
+        to: named(to),
+    }
+}
+
+fn numbered(parent: &str) -> Vec<String> {
+    let below = (10..40).map(|number| format!("{parent}/{number}"));
+    std::iter::once(parent.to_owned()).chain(below).collect()
+}
+
+#[test]
+fn a_tree_is_renamed_in_slices_and_others_wait_for_it() {
+    let mut world = World::new();
+    numbered("a").iter().for_each(|name| world.create(name));
+    let subscribe = |name: &str| Request::Subscribe {
+        user: world.user,
+        name: named(name),
+        on: true,
+    };
+    assert!(matches!(world.bench().ask(subscribe("a/20")), Reply::Done));
+    let long = "x".repeat(1023);
+    let refused = world.bench().ask(rename(&world, "a", &long));
+    assert!(
+        matches!(refused, Reply::Refused(mail::Refusal::Name(_))),
+        "{refused:?}"
+    );
+    assert_eq!(names(&world), numbered("a"));
+    let renamed = world.bench().submit(rename(&world, "a", "b"));
+    let create = Request::Create {
+        user: world.user,
+        name: named("b/25/new"),
+        special_use: None,
+    };
+    let created = world.bench().submit(create);
+    let again = world.bench().submit(rename(&world, "b", "c"));
+    let delivered: Vec<Pending> = (0..20).map(|number| world.deliver(number)).collect();
+    assert!(matches!(renamed.wait(), Reply::Done));
+    assert!(matches!(created.wait(), Reply::Done));
+    assert!(matches!(again.wait(), Reply::Done));
+    for pending in delivered {
+        assert!(matches!(pending.wait(), Reply::Appended(_)));
+    }
+    let mut expected = numbered("c");
+    expected.push("c/25/new".into());
+    expected.sort();
+    assert_eq!(names(&world), expected);
+    let gone = world.bench().ask(rename(&world, "a", "d"));
+    assert!(
+        matches!(gone, Reply::Refused(mail::Refusal::NoMailbox)),
+        "{gone:?}"
+    );
+    world.reopen();
+    assert_eq!(names(&world), expected);
+}
+
+#[test]
+fn a_rename_that_was_cut_off_is_finished_or_comes_to_nothing() {
+    let mut seen = [false; 2];
+    for turns in 0..24 {
+        let mut world = World::with(Options {
+            closing_max: Duration::ZERO,
+            ..options()
+        });
+        numbered("a").iter().for_each(|name| world.create(name));
+        let renamed = world.bench().submit(rename(&world, "a", "b"));
+        for number in 0..turns {
+            world.deliver(number).wait();
+        }
+        world.reopen();
+        let is_done = matches!(renamed.wait(), Reply::Done);
+        // Names are changed only when it has been finished, or has come to nothing.
+        world.create("z");
+        let now = names(&world);
+        let parent = if now.contains(&"b".to_owned()) {
+            "b"
+        } else {
+            "a"
+        };
+        let mut expected = numbered(parent);
+        expected.push("z".into());
+        assert_eq!(now, expected, "after {turns}");
+        assert!(!is_done || parent == "b");
+        seen[usize::from(parent == "b")] = true;
+    }
+    assert_eq!(seen, [true; 2], "both were seen");
 }
 
 #[test]

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use mail::{Change, Event, MailboxId, MailboxName, Refusal, Reply, Uid, UidValidity, UserId};
 
 use super::changing::{delta, event, remove};
-use super::depositing::{charge, deposit, keyword_indexes, room};
+use super::depositing::{charge, deposit, keyword_indexes, room, room_below};
 use super::numbering::Numbering;
+use super::tables::task;
 use super::{Applied, Rules, bodies, keys, notifications, refused, tables};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
@@ -134,7 +135,7 @@ pub(super) fn transfer(
             ..row.clone()
         });
     }
-    if let Err(refusal) = room(&target, arriving.len()) {
+    if let Err(refusal) = room_below(&target, arriving.len())? {
         return Ok(Err(refusal));
     }
     let (appended, event) = deposit(txn, id, &mut target, arriving, (How::Copied, None));
@@ -153,16 +154,6 @@ pub(super) fn transfer(
         }
     }
     Ok(Ok(done))
-}
-
-/// Tasks in [`Space::Tasks`].
-pub(super) mod task {
-    /// A COPY was not finished: what was staged is removed.
-    pub const STAGED: u8 = 1;
-    /// Rows of batches get mod-sequences of their own.
-    pub const SETTLE: u8 = 2;
-    /// A mailbox has lost its name: its rows are removed.
-    pub const DROP: u8 = 3;
 }
 
 /// The target's UIDVALIDITY, and what to announce.
@@ -252,7 +243,7 @@ impl Staging {
         ];
         txn.put(
             Space::Tasks,
-            &keys::task(task::STAGED, self.id),
+            &keys::task(task::STAGED, self.id.0),
             charged.concat(),
         );
         let to = (next.0 - rows.len() as u32..).map(Uid);
@@ -266,7 +257,7 @@ impl Staging {
         let Some(mut target) = tables::mailbox(txn, self.id)? else {
             return Ok(Err(Refusal::NoMailbox));
         };
-        txn.delete(Space::Tasks, &keys::task(task::STAGED, self.id));
+        txn.delete(Space::Tasks, &keys::task(task::STAGED, self.id.0));
         let first = target
             .staging
             .take()
@@ -283,7 +274,11 @@ impl Staging {
                 end,
                 modseq: target.modseq,
             });
-            txn.put(Space::Tasks, &keys::task(task::SETTLE, self.id), Vec::new());
+            txn.put(
+                Space::Tasks,
+                &keys::task(task::SETTLE, self.id.0),
+                Vec::new(),
+            );
             let change = Change::NewRun {
                 first,
                 last: Uid(end.0 - 1),
@@ -316,7 +311,7 @@ pub(super) fn discard_some(
     id: MailboxId,
     max: usize,
 ) -> Result<bool, Error> {
-    let key = keys::task(task::STAGED, id);
+    let key = keys::task(task::STAGED, id.0);
     if let Some(mut target) = tables::mailbox(txn, id)? {
         let Some((first, end)) = target.staging else {
             txn.delete(Space::Tasks, &key);
@@ -359,7 +354,7 @@ pub(super) fn settle_some(
         .as_ref()
         .and_then(|row| row.batches.first().copied());
     let (Some(mut mailbox), Some(batch)) = (mailbox, batch) else {
-        txn.delete(Space::Tasks, &keys::task(task::SETTLE, id));
+        txn.delete(Space::Tasks, &keys::task(task::SETTLE, id.0));
         return Ok(true);
     };
     let mut rows = Vec::new();
@@ -426,6 +421,6 @@ pub(super) fn drop_some(
             return Ok(false);
         }
     }
-    txn.delete(Space::Tasks, &keys::task(task::DROP, id));
+    txn.delete(Space::Tasks, &keys::task(task::DROP, id.0));
     Ok(true)
 }

@@ -181,7 +181,7 @@ pub(super) fn append(
         Ok(keywords) => keywords,
         Err(refusal) => return refuse(txn, refusal),
     };
-    if let Err(refusal) = room(&row, 1) {
+    if let Err(refusal) = room_below(&row, 1)? {
         return refuse(txn, refusal);
     }
     if !charge(txn, rules, user, size, 1)? {
@@ -208,14 +208,20 @@ pub(super) fn append(
 
 /// Whether a mailbox can number so many more messages.
 pub(super) fn room(row: &Mailbox, count: usize) -> Result<(), Refusal> {
+    match count >= (u32::MAX - row.uid_next.0) as usize {
+        true => Err(Refusal::Limit("the mailbox has no UIDs left")),
+        false => Ok(()),
+    }
+}
+
+/// As [`room`], for messages that are seen at once.
+///
+/// # Errors
+/// [`Error::Waits`] if there is none below what a COPY has staged.
+pub(super) fn room_below(row: &Mailbox, count: usize) -> Result<Result<(), Refusal>, Error> {
     match row.staging {
-        _ if count >= (u32::MAX - row.uid_next.0) as usize => {
-            Err(Refusal::Limit("the mailbox has no UIDs left"))
-        }
-        Some((first, _)) if count > (first.0 - row.uid_next.0) as usize => Err(
-            Refusal::Unavailable("a large COPY into the mailbox is under way, try again".into()),
-        ),
-        _ => Ok(()),
+        Some((first, _)) if count > (first.0 - row.uid_next.0) as usize => Err(Error::Waits),
+        _ => Ok(room(row, count)),
     }
 }
 
@@ -324,7 +330,7 @@ pub(super) fn deliver(
         let mailbox = match found {
             None => Err(Refusal::NoMailbox),
             Some((id, _)) if accepted.contains(&id) => Ok(id),
-            Some((id, row)) => match room(&row, 1) {
+            Some((id, row)) => match room_below(&row, 1)? {
                 Err(refusal) => Err(refusal),
                 Ok(()) if charge(txn, rules, user, size, 1)? => {
                     accepted.push(id);

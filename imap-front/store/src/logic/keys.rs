@@ -45,9 +45,9 @@ pub(crate) fn modseq_of(key: &[u8]) -> ModSeq {
     ModSeq(u64::from_be_bytes(middle))
 }
 
-/// A task of a kind for a mailbox.
-pub(crate) fn task(kind: u8, mailbox: MailboxId) -> Vec<u8> {
-    [&[kind][..], &mailbox.0.to_be_bytes()].concat()
+/// A task of a kind for a mailbox, or for a user.
+pub(crate) fn task(kind: u8, whose: u64) -> Vec<u8> {
+    [&[kind][..], &whose.to_be_bytes()].concat()
 }
 
 pub(crate) fn changed(mailbox: MailboxId, modseq: ModSeq, uid: Uid) -> Vec<u8> {

@@ -1,8 +1,9 @@
 //! What each request means, over any rows.
 //!
 //! In reading order: `keys`, `tables` (typed rows), `numbering` (which message has which number),
-//! `catch_up` (what happened since), `reading`, `naming` (mailboxes), `depositing` (messages come),
-//! `changing` (flags, expunges), `copying` and `bodies`, `operation` (what takes many slices).
+//! `catch_up` (what happened since), `reading`, `naming` and `renaming` (mailboxes), `depositing`
+//! (messages come), `changing` (flags, expunges), `copying` and `bodies`, `operation` (what takes
+//! many slices).
 
 pub(crate) mod keys;
 
@@ -17,6 +18,9 @@ mod notifications;
 mod numbering;
 mod operation;
 mod reading;
+mod renaming;
+#[cfg(test)]
+mod slice_tests;
 mod tables;
 
 use std::sync::Arc;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mail::request::SpecialUse;
 use mail::{Event, MailboxId, MailboxName, ModSeq, Refusal, Reply, Uid, UidValidity, UserId};
 
+use super::renaming::{self, Renaming};
 use super::{Applied, Operation, Rules, copying, keys, notifications, refused, tables};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
@@ -104,6 +105,7 @@ pub(super) fn create(
     if let Err(why) = name.creatable() {
         return refused(Refusal::Name(why));
     }
+    renaming::await_others(txn, user)?;
     if tables::name(txn, user, name)?.mailbox.is_some() {
         return refused(Refusal::Exists);
     }
@@ -160,8 +162,9 @@ pub(super) fn delete(
     if name.is_inbox() {
         return refused(Refusal::Cannot("INBOX can't be deleted"));
     }
+    renaming::await_others(txn, user)?;
     let mut row = tables::name(txn, user, name)?;
-    let has_children = !children(txn, user, name)?.is_empty();
+    let has_children = renaming::has_names_below(txn, user, name)?;
     let Some(id) = row.mailbox.take() else {
         if row.exists && !has_children {
             row.exists = false;
@@ -185,7 +188,7 @@ pub(super) fn delete(
         None => ModSeq(1),
     };
     txn.delete(Space::Mailboxes, &keys::number(id.0));
-    txn.put(Space::Tasks, &keys::task(copying::task::DROP, id), vec![]);
+    txn.put(Space::Tasks, &keys::task(tables::task::DROP, id.0), vec![]);
     notifications::name(txn, user, || What::Deleted(name.clone()));
     let event = Event {
         mailbox: id,
@@ -201,28 +204,6 @@ pub(super) fn delete(
     })
 }
 
-/// The names below one that exist, with their rows.
-fn children(
-    kv: &dyn Kv,
-    user: UserId,
-    parent: &MailboxName,
-) -> Result<Vec<(MailboxName, Name)>, Error> {
-    let (from, to) = keys::names_below(user, parent);
-    let mut found = Vec::new();
-    kv.scan(Space::Names, &from, &to, false, &mut |key, value| {
-        found.push((key[8..].to_vec(), value.to_vec()));
-        Continue(())
-    })?;
-    let mut children = Vec::new();
-    for (name, row) in found {
-        let row = Name::decode(&row)?;
-        if row.exists {
-            children.push((MailboxName::new(&String::from_utf8_lossy(&name)), row));
-        }
-    }
-    Ok(children)
-}
-
 pub(super) fn rename(
     txn: &mut Transaction<'_>,
     rules: &Rules,
@@ -233,6 +214,7 @@ pub(super) fn rename(
     if let Err(why) = to.creatable() {
         return refused(Refusal::Name(why));
     }
+    renaming::await_others(txn, user)?;
     let row = tables::name(txn, user, from)?;
     if !row.exists {
         return refused(Refusal::NoMailbox);
@@ -258,32 +240,26 @@ pub(super) fn rename(
     if to.is_below(from) {
         return refused(Refusal::Cannot("a mailbox can't be moved below itself"));
     }
-    let children = children(txn, user, from)?;
-    let renamed = |child: &MailboxName| {
-        MailboxName::new(&format!("{to}{}", &child.as_str()[from.as_str().len()..]))
-    };
-    if children
+    let max = rules.options.slice_messages;
+    let (names, more) = renaming::names_below(txn, user, from, &[], max)?;
+    let mut refusals = names
         .iter()
-        .any(|(child, _)| renamed(child).creatable().is_err())
-    {
-        return refused(Refusal::Name(
-            "an inferior mailbox's name would be too long",
-        ));
+        .map(|(name, _)| renaming::check(from, to, name));
+    if let Some(refusal) = refusals.find_map(|refusal| refusal) {
+        return refused(refusal);
     }
     make_parents(txn, rules, user, to)?;
-    move_name(txn, user, from, to, row)?;
-    let was = |from: &MailboxName, to: &MailboxName| What::Renamed {
+    if more.is_some() {
+        return Ok(Operation::rename(Renaming::begin(txn, user, from, to)).into());
+    }
+    renaming::move_name(txn, user, from, to, row)?;
+    let was = || What::Renamed {
         from: from.clone(),
         to: to.clone(),
     };
-    notifications::name(txn, user, || was(from, to));
-    for (child, row) in children {
-        let to = renamed(&child);
-        let is_mailbox = row.mailbox.is_some();
-        move_name(txn, user, &child, &to, row)?;
-        if is_mailbox {
-            notifications::name(txn, user, || was(&child, &to));
-        }
+    notifications::name(txn, user, was);
+    for name in names {
+        renaming::move_below(txn, user, (from, to), name)?;
     }
     Ok((Reply::Done, vec![]).into())
 }
@@ -322,24 +298,6 @@ fn empty_inbox(
     }
 }
 
-/// Subscriptions stay with the names (RFC 3501 §6.3.9).
-fn move_name(
-    txn: &mut Transaction<'_>,
-    user: UserId,
-    from: &MailboxName,
-    to: &MailboxName,
-    row: Name,
-) -> Result<(), Error> {
-    let subscribed = tables::name(txn, user, to)?.subscribed;
-    let left = Name {
-        subscribed: row.subscribed,
-        ..Name::default()
-    };
-    tables::put_name(txn, user, from, &left);
-    tables::put_name(txn, user, to, &Name { subscribed, ..row });
-    Ok(())
-}
-
 pub(super) fn subscribe(
     txn: &mut Transaction<'_>,
     rules: &Rules,
@@ -347,6 +305,7 @@ pub(super) fn subscribe(
     name: &MailboxName,
     on: bool,
 ) -> Result<Applied, Error> {
+    renaming::await_others(txn, user)?;
     let mut row = tables::name(txn, user, name)?;
     if on
         && !row.exists

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use mail::{Event, MailboxId, ModSeq, Refusal, Reply, Uid};
+use mail::{Event, MailboxId, ModSeq, Refusal, Reply, Uid, UserId};
 
 use super::changing::{self, FlagChange};
-use super::copying::{self, Staging, task};
+use super::copying::{self, Staging};
 use super::numbering::{self, Build};
-use super::{Rules, keys, tables};
+use super::renaming::Renaming;
+use super::tables::{self, task};
+use super::{Rules, keys};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
 
 /// Rows that are looked at in one turn for an index.
-const BUILD_ROWS: usize = 4096;
+pub(super) const BUILD_ROWS: usize = 4096;
 
 /// An operation that takes more than one slice.
 pub(crate) struct Operation {
@@ -39,6 +41,10 @@ enum Kind {
     Discard(MailboxId, Refusal),
     Settle(MailboxId, Uid),
     Drop(MailboxId),
+    /// And whether somebody waits for it.
+    Rename(Renaming, bool),
+    /// A RENAME that was cut off, as its row says.
+    Resume(UserId),
 }
 
 struct Storing {
@@ -138,6 +144,10 @@ impl Operation {
         Kind::Drop(id).into()
     }
 
+    pub(super) fn rename(renaming: Renaming) -> Self {
+        Kind::Rename(renaming, true).into()
+    }
+
     /// What has to go on after the server was ended.
     ///
     /// # Errors
@@ -149,12 +159,14 @@ impl Operation {
             std::ops::ControlFlow::Continue(())
         })?;
         let operation = |key: Vec<u8>| {
-            let (kind, id) = key.split_first()?;
-            let id = MailboxId(u64::from_be_bytes(id.try_into().ok()?));
+            let (kind, whose) = key.split_first()?;
+            let whose = u64::from_be_bytes(whose.try_into().ok()?);
+            let id = MailboxId(whose);
             match *kind {
                 task::STAGED => Some(Kind::Discard(id, Refusal::NoMessage).into()),
                 task::SETTLE => Some(Self::settle(id)),
                 task::DROP => Some(Self::drop_mailbox(id)),
+                task::RENAME => Some(Kind::Resume(UserId(whose)).into()),
                 _ => None,
             }
         };
@@ -169,6 +181,8 @@ impl Operation {
             Kind::Move(moving) => [moving.from, moving.to],
             Kind::Copy(staging, _) => [staging.from, staging.id],
             Kind::Discard(id, _) | Kind::Settle(id, _) | Kind::Drop(id) => [*id; 2],
+            // No mailbox has this id: RENAMEs take turns.
+            Kind::Rename(..) | Kind::Resume(_) => [MailboxId(0); 2],
         }
     }
 
@@ -178,6 +192,8 @@ impl Operation {
             Kind::Copy(staging, _) if staging.has_begun() => {
                 Some(Kind::Discard(staging.id, refusal).into())
             }
+            // Once: if it fails again the next start goes on.
+            Kind::Rename(renaming, true) => Some(Kind::Resume(renaming.user).into()),
             _ => None,
         }
     }
@@ -204,6 +220,19 @@ impl Operation {
                 let is_done = copying::settle_some(txn, *id, next, max)?;
                 Ok(step(is_done, Reply::Done))
             }
+            Kind::Rename(renaming, is_awaited) => {
+                Ok(match renaming.go_on(txn, rules, *is_awaited)? {
+                    Some(reply) => Step::Done(Box::new(reply), vec![], None),
+                    None => Step::More(vec![]),
+                })
+            }
+            Kind::Resume(user) => {
+                let Some(renaming) = Renaming::resume(txn, *user)? else {
+                    return Ok(step(true, Reply::Done));
+                };
+                self.kind = Kind::Rename(renaming, false);
+                Ok(Step::More(vec![]))
+            }
             Kind::Drop(id) => {
                 let is_done = copying::drop_some(txn, *id, max)?;
                 Ok(step(is_done, Reply::Done))
@@ -221,6 +250,7 @@ impl Operation {
             Kind::Discard(..) => "a slice of a Copy taken back",
             Kind::Settle(..) => "a slice after Copy",
             Kind::Drop(_) => "a slice of Delete",
+            Kind::Rename(..) | Kind::Resume(_) => "a slice of Rename",
         }
     }
 

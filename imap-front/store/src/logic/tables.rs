@@ -14,6 +14,18 @@ use crate::rows::{Account, Mailbox, MessageRow, Name, u64_row};
 /// Bytes in each piece of a body but the last.
 pub(super) const PIECE_BYTES: u64 = 64 << 10;
 
+/// Tasks in [`Space::Tasks`].
+pub(super) mod task {
+    /// A COPY was not finished: what was staged is removed.
+    pub const STAGED: u8 = 1;
+    /// Rows of batches get mod-sequences of their own.
+    pub const SETTLE: u8 = 2;
+    /// A mailbox has lost its name: its rows are removed.
+    pub const DROP: u8 = 3;
+    /// Names of a user are moved: from one, to another.
+    pub const RENAME: u8 = 4;
+}
+
 pub(crate) fn lookup_user(kv: &dyn Kv, name: &str) -> Result<Option<UserId>, Error> {
     match kv.get(Space::Users, name.as_bytes())? {
         Some(row) => Ok(Some(UserId(u64_row(&row)?))),

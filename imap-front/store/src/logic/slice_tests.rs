@@ -1,0 +1,261 @@
+//! How many rows a slice touches: no more, however large the mailbox is.
+
+use std::cell::Cell;
+
+use bytes::Bytes;
+use mail::request::StoreMode;
+use mail::{Body, Flags, MailboxId, MailboxName, ModSeq, Reply, Request, SystemFlag, Uid, UserId};
+
+use super::{Operation, Rules, Step, apply, ensure_user, numbering, tables};
+use crate::index_cache::IndexCache;
+use crate::kv::{Changes, Kv, Memory, Space, Transaction, Visit};
+use crate::{Error, Options};
+
+/// Rows that a slice may touch for each of its messages.
+const ROWS_A_MESSAGE: usize = 12;
+/// And besides.
+const ROWS: usize = 64;
+
+/// Rows in memory that count how many are read.
+struct Counted {
+    rows: Memory,
+    indexes: IndexCache,
+    read: Cell<usize>,
+}
+
+impl Counted {
+    fn count(&self) {
+        self.read.set(self.read.get() + 1);
+    }
+
+    fn commit(&mut self, changes: Changes) {
+        self.indexes.committed(&changes);
+        self.rows.apply(changes);
+    }
+}
+
+impl Kv for Counted {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        self.count();
+        self.rows.get(space, key)
+    }
+
+    fn scan(
+        &self,
+        space: Space,
+        from: &[u8],
+        to: &[u8],
+        reverse: bool,
+        visit: Visit<'_>,
+    ) -> Result<(), Error> {
+        self.rows.scan(space, from, to, reverse, &mut |key, value| {
+            self.count();
+            visit(key, value)
+        })
+    }
+
+    fn indexes(&self) -> Option<&IndexCache> {
+        Some(&self.indexes)
+    }
+}
+
+struct World {
+    counted: Counted,
+    rules: Rules,
+    user: UserId,
+    inbox: MailboxId,
+    messages: u32,
+}
+
+fn named(name: &str) -> MailboxName {
+    MailboxName::new(name)
+}
+
+impl World {
+    fn new(messages: u32) -> Self {
+        let rules = Rules::new(Options::default());
+        let mut counted = Counted {
+            rows: Memory::default(),
+            indexes: IndexCache::new(16 << 20),
+            read: Cell::new(0),
+        };
+        let mut txn = Transaction::new(&counted);
+        let user = ensure_user(&mut txn, &rules, "ann").expect("memory");
+        let body = Body::Inline(Bytes::from_static(b"Subject: x\r\n\r\n"));
+        for _ in 0..messages {
+            let append = Request::Append {
+                user,
+                name: MailboxName::inbox(),
+                flags: Flags::default(),
+                date: None,
+                body: body.clone(),
+            };
+            apply(&mut txn, &rules, append).expect("memory");
+        }
+        let inbox = tables::named_mailbox(&txn, user, &MailboxName::inbox());
+        let (inbox, _) = inbox.expect("memory").expect("made with the user");
+        let changes = txn.into_changes();
+        counted.commit(changes);
+        Self {
+            counted,
+            rules,
+            user,
+            inbox,
+            messages,
+        }
+    }
+
+    /// Has the index of INBOX in memory.
+    fn warm(&self) {
+        let mailbox = tables::mailbox(&self.counted.rows, self.inbox);
+        let mailbox = mailbox.expect("memory").expect("there");
+        assert!(self.counted.indexes.begin(self.inbox));
+        let index = numbering::scanned(&self.counted.rows, self.inbox, &mailbox);
+        self.counted
+            .indexes
+            .finish(self.inbox, index.expect("memory"));
+    }
+
+    /// One commit: gives what `work` gives, and how many rows it read and changed.
+    fn commit<T>(
+        &mut self,
+        work: impl FnOnce(&mut Transaction<'_>, &Rules) -> Result<T, Error>,
+    ) -> (T, usize) {
+        self.counted.read.set(0);
+        let mut txn = Transaction::new(&self.counted);
+        txn.begin();
+        let done = work(&mut txn, &self.rules).expect("memory");
+        let changes = txn.into_changes();
+        let touched = self.counted.read.get() + changes.len();
+        self.counted.commit(changes);
+        (done, touched)
+    }
+
+    /// Carries a request out, slice by slice. Gives the last answer, how many commits it took, and
+    /// the most rows that one of them touched.
+    fn carry_out(&mut self, request: Request) -> (Reply, usize, usize) {
+        let (applied, mut most) = self.commit(|txn, rules| apply(txn, rules, request));
+        let mut reply = applied.reply;
+        let mut next: Option<Operation> = applied.then;
+        let mut commits = 1;
+        while let Some(mut operation) = next.take() {
+            let (step, touched) = self.commit(|txn, rules| operation.go_on(txn, rules));
+            (commits, most) = (commits + 1, most.max(touched));
+            match step {
+                Step::More(_) => next = Some(operation),
+                Step::Waits => panic!("nobody else builds an index here"),
+                Step::Done(done, _, then) => {
+                    reply = reply.or(Some(*done));
+                    next = then;
+                }
+            }
+        }
+        (reply.expect("an answer"), commits, most)
+    }
+
+    fn all(&self) -> Vec<Uid> {
+        (1..=self.messages).map(Uid).collect()
+    }
+
+    fn store(&self, flag: SystemFlag) -> Request {
+        let mut flags = Flags::default();
+        flags.insert(flag);
+        Request::Store {
+            mailbox: self.inbox,
+            uids: self.all(),
+            mode: StoreMode::Add,
+            flags,
+            unchanged_since: None,
+            since: ModSeq(1),
+        }
+    }
+
+    fn copy(&self, to: &str, remove: bool) -> Request {
+        Request::Copy {
+            mailbox: self.inbox,
+            uids: self.all(),
+            user: self.user,
+            to: named(to),
+            remove,
+            since: ModSeq(1),
+        }
+    }
+
+    fn create(&mut self, name: &str) {
+        let create = Request::Create {
+            user: self.user,
+            name: named(name),
+            special_use: None,
+        };
+        let (reply, ..) = self.carry_out(create);
+        assert!(matches!(reply, Reply::Done), "{reply:?}");
+    }
+}
+
+#[test]
+fn a_slice_touches_no_more_rows_of_a_large_mailbox_than_of_a_small_one() {
+    let bound = Options::default().slice_messages * ROWS_A_MESSAGE + ROWS;
+    for messages in [1_000, 20_000] {
+        let mut world = World::new(messages);
+        world.create("copy");
+        world.create("moved");
+        world.warm();
+        let expunge = Request::Expunge {
+            mailbox: world.inbox,
+            within: Some(vec![(1, messages / 2)]),
+            since: ModSeq(1),
+        };
+        let delete = Request::Delete {
+            user: world.user,
+            name: named("copy"),
+        };
+        let requests = [
+            ("STORE", world.store(SystemFlag::Flagged)),
+            ("COPY", world.copy("copy", false)),
+            ("STORE", world.store(SystemFlag::Deleted)),
+            ("EXPUNGE", expunge),
+            ("MOVE", world.copy("moved", true)),
+            ("DELETE", delete),
+        ];
+        for (name, request) in requests {
+            let (reply, commits, most) = world.carry_out(request);
+            assert!(!matches!(reply, Reply::Refused(_)), "{name}: {reply:?}");
+            let slices_min = messages as usize / 2 / Options::default().slice_messages;
+            assert!(commits >= slices_min, "{name}: {commits} commits");
+            assert!(
+                most <= bound,
+                "{name} of {messages}: {most} rows in a slice"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_index_is_built_in_slices_of_as_many_rows() {
+    for messages in [5_000, 20_000] {
+        let mut world = World::new(messages);
+        let (reply, _, most) = world.carry_out(world.store(SystemFlag::Seen));
+        assert!(matches!(reply, Reply::Stored { .. }), "{reply:?}");
+        assert!(most <= super::operation::BUILD_ROWS + ROWS, "{most} rows");
+    }
+}
+
+#[test]
+fn names_are_moved_in_slices() {
+    let bound = Options::default().slice_messages * ROWS_A_MESSAGE + ROWS;
+    for names in [300, 3_000] {
+        let mut world = World::new(0);
+        for number in 0..names {
+            world.create(&format!("a/{number}"));
+        }
+        let rename = Request::Rename {
+            user: world.user,
+            from: named("a"),
+            to: named("b"),
+        };
+        let (reply, commits, most) = world.carry_out(rename);
+        assert!(matches!(reply, Reply::Done), "{reply:?}");
+        assert!(commits >= 2 * names / Options::default().slice_messages);
+        assert!(most <= bound, "{names} names: {most} rows in a slice");
+    }
+}
