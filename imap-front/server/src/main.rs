@@ -149,6 +149,7 @@ fn make_private(base: &Base) -> Result<(), PrivacyError> {
 }
 
 fn serve(base: &Base, accept_loss: bool, ready: &mut Ready) -> Result<(), Box<dyn Error>> {
+    reactor::memory::return_large();
     let config = Config::load(base)?;
     let log = Log::start(&config)?;
     panics::log_all();
