@@ -6,10 +6,11 @@ mod support;
 
 use std::sync::Arc;
 
+use rcgen::{CertificateParams, KeyPair};
 use rustls::version::{TLS12, TLS13};
 use rustls::{AlertDescription, CipherSuite, Error, SupportedProtocolVersion};
 use support::{NOW, Pair, client, client_config, config, identity, shake};
-use tls::{Alert, Config, HandshakeError, Opened, Options, TICKET_LIFETIME_S, Version};
+use tls::{Alert, Config, HandshakeError, Identity, Opened, Options, TICKET_LIFETIME_S, Version};
 
 const SUITES: [(CipherSuite, &SupportedProtocolVersion); 6] = [
     (CipherSuite::TLS13_AES_128_GCM_SHA256, &TLS13),
@@ -90,6 +91,46 @@ fn what_comes_right_behind_the_handshake_is_not_lost() {
 }
 
 #[test]
+fn a_key_update_right_behind_the_handshake_is_ours_to_take() {
+    let config = config(Options::default());
+    let client_config = Arc::new(client_config(None, &[&TLS13]));
+    let mut client = client(&client_config, "localhost");
+    let mut handshake = tls::Handshake::new(&config).unwrap();
+    let (mut flight, mut output) = (Vec::new(), Vec::new());
+    client.write_tls(&mut flight).unwrap();
+    assert!(
+        handshake
+            .handle_input(&flight, &mut output)
+            .unwrap()
+            .is_none()
+    );
+    support::give(&mut client, &output);
+    // Finished, a KeyUpdate and data under the new key, in one piece.
+    client.refresh_traffic_keys().unwrap();
+    std::io::Write::write_all(&mut client.writer(), b"a NOOP\r\n").unwrap();
+    flight.clear();
+    while client.wants_write() {
+        client.write_tls(&mut flight).unwrap();
+    }
+    output.clear();
+    let established = handshake
+        .handle_input(&flight, &mut output)
+        .unwrap()
+        .unwrap();
+    support::give(&mut client, &output);
+    let mut pair = Pair {
+        client,
+        records: established.records,
+        suite: established.suite,
+        resumed: established.resumed,
+        input: established.input,
+    };
+    assert_eq!(pair.hear(), b"a NOOP\r\n");
+    assert!(pair.records.owes_answer());
+    assert_eq!(pair.say(b"a OK\r\n"), b"a OK\r\n");
+}
+
+#[test]
 fn keys_are_updated_by_either_end() {
     let config = config(Options::default());
     for (suite, version) in SUITES.into_iter().filter(|(_, version)| **version == TLS13) {
@@ -160,6 +201,42 @@ fn a_client_is_shown_the_certificate_of_the_name_it_asks_for() {
     // An unknown name, and an address, which is no name: never a handshake that dies.
     assert_eq!(shown("nobody.example"), first);
     assert_eq!(shown("192.0.2.1"), first);
+}
+
+#[test]
+fn a_name_with_two_kinds_of_keys_is_proved_by_the_one_that_the_client_takes() {
+    let key = KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let chain = params.self_signed(&key).unwrap().pem();
+    let rsa = Identity::from_pem(chain.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+    let both = [identity(&["localhost"]), rsa];
+    let config = Config::new(&both, Options::default(), NOW).unwrap();
+    let of_rsa = [
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    ];
+    let of_rsa = of_rsa.into_iter().map(|suite| (suite, &TLS12));
+    for (suite, version) in SUITES.into_iter().chain(of_rsa) {
+        let mut pair = Pair::new(&config, Some(suite), version);
+        assert_eq!(pair.suite, suite);
+        assert_eq!(pair.say(b"* OK\r\n"), b"* OK\r\n", "{suite:?}");
+    }
+}
+
+#[test]
+fn early_data_is_never_offered() {
+    let config = config(Options::default());
+    let mut client_config = client_config(None, &[&TLS13]);
+    client_config.enable_early_data = true;
+    let client_config = Arc::new(client_config);
+    for resumed in [false, true] {
+        let mut client = client(&client_config, "localhost");
+        assert!(client.early_data().is_none());
+        let mut pair = shake(&config, client, usize::MAX).unwrap();
+        assert_eq!(pair.resumed, resumed);
+        pair.say(b"the ticket is read");
+    }
 }
 
 #[test]
