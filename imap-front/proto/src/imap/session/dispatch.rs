@@ -157,7 +157,12 @@ impl Session {
                 | C::Copy { uid: false, .. }
                 | C::Search { .. }
         );
-        self.send_updates(expunges);
+        match &command {
+            // Others' flags heard now would be taken for what this command makes of them: they
+            // come after it.
+            C::Store { silent: true, .. } => self.send_numbers(expunges),
+            _ => self.send_updates(expunges),
+        }
         match command {
             C::Noop => self.done(&tag, "OK NOOP completed"),
             C::Check => self.done(&tag, "OK CHECK completed"),

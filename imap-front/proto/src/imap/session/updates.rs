@@ -100,6 +100,14 @@ impl Session {
         }
     }
 
+    /// Adds which messages there are, and nothing of their flags.
+    pub(super) fn send_numbers(&mut self, expunges: bool) {
+        let selected = self.selected.as_deref_mut();
+        if let Some(ViewState::Loaded(view)) = selected.map(|selected| &mut selected.view) {
+            view.send_numbers(&mut self.output, expunges);
+        }
+    }
+
     /// Tells of keywords before they are used for the first time (RFC 3501 §7.2.6).
     pub(super) fn introduce_keywords(&mut self, flags: &Flags) {
         let Some(selected) = self.selected.as_deref_mut() else {

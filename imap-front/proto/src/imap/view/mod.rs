@@ -68,8 +68,11 @@ impl View {
     }
 
     /// As [`View::apply`], but flags of messages for which `known` holds are not sent later: the
-    /// client hears of them by other means.
+    /// client hears of them by other means, or set them itself. If others changed them meanwhile it
+    /// can't know what they are now, and is told (RFC 3501 §6.4.6).
     pub fn apply_but(&mut self, events: &[Arc<Event>], known: impl Fn(Uid) -> bool) -> bool {
+        let mut once = RoaringBitmap::new();
+        let mut known = |uid: Uid| known(uid) && once.insert(uid.0);
         for event in events {
             if event.seq <= self.modseq {
                 continue;
@@ -77,13 +80,13 @@ impl View {
             if event.deleted || event.prev != self.modseq {
                 return false;
             }
-            self.apply_changes(event, &known);
+            self.apply_changes(event, &mut known);
             self.modseq = event.seq;
         }
         true
     }
 
-    fn apply_changes(&mut self, event: &Event, known: &impl Fn(Uid) -> bool) {
+    fn apply_changes(&mut self, event: &Event, known: &mut impl FnMut(Uid) -> bool) {
         // Changes of a kind stand in ascending order, so each search begins where the last ended.
         let mut near = 0;
         let mut flags = Vec::new();
@@ -110,7 +113,7 @@ impl View {
                     ..
                 } => {
                     let modseq = (*modseq).max(ModSeq(1)).min(event.seq);
-                    if !known(*uid) {
+                    if !known(*uid) || self.flags.contains_key(uid) {
                         if !now.keywords().is_empty() {
                             self.keywords.get_or_insert_default().union(now);
                         }
@@ -233,6 +236,15 @@ impl View {
 
     /// Writes what the client may be sent now; expunges only if `expunges`.
     pub fn send_updates(&mut self, output: &mut Output, expunges: bool, condstore: bool) {
+        self.send_numbers(output, expunges);
+        if !self.flags.is_empty() {
+            let flags = std::mem::take(&mut self.flags);
+            output.pieces(FlagUpdates::new(self, flags, condstore));
+        }
+    }
+
+    /// Of the updates, those that tell which messages there are.
+    pub fn send_numbers(&mut self, output: &mut Output, expunges: bool) {
         if expunges && !self.gone.is_empty() {
             let gone = std::mem::take(&mut self.gone);
             // A message that came and went unseen is nobody's business.
@@ -249,10 +261,6 @@ impl View {
                 let line = format!("* {exists} EXISTS\r\n* {} RECENT\r\n", self.recent());
                 output.bytes(line.as_bytes());
             }
-        }
-        if !self.flags.is_empty() {
-            let flags = std::mem::take(&mut self.flags);
-            output.pieces(FlagUpdates::new(self, flags, condstore));
         }
     }
 }
