@@ -16,6 +16,9 @@ use crate::shell;
 
 /// How often other ports are tried when somebody took one between its reservation and its use.
 const PORT_TRIES: usize = 5;
+/// Whom the services of a throwaway base run as: its folder lies in a checkout, which may be closed
+/// to other users, and no user is made for it.
+const THROWAWAY_USER: &str = "root";
 /// How long a server may take until it listens.
 const LISTENS_WITHIN: Duration = Duration::from_secs(10);
 /// How long a killed process may take to be gone.
@@ -56,7 +59,7 @@ impl Base {
             fs::remove_dir_all(&base.folder)
                 .with_context(|| format!("cannot remove {}", base.folder.display()))?;
         }
-        install::lay_out(&base.folder, profile)?;
+        install::lay_out(&base.folder, profile, THROWAWAY_USER)?;
         Ok(base)
     }
 

@@ -3,8 +3,10 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use admin::config;
+use admin::service_user::ServiceUser;
+use admin::{Config, config};
 use anyhow::{Context, Result};
 
 use crate::{paths, shell, units};
@@ -60,11 +62,17 @@ impl Profile {
     }
 }
 
-/// Builds, lays out `prefix`, and says so.
-pub fn run(prefix: &Path, profile: Profile) -> Result<()> {
+/// Builds, lays out `prefix` for services that run as `user`, and says so. Root makes the user if
+/// there is none.
+pub fn run(prefix: &Path, profile: Profile, user: &str) -> Result<()> {
     let prefix = std::path::absolute(prefix)?;
     build(profile)?;
-    lay_out(&prefix, profile)?;
+    make_user(user)?;
+    lay_out(&prefix, profile, user)?;
+    let base = admin::Base::new(&prefix);
+    if let Some(user) = ServiceUser::of(&Config::load(&base)?)? {
+        user.take_over(&base)?;
+    }
     println!("installed in {}", prefix.display());
     Ok(())
 }
@@ -81,9 +89,22 @@ pub fn build(profile: Profile) -> Result<()> {
     shell::run(&mut command)
 }
 
-/// Lays out `prefix` from what was built. Programs are replaced; configuration that an
-/// administrator wrote, users and mail are left alone.
-pub fn lay_out(prefix: &Path, profile: Profile) -> Result<()> {
+/// Makes a system user without a password, home or shell, if this process may and there is none.
+fn make_user(name: &str) -> Result<()> {
+    if !rustix::process::geteuid().is_root() || ServiceUser::named(name).is_ok() {
+        return Ok(());
+    }
+    let mut useradd = Command::new("useradd");
+    useradd.args(["--system", "--user-group", "--no-create-home"]);
+    useradd.args(["--shell", "/usr/sbin/nologin", name]);
+    shell::run(&mut useradd).with_context(|| format!("cannot make the user {name}"))?;
+    println!("made the user {name}, whom the services run as");
+    Ok(())
+}
+
+/// Lays out `prefix` from what was built, for services that run as `user`. Programs are replaced;
+/// configuration that an administrator wrote, users and mail are left alone.
+pub fn lay_out(prefix: &Path, profile: Profile, user: &str) -> Result<()> {
     for name in FOLDERS {
         let folder = prefix.join(name);
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -108,15 +129,15 @@ pub fn lay_out(prefix: &Path, profile: Profile) -> Result<()> {
     if !link.is_symlink() {
         symlink("sbin/configutil", &link).context("cannot link configutil")?;
     }
-    write_configuration(prefix)?;
+    write_configuration(prefix, user)?;
     units::write(prefix)
 }
 
 /// Writes the defaults, which belong to the release, and an empty `msg.conf` if there is none.
-fn write_configuration(prefix: &Path) -> Result<()> {
+fn write_configuration(prefix: &Path, user: &str) -> Result<()> {
     let base = admin::Base::new(prefix);
     let defaults = base.msg_conf_defaults();
-    config::write_defaults(&defaults)
+    config::write_defaults(&defaults, user)
         .with_context(|| format!("cannot write {}", defaults.display()))?;
     let own = base.msg_conf();
     if !own.exists() {

@@ -45,6 +45,9 @@ enum Task {
         /// The base directory
         #[arg(long)]
         prefix: PathBuf,
+        /// Whom the services run as; root makes this user if there is none
+        #[arg(long, default_value = "ensign")]
+        user: String,
         /// Build without optimisation
         #[arg(long, conflicts_with = "release")]
         debug: bool,
@@ -84,6 +87,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
         Task::Demo(options) => demo::run(&options),
         Task::Install {
             prefix,
+            user,
             debug,
             release: _,
         } => {
@@ -92,7 +96,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
             } else {
                 install::Profile::Release
             };
-            install::run(&prefix, profile)
+            install::run(&prefix, profile, &user)
         }
         Task::Results(options) => results::run(&options),
         Task::Crash(options) => crash::run(&options),

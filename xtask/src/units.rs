@@ -184,8 +184,12 @@ impl Installation {
 fn hardening(installation: &Installation) -> String {
     let [data, log, run, config] =
         ["data", "log", "run", "config"].map(|folder| installation.word(folder));
+    let user = installation.config.value("service.user");
     format!(
         "\
+User={user}
+UMask=0077
+AmbientCapabilities=CAP_NET_BIND_SERVICE
 Restart=on-failure
 LimitNOFILE=1048576
 LimitMEMLOCK=infinity

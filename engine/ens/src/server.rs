@@ -62,6 +62,13 @@ pub enum StartError {
     Kernel(io::Error),
 }
 
+/// A broker that has its port and socket and takes nobody yet.
+pub struct Bound {
+    listeners: Vec<Vec<OwnedFd>>,
+    listening: Vec<String>,
+    steering: Option<Steering>,
+}
+
 /// A broker at work.
 pub struct Running {
     handle: Handle<(), BrokerMessage>,
@@ -122,24 +129,19 @@ impl Local {
     }
 }
 
-/// Starts a broker.
+/// Binds and starts a broker.
 ///
 /// # Errors
 /// What keeps it from starting, for the administrator.
 pub fn start(options: &Options) -> Result<Running, StartError> {
-    let connections_max = options.broker.connections_max;
-    let share = connections_max.div_ceil(options.shards.into());
-    let limits = Limits {
-        // Who is one too many is counted by all shards together, and told so by the broker. They
-        // may be spread unevenly, and some may be on their way out.
-        connections_max: share + share / 8 + 64,
-        replies_queue: MESSAGES_QUEUE,
-        posts_bytes_max: options.pending_bytes_max,
-        // A post may be larger than what may wait, and answers come on top.
-        outbox_bytes_max: options.pending_bytes_max + 4 * FRAME_BYTES_MAX,
-        write_timeout_ns: options.write_timeout_s.max(1) * SECOND_NS,
-        ..Limits::default()
-    };
+    bind(options)?.start(options)
+}
+
+/// Takes a broker's port and socket. No thread is made.
+///
+/// # Errors
+/// If one can't be taken.
+pub fn bind(options: &Options) -> Result<Bound, StartError> {
     let count = usize::from(options.shards);
     let mut listening = Vec::new();
     let mut listeners: Vec<Vec<OwnedFd>> = Vec::new();
@@ -160,6 +162,42 @@ pub fn start(options: &Options) -> Result<Running, StartError> {
         listening.push(format!("ens listening on {}", path.display()));
         listeners[0].push(socket.into());
     }
+    Ok(Bound {
+        listeners,
+        listening,
+        steering,
+    })
+}
+
+impl Bound {
+    /// Starts the broker's threads, with the options that it was bound with.
+    ///
+    /// # Errors
+    /// If the kernel refuses a thread or a ring.
+    pub fn start(self, options: &Options) -> Result<Running, StartError> {
+        start_shards(self, options)
+    }
+}
+
+fn start_shards(bound: Bound, options: &Options) -> Result<Running, StartError> {
+    let connections_max = options.broker.connections_max;
+    let share = connections_max.div_ceil(options.shards.into());
+    let limits = Limits {
+        // Who is one too many is counted by all shards together, and told so by the broker. They
+        // may be spread unevenly, and some may be on their way out.
+        connections_max: share + share / 8 + 64,
+        replies_queue: MESSAGES_QUEUE,
+        posts_bytes_max: options.pending_bytes_max,
+        // A post may be larger than what may wait, and answers come on top.
+        outbox_bytes_max: options.pending_bytes_max + 4 * FRAME_BYTES_MAX,
+        write_timeout_ns: options.write_timeout_s.max(1) * SECOND_NS,
+        ..Limits::default()
+    };
+    let Bound {
+        listeners,
+        listening,
+        steering,
+    } = bound;
     let handle = engine::mesh(options.shards, &limits);
     let subscribing = Arc::new(SubscribingShards::new(options.shards));
     let stats = Arc::new(Stats::default());

@@ -9,6 +9,7 @@ use libloading::Library;
 use crate::abi::{ABI, Event as RawEvent, Host, INIT, Init, Param, PlugIn};
 use crate::biff::{Biff, Event};
 use crate::crash;
+use crate::trust::untrusted;
 
 /// Room for a plug-in's reason.
 const REASON_BYTES: usize = 1024;
@@ -88,6 +89,12 @@ impl Loaded {
             path: path.to_owned(),
             reason,
         })?;
+        if let Some(reason) = untrusted(path) {
+            return Err(LoadError::Refused {
+                path: path.to_owned(),
+                reason,
+            });
+        }
         let name = CString::new(path.as_os_str().as_encoded_bytes()).unwrap_or_default();
         // SAFETY: the administrator chose this code to run in this process.
         let library = unsafe { Library::new(path) }.map_err(failed)?;

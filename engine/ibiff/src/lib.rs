@@ -2,7 +2,8 @@
 //!
 //! In reading order: `abi` (`include/ensign_plugin.h` in Rust), [`biff`] (events to event
 //! references and payloads; no foreign memory), `entry` (what the library exports), [`host`]
-//! (loading a library and calling it), `capi` (the ENS functions for C programs).
+//! (loading a library and calling it), `trust` (whose libraries it loads), `capi` (the ENS
+//! functions for C programs).
 //!
 //! `unsafe` stands in `entry`, `host` and `capi` alone: they touch memory of the other side.
 
@@ -12,3 +13,4 @@ mod capi;
 mod crash;
 mod entry;
 pub mod host;
+mod trust;

@@ -17,6 +17,7 @@ mod inherited;
 pub mod listen;
 pub mod memory;
 pub mod pool;
+pub mod rights;
 pub mod rng;
 pub mod sim;
 pub mod sparse;

@@ -38,17 +38,44 @@ impl Lock {
 }
 
 fn lock_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(beside(path, ".lock"))
+    let lock = beside(path, ".lock");
+    let file = in_place().truncate(false).mode(0o600).open(&lock)?;
+    give_as_folder(&file, &lock)?;
+    Ok(file)
+}
+
+/// For writing a file that may lie in another user's folder: a link there leads nowhere else.
+pub fn in_place() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    options.create(true).write(true).custom_flags(flags);
+    options
+}
+
+/// What root makes in another user's folder is that user's; what it makes in a folder of its own
+/// that a group may read, the group may read. Others' files are left alone: their owner is known.
+fn give_as_folder(file: &File, path: &Path) -> io::Result<()> {
+    let own = file.metadata()?;
+    let Some(folder) = path.parent().and_then(|folder| fs::metadata(folder).ok()) else {
+        return Ok(());
+    };
+    let is_fresh = own.uid() == 0 && own.len() == 0 && own.nlink() == 1;
+    if !is_fresh || !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    if folder.uid() != own.uid() || folder.gid() != own.gid() {
+        std::os::unix::fs::fchown(file, Some(folder.uid()), Some(folder.gid()))?;
+    }
+    if folder.uid() == own.uid() && folder.gid() != own.gid() {
+        let mode = own.mode() & 0o7777 | folder.mode() & 0o040;
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
+    }
+    Ok(())
 }
 
 /// Replaces `path` with what `fill` writes: a temporary file beside it, synced, renamed, and the
 /// folder synced. An existing file's mode and, where permitted, its owner are kept; a new file gets
-/// `mode`.
+/// `mode`, and is as its folder is.
 ///
 /// # Errors
 /// If any step fails, or `fill` does; then `path` is as it was.
@@ -74,12 +101,8 @@ fn write_temporary(
     mode: u32,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .mode(mode)
-        .open(temporary)?;
+    let file = in_place().truncate(true).mode(mode).open(temporary)?;
+    give_as_folder(&file, temporary)?;
     if let Ok(present) = fs::metadata(path) {
         file.set_permissions(fs::Permissions::from_mode(present.mode() & 0o7777))?;
         let own = file.metadata()?;

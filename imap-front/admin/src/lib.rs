@@ -20,6 +20,7 @@ pub mod lines;
 pub mod password;
 pub mod privacy;
 pub mod service;
+pub mod service_user;
 pub mod status;
 pub mod users;
 

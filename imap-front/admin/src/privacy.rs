@@ -1,13 +1,15 @@
 //! What lies in a base directory is its owner's: mail, logs, passwords and sockets.
 //!
-//! `data/`, `log/`, `run/` and `config/` have mode 0700, the files in them 0600. Every program that
+//! `data/`, `log/`, `run/` and `config/` have mode 0700, the files in them 0600; where `config/` is
+//! root's and the services are somebody else's, that user's group may read it (`service_user`).
+//! Every program that
 //! writes there begins with [`keep_private`]; at start [`check`] mends what an older version, an
 //! unpacked backup or an administrator has left open. Sockets are left alone: who may connect is
 //! their own matter.
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
@@ -16,6 +18,8 @@ use crate::Base;
 
 /// Bits of a mode that are not its owner's.
 const OTHERS: u32 = 0o077;
+/// Those of them by which a group may read files and enter folders.
+const GROUP_READS: u32 = 0o050;
 
 /// Why what lies in a base directory can't be kept private.
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +64,16 @@ fn check_below(path: &Path, mended: &mut Vec<(PathBuf, u32)>) -> Result<(), Priv
         return Ok(());
     }
     let mode = metadata.permissions().mode() & 0o7777;
-    if mode & OTHERS != 0 {
-        fs::set_permissions(path, Permissions::from_mode(mode & !OTHERS)).map_err(|cause| {
+    // What is root's to write and this user's group's to read is not open to others.
+    let is_shared = metadata.uid() != rustix::process::geteuid().as_raw()
+        && metadata.gid() == rustix::process::getegid().as_raw();
+    let others = if is_shared {
+        OTHERS & !GROUP_READS
+    } else {
+        OTHERS
+    };
+    if mode & others != 0 {
+        fs::set_permissions(path, Permissions::from_mode(mode & !others)).map_err(|cause| {
             PrivacyError {
                 path: path.to_owned(),
                 mode,

@@ -28,6 +28,12 @@ impl Site {
         for name in ["sbin", "lib", "config"] {
             fs::create_dir(folder.path().join(name)).unwrap();
         }
+        // Its folder may be closed to others.
+        fs::write(
+            folder.path().join("config/msg.conf.defaults"),
+            "service.user = root\n",
+        )
+        .unwrap();
         for (name, program) in PROGRAMS {
             // A copy made here could still be open for writing in a child of another test.
             let below = if name == "watcher" { "lib" } else { "sbin" };

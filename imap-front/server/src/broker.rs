@@ -18,11 +18,27 @@ pub enum BrokerError {
     Start(#[from] server::StartError),
 }
 
-/// Starts the broker, if this process is to be one. Who may connect is in `ENS_ACCESS`.
+/// A broker that has its port, and what it is to be started with.
+pub struct Bound {
+    bound: server::Bound,
+    options: Options,
+}
+
+impl Bound {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// What keeps it from starting.
+    pub fn start(self) -> Result<Running, BrokerError> {
+        Ok(self.bound.start(&self.options)?)
+    }
+}
+
+/// Takes the broker's port, if this process is to be one. Who may connect is in `ENS_ACCESS`.
 ///
 /// # Errors
 /// What keeps it from starting.
-pub fn start(config: &Config) -> Result<Option<Running>, BrokerError> {
+pub fn bind(config: &Config) -> Result<Option<Bound>, BrokerError> {
     if !config.switch("ens.embedded") || !config.switch("local.ens.enable") {
         return Ok(None);
     }
@@ -57,5 +73,6 @@ pub fn start(config: &Config) -> Result<Option<Running>, BrokerError> {
         },
         ..Options::default()
     };
-    Ok(Some(server::start(&options)?))
+    let bound = server::bind(&options)?;
+    Ok(Some(Bound { bound, options }))
 }

@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use admin::idle::Facts;
 use admin::privacy::{self, PrivacyError};
+use admin::service_user::{ServiceUser, ServiceUserError};
 use admin::status::Status;
 use admin::{Base, Config};
 use clap::Parser;
 use ens::ready::Ready;
+use server::confinement::{self, Confinement, ConfinementError};
 use server::log::Log;
+use server::ports::Ports;
 use server::run::Server;
 use server::{notify, panics};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
@@ -64,6 +67,10 @@ fn main() -> ExitCode {
         Some(root) => Ok(Base::new(root)),
         None => Base::of_this_program(),
     };
+    if let Err(error) = base.as_ref().map_or(Ok(()), become_service_user) {
+        Ready::from_env().failed("imapd", &error);
+        return ExitCode::FAILURE;
+    }
     let outcome = match (&base, errand, cli.try_plugin) {
         (Err(error), _, _) => Err(error.to_string()),
         (Ok(base), _, Some(number)) => match notify::try_plug_in(base, number) {
@@ -82,6 +89,15 @@ fn main() -> ExitCode {
             eprintln!("imapd: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// If root has started this program by itself and not through start-msg. A configuration that can't
+/// be read is told by who needs it next.
+fn become_service_user(base: &Base) -> Result<(), ServiceUserError> {
+    match Config::load(base) {
+        Ok(config) => ServiceUser::assume(base, &config),
+        Err(_) => Ok(()),
     }
 }
 
@@ -148,6 +164,25 @@ fn make_private(base: &Base) -> Result<(), PrivacyError> {
     Ok(())
 }
 
+/// Closes the rest of the host's files to this process, and says if that can't be had.
+fn confine(base: &Base, config: &Config) -> Result<(), ConfinementError> {
+    if !config.switch("service.landlock") {
+        tracing::warn!("service.landlock is off: this process can reach all files of its user");
+        return Ok(());
+    }
+    match confinement::confine(base, config)? {
+        Confinement::Whole => {}
+        Confinement::Partial => {
+            tracing::info!("this kernel's Landlock is older; it holds what it knows");
+        }
+        Confinement::None => tracing::warn!(
+            "this kernel has no Landlock, or doesn't enable it (lsm= on its command line): \
+             this process can reach all files of its user"
+        ),
+    }
+    Ok(())
+}
+
 fn serve(base: &Base, accept_loss: bool, ready: &mut Ready) -> Result<(), Box<dyn Error>> {
     reactor::memory::return_large();
     let config = Config::load(base)?;
@@ -156,7 +191,11 @@ fn serve(base: &Base, accept_loss: bool, ready: &mut Ready) -> Result<(), Box<dy
     make_private(base)?;
     // Taken before anything is started, so that no signal is missed.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
-    let mut server = Server::start(base, &config, accept_loss, ready)?;
+    confine(base, &config)?;
+    let ports = Ports::bind(&config, ready)?;
+    // From here on there will be other threads.
+    reactor::rights::give_up()?;
+    let mut server = Server::start(base, &config, ports, accept_loss, ready)?;
     ready.ready();
     let mut looks = 0u64;
     loop {

@@ -1,6 +1,5 @@
 //! The configuration as this server uses it.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -26,14 +25,14 @@ const LANE: usize = 16 * 1024;
 
 /// Everything that `imapd` goes by.
 pub struct Options {
-    /// Where IMAP listens.
-    pub imap: Option<SocketAddr>,
     /// Shards.
     pub shards: u16,
     /// IMAP connections in all.
     pub sessions_max: usize,
     /// Rings a shard; 0 is as many as the connections need.
     pub rings: usize,
+    /// Whether rings are refused what the server doesn't use.
+    pub restricted_rings: bool,
     /// How long a data plane looks for work before it sleeps, in nanoseconds.
     pub spin_ns: u64,
     /// What sessions have in common.
@@ -55,11 +54,7 @@ pub struct Options {
 impl Options {
     /// From the configuration; the users' own quotas come from the directory.
     pub fn new(base: &Base, config: &Config, users: &Arc<Users>) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
-        let shards = match config.count("service.imap.shards") {
-            0 => cores,
-            shards => shards,
-        };
+        let shards = u64::from(shards(config));
         let sessions_max = config.count("service.imap.maxsessions") as usize;
         // The kernel spreads connections by chance: each shard may have more than its share.
         let share = sessions_max.div_ceil(shards as usize);
@@ -81,10 +76,10 @@ impl Options {
             ..Limits::default()
         };
         Self {
-            imap: config.imap_address(),
-            shards: shards.clamp(1, 64) as u16,
+            shards: shards as u16,
             sessions_max,
             rings: config.count("service.imap.parkrings") as usize,
+            restricted_rings: config.switch("service.restrictrings"),
             spin_ns: config.count("service.imap.spin") * 1000,
             session: session(config),
             timeouts: Timeouts {
@@ -105,6 +100,15 @@ impl Options {
             data: base.data(),
         }
     }
+}
+
+/// Shards: as many as are asked for, or as there are cores; 1 to 64.
+pub fn shards(config: &Config) -> u16 {
+    let shards = match config.count("service.imap.shards") {
+        0 => std::thread::available_parallelism().map_or(1, usize::from) as u64,
+        shards => shards,
+    };
+    shards.clamp(1, 64) as u16
 }
 
 fn session(config: &Config) -> SessionConfig {

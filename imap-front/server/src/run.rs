@@ -11,7 +11,6 @@ use engine::stats::Counter;
 use ens::ready::Ready;
 use ens::statistics::Statistics;
 use proto::imap::SessionConfig;
-use reactor::listen::{self, ListenError};
 use reactor::uring;
 use store::Store;
 
@@ -21,10 +20,11 @@ use crate::broker;
 use crate::control::{self, Authenticator, Control, MailHandle, Replier, SEARCHES_MAX, Workers};
 use crate::descriptors::{Descriptors, TooFewFiles};
 use crate::front::{Addresses, Cleartext, Logins, Revocations};
-use crate::lmtp::{self, BindError, Lmtp};
+use crate::lmtp::{self, Lmtp};
 use crate::notify::Notifications;
 use crate::options::Options;
 use crate::planes::{self, DataPlane};
+use crate::ports::Ports;
 use crate::sparing::Sparing;
 use crate::stalls::Stalls;
 use crate::statistics;
@@ -46,12 +46,6 @@ pub enum StartError {
     /// The user directory.
     #[error("{0}")]
     Users(#[from] admin::users::UsersError),
-    /// A port.
-    #[error("{0}")]
-    Listen(#[from] ListenError),
-    /// A port or path of LMTP.
-    #[error("{0}")]
-    Lmtp(#[from] BindError),
     /// The store.
     #[error("{0}")]
     Store(#[from] store::OpenError),
@@ -86,7 +80,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts all planes and reports each bound port.
+    /// Starts all planes on the ports that were taken, and reports each.
     ///
     /// # Errors
     /// What keeps the server from starting, for the administrator. A store that has lost something
@@ -94,6 +88,7 @@ impl Server {
     pub fn start(
         base: &Base,
         config: &Config,
+        ports: Ports,
         accept_loss: bool,
         ready: &mut Ready,
     ) -> Result<Self, StartError> {
@@ -103,19 +98,14 @@ impl Server {
         let descriptors = Descriptors::raise(options.shards, places(&options))?;
         tracing::info!("{descriptors}");
         options.store.files_max = descriptors.tables;
-        let imap = match options.imap {
-            Some(address) => {
-                let count = usize::from(options.shards);
-                listen::listeners("imap", "service.imap.port", address, count)?
-            }
-            None => vec![],
-        };
+        let imap = ports.imap;
         let handle: MailHandle = engine::mesh(options.shards, &options.limits);
         let publisher = handle.clone();
         let announcer =
             Box::new(move |events: &[Arc<mail::Event>]| announce::announce(&publisher, events));
         // Mail doesn't need it.
-        let broker = broker::start(config).unwrap_or_else(|error| {
+        let started = ports.broker.map(broker::Bound::start).transpose();
+        let broker = started.unwrap_or_else(|error| {
             ready.part_failed("ens", &error);
             None
         });
@@ -133,11 +123,8 @@ impl Server {
             .start(base, config, &store, broker.as_ref().map(|it| it.local()))
             .map_err(|error| StartError::Kernel("the plug-ins' thread", error))?;
         (options.session.idle, options.session.idle_announced) = notifications.idle();
-        let mut lmtp = Lmtp::bind(
-            &lmtp::Options::from_config(config, &descriptors),
-            store.clone(),
-            users.clone(),
-        )?;
+        let lmtp_options = lmtp::Options::from_config(config, &descriptors);
+        let mut lmtp = Lmtp::new(ports.lmtp, &lmtp_options, store.clone(), users.clone());
         if let Some(address) = imap.first().and_then(|first| first.local_addr().ok()) {
             ready.line(&format!("imap listening on {address}"));
         }
@@ -215,6 +202,7 @@ impl Server {
         if options.rings > 0 {
             rings.rings = options.rings;
         }
+        rings.restricted = options.restricted_rings;
         rings.spin_ns = options.spin_ns;
         let plane = DataPlane {
             id,

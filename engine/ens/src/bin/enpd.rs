@@ -139,7 +139,9 @@ fn serve(cli: &Cli, access: Access, ready: &mut Ready) -> Result<(), Box<dyn std
         },
         ..Options::default()
     };
-    let broker = server::start(&options)?;
+    let bound = server::bind(&options)?;
+    reactor::rights::give_up()?;
+    let broker = bound.start(&options)?;
     broker.listening().iter().for_each(|line| ready.line(line));
     ready.ready();
     run(&broker, &mut signals);

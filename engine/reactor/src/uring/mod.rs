@@ -28,6 +28,7 @@ mod op;
 pub mod options;
 pub mod reactor;
 mod receive;
+mod restrict;
 mod ring;
 mod send;
 mod slots;

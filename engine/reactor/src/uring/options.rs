@@ -24,6 +24,8 @@ pub struct Options {
     pub receive_buffer_bytes: usize,
     /// How long to look for work before sleeping, in nanoseconds. Costs a core; saves the wake-up.
     pub spin_ns: u64,
+    /// Whether the kernel refuses a ring every operation that the reactor doesn't use.
+    pub restricted: bool,
     /// Seed of [`crate::Reactor::rng`].
     pub seed: u64,
 }
@@ -38,6 +40,7 @@ impl Default for Options {
             receive_buffers: 128,
             receive_buffer_bytes: 8 * 1024,
             spin_ns: 0,
+            restricted: true,
             seed: 0,
         }
     }

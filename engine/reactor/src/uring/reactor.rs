@@ -75,11 +75,11 @@ impl Uring {
         assert!(rings_allowed, "a reactor has 1 to 250 rings");
         assert!(options.batch as usize >= CHAIN_MAX, "a batch holds a chain");
         let alarms = [Arc::new(EventFd::new()?), Arc::new(EventFd::new()?)];
+        let parks_ring = |number| (number > 0).then(|| alarms[1].raw());
         let mut rings = (0..options.rings)
-            .map(|_| Ring::new(&options))
+            .map(|number| Ring::new(&options, parks_ring(number)))
             .collect::<io::Result<Vec<_>>>()?;
         for park in &mut rings[1..] {
-            park.ring_eventfd(alarms[1].raw())?;
             park.ring_while(false);
         }
         Ok(Self {

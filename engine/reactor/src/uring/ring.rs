@@ -7,6 +7,7 @@ use io_uring::{IoUring, cqueue, squeue, types};
 
 use super::denied::explained;
 use super::options::Options;
+use super::restrict::restrictions;
 use super::slots::{Slot, Slots, slot_of};
 use crate::Conn;
 
@@ -37,8 +38,12 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    pub fn new(options: &Options) -> io::Result<Self> {
+    /// A ring of this thread, which is its only user. Deferred work rings `eventfd`, if there is
+    /// one.
+    pub fn new(options: &Options, eventfd: Option<i32>) -> io::Result<Self> {
         let io = IoUring::builder()
+            // Until it is restricted.
+            .setup_r_disabled()
             .setup_single_issuer()
             .setup_defer_taskrun()
             .setup_taskrun_flag()
@@ -51,6 +56,14 @@ impl Ring {
             .map_err(explained)?;
         // Saves a lookup in each call; a kernel that can't do it does without.
         let _ = io.submitter().register_ring_fd();
+        if let Some(eventfd) = eventfd {
+            io.submitter().register_eventfd(eventfd)?;
+        }
+        if options.restricted {
+            let mut restrictions = restrictions();
+            io.submitter().register_restrictions(&mut restrictions)?;
+        }
+        io.submitter().register_enable_rings().map_err(explained)?;
         Ok(Self {
             io,
             slots: Slots::default(),
@@ -75,11 +88,6 @@ impl Ring {
     /// Descriptors that nobody has or was promised.
     pub fn room(&self) -> u32 {
         self.free - self.promised
-    }
-
-    /// Deferred work of this ring rings `eventfd` from now on.
-    pub fn ring_eventfd(&self, eventfd: i32) -> io::Result<()> {
-        self.io.submitter().register_eventfd(eventfd)
     }
 
     /// Whether deferred work rings. Off while the reactor runs: its own submits would ring, too.
@@ -197,5 +205,41 @@ fn tolerate(entered: io::Result<usize>) -> io::Result<()> {
         Ok(_) => Ok(()),
         Err(error) if error.raw_os_error().is_some_and(|e| PASSING.contains(&e)) => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use io_uring::opcode;
+
+    use super::*;
+
+    /// What the kernel answers to an operation that no file of this folder uses.
+    fn outcome_of_nop(restricted: bool) -> i32 {
+        let options = Options {
+            restricted,
+            files_per_ring: 4,
+            ..Options::default()
+        };
+        let mut ring = Ring::new(&options, None).expect("io_uring");
+        let nop = opcode::Nop::new().build();
+        // SAFETY: it points to nothing.
+        unsafe { ring.push(&nop) };
+        let mut done = Vec::new();
+        ring.submit(&mut done).expect("io_uring");
+        done.first().expect("one completion").result
+    }
+
+    #[test]
+    fn a_ring_does_nothing_but_what_the_reactor_uses() {
+        assert_eq!(outcome_of_nop(true), -libc::EACCES);
+        assert_eq!(outcome_of_nop(false), 0);
+    }
+
+    #[test]
+    fn a_ring_stays_restricted() {
+        let ring = Ring::new(&Options::default(), None).expect("io_uring");
+        let refused = ring.io.submitter().register_files_sparse(8).unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(libc::EACCES));
     }
 }

@@ -60,7 +60,8 @@ fn run(base: &Base, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
     let default = base.msg_conf();
     let file = arguments.file.as_deref().unwrap_or(&default);
     if arguments.write_defaults {
-        config::write_defaults(&base.msg_conf_defaults())?;
+        let user = Config::load(base)?.value("service.user").to_owned();
+        config::write_defaults(&base.msg_conf_defaults(), &user)?;
         return Ok(DONE);
     }
     if let Some(import) = &arguments.import {

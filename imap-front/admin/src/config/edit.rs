@@ -90,8 +90,9 @@ pub fn parse_import(file: &Path) -> Result<Vec<ConfigEdit>, ConfigError> {
     Ok(edits)
 }
 
-/// The text of `msg.conf.defaults`: every option with its help and default.
-pub fn defaults_text() -> String {
+/// The text of `msg.conf.defaults`: every option with its help and default, and the user of this
+/// installation.
+pub fn defaults_text(service_user: &str) -> String {
     let mut text = String::from(
         "# The options of this release and their defaults. Each release writes this file anew:\n\
          # set options in msg.conf, with configutil.\n",
@@ -100,18 +101,22 @@ pub fn defaults_text() -> String {
         text.push_str("\n# ");
         text.push_str(option.help);
         text.push('\n');
-        let default = syntax::quoted(option.default);
+        let default = match option.name {
+            "service.user" => service_user,
+            _ => option.default,
+        };
+        let default = syntax::quoted(default);
         text.push_str(&format!("{} = {default}\n", option.name));
     }
     text
 }
 
-/// Writes `msg.conf.defaults`.
+/// Writes `msg.conf.defaults` of an installation whose services run as `service_user`.
 ///
 /// # Errors
 /// If the file can't be written.
-pub fn write_defaults(file: &Path) -> io::Result<()> {
+pub fn write_defaults(file: &Path, service_user: &str) -> io::Result<()> {
     files::replace(file, MODE, |to: &mut dyn Write| {
-        to.write_all(defaults_text().as_bytes())
+        to.write_all(defaults_text(service_user).as_bytes())
     })
 }

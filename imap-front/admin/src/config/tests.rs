@@ -107,7 +107,7 @@ fn cleared_values() {
 #[test]
 fn written_defaults_say_what_is_built_in() {
     let (_folder, base) = base();
-    write_defaults(&base.msg_conf_defaults()).unwrap();
+    write_defaults(&base.msg_conf_defaults(), "ensign").unwrap();
     let config = Config::load(&base).unwrap();
     for option in options() {
         assert_eq!(config.value(option.name), option.default);

@@ -4,13 +4,14 @@
 //! a crash or a power loss.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use rustix::process::Pid;
 
 use super::Service;
 use crate::Base;
+use crate::files::in_place;
 
 /// The 20th field after the name in `/proc/PID/stat` (proc(5): field 22, `starttime`).
 const START_FIELD: usize = 19;
@@ -30,10 +31,9 @@ pub(super) fn write(base: &Base, service: &Service, pid: u32) -> io::Result<()> 
         .ok()
         .and_then(Pid::from_raw)
         .and_then(identity);
-    fs::write(
-        path(base, service),
-        format!("{pid}\n{}\n", identity.unwrap_or_default()),
-    )
+    let text = format!("{pid}\n{}\n", identity.unwrap_or_default());
+    let mut file = in_place().truncate(true).open(path(base, service))?;
+    file.write_all(text.as_bytes())
 }
 
 /// The service's process id, if it runs.

@@ -6,7 +6,7 @@
 //! `failed: ` and which part can't serve.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -19,9 +19,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal, setsid};
 
 use super::pid_file::{self, running};
-use super::{Service, environment};
-use crate::Base;
-use crate::files::Lock;
+use super::{Service, WATCHER, environment};
+use crate::files::{Lock, in_place};
+use crate::service_user::{ServiceUser, ServiceUserError};
+use crate::{Base, Config};
 
 /// The environment variable that tells the server where to report.
 pub const READY_FD: &str = "ENSIGN_READY_FD";
@@ -77,6 +78,12 @@ pub enum ServiceError {
         /// How long was waited.
         seconds: u64,
     },
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    /// The user that it is to run as.
+    #[error(transparent)]
+    User(#[from] ServiceUserError),
     /// The system refused something.
     #[error("{what}: {cause}")]
     System {
@@ -130,19 +137,44 @@ pub fn forget_dead(base: &Base, service: &Service) -> Result<(), ServiceError> {
 }
 
 /// Becomes the program, in a session of its own. Returns only if that fails.
-pub fn launch(base: &Base, service: &Service, arguments: &[OsString]) -> io::Error {
+pub fn launch(base: &Base, service: &Service, arguments: &[OsString]) -> ServiceError {
     if let Err(cause) = setsid() {
-        return cause.into();
+        return system("a session of its own")(cause);
     }
-    Command::new(base.program(service.program))
+    if let Err(error) = become_service_user(base, service) {
+        return error;
+    }
+    let program = base.program(service.program);
+    let failed = Command::new(&program)
         .args(arguments)
         .current_dir(base.root())
-        .exec()
+        .exec();
+    system(format!("can't run {}", program.display()))(failed)
 }
 
-/// Nothing of the service runs, and the folders that it needs are there. Gives the file for its
-/// process id. For somebody who has the lock.
-fn make_way(base: &Base, service: &Service) -> Result<PathBuf, ServiceError> {
+/// Gives up what root may do, for all services but the watcher, which starts the others again.
+fn become_service_user(base: &Base, service: &Service) -> Result<(), ServiceError> {
+    if let Some(user) = service_user(base, service)? {
+        user.become_it()?;
+        user.reaches(&base.program(service.program))?;
+    }
+    Ok(())
+}
+
+fn service_user(base: &Base, service: &Service) -> Result<Option<ServiceUser>, ServiceError> {
+    if service == &WATCHER {
+        return Ok(None);
+    }
+    Ok(ServiceUser::of(&Config::load(base)?)?)
+}
+
+/// Nothing of the service runs, and the folders that it needs are there and its user's. Gives the
+/// file for its process id. For somebody who has the lock.
+fn make_way(
+    base: &Base,
+    service: &Service,
+    user: Option<&ServiceUser>,
+) -> Result<PathBuf, ServiceError> {
     let file = pid_file::path(base, service);
     if let Some(pid) = running(base, service).map_err(system(format!("{}", file.display())))? {
         let pid = pid.as_raw_nonzero().get();
@@ -150,6 +182,9 @@ fn make_way(base: &Base, service: &Service) -> Result<PathBuf, ServiceError> {
     }
     for folder in [base.log(), base.data()] {
         fs::create_dir_all(&folder).map_err(system(format!("{}", folder.display())))?;
+    }
+    if let Some(user) = user {
+        user.take_over(base)?;
     }
     Ok(file)
 }
@@ -164,11 +199,13 @@ pub fn exec(
     arguments: &[OsString],
 ) -> Result<io::Error, ServiceError> {
     let lock = lock(base, service)?;
-    let file = make_way(base, service)?;
+    let user = service_user(base, service)?;
+    let file = make_way(base, service, user.as_ref())?;
     pid_file::write(base, service, std::process::id())
         .map_err(system(format!("{}", file.display())))?;
     drop(lock);
     let variables = environment::variables(base);
+    become_service_user(base, service)?;
     Ok(Command::new(base.program(service.program))
         .envs(variables.map_err(system("config/ens.env"))?)
         .args(arguments)
@@ -201,13 +238,17 @@ pub(super) fn start_locked(
     mut tell: impl FnMut(Progress<'_>),
 ) -> Result<(), ServiceError> {
     let name = service.name;
-    let file = make_way(base, service)?;
+    let user = service_user(base, service)?;
+    let file = make_way(base, service, user.as_ref())?;
     let program = base.program(service.program);
     if !program.exists() {
         let missing = io::Error::from(io::ErrorKind::NotFound);
         return Err(system(format!("{}", program.display()))(missing));
     }
     let (reader, writer) = rustix::pipe::pipe().map_err(system("a pipe"))?;
+    if let Some(user) = user {
+        user.give_open(&writer).map_err(system("a pipe"))?;
+    }
     let spawned = spawn(base, service, arguments, &writer);
     let mut child = spawned.map_err(system(format!("can't start the {name} server")))?;
     drop(writer);
@@ -239,10 +280,7 @@ fn spawn(
     arguments: &[OsString],
     writer: &OwnedFd,
 ) -> io::Result<Child> {
-    let output = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(output_file(base, service))?;
+    let output = in_place().append(true).open(output_file(base, service))?;
     // The pipe was made without close-on-exec, so its number is the same in the child.
     let mut command = Command::new(base.root().join("sbin/start-msg"));
     environment::apply(base, &mut command)?;

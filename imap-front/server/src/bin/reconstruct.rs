@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use admin::command::{DONE, FAILED};
+use admin::service_user::ServiceUser;
 use admin::{Base, Config, privacy};
 use clap::Parser;
 use server::log::Log;
@@ -58,6 +59,8 @@ fn run(cli: Cli) -> Result<u8, Box<dyn Error>> {
         None => Base::of_this_program()?,
     };
     let config = Config::load(&base)?;
+    // What it writes must be the server's.
+    ServiceUser::assume(&base, &config)?;
     let _log = Log::start(&config)?;
     let data = base.data();
     if !data.is_dir() {

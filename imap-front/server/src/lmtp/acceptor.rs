@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::open::Peer;
-use super::{Common, Options, connection};
+use super::{Common, connection};
 use crate::sparing::Sparing;
 use crate::{panics, planted};
 use reactor::listen::{self, ListenError};
@@ -46,8 +46,8 @@ pub enum BindError {
     },
 }
 
-/// All listeners.
-pub(super) struct Listeners {
+/// All listeners of LMTP.
+pub struct Listeners {
     listeners: Vec<Arc<Listener>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -61,9 +61,13 @@ struct Listener {
 }
 
 impl Listeners {
-    pub fn bind(options: &Options) -> Result<Self, BindError> {
+    /// Listens on an address, a Unix socket, or both. Nobody is accepted yet.
+    ///
+    /// # Errors
+    /// If one can't be bound.
+    pub fn bind(address: Option<SocketAddr>, socket: Option<&Path>) -> Result<Self, BindError> {
         let mut listeners = Vec::new();
-        if let Some(address) = options.address {
+        if let Some(address) = address {
             for listener in listen::listeners("lmtp", "service.lmtp.port", address, 1)? {
                 let name = match listener.local_addr() {
                     Ok(bound) => bound.to_string(),
@@ -72,13 +76,13 @@ impl Listeners {
                 listeners.push(Arc::new(Listener::new(listener.into(), name, None)));
             }
         }
-        if let Some(path) = &options.socket {
+        if let Some(path) = socket {
             let socket = unix(path).map_err(|cause| BindError::Unix {
-                path: path.clone(),
+                path: path.to_owned(),
                 cause,
             })?;
             let name = path.display().to_string();
-            listeners.push(Arc::new(Listener::new(socket, name, Some(path.clone()))));
+            listeners.push(Arc::new(Listener::new(socket, name, Some(path.to_owned()))));
         }
         Ok(Self {
             listeners,
@@ -86,11 +90,11 @@ impl Listeners {
         })
     }
 
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.listeners.iter().map(|listener| &*listener.name)
     }
 
-    pub fn start(&mut self, common: &Arc<Common>) -> io::Result<()> {
+    pub(super) fn start(&mut self, common: &Arc<Common>) -> io::Result<()> {
         for listener in &self.listeners {
             let (listener, common) = (listener.clone(), common.clone());
             let accept = move || listener.run(&common);
@@ -100,7 +104,7 @@ impl Listeners {
         Ok(())
     }
 
-    pub fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         for listener in &self.listeners {
             listener.stopping.store(true, Ordering::Release);
             // Wakes the thread that accepts; it fails only if the socket is not open, which it is.

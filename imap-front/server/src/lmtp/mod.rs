@@ -10,8 +10,6 @@ mod open;
 mod pending_reply;
 mod stamp;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -19,9 +17,8 @@ use admin::{Config, Users};
 use proto::lmtp::{OverQuota, SessionConfig};
 use store::Store;
 
-pub use acceptor::BindError;
+pub use acceptor::{BindError, Listeners};
 
-use acceptor::Listeners;
 use open::{Bounds, Open};
 
 use crate::descriptors::Descriptors;
@@ -37,10 +34,6 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 /// How LMTP is set up.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where to listen on TCP, if at all.
-    pub address: Option<SocketAddr>,
-    /// Where to listen on a Unix socket, if at all.
-    pub socket: Option<PathBuf>,
     /// Connections at a time.
     pub connections_max: usize,
     /// Connections of one peer at a time.
@@ -80,8 +73,6 @@ impl Options {
         };
         let transaction = config.count("service.lmtp.transactiontimeout");
         Self {
-            address: config.lmtp_address(),
-            socket: config.path("service.lmtp.socket"),
             connections_max,
             peer_connections_max,
             idle: IDLE,
@@ -130,12 +121,8 @@ struct Common {
 }
 
 impl Lmtp {
-    /// Binds what the options ask for. Nobody is accepted before [`Lmtp::start`].
-    ///
-    /// # Errors
-    /// If an address or path can't be bound.
-    pub fn bind(options: &Options, store: Store, users: Arc<Users>) -> Result<Self, BindError> {
-        let listeners = Listeners::bind(options)?;
+    /// LMTP on what is bound. Nobody is accepted before [`Lmtp::start`].
+    pub fn new(listeners: Listeners, options: &Options, store: Store, users: Arc<Users>) -> Self {
         let common = Arc::new(Common {
             settings: RwLock::new(options.settings.clone()),
             idle: options.idle,
@@ -150,7 +137,7 @@ impl Lmtp {
             refusals: Sparing::default(),
             lookups: Sparing::default(),
         });
-        Ok(Self { listeners, common })
+        Self { listeners, common }
     }
 
     /// Lines such as `lmtp listening on 127.0.0.1:24`.

@@ -1,7 +1,6 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::Instant;
 
 use admin::password::{self, Scheme};
@@ -17,10 +16,8 @@ struct Server {
     address: String,
 }
 
-fn options(folder: &Path) -> Options {
+fn options() -> Options {
     Options {
-        address: Some(([127, 0, 0, 1], 0).into()),
-        socket: Some(folder.join("lmtp.sock")),
         connections_max: 4,
         peer_connections_max: 4,
         transaction: Duration::from_secs(60),
@@ -51,9 +48,12 @@ impl Server {
         let users = Arc::new(Users::open(users).unwrap());
         let data = folder.path().join("data");
         let (store, _) = Store::open(&data, store::Options::default(), Box::new(|_| {})).unwrap();
-        let mut options = options(folder.path());
+        let mut options = options();
         change(&mut options);
-        let mut lmtp = Lmtp::bind(&options, store.clone(), users).unwrap();
+        let socket = folder.path().join("lmtp.sock");
+        let loopback = ([127, 0, 0, 1], 0).into();
+        let listeners = Listeners::bind(Some(loopback), Some(&socket)).unwrap();
+        let mut lmtp = Lmtp::new(listeners, &options, store.clone(), users);
         let address = lmtp.listening()[0]
             .strip_prefix("lmtp listening on ")
             .unwrap()
@@ -242,11 +242,7 @@ fn unix_socket_serves_too() {
 fn sockets_left_behind_are_replaced_and_used_ones_are_not() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
-    let bind = || {
-        let mut options = options(folder.path());
-        (options.address, options.socket) = (None, Some(path.clone()));
-        Listeners::bind(&options)
-    };
+    let bind = || Listeners::bind(None, Some(&path));
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let mut first = bind().unwrap();
     let error = bind().err().unwrap().to_string();

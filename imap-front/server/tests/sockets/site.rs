@@ -53,12 +53,19 @@ impl Site {
 
     /// Without IDLE, unless the options say so.
     pub fn bare(options: &str) -> Self {
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        Self::within(
+            tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(),
+            options,
+        )
+    }
+
+    /// The same in a folder that is there.
+    pub fn within(folder: tempfile::TempDir, options: &str) -> Self {
         for name in ["config", "data", "log", "run"] {
             fs::create_dir(folder.path().join(name)).unwrap();
         }
         let base = admin::Base::new(folder.path());
-        admin::config::write_defaults(&base.msg_conf_defaults()).unwrap();
+        admin::config::write_defaults(&base.msg_conf_defaults(), "root").unwrap();
         let scheme = admin::password::Scheme::Ssha256;
         let users: String = ["fred", "mary"]
             .map(|name| {
@@ -164,6 +171,11 @@ impl Site {
 }
 
 impl Server {
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks the server to stop; it does so within a while.
     pub fn terminate(&mut self) {
         self.signal(rustix::process::Signal::TERM);

@@ -125,6 +125,15 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         help: "seconds after which a client that does not read what it is sent is disconnected",
     },
     ConfigOption {
+        name: "service.landlock",
+        kind: Kind::Switch,
+        default: "yes",
+        refreshable: false,
+        help: "whether the IMAP server can reach only the base directory, the folders of sockets, \
+               log file and plug-ins that options name, and for reading what programs need of the \
+               system",
+    },
+    ConfigOption {
         name: "service.listenaddr",
         kind: Kind::Address,
         default: "0.0.0.0",
@@ -192,6 +201,14 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         help: "seconds that a deliverer may take from MAIL to the message's end",
     },
     ConfigOption {
+        name: "service.restrictrings",
+        kind: Kind::Switch,
+        default: "yes",
+        refreshable: false,
+        help: "whether the kernel refuses the IMAP server's io_uring instances every operation \
+               that it doesn't use",
+    },
+    ConfigOption {
         name: "service.stallms",
         kind: Kind::Number {
             min: 0,
@@ -201,5 +218,13 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         refreshable: false,
         help: "milliseconds after which something that holds up others is named in the log; \
                0 is never",
+    },
+    ConfigOption {
+        name: "service.user",
+        kind: Kind::Text,
+        default: "ensign",
+        refreshable: false,
+        help: "user that the services become when root starts them, once they have their ports; \
+               root is to stay root, which gives whoever breaks in all of this host",
     },
 ];

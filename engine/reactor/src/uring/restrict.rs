@@ -1,0 +1,38 @@
+//! What a ring may do: the operations that the reactor uses, and nothing else. io_uring is out of
+//! reach of a seccomp filter; this is its own way to say less.
+
+use io_uring::opcode;
+use io_uring::register::Restriction;
+
+/// IORING_OP_*: everything that files of this folder submit.
+const OPERATIONS: [u8; 12] = [
+    opcode::Accept::CODE,
+    opcode::AsyncCancel::CODE,
+    opcode::Bind::CODE,
+    opcode::Close::CODE,
+    opcode::Connect::CODE,
+    opcode::FixedFdInstall::CODE,
+    opcode::PollAdd::CODE,
+    opcode::Recv::CODE,
+    opcode::Send::CODE,
+    opcode::SendMsg::CODE,
+    opcode::Socket::CODE,
+    // Socket options, and how much of what was sent is acknowledged.
+    opcode::UringCmd16::CODE,
+];
+/// IOSQE_*: all but IOSQE_ASYNC, IOSQE_IO_DRAIN and selection of kernel-provided buffers.
+const FLAGS: u8 = {
+    use io_uring::squeue::Flags;
+    Flags::FIXED_FILE.bits()
+        | Flags::IO_LINK.bits()
+        | Flags::IO_HARDLINK.bits()
+        | Flags::SKIP_SUCCESS.bits()
+};
+
+/// The restrictions of every ring. No io_uring_register call is among them: once it is enabled, a
+/// ring's files and restrictions stay as they are.
+pub(super) fn restrictions() -> Vec<Restriction> {
+    let operations = OPERATIONS.map(Restriction::sqe_op);
+    let flags = Restriction::sqe_flags_allowed(FLAGS);
+    operations.into_iter().chain([flags]).collect()
+}

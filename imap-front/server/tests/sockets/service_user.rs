@@ -1,0 +1,107 @@
+//! What is left of root's rights once the server has its ports.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use crate::site::{Server, Site};
+
+/// A user that every host has, and what `/etc/passwd` says of it.
+const USER: &str = "nobody";
+
+fn ids() -> (String, String) {
+    let passwd = fs::read_to_string("/etc/passwd").unwrap();
+    let line = passwd.lines().find(|line| line.starts_with("nobody:"));
+    let words: Vec<&str> = line.unwrap().split(':').collect();
+    (words[2].to_owned(), words[3].to_owned())
+}
+
+/// A base directory that others can reach, with a server that becomes `USER`. None unless root
+/// runs the test: others have nothing to give up.
+fn site(options: &str) -> Option<Site> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let folder = tempfile::tempdir_in("/tmp").unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let options = format!("service.user = {USER}\nlogfile.imap.file = log/imap\n{options}");
+    Some(Site::within(folder, &options))
+}
+
+/// The fields of a status file of /proc.
+fn field<'a>(status: &'a str, name: &str) -> Vec<&'a str> {
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+    line.split_whitespace().skip(1).collect()
+}
+
+fn threads(server: &Server) -> Vec<String> {
+    let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+    tasks
+        .filter_map(|task| fs::read_to_string(task.unwrap().path().join("status")).ok())
+        .collect()
+}
+
+#[test]
+fn no_thread_keeps_a_right_of_root() {
+    let Some(site) = site("ens.embedded = yes\n") else {
+        return;
+    };
+    // What root has left behind is the server's from now on.
+    fs::create_dir_all(site.folder.path().join("data")).unwrap();
+    fs::write(site.folder.path().join("log/imap"), "an old line\n").unwrap();
+    let server = site.start();
+    let (uid, gid) = ids();
+    let threads = threads(&server);
+    assert!(threads.len() > 5, "{}", threads.len());
+    for status in &threads {
+        assert_eq!(field(status, "Uid:"), [&uid; 4], "{status}");
+        assert_eq!(field(status, "Gid:"), [&gid; 4]);
+        for set in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
+            assert_eq!(
+                field(status, set),
+                ["0000000000000000"],
+                "{set} of {status}"
+            );
+        }
+        assert_eq!(field(status, "NoNewPrivs:"), ["1"]);
+    }
+    assert_eq!(server.deliver(&["fred"], "Subject: 1\r\n\r\n1").len(), 1);
+    let there = server.select("fred").ask("s STATUS INBOX (MESSAGES)");
+    assert!(there[0].contains("MESSAGES 1"), "{there:?}");
+}
+
+fn owner(path: &Path) -> (String, u32) {
+    let metadata = fs::metadata(path).unwrap();
+    (metadata.uid().to_string(), metadata.mode() & 0o777)
+}
+
+#[test]
+fn the_configuration_stays_roots_and_the_rest_is_the_users() {
+    let Some(site) = site("") else {
+        return;
+    };
+    let mut server = site.start();
+    let (uid, _) = ids();
+    let base = admin::Base::new(site.folder.path());
+    for folder in [base.data(), base.log(), base.run(), base.log().join("imap")] {
+        assert_eq!(owner(&folder).0, uid, "{}", folder.display());
+    }
+    for (file, mode) in [(base.msg_conf(), 0o640), (base.users(), 0o640)] {
+        assert_eq!(owner(&file), ("0".to_owned(), mode), "{}", file.display());
+    }
+    server.terminate();
+    server.ended();
+    // A second start finds all as it is.
+    let server = site.start();
+    assert_eq!(server.deliver(&["fred"], "Subject: 1\r\n\r\n1").len(), 1);
+}
+
+#[test]
+fn a_user_that_does_not_exist_is_named() {
+    let Some(site) = site("service.user = no-such-user\n") else {
+        return;
+    };
+    let said = site.try_start(":").err().unwrap();
+    assert!(said.contains("no user no-such-user"), "{said}");
+    assert!(said.contains("useradd --system"), "{said}");
+}
