@@ -12,7 +12,7 @@ use bytes::Bytes;
 pub(super) const PIECE_BYTES: usize = 32 << 10;
 
 /// The same before login: who asks without a password is not owed much, and has no long answers.
-const PIECE_BEFORE_LOGIN_BYTES: usize = 4 << 10;
+const PIECE_BEFORE_LOGIN_BYTES: usize = 1 << 10;
 /// Unused room in what is given to the host that is worth giving back.
 const SPARE_BYTES_MAX: usize = 1 << 10;
 

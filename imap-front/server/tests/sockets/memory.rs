@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::site::{Server, Site, Talk};
 
 /// What a connection may cost before login, input and output together, with what the allocator
-/// keeps besides: two answers' pieces of 4 KiB, up to 16 KiB of input, and the session.
+/// keeps besides: two answers' pieces of 1 KiB, up to 16 KiB of input, and the session.
 const EACH_BYTES_MAX: u64 = 64 * 1024;
 
 /// What the server takes once it works at all: stacks, what the allocator holds in hand for each
