@@ -94,8 +94,9 @@ pub enum Request {
         /// A mod-sequence the asker was told.
         at: ModSeq,
     },
-    /// Messages. Reply: `Fetched` with at least one message if any of `uids` exists, and with as
-    /// many as fit `budget_bytes`, in the order of `uids`; the asker asks again for the rest.
+    /// Messages, also those that were expunged lately: the asker may not have been told. Reply:
+    /// `Fetched` with at least one message if any of `uids` is known, and with as many as fit
+    /// `budget_bytes`, in the order of `uids`; the asker asks again for the rest.
     Fetch {
         /// The mailbox.
         mailbox: MailboxId,
@@ -106,7 +107,8 @@ pub enum Request {
         /// How many body bytes the reply may carry before it stops.
         budget_bytes: usize,
     },
-    /// A piece of a message. Reply: `Piece`, shorter than asked only at the message's end.
+    /// A piece of a message, also of one that was expunged lately. Reply: `Piece`, shorter than
+    /// asked only at the message's end.
     Read {
         /// The mailbox.
         mailbox: MailboxId,
@@ -139,7 +141,7 @@ pub enum Request {
         /// The asker's mod-sequence.
         since: ModSeq,
     },
-    /// COPY, or MOVE if `remove` (RFC 6851): all or nothing. Reply: `Copied` or `Refused`.
+    /// COPY or MOVE (RFC 6851): all or nothing. Reply: `Copied` or `Refused`.
     Copy {
         /// The source.
         mailbox: MailboxId,
@@ -149,8 +151,8 @@ pub enum Request {
         user: UserId,
         /// The destination.
         to: MailboxName,
-        /// Take them out of the source.
-        remove: bool,
+        /// Which of the two, and what about messages that are gone.
+        how: CopyHow,
         /// The asker's mod-sequence in the source.
         since: ModSeq,
     },
@@ -305,6 +307,17 @@ pub enum StoreMode {
     Remove,
     /// `FLAGS`
     Replace,
+}
+
+/// What [`Request::Copy`] does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyHow {
+    /// COPY; messages that are gone and not kept any more are left out (RFC 3501 §6.4.8).
+    Copy,
+    /// COPY, refused with `NoMessage` if one is not known any more (RFC 2180 §4.4).
+    Whole,
+    /// MOVE; messages that are gone are left out.
+    Move,
 }
 
 /// Special-use attributes (RFC 6154 §2).

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mail::request::StoreMode;
+use mail::request::{CopyHow, StoreMode};
 use mail::{
     Change, Event, Flags, MailboxId, MailboxName, ModSeq, Refusal, Reply, SystemFlag, Uid, UserId,
 };
@@ -142,6 +142,7 @@ fn remove(state: &mut State, id: MailboxId, leaving: &[Uid]) -> Vec<Arc<Event>> 
             created: message.created,
             gone: seq,
         });
+        mailbox.kept.insert(uid, message);
         changes.push(Change::Expunged { uid, number });
     }
     let user = mailbox.user;
@@ -161,7 +162,7 @@ fn remove(state: &mut State, id: MailboxId, leaving: &[Uid]) -> Vec<Arc<Event>> 
 pub(crate) struct CopyOrMove<'a> {
     pub from: MailboxId,
     pub uids: &'a [Uid],
-    pub remove: bool,
+    pub how: CopyHow,
     pub since: ModSeq,
 }
 
@@ -177,9 +178,10 @@ pub(crate) fn copy(
     let &CopyOrMove {
         from,
         uids,
-        remove: take_out,
+        how,
         since,
     } = copy;
+    let take_out = how == CopyHow::Move;
     let Some(source) = state.mailbox(from) else {
         return refused(Refusal::NoMailbox);
     };
@@ -187,16 +189,18 @@ pub(crate) fn copy(
         return refused(Refusal::NoMailbox);
     };
     // RFC 3501 §6.4.8: UIDs that don't exist are ignored.
-    let uids: Vec<Uid> = uids
-        .iter()
-        .copied()
-        .filter(|uid| source.messages.contains_key(uid))
-        .collect();
-    let uids = &uids[..];
-    let messages: Vec<_> = uids
-        .iter()
-        .map(|uid| source.messages[uid].clone())
-        .collect();
+    let find = |uid: &Uid| {
+        let message = match how {
+            CopyHow::Move => source.messages.get(uid),
+            _ => source.readable(*uid),
+        };
+        message.map(|message| (*uid, message.clone()))
+    };
+    let (found, messages): (Vec<Uid>, Vec<_>) = uids.iter().filter_map(find).unzip();
+    if how == CopyHow::Whole && found.len() < uids.len() {
+        return refused(Refusal::NoMessage);
+    }
+    let uids = &found[..];
     let keeps_use = take_out && source.user == user;
     let mut target = state.changing(id).clone();
     let mut adopted = Vec::new();

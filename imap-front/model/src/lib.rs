@@ -217,13 +217,13 @@ impl Model {
                 uids,
                 user,
                 to,
-                remove,
+                how,
                 since,
             } => {
                 let copy = changing::CopyOrMove {
                     from: mailbox,
                     uids: &uids,
-                    remove,
+                    how,
                     since,
                 };
                 changing::copy(state, limits, &copy, user, &to)

@@ -1,5 +1,6 @@
 //! Users and mailboxes come into being.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mail::request::SpecialUse;
@@ -37,6 +38,7 @@ pub(crate) fn make_mailbox(
         keywords: vec![],
         messages: Default::default(),
         expunged: vec![],
+        kept: BTreeMap::new(),
     };
     state.mailboxes.insert(id, Arc::new(mailbox));
     let row = Name {

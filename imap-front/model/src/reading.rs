@@ -43,7 +43,7 @@ pub(crate) fn answer(state: &State, limits: &Limits, request: Request) -> Reply 
         } => {
             let message = state
                 .mailbox(mailbox)
-                .and_then(|mailbox| mailbox.messages.get(&uid));
+                .and_then(|mailbox| mailbox.readable(uid));
             let Some(message) = message else {
                 return Reply::Refused(Refusal::NoMessage);
             };
@@ -151,7 +151,7 @@ fn fetch(
             break;
         }
         done += 1;
-        let Some(message) = mailbox.messages.get(uid) else {
+        let Some(message) = mailbox.readable(*uid) else {
             continue;
         };
         let brings = want.bytes && message.size() <= limits.inline_bytes_max;

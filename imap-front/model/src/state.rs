@@ -48,6 +48,8 @@ pub(crate) struct Mailbox {
     pub keywords: Vec<Arc<str>>,
     pub messages: BTreeMap<Uid, Message>,
     pub expunged: Vec<Expunged>,
+    /// What was expunged can still be read.
+    pub kept: BTreeMap<Uid, Message>,
 }
 
 #[derive(Clone, Debug)]
@@ -100,6 +102,11 @@ impl State {
 }
 
 impl Mailbox {
+    /// A message that is there or was.
+    pub fn readable(&self, uid: Uid) -> Option<&Message> {
+        self.messages.get(&uid).or_else(|| self.kept.get(&uid))
+    }
+
     /// Begins an operation: the mod-sequence of what it changes.
     pub fn step(&mut self) -> ModSeq {
         self.modseq = ModSeq(self.modseq.0 + 1);

@@ -138,6 +138,9 @@ fn store_options(config: &Config, users: &Arc<Users>) -> store::Options {
         message_bytes_max: config.count("store.maxmessagesize"),
         quota: Arc::new(move |name: &str| quotas.of(name)),
         keywords_max: config.count("store.maxkeywords") as usize,
+        kept_s: config.count("store.expungedminutes") * 60,
+        kept_bytes_max: config.count("store.expungedbytes"),
+        horizon_s: config.count("store.expungeddays") * 24 * 3600,
         cache_bytes: config.count("store.cachesize"),
         ..store::Options::default()
     }

@@ -37,11 +37,15 @@ pub enum Space {
     Spools,
     /// Task, mailbox id → what it needs: work that goes on after the server was ended.
     Tasks,
+    /// Mailbox id, UID → a message that was expunged, for who still has it in view.
+    Kept,
+    /// What waits, when it began to, mailbox id, mod-sequence of an expunge → nothing.
+    Departed,
 }
 
 impl Space {
     /// All keyspaces.
-    pub const ALL: [Space; 12] = [
+    pub const ALL: [Space; 14] = [
         Self::Meta,
         Self::Users,
         Self::Accounts,
@@ -54,6 +58,8 @@ impl Space {
         Self::References,
         Self::Spools,
         Self::Tasks,
+        Self::Kept,
+        Self::Departed,
     ];
 
     /// Its name on disk.
@@ -71,6 +77,8 @@ impl Space {
             Self::References => "references",
             Self::Spools => "spools",
             Self::Tasks => "tasks",
+            Self::Kept => "kept",
+            Self::Departed => "departed",
         }
     }
 }

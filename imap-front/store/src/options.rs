@@ -20,6 +20,12 @@ pub struct Options {
     pub keywords_max: usize,
     /// Names that one user may have: mailboxes, and subscriptions to what is not there.
     pub names_max: usize,
+    /// How long what was expunged can still be read by who has it in view, in seconds.
+    pub kept_s: u64,
+    /// How many bytes of it are kept; with more, what went first is given up before its time.
+    pub kept_bytes_max: u64,
+    /// How long it is known what was expunged, in seconds.
+    pub horizon_s: u64,
     /// Messages up to this size come along with a `Fetch`; larger ones are read in pieces.
     pub inline_bytes_max: u64,
     /// Memory for blocks read from disk, in bytes.
@@ -59,6 +65,9 @@ impl Default for Options {
             quota: Arc::new(|_| Quota::default()),
             keywords_max: 64,
             names_max: 10_000,
+            kept_s: 3600,
+            kept_bytes_max: 256 << 20,
+            horizon_s: 90 * 24 * 3600,
             inline_bytes_max: 64 << 10,
             cache_bytes: 32 << 20,
             write_buffer_bytes: 32 << 20,

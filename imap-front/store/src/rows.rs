@@ -52,6 +52,8 @@ pub(crate) struct Mailbox {
     pub staging: Option<(Uid, Uid)>,
     /// What was published in one piece: rows of a batch say 0 instead of its mod-sequence.
     pub batches: Vec<Batch>,
+    /// What was expunged up to here is not known any more.
+    pub horizon: ModSeq,
 }
 
 /// Messages that came by one large COPY.
@@ -330,7 +332,9 @@ impl Mailbox {
             .keywords
             .iter()
             .fold(encoder, |encoder, word| encoder.bytes(word.as_bytes()));
-        if self.staging.is_none() && self.batches.is_empty() {
+        let is_usual =
+            self.staging.is_none() && self.batches.is_empty() && self.horizon == ModSeq(0);
+        if is_usual {
             return encoder.done();
         }
         let (first, end) = self.staging.unwrap_or_default();
@@ -344,7 +348,8 @@ impl Mailbox {
                 .u32(batch.end.0)
                 .u64(batch.modseq.0)
         };
-        self.batches.iter().fold(encoder, batch).done()
+        let encoder = self.batches.iter().fold(encoder, batch);
+        encoder.u64(self.horizon.0).done()
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
@@ -377,6 +382,10 @@ impl Mailbox {
                 end: Uid(decoder.u32()?),
                 modseq: ModSeq(decoder.u64()?),
             });
+        }
+        // Version 0.1 wrote no more than that.
+        if !decoder.is_at_end() {
+            mailbox.horizon = ModSeq(decoder.u64()?);
         }
         Ok(mailbox)
     }
@@ -413,6 +422,47 @@ impl MessageRow {
     }
 }
 
+/// A message that was expunged, as it was then.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub message: MessageRow,
+    /// Its keywords: their places in the mailbox's list may be given to others.
+    pub keywords: Vec<Arc<str>>,
+    /// When it went.
+    pub gone: ModSeq,
+    /// Bytes that it counts for among all that is kept.
+    pub cost: u64,
+}
+
+impl Kept {
+    pub fn flags(&self) -> Flags {
+        Flags::new(self.message.system, self.keywords.iter().cloned())
+    }
+
+    pub fn encode(&self) -> Bytes {
+        let encoder = RowEncoder::new()
+            .bytes(&self.message.encode())
+            .u64(self.gone.0)
+            .u64(self.cost);
+        let word = |encoder: RowEncoder, word: &Arc<str>| encoder.bytes(word.as_bytes());
+        self.keywords.iter().fold(encoder, word).done()
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let mut decoder = RowDecoder::new("kept", bytes)?;
+        let mut kept = Self {
+            message: MessageRow::decode(decoder.bytes()?)?,
+            keywords: vec![],
+            gone: ModSeq(decoder.u64()?),
+            cost: decoder.u64()?,
+        };
+        while !decoder.is_at_end() {
+            kept.keywords.push(decoder.text()?.into());
+        }
+        Ok(kept)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -444,9 +494,17 @@ mod tests {
                 end: Uid(3),
                 modseq: ModSeq(7),
             }],
+            horizon: ModSeq(4),
             ..Mailbox::default()
         };
         assert_eq!(Mailbox::decode(&mailbox.encode()).expect("valid"), mailbox);
+        let kept = Kept {
+            message,
+            keywords: vec!["a".into(), "b".into()],
+            gone: ModSeq(12),
+            cost: 99,
+        };
+        assert_eq!(Kept::decode(&kept.encode()).expect("valid"), kept);
         let name = Name {
             exists: true,
             mailbox: Some(MailboxId(5)),

@@ -1,6 +1,7 @@
 //! Operations that take many slices, and whose turn it is.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use mail::Refusal;
 
@@ -13,6 +14,9 @@ use crate::logic::Operation;
 const RUNNING_MAX: usize = 1024;
 /// How many of them take turns; the others wait until one of these is done.
 const TURNS_MAX: usize = 32;
+
+/// How often to look whether something that was expunged is to be given up or forgotten.
+const WORK_OFF_EVERY: Duration = Duration::from_secs(10);
 
 /// An operation that goes on, and whom to tell in the end.
 pub(crate) struct Running {
@@ -27,6 +31,7 @@ pub(crate) struct Running {
 pub(crate) struct RunningQueue {
     all: VecDeque<Running>,
     turns: u64,
+    worked_off: Option<Instant>,
 }
 
 impl RunningQueue {
@@ -40,6 +45,23 @@ impl RunningQueue {
             let _ = queue.add(operation, None);
         }
         Ok(queue)
+    }
+
+    /// Begins to give up and forget what was expunged, if it is time to look for what is due.
+    pub fn work_off(&mut self, now: Instant) {
+        let is_due = |last: Instant| last + WORK_OFF_EVERY <= now;
+        if self.worked_off.is_none_or(is_due) {
+            self.worked_off = Some(now);
+            if !self.all.iter().any(|it| it.operation.is_work_off()) {
+                let _ = self.add(Operation::work_off(), None);
+            }
+        }
+    }
+
+    /// When it is time for that again.
+    pub fn work_off_at(&self) -> Instant {
+        self.worked_off
+            .map_or_else(Instant::now, |last| last + WORK_OFF_EVERY)
     }
 
     pub fn is_empty(&self) -> bool {

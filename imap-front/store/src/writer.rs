@@ -81,8 +81,8 @@ impl Writer {
     pub fn run(mut self) {
         let mut pause = Duration::ZERO;
         loop {
-            let is_idle = self.pipeline.in_flight.is_none();
-            let waits = Instant::now();
+            let (is_idle, waits) = (self.pipeline.in_flight.is_none(), Instant::now());
+            self.running.work_off(waits);
             let next = self.next(pause);
             let began = if is_idle { Instant::now() } else { waits };
             match next {
@@ -112,7 +112,7 @@ impl Writer {
             };
         }
         let job = match self.running.is_empty() {
-            true => self.jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            true => self.jobs.recv_deadline(self.running.work_off_at()),
             false => self.jobs.recv_timeout(pause),
         };
         match job {

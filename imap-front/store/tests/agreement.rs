@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use common::{Bench, Pending, body, follow};
 use mail::list::Query;
-use mail::request::{SpecialUse, StoreMode, Target, Want};
+use mail::request::{CopyHow, SpecialUse, StoreMode, Target, Want};
 use mail::search::{Key, Program};
 use mail::{
     Body, Event, Flags, InternalDate, MailboxId, MailboxName, ModSeq, Reply, Request, SpoolId,
@@ -187,6 +187,14 @@ impl World {
         Flags::new(step.flags as u8, set.map(|(_, word)| Arc::from(*word)))
     }
 
+    fn how(step: &Step) -> CopyHow {
+        match (step.on, step.size % 2) {
+            (true, _) => CopyHow::Move,
+            (false, 0) => CopyHow::Copy,
+            (false, _) => CopyHow::Whole,
+        }
+    }
+
     fn body(&mut self, step: &Step) -> Body {
         self.bodies += 1;
         if step.on
@@ -248,7 +256,7 @@ impl World {
                 uids,
                 user,
                 to: name,
-                remove: step.on,
+                how: Self::how(step),
                 since,
             },
             27..30 => {

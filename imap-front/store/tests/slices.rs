@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{Bench, Pending, append, body, follow, status};
 use mail::list::Query;
-use mail::request::{StoreMode, Want};
+use mail::request::{CopyHow, StoreMode, Want};
 use mail::{
     Change, Event, Flags, MailboxId, MailboxName, Message, ModSeq, Reply, Request, SystemFlag, Uid,
     UserId,
@@ -246,14 +246,14 @@ fn messages_are_expunged_in_slices() {
     assert_eq!(status(world.bench(), world.user).messages, MESSAGES / 2 + 1);
 }
 
-fn copy(world: &World, to: &str, remove: bool) -> Request {
+fn copy(world: &World, to: &str, how: CopyHow) -> Request {
     let inbox = world.open("INBOX");
     Request::Copy {
         mailbox: inbox.mailbox,
         uids: all(),
         user: world.user,
         to: named(to),
-        remove,
+        how,
         since: inbox.highest_modseq,
     }
 }
@@ -262,7 +262,7 @@ fn copy(world: &World, to: &str, remove: bool) -> Request {
 fn a_large_copy_is_seen_at_once_and_as_a_whole() {
     let mut world = World::new();
     world.create("a");
-    let copied = world.bench().submit(copy(&world, "a", false));
+    let copied = world.bench().submit(copy(&world, "a", CopyHow::Copy));
     let mut pending = Vec::new();
     for number in 0..30 {
         let append = Request::Append {
@@ -317,7 +317,7 @@ fn a_large_copy_is_seen_at_once_and_as_a_whole() {
 fn what_comes_while_a_mailbox_is_copied_to_is_never_refused() {
     let mut world = World::new();
     world.create("a");
-    let copied = world.bench().submit(copy(&world, "a", false));
+    let copied = world.bench().submit(copy(&world, "a", CopyHow::Copy));
     let deposit = |number: u64| {
         let append = Request::Append {
             user: world.user,
@@ -346,7 +346,7 @@ fn a_copy_that_was_cut_off_leaves_nothing() {
             ..options()
         });
         world.create("a");
-        let copied = world.bench().submit(copy(&world, "a", false));
+        let copied = world.bench().submit(copy(&world, "a", CopyHow::Copy));
         // Each answer is a commit, and with it a slice.
         for number in 0..turns {
             world.deliver(number).wait();
@@ -357,7 +357,7 @@ fn a_copy_that_was_cut_off_leaves_nothing() {
         assert_eq!(world.open("a").uids.len(), expected);
         // What was staged goes away, and another COPY has its place.
         let copied = loop {
-            match world.bench().ask(copy(&world, "a", false)) {
+            match world.bench().ask(copy(&world, "a", CopyHow::Copy)) {
                 Reply::Refused(mail::Refusal::Unavailable(_)) => std::thread::yield_now(),
                 reply => break reply,
             }
@@ -371,7 +371,7 @@ fn a_copy_that_was_cut_off_leaves_nothing() {
 fn messages_are_moved_in_slices_and_inbox_is_renamed() {
     let mut world = World::new();
     world.create("a");
-    let moved = world.bench().submit(copy(&world, "a", true));
+    let moved = world.bench().submit(copy(&world, "a", CopyHow::Move));
     let delivered = world.deliver(500);
     let Reply::Copied { pairs, .. } = moved.wait() else {
         panic!("moved")
@@ -387,7 +387,7 @@ fn messages_are_moved_in_slices_and_inbox_is_renamed() {
         uids: all(),
         user: world.user,
         to: MailboxName::inbox(),
-        remove: true,
+        how: CopyHow::Move,
         since: ModSeq(1),
     };
     assert!(matches!(world.bench().ask(back), Reply::Copied { .. }));
@@ -408,7 +408,7 @@ fn a_deleted_mailbox_is_gone_at_once_and_its_rows_later() {
     let mut world = World::new();
     world.create("a");
     assert!(matches!(
-        world.bench().ask(copy(&world, "a", false)),
+        world.bench().ask(copy(&world, "a", CopyHow::Copy)),
         Reply::Copied { .. }
     ));
     let gone = world.open("a").mailbox;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use common::{Bench, append, body};
 use mail::mime::Structure;
-use mail::request::Want;
+use mail::request::{CopyHow, Want};
 use mail::{MailboxId, MailboxName, ModSeq, Reply, Request, Uid, UserId};
 use store::Options;
 
@@ -73,7 +73,7 @@ fn a_structure_is_made_once() {
         uids: vec![Uid(1)],
         user,
         to: other.clone(),
-        remove: false,
+        how: CopyHow::Copy,
         since: ModSeq(0),
     });
     let copy = structures(&bench, open(&bench, user, other), &[1], STRUCTURE);

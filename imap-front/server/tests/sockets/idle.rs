@@ -44,3 +44,40 @@ fn what_was_told_is_there_after_a_kill() {
     let mut talk = server.select("fred");
     assert!(talk.ask("a STATUS Work (MESSAGES)")[0].ends_with("(MESSAGES 1)"));
 }
+
+/// A phone and a desktop meet on the same message.
+#[test]
+fn a_message_is_read_to_its_end_while_another_session_expunges_it() {
+    let site = Site::new("");
+    let server = site.start();
+    let text = "0123456789abcdef".repeat(3 << 16);
+    let message = format!("Subject: large\r\n\r\n{text}");
+    for subject in ["one", "two"] {
+        server.deliver(
+            &["fred"],
+            &format!("Subject: {subject}\r\n\r\nHello {subject}"),
+        );
+    }
+    server.deliver(&["fred"], &message);
+    let (mut slow, mut other) = (server.select("fred"), server.select("fred"));
+    // The client reads the beginning, and what follows waits for it.
+    slow.say("a FETCH 3 BODY.PEEK[TEXT]\r\n");
+    let begins = slow.line();
+    assert!(begins.starts_with("* 3 FETCH (BODY[TEXT] {"), "{begins}");
+    other.ask("a STORE 2:3 +FLAGS (\\Deleted)");
+    other.ask("b EXPUNGE");
+    let rest = slow.until("a");
+    assert!(rest[0] == text, "all of the literal");
+    assert_eq!(rest.last().unwrap(), "a OK FETCH completed");
+    // By number, before the client was told.
+    let fetched = slow.ask("b FETCH 2 BODY.PEEK[TEXT]");
+    assert!(fetched.concat().contains("Hello two"), "{fetched:?}");
+    assert_eq!(fetched.last().unwrap(), "b OK FETCH completed");
+    let copied = slow.ask("c COPY 2 INBOX");
+    assert!(
+        copied.last().unwrap().starts_with("c OK [COPYUID "),
+        "{copied:?}"
+    );
+    let counted = slow.ask("d STATUS INBOX (MESSAGES)");
+    assert!(counted.concat().contains("(MESSAGES 2)"), "{counted:?}");
+}

@@ -44,6 +44,10 @@ pub(super) fn delta(
     if mailbox.modseq <= since {
         return Ok(vec![]);
     }
+    if since < mailbox.horizon {
+        // It is refused when it is asked for alone.
+        return Ok(vec![Event::more(id, since)]);
+    }
     let limit = if whole { max } else { usize::MAX };
     let gone = gone_after(kv, id, since, limit)?;
     let changed = changed_after(kv, id, since, max)?;

@@ -7,7 +7,7 @@ use mail::{Change, Delta, Event, Flags, MailboxId, ModSeq, Refusal, Reply, Syste
 
 use super::depositing::keyword_indexes;
 use super::numbering::Numbering;
-use super::{Applied, Rules, bodies, catch_up, keys, notifications, refused, tables};
+use super::{Applied, Rules, bodies, catch_up, keeping, keys, notifications, refused, tables};
 use crate::Error;
 use crate::kv::{Space, Transaction};
 use crate::notification::MessageChange;
@@ -226,7 +226,7 @@ pub(super) fn expunge_some(
         }
     }
     let before = mailbox.modseq;
-    let events = remove(txn, id, &mut mailbox, &numbering, &leaving, true)?;
+    let events = remove(txn, rules, (id, &mut mailbox), &numbering, &leaving, true)?;
     if !leaving.is_empty() {
         let account = tables::account(txn, mailbox.user)?;
         notifications::usage(txn, rules, mailbox.user, &account, false);
@@ -274,12 +274,12 @@ fn deleted(
     Ok(found)
 }
 
-/// Takes messages out of a mailbox as one operation; `release` gives up their bodies and the
-/// user's use as well.
+/// Takes messages out of a mailbox as one operation; with `release` they go nowhere else, and the
+/// user has the use of them no more.
 pub(super) fn remove(
     txn: &mut Transaction<'_>,
-    id: MailboxId,
-    mailbox: &mut Mailbox,
+    rules: &Rules,
+    (id, mailbox): (MailboxId, &mut Mailbox),
     numbering: &Numbering,
     leaving: &[(Uid, MessageRow)],
     release: bool,
@@ -303,10 +303,8 @@ pub(super) fn remove(
             uid: *uid,
             number: numbering.number(*uid) - removed as u32,
         });
-        if release {
-            bodies::release(txn, row)?;
-        }
     }
+    keeping::keep(txn, rules, (id, mailbox), leaving, release)?;
     tables::put_mailbox(txn, id, mailbox);
     for (uid, _) in leaving {
         let change = if release {

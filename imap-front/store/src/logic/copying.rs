@@ -3,13 +3,16 @@
 use std::ops::ControlFlow::{Break, Continue};
 use std::sync::Arc;
 
-use mail::{Change, Event, MailboxId, MailboxName, Refusal, Reply, Uid, UidValidity, UserId};
+use mail::request::CopyHow;
+use mail::{
+    Change, Event, Flags, MailboxId, MailboxName, Refusal, Reply, Uid, UidValidity, UserId,
+};
 
 use super::changing::{delta, event, remove};
 use super::depositing::{charge, deposit, keyword_indexes, room, room_below};
 use super::numbering::Numbering;
 use super::tables::task;
-use super::{Applied, Rules, bodies, keys, notifications, refused, tables};
+use super::{Applied, Rules, bodies, keeping, keys, notifications, refused, tables};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
 use crate::notification::{How, MessageChange};
@@ -28,7 +31,7 @@ pub(super) fn copy(
     from: MailboxId,
     uids: &[Uid],
     (user, to): (UserId, &MailboxName),
-    (take_out, since): (bool, mail::ModSeq),
+    (how, since): (CopyHow, mail::ModSeq),
 ) -> Result<Applied, Error> {
     let Some(source) = tables::mailbox(txn, from)? else {
         return refused(Refusal::NoMailbox);
@@ -36,8 +39,10 @@ pub(super) fn copy(
     let Some((id, _)) = tables::named_mailbox(txn, user, to)? else {
         return refused(Refusal::NoMailbox);
     };
-    let leaving = present(txn, from, &source, uids)?;
-    match transfer(txn, rules, from, &leaving, id, take_out)? {
+    let Some(leaving) = wanted(txn, (from, &source), uids, how)? else {
+        return refused(Refusal::NoMessage);
+    };
+    match transfer(txn, rules, from, &leaving, id, how == CopyHow::Move)? {
         Err(refusal) => {
             undo(txn, &refusal);
             refused(refusal)
@@ -69,20 +74,32 @@ pub(super) fn undo(txn: &mut Transaction<'_>, refusal: &Refusal) {
     }
 }
 
-/// Those of the messages that are there.
-pub(super) fn present(
+/// A message with its flags.
+pub(super) type Flagged = (Uid, MessageRow, Flags);
+
+/// Messages to be copied: those that are there, and of a COPY those that are gone but kept. None
+/// if all were wanted and one is not known any more.
+pub(super) fn wanted(
     kv: &dyn Kv,
-    id: MailboxId,
-    mailbox: &Mailbox,
+    (id, mailbox): (MailboxId, &Mailbox),
     uids: &[Uid],
-) -> Result<Vec<(Uid, MessageRow)>, Error> {
+    how: CopyHow,
+) -> Result<Option<Vec<Flagged>>, Error> {
     let mut found = Vec::with_capacity(uids.len());
     for &uid in uids {
         if let Some(row) = tables::message(kv, id, mailbox, uid)? {
-            found.push((uid, row));
+            let flags = row.flags(mailbox);
+            found.push((uid, row, flags));
+        } else if how != CopyHow::Move
+            && let Some(kept) = keeping::message(kv, id, uid)?
+        {
+            let flags = kept.flags();
+            found.push((uid, kept.message, flags));
+        } else if how == CopyHow::Whole {
+            return Ok(None);
         }
     }
-    Ok(found)
+    Ok(Some(found))
 }
 
 /// Messages are in another mailbox.
@@ -97,7 +114,7 @@ pub(super) fn transfer(
     txn: &mut Transaction<'_>,
     rules: &Rules,
     from: MailboxId,
-    leaving: &[(Uid, MessageRow)],
+    leaving: &[Flagged],
     id: MailboxId,
     take_out: bool,
 ) -> Result<Result<Transferred, Refusal>, Error> {
@@ -116,15 +133,14 @@ pub(super) fn transfer(
         return Ok(Ok(done));
     }
     let keeps_use = take_out && source.user == target.user;
-    let bytes = leaving.iter().map(|(_, row)| row.size).sum();
+    let bytes = leaving.iter().map(|(_, row, _)| row.size).sum();
     let count = leaving.len() as u64;
     if !keeps_use && !charge(txn, rules, target.user, bytes, count)? {
         return Ok(Err(Refusal::OverQuota));
     }
     let mut arriving = Vec::with_capacity(leaving.len());
-    for (_, row) in leaving {
-        let flags = row.flags(&source);
-        let Ok(keywords) = keyword_indexes(&mut target, &flags, rules.options.keywords_max) else {
+    for (_, row, flags) in leaving {
+        let Ok(keywords) = keyword_indexes(&mut target, flags, rules.options.keywords_max) else {
             return Ok(Err(TOO_MANY_KEYWORDS));
         };
         if !take_out {
@@ -141,13 +157,15 @@ pub(super) fn transfer(
     let (appended, event) = deposit(txn, id, &mut target, arriving, (How::Copied, None));
     done.events.push(event);
     let to = (appended.uid.0..).map(Uid);
-    done.pairs = leaving.iter().map(|(uid, _)| *uid).zip(to).collect();
+    done.pairs = leaving.iter().map(|(uid, ..)| *uid).zip(to).collect();
     if take_out {
         if from == id {
             source = target;
         }
         let numbering = Numbering::of(txn, from, &source)?;
-        let gone = remove(txn, from, &mut source, &numbering, leaving, false)?;
+        let rows = leaving.iter().map(|(uid, row, _)| (*uid, row.clone()));
+        let rows: Vec<_> = rows.collect();
+        let gone = remove(txn, rules, (from, &mut source), &numbering, &rows, false)?;
         done.events.extend(gone);
         if !keeps_use {
             tables::refund(txn, source.user, bytes, count)?;
@@ -165,6 +183,7 @@ pub(super) struct Staging {
     pub from: MailboxId,
     pub id: MailboxId,
     pub uids: Vec<Uid>,
+    how: CopyHow,
     /// How many of them are done.
     pub at: usize,
     pub pairs: Vec<(Uid, Uid)>,
@@ -175,11 +194,12 @@ pub(super) struct Staging {
 }
 
 impl Staging {
-    pub fn new(from: MailboxId, id: MailboxId, uids: Vec<Uid>) -> Self {
+    pub fn new(from: MailboxId, id: MailboxId, uids: Vec<Uid>, how: CopyHow) -> Self {
         Self {
             from,
             id,
             uids,
+            how,
             at: 0,
             pairs: vec![],
             next: None,
@@ -212,15 +232,17 @@ impl Staging {
             },
         };
         let end = self.uids.len().min(self.at + rules.options.slice_messages);
-        let rows = present(txn, self.from, &source, &self.uids[self.at..end])?;
-        let bytes = rows.iter().map(|(_, row)| row.size).sum();
+        let some = &self.uids[self.at..end];
+        let Some(rows) = wanted(txn, (self.from, &source), some, self.how)? else {
+            return Ok(Err(Refusal::NoMessage));
+        };
+        let bytes = rows.iter().map(|(_, row, _)| row.size).sum();
         if !charge(txn, rules, target.user, bytes, rows.len() as u64)? {
             return Ok(Err(Refusal::OverQuota));
         }
         let mut figures = self.figures.clone();
-        for (_, row) in &rows {
-            let flags = row.flags(&source);
-            let Ok(keywords) = keyword_indexes(&mut target, &flags, rules.options.keywords_max)
+        for (_, row, flags) in &rows {
+            let Ok(keywords) = keyword_indexes(&mut target, flags, rules.options.keywords_max)
             else {
                 return Ok(Err(TOO_MANY_KEYWORDS));
             };
@@ -247,7 +269,7 @@ impl Staging {
             charged.concat(),
         );
         let to = (next.0 - rows.len() as u32..).map(Uid);
-        self.pairs.extend(rows.iter().map(|(uid, _)| *uid).zip(to));
+        self.pairs.extend(rows.iter().map(|(uid, ..)| *uid).zip(to));
         (self.at, self.next, self.figures) = (end, Some(next), figures);
         Ok(Ok(()))
     }
@@ -404,6 +426,9 @@ pub(super) fn drop_some(
         bodies::release(txn, row)?;
     }
     if !messages.is_empty() {
+        return Ok(false);
+    }
+    if !keeping::drop_some(txn, id, max)? {
         return Ok(false);
     }
     for space in [Space::Changes, Space::Expunged] {

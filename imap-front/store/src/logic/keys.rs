@@ -70,3 +70,29 @@ pub(crate) fn changed_after(mailbox: MailboxId, since: ModSeq) -> (Vec<u8>, Vec<
 pub(crate) fn piece(body: u64, index: u32) -> Vec<u8> {
     [&body.to_be_bytes()[..], &index.to_be_bytes()].concat()
 }
+
+/// An expunge that waits for something since a time in seconds.
+pub(crate) fn departed(waits: u8, since_s: u64, mailbox: MailboxId, modseq: ModSeq) -> Vec<u8> {
+    let numbers = [since_s, mailbox.0, modseq.0].map(u64::to_be_bytes);
+    [&[waits][..], numbers.as_flattened()].concat()
+}
+
+/// The parts of such a key; none if it is not one.
+pub(crate) fn departed_parts(key: &[u8]) -> Option<(u8, u64, MailboxId, ModSeq)> {
+    let (waits, rest) = key.split_first()?;
+    let (numbers, []) = rest.as_chunks::<8>() else {
+        return None;
+    };
+    let [since_s, mailbox, modseq] = *<&[[u8; 8]; 3]>::try_from(numbers).ok()?;
+    let number = u64::from_be_bytes;
+    let (mailbox, modseq) = (MailboxId(number(mailbox)), ModSeq(number(modseq)));
+    Some((*waits, number(since_s), mailbox, modseq))
+}
+
+/// The range of what one expunge took out of a mailbox.
+pub(crate) fn changed_at(mailbox: MailboxId, at: ModSeq) -> (Vec<u8>, Vec<u8>) {
+    (
+        changed(mailbox, at, Uid(0)),
+        changed(mailbox, ModSeq(at.0 + 1), Uid(0)),
+    )
+}

@@ -2,8 +2,8 @@
 //!
 //! In reading order: `keys`, `tables` (typed rows), `numbering` (which message has which number),
 //! `catch_up` (what happened since), `reading`, `naming` and `renaming` (mailboxes), `depositing`
-//! (messages come), `changing` (flags, expunges), `copying` and `bodies`, `operation` (what takes
-//! many slices).
+//! (messages come), `changing` (flags, expunges), `keeping` (what was expunged), `copying` and
+//! `bodies`, `operation` (what takes many slices).
 
 pub(crate) mod keys;
 
@@ -13,6 +13,7 @@ mod changing;
 mod copying;
 mod damage;
 mod depositing;
+pub(crate) mod keeping;
 mod naming;
 mod notifications;
 mod numbering;
@@ -25,6 +26,7 @@ mod tables;
 
 use std::sync::Arc;
 
+use mail::request::CopyHow;
 use mail::{
     Event, InternalDate, MailboxId, MailboxName, ModSeq, Refusal, Reply, Request, Uid, UserId,
 };
@@ -135,7 +137,7 @@ pub(crate) fn read(kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Opti
             Reply::Listed(query.piece(&reading::mailboxes(kv, *user)?, after.as_ref()))
         }
         R::Status { user, name } => reading::status(kv, *user, name)?,
-        R::Sync { mailbox, since } => Reply::Synced(reading::delta(kv, rules, *mailbox, *since)?),
+        R::Sync { mailbox, since } => reading::sync(kv, rules, *mailbox, *since)?,
         R::View { mailbox, at } => reading::view(kv, rules, *mailbox, *at)?,
         R::Fetch {
             mailbox,
@@ -206,9 +208,9 @@ pub(crate) fn apply(
             uids,
             user,
             to,
-            remove,
+            how,
             since,
-        } => copy(txn, rules, mailbox, uids, (user, &to), (remove, since)),
+        } => copy(txn, rules, mailbox, uids, (user, &to), (how, since)),
         R::Spool { spool, chunk } => depositing::spool(txn, rules, spool, &chunk),
         R::Discard { spool } => depositing::discard(txn, spool),
         R::Append {
@@ -260,19 +262,19 @@ fn copy(
     from: MailboxId,
     uids: Vec<Uid>,
     (user, to): (UserId, &MailboxName),
-    (remove, since): (bool, ModSeq),
+    (how, since): (CopyHow, ModSeq),
 ) -> Result<Applied, Error> {
     if !is_long(rules, &uids) && !numbering::is_cold(txn, from)? {
-        return copying::copy(txn, rules, from, &uids, (user, to), (remove, since));
+        return copying::copy(txn, rules, from, &uids, (user, to), (how, since));
     }
     let source = tables::mailbox(txn, from)?;
     let target = tables::named_mailbox(txn, user, to)?;
     let (Some(_), Some((id, _))) = (source, target) else {
         return refused(Refusal::NoMailbox);
     };
-    Ok(match remove {
-        true => Operation::move_listed(from, id, uids, since),
-        false => Operation::copy(copying::Staging::new(from, id, uids), since),
+    Ok(match how {
+        CopyHow::Move => Operation::move_listed(from, id, uids, since),
+        how => Operation::copy(copying::Staging::new(from, id, uids, how), since),
     }
     .into())
 }

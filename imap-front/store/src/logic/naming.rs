@@ -288,7 +288,10 @@ fn empty_inbox(
         });
     }
     let mut leaving = Vec::new();
-    tables::messages(txn, id, &source, |uid, row| leaving.push((uid, row)))?;
+    tables::messages(txn, id, &source, |uid, row| {
+        let flags = row.flags(&source);
+        leaving.push((uid, row, flags));
+    })?;
     match copying::transfer(txn, rules, id, &leaving, target, true)? {
         Ok(done) => Ok((Reply::Done, done.events).into()),
         Err(refusal) => {

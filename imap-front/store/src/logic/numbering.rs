@@ -33,6 +33,9 @@ impl Numbering {
         let kept = kv.indexes().map(|indexes| indexes.get(id));
         let index = match kept {
             Some(Some(index)) if index.modseq() == mailbox.modseq => index,
+            Some(Some(index)) if index.modseq() < mailbox.horizon => {
+                Arc::new(scanned(kv, id, mailbox)?)
+            }
             Some(Some(index)) if index.modseq() < mailbox.modseq => {
                 Arc::new(catch_up::bring(kv, id, mailbox, &index)?)
             }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mail::request::CopyHow;
 use mail::{Event, MailboxId, ModSeq, Refusal, Reply, Uid, UserId};
 
 use super::changing::{self, FlagChange};
@@ -9,7 +10,7 @@ use super::copying::{self, Staging};
 use super::numbering::{self, Build};
 use super::renaming::Renaming;
 use super::tables::{self, task};
-use super::{Rules, keys};
+use super::{Rules, keeping, keys};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
 
@@ -45,6 +46,8 @@ enum Kind {
     Rename(Renaming, bool),
     /// A RENAME that was cut off, as its row says.
     Resume(UserId),
+    /// What was expunged is given up and forgotten when it is due.
+    WorkOff,
 }
 
 struct Storing {
@@ -148,6 +151,16 @@ impl Operation {
         Kind::Rename(renaming, true).into()
     }
 
+    /// Gives up and forgets what was expunged, as far as it is due.
+    pub fn work_off() -> Self {
+        Kind::WorkOff.into()
+    }
+
+    /// Whether it is that.
+    pub fn is_work_off(&self) -> bool {
+        matches!(self.kind, Kind::WorkOff)
+    }
+
     /// What has to go on after the server was ended.
     ///
     /// # Errors
@@ -183,6 +196,8 @@ impl Operation {
             Kind::Discard(id, _) | Kind::Settle(id, _) | Kind::Drop(id) => [*id; 2],
             // No mailbox has this id: RENAMEs take turns.
             Kind::Rename(..) | Kind::Resume(_) => [MailboxId(0); 2],
+            // Nor this: each of its slices stands alone.
+            Kind::WorkOff => [MailboxId(u64::MAX); 2],
         }
     }
 
@@ -237,6 +252,10 @@ impl Operation {
                 let is_done = copying::drop_some(txn, *id, max)?;
                 Ok(step(is_done, Reply::Done))
             }
+            Kind::WorkOff => {
+                let is_done = keeping::work_off(txn, rules)?;
+                Ok(step(is_done, Reply::Done))
+            }
         }
     }
 
@@ -251,6 +270,7 @@ impl Operation {
             Kind::Settle(..) => "a slice after Copy",
             Kind::Drop(_) => "a slice of Delete",
             Kind::Rename(..) | Kind::Resume(_) => "a slice of Rename",
+            Kind::WorkOff => "a slice after Expunge",
         }
     }
 
@@ -354,16 +374,19 @@ impl Moving {
         let (which, is_last) = match &self.which {
             Which::Listed(uids, at) => {
                 let end = uids.len().min(at + max);
-                leaving = copying::present(txn, self.from, &source, &uids[*at..end])?;
+                let (some, how) = (&uids[*at..end], CopyHow::Move);
+                leaving =
+                    copying::wanted(txn, (self.from, &source), some, how)?.unwrap_or_default();
                 (None, end == uids.len())
             }
             Which::All(next, end) => {
                 let to = keys::message(self.from, *end);
                 tables::rows(txn, self.from, *next, &to, |uid, row| {
-                    leaving.push((uid, source.resolved(uid, row)));
+                    let flags = row.flags(&source);
+                    leaving.push((uid, source.resolved(uid, row), flags));
                     leaving.len() < max
                 })?;
-                let next = leaving.last().map_or(*end, |(uid, _)| Uid(uid.0 + 1));
+                let next = leaving.last().map_or(*end, |(uid, ..)| Uid(uid.0 + 1));
                 (Some(next), leaving.len() < max)
             }
         };

@@ -11,11 +11,11 @@ use mail::reply::{MailboxInfo, Opened, Status};
 use mail::request::Want;
 use mail::search::{Candidate, Program, matches};
 use mail::{
-    Delta, MailboxId, MailboxName, Message, ModSeq, Refusal, Reply, SystemFlag, Uid, UserId,
+    Delta, Flags, MailboxId, MailboxName, Message, ModSeq, Refusal, Reply, SystemFlag, Uid, UserId,
 };
 
 use super::numbering::Numbering;
-use super::{Rules, catch_up, damage, keys, tables};
+use super::{Rules, catch_up, damage, keeping, keys, tables};
 use crate::Error;
 use crate::kv::{Kv, Space};
 use crate::rows::{Mailbox, MessageRow, Name};
@@ -122,34 +122,50 @@ fn numbering(kv: &dyn Kv, rules: &Rules, id: MailboxId, row: &Mailbox) -> Result
     Numbering::of_view(kv, id, row, rules.options.index_messages_min)
 }
 
-/// What happened since.
-pub(super) fn delta(
+/// Why a client can't be told what happened.
+const BEYOND_THE_HORIZON: Refusal =
+    Refusal::Cannot("too much time has passed since the client heard of it, select it again");
+
+/// What happened since; refused if not all of it is known any more.
+pub(super) fn sync(
     kv: &dyn Kv,
     rules: &Rules,
     id: MailboxId,
     since: ModSeq,
-) -> Result<Delta, Error> {
+) -> Result<Reply, Error> {
+    Ok(match delta(kv, rules, id, since)? {
+        Some(delta) => Reply::Synced(delta),
+        None => Reply::Refused(BEYOND_THE_HORIZON),
+    })
+}
+
+/// What happened since; none if not all of it is known any more.
+fn delta(kv: &dyn Kv, rules: &Rules, id: MailboxId, since: ModSeq) -> Result<Option<Delta>, Error> {
     match tables::mailbox(kv, id)? {
-        None => Ok(catch_up::end(id, since)),
-        Some(row) if row.modseq <= since => Ok(vec![]),
+        None => Ok(Some(catch_up::end(id, since))),
+        Some(row) if row.modseq <= since => Ok(Some(vec![])),
+        Some(row) if since < row.horizon => Ok(None),
         Some(row) => {
             let numbering = numbering(kv, rules, id, &row)?;
             let limit = (CHANGES_MAX, false);
-            catch_up::delta(kv, id, &row, since, &numbering, limit)
+            catch_up::delta(kv, id, &row, since, &numbering, limit).map(Some)
         }
     }
 }
 
 pub(super) fn view(kv: &dyn Kv, rules: &Rules, id: MailboxId, at: ModSeq) -> Result<Reply, Error> {
     let uids = match tables::mailbox(kv, id)? {
+        Some(row) if at < row.horizon => return Ok(Reply::Refused(BEYOND_THE_HORIZON)),
         Some(row) => {
             let numbering = numbering(kv, rules, id, &row)?;
             catch_up::uids_at(kv, id, &row, at, &numbering)?
         }
         None => Arc::default(),
     };
-    let delta = delta(kv, rules, id, at)?;
-    Ok(Reply::Viewed { uids, delta })
+    Ok(match delta(kv, rules, id, at)? {
+        Some(delta) => Reply::Viewed { uids, delta },
+        None => Reply::Refused(BEYOND_THE_HORIZON),
+    })
 }
 
 pub(super) fn fetch(
@@ -172,6 +188,7 @@ pub(super) fn fetch(
         done += 1;
         let Content {
             row,
+            flags,
             bytes,
             structure,
         } = match content(kv, rules, &mailbox, (id, uid), want) {
@@ -192,7 +209,7 @@ pub(super) fn fetch(
         messages.push(Message {
             uid,
             modseq: row.modseq,
-            flags: Arc::new(row.flags(&mailbox)),
+            flags: Arc::new(flags),
             date: row.date,
             size: row.size,
             structure,
@@ -209,6 +226,7 @@ pub(super) fn fetch(
 /// What a fetch needs of a message.
 struct Content {
     row: MessageRow,
+    flags: Flags,
     bytes: Option<Bytes>,
     structure: Option<Arc<Structure>>,
 }
@@ -222,7 +240,7 @@ fn content(
     (id, uid): (MailboxId, Uid),
     want: Want,
 ) -> Result<Option<Content>, Error> {
-    let Some(row) = tables::message(kv, id, mailbox, uid)? else {
+    let Some((row, flags)) = readable(kv, id, mailbox, uid)? else {
         return Ok(None);
     };
     let small = row.size <= rules.options.inline_bytes_max.max(SURE_BYTES_MAX);
@@ -235,7 +253,26 @@ fn content(
     Ok(Some(Content {
         structure: structure.transpose()?,
         row,
+        flags,
         bytes,
+    }))
+}
+
+/// A message that is there, or was expunged and is kept (RFC 2180 §4.1).
+fn readable(
+    kv: &dyn Kv,
+    id: MailboxId,
+    mailbox: &Mailbox,
+    uid: Uid,
+) -> Result<Option<(MessageRow, Flags)>, Error> {
+    if let Some(row) = tables::message(kv, id, mailbox, uid)? {
+        let flags = row.flags(mailbox);
+        return Ok(Some((row, flags)));
+    }
+    let kept = keeping::message(kv, id, uid)?;
+    Ok(kept.map(|kept| {
+        let flags = kept.flags();
+        (kept.message, flags)
     }))
 }
 
@@ -246,11 +283,11 @@ pub(super) fn piece(
     range: Range<u64>,
 ) -> Result<Reply, Error> {
     let row = match tables::mailbox(kv, id)? {
-        Some(mailbox) => tables::message(kv, id, &mailbox, uid)?,
+        Some(mailbox) => readable(kv, id, &mailbox, uid)?,
         None => None,
     };
     match row {
-        Some(row) => {
+        Some((row, _)) => {
             let end = range.end.min(row.size);
             let piece = tables::body(kv, row.body, range.start.min(end)..end);
             Ok(match piece {
@@ -283,10 +320,13 @@ pub(super) fn search(
         let Some(next) = piece.next else { break };
         from = next;
     }
-    Ok(Reply::Found {
-        hits,
-        unreadable,
-        delta: delta(kv, rules, id, since)?,
+    Ok(match delta(kv, rules, id, since)? {
+        Some(delta) => Reply::Found {
+            hits,
+            unreadable,
+            delta,
+        },
+        None => Reply::Refused(BEYOND_THE_HORIZON),
     })
 }
 

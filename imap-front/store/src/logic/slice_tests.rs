@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use bytes::Bytes;
-use mail::request::StoreMode;
+use mail::request::{CopyHow, StoreMode};
 use mail::{Body, Flags, MailboxId, MailboxName, ModSeq, Reply, Request, SystemFlag, Uid, UserId};
 
 use super::{Operation, Rules, Step, apply, ensure_user, numbering, tables};
@@ -170,13 +170,13 @@ impl World {
         }
     }
 
-    fn copy(&self, to: &str, remove: bool) -> Request {
+    fn copy(&self, to: &str, how: CopyHow) -> Request {
         Request::Copy {
             mailbox: self.inbox,
             uids: self.all(),
             user: self.user,
             to: named(to),
-            remove,
+            how,
             since: ModSeq(1),
         }
     }
@@ -211,10 +211,10 @@ fn a_slice_touches_no_more_rows_of_a_large_mailbox_than_of_a_small_one() {
         };
         let requests = [
             ("STORE", world.store(SystemFlag::Flagged)),
-            ("COPY", world.copy("copy", false)),
+            ("COPY", world.copy("copy", CopyHow::Copy)),
             ("STORE", world.store(SystemFlag::Deleted)),
             ("EXPUNGE", expunge),
-            ("MOVE", world.copy("moved", true)),
+            ("MOVE", world.copy("moved", CopyHow::Move)),
             ("DELETE", delete),
         ];
         for (name, request) in requests {

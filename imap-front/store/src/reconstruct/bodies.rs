@@ -13,9 +13,16 @@ pub(super) fn check(survey: &mut Survey<'_>) {
         return;
     }
     // Without all messages nobody knows what is in use.
-    let is_whole = [Space::Messages, Space::Mailboxes, Space::Spools]
-        .iter()
-        .all(|space| !survey.unread.contains(space.name()));
+    let is_whole = [
+        Space::Messages,
+        Space::Mailboxes,
+        Space::Spools,
+        Space::Kept,
+        Space::Departed,
+        Space::Expunged,
+    ]
+    .iter()
+    .all(|space| !survey.unread.contains(space.name()));
     check_references(survey, is_whole);
     if is_whole {
         release_unused(survey);

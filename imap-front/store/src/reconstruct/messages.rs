@@ -8,7 +8,7 @@ use mail::{MailboxId, ModSeq, Uid};
 use super::survey::Survey;
 use crate::kv::Space;
 use crate::logic::{self, keys};
-use crate::rows::{Mailbox, MessageRow};
+use crate::rows::{Kept, Mailbox, MessageRow, u64_row};
 
 pub(super) fn check(survey: &mut Survey<'_>) {
     let mut known = BTreeSet::new();
@@ -17,6 +17,7 @@ pub(super) fn check(survey: &mut Survey<'_>) {
         check_mailbox(survey, id, row);
     }
     drop_the_homeless(survey, &known);
+    check_kept(survey, &known);
 }
 
 /// Rows of mailboxes that are not there: nobody can see them.
@@ -250,5 +251,61 @@ fn check_expunged(survey: &mut Survey<'_>, id: MailboxId, counted: &mut Counted)
     if wrong > 0 {
         let what = format!("{wrong} messages are noted as expunged and are there; they stay");
         survey.find(Some(id), None, false, what);
+    }
+}
+
+/// Expunged messages that are kept: each belongs to an expunge that will give it up.
+fn check_kept(survey: &mut Survey<'_>, known: &BTreeSet<MailboxId>) {
+    if survey.is_underway {
+        return;
+    }
+    let expunges: BTreeSet<_> = match logic::keeping::keeping(survey.rows) {
+        Ok(expunges) => expunges.into_iter().collect(),
+        Err(error) => return survey.unreadable(Space::Departed, &error),
+    };
+    let mut rows = Vec::new();
+    let outcome = survey
+        .rows
+        .scan(Space::Kept, &[], &[0xff; 9], false, &mut |key, row| {
+            rows.push((key.to_vec(), Kept::decode(row)));
+            Continue(())
+        });
+    if let Err(error) = outcome {
+        return survey.unreadable(Space::Kept, &error);
+    }
+    let (mut bytes, mut extra) = (0, 0);
+    for (key, row) in rows {
+        let id = key.get(..8).and_then(super::survey::number);
+        let id = id.map(MailboxId).unwrap_or_default();
+        let uid = keys::uid_of(&key);
+        let kept = row.ok().filter(|kept| {
+            let tombstone = keys::changed(id, kept.gone, uid);
+            known.contains(&id)
+                && expunges.contains(&(id, kept.gone))
+                && !matches!(survey.rows.get(Space::Expunged, &tombstone), Ok(None))
+        });
+        match kept {
+            Some(kept) => {
+                bytes += kept.cost;
+                survey.uses("body", kept.message.body);
+                *survey.bodies.entry(kept.message.body).or_default() += 1;
+            }
+            None => {
+                extra += 1;
+                survey.repair.delete(Space::Kept, key);
+            }
+        }
+    }
+    if extra > 0 {
+        let what = format!("{extra} expunged messages would be kept for ever; they are given up");
+        survey.find(None, None, false, what);
+    }
+    let stored = survey.rows.get(Space::Meta, logic::keeping::BYTES);
+    let stored = stored.ok().flatten().map_or(Ok(0), |row| u64_row(&row));
+    if stored.ok() != Some(bytes) {
+        let what = format!("another number of bytes is noted as kept than the {bytes} there are");
+        survey.find(None, None, false, what);
+        let key = logic::keeping::BYTES.to_vec();
+        survey.repair.put(Space::Meta, key, keys::number(bytes));
     }
 }

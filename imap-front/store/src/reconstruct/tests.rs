@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::mpsc;
 
 use bytes::Bytes;
-use mail::request::StoreMode;
+use mail::request::{CopyHow, StoreMode};
 use mail::{Body, Flags, MailboxId, MailboxName, Reply, Request, SystemFlag, Uid, UserId};
 
 use super::{Summary, run};
@@ -65,7 +65,7 @@ fn filled(folder: &Path) {
             uids: vec![Uid(2)],
             user,
             to: MailboxName::new("box"),
-            remove: false,
+            how: CopyHow::Copy,
             since,
         },
         Request::Store {

@@ -32,6 +32,36 @@ pub(super) static STORE: &[ConfigOption] = &[
         help: "messages a user may have whose entry gives no other number; -1 means no limit",
     },
     ConfigOption {
+        name: "store.expungedbytes",
+        kind: Kind::Bytes {
+            unlimited: false,
+            min: 0,
+        },
+        default: "256M",
+        refreshable: false,
+        help: "bytes of expunged messages that are kept for sessions that have them in view; \
+               with more the oldest go first",
+    },
+    ConfigOption {
+        name: "store.expungeddays",
+        kind: Kind::Number {
+            min: 1,
+            max: 36_500,
+        },
+        default: "90",
+        refreshable: false,
+        help: "days for which the store knows which messages were expunged; \
+               a client away for longer looks at its mailboxes anew",
+    },
+    ConfigOption {
+        name: "store.expungedminutes",
+        kind: Kind::Number { min: 0, max: 1440 },
+        default: "60",
+        refreshable: false,
+        help: "minutes for which an expunged message can be read by sessions that have \
+               it in view; 0: not at all",
+    },
+    ConfigOption {
         name: "store.maxkeywords",
         kind: Kind::Number {
             min: 1,

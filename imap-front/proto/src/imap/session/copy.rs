@@ -1,6 +1,7 @@
 //! COPY (RFC 3501 §6.4.7, RFC 4315 §3) and MOVE (RFC 6851).
 
-use mail::{MailboxName, Reply, Request, SequenceSet, Uid};
+use mail::request::CopyHow;
+use mail::{MailboxName, Refusal, Reply, Request, SequenceSet, Uid};
 
 use super::{Session, Step};
 use crate::imap::output::Line;
@@ -27,8 +28,15 @@ impl Session {
             Ok(ranges) => ranges,
             Err(why) => return self.done(&tag, &format!("BAD {why}")),
         };
-        if !uid && self.view().has_gone(&ranges) {
-            // RFC 2180 §4.4.1: all or none, and RFC 5530 §3 for the reason.
+        // RFC 2180 §4.4: by number all or none, those that are gone included, if they are kept. One
+        // that is gone was moved by somebody else already, or is not wanted any more.
+        let how = match (remove, uid) {
+            (true, _) => CopyHow::Move,
+            (false, true) => CopyHow::Copy,
+            (false, false) => CopyHow::Whole,
+        };
+        if remove && !uid && self.view().has_gone(&ranges) {
+            // RFC 5530 §3 for the reason.
             self.send_updates(true);
             return self.done(&tag, "NO [EXPUNGEISSUED] Some messages are gone");
         }
@@ -43,7 +51,7 @@ impl Session {
             uids,
             user,
             to,
-            remove,
+            how,
             since,
         };
         self.ask(request, Step::Copy(Copying { tag, remove }));
@@ -57,6 +65,10 @@ impl Session {
                 pairs,
                 delta,
             } => (uid_validity, pairs, delta),
+            Reply::Refused(Refusal::NoMessage) => {
+                self.send_updates(true);
+                return self.done(&tag, "NO [EXPUNGEISSUED] Some messages are gone");
+            }
             Reply::Refused(refusal) => return self.refuse_target(&tag, &refusal),
             _ => return self.done(&tag, "NO [SERVERBUG] The store gave another answer"),
         };

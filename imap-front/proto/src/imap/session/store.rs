@@ -78,7 +78,16 @@ impl Session {
             return;
         }
         self.send_updates(uid);
-        let ending = self.store_ending(&tag, modified.clone(), uid);
+        let gone = self.view().gone(&ranges);
+        let ending = match gone.is_empty() || silent {
+            true => self.store_ending(&tag, modified.clone(), uid),
+            // RFC 2180 §4.2: the others were changed, and are told.
+            false => Line::new(format!(
+                "{tag} NO [EXPUNGEISSUED] Some messages are gone\r\n"
+            )),
+        };
+        let mut skip = [modified, gone].concat();
+        skip.sort_unstable();
         let mut items = vec![];
         if uid || (silent && self.condstore) {
             items.push(FetchItem::Uid);
@@ -93,7 +102,7 @@ impl Session {
         } else if silent {
             return self.output.pieces(ending);
         }
-        self.fetch_stored(tag, ranges, modified, items, ending);
+        self.fetch_stored(tag, ranges, skip, items, ending);
     }
 
     /// RFC 7162 §3.1.3: which messages were left alone.

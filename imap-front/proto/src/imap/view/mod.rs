@@ -219,6 +219,18 @@ impl View {
             })
     }
 
+    /// Messages in the ranges that are gone without that the client was sent it, ascending.
+    pub fn gone(&self, ranges: &[(Uid, Uid)]) -> Vec<Uid> {
+        let mut gone = Vec::new();
+        if !self.gone.is_empty() {
+            for &(low, high) in ranges {
+                let slots = self.slots.lower_bound(low)..self.slots.upper_bound(high);
+                gone.extend(self.gone.range(slots).map(|slot| self.slots.uid(slot)));
+            }
+        }
+        gone
+    }
+
     /// Forgets flags that the client will be sent, or was sent, by other means.
     pub fn forget_flags(&mut self, uid: Uid) -> Option<(Arc<Flags>, ModSeq)> {
         self.flags.remove(&uid)
