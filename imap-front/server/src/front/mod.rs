@@ -305,6 +305,9 @@ impl<B: Backend> Protocol for Front<B> {
         session.quiet = false;
         session.machine.handle_input(bytes);
         self.carry_out(session, cx);
+        if session.machine.is_within_a_command() {
+            cx.acknowledge_now();
+        }
     }
 
     fn handle_reply(
