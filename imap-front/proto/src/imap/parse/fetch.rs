@@ -156,6 +156,10 @@ fn section(lexer: &mut Lexer<'_>) -> Parsed<Section> {
     Ok(Section { part, text })
 }
 
+/// ```text
+/// header-list = "(" header-fld-name *(SP header-fld-name) ")"
+///                                                 ; RFC 3501 §9
+/// ```
 fn header_list(lexer: &mut Lexer<'_>) -> Parsed<Vec<Box<str>>> {
     lexer.space()?;
     let names = lexer.list(false, |lexer| {

@@ -14,6 +14,13 @@ const PATTERNS_MAX: usize = 64;
 /// Bytes that several patterns may have; for a single one the limit of a name holds.
 const PATTERNS_BYTES_MAX: usize = 4096;
 
+/// ```text
+/// select  = "SELECT" SP mailbox [select-params]   ; examine the same; RFC 3501 §9, RFC 4466 §3
+/// delete  = "DELETE" SP mailbox                   ; subscribe and unsubscribe the same
+/// rename  = "RENAME" SP mailbox SP mailbox
+/// lsub    = "LSUB" SP mailbox SP list-mailbox
+/// status  = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")"
+/// ```
 pub(super) fn command(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Command>> {
     Ok(Some(match word {
         "SELECT" | "EXAMINE" => {
@@ -124,6 +131,9 @@ fn listed(reference: Decoded, patterns: Vec<Decoded>, list: List) -> List {
     }
 }
 
+/// ```text
+/// select-params = SP "(" "CONDSTORE" ")"          ; RFC 7162 §7, of the parameters of RFC 4466 §3
+/// ```
 fn select_parameters(lexer: &mut Lexer<'_>) -> Parsed<bool> {
     if !lexer.take(b' ') {
         return Ok(false);
@@ -138,6 +148,10 @@ fn select_parameters(lexer: &mut Lexer<'_>) -> Parsed<bool> {
     Ok(true)
 }
 
+/// ```text
+/// create = "CREATE" SP mailbox [SP "(" "USE" SP "(" [use-attr *(SP use-attr)] ")" ")"]
+///                                                 ; RFC 3501 §9, RFC 6154 §6
+/// ```
 fn create(lexer: &mut Lexer<'_>) -> Parsed<Command> {
     lexer.space()?;
     let mailbox = name(lexer)?;
@@ -157,6 +171,10 @@ fn create(lexer: &mut Lexer<'_>) -> Parsed<Command> {
     })
 }
 
+/// ```text
+/// use-attr = "\All" / "\Archive" / "\Drafts" / "\Flagged" / "\Junk" / "\Sent" / "\Trash"
+///                                                 ; RFC 6154 §6
+/// ```
 fn use_attribute(lexer: &mut Lexer<'_>) -> Parsed<SpecialUse> {
     const EXPECTED: &str = "a special-use attribute such as \\Sent";
     let start = lexer.clone();
@@ -212,6 +230,10 @@ fn list(lexer: &mut Lexer<'_>) -> Parsed<Command> {
     Ok(Command::List(listed(reference, patterns, list)))
 }
 
+/// ```text
+/// list-select-opt = "SUBSCRIBED" / "REMOTE" / "RECURSIVEMATCH" / "SPECIAL-USE"
+///                                                 ; RFC 5258 §6, RFC 6154 §6
+/// ```
 fn select_option(lexer: &mut Lexer<'_>, list: &mut List) -> Parsed<()> {
     const EXPECTED: &str = "SUBSCRIBED, REMOTE, RECURSIVEMATCH or SPECIAL-USE";
     let start = lexer.clone();
@@ -225,6 +247,11 @@ fn select_option(lexer: &mut Lexer<'_>, list: &mut List) -> Parsed<()> {
     Ok(())
 }
 
+/// ```text
+/// return-option = "SUBSCRIBED" / "CHILDREN" / "SPECIAL-USE" /
+///                 "STATUS" SP "(" status-att *(SP status-att) ")"
+///                                                 ; RFC 5258 §6, RFC 6154 §6, RFC 5819 §4
+/// ```
 fn return_option(lexer: &mut Lexer<'_>, list: &mut List) -> Parsed<()> {
     const EXPECTED: &str = "SUBSCRIBED, CHILDREN, SPECIAL-USE or STATUS";
     let start = lexer.clone();
@@ -241,6 +268,10 @@ fn return_option(lexer: &mut Lexer<'_>, list: &mut List) -> Parsed<()> {
     Ok(())
 }
 
+/// ```text
+/// status-att = "MESSAGES" / "RECENT" / "UIDNEXT" / "UIDVALIDITY" / "UNSEEN" / "HIGHESTMODSEQ"
+///                                                 ; RFC 3501 §9, RFC 7162 §7
+/// ```
 fn status_item(lexer: &mut Lexer<'_>) -> Parsed<StatusItem> {
     const EXPECTED: &str = "MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN or HIGHESTMODSEQ";
     let start = lexer.clone();

@@ -42,6 +42,11 @@ pub fn parse_command(input: &[u8]) -> Result<Tagged, ParseError> {
     }
 }
 
+/// ```text
+/// uid = "UID" SP (copy / move / fetch / search / store / uid-expunge)
+///                                                 ; RFC 3501 §9, RFC 6851 §4.4
+/// uid-expunge = "EXPUNGE" SP sequence-set         ; RFC 4315 §4
+/// ```
 fn command(lexer: &mut Lexer<'_>) -> Parsed<Command> {
     let start = lexer.clone();
     let word = lexer.word("a command")?;
@@ -72,6 +77,9 @@ fn command(lexer: &mut Lexer<'_>) -> Parsed<Command> {
     }
 }
 
+/// ```text
+/// copy = "COPY" SP sequence-set SP mailbox        ; RFC 3501 §9; move the same, RFC 6851 §4
+/// ```
 fn message_command(lexer: &mut Lexer<'_>, word: &str, uid: bool) -> Parsed<Option<Command>> {
     Ok(Some(match word {
         "FETCH" => fetch::fetch(lexer, uid)?,
@@ -93,6 +101,10 @@ fn message_command(lexer: &mut Lexer<'_>, word: &str, uid: bool) -> Parsed<Optio
     }))
 }
 
+/// ```text
+/// login  = "LOGIN" SP userid SP password          ; both astring; RFC 3501 §9
+/// enable = "ENABLE" 1*(SP capability)             ; RFC 5161 §4
+/// ```
 fn session_command(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Command>> {
     Ok(Some(match word {
         "CAPABILITY" => Command::Capability,
@@ -129,6 +141,11 @@ fn session_command(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Command>>
     }))
 }
 
+/// ```text
+/// id             = "ID" SP id-params-list         ; RFC 2971 §4
+/// id-params-list = "(" *(string SP nstring) ")" / nil
+/// ```
+///
 /// RFC 2971 §3.1: at most 30 pairs, fields of at most 30 bytes, values of at most 1024.
 fn id(lexer: &mut Lexer<'_>) -> Parsed<Command> {
     lexer.space()?;
@@ -150,6 +167,10 @@ fn id(lexer: &mut Lexer<'_>) -> Parsed<Command> {
     Ok(Command::Id(Some(pairs)))
 }
 
+/// ```text
+/// authenticate = "AUTHENTICATE" SP auth-type [SP (base64 / "=")]
+///                                                 ; RFC 4959 §4
+/// ```
 fn authenticate(lexer: &mut Lexer<'_>) -> Parsed<Command> {
     lexer.space()?;
     let mechanism = lexer.atom("a SASL mechanism")?.to_ascii_uppercase().into();

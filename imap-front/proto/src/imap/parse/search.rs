@@ -57,6 +57,10 @@ fn all_of(mut keys: Vec<Key>) -> Key {
     }
 }
 
+/// ```text
+/// search-return-opt = "MIN" / "MAX" / "ALL" / "COUNT"
+///                                                 ; RFC 4731 §4
+/// ```
 fn return_option(lexer: &mut Lexer<'_>) -> Parsed<SearchReturn> {
     let start = lexer.clone();
     Ok(match lexer.word("MIN, MAX, ALL or COUNT")?.as_str() {
@@ -178,7 +182,12 @@ fn argument_key(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Key>> {
     }))
 }
 
-/// RFC 7162 §3.1.5: an optional entry name and type, which don't narrow the search here since
+/// ```text
+/// search-modsequence = "MODSEQ" [SP entry-name SP entry-type-req] SP mod-sequence-valzer
+///                                                 ; RFC 7162 §7
+/// ```
+///
+/// An optional entry name and type, which don't narrow the search here since
 /// all flags of a message share its mod-sequence.
 fn mod_sequence(lexer: &mut Lexer<'_>) -> Parsed<Key> {
     if lexer.peek() == Some(b'"') {
