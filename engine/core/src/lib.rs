@@ -28,7 +28,7 @@ mod simulation;
 mod timer;
 mod topics;
 
-pub use limits::Limits;
+pub use limits::{Contradiction, Limits};
 pub use row::row_bytes;
 pub use runtime::{Handle, mesh};
 pub use shard::Shard;

@@ -1,5 +1,7 @@
 //! Every bound of the engine, named. A host may set them; their relations are checked once.
 
+use std::fmt;
+
 /// Nanoseconds in a second.
 pub(crate) const SECOND_NS: u64 = 1_000_000_000;
 
@@ -80,46 +82,76 @@ impl Default for Limits {
     }
 }
 
+/// Two bounds that can't hold together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contradiction(String);
+
+impl fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Contradiction {}
+
 impl Limits {
-    /// Panics if a bound is 0 where something must fit, or if bounds contradict each other.
-    pub(crate) fn check(&self) {
+    /// Whether something fits everywhere, and whether the bounds agree with each other.
+    ///
+    /// # Errors
+    /// Which don't, with their values.
+    pub fn check(&self) -> Result<(), Contradiction> {
         let counts = [
-            self.connections_max,
-            self.connections_all_max,
-            self.events_queue,
-            self.lost_topics_max,
-            self.replies_queue,
-            self.shard_messages_queue,
-            self.items_per_turn,
-            self.tail_events_max,
-            self.renderings_max,
-            self.held_bytes_max,
-            self.outbox_bytes_max,
-            self.posts_bytes_max,
-            self.output_bytes_max,
-            self.deadlines_per_turn,
-            self.shutdown_rows_per_turn,
+            ("connections_max", self.connections_max),
+            ("connections_all_max", self.connections_all_max),
+            ("events_queue", self.events_queue),
+            ("lost_topics_max", self.lost_topics_max),
+            ("replies_queue", self.replies_queue),
+            ("shard_messages_queue", self.shard_messages_queue),
+            ("items_per_turn", self.items_per_turn),
+            ("tail_events_max", self.tail_events_max),
+            ("renderings_max", self.renderings_max),
+            ("held_bytes_max", self.held_bytes_max),
+            ("posts_bytes_max", self.posts_bytes_max),
+            ("outbox_bytes_max", self.outbox_bytes_max),
+            ("output_bytes_max", self.output_bytes_max),
+            ("deadlines_per_turn", self.deadlines_per_turn),
+            ("shutdown_rows_per_turn", self.shutdown_rows_per_turn),
         ];
-        assert!(
-            counts.iter().all(|count| *count > 0),
-            "a bound of 0 lets nothing through"
-        );
-        assert!(
-            self.connections_max < crate::topics::SLOTS_MAX as usize,
-            "slots are 31 bits"
-        );
-        assert!(
-            self.posts_bytes_max <= self.outbox_bytes_max,
-            "posts that may wait fit into an outbox"
-        );
-        assert!(
-            self.held_bytes_max <= self.outbox_bytes_max,
-            "a client is held before it has more than may wait"
-        );
-        assert!(
-            self.write_timeout_ns >= SECOND_NS,
-            "time is coarse to a second"
-        );
+        if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
+            return Err(Contradiction(format!("{name} of 0 lets nothing through")));
+        }
+        let slots = crate::topics::SLOTS_MAX as usize - 1;
+        let at_most = [
+            ("connections_max", self.connections_max, "slots", slots),
+            // A client is held before it has more than may wait.
+            (
+                "held_bytes_max",
+                self.held_bytes_max,
+                "outbox_bytes_max",
+                self.outbox_bytes_max,
+            ),
+            // Posts that may wait fit into an outbox.
+            (
+                "posts_bytes_max",
+                self.posts_bytes_max,
+                "outbox_bytes_max",
+                self.outbox_bytes_max,
+            ),
+        ];
+        if let Some((one, is, other, bound)) = at_most.iter().find(|(_, is, _, bound)| is > bound) {
+            let text = format!("{one} is {is}, more than the {bound} of {other}");
+            return Err(Contradiction(text));
+        }
+        let (write, stall) = (self.write_timeout_ns, self.stall_ns);
+        if write < SECOND_NS {
+            let text = format!("write_timeout_ns is {write}: time is coarse to a second");
+            return Err(Contradiction(text));
+        }
+        if stall > write {
+            let text = format!("stall_ns is {stall}, more than the {write} of write_timeout_ns");
+            return Err(Contradiction(text));
+        }
+        Ok(())
     }
 }
 
@@ -128,12 +160,31 @@ mod tests {
     use super::*;
 
     #[test]
-    #[should_panic(expected = "posts that may wait fit into an outbox")]
-    fn bounds_that_contradict_each_other_are_refused() {
-        Limits {
-            posts_bytes_max: 5 << 20,
-            ..Limits::default()
-        }
-        .check();
+    fn bounds_that_contradict_each_other_are_named() {
+        let said = |change: fn(&mut Limits)| {
+            let mut limits = Limits::default();
+            change(&mut limits);
+            limits.check().expect_err("they contradict").to_string()
+        };
+        assert_eq!(Limits::default().check(), Ok(()));
+        assert_eq!(
+            said(|limits| limits.posts_bytes_max = 5 << 20),
+            "posts_bytes_max is 5242880, more than the 4194304 of outbox_bytes_max"
+        );
+        assert_eq!(
+            said(|limits| limits.held_bytes_max = 5 << 20),
+            "held_bytes_max is 5242880, more than the 4194304 of outbox_bytes_max"
+        );
+        assert_eq!(
+            said(|limits| limits.events_queue = 0),
+            "events_queue of 0 lets nothing through"
+        );
+        assert_eq!(
+            said(|limits| limits.stall_ns = u64::MAX),
+            format!(
+                "stall_ns is {}, more than the 60000000000 of write_timeout_ns",
+                u64::MAX
+            )
+        );
     }
 }

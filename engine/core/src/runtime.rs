@@ -28,7 +28,9 @@ impl<F, R> Clone for Handle<F, R> {
 /// The queues of `shards` shards, for [`crate::Shard::new`] and for everyone who talks to them.
 pub fn mesh<F, R>(shards: u16, limits: &Limits) -> Handle<F, R> {
     assert!((1..=SHARDS_MAX).contains(&shards), "1 to 64 shards");
-    limits.check();
+    if let Err(contradiction) = limits.check() {
+        panic!("{contradiction}");
+    }
     Handle {
         ports: (0..shards).map(|_| Port::new(shards, limits)).collect(),
         open: Arc::default(),

@@ -1,5 +1,5 @@
 //! Clients that take slowly what they are owed, or nothing, over real sockets.
-
+#![allow(clippy::disallowed_methods, reason = "tests wait and measure")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::io::{Read, Write};

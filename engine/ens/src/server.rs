@@ -10,7 +10,7 @@ use std::thread::{Builder, JoinHandle};
 
 use bytes::Bytes;
 use engine::event::{SessionId, ShardId};
-use engine::{Handle, Limits, Shard};
+use engine::{Contradiction, Handle, Limits, Shard};
 use reactor::listen::{self, ListenError};
 use reactor::steer::Steering;
 use reactor::uring::{self, Uring};
@@ -57,6 +57,9 @@ pub enum StartError {
     /// Its Unix socket.
     #[error("ens: can't listen on {0}: {1}")]
     Unix(PathBuf, io::Error),
+    /// Its limits.
+    #[error("ens: {0}")]
+    Limits(String),
     /// The kernel.
     #[error("ens: can't start io_uring or a thread: {0}")]
     Kernel(io::Error),
@@ -142,6 +145,9 @@ pub fn start(options: &Options) -> Result<Running, StartError> {
 /// # Errors
 /// If one can't be taken.
 pub fn bind(options: &Options) -> Result<Bound, StartError> {
+    options.broker.check().map_err(StartError::Limits)?;
+    let contradict = |contradiction: Contradiction| StartError::Limits(contradiction.to_string());
+    limits(options).check().map_err(contradict)?;
     let count = usize::from(options.shards);
     let mut listening = Vec::new();
     let mut listeners: Vec<Vec<OwnedFd>> = Vec::new();
@@ -179,10 +185,11 @@ impl Bound {
     }
 }
 
-fn start_shards(bound: Bound, options: &Options) -> Result<Running, StartError> {
+/// The engine's bounds, for each shard.
+fn limits(options: &Options) -> Limits {
     let connections_max = options.broker.connections_max;
     let share = connections_max.div_ceil(options.shards.into());
-    let limits = Limits {
+    Limits {
         // Who is one too many is counted by all shards together, and told so by the broker. They
         // may be spread unevenly, and some may be on their way out.
         connections_max: share + share / 8 + 64,
@@ -192,7 +199,11 @@ fn start_shards(bound: Bound, options: &Options) -> Result<Running, StartError> 
         outbox_bytes_max: options.pending_bytes_max + 4 * FRAME_BYTES_MAX,
         write_timeout_ns: options.write_timeout_s.max(1) * SECOND_NS,
         ..Limits::default()
-    };
+    }
+}
+
+fn start_shards(bound: Bound, options: &Options) -> Result<Running, StartError> {
+    let limits = limits(options);
     let Bound {
         listeners,
         listening,

@@ -1,4 +1,8 @@
 //! The line that `ENS_STATS` asks for, about every five seconds (reference chapter 1.6).
+#![expect(
+    clippy::disallowed_methods,
+    reason = "it tells how long the process has run"
+)]
 
 use std::io::Write;
 use std::time::{Duration, Instant};

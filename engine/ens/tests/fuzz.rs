@@ -1,69 +1,20 @@
 //! The fuzz bodies over seeds, every truncation of these, what campaigns found, and reproducible
 //! mutations.
 
+#[path = "../../../tests/fuzz/inputs.rs"]
+#[allow(dead_code, reason = "each test uses a part")]
+mod inputs;
 #[path = "../fuzz/src/targets.rs"]
 mod targets;
 
 use ens::frame::{Frame, VERSION};
 
-/// Mutations of each seed.
-const ROUNDS: u64 = 3000;
-/// Mutations of each input that a campaign found.
-const ROUNDS_OF_A_FIND: u64 = 100;
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz");
+/// Mutations of all inputs of a target together.
+const MUTATIONS: usize = 30_000;
 
-/// What campaigns found of a target: inputs that reach something new, and those that once failed.
-fn found(target: &str) -> Vec<Vec<u8>> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/");
-    let Ok(entries) = std::fs::read_dir(format!("{folder}{target}")) else {
-        return Vec::new();
-    };
-    let mut paths: Vec<_> = entries
-        .map(|entry| entry.expect("a readable folder").path())
-        .collect();
-    paths.sort();
-    paths
-        .into_iter()
-        .map(|path| std::fs::read(path).expect("a readable input"))
-        .collect()
-}
-
-/// Runs one target; what it panics at is printed.
 fn run(name: &str, target: fn(&[u8]), seeds: &[Vec<u8>]) {
-    let check = |input: &[u8]| {
-        let outcome = std::panic::catch_unwind(|| target(input));
-        assert!(outcome.is_ok(), "{name}: b\"{}\"", input.escape_ascii());
-    };
-    for seed in seeds {
-        (0..=seed.len()).for_each(|end| check(&seed[..end]));
-    }
-    let found = found(name);
-    found.iter().for_each(|input| check(input));
-    let mut rng = fastrand::Rng::with_seed(7);
-    let rounds = seeds.iter().map(|seed| (seed, ROUNDS));
-    for (input, rounds) in rounds.chain(found.iter().map(|input| (input, ROUNDS_OF_A_FIND))) {
-        for _ in 0..rounds {
-            let mut bytes = input.clone();
-            for _ in 0..rng.u32(1..5) {
-                let at = rng.usize(0..=bytes.len());
-                let end = (at + rng.usize(0..8)).min(bytes.len());
-                match rng.u32(0..5) {
-                    0 if at < bytes.len() => bytes[at] = rng.u8(..),
-                    1 => drop(bytes.drain(at..end)),
-                    2 => {
-                        let piece = bytes[at..end].to_vec();
-                        bytes.splice(at..at, piece);
-                    }
-                    3 => {
-                        let other = rng.choice(seeds).expect("there are seeds");
-                        let from = rng.usize(0..=other.len());
-                        bytes.splice(at..end, other[from..].iter().copied());
-                    }
-                    _ => bytes.truncate(at),
-                }
-            }
-            check(&bytes);
-        }
-    }
+    inputs::run_seeds(FOLDER, name, target, seeds, MUTATIONS);
 }
 
 fn texts(seeds: &[&str]) -> Vec<Vec<u8>> {

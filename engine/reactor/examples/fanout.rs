@@ -4,6 +4,7 @@
 //!
 //! Server and clients are in this process, on one thread after the other, so the ratio compares
 //! the same work of the kernel: half of a connection each, and all receives outside of the clock.
+#![allow(clippy::disallowed_methods, reason = "it measures")]
 #![allow(unsafe_code)]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};

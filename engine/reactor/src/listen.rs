@@ -1,4 +1,8 @@
 //! Listening sockets: one a shard on the same port, shared with SO_REUSEPORT.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a start waits for a port that another process is leaving"
+)]
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};

@@ -17,7 +17,7 @@ pub(crate) struct Names {
 
 impl Names {
     pub fn new(identities: &[Identity]) -> Self {
-        let mut by_name: HashMap<String, Vec<Arc<CertifiedKey>>> = HashMap::new();
+        let mut by_name: HashMap<String, Vec<Arc<CertifiedKey>>> = HashMap::default();
         for identity in identities {
             for name in identity.names() {
                 let keys = by_name.entry(name.clone()).or_default();

@@ -1,6 +1,6 @@
 //! Against stacks of others, over sockets: `openssl s_client` and Python's `ssl`. What is not
 //! installed is said, and its tests pass.
-
+#![allow(clippy::disallowed_methods, reason = "tests wait and measure")]
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod support;

@@ -1,7 +1,7 @@
 //! The commands as an administrator runs them, in a base directory of their own.
 //!
 //! The server is played by a copy of bash, so that it is the process that `lib/imapd` names.
-
+#![allow(clippy::disallowed_methods, reason = "tests wait and measure")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::fs;

@@ -1,6 +1,6 @@
 //! The fuzz bodies over their seeds and corpora, and reproducible mutations of these.
 
-#[path = "../../proto/fuzz/src/inputs.rs"]
+#[path = "../../../tests/fuzz/inputs.rs"]
 #[allow(dead_code, reason = "each test uses a part")]
 mod inputs;
 #[path = "../fuzz/src/targets.rs"]

@@ -1,6 +1,7 @@
 //! Mail facts: what sessions and the store say to each other.
 //!
-//! In reading order: [`ids`] (who and where), [`name`] (mailbox names), [`flags`], [`date`],
+//! In reading order: [`ids`] (who and where), [`name`] (mailbox names), [`mailbox`],
+//! [`flags`], [`date`],
 //! [`set`] (sequence sets), [`event`] (what happened to a mailbox), [`request`] and [`reply`]
 //! (the store seam), [`list`] (which names a LIST gives), [`mime`] (a message's structure),
 //! [`search`] (search programs and their evaluation).
@@ -13,6 +14,7 @@ pub mod event;
 pub mod flags;
 pub mod ids;
 pub mod list;
+pub mod mailbox;
 pub mod mime;
 pub mod name;
 pub mod reply;
@@ -24,6 +26,7 @@ pub use date::InternalDate;
 pub use event::{Change, Event};
 pub use flags::{Flags, SystemFlag};
 pub use ids::{MailboxId, ModSeq, SpoolId, Uid, UidValidity, UserId};
+pub use mailbox::{MailboxInfo, SpecialUse};
 pub use name::MailboxName;
 pub use reply::{Delta, Message, Refusal, Reply};
 pub use request::{Body, Request};

@@ -7,10 +7,8 @@ mod pattern;
 
 use std::collections::BTreeMap;
 
-use crate::MailboxName;
 use crate::name::DELIMITER;
-use crate::reply::MailboxInfo;
-use crate::request::SpecialUse;
+use crate::{MailboxInfo, MailboxName, SpecialUse};
 
 use pattern::Matcher;
 pub use pattern::joined;

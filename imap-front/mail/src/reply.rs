@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    Event, Flags, InternalDate, MailboxId, MailboxName, ModSeq, SpoolId, Uid, UidValidity, UserId,
-    list::Piece, mime::Structure, request::SpecialUse,
+    Event, Flags, InternalDate, MailboxId, ModSeq, SpoolId, Uid, UidValidity, UserId, list::Piece,
+    mime::Structure,
 };
 
 /// What happened to a mailbox after the asker's `since`: a chain of events, oldest first, whose
@@ -132,22 +132,6 @@ pub struct Appended {
     pub uid: Uid,
     /// The message's mod-sequence.
     pub modseq: ModSeq,
-}
-
-/// A mailbox in a listing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MailboxInfo {
-    /// Its name.
-    pub name: MailboxName,
-    /// It can be selected. False for names that only have children, and for subscriptions to
-    /// names that don't exist.
-    pub selectable: bool,
-    /// It exists, selectable or not. False for a mere subscription.
-    pub exists: bool,
-    /// It is subscribed.
-    pub subscribed: bool,
-    /// Its use attribute.
-    pub special_use: Option<SpecialUse>,
 }
 
 /// A mailbox's figures (RFC 3501 §6.3.10, RFC 7162 §3.1.2.1).

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    Flags, InternalDate, MailboxId, MailboxName, ModSeq, SpoolId, Uid, UserId, list::Query,
-    search::Program,
+    Flags, InternalDate, MailboxId, MailboxName, ModSeq, SpecialUse, SpoolId, Uid, UserId,
+    list::Query, search::Program,
 };
 
 /// A request to the store (and to authentication, which stands in front of it).
@@ -203,6 +203,46 @@ pub enum Request {
 }
 
 impl Request {
+    /// Whether it changes what is stored. Opening a mailbox for writing does not: what it claims as
+    /// recent may be noted later.
+    pub fn is_write(&self) -> bool {
+        match self {
+            Self::Authenticate(_)
+            | Self::List { .. }
+            | Self::Status { .. }
+            | Self::Sync { .. }
+            | Self::View { .. }
+            | Self::Fetch { .. }
+            | Self::Read { .. }
+            | Self::Search { .. }
+            | Self::Open { .. } => false,
+            Self::Create { .. }
+            | Self::Delete { .. }
+            | Self::Rename { .. }
+            | Self::Subscribe { .. }
+            | Self::Store { .. }
+            | Self::Expunge { .. }
+            | Self::Copy { .. }
+            | Self::Spool { .. }
+            | Self::Discard { .. }
+            | Self::Append { .. }
+            | Self::Deliver { .. } => true,
+        }
+    }
+
+    /// Whether it claims messages as recent: a change in whatever notes it at once.
+    pub fn claims(&self) -> bool {
+        matches!(
+            self,
+            Self::Open {
+                read_only: false,
+                ..
+            }
+        )
+    }
+}
+
+impl Request {
     /// What it is called in logs.
     pub fn name(&self) -> &'static str {
         match self {
@@ -318,23 +358,4 @@ pub enum CopyHow {
     Whole,
     /// MOVE; messages that are gone are left out.
     Move,
-}
-
-/// Special-use attributes (RFC 6154 §2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SpecialUse {
-    /// `\All`
-    All,
-    /// `\Archive`
-    Archive,
-    /// `\Drafts`
-    Drafts,
-    /// `\Flagged`
-    Flagged,
-    /// `\Junk`
-    Junk,
-    /// `\Sent`
-    Sent,
-    /// `\Trash`
-    Trash,
 }

@@ -158,14 +158,7 @@ impl Model {
             | R::Read { .. }
             | R::Search { .. } => (reading::answer(&self.state, &self.limits, request), vec![]),
             request => {
-                let unclaimed = matches!(
-                    &request,
-                    R::Open {
-                        read_only: true,
-                        ..
-                    }
-                );
-                self.dirty |= !unclaimed;
+                self.dirty |= request.is_write() || request.claims();
                 self.change(request)
             }
         }

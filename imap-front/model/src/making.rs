@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mail::request::SpecialUse;
+use mail::SpecialUse;
 use mail::{InternalDate, MailboxId, MailboxName, ModSeq, Uid, UidValidity, UserId};
 
 use crate::state::{Mailbox, Name, State};

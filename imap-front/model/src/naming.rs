@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mail::request::SpecialUse;
+use mail::SpecialUse;
 use mail::{Event, InternalDate, MailboxName, ModSeq, Refusal, Reply, UserId};
 
 use crate::making::make_mailbox;

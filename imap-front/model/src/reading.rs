@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use mail::MailboxInfo;
 use mail::UserId;
 use mail::mime::Structure;
-use mail::reply::{MailboxInfo, Opened, Status};
+use mail::reply::{Opened, Status};
 use mail::request::Want;
 use mail::search::{Candidate, Program, matches};
 use mail::{MailboxId, MailboxName, Message, ModSeq, Refusal, Reply, Request, SystemFlag, Uid};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use mail::request::SpecialUse;
+use mail::SpecialUse;
 use mail::{
     Flags, InternalDate, MailboxId, MailboxName, ModSeq, SpoolId, SystemFlag, Uid, UidValidity,
     UserId,

@@ -1,6 +1,7 @@
 //! Commands of the RFCs' examples, as values; and what a BAD says of broken ones.
 
-use mail::request::{SpecialUse, StoreMode};
+use mail::SpecialUse;
+use mail::request::StoreMode;
 use mail::search::{DateField, Day, Key};
 use mail::set::SetNumber::{Largest, Value};
 use mail::{Flags, InternalDate, MailboxName, ModSeq, SequenceSet, SystemFlag};

@@ -1,6 +1,6 @@
 //! The command parser beside imap-codec, a strict parser of the same grammar.
 
-#[path = "../fuzz/src/mutate.rs"]
+#[path = "../../../tests/fuzz/mutate.rs"]
 #[allow(dead_code)]
 mod mutate;
 mod parse_grammar;

@@ -1,6 +1,6 @@
 //! What is written about messages, read by imap-codec: a client's strict view of it.
 
-#[path = "../fuzz/src/mutate.rs"]
+#[path = "../../../tests/fuzz/mutate.rs"]
 mod mutate;
 
 use imap_codec::ResponseCodec;

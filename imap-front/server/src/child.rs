@@ -1,4 +1,8 @@
 //! Running a program to its end, within a time.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a plug-in is tried in a child that is waited for"
+)]
 
 use std::io::{self, Read};
 use std::process::{Command, ExitStatus, Stdio};

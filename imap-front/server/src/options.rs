@@ -1,4 +1,8 @@
 //! The configuration as this server uses it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the greeting carries the day of the start"
+)]
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +24,8 @@ const LOGIN_NS: u64 = 180 * SECOND_NS;
 const LOST_TOPICS_MAX: usize = 64 * 1024;
 /// Replies, events and the like handled in one turn: few, so that a turn is short.
 const ITEMS_PER_TURN: usize = 256;
+/// What all clients of a shard may have waiting, at least: two pieces of an answer.
+const OUTPUT_BYTES_MIN: usize = 64 << 10;
 /// Room for events, replies and frames on each shard.
 const LANE: usize = 16 * 1024;
 
@@ -100,6 +106,37 @@ impl Options {
             data: base.data(),
         }
     }
+
+    /// Whether the limits agree with each other.
+    ///
+    /// # Errors
+    /// Which options don't, and what to do.
+    pub fn check(&self) -> Result<(), String> {
+        let Limits {
+            output_bytes_max,
+            stall_ns,
+            write_timeout_ns,
+            ..
+        } = self.limits;
+        if output_bytes_max < OUTPUT_BYTES_MIN {
+            return Err(format!(
+                "service.imap.maxoutput leaves {output_bytes_max} bytes to each of {} shards, and \
+                 {OUTPUT_BYTES_MIN} are the least: raise it, or lower service.imap.shards",
+                self.shards
+            ));
+        }
+        if stall_ns > write_timeout_ns {
+            return Err(format!(
+                "service.stallms is {}, longer than service.imap.writetimeout: a client would be \
+                 cut before a stall is named",
+                stall_ns / 1_000_000
+            ));
+        }
+        if self.session.login_bytes_max > self.session.command_bytes_max {
+            return Err("a command may be longer before login than after it".into());
+        }
+        self.limits.check().map_err(|found| found.to_string())
+    }
 }
 
 /// Shards: as many as are asked for, or as there are cores; 1 to 64.
@@ -143,5 +180,38 @@ fn store_options(config: &Config, users: &Arc<Users>) -> store::Options {
         horizon_s: config.count("store.expungeddays") * 24 * 3600,
         cache_bytes: config.count("store.cachesize"),
         ..store::Options::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(text: &str) -> Result<(), String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let base = Base::new(folder.path());
+        std::fs::create_dir_all(folder.path().join("config")).expect("made");
+        std::fs::write(base.msg_conf(), text).expect("written");
+        std::fs::write(base.users(), "").expect("written");
+        let config = Config::load(&base).expect("each value is right");
+        let users = Arc::new(Users::open(base.users()).expect("no users"));
+        Options::new(&base, &config, &users).check()
+    }
+
+    #[test]
+    fn limits_that_contradict_each_other_are_named_with_their_options() {
+        assert_eq!(checked(""), Ok(()));
+        let said = checked("service.imap.maxoutput = 1M\nservice.imap.shards = 64\n");
+        assert_eq!(
+            said.expect_err("too little"),
+            "service.imap.maxoutput leaves 16384 bytes to each of 64 shards, and 65536 are the \
+             least: raise it, or lower service.imap.shards"
+        );
+        let said = checked("service.stallms = 10000\nservice.imap.writetimeout = 5\n");
+        assert_eq!(
+            said.expect_err("too long"),
+            "service.stallms is 10000, longer than service.imap.writetimeout: a client would be \
+             cut before a stall is named"
+        );
     }
 }

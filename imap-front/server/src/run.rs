@@ -49,6 +49,9 @@ pub enum StartError {
     /// The store.
     #[error("{0}")]
     Store(#[from] store::OpenError),
+    /// Limits that contradict each other.
+    #[error("{0}")]
+    Limits(String),
     /// The limit of open files.
     #[error(transparent)]
     Files(#[from] TooFewFiles),
@@ -95,6 +98,7 @@ impl Server {
         let config = &Arc::new(config.clone());
         let users = Arc::new(Users::open(base.users())?);
         let mut options = Options::new(base, config, &users);
+        options.check().map_err(StartError::Limits)?;
         let descriptors = Descriptors::raise(options.shards, places(&options))?;
         tracing::info!("{descriptors}");
         options.store.files_max = descriptors.tables;

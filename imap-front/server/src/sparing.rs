@@ -1,4 +1,8 @@
 //! Lines of the log that may come thousands of times a second, at most one of them each second.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "how often something is said goes by the machine's clock"
+)]
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};

@@ -1,5 +1,9 @@
 //! Calls that took longer than a plane may be held up: counted, and the longest of each plane
 //! named in the log once a second.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "what the writer's calls take is measured"
+)]
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,6 +1,7 @@
 //! Appends a second and the time of one append, durable, by how many wait at a time.
 //!
 //! `cargo run --release -p store --example store_bench -- [FOLDER] [SECONDS]`
+#![allow(clippy::disallowed_methods, reason = "it measures")]
 
 use std::path::PathBuf;
 use std::sync::mpsc;

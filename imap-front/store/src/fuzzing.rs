@@ -7,7 +7,7 @@ use crate::progress::{Progress, Touched};
 use crate::rows::{Account, Mailbox, MessageRow, Name, u64_row};
 
 #[cfg(test)]
-#[path = "../../proto/fuzz/src/inputs.rs"]
+#[path = "../../../tests/fuzz/inputs.rs"]
 #[allow(dead_code, reason = "each test uses a part")]
 mod inputs;
 

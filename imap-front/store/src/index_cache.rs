@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use mail::{MailboxId, ModSeq, Uid};
 
 use crate::index::MailboxIndex;
-use crate::kv::{Changes, Space};
 use crate::rows::{Mailbox, MessageRow};
+use crate::space::{Changes, Space};
 
 /// Commits' rows that are noted for an index that is being built; with more it is given up.
 const NOTED_MAX: usize = 1 << 18;

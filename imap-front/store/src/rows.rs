@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mail::request::SpecialUse;
+use mail::SpecialUse;
 use mail::{Flags, InternalDate, MailboxId, ModSeq, SystemFlag, Uid, UidValidity, UserId};
 
 use crate::Error;

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use common::{Bench, Pending, body, follow};
+use mail::SpecialUse;
 use mail::list::Query;
-use mail::request::{CopyHow, SpecialUse, StoreMode, Target, Want};
+use mail::request::{CopyHow, StoreMode, Target, Want};
 use mail::search::{Key, Program};
 use mail::{
     Body, Event, Flags, InternalDate, MailboxId, MailboxName, ModSeq, Reply, Request, SpoolId,

@@ -34,7 +34,7 @@ fn open(folder: &Path, options: Options) -> Host {
 
 impl Host {
     fn ask(&self, request: Request) -> Reply {
-        if !store::is_write(&request)
+        if !request.is_write()
             && let Some(reply) = self.store.read(&request)
         {
             return reply;

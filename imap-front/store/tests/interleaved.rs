@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{Bench, Pending, body};
-use mail::request::{StoreMode, Want};
+use mail::request::{CopyHow, StoreMode, Want};
 use mail::{Flags, MailboxName, Message, Reply, Request, SystemFlag, Uid, UserId};
 use proptest::prelude::*;
 use store::Options;
@@ -148,7 +148,7 @@ impl World {
                     uids,
                     user,
                     to,
-                    remove,
+                    how: if remove { CopyHow::Move } else { CopyHow::Copy },
                     since,
                 }
             }

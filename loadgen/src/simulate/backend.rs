@@ -185,7 +185,7 @@ impl SimulatedBackend {
     fn take_requests(&mut self, now_ns: u64) {
         let requests = std::mem::take(&mut self.queue.borrow_mut().requests);
         for (asker, request) in requests {
-            if is_read(&request) {
+            if !request.is_write() && !request.claims() {
                 self.number += 1;
                 let at_ns = now_ns + self.rng.below(self.disk.read_ns_max);
                 self.reads.insert((at_ns, self.number), (asker, request));
@@ -264,23 +264,4 @@ impl SimulatedBackend {
             }
         }
     }
-}
-
-fn is_read(request: &Request) -> bool {
-    use Request as R;
-    matches!(
-        request,
-        R::Authenticate(_)
-            | R::List { .. }
-            | R::Status { .. }
-            | R::Sync { .. }
-            | R::View { .. }
-            | R::Fetch { .. }
-            | R::Read { .. }
-            | R::Search { .. }
-            | R::Open {
-                read_only: true,
-                ..
-            }
-    )
 }

@@ -10,36 +10,12 @@ use syn::visit::{self, Visit};
 
 use crate::files;
 
-/// Circles that are known, by their files; the list may only become shorter.
-const KNOWN: [&[&str]; 3] = [
-    &[
-        "imap-front/mail/src/list.rs",
-        "imap-front/mail/src/reply.rs",
-        "imap-front/mail/src/request.rs",
-    ],
-    &[
-        "imap-front/store/src/index_cache.rs",
-        "imap-front/store/src/kv.rs",
-    ],
-    &[
-        "imap-front/store/src/logic/catch_up.rs",
-        "imap-front/store/src/logic/numbering.rs",
-    ],
-];
-
 type Edges = BTreeMap<String, BTreeSet<String>>;
 
-/// Every circle between files, but the known ones.
+/// Every circle between files.
 pub fn circles() -> Vec<String> {
-    let known: BTreeSet<Vec<&str>> = KNOWN.iter().map(|files| files.to_vec()).collect();
-    let mut broken = Vec::new();
-    for circle in components(&edges()) {
-        let names: Vec<&str> = circle.iter().map(String::as_str).collect();
-        if !known.contains(&names) {
-            broken.push(names.join(" <-> "));
-        }
-    }
-    broken
+    let circles = components(&edges()).into_iter();
+    circles.map(|circle| circle.join(" <-> ")).collect()
 }
 
 /// The files of each file's edges.

@@ -1,4 +1,8 @@
 //! `enpd`, the event notification broker; `start-msg ens` starts it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "nobody waits for the main thread; signals end its sleep"
+)]
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;

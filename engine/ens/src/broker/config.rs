@@ -62,6 +62,46 @@ impl BrokerConfig {
         }
     }
 
+    /// Whether a client may have anything at all, and no more than all together.
+    ///
+    /// # Errors
+    /// Which bounds contradict each other, with their values.
+    pub fn check(&self) -> Result<(), String> {
+        let (one, all) = (self.of_client, self.of_all);
+        let at_most = [
+            (
+                "a connection at least",
+                1,
+                "connections",
+                self.connections_max,
+            ),
+            (
+                "a subscription at least",
+                1,
+                "subscriptions of a client",
+                one.count,
+            ),
+            (
+                "subscriptions of a client",
+                one.count,
+                "those of all",
+                all.count,
+            ),
+            (
+                "bytes of a client's subscriptions",
+                one.bytes,
+                "those of all",
+                all.bytes,
+            ),
+        ];
+        match at_most.iter().find(|(_, is, _, bound)| is > bound) {
+            Some((one, is, other, bound)) => {
+                Err(format!("{one}: {is}, more than {other}: {bound}"))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The event that says in what state this process is.
     pub(super) fn service_event(&self, state: &str) -> String {
         format!("{SERVICE_KEY}&pid={}&state={state}", std::process::id())
@@ -183,5 +223,22 @@ impl Stats {
     pub(super) fn drop_one(&self) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
         self.notified.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_may_have_is_no_more_than_all() {
+        let access = Access::parse("").expect("no rules are good rules");
+        let mut config = BrokerConfig::new(access, 120);
+        assert_eq!(config.check(), Ok(()));
+        config.of_all.count = 10;
+        assert_eq!(
+            config.check().expect_err("they contradict"),
+            "subscriptions of a client: 100000, more than those of all: 10"
+        );
     }
 }

@@ -1,5 +1,5 @@
 //! A broker at work, spoken to over sockets.
-
+#![allow(clippy::disallowed_methods, reason = "tests wait and measure")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod clients;

@@ -1,5 +1,9 @@
 //! Whose thread runs callbacks: those that dispatch. Callbacks of one connection run one at a time,
 //! in order.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "timers of C programs go by the machine's clock"
+)]
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};

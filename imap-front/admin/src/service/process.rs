@@ -4,6 +4,10 @@
 //! terminal can end the server), which becomes the service's program. It writes a line for each
 //! port and `ready` into the pipe whose number `ENSIGN_READY_FD` gives, or `error: ` and why, or
 //! `failed: ` and which part can't serve.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "commands wait for programs by the machine's clock"
+)]
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -308,7 +312,7 @@ fn wait_ready(
     let (send, lines) = mpsc::channel();
     // Ends when the server closes the pipe; a server that is ready may keep it open, then the
     // thread ends with this process.
-    std::thread::spawn(move || {
+    let read = move || {
         for line in BufReader::new(File::from(reader))
             .lines()
             .map_while(Result::ok)
@@ -317,7 +321,11 @@ fn wait_ready(
                 break;
             }
         }
-    });
+    };
+    let reader = std::thread::Builder::new().name("output".into());
+    reader
+        .spawn(read)
+        .map_err(system("can't start a thread to read its output"))?;
     loop {
         match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) if line == "ready" => return Ok(()),

@@ -1,4 +1,8 @@
 //! The watcher: a service that is meant to run and has died is started again.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the watcher does nothing but look now and then"
+)]
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -4,7 +4,7 @@
 //! [`MailboxName`]; other strings are bytes as the client sent them.
 
 use mail::{
-    Flags, InternalDate, MailboxName, ModSeq, SequenceSet, request::SpecialUse, request::StoreMode,
+    Flags, InternalDate, MailboxName, ModSeq, SequenceSet, SpecialUse, request::StoreMode,
     search::Key,
 };
 

@@ -4,6 +4,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
+use ahash::RandomState;
+
 /// Whose an item is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Owner {
@@ -27,7 +29,7 @@ pub struct QueueLimits {
 /// Items of many owners. Each [`FairQueue::pop`] gives the next group's next member's oldest item.
 pub struct FairQueue<T> {
     limits: QueueLimits,
-    groups: HashMap<u64, Group<T>>,
+    groups: HashMap<u64, Group<T>, RandomState>,
     /// Groups with items, in the order of their turns.
     turns: VecDeque<u64>,
     len: usize,
@@ -54,7 +56,7 @@ impl<T> FairQueue<T> {
     pub fn new(limits: QueueLimits) -> Self {
         Self {
             limits,
-            groups: HashMap::new(),
+            groups: HashMap::default(),
             turns: VecDeque::new(),
             len: 0,
         }

@@ -52,7 +52,7 @@ pub struct Control {
 pub fn serve(control: &Control, requests: &Requests) {
     for (requester, request) in requests {
         planted::here("control");
-        let is_write = store::is_write(&request);
+        let is_write = request.is_write();
         if requester.is_gone() && !is_write {
             control.bounds.meet(Bound::WorkAbandoned);
             continue;
@@ -70,7 +70,7 @@ fn handle(control: &Control, requester: Arc<Requester>, request: Request) {
     planted::here("request");
     match request {
         Request::Authenticate(credentials) => control.authenticator.handle(requester, credentials),
-        request if store::is_write(&request) => write(control, &requester, request),
+        request if request.is_write() => write(control, &requester, request),
         request if reading::is_long(&request) => reading::run(control, requester, request),
         request => match control.store.read_at_once(&request) {
             Ok(Some(reply)) => control.replier.reply(requester.id, reply),

@@ -150,6 +150,7 @@ impl Shared {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests wait for threads")]
 mod tests {
     use std::time::Instant;
 

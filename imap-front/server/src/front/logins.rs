@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
+use ahash::RandomState;
 use engine::event::SessionId;
 use mail::UserId;
 use reactor::sparse::Sparse;
@@ -15,7 +16,7 @@ pub struct Logins {
     queue: Queue,
     slots: Sparse<Slot>,
     /// Those that don't fit into a slot.
-    large: HashMap<u32, (UserId, IpAddr)>,
+    large: HashMap<u32, (UserId, IpAddr), RandomState>,
 }
 
 /// One session; all 0 if it has not logged in, or is among the large ones.
@@ -45,7 +46,7 @@ impl Logins {
         Self {
             queue,
             slots: Sparse::default(),
-            large: HashMap::new(),
+            large: HashMap::default(),
         }
     }
 

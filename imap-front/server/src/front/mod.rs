@@ -387,7 +387,7 @@ impl<B: Backend> Protocol for Front<B> {
         crate::planted::here("data");
         while let Some((requester, request)) = self.waiting.pop_front() {
             let bytes = size_of::<Requester>() + request.bytes();
-            if requester.is_gone() && !store::is_write(&request) {
+            if requester.is_gone() && !request.is_write() {
                 self.waiting_bytes -= bytes;
                 self.bounds.meet(Bound::WorkAbandoned);
                 continue;

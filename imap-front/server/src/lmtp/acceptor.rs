@@ -1,4 +1,8 @@
 //! Listeners, a thread each, which make a thread a connection.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a thread that accepts has nothing to do until it can again"
+)]
 
 use std::fs::File;
 use std::io::{self, Write};

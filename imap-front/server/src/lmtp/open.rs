@@ -1,5 +1,9 @@
 //! The connections that are open, so that they are bounded, in all and for each peer, and can be
 //! told of the end.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "how long a connection is open is told by the machine's clock"
+)]
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, Shutdown, TcpStream};

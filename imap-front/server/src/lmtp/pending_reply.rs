@@ -68,6 +68,7 @@ impl Drop for ReplySender {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests wait for threads")]
 mod tests {
     use super::*;
 

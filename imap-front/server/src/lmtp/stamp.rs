@@ -1,4 +1,8 @@
 //! Message ids and dates for `Received` lines.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "Received fields carry the time of day"
+)]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};

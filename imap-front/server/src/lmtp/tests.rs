@@ -1,3 +1,5 @@
+#![allow(clippy::disallowed_methods, reason = "tests wait for threads")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;

@@ -1,6 +1,10 @@
 //! The way of published events to a broker: in this process, or over a connection.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the link has a thread of its own, which waits for a broker"
+)]
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -81,7 +85,7 @@ impl BrokerLink {
 /// The ways to all brokers; plug-ins with the same host and port share one.
 pub struct BrokerLinks {
     local: Option<Local>,
-    remote: HashMap<String, BrokerLink>,
+    remote: BTreeMap<String, BrokerLink>,
 }
 
 impl BrokerLinks {
@@ -89,7 +93,7 @@ impl BrokerLinks {
     pub fn new(local: Option<Local>) -> Self {
         Self {
             local,
-            remote: HashMap::new(),
+            remote: BTreeMap::new(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What plug-ins are told of an event: its type and its parameters (reference chapter 3.4).
+#![expect(clippy::disallowed_methods, reason = "events carry the time of day")]
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -46,7 +47,7 @@ pub struct Describer {
     /// Whether changes of flags are told one by one: `local.store.notifyplugin.msgflags`.
     flags: bool,
     /// Whose mail was refused lately.
-    over: HashSet<Arc<str>>,
+    over: BTreeSet<Arc<str>>,
 }
 
 impl Describer {
@@ -56,7 +57,7 @@ impl Describer {
             hostname: config.hostname(),
             pid: std::process::id().to_string(),
             flags: config.switch("local.store.notifyplugin.msgflags"),
-            over: HashSet::new(),
+            over: BTreeSet::new(),
         }
     }
 
@@ -285,7 +286,7 @@ mod tests {
             hostname: "eman".into(),
             pid: "476".into(),
             flags: true,
-            over: HashSet::new(),
+            over: BTreeSet::new(),
         }
     }
 

@@ -1,5 +1,5 @@
 //! `imapd` itself, spoken to over sockets: what a client, a deliverer and an operator see.
-
+#![allow(clippy::disallowed_methods, reason = "tests wait and measure")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod accounts;

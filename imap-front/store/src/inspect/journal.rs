@@ -18,6 +18,9 @@ const START: u8 = 1;
 const ITEM: u8 = 2;
 const END: u8 = 3;
 const TRAILER: &[u8] = b"FJL\x03";
+/// A search for records looks at so many times a journal's length at most: overlapping ones are
+/// those of a message that holds a journal.
+const SEARCH_FACTOR: usize = 16;
 /// Sequence numbers may leave gaps, as tables take some; a larger one is damage.
 const SEQUENCE_GAP_MAX: u64 = 1 << 24;
 
@@ -115,16 +118,43 @@ pub(crate) fn read(bytes: &[u8], mut sequence: Option<u64>, mut last: u64) -> Jo
             // Records further on only tell that this is no end; none is taken from there, since
             // a message may hold bytes that look like one.
             None => {
-                let is_after = |parsed| match parsed {
-                    Parsed::Record(record) => record.durable > last,
-                    _ => false,
-                };
-                unreadable.is_followed |= (at + 1..bytes.len())
-                    .filter(|&at| bytes[at] == START)
-                    .any(|at| is_after(parse(bytes, at)));
+                unreadable.is_followed |= search(bytes, at + 1, last).is_followed;
                 return journal.without_tail(before);
             }
         }
+    }
+}
+
+/// What a look at all that may be records came to.
+#[derive(Debug, PartialEq, Eq)]
+struct Search {
+    /// One says that more was durable than the commit given.
+    is_followed: bool,
+    /// Bytes that were looked at, those of overlapping records several times.
+    looked: usize,
+}
+
+/// Looks for a record at each place where one may begin. A message may hold very many that overlap:
+/// where there is more to look at than in any journal that nobody made for this purpose, the rest
+/// counts as records, so that it is taken for damage and not for an end.
+fn search(bytes: &[u8], from: usize, last: u64) -> Search {
+    let enough = bytes.len().saturating_mul(SEARCH_FACTOR);
+    let mut looked = 0;
+    for at in (from..bytes.len()).filter(|&at| bytes[at] == START) {
+        let mut cursor = Cursor { bytes, at };
+        let parsed = record(&mut cursor).unwrap_or(Parsed::Broken);
+        looked += cursor.at - at;
+        let is_followed = matches!(parsed, Parsed::Record(record) if record.durable > last);
+        if is_followed || looked > enough {
+            return Search {
+                is_followed: true,
+                looked,
+            };
+        }
+    }
+    Search {
+        is_followed: false,
+        looked,
     }
 }
 
@@ -371,6 +401,29 @@ mod tests {
             let is_between = len == 0 || ends.contains(&len);
             assert_eq!(journal.unreadable.is_none(), is_between, "{len}");
         }
+    }
+
+    /// A message of beginnings of records, each followed by the same items to its end.
+    #[test]
+    fn beginnings_that_overlap_are_looked_at_in_bounds() {
+        let mut bytes = vec![START, 1, 0];
+        for _ in 0..20_000 {
+            let mut value = vec![START];
+            value.extend([9; 12]);
+            bytes.extend([ITEM, 0, 0]);
+            bytes.extend(0u64.to_le_bytes());
+            bytes.extend(0u16.to_le_bytes());
+            bytes.extend(13u32.to_le_bytes());
+            bytes.extend(13u32.to_le_bytes());
+            bytes.extend(value);
+        }
+        let found = search(&bytes, 1, 0);
+        assert!(found.is_followed, "what is not looked at may be a record");
+        assert!(
+            found.looked <= (SEARCH_FACTOR + 1) * bytes.len(),
+            "{found:?}"
+        );
+        assert!(read(&bytes, None, 0).unreadable.expect("seen").is_followed);
     }
 
     /// One durable commit, then four parts of an upload, then, if `confirmed`, a durable one.

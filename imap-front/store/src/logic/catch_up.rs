@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mail::{Change, Delta, Event, Flags, MailboxId, ModSeq, Uid};
 
-use super::numbering::Numbering;
+use super::numbering::{Numbering, scanned};
 use super::{keys, tables};
 use crate::Error;
 use crate::index::MailboxIndex;
@@ -312,8 +312,35 @@ fn newest(
     outcome
 }
 
+/// Which message has which number, as what can be read is.
+///
+/// # Errors
+/// [`Error::Cold`] if the index has to be built before, [`Error::Moved`] if what is read is older
+/// than the index.
+pub(super) fn numbering(
+    kv: &dyn Kv,
+    id: MailboxId,
+    mailbox: &Mailbox,
+    min: u32,
+) -> Result<Numbering, Error> {
+    let kept = kv.indexes().map(|indexes| indexes.get(id));
+    let index = match kept {
+        Some(Some(index)) if index.modseq() == mailbox.modseq => index,
+        Some(Some(index)) if index.modseq() < mailbox.horizon => {
+            Arc::new(scanned(kv, id, mailbox)?)
+        }
+        Some(Some(index)) if index.modseq() < mailbox.modseq => {
+            Arc::new(bring(kv, id, mailbox, &index)?)
+        }
+        Some(Some(_)) => return Err(Error::Moved),
+        Some(None) if mailbox.messages >= min => return Err(Error::Cold(id)),
+        _ => Arc::new(scanned(kv, id, mailbox)?),
+    };
+    Ok(Numbering::of_index(index))
+}
+
 /// An index brought up to date.
-pub(super) fn bring(
+fn bring(
     kv: &dyn Kv,
     id: MailboxId,
     mailbox: &Mailbox,

@@ -98,33 +98,6 @@ impl From<Operation> for Applied {
     }
 }
 
-/// Whether a request has to go through the writer.
-pub fn is_write(request: &Request) -> bool {
-    use Request as R;
-    match request {
-        R::Authenticate(_)
-        | R::List { .. }
-        | R::Status { .. }
-        | R::Sync { .. }
-        | R::View { .. }
-        | R::Fetch { .. }
-        | R::Read { .. }
-        | R::Search { .. }
-        | R::Open { .. } => false,
-        R::Create { .. }
-        | R::Delete { .. }
-        | R::Rename { .. }
-        | R::Subscribe { .. }
-        | R::Store { .. }
-        | R::Expunge { .. }
-        | R::Copy { .. }
-        | R::Spool { .. }
-        | R::Discard { .. }
-        | R::Append { .. }
-        | R::Deliver { .. } => true,
-    }
-}
-
 /// Answers a request that changes nothing. `None` if it changes something.
 ///
 /// # Errors

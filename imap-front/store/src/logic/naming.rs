@@ -3,7 +3,7 @@
 use std::ops::ControlFlow::{Break, Continue};
 use std::sync::Arc;
 
-use mail::request::SpecialUse;
+use mail::SpecialUse;
 use mail::{Event, MailboxId, MailboxName, ModSeq, Refusal, Reply, Uid, UidValidity, UserId};
 
 use super::renaming::{self, Renaming};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mail::{MailboxId, Uid};
 
-use super::{catch_up, keys, tables};
+use super::{keys, tables};
 use crate::Error;
 use crate::index::MailboxIndex;
 use crate::kv::{Kv, Space, Transaction};
@@ -24,30 +24,13 @@ pub(super) struct Numbering {
 }
 
 impl Numbering {
-    /// As what can be read is.
-    ///
-    /// # Errors
-    /// [`Error::Cold`] if the index has to be built before, [`Error::Moved`] if what is read is
-    /// older than the index.
-    pub fn of_view(kv: &dyn Kv, id: MailboxId, mailbox: &Mailbox, min: u32) -> Result<Self, Error> {
-        let kept = kv.indexes().map(|indexes| indexes.get(id));
-        let index = match kept {
-            Some(Some(index)) if index.modseq() == mailbox.modseq => index,
-            Some(Some(index)) if index.modseq() < mailbox.horizon => {
-                Arc::new(scanned(kv, id, mailbox)?)
-            }
-            Some(Some(index)) if index.modseq() < mailbox.modseq => {
-                Arc::new(catch_up::bring(kv, id, mailbox, &index)?)
-            }
-            Some(Some(_)) => return Err(Error::Moved),
-            Some(None) if mailbox.messages >= min => return Err(Error::Cold(id)),
-            _ => Arc::new(scanned(kv, id, mailbox)?),
-        };
-        Ok(Self {
+    /// As an index is.
+    pub fn of_index(index: Arc<MailboxIndex>) -> Self {
+        Self {
             index,
             added: vec![],
             removed: vec![],
-        })
+        }
     }
 
     /// As a transaction has left the mailbox.
@@ -59,11 +42,7 @@ impl Numbering {
             if mailbox.messages > AT_ONCE_MAX {
                 return Err(Error::Cold(id));
             }
-            return Ok(Self {
-                index: Arc::new(scanned(txn, id, mailbox)?),
-                added: vec![],
-                removed: vec![],
-            });
+            return Ok(Self::of_index(Arc::new(scanned(txn, id, mailbox)?)));
         };
         let (mut added, mut removed) = (vec![], vec![]);
         let from = keys::message(id, Uid(0));

@@ -6,8 +6,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use mail::MailboxInfo;
 use mail::mime::Structure;
-use mail::reply::{MailboxInfo, Opened, Status};
+use mail::reply::{Opened, Status};
 use mail::request::Want;
 use mail::search::{Candidate, Program, matches};
 use mail::{
@@ -119,7 +120,7 @@ pub(super) fn open(
 }
 
 fn numbering(kv: &dyn Kv, rules: &Rules, id: MailboxId, row: &Mailbox) -> Result<Numbering, Error> {
-    Numbering::of_view(kv, id, row, rules.options.index_messages_min)
+    catch_up::numbering(kv, id, row, rules.options.index_messages_min)
 }
 
 /// Why a client can't be told what happened.

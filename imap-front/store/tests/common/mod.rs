@@ -55,7 +55,7 @@ impl Bench {
     }
 
     pub fn ask(&self, request: Request) -> Reply {
-        if !store::is_write(&request)
+        if !request.is_write()
             && let Some(reply) = self.store.read(&request)
         {
             return reply;

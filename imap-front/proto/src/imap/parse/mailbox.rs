@@ -2,8 +2,8 @@
 //! and SPECIAL-USE (RFC 6154).
 
 use mail::MailboxName;
+use mail::SpecialUse;
 use mail::name::DELIMITER;
-use mail::request::SpecialUse;
 
 use crate::imap::ast::{Command, List, StatusItem};
 use crate::imap::lexer::{Fault, Lexer, Parsed, is_astring_char};

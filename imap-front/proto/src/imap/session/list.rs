@@ -4,9 +4,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use mail::SpecialUse;
 use mail::list::{Entry, Query, joined};
 use mail::name::NAME_BYTES_MAX;
-use mail::request::SpecialUse;
 use mail::{MailboxName, Reply, Request};
 
 use super::{Session, Step, Stream, Work};

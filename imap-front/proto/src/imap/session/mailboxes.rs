@@ -1,7 +1,7 @@
 //! Commands about mailboxes that need one answer each (RFC 3501 §6.3.3–§6.3.10).
 
+use mail::SpecialUse;
 use mail::reply::Status;
-use mail::request::SpecialUse;
 use mail::{MailboxName, Reply, Request};
 
 use super::{Session, Step};

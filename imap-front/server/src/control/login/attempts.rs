@@ -1,5 +1,9 @@
 //! Failed logins of each address and of each user: remembered across connections, in bounded
 //! memory, and forgotten in time.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "failed logins are counted by the machine's clock"
+)]
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};

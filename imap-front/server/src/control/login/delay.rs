@@ -1,4 +1,8 @@
 //! The login delay: failed logins are kept waiting, so that guessing takes time.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a thread of its own waits with refusals"
+)]
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -43,14 +43,18 @@ pub fn run(folder: &str, name: &str, target: fn(&[u8])) {
 
 /// As [`run`], with fewer mutations: for targets that need files.
 pub fn run_some(folder: &str, name: &str, target: fn(&[u8]), mutations: usize) {
-    let seeds = seeds(folder, name);
+    run_seeds(folder, name, target, &seeds(folder, name), mutations);
+}
+
+/// As [`run_some`], over seeds that the test makes.
+pub fn run_seeds(folder: &str, name: &str, target: fn(&[u8]), seeds: &[Vec<u8>], mutations: usize) {
     let check = |input: &[u8]| {
         let outcome = std::panic::catch_unwind(|| target(input));
         assert!(outcome.is_ok(), "{name}: b\"{}\"", input.escape_ascii());
     };
     // What campaigns found: inputs that reach something new, and those that once failed.
     let found = files(Path::new(folder).join("corpus").join(name));
-    for seed in &seeds {
+    for seed in seeds {
         (0..=seed.len()).for_each(|end| check(&seed[..end]));
     }
     found.iter().for_each(|input| check(input));
