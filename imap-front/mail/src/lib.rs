@@ -1,10 +1,9 @@
 //! Mail facts: what sessions and the store say to each other.
 //!
-//! In reading order: [`ids`] (who and where), [`name`] (mailbox names), [`mailbox`],
-//! [`flags`], [`date`],
-//! [`set`] (sequence sets), [`event`] (what happened to a mailbox), [`request`] and [`reply`]
-//! (the store seam), [`list`] (which names a LIST gives), [`mime`] (a message's structure),
-//! [`search`] (search programs and their evaluation).
+//! In reading order: [`ids`] (who and where), [`name`] (mailbox names), [`mailbox`], [`flags`],
+//! [`date`], [`set`] (sequence sets), [`event`] (what happened to a mailbox), [`request`] and
+//! [`reply`] (the store seam), [`list`] (which names a LIST gives), [`mime`] (a message's
+//! structure), [`search`] (search programs and their evaluation).
 //!
 //! Invariants: no I/O, no clock, no wire syntax. The protocol machines, the durable store and its
 //! in-memory model all depend on this crate and not on each other.

@@ -130,7 +130,7 @@ mod tests {
         let secret = outside.path().join("secret");
         fs::write(&secret, "secret").unwrap();
         let config = Config::load(&base).unwrap();
-        let attempts = std::thread::spawn(move || {
+        let attempts = move || {
             let confinement = confine(&base, &config).unwrap();
             let kind = |result: std::io::Result<()>| result.err().map(|error| error.kind());
             let moved = base.data().join("moved");
@@ -163,8 +163,9 @@ mod tests {
                     }),
             ];
             (confinement, allowed.map(kind), denied.map(kind))
-        });
-        let (confinement, allowed, denied) = attempts.join().unwrap();
+        };
+        let confined = std::thread::Builder::new().spawn(attempts).unwrap();
+        let (confinement, allowed, denied) = confined.join().unwrap();
         if confinement == Confinement::None {
             return;
         }

@@ -67,6 +67,9 @@ pub(crate) fn open(folder: &Path, options: &Options) -> Result<Opening, OpenErro
     if let Some(loss) = &mut loss {
         accept(loss, &found, options)?;
         mend(&database, &found).map_err(unusable)?;
+    } else if found.torn.is_some() {
+        // The database reads what looks like the beginning of a record, with whatever stands there.
+        keep_intact(&database, &found).map_err(unusable)?;
     }
     let disk = open_database(folder, options)?;
     let is_mended = loss.is_some();
@@ -287,6 +290,11 @@ fn mend(database: &Path, found: &Inspection) -> io::Result<()> {
         // Without any the database would number its records from 0 again, below those in tables.
         File::create_new(database.join("0.jnl"))?.sync_all()?;
     }
+    keep_intact(database, found)
+}
+
+/// Makes journals that have more than intact records hold these alone.
+fn keep_intact(database: &Path, found: &Inspection) -> io::Result<()> {
     for journal in found.journals.iter().filter(|journal| journal.is_spoilt) {
         let old = File::open(&journal.path)?;
         let path = journal.path.with_extension("mended");

@@ -5,10 +5,10 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use common::harm::{Chance, damage, files, flip};
 use common::{Bench, append, body};
 use mail::reply::Opened;
 use mail::request::Want;
@@ -114,20 +114,6 @@ fn fetched(bench: &Bench, opened: &Opened) -> (BTreeMap<Uid, Bytes>, usize) {
     (bodies, unreadable)
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).expect("there").flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
-}
-
 fn copy(from: &Path, to: &Path) {
     for file in files(from) {
         let there = to.join(file.strip_prefix(from).expect("below"));
@@ -142,14 +128,6 @@ fn bodies_file(folder: &Path) -> PathBuf {
     let blobs = blobs.filter(|path| path.to_string_lossy().contains("/blobs/"));
     let largest = blobs.max_by_key(|path| fs::metadata(path).expect("there").len());
     largest.expect("bodies are in files")
-}
-
-fn flip(path: &Path, at: u64, mask: u8) {
-    let file = fs::OpenOptions::new().read(true).write(true).open(path);
-    let file = file.expect("there");
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, at).expect("within");
-    file.write_all_at(&[byte[0] ^ mask], at).expect("written");
 }
 
 #[test]
@@ -191,56 +169,6 @@ fn a_flipped_byte_in_a_body_costs_that_message_alone() {
     }
     assert_eq!(lost, 1);
     bench.store.close();
-}
-
-/// Chance that is the same in each run.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound.max(1)
-    }
-}
-
-/// One damage, and what it was.
-fn damage(folder: &Path, chance: &mut Chance) -> String {
-    let mut files = files(folder);
-    if chance.below(2) == 0 {
-        // Where the mail is, not one of the many small files.
-        files.retain(|file| {
-            let file = file.to_string_lossy();
-            [".jnl", "/tables/", "/blobs/"]
-                .iter()
-                .any(|part| file.contains(part))
-        });
-    }
-    let file = &files[chance.below(files.len() as u64) as usize];
-    let name = file.strip_prefix(folder).expect("below").display();
-    let len = fs::metadata(file).expect("there").len();
-    match chance.below(4) {
-        0 => {
-            fs::remove_file(file).expect("removed");
-            format!("{name} removed")
-        }
-        1 => {
-            let len = chance.below(len);
-            let file = fs::OpenOptions::new().write(true).open(file);
-            file.expect("there").set_len(len).expect("cut");
-            format!("{name} cut to {len}")
-        }
-        _ if len == 0 => format!("{name} is empty"),
-        _ => {
-            // A journal is mostly zeros: those don't count.
-            let text = fs::read(file).expect("there");
-            let used = text.iter().rposition(|byte| *byte != 0).unwrap_or(0) as u64 + 1;
-            let (at, bit) = (chance.below(used), chance.below(8));
-            flip(file, at, 1 << bit);
-            format!("{name}: bit {bit} of byte {at} of {used} flipped")
-        }
-    }
 }
 
 /// What a damage came to.
@@ -331,8 +259,7 @@ fn damage_anywhere_is_refused_or_said() {
     for round in 0..rounds() {
         let folder = tempfile::tempdir().expect("a folder");
         copy(template.path(), folder.path());
-        let mut chance = Chance(0x9e37_79b9_7f4a_7c15 ^ (round + 1).wrapping_mul(0x1234_5678_9abc));
-        chance.below(1);
+        let mut chance = Chance::new(round);
         let what = format!("round {round}: {}", damage(folder.path(), &mut chance));
         let outcome = judge(folder.path(), &known, &what);
         println!("{what}: {outcome:?}");

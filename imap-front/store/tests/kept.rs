@@ -1,4 +1,5 @@
 //! What was expunged can be read for a while, and is known for longer.
+#![allow(clippy::disallowed_methods, reason = "tests wait and measure")]
 
 mod common;
 

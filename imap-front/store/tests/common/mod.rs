@@ -1,6 +1,8 @@
 //! A store in a folder of its own, asked and answered in turn.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub mod harm;
+
 use std::path::Path;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
