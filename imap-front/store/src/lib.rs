@@ -5,7 +5,7 @@
 //! is kept in memory), [`logic`] (what each request means, over any [`kv::Kv`]), `disk` (fjall),
 //! `free_space`,
 //! `progress` and `commit_marker` (how far it came), `inspect` (what is on the disk before it is
-//! opened), `opening` (what is lost, and whether to go on), `loss`, [`stats`], `running`
+//! opened), `opening` (what is lost, and whether to go on), `loss`, `stats`, `running`
 //! (operations that take many slices), `job` (what the writer is given), `group` (what becomes one
 //! commit), `hot_rows` (rows that the writer keeps), `committer` (commits a group while the next is
 //! applied), `pipeline` (what that needs, and what waits), `writer` (the one thread that changes
