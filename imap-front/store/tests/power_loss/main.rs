@@ -18,6 +18,11 @@ use model::{Limits, Model};
 use store::{OpenError, Options};
 use work::{Contents, Work, contents};
 
+/// Seeds of a usual run: most of its time is spent waiting for the disk. `ENSIGN_POWER_SEEDS` asks
+/// for more.
+const SEEDS: u64 = 60;
+/// How many are tried at a time.
+const AT_ONCE: usize = 4;
 /// Failures of a seed, one after the other.
 const FAILURES: usize = 3;
 /// What is done and confirmed between two failures, at most.
@@ -216,7 +221,7 @@ fn difference(found: &Contents, known: &Contents) -> String {
 
 fn seeds() -> u64 {
     let seeds = std::env::var("ENSIGN_POWER_SEEDS");
-    seeds.map_or(200, |seeds| seeds.parse().expect("a number"))
+    seeds.map_or(SEEDS, |seeds| seeds.parse().expect("a number"))
 }
 
 fn run(seed: u64, counts: &mut BTreeMap<Outcome, u64>) {
@@ -238,7 +243,22 @@ fn what_was_confirmed_is_there_after_each_failure() {
     let only = std::env::var("ENSIGN_POWER_SEED").ok();
     match only.map(|seed| seed.parse().expect("a number")) {
         Some(seed) => run(seed, &mut counts),
-        None => (0..seeds()).for_each(|seed| run(seed, &mut counts)),
+        None => std::thread::scope(|scope| {
+            let seeds = seeds();
+            let share = move |first: u64| {
+                let mut counts = BTreeMap::new();
+                (first..seeds)
+                    .step_by(AT_ONCE)
+                    .for_each(|seed| run(seed, &mut counts));
+                counts
+            };
+            let shares = (0..AT_ONCE as u64).map(|first| scope.spawn(move || share(first)));
+            for share in shares.collect::<Vec<_>>() {
+                for (outcome, count) in share.join().expect("a seed failed: its number is above") {
+                    *counts.entry(outcome).or_default() += count;
+                }
+            }
+        }),
     }
     println!("{counts:?}");
 }
