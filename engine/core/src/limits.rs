@@ -19,8 +19,7 @@ pub struct Limits {
     /// Connections that all shards serve together; more are refused politely.
     pub connections_all_max: usize,
     /// A call that takes longer is told to [`crate::protocol::Protocol::handle_stall`], in
-    /// nanoseconds; 0 is
-    /// never, and no clock is looked at.
+    /// nanoseconds; 0 is never, and no clock is looked at.
     pub stall_ns: u64,
     /// Published events waiting for their owner shard; more mark their topic stale.
     pub events_queue: usize,

@@ -67,6 +67,8 @@ pub enum StartError {
 
 /// A broker that has its port and socket and takes nobody yet.
 pub struct Bound {
+    options: Options,
+    limits: Limits,
     listeners: Vec<Vec<OwnedFd>>,
     listening: Vec<String>,
     steering: Option<Steering>,
@@ -137,17 +139,18 @@ impl Local {
 /// # Errors
 /// What keeps it from starting, for the administrator.
 pub fn start(options: &Options) -> Result<Running, StartError> {
-    bind(options)?.start(options)
+    bind(options.clone())?.start()
 }
 
 /// Takes a broker's port and socket. No thread is made.
 ///
 /// # Errors
 /// If one can't be taken.
-pub fn bind(options: &Options) -> Result<Bound, StartError> {
+pub fn bind(options: Options) -> Result<Bound, StartError> {
     options.broker.check().map_err(StartError::Limits)?;
     let contradict = |contradiction: Contradiction| StartError::Limits(contradiction.to_string());
-    limits(options).check().map_err(contradict)?;
+    let limits = limits(&options);
+    limits.check().map_err(contradict)?;
     let count = usize::from(options.shards);
     let mut listening = Vec::new();
     let mut listeners: Vec<Vec<OwnedFd>> = Vec::new();
@@ -169,6 +172,8 @@ pub fn bind(options: &Options) -> Result<Bound, StartError> {
         listeners[0].push(socket.into());
     }
     Ok(Bound {
+        options,
+        limits,
         listeners,
         listening,
         steering,
@@ -176,12 +181,48 @@ pub fn bind(options: &Options) -> Result<Bound, StartError> {
 }
 
 impl Bound {
-    /// Starts the broker's threads, with the options that it was bound with.
+    /// Starts the broker's threads.
     ///
     /// # Errors
     /// If the kernel refuses a thread or a ring.
-    pub fn start(self, options: &Options) -> Result<Running, StartError> {
-        start_shards(self, options)
+    pub fn start(self) -> Result<Running, StartError> {
+        let Self {
+            options,
+            limits,
+            listeners,
+            listening,
+            steering,
+        } = self;
+        let handle = engine::mesh(options.shards, &limits);
+        let subscribing = Arc::new(SubscribingShards::new(options.shards));
+        let stats = Arc::new(Stats::default());
+        let placement = Arc::new(Placement::new(steering));
+        let config = Arc::new(BrokerConfig {
+            tcp_listeners: u8::from(options.tcp.is_some()),
+            ..options.broker
+        });
+        let mut running = Running {
+            handle: handle.clone(),
+            threads: vec![],
+            listening,
+            unix: options.unix,
+            subscribing: subscribing.clone(),
+            stats: stats.clone(),
+        };
+        for (id, listeners) in (0..).map(ShardId).zip(listeners) {
+            let shared = (subscribing.clone(), stats.clone(), placement.clone());
+            let broker = Broker::new(id, config.clone(), shared);
+            let uring = uring::Options {
+                spin_ns: options.spin_ns,
+                receive_buffers: RECEIVE_BUFFERS,
+                receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
+                ..uring::Options::for_connections(limits.connections_max + 64)
+            };
+            let plane = (id, broker, uring, limits.clone(), handle.clone());
+            let thread = start_shard(plane, listeners).map_err(StartError::Kernel)?;
+            running.threads.push(thread);
+        }
+        Ok(running)
     }
 }
 
@@ -200,45 +241,6 @@ fn limits(options: &Options) -> Limits {
         write_timeout_ns: options.write_timeout_s.max(1) * SECOND_NS,
         ..Limits::default()
     }
-}
-
-fn start_shards(bound: Bound, options: &Options) -> Result<Running, StartError> {
-    let limits = limits(options);
-    let Bound {
-        listeners,
-        listening,
-        steering,
-    } = bound;
-    let handle = engine::mesh(options.shards, &limits);
-    let subscribing = Arc::new(SubscribingShards::new(options.shards));
-    let stats = Arc::new(Stats::default());
-    let placement = Arc::new(Placement::new(steering));
-    let config = Arc::new(BrokerConfig {
-        tcp_listeners: u8::from(options.tcp.is_some()),
-        ..options.broker.clone()
-    });
-    let mut running = Running {
-        handle: handle.clone(),
-        threads: vec![],
-        listening,
-        unix: options.unix.clone(),
-        subscribing: subscribing.clone(),
-        stats: stats.clone(),
-    };
-    for (id, listeners) in (0..).map(ShardId).zip(listeners) {
-        let shared = (subscribing.clone(), stats.clone(), placement.clone());
-        let broker = Broker::new(id, config.clone(), shared);
-        let uring = uring::Options {
-            spin_ns: options.spin_ns,
-            receive_buffers: RECEIVE_BUFFERS,
-            receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
-            ..uring::Options::for_connections(limits.connections_max + 64)
-        };
-        let plane = (id, broker, uring, limits.clone(), handle.clone());
-        let thread = start_shard(plane, listeners).map_err(StartError::Kernel)?;
-        running.threads.push(thread);
-    }
-    Ok(running)
 }
 
 type Plane = (

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use admin::Config;
 use ens::access::{Access, AccessError};
 use ens::broker::{BrokerConfig, SubscriptionLimits};
-use ens::server::{self, Options, Running};
+use ens::server::{self, Bound, Options};
 
 /// Why the broker can't start.
 #[derive(Debug, thiserror::Error)]
@@ -16,22 +16,6 @@ pub enum BrokerError {
     /// Its ports or the kernel.
     #[error("{0}")]
     Start(#[from] server::StartError),
-}
-
-/// A broker that has its port, and what it is to be started with.
-pub struct Bound {
-    bound: server::Bound,
-    options: Options,
-}
-
-impl Bound {
-    /// Starts it.
-    ///
-    /// # Errors
-    /// What keeps it from starting.
-    pub fn start(self) -> Result<Running, BrokerError> {
-        Ok(self.bound.start(&self.options)?)
-    }
 }
 
 /// Takes the broker's port, if this process is to be one. Who may connect is in `ENS_ACCESS`.
@@ -73,6 +57,5 @@ pub fn bind(config: &Config) -> Result<Option<Bound>, BrokerError> {
         },
         ..Options::default()
     };
-    let bound = server::bind(&options)?;
-    Ok(Some(Bound { bound, options }))
+    Ok(Some(server::bind(options)?))
 }

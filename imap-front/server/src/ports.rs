@@ -27,7 +27,7 @@ pub struct Ports {
     /// IMAP, a listener a shard; none if its port is off.
     pub(crate) imap: Vec<TcpListener>,
     /// The broker's, if it is in this process.
-    pub(crate) broker: Option<broker::Bound>,
+    pub(crate) broker: Option<ens::server::Bound>,
     /// LMTP's.
     pub(crate) lmtp: lmtp::Listeners,
 }

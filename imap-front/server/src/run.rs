@@ -16,7 +16,6 @@ use store::Store;
 
 use crate::announce;
 use crate::bounds::Bounds;
-use crate::broker;
 use crate::control::{self, Authenticator, Control, MailHandle, Replier, SEARCHES_MAX, Workers};
 use crate::descriptors::{Descriptors, TooFewFiles};
 use crate::front::{Addresses, Cleartext, Logins, Revocations};
@@ -108,7 +107,7 @@ impl Server {
         let announcer =
             Box::new(move |events: &[Arc<mail::Event>]| announce::announce(&publisher, events));
         // Mail doesn't need it.
-        let started = ports.broker.map(broker::Bound::start).transpose();
+        let started = ports.broker.map(ens::server::Bound::start).transpose();
         let broker = started.unwrap_or_else(|error| {
             ready.part_failed("ens", &error);
             None

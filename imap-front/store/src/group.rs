@@ -18,6 +18,7 @@ const GROUP_MAX: usize = 512;
 const GROUP_BYTES_MAX: usize = 8 << 20;
 /// Messages that the operations of one commit work on, about.
 const GROUP_WEIGHT_MAX: usize = 512;
+
 /// Jobs that become one commit.
 #[derive(Default)]
 pub(crate) struct Group {

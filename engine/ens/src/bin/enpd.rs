@@ -143,9 +143,9 @@ fn serve(cli: &Cli, access: Access, ready: &mut Ready) -> Result<(), Box<dyn std
         },
         ..Options::default()
     };
-    let bound = server::bind(&options)?;
+    let bound = server::bind(options)?;
     reactor::rights::give_up()?;
-    let broker = bound.start(&options)?;
+    let broker = bound.start()?;
     broker.listening().iter().for_each(|line| ready.line(line));
     ready.ready();
     run(&broker, &mut signals);

@@ -145,7 +145,8 @@ pub fn launch(base: &Base, service: &Service, arguments: &[OsString]) -> Service
     if let Err(cause) = setsid() {
         return system("a session of its own")(cause);
     }
-    if let Err(error) = become_service_user(base, service) {
+    let user = service_user(base, service);
+    if let Err(error) = user.and_then(|user| become_service_user(base, service, user)) {
         return error;
     }
     let program = base.program(service.program);
@@ -156,15 +157,20 @@ pub fn launch(base: &Base, service: &Service, arguments: &[OsString]) -> Service
     system(format!("can't run {}", program.display()))(failed)
 }
 
-/// Gives up what root may do, for all services but the watcher, which starts the others again.
-fn become_service_user(base: &Base, service: &Service) -> Result<(), ServiceError> {
-    if let Some(user) = service_user(base, service)? {
+/// Gives up what root may do, if the service has a user of its own.
+fn become_service_user(
+    base: &Base,
+    service: &Service,
+    user: Option<ServiceUser>,
+) -> Result<(), ServiceError> {
+    if let Some(user) = user {
         user.become_it()?;
         user.reaches(&base.program(service.program))?;
     }
     Ok(())
 }
 
+/// Whom a service becomes: nobody else, if it is the watcher, which starts the others again.
 fn service_user(base: &Base, service: &Service) -> Result<Option<ServiceUser>, ServiceError> {
     if service == &WATCHER {
         return Ok(None);
@@ -209,7 +215,7 @@ pub fn exec(
         .map_err(system(format!("{}", file.display())))?;
     drop(lock);
     let variables = environment::variables(base);
-    become_service_user(base, service)?;
+    become_service_user(base, service, user)?;
     Ok(Command::new(base.program(service.program))
         .envs(variables.map_err(system("config/ens.env"))?)
         .args(arguments)

@@ -1,12 +1,15 @@
 //! Damage of the store while it is not looked at: what a client sees of it, and the log.
 
+#[path = "../../../../tests/damage/files.rs"]
+mod on_disk;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::site::{Server, Site, Talk};
+use on_disk::{files, flip};
 
 const USERS: [&str; 2] = ["fred", "mary"];
 const MESSAGES: usize = 120;
@@ -43,32 +46,10 @@ fn filled() -> Site {
     site
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
-}
-
 fn bodies_file(base: &Path) -> Option<PathBuf> {
     let files = files(&base.join("data")).into_iter();
     let mut blobs = files.filter(|path| path.to_string_lossy().contains("/blobs/"));
     blobs.next()
-}
-
-fn flip(path: &Path, at: u64, mask: u8) {
-    let file = fs::OpenOptions::new().read(true).write(true).open(path);
-    let file = file.unwrap();
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, at).unwrap();
-    file.write_all_at(&[byte[0] ^ mask], at).unwrap();
 }
 
 /// Everything of a user's INBOX, by UID, and how the last command ended; none if the connection

@@ -1,8 +1,12 @@
 //! What may happen to files: they are flipped, cut and removed.
 
+#[path = "../../../../tests/damage/files.rs"]
+mod on_disk;
+
 use std::fs;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+pub use on_disk::{files, flip};
 
 /// Chance that is the same in each run.
 pub struct Chance(u64);
@@ -21,29 +25,6 @@ impl Chance {
         self.0 ^= self.0 << 17;
         self.0 % bound.max(1)
     }
-}
-
-/// All files below a folder, in order.
-pub fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
-}
-
-pub fn flip(path: &Path, at: u64, mask: u8) {
-    let file = fs::OpenOptions::new().read(true).write(true).open(path);
-    let file = file.expect("there");
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, at).expect("within");
-    file.write_all_at(&[byte[0] ^ mask], at).expect("written");
 }
 
 /// One damage, and what it was.
