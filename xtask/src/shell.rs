@@ -76,14 +76,15 @@ pub fn status(command: &mut Command) -> Result<ExitStatus> {
     }
 }
 
-/// Runs a program, passes its standard output on line by line, and shows each line to `look`.
-/// Tells whether it succeeded.
+/// Runs a program, passes what it says on line by line, its complaints among the rest, and shows
+/// each line to `look`. Tells whether it succeeded.
 pub fn watch(command: &mut Command, mut look: impl FnMut(&str)) -> Result<bool> {
-    let mut child = command
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot run {command:?}"))?;
-    let output = child.stdout.take().expect("it was piped");
+    let (output, input) = std::io::pipe()?;
+    command.stdout(input.try_clone()?).stderr(input);
+    let spawned = command.spawn();
+    // The last ends for writing, but for the program's: so the output ends with it.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = spawned.with_context(|| format!("cannot run {command:?}"))?;
     for line in BufReader::new(output).lines() {
         let line = line?;
         println!("{line}");

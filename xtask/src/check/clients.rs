@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use super::failures::Failures;
 use crate::base::Base;
 use crate::count::Count;
 use crate::install::Profile;
@@ -15,7 +16,7 @@ use crate::shell;
 const PASSWORD: &str = "open-sesame";
 
 /// Runs every driver of `tests/clients` against a fresh server.
-pub fn run() -> Result<Count> {
+pub fn run(failures: &mut Failures) -> Result<Count> {
     packages::install()?;
     let base = Base::fresh(folder().join("base"), Profile::Release)?;
     let drivers = shell::capture(runner().arg("--list"))?;
@@ -37,7 +38,10 @@ pub fn run() -> Result<Count> {
         .args(["--password", PASSWORD, "--logs"])
         .arg(&logs);
     let mut count = Count::default();
-    let good = shell::watch(&mut command, |line| count += Count::of_clients(line))?;
+    let good = shell::watch(&mut command, |line| {
+        count += Count::of_clients(line);
+        failures.look(line);
+    })?;
     if good && count.passed == 0 || !good && count.failed == 0 {
         bail!("the clients' runner broke off");
     }

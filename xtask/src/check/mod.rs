@@ -1,12 +1,14 @@
 //! `cargo xtask test`: everything that must hold, in stages; what is cheap comes first.
 
 mod clients;
+mod failures;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::Args;
 
+use self::failures::Failures;
 use crate::count::Count;
 use crate::install::{self, Profile};
 use crate::{campaign, crash, demo, instructions, packages, page, results, shell};
@@ -32,7 +34,16 @@ pub struct Options {
 /// One stage: what it is called, and what it counts.
 struct Stage {
     name: &'static str,
-    run: fn() -> Result<Count>,
+    run: fn(&mut Failures) -> Result<Count>,
+}
+
+/// How a stage went.
+struct Outcome {
+    name: &'static str,
+    took: Duration,
+    count: Count,
+    /// What was said of failures.
+    failures: Vec<String>,
 }
 
 /// All stages, in order.
@@ -63,11 +74,11 @@ const STAGES: [Stage; 13] = [
     },
     Stage {
         name: "instructions",
-        run: instructions::compare,
+        run: |_| instructions::compare(),
     },
     Stage {
         name: "page",
-        run: page::run,
+        run: |_| page::run(),
     },
     Stage {
         name: "demo",
@@ -114,23 +125,39 @@ pub fn run(options: &Options) -> bool {
         }
         println!("\n== {} ==", stage.name);
         let begun = Instant::now();
-        let count = (stage.run)().unwrap_or_else(|failure| {
-            println!("{} failed: {failure:#}", stage.name);
-            Count {
-                passed: 0,
-                failed: 1,
-            }
+        let mut failures = Failures::default();
+        let count = (stage.run)(&mut failures).unwrap_or_else(|failure| {
+            let failure = format!("error: {} failed: {failure:#}", stage.name);
+            println!("{failure}");
+            failures.look(&failure);
+            Count::one(false)
         });
-        done.push((stage.name, begun.elapsed(), count));
+        done.push(Outcome {
+            name: stage.name,
+            took: begun.elapsed(),
+            count,
+            failures: if count.failed == 0 {
+                Vec::new()
+            } else {
+                failures.lines()
+            },
+        });
     }
     close(&done)
 }
 
-/// Prints the summary, its last line the sum; tells whether nothing failed.
-fn close(done: &[(&str, Duration, Count)]) -> bool {
+/// Prints what failed and the summary, its last line the sum; tells whether nothing failed.
+fn close(done: &[Outcome]) -> bool {
+    for outcome in done.iter().filter(|outcome| !outcome.failures.is_empty()) {
+        println!("\n== failures of {} ==", outcome.name);
+        outcome.failures.iter().for_each(|line| println!("{line}"));
+    }
     println!();
     let mut sum = Count::default();
-    for (name, took, count) in done {
+    for Outcome {
+        name, took, count, ..
+    } in done
+    {
         println!("{name:12} {:7.1} s   {count}", took.as_secs_f64());
         sum += *count;
     }
@@ -138,12 +165,12 @@ fn close(done: &[(&str, Duration, Count)]) -> bool {
     sum.failed == 0
 }
 
-fn fmt() -> Result<Count> {
+fn fmt(_: &mut Failures) -> Result<Count> {
     shell::run(&mut shell::cargo(&["fmt", "--all", "--check"]))?;
     Ok(Count::ONE)
 }
 
-fn clippy() -> Result<Count> {
+fn clippy(_: &mut Failures) -> Result<Count> {
     let arguments = [
         "clippy",
         "--workspace",
@@ -156,28 +183,31 @@ fn clippy() -> Result<Count> {
     Ok(Count::ONE)
 }
 
-fn doc() -> Result<Count> {
+fn doc(_: &mut Failures) -> Result<Count> {
     let arguments = ["doc", "--workspace", "--no-deps"];
     shell::run(shell::cargo(&arguments).env("RUSTDOCFLAGS", "-D warnings"))?;
     Ok(Count::ONE)
 }
 
-fn test() -> Result<Count> {
+fn test(failures: &mut Failures) -> Result<Count> {
     let mut count = Count::default();
     let mut command = shell::cargo(&["test", "--workspace", "--no-fail-fast"]);
-    let good = shell::watch(&mut command, |line| count += Count::of_cargo_test(line))?;
+    let good = shell::watch(&mut command, |line| {
+        count += Count::of_cargo_test(line);
+        failures.look(line);
+    })?;
     if !good && count.failed == 0 {
         bail!("the tests did not build, or one of their processes died");
     }
     Ok(count)
 }
 
-fn build() -> Result<Count> {
+fn build(_: &mut Failures) -> Result<Count> {
     install::build(Profile::Release)?;
     Ok(Count::ONE)
 }
 
-fn simulate() -> Result<Count> {
+fn simulate(_: &mut Failures) -> Result<Count> {
     let (first, end) = SEEDS;
     campaign::simulate(first, end)?;
     Ok(Count {
@@ -186,7 +216,7 @@ fn simulate() -> Result<Count> {
     })
 }
 
-fn show() -> Result<Count> {
+fn show(_: &mut Failures) -> Result<Count> {
     demo::show(&demo::Options {
         once: true,
         sessions: 500,
@@ -195,12 +225,12 @@ fn show() -> Result<Count> {
     Ok(Count::ONE)
 }
 
-fn twins() -> Result<Count> {
+fn twins(_: &mut Failures) -> Result<Count> {
     results::twins()?;
     Ok(Count::ONE)
 }
 
-fn crashes() -> Result<Count> {
+fn crashes(_: &mut Failures) -> Result<Count> {
     crash::rounds(&crash::Options {
         rounds: CRASH_ROUNDS,
         seed: 1,
@@ -211,7 +241,7 @@ fn crashes() -> Result<Count> {
     })
 }
 
-fn kills() -> Result<Count> {
+fn kills(_: &mut Failures) -> Result<Count> {
     campaign::kill::rounds(KILL_ROUNDS, Profile::Release)?;
     Ok(Count {
         passed: KILL_ROUNDS,

@@ -220,7 +220,8 @@ mod tests {
     impl Work for Piece {
         fn piece(&mut self) -> Progress {
             assert!(self.name != "broken", "planted");
-            self.said.send(self.name).unwrap();
+            // A test that has heard enough may be gone.
+            let _ = self.said.send(self.name);
             self.pieces -= 1;
             if self.pieces == 0 {
                 Progress::Done
@@ -239,7 +240,7 @@ mod tests {
                 NotDone::TooMany => "too many",
                 NotDone::Failed => "failed",
             };
-            self.said.send(word).unwrap();
+            let _ = self.said.send(word);
         }
 
         fn about(&self) -> (&'static str, Option<UserId>) {
