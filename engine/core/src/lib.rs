@@ -3,7 +3,8 @@
 //! In reading order: [`limits`], [`topic`] (what events are about, and who owns it), [`event`],
 //! [`protocol`] (what a shard hosts), `queue` and `mesh` (what shards send each other),
 //! [`tail`] (recent events), `timer`, `row` (a connection), `topics` (who watches what),
-//! [`shard`] (the turn), [`runtime`] (the handle for everyone else), [`stats`].
+//! [`secure`] (what TLS is to a shard), [`shard`] (the turn), [`runtime`] (the handle for everyone
+//! else), [`stats`].
 //!
 //! Invariants: no `async`, no lock on the way of an event; a slow reader owns a cursor and at most
 //! what a send cut short; every queue has a bound in [`limits`] and every drop a reason in
@@ -13,6 +14,7 @@ pub mod event;
 pub mod limits;
 pub mod protocol;
 pub mod runtime;
+pub mod secure;
 pub mod shard;
 pub mod stats;
 pub mod tail;

@@ -50,6 +50,11 @@ pub struct Limits {
     pub write_timeout_ns: u64,
     /// Deadlines that a shard handles in one turn.
     pub deadlines_per_turn: usize,
+    /// Messages of TLS handshakes that a shard works on in one turn: a full handshake takes an
+    /// eighth of a millisecond.
+    pub handshakes_per_turn: usize,
+    /// A handshake that takes longer is cut.
+    pub handshake_ns: u64,
     /// Sessions told of the shutdown in one turn.
     pub shutdown_rows_per_turn: usize,
     /// Connections still open this long after the shutdown began are cut.
@@ -75,6 +80,8 @@ impl Default for Limits {
             held_bytes_max: 16 * 1024,
             write_timeout_ns: 60 * SECOND_NS,
             deadlines_per_turn: 4096,
+            handshakes_per_turn: 4,
+            handshake_ns: 30 * SECOND_NS,
             shutdown_rows_per_turn: 4096,
             shutdown_ns: 5 * SECOND_NS,
         }
@@ -114,6 +121,7 @@ impl Limits {
             ("outbox_bytes_max", self.outbox_bytes_max),
             ("output_bytes_max", self.output_bytes_max),
             ("deadlines_per_turn", self.deadlines_per_turn),
+            ("handshakes_per_turn", self.handshakes_per_turn),
             ("shutdown_rows_per_turn", self.shutdown_rows_per_turn),
         ];
         if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {

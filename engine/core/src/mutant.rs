@@ -17,17 +17,35 @@ pub(crate) enum Mutant {
     DoubleSend,
     /// A connection is closed although its last output has not left.
     HastyClose,
+    /// What was sealed and did not leave is sealed again.
+    SealTwice,
+    /// What was sealed and did not leave is forgotten.
+    LoseSealed,
+    /// What is sealed last leaves first.
+    SealOutOfOrder,
+    /// An answer of the record layer is sealed and not sent.
+    LoseAnswer,
+    /// News leave unsealed.
+    Unsealed,
+    /// `close_notify` leaves before the last output.
+    HastyNotify,
 }
 
 #[cfg(test)]
 impl Mutant {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 12] = [
         Self::SkipWake,
         Self::SilentLoss,
         Self::ForgetStale,
         Self::ForgetBlocked,
         Self::DoubleSend,
         Self::HastyClose,
+        Self::SealTwice,
+        Self::LoseSealed,
+        Self::SealOutOfOrder,
+        Self::LoseAnswer,
+        Self::Unsealed,
+        Self::HastyNotify,
     ];
 }
 

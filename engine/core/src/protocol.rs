@@ -189,6 +189,7 @@ pub struct Context<'a, R> {
     pub(crate) peer: Option<SocketAddr>,
     /// Bytes that wait for the shard's clients.
     pub(crate) owed: usize,
+    pub(crate) secure: bool,
     pub(crate) effects: &'a mut Effects<R>,
 }
 
@@ -201,6 +202,7 @@ pub struct Effects<R> {
     pub(crate) deadline_ns: Option<u64>,
     pub(crate) reading: Option<bool>,
     pub(crate) acknowledge: bool,
+    pub(crate) start_tls: bool,
     pub(crate) close: bool,
 }
 
@@ -214,6 +216,7 @@ impl<R> Default for Effects<R> {
             deadline_ns: None,
             reading: None,
             acknowledge: false,
+            start_tls: false,
             close: false,
         }
     }
@@ -238,6 +241,17 @@ impl<R> Context<'_, R> {
     /// Bytes that wait for all clients of this shard, as before this call.
     pub fn owed_bytes(&self) -> usize {
         self.owed
+    }
+
+    /// Whether the connection speaks TLS: all that comes, and what is sent from now on.
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// Begins a TLS handshake, as the server's side, behind what was sent until now. Input that
+    /// came before must not be acted upon: whoever has some closes the connection instead.
+    pub fn start_tls(&mut self) {
+        self.effects.start_tls = true;
     }
 
     /// Sends bytes after those sent before.

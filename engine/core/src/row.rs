@@ -17,7 +17,7 @@ pub(crate) struct Row<P: Protocol> {
     /// The second of the deadline; 0 if there is none.
     pub deadline: u32,
     pub generation: u16,
-    pub flags: u8,
+    pub flags: u16,
     /// Output that has not left, if there is any.
     pub outbox: Option<Box<Outbox>>,
 }
@@ -35,6 +35,9 @@ pub(crate) enum State<P: Protocol> {
 /// Output that the kernel has not taken.
 pub(crate) struct Outbox {
     pub pieces: Vec<Bytes>,
+    /// How many of them, from the first, leave as they are: on a connection that speaks TLS those
+    /// that are sealed. The others are sealed when they leave.
+    pub ready: usize,
     pub bytes: usize,
     /// Since when the client has taken nothing, as far as is known.
     pub blocked_ns: u64,
@@ -44,6 +47,17 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     pub const NOT_LOOKED: u64 = u64::MAX;
+
+    /// With nothing in it.
+    pub fn new() -> Self {
+        Self {
+            pieces: Vec::new(),
+            ready: 0,
+            bytes: 0,
+            blocked_ns: 0,
+            in_kernel: Self::NOT_LOOKED,
+        }
+    }
 
     /// What it takes, in bytes: for each piece also its share of what keeps it.
     pub fn cost(&self) -> usize {
@@ -59,21 +73,27 @@ pub const fn row_bytes<P: Protocol>() -> usize {
 
 impl<P: Protocol> Row<P> {
     /// To be closed once its output has left.
-    pub const CLOSING: u8 = 1;
+    pub const CLOSING: u16 = 1;
     /// Its watch is not acknowledged yet.
-    pub const PENDING: u8 = 2;
+    pub const PENDING: u16 = 2;
     /// Events were lost while it was busy: it resynchronises before it reads news.
-    pub const STALE: u8 = 4;
+    pub const STALE: u16 = 4;
     /// The kernel has refused output; `Writable` will come.
-    pub const BLOCKED: u8 = 8;
+    pub const BLOCKED: u16 = 8;
     /// News came while it was active.
-    pub const MISSED: u8 = 32;
+    pub const MISSED: u16 = 32;
     /// Its session has turned reading off.
-    pub const DEAF: u8 = 64;
+    pub const DEAF: u16 = 64;
     /// It is not read until it has taken what waits for it.
-    pub const HELD: u8 = 128;
+    pub const HELD: u16 = 128;
     /// It was told of the shutdown.
-    pub const NOTIFIED: u8 = 16;
+    pub const NOTIFIED: u16 = 16;
+    /// It speaks TLS, or its handshake is under way.
+    pub const SECURE: u16 = 256;
+    /// Its handshake is under way.
+    pub const SHAKING: u16 = 512;
+    /// It speaks TLS, and nothing can be sealed any more.
+    pub const OVER: u16 = 1024;
 
     pub fn free(generation: u16) -> Self {
         Self {
@@ -93,11 +113,11 @@ impl<P: Protocol> Row<P> {
         !matches!(self.state, State::Free)
     }
 
-    pub fn has(&self, flag: u8) -> bool {
+    pub fn has(&self, flag: u16) -> bool {
         self.flags & flag != 0
     }
 
-    pub fn set(&mut self, flag: u8, on: bool) {
+    pub fn set(&mut self, flag: u16, on: bool) {
         if on {
             self.flags |= flag
         } else {

@@ -46,9 +46,11 @@ pub enum Counter {
     Posted,
     /// Bytes that wait for clients now, with what keeping them costs.
     Owed,
+    /// TLS handshakes that were finished.
+    Handshakes,
 }
 
-const COUNTERS: usize = Counter::Owed as usize + 1;
+const COUNTERS: usize = Counter::Handshakes as usize + 1;
 
 /// Why something was dropped or cut. Nothing is dropped without one of these being counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,9 +84,15 @@ pub enum Reason {
     PostsFull,
     /// A client that did not take its output was cut, because too much waited on its shard.
     OutputFull,
+    /// A connection whose TLS handshake failed or took too long.
+    HandshakeFailed,
+    /// A TLS connection whose client broke the rules, or has told of a fault.
+    TlsFault,
+    /// A TLS connection that ended without its client saying so: something may have been cut off.
+    Truncated,
 }
 
-const REASONS: usize = Reason::OutputFull as usize + 1;
+const REASONS: usize = Reason::Truncated as usize + 1;
 
 /// A shard's counters. Writers are the shard and, for queues of its own, its [`crate::Handle`].
 #[derive(Debug, Default)]
@@ -158,6 +166,7 @@ impl Counter {
         Self::Deadlines,
         Self::Posted,
         Self::Owed,
+        Self::Handshakes,
     ];
 }
 
@@ -178,5 +187,8 @@ impl Reason {
         Self::ShutdownForced,
         Self::PostsFull,
         Self::OutputFull,
+        Self::HandshakeFailed,
+        Self::TlsFault,
+        Self::Truncated,
     ];
 }

@@ -1,7 +1,7 @@
 //! Receive buffers: leased to whoever handles the bytes, given back by being dropped.
 
 use std::cell::RefCell;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
 /// A pool of equally large receive buffers on one thread.
@@ -77,6 +77,12 @@ impl Deref for Lease {
 
     fn deref(&self) -> &[u8] {
         &self.buffer[..self.len]
+    }
+}
+
+impl DerefMut for Lease {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.buffer[..self.len]
     }
 }
 

@@ -8,7 +8,7 @@ use crate::files::root;
 /// Each crate, and those of ours that it may depend on; `dev:` in front, for its tests only.
 const ALLOWED: [(&str, &[&str]); 14] = [
     ("reactor", &[]),
-    ("engine", &["reactor"]),
+    ("engine", &["reactor", "tls"]),
     ("tls", &[]),
     ("ens", &["reactor", "engine"]),
     ("ibiff", &["ens"]),

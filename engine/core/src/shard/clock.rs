@@ -5,10 +5,11 @@ use reactor::Reactor;
 use super::Shard;
 use crate::protocol::{Parked, Protocol};
 use crate::row::{Row, State};
+use crate::secure::Tls;
 use crate::stats::{Counter, Reason};
 use crate::timer::second_of;
 
-impl<R: Reactor, P: Protocol> Shard<R, P> {
+impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     /// Makes sure that the timer looks at a row at that time, whatever its deadline.
     pub(super) fn look_at(&mut self, slot: u32, at_ns: u64) {
         let second = second_of(at_ns);
@@ -33,6 +34,9 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             };
             row.filed = 0;
             if self.cut_if_blocked(slot, now_ns) {
+                continue;
+            }
+            if self.row(slot).has(Row::<P>::SHAKING) && self.cut_if_shaking(slot, now_ns) {
                 continue;
             }
             let deadline = self.row(slot).deadline;
@@ -63,7 +67,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             Parked::Send { bytes, until_ns } => {
                 // A client that takes nothing hears nothing; its time runs all the same.
                 if !blocked {
-                    self.queue(slot, bytes);
+                    self.emit(slot, bytes);
                 }
                 self.set_deadline(slot, until_ns);
             }

@@ -6,14 +6,16 @@ use bytes::Bytes;
 use reactor::Reactor;
 
 use super::Shard;
+use super::tls::sealed;
 use crate::event::Event;
 use crate::mutant::{Mutant, planted};
 use crate::protocol::{Announce, Protocol};
 use crate::row::{Row, State};
+use crate::secure::Tls;
 use crate::stats::{Counter, Reason};
 use crate::tail::Tail;
 
-impl<R: Reactor, P: Protocol> Shard<R, P> {
+impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     /// Events born here go to the shards that watch their topic.
     pub(super) fn take_events(&mut self) {
         let shards = self.handle.shards();
@@ -76,7 +78,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         };
         let mut rendered: Vec<(P::Key, Bytes)> = Vec::new();
         let (mut behind, mut stale, mut announced) = (false, Vec::new(), 0);
-        let mut renderings = 0;
+        let (mut renderings, mut broken) = (0, Vec::new());
         for &slot in rows.as_slice() {
             let row = &mut self.rows[slot];
             let busy = row.outbox.is_some() || row.has(Row::<P>::PENDING);
@@ -112,7 +114,13 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
                         }
                     };
                     announced += 1;
-                    self.reactor.send(conn, bytes);
+                    if !row.has(Row::<P>::SECURE) || planted(Mutant::Unsealed) {
+                        self.reactor.send(conn, bytes);
+                    } else if let Some(sealed) = sealed(&mut self.layers, slot, &bytes) {
+                        self.reactor.send(conn, sealed);
+                    } else {
+                        broken.push(slot);
+                    }
                 }
             }
         }
@@ -133,6 +141,10 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         }
         if !stale.is_empty() {
             self.end_phase("announcing an event");
+        }
+        for slot in broken {
+            self.drop_for(Reason::TlsFault);
+            self.close(slot);
         }
         for slot in stale {
             match self.rows[slot].state {
@@ -190,7 +202,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
                 self.topics.has_read(id, self.rows.watched());
                 self.port().stats.add(Counter::CaughtUp, 1);
                 if !bytes.is_empty() {
-                    self.queue(slot, bytes);
+                    self.emit(slot, bytes);
                 }
             }
             None => self.make_stale(slot),

@@ -6,15 +6,18 @@
 
 mod clock;
 mod fanout;
+mod layers;
 mod output;
 mod post;
 mod resync;
 mod review;
 mod sessions;
 mod stalls;
+mod tls;
 mod watch;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use reactor::sparse::Sparse;
 use reactor::{Completion, Conn, Reactor};
@@ -26,19 +29,22 @@ use crate::protocol::{Effects, Protocol};
 use crate::row::Row;
 use crate::rows::Rows;
 use crate::runtime::Handle;
+use crate::secure::{Doors, Tls};
 use crate::stats::{Counter, Reason};
 use crate::timer::Timer;
 use crate::topics::{RemoteWatchers, Topics};
+use layers::Layers;
 use resync::Resync;
 
 /// One core's share of the engine. Lives on one thread.
-pub struct Shard<R: Reactor, P: Protocol> {
+pub struct Shard<R: Reactor, P: Protocol, T: Tls = Option<Arc<::tls::Config>>> {
     id: ShardId,
     reactor: R,
     protocol: P,
     limits: Limits,
     handle: Handle<P::Fact, P::Reply>,
     rows: Rows<P>,
+    layers: Layers<T>,
     /// For each ring, the slot of each connection, counted from 1.
     slots: Vec<Sparse<u32>>,
     open: usize,
@@ -75,13 +81,28 @@ pub struct Shard<R: Reactor, P: Protocol> {
 }
 
 impl<R: Reactor, P: Protocol> Shard<R, P> {
-    /// Shard `id` of the handle's mesh. The limits are those that the mesh was made with.
+    /// Shard `id` of the handle's mesh, all in plain text. The limits are those that the mesh was
+    /// made with.
     pub fn new(
         id: ShardId,
         reactor: R,
         protocol: P,
         limits: Limits,
         handle: Handle<P::Fact, P::Reply>,
+    ) -> Self {
+        Self::with_tls(id, reactor, protocol, limits, handle, Doors::default())
+    }
+}
+
+impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
+    /// The same, with listeners and sessions that may begin TLS.
+    pub fn with_tls(
+        id: ShardId,
+        reactor: R,
+        protocol: P,
+        limits: Limits,
+        handle: Handle<P::Fact, P::Reply>,
+        doors: Doors<T>,
     ) -> Self {
         handle.ports[usize::from(id.0)].attach(reactor.waker());
         Self {
@@ -91,6 +112,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             limits,
             handle,
             rows: Rows::new(),
+            layers: Layers::new(doors),
             slots: Vec::new(),
             open: 0,
             parked: 0,
@@ -135,6 +157,8 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         }
         self.completions = completions;
         self.end_phase("what came from clients");
+        self.shake_some();
+        self.end_phase("TLS handshakes");
         self.let_leave();
         self.take_shard_messages();
         self.send_unsent_messages();
@@ -172,7 +196,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         let unsent_messages = !self.unsent_messages.is_empty();
         let queued = !self.waiting.is_empty() || !self.dirty.is_empty() || unsent_messages;
         let leaving = !self.leaving.is_empty();
-        let queued = queued || self.review.is_some();
+        let queued = queued || self.review.is_some() || !self.layers.queue.is_empty();
         if port.has_work() || queued || leaving || asked_to_stop || self.is_telling() {
             return Some(0);
         }
@@ -186,12 +210,16 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     fn complete(&mut self, completion: Completion) {
         match completion {
             Completion::Accepted { listener, conn } => self.accepted(listener, conn),
-            Completion::Received { conn, data } => {
+            Completion::Received { conn, mut data } => {
                 self.port()
                     .stats
                     .add(Counter::ReceivedBytes, data.len() as u64);
                 if let Some(slot) = self.slot_of(conn) {
-                    self.input(slot, &data);
+                    if self.rows[slot].has(Row::<P>::SECURE) {
+                        self.sealed_input(slot, &mut data);
+                    } else {
+                        self.input(slot, &data);
+                    }
                 }
             }
             Completion::Hangup { conn, error } => {
@@ -263,7 +291,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     }
 }
 
-impl<R: Reactor, P: Protocol> Drop for Shard<R, P> {
+impl<R: Reactor, P: Protocol, T: Tls> Drop for Shard<R, P, T> {
     fn drop(&mut self) {
         self.handle.leave(self.open);
         self.handle.note_end(self.id);

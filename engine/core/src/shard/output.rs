@@ -4,10 +4,12 @@ use bytes::{Bytes, BytesMut};
 use reactor::Reactor;
 
 use super::Shard;
+use super::tls::sealed;
 use crate::limits::JOIN_BYTES_MAX;
 use crate::mutant::{Mutant, planted};
 use crate::protocol::Protocol;
 use crate::row::{Outbox, Row, State};
+use crate::secure::Tls;
 use crate::stats::{Counter, Reason};
 
 /// The kernel is asked what it has for a blocked client after this part of the write timeout.
@@ -15,24 +17,46 @@ const FIRST_LOOK: u64 = 8;
 /// It is asked so often in a turn at most, as each costs a system call.
 pub(super) const LOOKS_PER_TURN: usize = 256;
 
-impl<R: Reactor, P: Protocol> Shard<R, P> {
-    /// Queues bytes after those queued before.
-    pub(super) fn queue(&mut self, slot: u32, bytes: Bytes) {
-        let row = &mut self.rows[slot];
-        let new = row.outbox.is_none();
-        let outbox = row.outbox.get_or_insert_with(|| {
-            Box::new(Outbox {
-                pieces: vec![],
-                bytes: 0,
-                blocked_ns: 0,
-                in_kernel: Outbox::NOT_LOOKED,
-            })
-        });
-        let before = if new { 0 } else { outbox.cost() };
+impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
+    /// Queues bytes of a session after those queued before: the one way out, with `fan_out`.
+    pub(super) fn emit(&mut self, slot: u32, bytes: Bytes) {
+        if bytes.is_empty() {
+            return;
+        }
+        let (outbox, before) = self.outbox(slot);
         outbox.bytes += bytes.len();
         outbox.pieces.push(bytes);
-        self.owed += outbox.cost() - before;
-        if new {
+        let more = outbox.cost() - before;
+        self.queued(slot, more, before == 0);
+    }
+
+    /// Queues bytes of the TLS side, sealed before whatever is not yet.
+    pub(super) fn emit_ready(&mut self, slot: u32, bytes: Bytes) {
+        if bytes.is_empty() {
+            return;
+        }
+        let (outbox, before) = self.outbox(slot);
+        outbox.bytes += bytes.len();
+        outbox.pieces.insert(outbox.ready, bytes);
+        outbox.ready += 1;
+        let more = outbox.cost() - before;
+        // What is not sealed yet may wait without being dirty.
+        self.queued(slot, more, true);
+    }
+
+    /// A row's outbox, and what it costs; 0 for a new one.
+    fn outbox(&mut self, slot: u32) -> (&mut Outbox, usize) {
+        let outbox = &mut self.rows[slot].outbox;
+        let before = outbox.as_ref().map_or(0, |outbox| outbox.cost());
+        (
+            outbox.get_or_insert_with(|| Box::new(Outbox::new())),
+            before,
+        )
+    }
+
+    fn queued(&mut self, slot: u32, more: usize, dirty: bool) {
+        self.owed += more;
+        if dirty {
             self.dirty.push(slot);
         }
         if self.is_overfull() && self.rows[slot].has(Row::<P>::BLOCKED) {
@@ -42,7 +66,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     }
 
     /// Whether more is kept on this shard than may be.
-    fn is_overfull(&self) -> bool {
+    pub(super) fn is_overfull(&self) -> bool {
         self.owed + self.protocol.held_bytes() > self.limits.output_bytes_max
     }
 
@@ -99,13 +123,20 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         let Some(outbox) = row.outbox.take() else {
             return;
         };
-        let conn = row.conn;
+        let (conn, secure) = (row.conn, row.has(Row::<P>::SECURE));
         self.owed -= outbox.cost();
         let too_much = outbox.bytes > self.limits.outbox_bytes_max;
-        self.port()
-            .stats
-            .add(Counter::SentBytes, outbox.bytes as u64);
-        for bytes in joined(outbox.pieces) {
+        let pieces = match secure {
+            true => self.ready_pieces(slot, *outbox),
+            false => Some(joined(outbox.pieces)),
+        };
+        let Some(pieces) = pieces else {
+            self.drop_for(Reason::TlsFault);
+            return self.close(slot);
+        };
+        let bytes: usize = pieces.iter().map(Bytes::len).sum();
+        self.port().stats.add(Counter::SentBytes, bytes as u64);
+        for bytes in pieces {
             if planted(Mutant::DoubleSend) {
                 self.reactor.send(conn, bytes.clone());
             }
@@ -116,7 +147,38 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             self.close(slot);
             return;
         }
-        self.drained(slot);
+        if self.rows[slot].outbox.is_none() {
+            self.drained(slot);
+        }
+    }
+
+    /// What of an outbox may leave a connection that speaks TLS: what is ready, and the rest
+    /// sealed. While the handshake is under way the rest waits. None if it can't be sealed.
+    fn ready_pieces(&mut self, slot: u32, mut outbox: Outbox) -> Option<Vec<Bytes>> {
+        let plain = outbox.pieces.split_off(outbox.ready);
+        let mut pieces = outbox.pieces;
+        let row = &mut self.rows[slot];
+        if row.has(Row::<P>::OVER) {
+            return Some(pieces);
+        }
+        if row.has(Row::<P>::SHAKING) {
+            if !plain.is_empty() {
+                let mut rest = Outbox::new();
+                rest.bytes = plain.iter().map(Bytes::len).sum();
+                rest.pieces = plain;
+                self.owed += rest.cost();
+                row.outbox = Some(Box::new(rest));
+            }
+            return Some(pieces);
+        }
+        for bytes in joined(plain) {
+            let place = match planted(Mutant::SealOutOfOrder) {
+                true => 0,
+                false => pieces.len(),
+            };
+            pieces.insert(place, sealed(&mut self.layers, slot, &bytes)?);
+        }
+        Some(pieces)
     }
 
     /// All output was given away; if the kernel refuses some, `unsent` comes and undoes this.
@@ -127,9 +189,10 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         }
         let row = self.row(slot);
         if row.has(Row::<P>::CLOSING) {
-            let id = self.session_id(slot);
-            self.leaving.push(id);
-        } else if matches!(row.state, State::Active(_)) {
+            self.leave(slot);
+            return;
+        }
+        if matches!(row.state, State::Active(_)) {
             self.call(slot, |protocol, session, cx| {
                 protocol.handle_drained(session, cx)
             });
@@ -137,6 +200,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             // A parked row hears nothing while it has output: here is what it missed.
             self.catch_up(slot);
         }
+        self.answer(slot);
     }
 
     /// The kernel did not take all.
@@ -152,18 +216,25 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         let row = self.row(slot);
         row.set(Row::<P>::BLOCKED, true);
         let mut pieces = vec![rest];
+        // Sealed once, it stays as it is.
+        let mut ready = usize::from(row.has(Row::<P>::SECURE) && !planted(Mutant::SealTwice));
         let mut blocked_ns = now_ns;
         let mut before = 0;
         if let Some(outbox) = row.outbox.take() {
             before = outbox.cost();
             pieces.extend(outbox.pieces);
+            ready += outbox.ready;
             if outbox.blocked_ns > 0 {
                 blocked_ns = outbox.blocked_ns;
             }
         }
+        if planted(Mutant::LoseSealed) && ready > 0 {
+            pieces[0] = Bytes::new();
+        }
         let bytes = pieces.iter().map(Bytes::len).sum();
         let outbox = Outbox {
             pieces,
+            ready,
             bytes,
             blocked_ns,
             in_kernel: Outbox::NOT_LOOKED,

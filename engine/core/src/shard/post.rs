@@ -7,9 +7,10 @@ use super::Shard;
 use crate::event::SessionId;
 use crate::protocol::{Context, Effects, Protocol};
 use crate::row::Row;
+use crate::secure::Tls;
 use crate::stats::{Counter, Reason};
 
-impl<R: Reactor, P: Protocol> Shard<R, P> {
+impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     /// Carries out posts and messages. True if some shard is too far behind to be told now.
     pub(super) fn carry(&mut self, effects: &mut Effects<P::Reply>) -> bool {
         for (to, bytes) in effects.posts.drain(..) {
@@ -43,7 +44,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             return;
         }
         self.port().stats.add(Counter::Posted, 1);
-        self.queue(to.slot, bytes);
+        self.emit(to.slot, bytes);
     }
 
     /// Something came for the shard itself.
@@ -63,17 +64,18 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     }
 
     /// A call of which only posts and messages have an effect.
-    fn call_without_session<T>(
+    fn call_without_session<O>(
         &mut self,
         id: SessionId,
-        handle: impl FnOnce(&mut P, &mut Context<'_, P::Reply>) -> T,
-    ) -> T {
+        handle: impl FnOnce(&mut P, &mut Context<'_, P::Reply>) -> O,
+    ) -> O {
         let mut effects = std::mem::take(&mut self.effects);
         let mut cx = Context {
             id,
             now_ns: self.reactor.now_ns(),
             peer: None,
             owed: self.owed,
+            secure: false,
             effects: &mut effects,
         };
         let outcome = handle(&mut self.protocol, &mut cx);

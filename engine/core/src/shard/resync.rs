@@ -9,6 +9,7 @@ use super::Shard;
 use crate::protocol::Protocol;
 use crate::queue::Lost;
 use crate::row::{Row, State};
+use crate::secure::Tls;
 use crate::topic::TopicId;
 
 /// While the slow side takes no more requests, it is asked again after this time.
@@ -22,7 +23,7 @@ pub(super) struct Resync {
     slot: Option<u32>,
 }
 
-impl<R: Reactor, P: Protocol> Shard<R, P> {
+impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     /// Events of these topics were lost.
     pub(super) fn resynchronise(&mut self, lost: Lost) {
         if lost.all {

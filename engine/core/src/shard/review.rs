@@ -7,8 +7,9 @@ use reactor::Reactor;
 use super::Shard;
 use crate::protocol::Protocol;
 use crate::row::State;
+use crate::secure::Tls;
 
-impl<R: Reactor, P: Protocol> Shard<R, P> {
+impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     /// Goes on with a review, and begins one that was asked for.
     pub(super) fn review_some(&mut self) {
         if self.port().review.load(Ordering::Relaxed) {

@@ -1,23 +1,24 @@
 //! Calls into sessions, and what the calls leave to do.
 
-use bytes::Bytes;
 use reactor::{Conn, Reactor};
 
 use super::Shard;
 use crate::mutant::{Mutant, planted};
 use crate::protocol::{Context, Protocol};
 use crate::row::{Row, State};
+use crate::secure::Tls;
 use crate::stats::{Counter, Reason};
 use crate::timer::second_of;
 use crate::topic::TopicId;
 
-impl<R: Reactor, P: Protocol> Shard<R, P> {
+impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     pub(super) fn accepted(&mut self, listener: u8, conn: Conn) {
         self.port().stats.add(Counter::Accepted, 1);
         let full = self.open >= self.limits.connections_max || self.stopping.is_some();
         if full || !self.handle.enter(self.limits.connections_all_max) {
             self.drop_for(Reason::TooManyConnections);
-            if let Some(bytes) = self.protocol.refusal() {
+            let secure = self.layers.doors.implicit.contains(&listener);
+            if let Some(bytes) = self.protocol.refusal().filter(|_| !secure) {
                 self.reactor.send(conn, bytes);
             }
             self.reactor.close(conn);
@@ -39,6 +40,10 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             ..Row::free(generation)
         };
         self.reactor.read(conn, true);
+        let secure = self.layers.doors.implicit.contains(&listener);
+        if secure {
+            self.begin_tls(slot);
+        }
         let id = self.session_id(slot);
         let mut effects = std::mem::take(&mut self.effects);
         let now_ns = self.reactor.now_ns();
@@ -47,6 +52,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             now_ns,
             peer,
             owed: self.owed,
+            secure,
             effects: &mut effects,
         };
         let session = Box::new(self.protocol.open(&mut cx, listener));
@@ -82,6 +88,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             now_ns: self.reactor.now_ns(),
             peer: None,
             owed: self.owed,
+            secure: self.rows[slot].has(Row::<P>::SECURE),
             effects: &mut effects,
         };
         handle(&mut self.protocol, &mut session, &mut cx);
@@ -112,7 +119,10 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         }
         let close = std::mem::take(&mut effects.close);
         for bytes in effects.output.drain(..) {
-            self.put_output(slot, bytes);
+            self.emit(slot, bytes);
+        }
+        if std::mem::take(&mut effects.start_tls) && !self.row(slot).has(Row::<P>::SECURE) {
+            self.begin_tls(slot);
         }
         let id = self.session_id(slot);
         if self.carry(&mut effects) {
@@ -127,8 +137,12 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         if row.has(Row::<P>::CLOSING) {
             if planted(Mutant::HastyClose) {
                 self.close(slot);
-            } else if row.outbox.is_none() {
-                self.leaving.push(id);
+            } else if row.outbox.is_none() || planted(Mutant::HastyNotify) {
+                self.leave(slot);
+            } else if row.flags & (Row::<P>::SHAKING | Row::<P>::OVER) == Row::<P>::SHAKING {
+                // What it has to say can't leave before the end of the handshake.
+                self.drop_for(Reason::Closed);
+                self.close(slot);
             }
         } else if row.outbox.is_none() {
             self.park(slot);
@@ -139,7 +153,7 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     /// it was active.
     pub(super) fn park(&mut self, slot: u32) {
         let row = &mut self.rows[slot];
-        if row.has(Row::<P>::PENDING) {
+        if row.flags & (Row::<P>::PENDING | Row::<P>::SHAKING) != 0 {
             return;
         }
         let State::Active(session) = &row.state else {
@@ -181,7 +195,11 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     pub(super) fn let_leave(&mut self) {
         for id in std::mem::take(&mut self.leaving) {
             let row = self.rows.of(id);
-            if row.is_some_and(|row| row.outbox.is_none()) {
+            let waits = |row: &Row<P>| {
+                let outbox = row.outbox.as_ref();
+                outbox.is_some_and(|outbox| outbox.ready > 0 || !row.has(Row::<P>::OVER))
+            };
+            if row.is_some_and(|row| !waits(row)) {
                 self.drop_for(Reason::Closed);
                 self.close(id.slot);
             }
@@ -189,10 +207,12 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
     }
 
     pub(super) fn hung_up(&mut self, slot: u32, broken: bool) {
-        self.drop_for(if broken {
-            Reason::Broken
-        } else {
-            Reason::Hangup
+        // A client that speaks TLS says so before it ends.
+        let secure = self.row(slot).has(Row::<P>::SECURE);
+        self.drop_for(match (broken, secure) {
+            (true, _) => Reason::Broken,
+            (false, true) => Reason::Truncated,
+            (false, false) => Reason::Hangup,
         });
         self.close(slot);
     }
@@ -211,6 +231,9 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
             State::Parked(_) => self.parked -= 1,
             State::Free | State::Taken => {}
         }
+        if old.flags & Row::<P>::SECURE != 0 {
+            self.end_tls(slot);
+        }
         // The timer may still hold the slot; it looks at the row before it believes that.
         self.reactor.close(conn);
         self.set_slot(conn, None);
@@ -227,13 +250,6 @@ impl<R: Reactor, P: Protocol> Shard<R, P> {
         if row.filed == 0 || second < row.filed {
             row.filed = second;
             self.timer.file(second, slot);
-        }
-    }
-
-    /// Output of one call; small pieces are joined when they leave.
-    fn put_output(&mut self, slot: u32, bytes: Bytes) {
-        if !bytes.is_empty() {
-            self.queue(slot, bytes);
         }
     }
 }

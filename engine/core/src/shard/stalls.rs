@@ -4,8 +4,9 @@ use reactor::Reactor;
 
 use super::Shard;
 use crate::protocol::Protocol;
+use crate::secure::Tls;
 
-impl<R: Reactor, P: Protocol> Shard<R, P> {
+impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     /// How long it is since the last time, or since the turn's completions came, if that is too
     /// long. One look at the clock.
     pub(super) fn lap(&mut self) -> Option<u64> {

@@ -7,9 +7,10 @@ use crate::event::ShardId;
 use crate::mesh::ShardMessage;
 use crate::protocol::Protocol;
 use crate::row::{Row, State};
+use crate::secure::Tls;
 use crate::topic::TopicId;
 
-impl<R: Reactor, P: Protocol> Shard<R, P> {
+impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     /// A row watches this topic from now on, and no other; 0 is none.
     pub(super) fn watch(&mut self, slot: u32, topic: TopicId) {
         let before = self.row(slot).topic;

@@ -2,7 +2,7 @@
 //! grows.
 //!
 //! `WATCH n` is answered by `AT n seq` and by another one whenever the number is higher; `PING x`
-//! by `PONG x` from the slow side; `QUIT` by `BYE` and the end.
+//! by `PONG x` from the slow side; `QUIT` by `BYE` and the end; `STARTTLS` by `GO` and a handshake.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -74,6 +74,11 @@ impl Board {
                 let number = number.parse().expect("clients count their pings");
                 session.pings += 1;
                 self.truth.borrow_mut().pings.push_back((cx.id(), number));
+            }
+            _ if command == "STARTTLS" => {
+                assert!(!cx.is_secure(), "a client asks once");
+                cx.send(Bytes::from_static(b"GO\n"));
+                cx.start_tls();
             }
             _ => {
                 assert_eq!(command, "QUIT", "clients send whole commands");

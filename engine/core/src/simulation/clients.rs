@@ -9,8 +9,11 @@ use bytes::Bytes;
 use reactor::rng::Stream;
 use reactor::sim::SimReactor;
 use reactor::{Completion, Conn, Reactor, Rng};
+use tls::{Alert, Opened};
 
 use super::board::Truth;
+use super::stand_in::Layer;
+use crate::secure::Records;
 
 const MILLISECOND_NS: u64 = 1_000_000;
 /// More pings than this don't wait for the slow side: it answers them all before the end.
@@ -19,7 +22,8 @@ const PINGS_MAX: usize = 100;
 pub struct Clients {
     reactor: SimReactor,
     rng: Rng,
-    server: SocketAddr,
+    /// In plain text at first, and with TLS from the first byte.
+    servers: [SocketAddr; 2],
     truth: Rc<RefCell<Truth>>,
     topics: u64,
     clients: Vec<Client>,
@@ -34,8 +38,32 @@ pub struct Clients {
     cuts: bool,
 }
 
+/// How far a connection is on its way to TLS.
+#[derive(Default)]
+enum Stage {
+    #[default]
+    Plain,
+    /// It has asked to begin.
+    Asked,
+    Shaking,
+    Sealed(Box<Layer>),
+}
+
 #[derive(Default)]
 struct Client {
+    stage: Stage,
+    /// What it will say once it can.
+    unsaid: Vec<String>,
+    /// It will ask to begin TLS.
+    asks: bool,
+    implicit: bool,
+    /// The epoch in which it waits for the next one.
+    waits_in: Option<u16>,
+    /// It has said `close_notify`, or heard it.
+    ended: bool,
+    heard_end: bool,
+    /// What came and is not opened yet.
+    sealed: Vec<u8>,
     conn: Option<Conn>,
     connecting: bool,
     input: Vec<u8>,
@@ -56,14 +84,14 @@ impl Clients {
     pub fn new(
         seed: u64,
         reactor: SimReactor,
-        server: SocketAddr,
+        servers: [SocketAddr; 2],
         truth: Rc<RefCell<Truth>>,
         (count, topics, cuts): (usize, u64, bool),
     ) -> Self {
         Self {
             reactor,
             rng: Rng::stream(seed, Stream::Workload),
-            server,
+            servers,
             truth,
             topics,
             clients: (0..count).map(|_| Client::default()).collect(),
@@ -96,7 +124,8 @@ impl Clients {
             let truth = truth.number(client.topic);
             let ignorant = client.conn.is_none()
                 || (client.heard.unwrap_or(0) != truth)
-                || client.pongs != client.pings;
+                || client.pongs != client.pings
+                || client.waits_in.is_some();
             let (heard, pings, pongs) = (client.heard, client.pings, client.pongs);
             let (conn, topic) = (client.conn, client.topic);
             ignorant.then(|| {
@@ -127,14 +156,23 @@ impl Clients {
                     self.by_conn.insert(conn, number);
                     self.clients[number].conn = Some(conn);
                     self.reactor.read(conn, true);
+                    self.begin(number);
                     self.watch(number);
                 }
             }
-            Completion::Received { data, .. } => self.input(number, &data),
+            Completion::Received { data, .. } => self.received(number, &data),
             Completion::Hangup { error, .. } => {
                 let client = &self.clients[number];
-                let bye = client.bye || !client.quit || error.is_some() || self.cuts;
+                let open = matches!(client.stage, Stage::Plain | Stage::Sealed(_));
+                let quit = client.quit && open && !client.ended;
+                let bye = client.bye || !quit || error.is_some() || self.cuts;
                 assert!(bye, "client {number} was promised a good-bye");
+                let sealed = matches!(client.stage, Stage::Sealed(_));
+                let told = client.heard_end || !client.bye || error.is_some() || self.cuts;
+                assert!(
+                    told || !sealed,
+                    "client {number} was cut behind its good-bye"
+                );
                 self.forget(number);
             }
             Completion::Unsent { conn, rest, error } => {
@@ -153,6 +191,81 @@ impl Clients {
             }
             Completion::Accepted { .. } => unreachable!("clients don't listen"),
         }
+    }
+
+    /// Takes the first step towards TLS, if this connection speaks it.
+    fn begin(&mut self, number: usize) {
+        let client = &mut self.clients[number];
+        if client.implicit {
+            client.stage = Stage::Shaking;
+            self.put(number, b"h".to_vec());
+        } else if client.asks {
+            client.stage = Stage::Asked;
+            self.put(number, b"STARTTLS\n".to_vec());
+        }
+    }
+
+    fn received(&mut self, number: usize, bytes: &[u8]) {
+        let client = &mut self.clients[number];
+        match client.stage {
+            Stage::Plain => return self.input(number, bytes),
+            Stage::Asked => {
+                client.input.extend_from_slice(bytes);
+                if client.input.ends_with(b"\n") {
+                    // Only a refusal or the shutdown comes in its place, and then the end.
+                    let line = std::mem::take(&mut client.input);
+                    if line == b"GO\n" {
+                        client.stage = Stage::Shaking;
+                        self.put(number, b"h".to_vec());
+                    } else {
+                        assert_eq!(line, b"BYE\n");
+                    }
+                }
+                return;
+            }
+            Stage::Shaking => {
+                assert_eq!(bytes[0], b's', "the first byte is the handshake's");
+                client.sealed.extend_from_slice(&bytes[1..]);
+                client.stage = Stage::Sealed(Box::default());
+                self.put(number, b"f".to_vec());
+                for words in std::mem::take(&mut self.clients[number].unsaid) {
+                    self.say(number, words);
+                }
+            }
+            Stage::Sealed(_) => client.sealed.extend_from_slice(bytes),
+        }
+        self.open_records(number);
+    }
+
+    fn open_records(&mut self, number: usize) {
+        let client = &mut self.clients[number];
+        let mut sealed = std::mem::take(&mut client.sealed);
+        let mut from = 0;
+        while from < sealed.len() {
+            let client = &mut self.clients[number];
+            let Stage::Sealed(layer) = &mut client.stage else {
+                return;
+            };
+            let opened = layer.open(&mut sealed[from..]);
+            let (length, opened) = opened.expect("each record is in its place");
+            from += length;
+            if client
+                .waits_in
+                .is_some_and(|epoch| epoch != layer.peer_epoch())
+            {
+                client.waits_in = None;
+            }
+            match opened {
+                Opened::Incomplete => break,
+                Opened::Data(data) => {
+                    let data = data.to_vec();
+                    self.input(number, &data);
+                }
+                Opened::Closed => client.heard_end = true,
+                _ => {}
+            }
+        }
+        self.clients[number].sealed = sealed.split_off(from);
     }
 
     fn input(&mut self, number: usize, bytes: &[u8]) {
@@ -197,11 +310,15 @@ impl Clients {
         }
         let Some(conn) = client.conn else {
             if !self.leaving && self.rng.chance(1, 4) {
+                let way = self.rng.below(4);
                 self.clients[number] = Client {
                     connecting: true,
+                    implicit: way == 0,
+                    asks: way == 1,
                     ..Client::default()
                 };
-                self.reactor.connect(number as u64, self.server, None);
+                let server = self.servers[usize::from(way == 0)];
+                self.reactor.connect(number as u64, server, None);
             }
             return;
         };
@@ -209,7 +326,7 @@ impl Clients {
             self.clients[number].quit = true;
             self.say(number, "QUIT\n".into());
         }
-        if self.clients[number].quit || !self.restless {
+        if self.clients[number].quit || self.clients[number].ended || !self.restless {
             return;
         }
         match self.rng.below(if self.fickle { 40 } else { 200 }) {
@@ -228,7 +345,33 @@ impl Clients {
                 self.by_conn.remove(&conn);
                 self.clients[number] = Client::default();
             }
+            11..14 => self.ask(number),
+            14 => self.end(number),
             _ => {}
+        }
+    }
+
+    /// Asks for the next epoch, unless it waits for one.
+    fn ask(&mut self, number: usize) {
+        let client = &mut self.clients[number];
+        if let Stage::Sealed(layer) = &mut client.stage
+            && client.waits_in.is_none()
+        {
+            client.waits_in = Some(layer.peer_epoch());
+            let mut record = Vec::new();
+            layer.ask(&mut record);
+            self.put(number, record);
+        }
+    }
+
+    /// Ends as TLS asks for, and waits for the other end to do so.
+    fn end(&mut self, number: usize) {
+        let client = &mut self.clients[number];
+        if let Stage::Sealed(layer) = &mut client.stage {
+            client.ended = true;
+            let mut record = Vec::new();
+            layer.alert(Alert::CloseNotify, &mut record);
+            self.put(number, record);
         }
     }
 
@@ -245,8 +388,23 @@ impl Clients {
     }
 
     fn say(&mut self, number: usize, words: String) {
+        let client = &mut self.clients[number];
+        match &mut client.stage {
+            Stage::Plain => self.put(number, words.into()),
+            Stage::Sealed(_) if client.ended => {}
+            Stage::Sealed(layer) => {
+                let mut record = Vec::new();
+                let sealed = layer.seal(words.as_bytes(), &mut record);
+                sealed.expect("it has not ended");
+                self.put(number, record);
+            }
+            _ => client.unsaid.push(words),
+        }
+    }
+
+    fn put(&mut self, number: usize, bytes: Vec<u8>) {
         if let Some(conn) = self.clients[number].conn {
-            self.reactor.send(conn, words.into());
+            self.reactor.send(conn, bytes.into());
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod board;
 mod clients;
+mod stand_in;
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
@@ -17,11 +18,13 @@ use reactor::{Reactor, Rng};
 use crate::event::{Event, ShardId};
 use crate::limits::{Limits, SECOND_NS};
 use crate::mutant::{Mutant, plant};
+use crate::secure::Doors;
 use crate::stats::Counter;
 use crate::topic::TopicId;
 use crate::{Handle, Shard, mesh};
 use board::{Board, Truth};
 use clients::Clients;
+use stand_in::StandIn;
 
 const MILLISECOND_NS: u64 = 1_000_000;
 const SEEDS: u64 = 200;
@@ -70,7 +73,7 @@ impl Store {
 /// All of one run.
 struct Run {
     world: World,
-    shards: Vec<Shard<SimReactor, Board>>,
+    shards: Vec<Shard<SimReactor, Board, StandIn>>,
     running: Vec<Cell<bool>>,
     store: Store,
     clients: Clients,
@@ -93,6 +96,7 @@ fn tiny(rng: &mut Rng) -> Limits {
         deadlines_per_turn: pick(&[1, 100]),
         shutdown_rows_per_turn: pick(&[1, 100]),
         write_timeout_ns: pick(&[1, 60]) as u64 * SECOND_NS,
+        handshakes_per_turn: pick(&[1, 4]),
         shutdown_ns: 2 * SECOND_NS,
         ..Limits::default()
     }
@@ -107,20 +111,20 @@ impl Run {
         let topics = 1 + rng.below(6);
         let handle = mesh::<(), u64>(count, &limits);
         let truth = Rc::new(RefCell::new(Truth::default()));
-        let address = SocketAddr::from(([127, 0, 0, 1], 143));
+        let addresses = [143, 993].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         let shard = |number| {
             let mut reactor = world.reactor(10_000);
-            reactor.listen(address);
+            reactor.listen(addresses[0]);
+            let implicit = vec![reactor.listen(addresses[1])];
             let board = Board {
                 truth: truth.clone(),
             };
-            Shard::new(
-                ShardId(number),
-                reactor,
-                board,
-                limits.clone(),
-                handle.clone(),
-            )
+            let doors = Doors {
+                tls: StandIn,
+                implicit,
+            };
+            let (limits, handle) = (limits.clone(), handle.clone());
+            Shard::with_tls(ShardId(number), reactor, board, limits, handle, doors)
         };
         let shards: Vec<_> = (0..count).map(shard).collect();
         let store = Store {
@@ -135,7 +139,7 @@ impl Run {
         let number = 1 + seed as usize % limits.connections_max.min(20);
         let cuts = limits.write_timeout_ns < 60 * SECOND_NS || limits.output_bytes_max < 1 << 30;
         let sizes = (number, topics, cuts);
-        let clients = Clients::new(seed, world.reactor(1000), address, truth.clone(), sizes);
+        let clients = Clients::new(seed, world.reactor(1000), addresses, truth.clone(), sizes);
         let running = (0..count).map(|_| Cell::new(true)).collect();
         Self {
             world,
