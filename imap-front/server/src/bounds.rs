@@ -84,7 +84,7 @@ const TEXTS: [(Bound, &str); COUNT] = [
     ),
     (
         Bound::Revoked,
-        "sessions were ended, their user was deleted or has another password",
+        "sessions were ended, their user was deleted, renamed or locked, or has another password",
     ),
 ];
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use admin::Users;
-use admin::users::{Limit, name_of_account};
+use admin::users::Limit;
 use store::Quota;
 
 /// Quotas that are remembered: some 50 bytes each.
@@ -45,7 +45,7 @@ impl Quotas {
         if let Some(quota) = known.quotas.get(account) {
             return *quota;
         }
-        let Ok(user) = self.users.find_known(name_of_account(account)) else {
+        let Ok(user) = self.users.find_known(&self.users.name_of(account)) else {
             return Quota::default();
         };
         // Not an earlier user's of the same name.

@@ -123,7 +123,13 @@ impl Server {
             ready.line(&accepted(loss, recovery.messages_lost));
         }
         notifications
-            .start(base, config, &store, broker.as_ref().map(|it| it.local()))
+            .start(
+                base,
+                config,
+                &store,
+                &users,
+                broker.as_ref().map(|it| it.local()),
+            )
             .map_err(|error| StartError::Kernel("the plug-ins' thread", error))?;
         (options.session.idle, options.session.idle_announced) = notifications.idle();
         let lmtp_options = lmtp::Options::from_config(config, &descriptors);
@@ -258,7 +264,7 @@ impl Server {
             Err(error) => return tracing::error!("{error}; whose sessions must end is not known"),
         };
         tracing::info!(
-            "{} users were deleted or have another password",
+            "{} users were deleted, renamed or locked, or have another password",
             revoked.len()
         );
         let ids = revoked.iter().map(|account| self.store.user(account));

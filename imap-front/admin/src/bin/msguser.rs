@@ -1,4 +1,4 @@
-//! `msguser`: adds, imports, lists and deletes users.
+//! `msguser`: adds, imports, lists, changes and deletes users.
 
 use std::error::Error;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use admin::Base;
 use admin::command::{self, DONE};
 use admin::password::Scheme;
-use admin::users::{self, Limit, Quota};
+use admin::users::{self, Format, Limit, Quota};
 use clap::{Parser, Subcommand, ValueEnum};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
@@ -41,10 +41,16 @@ enum Verb {
     /// Add all users of a file, or none: lines `name:{SCHEME}hash[:bytes[:messages]]`, or
     /// name:password.
     ///
-    /// Schemes are {ARGON2ID}, {BLF-CRYPT}, {SHA512-CRYPT}, {SHA256-CRYPT} and {SSHA256}.
+    /// Schemes are {ARGON2ID}, {ARGON2I}, {BLF-CRYPT}, {YESCRYPT}, {SCRAM-SHA-256},
+    /// {SHA512-CRYPT}, {SHA256-CRYPT}, {SSHA512} and {SSHA256}. Whoever has another is named with
+    /// the line.
     Import {
         /// The file.
         file: PathBuf,
+        /// Who wrote the file: Ensign, Dovecot (a passwd-file) or the system (/etc/shadow, of
+        /// which accounts without a password are left out).
+        #[arg(long, value_enum, default_value_t = From::Ensign)]
+        from: From,
         /// How to hash passwords that the file has in clear. ssha256 takes no time, neither here
         /// nor for who guesses passwords: for tests.
         #[arg(long, value_enum, default_value_t = NewScheme::Argon2id)]
@@ -52,7 +58,7 @@ enum Verb {
     },
     /// List the users.
     List {
-        /// Show their quotas too.
+        /// Show their quotas too, and who is locked.
         #[arg(short, long)]
         long: bool,
     },
@@ -65,6 +71,36 @@ enum Verb {
     Delete {
         /// The name.
         name: String,
+    },
+    /// Lock a user: nobody can log in as it, and a running server ends its sessions at once. Mail
+    /// is delivered as before.
+    Lock {
+        /// The name.
+        name: String,
+    },
+    /// Unlock a user.
+    Unlock {
+        /// The name.
+        name: String,
+    },
+    /// Give a user another quota. What is not given becomes the server's default.
+    Quota {
+        /// The name.
+        name: String,
+        /// Bytes of mail the user may have; -1 for no limit.
+        #[arg(long, value_parser = limit, allow_hyphen_values = true)]
+        quota: Option<Limit>,
+        /// Messages the user may have; -1 for no limit.
+        #[arg(long, value_parser = limit, allow_hyphen_values = true)]
+        messages: Option<Limit>,
+    },
+    /// Give a user another name. The mail stays the user's; mail to the old name is not taken any
+    /// more, and a running server ends the user's sessions.
+    Rename {
+        /// The name.
+        name: String,
+        /// The new name.
+        new: String,
     },
     /// Give a user another password.
     Passwd {
@@ -79,7 +115,15 @@ enum Verb {
 #[derive(Clone, Copy, ValueEnum)]
 enum NewScheme {
     Argon2id,
+    ScramSha256,
     Ssha256,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum From {
+    Ensign,
+    Dovecot,
+    Shadow,
 }
 
 fn main() -> ExitCode {
@@ -103,13 +147,19 @@ fn run(base: &Base, verb: &Verb) -> Result<u8, Box<dyn Error>> {
             };
             users::add(&path, name, password.as_bytes(), quota)?;
         }
-        Verb::Import { file, scheme } => {
+        Verb::Import { file, from, scheme } => {
             let scheme = match scheme {
                 NewScheme::Argon2id => Scheme::Argon2id,
+                NewScheme::ScramSha256 => Scheme::ScramSha256,
                 NewScheme::Ssha256 => Scheme::Ssha256,
             };
+            let format = match from {
+                From::Ensign => Format::Own,
+                From::Dovecot => Format::Dovecot,
+                From::Shadow => Format::Shadow,
+            };
             let shown = io::stderr().is_terminal();
-            let imported = users::import(&path, file, scheme, |ready, of| {
+            let imported = users::import(&path, file, format, scheme, |ready, of| {
                 if shown {
                     // Seen or not, the work goes on.
                     let _ = write!(io::stderr(), "\r{ready} of {of} users");
@@ -120,14 +170,19 @@ fn run(base: &Base, verb: &Verb) -> Result<u8, Box<dyn Error>> {
             }
             let imported = imported?;
             writeln!(io::stdout(), "added {} users", imported.added)?;
+            if imported.left_out > 0 {
+                let left_out = imported.left_out;
+                writeln!(io::stdout(), "left out {left_out} without a password")?;
+            }
         }
         Verb::List { long } => {
             let mut out = io::BufWriter::new(io::stdout().lock());
             let mut broken = Ok(());
-            users::list(&path, |name, quota| {
+            users::list(&path, |name, quota, locked| {
                 broken = if *long {
                     let (bytes, messages) = (shown(quota.bytes), shown(quota.messages));
-                    writeln!(out, "{name}\t{bytes}\t{messages}")
+                    let lock = if locked { "\tlocked" } else { "" };
+                    writeln!(out, "{name}\t{bytes}\t{messages}{lock}")
                 } else {
                     writeln!(out, "{name}")
                 };
@@ -136,6 +191,20 @@ fn run(base: &Base, verb: &Verb) -> Result<u8, Box<dyn Error>> {
             broken.and_then(|()| out.flush())?;
         }
         Verb::Delete { name } => users::delete(&path, name)?,
+        Verb::Lock { name } => users::set_locked(&path, name, true)?,
+        Verb::Unlock { name } => users::set_locked(&path, name, false)?,
+        Verb::Quota {
+            name,
+            quota,
+            messages,
+        } => {
+            let quota = Quota {
+                bytes: *quota,
+                messages: *messages,
+            };
+            users::set_quota(&path, name, quota)?;
+        }
+        Verb::Rename { name, new } => users::rename(&path, name, new)?,
         Verb::Passwd {
             name,
             password_stdin,

@@ -1,15 +1,19 @@
 //! Passwords: schemes in which they are stored, verification, and the cache of verified ones.
 
 mod cache;
+mod prepare;
+pub mod scram;
 
 pub use cache::{Fingerprint, VerifiedCache};
+pub use prepare::prepare;
 
 use argon2::Argon2;
 use argon2::password_hash::rand_core::{OsRng, RngCore};
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
+use scram::Verifier;
+use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
 /// Longest password that is looked at, in bytes; longer ones are wrong.
@@ -22,20 +26,32 @@ const ARGON2_PASSES_MAX: u32 = 64;
 const BCRYPT_COST_MAX: u32 = 16;
 /// Most rounds of SHA-crypt that are taken.
 const SHA_CRYPT_ROUNDS_MAX: usize = 5_000_000;
+/// Most memory, in bytes, that a stored yescrypt hash may ask for.
+const YESCRYPT_MEMORY_MAX: u64 = 256 << 20;
 /// Bytes of a SHA-256 digest.
 const SHA256_BYTES: usize = 32;
+/// Bytes of a SHA-512 digest.
+const SHA512_BYTES: usize = 64;
 
 /// How a stored password was hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// `{ARGON2ID}`: a PHC string; what new passwords get.
     Argon2id,
+    /// `{ARGON2I}`: the same of another kind.
+    Argon2i,
     /// `{BLF-CRYPT}` (also `{BCRYPT}`): bcrypt, `$2b$…`.
     Bcrypt,
+    /// `{YESCRYPT}`: `$y$…`, what `/etc/shadow` has today.
+    Yescrypt,
+    /// `{SCRAM-SHA-256}`: iterations, salt, stored key and server key with commas between them.
+    ScramSha256,
     /// `{SHA512-CRYPT}`: `$6$…`.
     Sha512Crypt,
     /// `{SHA256-CRYPT}`: `$5$…`.
     Sha256Crypt,
+    /// `{SSHA512}`: base64 of SHA-512(password, salt) and the salt. As cheap as the next.
+    Ssha512,
     /// `{SSHA256}`: base64 of SHA-256(password, salt) and the salt. Cheap to verify, and so to
     /// guess: for load tests and for moving users in.
     Ssha256,
@@ -43,11 +59,15 @@ pub enum Scheme {
 
 impl Scheme {
     /// All schemes.
-    pub const ALL: [Scheme; 5] = [
+    pub const ALL: [Scheme; 9] = [
         Self::Argon2id,
+        Self::Argon2i,
         Self::Bcrypt,
+        Self::Yescrypt,
+        Self::ScramSha256,
         Self::Sha512Crypt,
         Self::Sha256Crypt,
+        Self::Ssha512,
         Self::Ssha256,
     ];
 
@@ -55,11 +75,34 @@ impl Scheme {
     pub fn name(self) -> &'static str {
         match self {
             Self::Argon2id => "ARGON2ID",
+            Self::Argon2i => "ARGON2I",
             Self::Bcrypt => "BLF-CRYPT",
+            Self::Yescrypt => "YESCRYPT",
+            Self::ScramSha256 => "SCRAM-SHA-256",
             Self::Sha512Crypt => "SHA512-CRYPT",
             Self::Sha256Crypt => "SHA256-CRYPT",
+            Self::Ssha512 => "SSHA512",
             Self::Ssha256 => "SSHA256",
         }
+    }
+
+    /// Whether verifying takes microseconds.
+    pub fn is_cheap(self) -> bool {
+        matches!(self, Self::Ssha256 | Self::Ssha512)
+    }
+
+    /// The scheme of a hash as crypt(3) writes it, by its first letters.
+    pub fn of_crypt(hash: &str) -> Option<Self> {
+        let (id, _) = hash.strip_prefix('$')?.split_once('$')?;
+        Some(match id {
+            "2a" | "2b" | "2y" => Self::Bcrypt,
+            "y" => Self::Yescrypt,
+            "6" => Self::Sha512Crypt,
+            "5" => Self::Sha256Crypt,
+            "argon2id" => Self::Argon2id,
+            "argon2i" => Self::Argon2i,
+            _ => return None,
+        })
     }
 
     /// The scheme of that name, in any case.
@@ -99,15 +142,17 @@ pub fn split(stored: &str) -> Result<(Scheme, &str), String> {
 pub fn check_stored(stored: &str) -> Result<Scheme, String> {
     let (scheme, hash) = split(stored)?;
     let sound = match scheme {
-        Scheme::Argon2id => is_sound_argon2(hash),
+        Scheme::Argon2id => is_sound_argon2(hash, "argon2id"),
+        Scheme::Argon2i => is_sound_argon2(hash, "argon2i"),
+        Scheme::Yescrypt => is_sound_yescrypt(hash),
+        Scheme::ScramSha256 => Verifier::parse(hash).is_some(),
         Scheme::Bcrypt => hash
             .parse::<bcrypt::HashParts>()
             .is_ok_and(|it| it.get_cost() <= BCRYPT_COST_MAX),
         Scheme::Sha512Crypt => is_sound_sha_crypt(hash, "$6$", 86),
         Scheme::Sha256Crypt => is_sound_sha_crypt(hash, "$5$", 43),
-        Scheme::Ssha256 => STANDARD
-            .decode(hash)
-            .is_ok_and(|it| it.len() > SHA256_BYTES),
+        Scheme::Ssha512 => is_longer(hash, SHA512_BYTES),
+        Scheme::Ssha256 => is_longer(hash, SHA256_BYTES),
     };
     if sound {
         Ok(scheme)
@@ -116,14 +161,48 @@ pub fn check_stored(stored: &str) -> Result<Scheme, String> {
     }
 }
 
-fn is_sound_argon2(hash: &str) -> bool {
+/// Whether there is a salt behind the digest.
+fn is_longer(hash: &str, digest_bytes: usize) -> bool {
+    STANDARD
+        .decode(hash)
+        .is_ok_and(|it| it.len() > digest_bytes)
+}
+
+/// `$y$PARAMETERS$salt$digest`, of which the parameters are three letters: kind, size, block.
+fn is_sound_yescrypt(hash: &str) -> bool {
+    let value = |letter: u8| match letter {
+        b'.' | b'/' => Some(letter - b'.'),
+        b'0'..=b'9' => Some(letter - b'0' + 2),
+        b'A'..=b'Z' => Some(letter - b'A' + 12),
+        _ => None,
+    };
+    let parts: Vec<&str> = hash.split('$').collect();
+    let ["", "y", parameters, salt, digest] = parts[..] else {
+        return false;
+    };
+    let &[b'j', size, block] = parameters.as_bytes() else {
+        return false;
+    };
+    let (Some(size), Some(block)) = (value(size), value(block)) else {
+        return false;
+    };
+    let memory = (128 * (u64::from(block) + 1)) << (u64::from(size) + 1).min(32);
+    let is_base64 = |text: &str| {
+        let mut bytes = text.bytes();
+        bytes.all(|b| b.is_ascii_alphanumeric() || b"./".contains(&b))
+    };
+    let sound = is_base64(salt) && is_base64(digest);
+    sound && digest.len() == 43 && salt.len() <= 86 && memory <= YESCRYPT_MEMORY_MAX
+}
+
+fn is_sound_argon2(hash: &str, algorithm: &str) -> bool {
     let Ok(parsed) = PasswordHash::new(hash) else {
         return false;
     };
     let bearable = argon2::Params::try_from(&parsed).is_ok_and(|params| {
         params.m_cost() <= ARGON2_MEMORY_KIB_MAX && params.t_cost() <= ARGON2_PASSES_MAX
     });
-    parsed.algorithm.as_str() == "argon2id" && parsed.hash.is_some() && bearable
+    parsed.algorithm.as_str() == algorithm && parsed.hash.is_some() && bearable
 }
 
 /// `PREFIX[rounds=N$]salt$digest`.
@@ -155,24 +234,38 @@ fn is_sound_sha_crypt(hash: &str, prefix: &str, digest_chars: usize) -> bool {
     })
 }
 
-/// Whether the password is the one that was hashed. Slow on purpose, but for SSHA256. A stored
-/// hash that is not in order verifies nothing.
+/// Whether the password is the one that was hashed. Slow on purpose, but for the cheap ones. A
+/// stored hash that is not in order verifies nothing, and an empty password is always wrong.
+/// A hash of another program was made of the password as it was typed: so that is tried, too, if
+/// [`prepare`] makes another of it.
 pub fn verify(stored: &str, password: &[u8]) -> bool {
-    if password.len() > PASSWORD_BYTES_MAX {
+    let prepared = prepare(password);
+    if password.len() > PASSWORD_BYTES_MAX || prepared.is_empty() {
         return false;
     }
     let Ok((scheme, hash)) = split(stored) else {
         return false;
     };
+    verify_by(scheme, hash, &prepared)
+        || (**prepared != *password && verify_by(scheme, hash, password))
+}
+
+fn verify_by(scheme: Scheme, hash: &str, password: &[u8]) -> bool {
     match scheme {
-        Scheme::Argon2id => PasswordHash::new(hash)
+        Scheme::Argon2id | Scheme::Argon2i => PasswordHash::new(hash)
             .is_ok_and(|hash| Argon2::default().verify_password(password, &hash).is_ok()),
         Scheme::Bcrypt => bcrypt::verify(password, hash).unwrap_or(false),
+        Scheme::Yescrypt => {
+            use yescrypt::{PasswordVerifier, Yescrypt};
+            Yescrypt::default().verify_password(password, hash).is_ok()
+        }
+        Scheme::ScramSha256 => Verifier::parse(hash).is_some_and(|it| it.is_of(password)),
         Scheme::Sha512Crypt => as_text(password)
             .is_some_and(|password| sha_crypt::sha512_check(password, hash).is_ok()),
         Scheme::Sha256Crypt => as_text(password)
             .is_some_and(|password| sha_crypt::sha256_check(password, hash).is_ok()),
-        Scheme::Ssha256 => verify_ssha256(hash, password),
+        Scheme::Ssha512 => verify_salted::<Sha512>(hash, password, SHA512_BYTES),
+        Scheme::Ssha256 => verify_salted::<Sha256>(hash, password, SHA256_BYTES),
     }
 }
 
@@ -180,14 +273,14 @@ fn as_text(password: &[u8]) -> Option<&str> {
     std::str::from_utf8(password).ok()
 }
 
-fn verify_ssha256(hash: &str, password: &[u8]) -> bool {
+fn verify_salted<D: Digest>(hash: &str, password: &[u8], digest_bytes: usize) -> bool {
     let Ok(decoded) = STANDARD.decode(hash) else {
         return false;
     };
-    let Some((digest, salt)) = decoded.split_at_checked(SHA256_BYTES) else {
+    let Some((digest, salt)) = decoded.split_at_checked(digest_bytes) else {
         return false;
     };
-    let computed = Sha256::new()
+    let computed = D::new()
         .chain_update(password)
         .chain_update(salt)
         .finalize();
@@ -199,32 +292,34 @@ fn verify_ssha256(hash: &str, password: &[u8]) -> bool {
 /// # Errors
 /// If the password is empty or too long, or the scheme is one for verifying only.
 pub fn hash(scheme: Scheme, password: &[u8]) -> Result<String, String> {
-    if password.is_empty() {
-        return Err("the password is empty".into());
-    }
     if password.len() > PASSWORD_BYTES_MAX {
         return Err(format!(
             "the password is longer than {PASSWORD_BYTES_MAX} bytes"
         ));
     }
+    let password = prepare(password);
+    if password.is_empty() {
+        return Err("the password is empty".into());
+    }
     let hash = match scheme {
         Scheme::Argon2id => Argon2::default()
-            .hash_password(password, &SaltString::generate(&mut OsRng))
+            .hash_password(&password, &SaltString::generate(&mut OsRng))
             .map_err(|error| error.to_string())?
             .to_string(),
+        Scheme::ScramSha256 => Verifier::new(&password).to_text().to_string(),
         Scheme::Ssha256 => {
             let mut salt = [0; 8];
             OsRng.fill_bytes(&mut salt);
             let digest = Sha256::new()
-                .chain_update(password)
+                .chain_update(&*password)
                 .chain_update(salt)
                 .finalize();
             STANDARD.encode([digest.as_slice(), &salt].concat())
         }
-        Scheme::Bcrypt | Scheme::Sha512Crypt | Scheme::Sha256Crypt => {
+        other => {
             return Err(format!(
                 "{{{}}} is only for hashes that exist; new passwords take {{ARGON2ID}}",
-                scheme.name()
+                other.name()
             ));
         }
     };

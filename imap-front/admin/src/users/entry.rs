@@ -1,10 +1,11 @@
-//! One line of the user directory: `name:{SCHEME}hash[:quota_bytes[:quota_messages[:id]]]`.
+//! One line of the user directory:
+//! `name:{SCHEME}hash[:quota_bytes[:quota_messages[:id[:verifier]]]]`.
 
 use zeroize::Zeroizing;
 
 use argon2::password_hash::rand_core::{OsRng, RngCore};
 
-use crate::password;
+use crate::password::{self, scram::Verifier};
 
 /// Longest user name in bytes.
 pub const NAME_BYTES_MAX: usize = 128;
@@ -18,6 +19,10 @@ pub struct User {
     pub name: Box<str>,
     /// The stored password, `{SCHEME}hash`.
     pub stored: Zeroizing<String>,
+    /// What SCRAM-SHA-256 is verified by, if the entry has it beside its hash.
+    pub verifier: Option<Zeroizing<String>>,
+    /// Nobody can log in as this user; mail is taken all the same.
+    pub locked: bool,
     /// Bytes of mail the user may have; the server's default if none is given.
     pub quota: Quota,
     /// What the store calls the user's mail: the name and the entry's id. A user who is deleted and
@@ -25,8 +30,8 @@ pub struct User {
     pub account: Box<str>,
 }
 
-/// The name of the user whose account it is, or was.
-pub fn name_of_account(account: &str) -> &str {
+/// The name under which an account was made: its user's still, unless that was renamed.
+pub(super) fn first_name(account: &str) -> &str {
     account
         .split_once(ACCOUNT_MARK)
         .map_or(account, |(name, _)| name)
@@ -34,6 +39,8 @@ pub fn name_of_account(account: &str) -> &str {
 
 /// Stands between name and id in an account; no name contains it.
 const ACCOUNT_MARK: char = '#';
+/// Stands before the hash of a user who is locked.
+const LOCK_MARK: char = '!';
 /// Longest id of an entry.
 const ID_BYTES_MAX: usize = 16;
 /// Letters and digits of a new id: 41 bits of chance.
@@ -111,12 +118,18 @@ pub fn canonical(name: &str) -> Result<Box<str>, &'static str> {
 }
 
 /// The parts of a line.
+#[derive(Clone, Copy)]
 pub(super) struct Entry<'a> {
     pub name: &'a str,
     pub stored: &'a str,
+    pub locked: bool,
     pub quota: Quota,
     /// Empty in an entry without one.
     pub id: &'a str,
+    /// The name under which the account was made, if the user was renamed since.
+    pub first_name: Option<&'a str>,
+    /// What SCRAM is verified by, without its scheme.
+    pub verifier: Option<&'a str>,
 }
 
 impl Entry<'_> {
@@ -124,8 +137,61 @@ impl Entry<'_> {
     pub fn account(&self) -> Box<str> {
         match self.id {
             "" => self.name.into(),
-            id => format!("{}{ACCOUNT_MARK}{id}", self.name).into(),
+            id => format!("{}{ACCOUNT_MARK}{id}", self.first_name.unwrap_or(self.name)).into(),
         }
+    }
+
+    /// All of it but for its secrets.
+    pub fn user(&self) -> User {
+        User {
+            name: self.name.into(),
+            stored: Zeroizing::new(self.stored.to_owned()),
+            verifier: self.verifier.map(|it| Zeroizing::new(it.to_owned())),
+            locked: self.locked,
+            quota: self.quota,
+            account: self.account(),
+        }
+    }
+
+    /// Whether who logged in by the one may stay by the other.
+    pub fn admits_as(&self, other: &Self) -> bool {
+        self.stored == other.stored
+            && self.locked == other.locked
+            && self.account() == other.account()
+    }
+
+    /// The line, its end included.
+    pub fn to_line(self) -> Zeroizing<String> {
+        let limit = |limit: Option<Limit>| match limit {
+            None => String::new(),
+            Some(Limit::None) => "-1".into(),
+            Some(Limit::Most(number)) => number.to_string(),
+        };
+        let lock = if self.locked { "!" } else { "" };
+        let mut line = Zeroizing::new(String::with_capacity(LINE_BYTES_MAX));
+        line.push_str(&format!("{}:{lock}", self.name));
+        line.push_str(self.stored);
+        let id = match self.first_name {
+            Some(first) => format!("{first}{ACCOUNT_MARK}{}", self.id),
+            None => self.id.to_owned(),
+        };
+        let parts = [
+            limit(self.quota.bytes),
+            limit(self.quota.messages),
+            id,
+            self.verifier.unwrap_or_default().to_owned(),
+        ];
+        // Two quotas or none; the rest only as far as there is something.
+        let count = match parts.iter().rposition(|part| !part.is_empty()) {
+            None => 0,
+            Some(last) => (last + 1).max(2),
+        };
+        for part in &parts[..count] {
+            line.push(':');
+            line.push_str(part);
+        }
+        line.push('\n');
+        line
     }
 }
 
@@ -137,6 +203,10 @@ pub(super) fn split(line: &str) -> Result<Entry<'_>, String> {
     let mut parts = line.split(':');
     let name = parts.next().unwrap_or_default();
     let stored = parts.next().ok_or("the line must be name:{SCHEME}hash")?;
+    // Before anything else it is a password in clear, which an import may have.
+    let unlocked = stored
+        .strip_prefix(LOCK_MARK)
+        .filter(|rest| rest.starts_with('{'));
     let mut limit = |what: &str| match parts.next() {
         None | Some("") => Ok(None),
         Some("-1") => Ok(Some(Limit::None)),
@@ -153,21 +223,32 @@ pub(super) fn split(line: &str) -> Result<Entry<'_>, String> {
         bytes: limit("quota in bytes")?,
         messages: limit("quota in messages")?,
     };
-    let id = parts.next().unwrap_or_default();
+    let account = parts.next().unwrap_or_default();
+    let (first_name, id) = match account.split_once(ACCOUNT_MARK) {
+        Some((name, id)) => (Some(name), id),
+        None => (None, account),
+    };
     let is_id = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
     if id.len() > ID_BYTES_MAX || !id.bytes().all(is_id) {
         return Err(format!(
             "the id must be at most {ID_BYTES_MAX} small letters and digits"
         ));
     }
+    if first_name.is_some() && id.is_empty() {
+        return Err("there is a former name without an id".into());
+    }
+    let verifier = parts.next().filter(|text| !text.is_empty());
     if parts.next().is_some() {
-        return Err("there is more after the id".into());
+        return Err("there is more after the verifier".into());
     }
     Ok(Entry {
         name,
-        stored,
+        stored: unlocked.unwrap_or(stored),
+        locked: unlocked.is_some(),
         quota,
         id,
+        first_name,
+        verifier,
     })
 }
 
@@ -177,23 +258,19 @@ pub(super) fn parse(line: &str) -> Result<Entry<'_>, String> {
     if &*canonical(entry.name)? != entry.name {
         return Err(format!("the name {} must be in lower case", entry.name));
     }
-    password::check_stored(entry.stored)?;
-    Ok(entry)
-}
-
-/// Writes a line, its end included.
-pub(super) fn format(name: &str, stored: &str, quota: Quota, id: &str) -> String {
-    let limit = |limit: Option<Limit>| match limit {
-        None => String::new(),
-        Some(Limit::None) => "-1".into(),
-        Some(Limit::Most(number)) => number.to_string(),
-    };
-    let (bytes, messages) = (limit(quota.bytes), limit(quota.messages));
-    match (quota == Quota::default(), id) {
-        (true, "") => format!("{name}:{stored}\n"),
-        (false, "") => format!("{name}:{stored}:{bytes}:{messages}\n"),
-        _ => format!("{name}:{stored}:{bytes}:{messages}:{id}\n"),
+    if let Some(first) = entry.first_name
+        && canonical(first).as_deref() != Ok(first)
+    {
+        return Err(format!("the former name {first} is none"));
     }
+    password::check_stored(entry.stored)?;
+    if entry
+        .verifier
+        .is_some_and(|it| Verifier::parse(it).is_none())
+    {
+        return Err("the verifier for SCRAM-SHA-256 is none".into());
+    }
+    Ok(entry)
 }
 
 #[cfg(test)]
@@ -223,8 +300,9 @@ mod tests {
         let account = |line: &str| split(line).unwrap().account();
         assert_eq!(&*account("ann:h"), "ann");
         assert_eq!(&*account("ann:h:::k3"), "ann#k3");
-        assert_eq!(name_of_account("ann#k3"), "ann");
-        assert_eq!(name_of_account("ann"), "ann");
+        assert_eq!(&*account("bob:h:::ann#k3"), "ann#k3", "renamed");
+        assert_eq!(first_name("ann#k3"), "ann");
+        assert_eq!(first_name("ann"), "ann");
         assert!(new_id() != new_id() && new_id().len() == ID_BYTES);
     }
 
@@ -246,19 +324,41 @@ mod tests {
                 messages: Some(Limit::Most(7))
             })
         );
-        for bad in ["a", "a:h:x", "a:h:-2", "a:h:0", "a:h:1:2:A", "a:h:1:2:3:4"] {
+        for bad in [
+            "a",
+            "a:h:x",
+            "a:h:-2",
+            "a:h:0",
+            "a:h:1:2:A",
+            "a:h:1:2:3:4:5",
+            "a:h:::b#",
+        ] {
             assert!(quota(bad).is_err(), "{bad}");
         }
     }
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(bytes in proptest::option::of(1_u64..), none: bool) {
+        fn what_is_written_reads_back(
+            bytes in proptest::option::of(1_u64..),
+            none: bool,
+            locked: bool,
+            id in "[a-z0-9]{0,8}",
+            renamed: bool,
+            verifier: bool,
+        ) {
             let messages = none.then_some(Limit::None);
             let quota = Quota { bytes: bytes.map(Limit::Most), messages };
-            let line = format("ann", "{SSHA256}x", quota, "");
-            let entry = split(line.trim_end()).unwrap();
-            prop_assert_eq!((entry.name, entry.stored, entry.quota), ("ann", "{SSHA256}x", quota));
+            let first_name = (renamed && !id.is_empty()).then_some("old");
+            let verifier = verifier.then_some("1,2,3,4");
+            let id = &*id;
+            let (name, stored) = ("ann", "{SSHA256}x");
+            let entry = Entry { name, stored, locked, quota, id, first_name, verifier };
+            let line = entry.to_line();
+            let read = split(line.trim_end()).unwrap();
+            prop_assert_eq!((read.name, read.stored, read.quota), (name, stored, quota));
+            prop_assert_eq!(read.account(), entry.account());
+            prop_assert_eq!((read.locked, read.verifier), (locked, verifier));
         }
     }
 }

@@ -10,11 +10,12 @@ use std::thread;
 use ahash::RandomState;
 use zeroize::Zeroizing;
 
-use super::UsersError;
 use super::edit::{append, failed, open};
-use super::entry::{self, canonical};
+use super::entry::{self, Entry, Quota, canonical};
 use super::table::Table;
+use super::{UsersError, foreign};
 use crate::lines;
+use crate::password::scram::Verifier;
 use crate::password::{self, Scheme};
 
 /// Problems that are named; the rest is counted.
@@ -22,29 +23,44 @@ const PROBLEMS_MAX: usize = 20;
 /// Lines hashed by a thread before they are written.
 const LINES_AT_A_TIME: usize = 8;
 
+/// Who wrote a file of users.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// Lines of the directory, or `name:password` in clear: such a password can't contain colons
+    /// or begin with a brace.
+    #[default]
+    Own,
+    /// Dovecot's passwd-file.
+    Dovecot,
+    /// `/etc/shadow`.
+    Shadow,
+}
+
 /// What an import did.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Imported {
     /// How many users it added.
     pub added: usize,
+    /// How many entries it left out: nobody can log in by them.
+    pub left_out: usize,
 }
 
-/// Adds many users: all of them, or none. A line is `name:{SCHEME}hash[:bytes[:messages]]`, or
-/// `name:password` in clear, which is hashed with `scheme`; a clear password can't contain colons
-/// or begin with a brace. `progress` hears how many users of how many are ready.
+/// Adds many users: all of them, or none. Passwords in clear are hashed with `scheme`.
+/// `progress` hears how many users of how many are ready.
 ///
 /// # Errors
 /// All that is wrong, line by line (the first 20), or a file that can't be read or written.
 pub fn import(
     path: &Path,
     file: &Path,
+    format: Format,
     scheme: Scheme,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Imported, UsersError> {
     let text = Zeroizing::new(fs::read(file).map_err(failed(file))?);
     let (editor, there) = open(path)?;
     let mut problems = Problems::new(file);
-    let users = checked(&text, &there, &mut problems);
+    let (users, left_out) = checked(&text, format, &there, &mut problems);
     problems.verdict()?;
     let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     append(&editor, |to| {
@@ -61,27 +77,43 @@ pub fn import(
         }
         problems.verdict()
     })?;
-    Ok(Imported { added: users.len() })
+    let added = users.len();
+    Ok(Imported { added, left_out })
 }
 
 /// A line of an import that is in order, as far as can be told without hashing.
-struct User<'a> {
+struct User {
     line: usize,
     name: Box<str>,
-    entry: entry::Entry<'a>,
+    /// `{SCHEME}hash`, or a password in clear.
+    stored: Zeroizing<String>,
+    clear: bool,
+    locked: bool,
+    quota: Quota,
+    id: String,
+    first_name: Option<Box<str>>,
+    verifier: Option<Zeroizing<String>>,
 }
 
-/// All lines that hold a user; what is wrong with others goes to `problems`.
-fn checked<'a>(text: &'a [u8], there: &Table, problems: &mut Problems<'_>) -> Vec<User<'a>> {
+/// All lines that hold a user, and how many hold somebody who can't log in; what is wrong with
+/// others goes to `problems`.
+fn checked(
+    text: &[u8],
+    format: Format,
+    there: &Table,
+    problems: &mut Problems<'_>,
+) -> (Vec<User>, usize) {
     let mut names: HashSet<Box<str>, RandomState> = HashSet::default();
-    let mut users = Vec::new();
+    let (mut users, mut left_out) = (Vec::new(), 0);
     for (line, bytes) in (1..).zip(text.split(|byte| *byte == b'\n')) {
         if lines::is_blank(bytes) {
             continue;
         }
-        let user = parse(bytes).and_then(|(name, entry)| {
+        let user = parse(line, bytes, format).and_then(|user| {
+            let Some(user) = user else { return Ok(None) };
+            let name = &user.name;
             let found = there
-                .find(&name, |_| ())
+                .find(name, |_| ())
                 .map_err(|cause| cause.to_string())?;
             if found.is_some() {
                 return Err(format!("the user {name} exists"));
@@ -89,32 +121,74 @@ fn checked<'a>(text: &'a [u8], there: &Table, problems: &mut Problems<'_>) -> Ve
             if !names.insert(name.clone()) {
                 return Err(format!("the user {name} is there twice"));
             }
-            Ok(User { line, name, entry })
+            Ok(Some(user))
         });
         match user {
-            Ok(user) => users.push(user),
+            Ok(Some(user)) => users.push(user),
+            Ok(None) => left_out += 1,
             Err(reason) => problems.add(line, reason),
         }
     }
-    users
+    (users, left_out)
 }
 
-fn parse(line: &[u8]) -> Result<(Box<str>, entry::Entry<'_>), String> {
+fn parse(number: usize, line: &[u8], format: Format) -> Result<Option<User>, String> {
     let line = std::str::from_utf8(line).map_err(|_| "it is not UTF-8")?;
-    let entry = entry::split(line.strip_suffix('\r').unwrap_or(line))?;
-    if entry.stored.starts_with('{') {
-        password::check_stored(entry.stored)?;
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    let found = match format {
+        Format::Own => return own(number, line).map(Some),
+        Format::Dovecot => foreign::dovecot(line)?,
+        Format::Shadow => foreign::shadow(line)?,
+    };
+    let Some(found) = found else { return Ok(None) };
+    let of = |reason: &dyn std::fmt::Display| format!("user {}: {reason}", found.name);
+    if !found.clear {
+        password::check_stored(&found.stored).map_err(|reason| of(&reason))?;
     }
-    Ok((canonical(entry.name)?, entry))
+    Ok(Some(User {
+        line: number,
+        name: canonical(&found.name).map_err(|reason| of(&reason))?,
+        stored: found.stored,
+        clear: found.clear,
+        locked: found.locked,
+        quota: found.quota,
+        id: String::new(),
+        first_name: None,
+        verifier: None,
+    }))
+}
+
+fn own(number: usize, line: &str) -> Result<User, String> {
+    let entry = entry::split(line)?;
+    let clear = !entry.stored.starts_with('{');
+    let name = canonical(entry.name)?;
+    if !clear {
+        let checked = Entry {
+            name: &name,
+            ..entry
+        };
+        entry::parse(checked.to_line().trim_end())?;
+    }
+    Ok(User {
+        line: number,
+        name,
+        stored: Zeroizing::new(entry.stored.to_owned()),
+        clear,
+        locked: entry.locked,
+        quota: entry.quota,
+        id: entry.id.to_owned(),
+        first_name: entry.first_name.map(Box::from),
+        verifier: entry.verifier.map(|it| Zeroizing::new(it.to_owned())),
+    })
 }
 
 /// The directory's line of a user.
 type Line = Result<Zeroizing<String>, String>;
 
 /// The directory's lines for some users, with the lines they come from, in order.
-fn hashed(users: &[User<'_>], scheme: Scheme, threads: usize) -> Vec<(usize, Line)> {
+fn hashed(users: &[User], scheme: Scheme, threads: usize) -> Vec<(usize, Line)> {
     let share = users.len().div_ceil(threads).max(1);
-    let line = |user: &User<'_>| (user.line, directory_line(user, scheme));
+    let line = |user: &User| (user.line, directory_line(user, scheme));
     thread::scope(|scope| {
         let shares = users.chunks(share);
         let workers: Vec<_> = shares
@@ -126,17 +200,34 @@ fn hashed(users: &[User<'_>], scheme: Scheme, threads: usize) -> Vec<(usize, Lin
     })
 }
 
-fn directory_line(user: &User<'_>, scheme: Scheme) -> Line {
-    let stored = user.entry.stored;
-    let stored = match stored.starts_with('{') {
-        true => Zeroizing::new(stored.to_owned()),
-        false => Zeroizing::new(password::hash(scheme, stored.as_bytes())?),
+fn directory_line(user: &User, scheme: Scheme) -> Line {
+    let mut verifier = user.verifier.clone();
+    let stored = if user.clear {
+        let password = user.stored.as_bytes();
+        if scheme == Scheme::Argon2id {
+            verifier = Some(Verifier::new(password).to_text());
+        }
+        Zeroizing::new(password::hash(scheme, password)?)
+    } else {
+        user.stored.clone()
     };
-    let id = match user.entry.id {
-        "" => entry::new_id(),
-        id => id.to_owned(),
+    let new_id;
+    let id = if user.id.is_empty() {
+        new_id = entry::new_id();
+        &new_id
+    } else {
+        &user.id
     };
-    let text = Zeroizing::new(entry::format(&user.name, &stored, user.entry.quota, &id));
+    let entry = Entry {
+        name: &user.name,
+        stored: &stored,
+        locked: user.locked,
+        quota: user.quota,
+        id,
+        first_name: user.first_name.as_deref(),
+        verifier: verifier.as_ref().map(|it| it.as_str()),
+    };
+    let text = entry.to_line();
     if text.len() > entry::LINE_BYTES_MAX {
         return Err("name, hash and quota make too long a line".into());
     }

@@ -1,22 +1,55 @@
-//! Checking a name and a password.
+//! Checking a name and a password, or what proves one.
 
 use std::sync::Arc;
 
-use super::{User, Users, UsersError};
-use crate::password::{self, Fingerprint, VerifiedCache};
+use argon2::password_hash::rand_core::{OsRng, RngCore};
+use zeroize::Zeroizing;
+
+use super::{Learned, User, Users, UsersError};
+use crate::password::scram::{ITERATIONS, KEY_BYTES, Key, SALT_BYTES, Verifier, mac};
+use crate::password::{self, Fingerprint, Scheme, VerifiedCache};
 
 /// Users and the passwords that verified lately.
 pub struct Login {
     users: Arc<Users>,
     cache: VerifiedCache,
+    learned: Option<Learned>,
+    /// Of this installation if it learns, else of this process.
+    secret: Key,
+}
+
+/// What a client of SCRAM is told, so that it can prove its password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Challenge {
+    /// The salt.
+    pub salt: Box<[u8]>,
+    /// Iterations of PBKDF2.
+    pub iterations: u32,
 }
 
 impl Login {
     /// Checks against `users`, remembering up to about `cache_entries` users.
     pub fn new(users: Arc<Users>, cache_entries: usize) -> Self {
+        let mut secret = Zeroizing::new([0; KEY_BYTES]);
+        OsRng.fill_bytes(&mut *secret);
         Self {
             users,
             cache: VerifiedCache::new(cache_entries),
+            learned: None,
+            secret,
+        }
+    }
+
+    /// Keeps verifiers for SCRAM of passwords that verify.
+    pub fn with_learned(self, learned: Option<Learned>) -> Self {
+        let secret = match &learned {
+            Some(learned) => learned.secret().clone(),
+            None => self.secret,
+        };
+        Self {
+            learned,
+            secret,
+            ..self
         }
     }
 
@@ -35,13 +68,12 @@ impl Login {
     /// none says nothing about the password: [`Login::verify`] does.
     pub fn recall(&self, name: &str, password: &[u8]) -> Option<User> {
         let user = self.users.find(name).ok().flatten()?;
-        self.cache
-            .knows(&user.name, &user.stored, password)
-            .then_some(user)
+        let known = self.cache.knows(&user.name, &user.stored, password);
+        (known && !user.locked).then_some(user)
     }
 
     /// The user, if the password is right. Takes tens of milliseconds of CPU time on purpose, and
-    /// the same for a user who doesn't exist: call it on a thread that may block.
+    /// the same for a user who doesn't exist or is locked: call it on a thread that may block.
     ///
     /// # Errors
     /// If the directory can't be read.
@@ -50,10 +82,95 @@ impl Login {
             password::verify(&self.users.decoy(name), password);
             return Ok(None);
         };
-        if !password::verify(&user.stored, password) {
+        if !password::verify(&user.stored, password) || user.locked {
             return Ok(None);
         }
         self.cache.remember(&user.name, &user.stored, password);
         Ok(Some(user))
+    }
+
+    /// What SCRAM tells whoever says to be `name`. Somebody who doesn't exist, or whose password is
+    /// known by another hash only, has a salt too, always the same.
+    ///
+    /// # Errors
+    /// If the directory can't be read.
+    pub fn challenge(&self, name: &str) -> Result<Challenge, UsersError> {
+        let user = self.users.find(name)?;
+        let verifier = user.as_ref().and_then(|user| self.verifier(user));
+        Ok(match verifier {
+            Some(Verifier {
+                salt, iterations, ..
+            }) => Challenge { salt, iterations },
+            None => Challenge {
+                salt: self.salt(name)[..].into(),
+                iterations: ITERATIONS,
+            },
+        })
+    }
+
+    /// The user and the server's signature, if the proof is right (RFC 5802 §3). Takes
+    /// microseconds, for a user who doesn't exist too.
+    ///
+    /// # Errors
+    /// If the directory can't be read.
+    pub fn check_proof(
+        &self,
+        name: &str,
+        auth_message: &[u8],
+        proof: &[u8],
+    ) -> Result<Option<(User, Key)>, UsersError> {
+        let user = self.users.find(name)?;
+        let verifier = user.as_ref().and_then(|user| self.verifier(user));
+        let nobody = || Verifier {
+            salt: Box::default(),
+            iterations: ITERATIONS,
+            stored_key: self.secret.clone(),
+            server_key: self.secret.clone(),
+        };
+        let signature = match verifier {
+            Some(verifier) => verifier.check(auth_message, proof),
+            None => nobody().check(auth_message, proof).and(None),
+        };
+        Ok(user.filter(|user| !user.locked).zip(signature))
+    }
+
+    /// Whether a verifier for SCRAM could be made of this user's password: none is known.
+    pub fn can_learn(&self, user: &User) -> bool {
+        self.learned.is_some() && self.verifier(user).is_none()
+    }
+
+    /// Makes a verifier for SCRAM of a password that verified. Takes some milliseconds.
+    ///
+    /// # Errors
+    /// If it can't be kept.
+    pub fn learn(&self, user: &User, password: &[u8]) -> std::io::Result<()> {
+        match &self.learned {
+            Some(learned) => {
+                let salt = self.salt(&user.name);
+                let verifier = Verifier::derive(password, &salt, ITERATIONS);
+                learned.keep(&user.account, &user.stored, &verifier)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn verifier(&self, user: &User) -> Option<Verifier> {
+        if let Ok((Scheme::ScramSha256, text)) = password::split(&user.stored) {
+            return Verifier::parse(text);
+        }
+        match &user.verifier {
+            Some(text) => Verifier::parse(text),
+            None => self.learned.as_ref()?.find(&user.account, &user.stored),
+        }
+    }
+
+    /// The salt of a name for which the directory has none. That of a learned verifier is the same,
+    /// so nobody can tell from it whether there is one.
+    fn salt(&self, name: &str) -> [u8; SALT_BYTES] {
+        let name = super::canonical(name).unwrap_or_else(|_| name.into());
+        let whole = mac(&*self.secret, format!("salt {name}").as_bytes());
+        let mut salt = [0; SALT_BYTES];
+        salt.copy_from_slice(&whole[..SALT_BYTES]);
+        salt
     }
 }

@@ -1,9 +1,12 @@
 //! The user directory `config/users`: one line a user,
-//! `name:{SCHEME}hash[:bytes[:messages[:id]]]`.
+//! `name:{SCHEME}hash[:bytes[:messages[:id[:verifier]]]]`.
 //!
 //! * Names are in lower case; lookups may use any case. `user@domain` is a name of its own.
 //! * The optional numbers are the user's own quota; −1 means no limit, nothing the default.
-//! * The id, given to each entry that is added, tells it from earlier ones of the same name.
+//! * `!` before the hash locks the user: nobody can log in, mail is still taken.
+//! * The id, given to each entry that is added, tells it from earlier ones of the same name. Of a
+//!   user who was renamed it is `former name#id`: the mail belongs to that.
+//! * The verifier is what SCRAM-SHA-256 needs, beside a hash of another scheme.
 //! * Blank lines and lines that begin with `#` are comments.
 //!
 //! A million users cost about 16 MB: the file is indexed, not kept. The file is only ever replaced
@@ -11,7 +14,9 @@
 
 mod edit;
 mod entry;
+mod foreign;
 mod import;
+mod learned;
 mod login;
 mod table;
 
@@ -24,10 +29,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 
 use zeroize::Zeroizing;
 
-pub use edit::{add, delete, list, set_password};
-pub use entry::{LINE_BYTES_MAX, Limit, NAME_BYTES_MAX, Quota, User, canonical, name_of_account};
-pub use import::{Imported, import};
-pub use login::Login;
+pub use edit::{add, delete, list, rename, set_locked, set_password, set_quota};
+pub use entry::{LINE_BYTES_MAX, Limit, NAME_BYTES_MAX, Quota, User, canonical};
+pub use import::{Format, Imported, import};
+pub use learned::Learned;
+pub use login::{Challenge, Login};
 
 pub use crate::password::Fingerprint;
 
@@ -115,6 +121,16 @@ impl Users {
         self.table().count()
     }
 
+    /// The name of the user whose account it is, or was: see [`User::account`].
+    pub fn name_of(&self, account: &str) -> Box<str> {
+        self.table().name_of(account)
+    }
+
+    /// Whether each user's entry has what SCRAM is verified by.
+    pub fn is_all_scram(&self) -> bool {
+        self.table().is_all_scram()
+    }
+
     /// The user of that name, in any case; none if there is none or the name can't be one.
     ///
     /// # Errors
@@ -136,12 +152,7 @@ impl Users {
     /// # Errors
     /// If the file can't be read.
     pub fn find_known(&self, name: &str) -> Result<Option<User>, UsersError> {
-        let found = self.table().find(name, |entry| User {
-            name: name.into(),
-            stored: Zeroizing::new(entry.stored.to_owned()),
-            quota: entry.quota,
-            account: entry.account(),
-        });
+        let found = self.table().find(name, |entry| entry.user());
         found.map_err(|cause| self.failed(cause))
     }
 
@@ -201,7 +212,8 @@ impl Users {
         Edition(self.table())
     }
 
-    /// The accounts of those whose entry is gone or has another password since an edition, which is
+    /// The accounts of those whose entry is gone, locked, or has another password since an
+    /// edition, which is
     /// then the present one. Reads both files from end to end; only if there is a new one.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The index of the user directory: eight bytes a slot, no allocation a user. Lines are read from
 //! the file when they are needed.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -12,6 +13,9 @@ use super::entry::{self, Entry, LINE_BYTES_MAX};
 /// Bits of a slot that hold where the line begins; the rest hold bits of the name's hash.
 const OFFSET_BITS: u32 = 40;
 const OFFSET_MASK: u64 = (1 << OFFSET_BITS) - 1;
+
+/// What an entry begins with that has a verifier in the place of a hash.
+const SCRAM: &str = "{SCRAM-SHA-256}";
 
 /// A directory up to this size is kept in memory, so that it is known whatever becomes of the file.
 const KEPT_BYTES_MAX: u64 = 4 << 20;
@@ -25,6 +29,10 @@ pub(super) struct Table {
     indexed: (u64, u64, i64, i64),
     slots: Box<[u64]>,
     count: usize,
+    /// How many of them SCRAM can verify.
+    scram: usize,
+    /// Names of the few accounts that were made under another.
+    renamed: HashMap<Box<str>, Box<str>, RandomState>,
     hasher: RandomState,
 }
 
@@ -57,6 +65,8 @@ impl Table {
             indexed: (0, 0, 0, 0),
             slots: vec![0; 1].into(),
             count: 0,
+            scram: 0,
+            renamed: HashMap::default(),
             hasher: RandomState::new(),
         }
     }
@@ -96,8 +106,26 @@ impl Table {
             if !table.insert(entry.name, offset)? {
                 return Err(fail(format!("the user {} is there twice", entry.name)));
             }
+            let scram = entry.verifier.is_some() || entry.stored.starts_with(SCRAM);
+            table.scram += usize::from(scram);
+            if entry.first_name.is_some() {
+                table.renamed.insert(entry.account(), entry.name.into());
+            }
         }
         Ok(table)
+    }
+
+    /// The name of the user whose account it is, or was.
+    pub fn name_of(&self, account: &str) -> Box<str> {
+        match self.renamed.get(account) {
+            Some(name) => name.clone(),
+            None => entry::first_name(account).into(),
+        }
+    }
+
+    /// Whether each user can be verified by SCRAM.
+    pub fn is_all_scram(&self) -> bool {
+        self.scram == self.count
     }
 
     /// How many users there are.
@@ -128,7 +156,8 @@ impl Table {
         Ok(None)
     }
 
-    /// The accounts of this directory whose entry is not in a later one, or has another password.
+    /// The accounts of this directory whose entry is not in a later one, is locked there, or has
+    /// another password.
     ///
     /// # Errors
     /// If the file can't be read, or is large and was changed in its place: nobody knows then what
@@ -151,8 +180,7 @@ impl Table {
             let Some(entry) = text.and_then(|text| entry::split(text).ok()) else {
                 continue;
             };
-            let same = |now: &Entry<'_>| now.stored == entry.stored && now.id == entry.id;
-            if later.find(entry.name, same)? != Some(true) {
+            if later.find(entry.name, |now| now.admits_as(&entry))? != Some(true) {
                 revoked.push(entry.account());
             }
         }

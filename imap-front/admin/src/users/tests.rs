@@ -13,7 +13,7 @@ fn stored(password: &str) -> String {
 
 fn names(path: &Path) -> Vec<String> {
     let mut names = Vec::new();
-    list(path, |name, _| {
+    list(path, |name, _, _| {
         names.push(name.to_owned());
         Ok(())
     })
@@ -81,7 +81,7 @@ fn imports_all_or_nothing_and_names_lines() {
         format!("a:{good}\nold:{good}\nB:{{MD5}}x\na:{good}\nc d:x\n"),
     )
     .unwrap();
-    let error = import(&path, &file, Scheme::Ssha256, |_, _| {})
+    let error = import(&path, &file, Format::Own, Scheme::Ssha256, |_, _| {})
         .unwrap_err()
         .to_string();
     for (line, reason) in [(2, "exists"), (3, "no scheme"), (4, "twice"), (5, "blanks")] {
@@ -99,8 +99,11 @@ fn imports_all_or_nothing_and_names_lines() {
     )
     .unwrap();
     assert_eq!(
-        import(&path, &file, Scheme::Ssha256, |_, _| {}).unwrap(),
-        Imported { added: 2 }
+        import(&path, &file, Format::Own, Scheme::Ssha256, |_, _| {}).unwrap(),
+        Imported {
+            added: 2,
+            left_out: 0
+        }
     );
     assert_eq!(names(&path), ["old", "a", "b@x.org"]);
     assert!(fs::read_to_string(&path).unwrap().starts_with("# ours\n"));
@@ -172,7 +175,7 @@ fn many_are_hashed_in_order_and_progress_is_told() {
     let lines: String = (0..100).map(|at| format!("u{at}:pass{at}\n")).collect();
     fs::write(&file, lines).unwrap();
     let mut told = Vec::new();
-    import(&path, &file, Scheme::Ssha256, |ready, of| {
+    import(&path, &file, Format::Own, Scheme::Ssha256, |ready, of| {
         told.push((ready, of))
     })
     .unwrap();
@@ -184,7 +187,7 @@ fn many_are_hashed_in_order_and_progress_is_told() {
     assert!(login.verify("u99", b"pass99").unwrap().is_some());
     // Also a password that can't be hashed is a line's problem.
     fs::write(&file, "x:good\ny:\n").unwrap();
-    let refused = import(&path, &file, Scheme::Ssha256, |_, _| {});
+    let refused = import(&path, &file, Format::Own, Scheme::Ssha256, |_, _| {});
     assert!(refused.unwrap_err().to_string().contains("line 2: "));
     assert_eq!(names(&path).len(), 100);
 }
@@ -229,4 +232,226 @@ fn a_large_directory_that_is_spoilt_in_its_place_is_an_error() {
     fs::write(&path, "broken\n").unwrap();
     let error = users.find("user7").unwrap_err().to_string();
     assert!(error.contains("in its place"), "{error}");
+}
+
+#[test]
+fn a_locked_user_cant_log_in_and_keeps_the_rest() {
+    let (_folder, path) = directory();
+    let users = Arc::new(Users::open(&path).unwrap());
+    let login = Login::new(users.clone(), 16);
+    let quota = Quota {
+        bytes: Some(Limit::Most(5)),
+        messages: None,
+    };
+    add(&path, "ann", b"first", quota).unwrap();
+    let before = login.verify("ann", b"first").unwrap().unwrap();
+    let mut edition = users.edition();
+    set_locked(&path, "ANN", true).unwrap();
+    assert!(
+        set_locked(&path, "ann", true)
+            .unwrap_err()
+            .to_string()
+            .contains("is locked")
+    );
+    assert!(
+        login.recall("ann", b"first").is_none(),
+        "though it verified lately"
+    );
+    assert!(login.verify("ann", b"first").unwrap().is_none());
+    assert_eq!(
+        users.revoked_since(&mut edition).unwrap(),
+        *std::slice::from_ref(&before.account)
+    );
+    set_password(&path, "ann", b"second").unwrap();
+    assert!(users.find("ann").unwrap().unwrap().locked, "still");
+    set_locked(&path, "ann", false).unwrap();
+    let after = login.verify("ann", b"second").unwrap().unwrap();
+    assert_eq!((&after.account, after.quota), (&before.account, quota));
+    set_quota(&path, "ann", Quota::default()).unwrap();
+    let after = login.verify("ann", b"second").unwrap().unwrap();
+    assert_eq!(
+        (&after.account, after.quota),
+        (&before.account, Quota::default())
+    );
+    assert!(set_locked(&path, "bob", true).is_err());
+}
+
+#[test]
+fn a_renamed_user_keeps_the_account_and_the_old_name_is_free() {
+    let (_folder, path) = directory();
+    add(&path, "ann", b"x", Quota::default()).unwrap();
+    add(&path, "cid", b"x", Quota::default()).unwrap();
+    let users = Users::open(&path).unwrap();
+    let account = users.find("ann").unwrap().unwrap().account;
+    let mut edition = users.edition();
+    assert!(
+        rename(&path, "ann", "cid")
+            .unwrap_err()
+            .to_string()
+            .contains("exists")
+    );
+    assert!(rename(&path, "ann", "c d").is_err() && rename(&path, "bob", "eve").is_err());
+    rename(&path, "ann", "Bob").unwrap();
+    let bob = users.find("bob").unwrap().unwrap();
+    assert_eq!(bob.account, account);
+    assert_eq!(&*users.name_of(&account), "bob");
+    assert_eq!(
+        users.revoked_since(&mut edition).unwrap(),
+        *std::slice::from_ref(&account)
+    );
+    assert!(users.find("ann").unwrap().is_none());
+    add(&path, "ann", b"x", Quota::default()).unwrap();
+    assert_ne!(users.find("ann").unwrap().unwrap().account, account);
+    rename(&path, "bob", "dora").unwrap();
+    assert_eq!(
+        users.find("dora").unwrap().unwrap().account,
+        account,
+        "twice"
+    );
+    assert_eq!(&*users.name_of(&account), "dora");
+    fs::write(&path, format!("eve:{}\n", stored("x"))).unwrap();
+    let error = rename(&path, "eve", "fay").unwrap_err().to_string();
+    assert!(error.contains("no id"), "{error}");
+}
+
+#[test]
+fn scram_by_entries_by_what_was_learned_and_for_nobody() {
+    let (folder, path) = directory();
+    add(&path, "ann", b"x", Quota::default()).unwrap();
+    let users = Arc::new(Users::open(&path).unwrap());
+    assert!(users.is_all_scram());
+    let only = format!("bob:{}\n", stored("pencil"));
+    fs::write(&path, fs::read_to_string(&path).unwrap() + &only).unwrap();
+    let open = || {
+        let learned = Learned::open(&folder.path().join("scram"), 2).unwrap();
+        Login::new(users.clone(), 16).with_learned(Some(learned))
+    };
+    let login = open();
+    let bob = login.verify("bob", b"pencil").unwrap().unwrap();
+    assert!(!users.is_all_scram() && login.can_learn(&bob));
+    let before = login.challenge("bob").unwrap();
+    assert_eq!(login.challenge("BOB").unwrap(), before);
+    assert_ne!(login.challenge("cid").unwrap().salt, before.salt);
+    let proof = |challenge: &Challenge| {
+        let mut salted = [0; 32];
+        pbkdf2::pbkdf2_hmac::<sha2::Sha256>(
+            b"pencil",
+            &challenge.salt,
+            challenge.iterations,
+            &mut salted,
+        );
+        let key = password::scram::mac(&salted, b"Client Key");
+        let stored_key: [u8; 32] = sha2::Digest::finalize(sha2::Digest::chain_update(
+            <sha2::Sha256 as sha2::Digest>::new(),
+            *key,
+        ))
+        .into();
+        let signature = password::scram::mac(&stored_key, b"message");
+        std::array::from_fn::<u8, 32, _>(|at| key[at] ^ signature[at])
+    };
+    let check = |login: &Login, name: &str, proof: &[u8]| {
+        login
+            .check_proof(name, b"message", proof)
+            .unwrap()
+            .is_some()
+    };
+    assert!(
+        !check(&login, "bob", &proof(&before)),
+        "nothing was learned yet"
+    );
+    login.learn(&bob, b"pencil").unwrap();
+    assert!(!login.can_learn(&bob));
+    assert_eq!(
+        login.challenge("bob").unwrap(),
+        before,
+        "nobody sees that it was"
+    );
+    assert!(check(&login, "bob", &proof(&before)));
+    assert!(!check(&login, "ann", &proof(&before)));
+    let nobody = login.challenge("cid").unwrap();
+    assert!(!check(&login, "cid", &proof(&nobody)));
+    drop(login);
+    let login = open();
+    assert_eq!(
+        login.challenge("cid").unwrap(),
+        nobody,
+        "after a restart too"
+    );
+    assert!(check(&login, "bob", &proof(&before)));
+    set_locked(&path, "bob", true).unwrap();
+    assert!(!check(&login, "bob", &proof(&before)), "locked");
+}
+
+#[test]
+fn files_of_dovecot_and_the_system() {
+    let (folder, path) = directory();
+    let file = folder.path().join("list");
+    let sha512 = "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJues\
+                  I68u4OTLiBFdcbYEdFCoEOfaS35inz1";
+    let dovecot = format!(
+        "ann:{{SHA512-CRYPT}}{sha512}:1000:1000::/home/ann:\
+         :userdb_quota_rule=*:storage=1G:messages=7\n\
+         bob:{{PLAIN}}Hello world!::::::nologin=y\n\
+         cid:{{CRYPT}}{sha512}:::::: userdb_quota_storage_size=5M x=y\n\
+         dan:{sha512}\n"
+    );
+    fs::write(&file, dovecot).unwrap();
+    let done = import(&path, &file, Format::Dovecot, Scheme::Ssha256, |_, _| {}).unwrap();
+    assert_eq!(
+        done,
+        Imported {
+            added: 4,
+            left_out: 0
+        }
+    );
+    let login = Login::new(Arc::new(Users::open(&path).unwrap()), 16);
+    for name in ["ann", "cid", "dan"] {
+        assert!(
+            login.verify(name, b"Hello world!").unwrap().is_some(),
+            "{name}"
+        );
+    }
+    let user = |name: &str| login.users().find(name).unwrap().unwrap();
+    assert!(user("bob").locked);
+    let (bytes, messages) = (Some(Limit::Most(1 << 30)), Some(Limit::Most(7)));
+    assert_eq!(user("ann").quota, Quota { bytes, messages });
+    assert_eq!(user("cid").quota.bytes, Some(Limit::Most(5 << 20)));
+    let shadow = format!(
+        "root:*:19000:0:99999:7:::\ndaemon:!*:1::::::\nsys:!:1::::::\n\
+         eve:{sha512}:19000:0:99999:7:::\nfay:!{sha512}:19000::::::\n"
+    );
+    fs::write(&file, shadow).unwrap();
+    let done = import(&path, &file, Format::Shadow, Scheme::Ssha256, |_, _| {}).unwrap();
+    assert_eq!(
+        done,
+        Imported {
+            added: 2,
+            left_out: 3
+        }
+    );
+    assert!(login.verify("eve", b"Hello world!").unwrap().is_some());
+    assert!(user("fay").locked && !user("eve").locked);
+    let bad = "gus:$1$salt$hash\nhal:{CRAM-MD5}00ff\nivy:\njan:{CRYPT}aabbccddeeffg\n\
+               kit:x:1:1::::userdb_quota_rule=Trash:storage=1G\n";
+    fs::write(&file, bad).unwrap();
+    let error = import(&path, &file, Format::Dovecot, Scheme::Ssha256, |_, _| {});
+    let error = error.unwrap_err().to_string();
+    for (line, what) in [
+        (1, "user gus: MD5-CRYPT"),
+        (2, "user hal: there is no scheme {CRAM-MD5}"),
+        (3, "user ivy: a hash without"),
+        (4, "user jan: DES-CRYPT"),
+        (5, "user kit: a hash without"),
+    ] {
+        let text = format!("line {line}: {what}");
+        assert!(error.contains(&text), "{text} in {error}");
+    }
+    fs::write(&file, "lea::1::::::\n").unwrap();
+    let error = import(&path, &file, Format::Shadow, Scheme::Ssha256, |_, _| {});
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .contains("user lea: the password is empty")
+    );
 }

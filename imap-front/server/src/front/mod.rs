@@ -374,7 +374,8 @@ impl<B: Backend> Protocol for Front<B> {
 
     fn handle_must_end(&mut self, session: &mut FrontSession, cx: &mut Context<'_, Reply>) {
         self.bounds.meet(Bound::Revoked);
-        let text = "Your password was changed or your account removed; log in again";
+        let text =
+            "Your password was changed or your account removed, renamed or locked; log in again";
         session.machine.handle_shutdown(text);
         self.carry_out(session, cx);
     }

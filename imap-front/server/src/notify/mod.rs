@@ -15,9 +15,10 @@ mod queue;
 mod service;
 
 use std::io;
+use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
-use admin::Config;
+use admin::{Config, Users};
 use crossbeam_channel::Receiver;
 use ibiff::host::Loaded;
 use store::Store;
@@ -52,12 +53,13 @@ impl Notifier {
     pub fn start(
         config: &Config,
         store: Store,
+        users: Arc<Users>,
         plug_ins: Vec<Loaded>,
         events: Receiver<ServerEvent>,
     ) -> io::Result<JoinHandle<()>> {
         let mut notifier = Self {
             store,
-            names: Names::default(),
+            names: Names::new(users),
             headers: HeaderReader::wanted_by(config),
             describer: Describer::new(config),
             plug_ins,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use admin::Users;
 use mail::{MailboxId, MailboxName, UserId};
 use store::Store;
 
@@ -32,15 +33,37 @@ impl MailboxLocation {
 }
 
 /// Names looked up lately.
-#[derive(Default)]
 pub struct Names {
+    directory: Arc<Users>,
+    /// Of the directory, when the names were looked up.
+    version: u64,
     users: HashMap<UserId, Arc<str>>,
     mailboxes: HashMap<MailboxId, MailboxLocation>,
 }
 
 impl Names {
+    /// Those of the directory's users.
+    pub fn new(directory: Arc<Users>) -> Self {
+        Self {
+            version: directory.version(),
+            directory,
+            users: HashMap::default(),
+            mailboxes: HashMap::default(),
+        }
+    }
+
+    /// Forgets all names if the directory was read again: users may have been renamed.
+    fn look_at_directory(&mut self) {
+        let version = self.directory.version();
+        if std::mem::replace(&mut self.version, version) != version {
+            self.users.clear();
+            self.forget_mailboxes();
+        }
+    }
+
     /// A user's name; none if there is no such user.
     pub fn user(&mut self, store: &Store, id: UserId) -> Option<Arc<str>> {
+        self.look_at_directory();
         if let Some(name) = self.users.get(&id) {
             return Some(name.clone());
         }
@@ -48,13 +71,14 @@ impl Names {
             self.users.clear();
         }
         let account = store.user_name(id).ok()?;
-        let name: Arc<str> = admin::users::name_of_account(&account).into();
+        let name: Arc<str> = self.directory.name_of(&account).into();
         self.users.insert(id, name.clone());
         Some(name)
     }
 
     /// A mailbox's name; none if it is gone.
     pub fn mailbox(&mut self, store: &Store, id: MailboxId) -> Option<MailboxLocation> {
+        self.look_at_directory();
         if let Some(location) = self.mailboxes.get(&id) {
             return Some(location.clone());
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 
-use admin::{Base, Config};
+use admin::{Base, Config, Users};
 use crossbeam_channel::Receiver;
 use ens::server::Local;
 use store::Store;
@@ -58,6 +58,7 @@ impl Notifications {
         base: &Base,
         config: &Arc<Config>,
         store: &Store,
+        users: &Arc<Users>,
         broker: Option<Local>,
     ) -> io::Result<()> {
         let mut plug_ins = PlugIns::load(base, config, &mut BrokerLinks::new(broker));
@@ -66,7 +67,13 @@ impl Notifications {
         self.offer = Some(offer);
         if let Some(events) = self.events.take() {
             let loaded = std::mem::take(&mut plug_ins.loaded);
-            self.thread = Some(Notifier::start(config, store.clone(), loaded, events)?);
+            self.thread = Some(Notifier::start(
+                config,
+                store.clone(),
+                users.clone(),
+                loaded,
+                events,
+            )?);
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Users who are deleted, added again, or get another password, while they are logged in.
 
 use admin::users::{self, Quota};
+use std::time::Duration;
 
 use crate::site::{Server, Site, Talk};
 
@@ -94,4 +95,35 @@ fn a_directory_that_is_changed_in_its_place_ends_the_sessions_of_those_who_are_g
     }
     others.say("DONE\r\n");
     others.until("i");
+}
+
+/// A lock ends sessions and keeps nobody's mail away; a new name keeps the mail.
+#[test]
+fn a_user_who_is_locked_or_renamed_loses_sessions_and_no_mail() {
+    let site = Site::bare("");
+    let path = site.folder.path().join("config/users");
+    users::add(&path, "ann", b"secret", Quota::default()).unwrap();
+    let server = site.start();
+    let log_in = |name: &str| {
+        let mut talk = Talk::to(server.imap);
+        assert!(talk.line().starts_with("* OK"));
+        talk.say(&format!("l LOGIN {name} secret\r\n"));
+        talk
+    };
+    let mut open = log_in("ann");
+    open.until("l");
+    users::set_locked(&path, "ann", true).unwrap();
+    let said = open.line_within(Duration::from_secs(20));
+    assert!(said.is_some_and(|said| said.starts_with("* BYE Your password")));
+    let refused = log_in("ann").line_within(Duration::from_secs(20));
+    assert!(refused.is_some_and(|it| it.starts_with("l NO [AUTHENTICATIONFAILED]")));
+    assert!(server.deliver(&["ann"], "to a locked user")[0].starts_with("250"));
+    users::set_locked(&path, "ann", false).unwrap();
+    users::rename(&path, "ann", "bob").unwrap();
+    assert!(server.deliver(&["ann"], "x")[0].starts_with("550 5.1.1"));
+    assert!(server.deliver(&["bob"], "to the new name")[0].starts_with("250"));
+    let mut bob = log_in("bob");
+    bob.until("l");
+    let selected = bob.ask("s SELECT INBOX");
+    assert!(selected.contains(&"* 2 EXISTS".to_owned()), "{selected:?}");
 }

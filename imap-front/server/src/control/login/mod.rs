@@ -10,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use admin::password::{self, Scheme};
+use admin::password;
 use admin::users::{self, Login, User, UsersError};
 use ahash::RandomState;
 use mail::request::Credentials;
@@ -119,7 +119,7 @@ impl Authenticator {
     fn is_cheap(&self, name: &str) -> bool {
         match self.login.users().find(name) {
             Ok(Some(user)) => {
-                matches!(password::split(&user.stored), Ok((Scheme::Ssha256, _)))
+                password::split(&user.stored).is_ok_and(|(scheme, _)| scheme.is_cheap())
             }
             _ => false,
         }
@@ -152,7 +152,9 @@ impl Authenticator {
     /// takes a while.
     fn is_current(&self, user: &User) -> bool {
         let now = self.login.users().find(&user.name).ok().flatten();
-        now.is_some_and(|now| now.stored == user.stored && now.account == user.account)
+        now.is_some_and(|now| {
+            now.stored == user.stored && now.account == user.account && !now.locked
+        })
     }
 
     /// The password is right: answers with the store's user, made at the first login.
