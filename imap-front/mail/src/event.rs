@@ -15,8 +15,8 @@ pub struct Event {
     pub prev: ModSeq,
     /// HIGHESTMODSEQ after it.
     pub seq: ModSeq,
-    /// What changed, in the order in which a client must be told: expunges, then new messages,
-    /// then flags.
+    /// What changed, in the order in which a client must be told: keywords, then expunges, then
+    /// new messages, then flags.
     pub changes: Vec<Change>,
     /// The mailbox was deleted; `changes` is empty.
     pub deleted: bool,
@@ -46,6 +46,9 @@ impl Event {
 /// event.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
+    /// Keywords are used in the mailbox that were not before: all that it has now. A client must
+    /// know them before it is told of their use (RFC 3501 §7.2.6).
+    Keywords(Arc<[Arc<str>]>),
     /// A message left the mailbox.
     Expunged {
         /// Its UID.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    Event, Flags, InternalDate, MailboxId, ModSeq, SpoolId, Uid, UidValidity, UserId, list::Piece,
-    mime::Structure,
+    Event, Flags, InternalDate, MailboxId, ModSeq, SpoolId, Uid, UidSet, UidValidity, UserId,
+    list::Piece, mime::Structure,
 };
 
 /// What happened to a mailbox after the asker's `since`: a chain of events, oldest first, whose
@@ -35,6 +35,9 @@ pub enum Reply {
     Viewed {
         /// UIDs at the mod-sequence asked for, ascending. Sessions may share the list.
         uids: Arc<[Uid]>,
+        /// The mailbox's keywords, as far as the asker may know them from then; none if they have
+        /// changed since.
+        keywords: Vec<Arc<str>>,
         /// What happened since.
         delta: Delta,
     },
@@ -53,6 +56,10 @@ pub enum Reply {
     Stored {
         /// Messages left alone because of UNCHANGEDSINCE, ascending.
         modified: Vec<Uid>,
+        /// The mod-sequences of the operation, from one to another: one for each of its slices.
+        own: Vec<(ModSeq, ModSeq)>,
+        /// Messages asked for whose flags others have changed since the asker's mod-sequence.
+        crossed: UidSet,
         /// What happened, this change included.
         delta: Delta,
     },
@@ -93,7 +100,12 @@ impl Reply {
                 size_of_val(&messages[..]) + messages.iter().map(bytes).sum::<usize>()
             }
             Self::Piece(bytes) => bytes.len(),
-            Self::Stored { modified, .. } => size_of_val(&modified[..]),
+            Self::Stored {
+                modified,
+                own,
+                crossed,
+                ..
+            } => size_of_val(&modified[..]) + size_of_val(&own[..]) + crossed.bytes(),
             Self::Copied { pairs, .. } => size_of_val(&pairs[..]),
             Self::Found { hits, .. } => size_of_val(&hits[..]),
             _ => 0,

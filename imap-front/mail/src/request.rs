@@ -79,6 +79,14 @@ pub enum Request {
         /// EXAMINE.
         read_only: bool,
     },
+    /// A session that may change the mailbox was told of its messages below a UID: they are not
+    /// recent for those who open it later (RFC 3501 §2.3.2). Reply: `Done`, which nobody awaits.
+    Claim {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// The UID, which is excluded.
+        below: Uid,
+    },
     /// What happened since. Reply: `Synced`.
     Sync {
         /// The mailbox.
@@ -203,8 +211,8 @@ pub enum Request {
 }
 
 impl Request {
-    /// Whether it changes what is stored. Opening a mailbox for writing does not: what it claims as
-    /// recent may be noted later.
+    /// Whether it changes what is stored. Opening a mailbox for writing and a claim do not: what is
+    /// claimed as recent may be noted later.
     pub fn is_write(&self) -> bool {
         match self {
             Self::Authenticate(_)
@@ -215,7 +223,8 @@ impl Request {
             | Self::Fetch { .. }
             | Self::Read { .. }
             | Self::Search { .. }
-            | Self::Open { .. } => false,
+            | Self::Open { .. }
+            | Self::Claim { .. } => false,
             Self::Create { .. }
             | Self::Delete { .. }
             | Self::Rename { .. }
@@ -237,7 +246,7 @@ impl Request {
             Self::Open {
                 read_only: false,
                 ..
-            }
+            } | Self::Claim { .. }
         )
     }
 }
@@ -254,6 +263,7 @@ impl Request {
             Self::Subscribe { .. } => "Subscribe",
             Self::Status { .. } => "Status",
             Self::Open { .. } => "Open",
+            Self::Claim { .. } => "Claim",
             Self::Sync { .. } => "Sync",
             Self::View { .. } => "View",
             Self::Fetch { .. } => "Fetch",

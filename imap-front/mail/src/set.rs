@@ -1,4 +1,9 @@
 //! Sequence sets (RFC 3501 §9 `sequence-set`) as values; their syntax is the protocol's business.
+//! And sets of UIDs as the store and sessions exchange them.
+
+use roaring::RoaringBitmap;
+
+use crate::Uid;
 
 /// One end of a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,5 +44,78 @@ impl SequenceSet {
             }
         }
         merged
+    }
+}
+
+/// UIDs, ascending: at most a bit each, whatever they are.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UidSet(RoaringBitmap);
+
+impl UidSet {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len() as usize
+    }
+
+    /// Whether one is there.
+    pub fn contains(&self, uid: Uid) -> bool {
+        self.0.contains(uid.0)
+    }
+
+    /// Adds one.
+    pub fn insert(&mut self, uid: Uid) {
+        self.0.insert(uid.0);
+    }
+
+    /// All of them, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = Uid> + '_ {
+        self.0.iter().map(Uid)
+    }
+
+    /// The lowest.
+    pub fn first(&self) -> Option<Uid> {
+        self.0.min().map(Uid)
+    }
+
+    /// The highest.
+    pub fn last(&self) -> Option<Uid> {
+        self.0.max().map(Uid)
+    }
+
+    /// What it takes in memory, in bytes, about.
+    pub fn bytes(&self) -> usize {
+        self.0.serialized_size()
+    }
+}
+
+impl From<RoaringBitmap> for UidSet {
+    fn from(bits: RoaringBitmap) -> Self {
+        Self(bits)
+    }
+}
+
+impl FromIterator<Uid> for UidSet {
+    fn from_iter<I: IntoIterator<Item = Uid>>(uids: I) -> Self {
+        Self(uids.into_iter().map(|uid| uid.0).collect())
+    }
+}
+
+impl Extend<Uid> for UidSet {
+    fn extend<I: IntoIterator<Item = Uid>>(&mut self, uids: I) {
+        self.0.extend(uids.into_iter().map(|uid| uid.0));
+    }
+}
+
+impl IntoIterator for UidSet {
+    type Item = Uid;
+    type IntoIter = std::iter::Map<roaring::bitmap::IntoIter, fn(u32) -> Uid>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter().map(Uid)
     }
 }

@@ -53,6 +53,9 @@ pub(crate) fn uids_at(mailbox: &Mailbox, at: ModSeq) -> BTreeSet<Uid> {
 fn changes(mailbox: &Mailbox, since: ModSeq) -> Vec<Change> {
     let mut view: Vec<Uid> = uids_at(mailbox, since).into_iter().collect();
     let mut changes = Vec::new();
+    if mailbox.keywords_at > since {
+        changes.push(Change::Keywords(mailbox.keywords.clone().into()));
+    }
     for uid in view.clone() {
         if !mailbox.messages.contains_key(&uid) {
             let index = view

@@ -1,10 +1,12 @@
 //! Flags change, messages leave, messages are copied and moved.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mail::request::{CopyHow, StoreMode};
 use mail::{
-    Change, Event, Flags, MailboxId, MailboxName, ModSeq, Refusal, Reply, SystemFlag, Uid, UserId,
+    Change, Event, Flags, MailboxId, MailboxName, ModSeq, Refusal, Reply, SystemFlag, Uid, UidSet,
+    UserId,
 };
 
 use crate::depositing::{charge, deposit};
@@ -31,12 +33,18 @@ pub(crate) fn store(
         return refused(Refusal::NoMailbox);
     }
     let mut mailbox = state.changing(id).clone();
+    let known = mailbox.keywords.clone();
+    let (mut own, mut crossed) = (vec![], UidSet::default());
+    let mut adopted = BTreeSet::new();
     let mut modified = Vec::new();
     let mut changed = Vec::new();
     for &uid in uids {
         let Some(message) = mailbox.messages.get(&uid) else {
             continue;
         };
+        if message.modseq > since {
+            crossed.insert(uid);
+        }
         if change
             .unchanged_since
             .is_some_and(|limit| message.modseq > limit)
@@ -51,14 +59,16 @@ pub(crate) fn store(
             StoreMode::Remove => new.subtract(&change.flags),
             StoreMode::Replace => new = change.flags.clone(),
         }
-        let Some(new) = mailbox.adopt(&new, limits.keywords_max) else {
+        let new = mailbox.spelled(&new);
+        if new == *old {
+            continue;
+        }
+        let Some(new) = mailbox.adopt(&new, limits.keywords_max, &mut adopted) else {
             return refused(Refusal::Limit(
                 "the mailbox has as many keywords as it may have",
             ));
         };
-        if new != *old {
-            changed.push((uid, Arc::new(new)));
-        }
+        changed.push((uid, Arc::new(new)));
     }
     let mut events = Vec::new();
     if !changed.is_empty() {
@@ -76,6 +86,8 @@ pub(crate) fn store(
                 modseq: seq,
             });
         }
+        mailbox.introduce(&known, &mut changes);
+        own.push((seq, seq));
         events.push(Arc::new(Event {
             mailbox: id,
             prev,
@@ -88,6 +100,8 @@ pub(crate) fn store(
     (
         Reply::Stored {
             modified,
+            own,
+            crossed,
             delta: catch_up::delta(state, id, since),
         },
         events,
@@ -203,9 +217,9 @@ pub(crate) fn copy(
     let uids = &found[..];
     let keeps_use = take_out && source.user == user;
     let mut target = state.changing(id).clone();
-    let mut adopted = Vec::new();
+    let (mut adopted, mut places) = (Vec::new(), BTreeSet::new());
     for message in &messages {
-        adopted.push(target.adopt(&message.flags, limits.keywords_max));
+        adopted.push(target.adopt(&message.flags, limits.keywords_max, &mut places));
     }
     let bytes = messages.iter().map(|message| message.size()).sum();
     let before = state.clone();
@@ -227,13 +241,13 @@ pub(crate) fn copy(
     let uid_validity = target.uid_validity;
     let (mut pairs, mut events) = (vec![], vec![]);
     if !messages.is_empty() {
-        state.changing(id).keywords = target.keywords;
+        let known = std::mem::replace(&mut state.changing(id).keywords, target.keywords);
         let arriving = messages
             .into_iter()
             .zip(adopted.into_iter().flatten())
             .map(|(message, flags)| (Arc::new(flags), message.date, message.bytes))
             .collect();
-        let (appended, event) = deposit(state, id, arriving);
+        let (appended, event) = deposit(state, id, arriving, &known);
         pairs = uids
             .iter()
             .copied()
@@ -263,13 +277,13 @@ pub(crate) fn move_all(state: &mut State, from: MailboxId, to: MailboxId) -> Vec
     let account = state.account(source.user);
     account.bytes += source.size();
     account.messages += source.messages.len() as u64;
-    state.changing(to).keywords = source.keywords;
+    state.changing(to).keywords = source.keywords.clone();
     let arriving = source
         .messages
         .values()
         .map(|message| (message.flags.clone(), message.date, message.bytes.clone()))
         .collect();
-    let (_, came) = deposit(state, to, arriving);
+    let (_, came) = deposit(state, to, arriving, &source.keywords);
     let leaving: Vec<Uid> = source.messages.keys().copied().collect();
     let mut events = vec![came];
     events.extend(remove(state, from, &leaving));

@@ -1,5 +1,6 @@
 //! Messages come: APPEND, delivery, uploads.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -87,7 +88,7 @@ pub(crate) fn append(
     };
     // On a copy: a refusal for quota must not leave the keywords behind.
     let mut mailbox = state.changing(id).clone();
-    let Some(flags) = mailbox.adopt(&flags, limits.keywords_max) else {
+    let Some(flags) = mailbox.adopt(&flags, limits.keywords_max, &mut BTreeSet::new()) else {
         return refused(Refusal::Limit(
             "the mailbox has as many keywords as it may have",
         ));
@@ -95,19 +96,21 @@ pub(crate) fn append(
     if !charge(state, limits, user, bytes.len() as u64, 1) {
         return refused(Refusal::OverQuota);
     }
-    state.changing(id).keywords = mailbox.keywords;
+    let known = std::mem::replace(&mut state.changing(id).keywords, mailbox.keywords);
     if counts {
         state.next_body();
     }
-    let (appended, event) = deposit(state, id, vec![(Arc::new(flags), date, bytes)]);
+    let (appended, event) = deposit(state, id, vec![(Arc::new(flags), date, bytes)], &known);
     (Reply::Appended(appended), vec![event])
 }
 
-/// Adds messages as one operation. Gives where the first one went, and the event.
+/// Adds messages as one operation that began with `known` as the mailbox's keywords. Gives where
+/// the first one went, and the event.
 pub(crate) fn deposit(
     state: &mut State,
     id: MailboxId,
     messages: Vec<(Arc<Flags>, InternalDate, Bytes)>,
+    known: &[Arc<str>],
 ) -> (Appended, Arc<Event>) {
     let mailbox = state.changing(id);
     let prev = mailbox.modseq;
@@ -137,6 +140,7 @@ pub(crate) fn deposit(
             flags,
         });
     }
+    mailbox.introduce(known, &mut changes);
     (
         appended,
         Arc::new(Event {
@@ -180,8 +184,9 @@ pub(crate) fn deliver(
         results.push(match already {
             Some(appended) => Ok(appended),
             None if charge(state, limits, user, bytes.len() as u64, 1) => {
-                let (appended, event) =
-                    deposit(state, id, vec![(Arc::default(), now, bytes.clone())]);
+                let known = state.changing(id).keywords.clone();
+                let arriving = vec![(Arc::default(), now, bytes.clone())];
+                let (appended, event) = deposit(state, id, arriving, &known);
                 events.push(event);
                 Ok(appended)
             }

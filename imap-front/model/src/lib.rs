@@ -185,6 +185,7 @@ impl Model {
                 name,
                 read_only,
             } => reading::open(state, user, &name, read_only),
+            R::Claim { mailbox, below } => reading::claim(state, mailbox, below),
             R::Store {
                 mailbox,
                 uids,

@@ -36,6 +36,7 @@ pub(crate) fn make_mailbox(
         modseq: ModSeq(1),
         recent_from: Uid(1),
         keywords: vec![],
+        keywords_at: ModSeq(0),
         messages: Default::default(),
         expunged: vec![],
         kept: BTreeMap::new(),

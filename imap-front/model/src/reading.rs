@@ -26,8 +26,10 @@ pub(crate) fn answer(state: &State, limits: &Limits, request: Request) -> Reply 
                 .mailbox(mailbox)
                 .map(|mailbox| catch_up::uids_at(mailbox, at));
             let uids = uids.unwrap_or_default().into_iter().collect();
+            let known = state.mailbox(mailbox).filter(|it| it.keywords_at <= at);
             Reply::Viewed {
                 uids,
+                keywords: known.map(|it| it.keywords.clone()).unwrap_or_default(),
                 delta: catch_up::delta(state, mailbox, at),
             }
         }
@@ -132,6 +134,15 @@ pub(crate) fn open(
         mailbox.recent_from = mailbox.uid_next;
     }
     (Reply::Opened(opened), vec![])
+}
+
+/// A session was told of messages below a UID: they are not recent for others.
+pub(crate) fn claim(state: &mut State, id: MailboxId, below: Uid) -> Outcome {
+    if state.mailbox(id).is_some_and(|it| it.recent_from < below) {
+        let mailbox = state.changing(id);
+        mailbox.recent_from = below.min(mailbox.uid_next);
+    }
+    (Reply::Done, vec![])
 }
 
 fn fetch(

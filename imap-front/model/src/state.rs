@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use mail::SpecialUse;
 use mail::{
-    Flags, InternalDate, MailboxId, MailboxName, ModSeq, SpoolId, SystemFlag, Uid, UidValidity,
-    UserId,
+    Change, Flags, InternalDate, MailboxId, MailboxName, ModSeq, SpoolId, SystemFlag, Uid,
+    UidValidity, UserId,
 };
 
 #[derive(Clone, Debug, Default)]
@@ -46,6 +46,8 @@ pub(crate) struct Mailbox {
     pub modseq: ModSeq,
     pub recent_from: Uid,
     pub keywords: Vec<Arc<str>>,
+    /// When that list last got a new one.
+    pub keywords_at: ModSeq,
     pub messages: BTreeMap<Uid, Message>,
     pub expunged: Vec<Expunged>,
     /// What was expunged can still be read.
@@ -133,27 +135,59 @@ impl Mailbox {
         self.messages.range(..=uid).count() as u32
     }
 
+    /// The flags with keywords as this mailbox spells them, where it knows them.
+    pub fn spelled(&self, flags: &Flags) -> Flags {
+        let spelled = |word: &Arc<str>| {
+            let mut known = self.keywords.iter();
+            let found = known.find(|have| have.eq_ignore_ascii_case(word));
+            found.unwrap_or(word).clone()
+        };
+        Flags::new(flags.system_bits(), flags.keywords().iter().map(spelled))
+    }
+
     /// The flags as this mailbox spells them, its list of keywords grown by new ones; none if it
-    /// may not have that many.
-    pub fn adopt(&mut self, flags: &Flags, keywords_max: usize) -> Option<Flags> {
-        let mut keywords = self.keywords.clone();
-        let mut adopted = Vec::new();
+    /// may not have that many. In a full list a new one takes the place of the first that no
+    /// message has, and that is not among `adopted`: those of the same operation.
+    pub fn adopt(
+        &mut self,
+        flags: &Flags,
+        keywords_max: usize,
+        adopted: &mut BTreeSet<usize>,
+    ) -> Option<Flags> {
+        let mut spelled = Vec::new();
         for keyword in flags.keywords() {
-            let known = keywords
-                .iter()
-                .find(|have| have.eq_ignore_ascii_case(keyword))
-                .cloned();
-            adopted.push(match known {
-                Some(known) => known,
-                None if keywords.len() >= keywords_max => return None,
-                None => {
-                    keywords.push(keyword.clone());
-                    keyword.clone()
+            let is_it = |have: &Arc<str>| have.eq_ignore_ascii_case(keyword);
+            let place = match self.keywords.iter().position(is_it) {
+                Some(place) => place,
+                None if self.keywords.len() < keywords_max => {
+                    self.keywords.push(keyword.clone());
+                    self.keywords.len() - 1
                 }
-            });
+                None => {
+                    let is_free = |place: &usize| {
+                        let mut messages = self.messages.values();
+                        let word = &self.keywords[*place];
+                        !adopted.contains(place)
+                            && !messages.any(|message| message.flags.has_keyword(word))
+                    };
+                    let place = (0..self.keywords.len()).find(is_free)?;
+                    self.keywords[place] = keyword.clone();
+                    place
+                }
+            };
+            adopted.insert(place);
+            spelled.push(self.keywords[place].clone());
         }
-        self.keywords = keywords;
-        Some(Flags::new(flags.system_bits(), adopted))
+        Some(Flags::new(flags.system_bits(), spelled))
+    }
+
+    /// Ends an operation that began with `before` as the mailbox's keywords: what has to be told if
+    /// there are new ones.
+    pub fn introduce(&mut self, before: &[Arc<str>], changes: &mut Vec<Change>) {
+        if self.keywords != before {
+            self.keywords_at = self.modseq;
+            changes.insert(0, Change::Keywords(self.keywords.clone().into()));
+        }
     }
 }
 

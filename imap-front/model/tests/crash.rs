@@ -99,7 +99,7 @@ fn renaming_inbox_empties_it_and_says_so() {
         mailbox: before.mailbox,
         at: ModSeq(2),
     };
-    let Reply::Viewed { uids, delta } = model.handle(view).0 else {
+    let Reply::Viewed { uids, delta, .. } = model.handle(view).0 else {
         panic!("no view")
     };
     assert_eq!(*uids, [Uid(1)]);

@@ -8,7 +8,7 @@ use mail::list::{Entry, Piece};
 use mail::reply::Opened;
 use mail::{
     Change, Event, Flags, InternalDate, MailboxId, MailboxName, Message, ModSeq, Reply, Request,
-    Uid, UidValidity, UserId,
+    SystemFlag, Uid, UidSet, UidValidity, UserId,
 };
 use proto::imap::action::Action;
 use proto::imap::{Session, SessionConfig};
@@ -55,7 +55,7 @@ impl Host {
                         self.session.handle_reply(reply);
                     }
                     Action::Watch(_) => self.session.handle_watching(),
-                    Action::Unwatch => {}
+                    Action::Unwatch | Action::Claim(..) => {}
                     Action::Close => self.closed = true,
                 }
             }
@@ -341,6 +341,8 @@ fn messages_that_vanish_meanwhile() {
         }),
         Request::Store { .. } => Some(Reply::Stored {
             modified: vec![],
+            own: vec![],
+            crossed: UidSet::default(),
             delta: vec![],
         }),
         _ => None,
@@ -359,6 +361,46 @@ fn messages_that_vanish_meanwhile() {
         said.ends_with("c NO [EXPUNGEISSUED] Some messages are gone\r\n"),
         "{said}"
     );
+}
+
+/// A silent STORE keeps back what it made of flags itself, and nothing else (RFC 3501 §6.4.6).
+#[test]
+fn a_silent_store_tells_what_others_changed() {
+    let made = |uid, modseq| Change::Flags {
+        uid: Uid(uid),
+        number: uid / 2,
+        flags: Arc::new(Flags::new(SystemFlag::Seen as u8, [])),
+        modseq: ModSeq(modseq),
+    };
+    let own = vec![(ModSeq(2), ModSeq(2))];
+    let nobody = UidSet::default();
+    let others = UidSet::from_iter([Uid(2)]);
+    let tells = "* 1 FETCH (FLAGS (\\Seen))\r\na OK STORE completed\r\n";
+    let silent = "a OK STORE completed\r\n";
+    for (case, own, crossed, said) in [
+        ("its own", own.clone(), nobody.clone(), silent),
+        ("it changed nothing", vec![], nobody, tells),
+        ("another came before", own, others, tells),
+    ] {
+        let delta = vec![Arc::new(Event {
+            mailbox: MailboxId(1),
+            prev: ModSeq(1),
+            seq: ModSeq(2),
+            changes: vec![made(2, 2)],
+            deleted: false,
+        })];
+        let stored = Reply::Stored {
+            modified: vec![],
+            own,
+            crossed,
+            delta,
+        };
+        let mut host = large(3, move |request| match request {
+            Request::Store { .. } => Some(stored.clone()),
+            _ => None,
+        });
+        assert_eq!(host.ask("a STORE 1 +FLAGS.SILENT (\\Seen)"), said, "{case}");
+    }
 }
 
 /// A keyword that the mailbox had not is told of before its first use (RFC 3501 §7.2.6).

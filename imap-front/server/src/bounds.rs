@@ -15,6 +15,8 @@ pub enum Bound {
     RequestRefused,
     /// An upload that nobody wants could not be reported to the store.
     DiscardDropped,
+    /// A claim was dropped: the store takes none, and too many wait.
+    ClaimDropped,
     /// Work was refused because its user has enough waiting.
     UserWorkRefused,
     /// Work was refused because too much waits in all.
@@ -52,6 +54,10 @@ const TEXTS: [(Bound, &str); COUNT] = [
     (
         Bound::DiscardDropped,
         "unwanted uploads stay in the store until it is opened again",
+    ),
+    (
+        Bound::ClaimDropped,
+        "mailboxes have messages that will be recent once more, too many claims wait",
     ),
     (
         Bound::UserWorkRefused,

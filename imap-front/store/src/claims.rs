@@ -1,7 +1,9 @@
 //! Which messages some session has as recent (RFC 3501 §2.3.2), before the rows say so.
 //!
 //! A SELECT claims in memory and is answered at once; the writer puts it into the mailbox's row a
-//! little later. If the server dies between, messages are recent once more, as the RFC allows.
+//! little later. So does who is told of new messages; that waits until the writer has time, for it
+//! may come with each delivery. If the server dies between, messages are recent once more, as the
+//! RFC allows.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -46,6 +48,27 @@ impl Claims {
             all.insert(id, uid_next);
         }
         Ok((from, from < uid_next))
+    }
+
+    /// Notes that somebody who may change the mailbox was told of its messages below a UID.
+    pub(crate) fn told(&self, id: MailboxId, below: Uid) {
+        let mut all = self.from();
+        let from = all.entry(id).or_default();
+        *from = below.max(*from);
+    }
+
+    /// Whether the rows say all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.from().is_empty()
+    }
+
+    /// Some claims that are not in the rows yet.
+    pub(crate) fn some(&self, max: usize) -> Vec<(MailboxId, Uid)> {
+        let all = self.from();
+        all.iter()
+            .take(max)
+            .map(|(id, from)| (*id, *from))
+            .collect()
     }
 
     /// The row says so now.

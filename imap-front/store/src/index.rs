@@ -96,6 +96,12 @@ impl MailboxIndex {
         &self.visible.system[bit]
     }
 
+    /// Those with each keyword of the mailbox's list, of messages that can be seen, and of those
+    /// that are staged.
+    pub(crate) fn with_keywords(&self) -> [&[RoaringBitmap]; 2] {
+        [&self.visible.keywords, &self.staged.keywords]
+    }
+
     /// How many messages have this UID or a lower one.
     pub(crate) fn rank(&self, uid: Uid) -> u32 {
         self.visible.uids.rank(uid.0) as u32

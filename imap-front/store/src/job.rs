@@ -53,10 +53,11 @@ impl Job {
     pub fn is_light(&self) -> bool {
         use Request as R;
         match self {
+            // A full list of keywords needs the index.
+            Self::Request(R::Append { flags, .. }, _) => flags.keywords().is_empty(),
             Self::Request(request, _) => matches!(
                 request,
                 R::Deliver { .. }
-                    | R::Append { .. }
                     | R::Spool { .. }
                     | R::Discard { .. }
                     | R::Create { .. }
@@ -85,6 +86,15 @@ impl Job {
             Self::EnsureUser(_, completion) => Some((Reply::Refused(refusal.clone()), completion)),
             Self::Claimed(_) => None,
         }
+    }
+}
+
+/// Whether it may need the index of a mailbox that has to be built before: of where keywords go.
+pub(crate) fn may_be_cold(request: &Request) -> bool {
+    match request {
+        Request::Append { flags, .. } => !flags.keywords().is_empty(),
+        Request::Copy { .. } => true,
+        _ => false,
     }
 }
 

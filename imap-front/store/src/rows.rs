@@ -54,6 +54,8 @@ pub(crate) struct Mailbox {
     pub batches: Vec<Batch>,
     /// What was expunged up to here is not known any more.
     pub horizon: ModSeq,
+    /// When the keywords last got a new one, or [`Mailbox::UNTOLD`].
+    pub keywords_at: ModSeq,
 }
 
 /// Messages that came by one large COPY.
@@ -82,6 +84,15 @@ pub(crate) struct MessageRow {
 const SEEN_DELETED: u8 = SystemFlag::Seen as u8 | SystemFlag::Deleted as u8;
 
 impl Mailbox {
+    /// There are new keywords of which no event has told yet: the next one does.
+    pub const UNTOLD: ModSeq = ModSeq(u64::MAX);
+
+    /// Rows of messages, about, with those that are staged.
+    pub fn rows(&self) -> u32 {
+        let staged = self.staging.map_or(0, |(first, end)| end.0 - first.0);
+        self.messages.saturating_add(staged)
+    }
+
     /// The figures for those who notify others.
     pub fn counts(&self) -> Counts {
         Counts {
@@ -332,8 +343,10 @@ impl Mailbox {
             .keywords
             .iter()
             .fold(encoder, |encoder, word| encoder.bytes(word.as_bytes()));
-        let is_usual =
-            self.staging.is_none() && self.batches.is_empty() && self.horizon == ModSeq(0);
+        let is_usual = self.staging.is_none()
+            && self.batches.is_empty()
+            && self.horizon == ModSeq(0)
+            && self.keywords_at == ModSeq(0);
         if is_usual {
             return encoder.done();
         }
@@ -349,7 +362,7 @@ impl Mailbox {
                 .u64(batch.modseq.0)
         };
         let encoder = self.batches.iter().fold(encoder, batch);
-        encoder.u64(self.horizon.0).done()
+        encoder.u64(self.horizon.0).u64(self.keywords_at.0).done()
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
@@ -386,6 +399,9 @@ impl Mailbox {
         // Version 0.1 wrote no more than that.
         if !decoder.is_at_end() {
             mailbox.horizon = ModSeq(decoder.u64()?);
+        }
+        if !decoder.is_at_end() {
+            mailbox.keywords_at = ModSeq(decoder.u64()?);
         }
         Ok(mailbox)
     }
@@ -495,6 +511,7 @@ mod tests {
                 modseq: ModSeq(7),
             }],
             horizon: ModSeq(4),
+            keywords_at: ModSeq(5),
             ..Mailbox::default()
         };
         assert_eq!(Mailbox::decode(&mailbox.encode()).expect("valid"), mailbox);

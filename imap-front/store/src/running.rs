@@ -58,6 +58,12 @@ impl RunningQueue {
         }
     }
 
+    /// Does so at once.
+    pub fn work_off_now(&mut self) {
+        self.worked_off = None;
+        self.work_off(Instant::now());
+    }
+
     /// When it is time for that again.
     pub fn work_off_at(&self) -> Instant {
         self.worked_off

@@ -138,6 +138,9 @@ impl Store {
         request: &Request,
         mut reply: Result<Option<Reply>, Error>,
     ) -> Option<Reply> {
+        if let Request::Claim { mailbox, below } = request {
+            self.inner.disk.claims().told(*mailbox, *below);
+        }
         if let (Ok(Some(Reply::Opened(opened))), Request::Open { read_only, .. }) =
             (&mut reply, request)
             && !read_only

@@ -4,6 +4,8 @@
 //! as it needs nothing that only commits bring up to date. It is handed on when the one before is
 //! durable, and fails if that has failed. So commits, announcements and answers keep their order.
 
+mod ending;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,9 +20,9 @@ use crate::committer::{Commit, Outcome};
 use crate::disk::{Disk, Durability};
 use crate::free_space::FreeSpace;
 use crate::group::{Done, Group, InFlight, More, Ongoing};
-use crate::job::{Job, disk_full, grows, refusal, unavailable};
+use crate::job::{self, Job, disk_full, grows, refusal, unavailable};
 use crate::kv::{Changes, Kv, Pending, Transaction};
-use crate::logic::{self, Applied, Rules, Step};
+use crate::logic::{self, Applied, Operation, Rules, Step};
 use crate::notification::Notification;
 use crate::pipeline::Pipeline;
 use crate::running::RunningQueue;
@@ -119,33 +121,6 @@ impl Writer {
             Ok(job) => Next::Job(job),
             Err(RecvTimeoutError::Timeout) => Next::Slice,
             Err(RecvTimeoutError::Disconnected) => Next::End,
-        }
-    }
-
-    /// Operations that somebody waits for are finished if that takes no longer than they may. Of
-    /// those that are left, a COPY is removed at the next start, and what others did so far stays:
-    /// who asked is told, and the log.
-    fn end(&mut self) {
-        let (began, max) = (Instant::now(), self.rules.options.closing_max);
-        while (self.running.is_awaited() || !self.pipeline.held.is_empty()) && began.elapsed() < max
-        {
-            std::thread::sleep(self.work(None));
-        }
-        let _ = self.await_commit();
-        let stopped = Refusal::Unavailable("the server is being stopped".into());
-        self.pipeline.wake();
-        for job in self.pipeline.held.drain(..) {
-            if let Some((reply, completion)) = job.refused(&stopped) {
-                completion(reply);
-            }
-        }
-        for running in self.running.end() {
-            if let Some(completion) = running.completion {
-                let name = running.operation.name();
-                tracing::warn!("the store is closed before the last of {name}; a part may be done");
-                let why = "the server is being stopped; a part may be done";
-                completion(Reply::Refused(Refusal::Unavailable(why.into())));
-            }
         }
     }
 
@@ -463,6 +438,11 @@ impl Writer {
         };
         txn.begin();
         let name = running.operation.name();
+        if running.operation.is_work_off() && self.note_claims(txn, done) {
+            done.has_moved = true;
+            ongoing.slice = Some((at, running));
+            return;
+        }
         let slice = AssertUnwindSafe(|| running.operation.go_on(txn, &self.rules));
         let step = self.timed(name, || catch_unwind(slice));
         let step = step.unwrap_or(Err(Error::Panicked));
@@ -548,14 +528,19 @@ impl Writer {
                 }
                 // A mistake of ours costs one request, and is undone, not the writer's life.
                 let name = request.name();
-                let may_wait = !self.running.is_empty() || !ongoing.begun.is_empty();
+                let may_wait = !self.running.is_empty()
+                    || !ongoing.begun.is_empty()
+                    || job::may_be_cold(&request);
                 let again = may_wait.then(|| request.clone());
                 let apply = AssertUnwindSafe(|| logic::apply(txn, &self.rules, request));
                 let outcome = self.timed(name, || catch_unwind(apply));
                 let outcome = outcome.unwrap_or(Err(Error::Panicked));
                 match (outcome, again) {
-                    (Err(Error::Waits), Some(request)) => {
+                    (Err(error @ (Error::Waits | Error::Cold(_))), Some(request)) => {
                         txn.undo();
+                        if let Error::Cold(id) = error {
+                            ongoing.begun.push((Operation::warm_up(id), None));
+                        }
                         done.waits.push(Job::Request(request, completion));
                         return;
                     }

@@ -319,6 +319,14 @@ impl World {
                 name,
                 read_only: step.on,
             },
+            4 if step.on && step.flags.is_multiple_of(4) => {
+                let last = self
+                    .views
+                    .get(&mailbox)
+                    .and_then(|views| views.last()?.last());
+                let below = Uid(last.map_or(1, |uid| uid.0 + 1));
+                Request::Claim { mailbox, below }
+            }
             4 => Request::Sync { mailbox, since },
             5 => Request::View { mailbox, at: since },
             6 if step.on => {
@@ -423,7 +431,7 @@ impl World {
     fn check(&self, request: &Request, expected: &Reply, reply: &Reply) {
         assert_eq!(format!("{reply:?}"), format!("{expected:?}"), "{request:?}");
         match (request, reply) {
-            (Request::View { mailbox, at }, Reply::Viewed { uids, delta }) => {
+            (Request::View { mailbox, at }, Reply::Viewed { uids, delta, .. }) => {
                 if let Some(views) = self.views.get(mailbox)
                     && !self.deleted.contains(mailbox)
                 {

@@ -136,7 +136,7 @@ fn what_was_answered_survives() {
     assert_eq!(*after.uids, [Uid(1), Uid(3)]);
     assert_eq!(after.recent_from, Uid(4));
     assert_eq!(host.deliver("ann", "x").expect("delivered").uid, Uid(4));
-    let Reply::Viewed { uids, delta } = host.ask(Request::View {
+    let Reply::Viewed { uids, delta, .. } = host.ask(Request::View {
         mailbox: before.mailbox,
         at: before.highest_modseq,
     }) else {

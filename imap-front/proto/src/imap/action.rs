@@ -1,6 +1,6 @@
 //! What a session asks its host to do, and what the host tells it.
 
-use mail::{MailboxId, Request};
+use mail::{MailboxId, Request, Uid};
 
 /// An action for the host. The host takes them with [`super::Session::poll_action`] until there
 /// are none, in order, after each input.
@@ -11,6 +11,10 @@ pub enum Action {
     /// Ask the store. There is never more than one request under way for a session; the answer
     /// comes through `handle_reply`.
     Request(Request),
+    /// The client was told of this mailbox's messages below a UID, and may change it: they are not
+    /// recent for those who open it later (RFC 3501 §2.3.2). [`Request::Claim`] tells the store;
+    /// there is no answer.
+    Claim(MailboxId, Uid),
     /// Watch this mailbox for events; answered by `handle_watching` once no later event can be
     /// missed. The watch stays until `Unwatch` or another `Watch`.
     Watch(MailboxId),

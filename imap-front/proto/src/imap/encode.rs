@@ -7,6 +7,25 @@ use mail::{Flags, InternalDate, MailboxName, SystemFlag};
 use super::lexer::is_atom_char;
 use super::mutf7;
 
+/// FLAGS and PERMANENTFLAGS of a mailbox that has these keywords.
+pub fn keyword_lines(keywords: &Flags, read_only: bool) -> String {
+    const SYSTEM: &str = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
+    let keywords: String = keywords
+        .keywords()
+        .iter()
+        .map(|keyword| format!(" {keyword}"))
+        .collect();
+    let permanent = if read_only {
+        String::new()
+    } else {
+        format!("{SYSTEM}{keywords} \\*")
+    };
+    format!(
+        "* FLAGS ({SYSTEM}{keywords})\r\n\
+         * OK [PERMANENTFLAGS ({permanent})] Flags that are kept\r\n"
+    )
+}
+
 /// `quoted` if that can carry the bytes, else a literal.
 pub fn string(out: &mut Vec<u8>, bytes: &[u8]) {
     let quotable = bytes.len() <= 1024 && bytes.iter().all(|&b| (0x20..0x7f).contains(&b));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mail::{Change, Event, Flags, ModSeq, Uid};
 
+use super::encode::keyword_lines;
 use super::parked::Parked;
 use super::view::fetch_flags;
 
@@ -15,6 +16,8 @@ pub struct RenderKey {
     recent: u32,
     /// Only where flags are sent: they carry `\Recent`.
     recent_from: u32,
+    /// Only where keywords are sent: the client can't change any flags.
+    read_only: bool,
 }
 
 /// What an event means for a parked session.
@@ -46,11 +49,29 @@ pub fn announce(parked: &mut Parked, event: &Event) -> Announce {
         .any(|change| matches!(change, Change::Flags { .. }));
     let recent_from = if has_flags { parked.recent_from.0 } else { 0 };
     let condstore = parked.has(Parked::CONDSTORE);
+    let has_keywords = matches!(event.changes[..], [Change::Keywords(_), ..]);
     Announce::Line(RenderKey {
         condstore,
         recent: parked.recent,
         recent_from,
+        read_only: has_keywords && parked.has(Parked::READ_ONLY),
     })
+}
+
+/// The UID below which a parked session's client knows all messages after an event that it is told:
+/// they are not recent for others (RFC 3501 §2.3.2). None if there are no new ones, or the client
+/// may not change the mailbox.
+pub fn claim(parked: &Parked, event: &Event) -> Option<Uid> {
+    if parked.has(Parked::READ_ONLY) {
+        return None;
+    }
+    let newest = |change: &Change| match change {
+        Change::New { uid, .. } => Some(*uid),
+        Change::NewRun { last, .. } => Some(*last),
+        _ => None,
+    };
+    let newest = event.changes.iter().rev().find_map(newest)?;
+    Some(Uid(newest.0.saturating_add(1)))
 }
 
 /// The untagged responses for an event.
@@ -59,6 +80,7 @@ pub fn render(event: &Event, key: RenderKey) -> Vec<u8> {
     let mut newest = None;
     for change in &event.changes {
         match change {
+            Change::Keywords(keywords) => push_keywords(&mut out, keywords, key.read_only),
             Change::Expunged { number, .. } => {
                 out.extend_from_slice(format!("* {number} EXPUNGE\r\n").as_bytes());
             }
@@ -94,6 +116,7 @@ pub fn render_many<'a>(
     events: impl IntoIterator<Item = &'a Event>,
 ) -> Option<Vec<u8>> {
     let mut out = Vec::new();
+    let mut keywords = None;
     let mut sent = parked.exists;
     let mut flags: BTreeMap<Uid, (u32, Arc<Flags>, ModSeq)> = BTreeMap::new();
     for event in events {
@@ -106,6 +129,7 @@ pub fn render_many<'a>(
         parked.apply(event);
         for change in &event.changes {
             match change {
+                Change::Keywords(all) => keywords = Some(all),
                 Change::Expunged { uid, number } => {
                     flags.remove(uid);
                     flags
@@ -132,6 +156,9 @@ pub fn render_many<'a>(
     if parked.exists > sent {
         push_exists(&mut out, parked.exists, parked.recent);
     }
+    if let Some(keywords) = keywords {
+        push_keywords(&mut out, keywords, parked.has(Parked::READ_ONLY));
+    }
     let condstore = parked.has(Parked::CONDSTORE);
     for (uid, (number, flags, modseq)) in flags {
         let recent = uid >= parked.recent_from;
@@ -144,6 +171,12 @@ pub fn render_many<'a>(
         );
     }
     Some(out)
+}
+
+/// FLAGS and PERMANENTFLAGS of a mailbox that has these keywords.
+fn push_keywords(out: &mut Vec<u8>, keywords: &[Arc<str>], read_only: bool) {
+    let keywords = Flags::new(0, keywords.iter().cloned());
+    out.extend_from_slice(keyword_lines(&keywords, read_only).as_bytes());
 }
 
 fn push_exists(out: &mut Vec<u8>, exists: u32, recent: u32) {

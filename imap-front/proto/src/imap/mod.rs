@@ -23,6 +23,6 @@ mod receive;
 mod view;
 
 pub use config::SessionConfig;
-pub use idle::{Announce, RenderKey, announce, render, render_many};
+pub use idle::{Announce, RenderKey, announce, claim, render, render_many};
 pub use parked::Parked;
 pub use session::{STILL_HERE, Session};

@@ -78,7 +78,7 @@ impl Parked {
                     self.exists = *exists;
                     self.recent += last.0 - first.0 + 1;
                 }
-                Change::Flags { .. } => {}
+                Change::Keywords(_) | Change::Flags { .. } => {}
             }
         }
         self.modseq = event.seq;

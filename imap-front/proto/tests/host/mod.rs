@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use mail::Event;
+use mail::{Event, Request};
 use model::Model;
 use proto::imap::action::Action;
-use proto::imap::{Announce, Parked, Session, SessionConfig, announce, render};
+use proto::imap::{Announce, Parked, Session, SessionConfig, announce, claim, render};
 
 /// A session as a host keeps it.
 #[allow(clippy::large_enum_variant, reason = "there are two")]
@@ -104,7 +104,13 @@ impl World {
             Some(Kept::Parked(parked)) if parked.mailbox == event.mailbox => {
                 match announce(parked, event) {
                     Announce::Silent => {}
-                    Announce::Line(key) => client.said.extend(render(event, key)),
+                    Announce::Line(key) => {
+                        client.said.extend(render(event, key));
+                        if let Some(below) = claim(parked, event) {
+                            let mailbox = parked.mailbox;
+                            self.model.handle(Request::Claim { mailbox, below });
+                        }
+                    }
                     Announce::Stale => self.with(other, Session::handle_stale),
                 }
             }
@@ -164,6 +170,9 @@ fn perform(
             model.sync();
             events.extend(happened);
             session.handle_reply(reply);
+        }
+        Action::Claim(mailbox, below) => {
+            model.handle(Request::Claim { mailbox, below });
         }
         Action::Watch(_) => session.handle_watching(),
         Action::Unwatch => {}

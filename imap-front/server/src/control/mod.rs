@@ -70,6 +70,8 @@ fn handle(control: &Control, requester: Arc<Requester>, request: Request) {
     planted::here("request");
     match request {
         Request::Authenticate(credentials) => control.authenticator.handle(requester, credentials),
+        // Nobody awaits the answer.
+        Request::Claim { .. } => drop(control.store.read(&request)),
         request if request.is_write() => write(control, &requester, request),
         request if reading::is_long(&request) => reading::run(control, requester, request),
         request => match control.store.read_at_once(&request) {

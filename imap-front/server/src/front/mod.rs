@@ -5,6 +5,7 @@
 //! quiet clients are logged out, idling ones are told that the server is still here.
 
 mod addresses;
+mod claims;
 mod deadlines;
 mod logins;
 mod requester;
@@ -18,13 +19,14 @@ use bytes::Bytes;
 use engine::event::{Event, SessionId};
 use engine::protocol::{Announce, Context, Parked as Due, Protocol};
 use engine::topic::TopicId;
-use mail::{Refusal, Reply, Request, UserId};
+use mail::{MailboxId, Refusal, Reply, Request, Uid, UserId};
 use proto::imap::action::Action;
 use proto::imap::{self, Parked, Session, SessionConfig};
 
 use crate::bounds::{Bound, Bounds};
 use crate::stalls::{Plane, Stall, Stalls};
 use addresses::Counted;
+use claims::Claims;
 use revoked::Revoked;
 
 pub use addresses::Addresses;
@@ -36,6 +38,8 @@ pub use revoked::Revocations;
 /// Input of a client that may be held although a shard has no memory left: a command that is not
 /// complete, or some that wait for the one before.
 const HELD_ANYWAY_BYTES: usize = 1 << 10;
+/// Claims that the backend is given in one turn.
+const CLAIMS_A_TURN: usize = 256;
 /// Places for waiting requests that are kept although none waits.
 const KEPT_MAX: usize = 1024;
 
@@ -70,6 +74,7 @@ pub struct Front<B: Backend> {
     addresses: Option<Counted>,
     revoked: Revoked,
     logins: Option<Logins>,
+    claims: Claims,
 }
 
 /// From where passwords may come without TLS.
@@ -129,6 +134,7 @@ impl<B: Backend> Front<B> {
             addresses: None,
             revoked: Revoked::default(),
             logins: None,
+            claims: Claims::default(),
         }
     }
 
@@ -195,6 +201,7 @@ impl<B: Backend> Front<B> {
             match action {
                 Action::Send(bytes) => cx.send(bytes),
                 Action::Request(request) => self.submit(session, cx, request),
+                Action::Claim(mailbox, below) => self.claim(mailbox, Some(below)),
                 Action::Watch(mailbox) => cx.watch(TopicId(mailbox.0)),
                 Action::Unwatch => cx.unwatch(),
                 Action::Close => cx.close(),
@@ -237,6 +244,31 @@ impl<B: Backend> Front<B> {
         }
         self.waiting_bytes += bytes;
         self.waiting.push_back((requester, request));
+        true
+    }
+
+    /// Notes that a client was told of messages below a UID; the backend hears of it at the end of
+    /// the turn.
+    fn claim(&mut self, mailbox: MailboxId, below: Option<Uid>) {
+        if let Some(below) = below
+            && !self.claims.note(mailbox, below)
+        {
+            self.bounds.meet(Bound::ClaimDropped);
+        }
+    }
+
+    /// Tells the backend some of what was noted. True if there is more.
+    fn submit_claims(&mut self, id: SessionId) -> bool {
+        for _ in 0..CLAIMS_A_TURN {
+            let Some(request) = self.claims.pop() else {
+                return false;
+            };
+            let nobody = Arc::new(Requester::new(id, None, None));
+            if let Err(Request::Claim { mailbox, below }) = self.backend.submit(&nobody, request) {
+                self.claim(mailbox, Some(below));
+                return true;
+            }
+        }
         true
     }
 
@@ -384,7 +416,7 @@ impl<B: Backend> Protocol for Front<B> {
         self.revoked.forget();
     }
 
-    fn handle_turn(&mut self, _: &mut Context<'_, Reply>) -> bool {
+    fn handle_turn(&mut self, cx: &mut Context<'_, Reply>) -> bool {
         crate::planted::here("data");
         while let Some((requester, request)) = self.waiting.pop_front() {
             let bytes = size_of::<Requester>() + request.bytes();
@@ -402,7 +434,7 @@ impl<B: Backend> Protocol for Front<B> {
         if self.waiting.capacity() > KEPT_MAX {
             self.waiting = VecDeque::new();
         }
-        false
+        self.submit_claims(cx.id())
     }
 
     fn held_bytes(&self) -> usize {
@@ -484,7 +516,10 @@ impl<B: Backend> Protocol for Front<B> {
     ) -> Announce<Self::Key> {
         match imap::announce(parked, &event.fact) {
             imap::Announce::Silent => Announce::Silent,
-            imap::Announce::Line(key) => Announce::Send(key),
+            imap::Announce::Line(key) => {
+                self.claim(parked.mailbox, imap::claim(parked, &event.fact));
+                Announce::Send(key)
+            }
             imap::Announce::Stale => Announce::Stale,
         }
     }
@@ -498,7 +533,12 @@ impl<B: Backend> Protocol for Front<B> {
         parked: &mut Parked,
         events: &[Arc<Event<Arc<mail::Event>>>],
     ) -> Option<Bytes> {
-        imap::render_many(parked, events.iter().map(|event| &*event.fact)).map(Bytes::from)
+        let events = || events.iter().map(|event| &*event.fact);
+        let rendered = imap::render_many(parked, events())?;
+        for event in events() {
+            self.claim(parked.mailbox, imap::claim(parked, event));
+        }
+        Some(rendered.into())
     }
 
     fn parked_deadline(&mut self, parked: &mut Parked, now_ns: u64) -> Due {

@@ -1,6 +1,6 @@
 //! Clients that idle are told.
 
-use crate::site::Site;
+use crate::site::{Server, Site, Talk};
 
 #[test]
 fn all_who_idle_hear_of_deliveries_flags_and_expunges() {
@@ -80,4 +80,50 @@ fn a_message_is_read_to_its_end_while_another_session_expunges_it() {
     );
     let counted = slow.ask("d STATUS INBOX (MESSAGES)");
     assert!(counted.concat().contains("(MESSAGES 2)"), "{counted:?}");
+}
+
+/// RFC 3501 §2.3.2: who is told first has it as recent, and nobody after that, even if they are
+/// told in IDLE.
+#[test]
+fn what_was_told_in_idle_is_recent_for_nobody_else() {
+    let site = Site::new("");
+    let mut server = site.start();
+    let mut first = server.idle("fred");
+    server.deliver(&["fred"], "Subject: one\r\n\r\nHello");
+    assert_eq!([first.line(), first.line()], ["* 1 EXISTS", "* 1 RECENT"]);
+    first.say("DONE\r\n");
+    first.until("i");
+    first.ask("a LOGOUT");
+    let recent = |server: &Server| {
+        let mut talk = Talk::to(server.imap);
+        talk.line();
+        talk.ask("l LOGIN fred fred");
+        let said = talk.ask("s SELECT INBOX");
+        said.into_iter().find(|line| line.ends_with(" RECENT"))
+    };
+    assert_eq!(recent(&server).as_deref(), Some("* 0 RECENT"));
+    // Nor after a restart that lets the server finish.
+    server.terminate();
+    server.ended();
+    let server = site.start();
+    assert_eq!(recent(&server).as_deref(), Some("* 0 RECENT"));
+}
+
+/// RFC 3501 §7.2.6: FLAGS comes before the first use of a keyword, in sessions that are packed away
+/// too.
+#[test]
+fn new_keywords_are_introduced_to_who_idles() {
+    let site = Site::new("");
+    let server = site.start();
+    server.deliver(&["fred"], "Subject: one\r\n\r\nHello");
+    let (mut phone, mut desktop) = (server.select("fred"), server.idle("fred"));
+    phone.ask("a STORE 1 +FLAGS (Mine)");
+    assert!(desktop.line().starts_with("* FLAGS ("), "the list first");
+    assert!(
+        desktop.line().contains("PERMANENTFLAGS ("),
+        "and what is kept"
+    );
+    assert!(desktop.line().starts_with("* 1 FETCH (FLAGS (Mine"));
+    phone.ask("b STORE 1 -FLAGS (Mine)");
+    assert!(desktop.line().starts_with("* 1 FETCH (FLAGS ("), "known");
 }

@@ -119,13 +119,14 @@ impl Piece<'_> {
         let number = |uid: Uid| {
             self.numbering.number(uid) + later.partition_point(|have| *have <= uid) as u32
         };
-        let mut changes: Vec<Change> = leaving
-            .iter()
-            .map(|&uid| Change::Expunged {
-                uid,
-                number: number(uid) + 1,
-            })
-            .collect();
+        let mut changes = Vec::new();
+        if self.since < self.mailbox.keywords_at && self.mailbox.keywords_at != Mailbox::UNTOLD {
+            changes.push(Change::Keywords(self.mailbox.keywords.clone().into()));
+        }
+        changes.extend(leaving.iter().map(|&uid| Change::Expunged {
+            uid,
+            number: number(uid) + 1,
+        }));
         self.push_new(&mut changes, &number, &later)?;
         let mut rows = BTreeMap::new();
         let changed = changed.iter().filter(|(modseq, _)| *modseq <= self.upto);

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use mail::request::StoreMode;
-use mail::{Change, Delta, Event, Flags, MailboxId, ModSeq, Refusal, Reply, SystemFlag, Uid};
+use mail::{
+    Change, Delta, Event, Flags, MailboxId, ModSeq, Refusal, Reply, SystemFlag, Uid, UidSet,
+};
 
-use super::depositing::keyword_indexes;
+use super::keywords::{Places, introduce};
 use super::numbering::Numbering;
 use super::{Applied, Rules, bodies, catch_up, keeping, keys, notifications, refused, tables};
 use crate::Error;
@@ -29,6 +31,10 @@ pub(super) struct FlagChange {
 pub(super) struct Stored {
     /// Left alone because of UNCHANGEDSINCE.
     pub modified: Vec<Uid>,
+    /// The operation's mod-sequence, if it changed anything.
+    pub own: Option<ModSeq>,
+    /// Others have changed these since the asker's mod-sequence.
+    pub crossed: UidSet,
     pub before: ModSeq,
     pub events: Vec<Arc<Event>>,
 }
@@ -60,12 +66,17 @@ pub(super) fn store(
     change: &FlagChange,
     since: ModSeq,
 ) -> Result<Applied, Error> {
-    match store_some(txn, rules, id, uids, change)? {
+    match store_some(txn, rules, id, uids, change, since)? {
         Err(refusal) => refused(refusal),
         Ok(stored) => {
             let delta = delta(txn, id, since, (stored.before, &stored.events))?;
-            let modified = stored.modified;
-            Ok((Reply::Stored { modified, delta }, stored.events).into())
+            let reply = Reply::Stored {
+                modified: stored.modified,
+                own: stored.own.map(|own| (own, own)).into_iter().collect(),
+                crossed: stored.crossed,
+                delta,
+            };
+            Ok((reply, stored.events).into())
         }
     }
 }
@@ -77,6 +88,7 @@ pub(super) fn store_some(
     id: MailboxId,
     uids: &[Uid],
     change: &FlagChange,
+    since: ModSeq,
 ) -> Result<Result<Stored, Refusal>, Error> {
     let Some(mut mailbox) = tables::mailbox(txn, id)? else {
         return Ok(Err(Refusal::NoMailbox));
@@ -84,12 +96,15 @@ pub(super) fn store_some(
     let before = mailbox.modseq;
     let seq = ModSeq(before.0 + 1);
     let wanted = as_spelled(&mailbox, &change.flags);
-    let mut modified = Vec::new();
+    let (mut modified, mut crossed) = (Vec::new(), UidSet::default());
     let mut changed = Vec::new();
     for &uid in uids {
         let Some(row) = tables::message(txn, id, &mailbox, uid)? else {
             continue;
         };
+        if row.modseq > since {
+            crossed.insert(uid);
+        }
         if change
             .unchanged_since
             .is_some_and(|limit| row.modseq > limit)
@@ -112,16 +127,17 @@ pub(super) fn store_some(
     if !changed.is_empty() {
         let numbering = Numbering::of(txn, id, &mailbox)?;
         let mut changes = Vec::with_capacity(changed.len());
+        let mut places = Places::new(rules.options.keywords_max);
         mailbox.modseq = seq;
-        for (uid, row, flags) in &changed {
-            let indexes = keyword_indexes(&mut mailbox, flags, rules.options.keywords_max);
-            let keywords = match indexes {
-                Ok(keywords) => keywords,
-                Err(refusal) => {
-                    txn.undo();
-                    return Ok(Err(refusal));
-                }
-            };
+        let mut keywords = Vec::with_capacity(changed.len());
+        for (_, _, flags) in &changed {
+            match places.of(txn, id, &mut mailbox, flags)? {
+                Ok(places) => keywords.push(places),
+                Err(refusal) => return Ok(Err(refusal)),
+            }
+        }
+        introduce(&mut mailbox, &mut changes);
+        for ((uid, row, flags), keywords) in changed.iter().zip(keywords) {
             let new = MessageRow {
                 modseq: seq,
                 system: flags.system_bits(),
@@ -146,6 +162,8 @@ pub(super) fn store_some(
     }
     Ok(Ok(Stored {
         modified,
+        own: (!events.is_empty()).then_some(seq),
+        crossed,
         before,
         events,
     }))

@@ -9,7 +9,8 @@ use mail::{
 };
 
 use super::changing::{delta, event, remove};
-use super::depositing::{charge, deposit, keyword_indexes, room, room_below};
+use super::depositing::{charge, deposit, room, room_below};
+use super::keywords::{Places, introduce};
 use super::numbering::Numbering;
 use super::tables::task;
 use super::{Applied, Rules, bodies, keeping, keys, notifications, refused, tables};
@@ -139,8 +140,9 @@ pub(super) fn transfer(
         return Ok(Err(Refusal::OverQuota));
     }
     let mut arriving = Vec::with_capacity(leaving.len());
+    let mut places = Places::new(rules.options.keywords_max);
     for (_, row, flags) in leaving {
-        let Ok(keywords) = keyword_indexes(&mut target, flags, rules.options.keywords_max) else {
+        let Ok(keywords) = places.of(txn, id, &mut target, flags)? else {
             return Ok(Err(TOO_MANY_KEYWORDS));
         };
         if !take_out {
@@ -241,9 +243,9 @@ impl Staging {
             return Ok(Err(Refusal::OverQuota));
         }
         let mut figures = self.figures.clone();
+        let mut places = Places::new(rules.options.keywords_max);
         for (_, row, flags) in &rows {
-            let Ok(keywords) = keyword_indexes(&mut target, flags, rules.options.keywords_max)
-            else {
+            let Ok(keywords) = places.of(txn, self.id, &mut target, flags)? else {
                 return Ok(Err(TOO_MANY_KEYWORDS));
             };
             bodies::share(txn, row.body)?;
@@ -306,7 +308,10 @@ impl Staging {
                 last: Uid(end.0 - 1),
                 exists: target.messages,
             };
-            events.push(event(self.id, prev, target.modseq, vec![change]));
+            let mut changes = vec![];
+            introduce(&mut target, &mut changes);
+            changes.push(change);
+            events.push(event(self.id, prev, target.modseq, changes));
         }
         tables::put_mailbox(txn, self.id, &target);
         Ok(Ok((target.uid_validity, events)))

@@ -10,6 +10,7 @@ use mail::{
     UserId,
 };
 
+use super::keywords::{Places, introduce};
 use super::tables::PIECE_BYTES;
 use super::{Applied, Rules, ensure_user, keys, notifications, refused, tables};
 use crate::Error;
@@ -177,7 +178,8 @@ pub(super) fn append(
     let Some((id, mut row)) = tables::named_mailbox(txn, user, name)? else {
         return refuse(txn, Refusal::NoMailbox);
     };
-    let keywords = match keyword_indexes(&mut row, &flags, rules.options.keywords_max) {
+    let mut places = Places::new(rules.options.keywords_max);
+    let keywords = match places.of(txn, id, &mut row, &flags)? {
         Ok(keywords) => keywords,
         Err(refusal) => return refuse(txn, refusal),
     };
@@ -238,6 +240,7 @@ pub(super) fn deposit(
     row.modseq = ModSeq(prev.0 + 1);
     let first = row.uid_next;
     let mut changes = Vec::with_capacity(messages.len());
+    introduce(row, &mut changes);
     let sizes: Vec<u64> = messages.iter().map(|message| message.size).collect();
     for mut message in messages {
         message.modseq = row.modseq;
@@ -272,35 +275,6 @@ pub(super) fn deposit(
         deleted: false,
     };
     (appended, Arc::new(event))
-}
-
-/// The indexes of a message's keywords in its mailbox's list, which grows if it may.
-pub(super) fn keyword_indexes(
-    mailbox: &mut Mailbox,
-    flags: &Flags,
-    max: usize,
-) -> Result<Vec<u8>, Refusal> {
-    let mut indexes = Vec::new();
-    for keyword in flags.keywords() {
-        let known = mailbox
-            .keywords
-            .iter()
-            .position(|have| have.eq_ignore_ascii_case(keyword));
-        let index = match known {
-            Some(index) => index,
-            None if mailbox.keywords.len() >= max.min(256) => {
-                return Err(Refusal::Limit(
-                    "the mailbox has as many keywords as it may have",
-                ));
-            }
-            None => {
-                mailbox.keywords.push(keyword.clone());
-                mailbox.keywords.len() - 1
-            }
-        };
-        indexes.push(index as u8);
-    }
-    Ok(indexes)
 }
 
 pub(super) fn deliver(

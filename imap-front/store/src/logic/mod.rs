@@ -1,9 +1,9 @@
 //! What each request means, over any rows.
 //!
 //! In reading order: `keys`, `tables` (typed rows), `numbering` (which message has which number),
-//! `catch_up` (what happened since), `reading`, `naming` and `renaming` (mailboxes), `depositing`
-//! (messages come), `changing` (flags, expunges), `keeping` (what was expunged), `copying` and
-//! `bodies`, `operation` (what takes many slices).
+//! `catch_up` (what happened since), `reading`, `naming` and `renaming` (mailboxes), `keywords`
+//! (their places), `depositing` (messages come), `changing` (flags, expunges), `keeping` (what was
+//! expunged), `copying` and `bodies`, `operation` (what takes many slices).
 
 pub(crate) mod keys;
 
@@ -14,6 +14,7 @@ mod copying;
 mod damage;
 mod depositing;
 pub(crate) mod keeping;
+mod keywords;
 mod naming;
 mod notifications;
 mod numbering;
@@ -129,6 +130,8 @@ pub(crate) fn read(kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Opti
             since,
             recent_from,
         } => reading::search(kv, rules, *mailbox, program, *since, *recent_from)?,
+        // Claimed where claims are kept: in memory.
+        R::Claim { .. } => Reply::Done,
         R::Open { user, name, .. } => reading::open(kv, rules, *user, name)?,
         _ => return Ok(None),
     }))

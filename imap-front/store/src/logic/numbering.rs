@@ -39,7 +39,7 @@ impl Numbering {
     /// [`Error::Cold`] if the index has to be built before.
     pub fn of(txn: &Transaction<'_>, id: MailboxId, mailbox: &Mailbox) -> Result<Self, Error> {
         let Some(index) = committed(txn, id)? else {
-            if mailbox.messages > AT_ONCE_MAX {
+            if mailbox.rows() > AT_ONCE_MAX {
                 return Err(Error::Cold(id));
             }
             return Ok(Self::of_index(Arc::new(scanned(txn, id, mailbox)?)));
@@ -90,7 +90,7 @@ pub(super) fn is_cold(txn: &Transaction<'_>, id: MailboxId) -> Result<bool, Erro
     let Some(mailbox) = tables::mailbox(txn, id)? else {
         return Ok(false);
     };
-    Ok(mailbox.messages > AT_ONCE_MAX && committed(txn, id)?.is_none())
+    Ok(mailbox.rows() > AT_ONCE_MAX && committed(txn, id)?.is_none())
 }
 
 /// The index as of the last commit, if it is kept or soon made.
@@ -104,7 +104,7 @@ fn committed(txn: &Transaction<'_>, id: MailboxId) -> Result<Option<Arc<MailboxI
     let Some(mailbox) = tables::mailbox(base, id)? else {
         return Ok(None);
     };
-    if mailbox.messages > AT_ONCE_MAX || mailbox.staging.is_some() || !indexes.begin(id) {
+    if mailbox.rows() > AT_ONCE_MAX || !indexes.begin(id) {
         return Ok(None);
     }
     match scanned(base, id, &mailbox) {

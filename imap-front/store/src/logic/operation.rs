@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mail::request::CopyHow;
-use mail::{Event, MailboxId, ModSeq, Refusal, Reply, Uid, UserId};
+use mail::{Event, MailboxId, ModSeq, Refusal, Reply, Uid, UidSet, UserId};
 
 use super::changing::{self, FlagChange};
 use super::copying::{self, Staging};
@@ -21,6 +21,8 @@ pub(super) const BUILD_ROWS: usize = 4096;
 pub(crate) struct Operation {
     kind: Kind,
     build: Option<(MailboxId, Box<Build>)>,
+    /// Another mailbox whose index is needed before it goes on.
+    cold: Option<MailboxId>,
 }
 
 /// How far an operation has come.
@@ -34,7 +36,7 @@ pub(crate) enum Step {
 }
 
 enum Kind {
-    Store(Storing),
+    Store(Box<Storing>),
     Expunge(Expunging),
     Move(Moving),
     Copy(Box<Staging>, ModSeq),
@@ -48,6 +50,8 @@ enum Kind {
     Resume(UserId),
     /// What was expunged is given up and forgotten when it is due.
     WorkOff,
+    /// An index is built, for who waits.
+    Warm,
 }
 
 struct Storing {
@@ -57,6 +61,8 @@ struct Storing {
     change: FlagChange,
     since: ModSeq,
     modified: Vec<Uid>,
+    own: Vec<(ModSeq, ModSeq)>,
+    crossed: UidSet,
 }
 
 struct Expunging {
@@ -84,21 +90,27 @@ enum Which {
 
 impl From<Kind> for Operation {
     fn from(kind: Kind) -> Self {
-        Self { kind, build: None }
+        Self {
+            kind,
+            build: None,
+            cold: None,
+        }
     }
 }
 
 impl Operation {
     pub(super) fn store(id: MailboxId, uids: Vec<Uid>, change: FlagChange, since: ModSeq) -> Self {
-        Kind::Store(Storing {
+        let storing = Storing {
             id,
             uids,
             at: 0,
             change,
             since,
             modified: vec![],
-        })
-        .into()
+            own: vec![],
+            crossed: UidSet::default(),
+        };
+        Kind::Store(Box::new(storing)).into()
     }
 
     pub fn expunge(
@@ -156,6 +168,14 @@ impl Operation {
         Kind::WorkOff.into()
     }
 
+    /// Builds the index of a mailbox.
+    pub fn warm_up(id: MailboxId) -> Self {
+        Self {
+            cold: Some(id),
+            ..Kind::Warm.into()
+        }
+    }
+
     /// Whether it is that.
     pub fn is_work_off(&self) -> bool {
         matches!(self.kind, Kind::WorkOff)
@@ -197,7 +217,7 @@ impl Operation {
             // No mailbox has this id: RENAMEs take turns.
             Kind::Rename(..) | Kind::Resume(_) => [MailboxId(0); 2],
             // Nor this: each of its slices stands alone.
-            Kind::WorkOff => [MailboxId(u64::MAX); 2],
+            Kind::WorkOff | Kind::Warm => [MailboxId(u64::MAX); 2],
         }
     }
 
@@ -221,6 +241,17 @@ impl Operation {
         if let Some(waits) = self.warm(txn)? {
             return Ok(waits);
         }
+        match self.slice(txn, rules) {
+            Err(Error::Cold(id)) => {
+                txn.undo();
+                self.cold = Some(id);
+                Ok(Step::More(vec![]))
+            }
+            step => step,
+        }
+    }
+
+    fn slice(&mut self, txn: &mut Transaction<'_>, rules: &Rules) -> Result<Step, Error> {
         let max = rules.options.slice_messages;
         match &mut self.kind {
             Kind::Store(storing) => storing.go_on(txn, rules),
@@ -256,6 +287,7 @@ impl Operation {
                 let is_done = keeping::work_off(txn, rules)?;
                 Ok(step(is_done, Reply::Done))
             }
+            Kind::Warm => Ok(step(true, Reply::Done)),
         }
     }
 
@@ -271,15 +303,17 @@ impl Operation {
             Kind::Drop(_) => "a slice of Delete",
             Kind::Rename(..) | Kind::Resume(_) => "a slice of Rename",
             Kind::WorkOff => "a slice after Expunge",
+            Kind::Warm => "a slice of a look through a mailbox",
         }
     }
 
     /// Looks at some rows more if the index of its mailbox has to be built before.
     fn warm(&mut self, txn: &Transaction<'_>) -> Result<Option<Step>, Error> {
-        let id = match &self.kind {
-            Kind::Store(storing) => storing.id,
-            Kind::Expunge(expunging) => expunging.id,
-            Kind::Move(moving) => moving.from,
+        let id = match (self.cold, &self.kind) {
+            (Some(id), _) => id,
+            (_, Kind::Store(storing)) => storing.id,
+            (_, Kind::Expunge(expunging)) => expunging.id,
+            (_, Kind::Move(moving)) => moving.from,
             _ => return Ok(None),
         };
         let (Some(indexes), Some(base)) = (txn.indexes(), txn.base()) else {
@@ -287,6 +321,7 @@ impl Operation {
         };
         if self.build.is_none() {
             if !numbering::is_cold(txn, id)? {
+                self.cold = None;
                 return Ok(None);
             }
             if !indexes.begin(id) {
@@ -331,17 +366,26 @@ impl Storing {
     fn go_on(&mut self, txn: &mut Transaction<'_>, rules: &Rules) -> Result<Step, Error> {
         let end = self.uids.len().min(self.at + rules.options.slice_messages);
         let some = &self.uids[self.at..end];
-        let stored = match changing::store_some(txn, rules, self.id, some, &self.change)? {
-            Ok(stored) => stored,
-            Err(refusal) => return refused(refusal),
-        };
+        let stored =
+            match changing::store_some(txn, rules, self.id, some, &self.change, self.since)? {
+                Ok(stored) => stored,
+                Err(refusal) => return refused(refusal),
+            };
         self.at = end;
         self.modified.extend(stored.modified);
+        self.crossed.extend(stored.crossed);
+        match (self.own.last_mut(), stored.own) {
+            (Some((_, last)), Some(own)) if last.0 + 1 == own.0 => *last = own,
+            (_, Some(own)) => self.own.push((own, own)),
+            (_, None) => {}
+        }
         if end < self.uids.len() {
             return Ok(Step::More(stored.events));
         }
         let reply = Reply::Stored {
             modified: std::mem::take(&mut self.modified),
+            own: std::mem::take(&mut self.own),
+            crossed: std::mem::take(&mut self.crossed),
             delta: vec![Event::more(self.id, self.since)],
         };
         Ok(Step::Done(Box::new(reply), stored.events, None))

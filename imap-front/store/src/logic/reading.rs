@@ -155,16 +155,22 @@ fn delta(kv: &dyn Kv, rules: &Rules, id: MailboxId, since: ModSeq) -> Result<Opt
 }
 
 pub(super) fn view(kv: &dyn Kv, rules: &Rules, id: MailboxId, at: ModSeq) -> Result<Reply, Error> {
-    let uids = match tables::mailbox(kv, id)? {
+    let (uids, keywords) = match tables::mailbox(kv, id)? {
         Some(row) if at < row.horizon => return Ok(Reply::Refused(BEYOND_THE_HORIZON)),
         Some(row) => {
             let numbering = numbering(kv, rules, id, &row)?;
-            catch_up::uids_at(kv, id, &row, at, &numbering)?
+            let uids = catch_up::uids_at(kv, id, &row, at, &numbering)?;
+            let is_known = row.keywords_at <= at;
+            (uids, if is_known { row.keywords } else { vec![] })
         }
-        None => Arc::default(),
+        None => (Arc::default(), vec![]),
     };
     Ok(match delta(kv, rules, id, at)? {
-        Some(delta) => Reply::Viewed { uids, delta },
+        Some(delta) => Reply::Viewed {
+            uids,
+            keywords,
+            delta,
+        },
         None => Reply::Refused(BEYOND_THE_HORIZON),
     })
 }

@@ -23,8 +23,13 @@ impl Session {
             None => {
                 let delta = reply.delta_mut().map(std::mem::take).unwrap_or_default();
                 let (piece, held) = match reply {
-                    Reply::Viewed { uids, .. } => {
-                        (Reply::Viewed { uids, delta }, Reply::Synced(vec![]))
+                    Reply::Viewed { uids, keywords, .. } => {
+                        let viewed = Reply::Viewed {
+                            uids,
+                            keywords,
+                            delta,
+                        };
+                        (viewed, Reply::Synced(vec![]))
                     }
                     held => (Reply::Synced(delta), held),
                 };

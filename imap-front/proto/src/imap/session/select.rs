@@ -2,8 +2,8 @@
 
 use mail::{Flags, MailboxName, Reply, Request};
 
-use super::updates::keyword_lines;
 use super::{Selected, Session, Step, ViewState};
+use crate::imap::encode::keyword_lines;
 use crate::imap::view::View;
 
 /// A SELECT under way.

@@ -63,16 +63,27 @@ impl Session {
             silent,
             ranges,
         } = storing;
-        let (modified, delta) = match reply {
-            Reply::Stored { modified, delta } => (modified, delta),
+        let (modified, (own, crossed), delta) = match reply {
+            Reply::Stored {
+                modified,
+                own,
+                crossed,
+                delta,
+            } => (modified, (own, crossed), delta),
             Reply::Refused(refusal) => return self.refuse(&tag, &refusal),
             _ => return self.done(&tag, "NO [SERVERBUG] The store gave another answer"),
         };
-        // Flags that this command changed are told below, or were not wanted.
-        let known = |uid: Uid| {
+        // What flags are now is told below. If that is not wanted, those that this command changed
+        // are known; but not what others made of them, before or after it (RFC 3501 §6.4.6).
+        let is_own = |uid: Uid, modseq: ModSeq| {
+            let mut slices = own.iter();
+            slices.any(|(first, last)| (*first..=*last).contains(&modseq)) && !crossed.contains(uid)
+        };
+        let known = |uid: Uid, modseq: ModSeq| {
             let at = ranges.partition_point(|(_, high)| *high < uid);
             ranges.get(at).is_some_and(|(low, _)| *low <= uid)
                 && modified.binary_search(&uid).is_err()
+                && (!silent || is_own(uid, modseq))
         };
         if !self.synced_but(&delta, known) {
             return;

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use mail::{Flags, Reply, Request, Uid};
+use mail::{Flags, ModSeq, Reply, Request, Uid};
 
 use super::{Selected, Session, Step, View, ViewState};
+use crate::imap::action::Action;
+use crate::imap::encode::keyword_lines;
 
 impl Session {
     /// Asks for what the view lacks; the step gets the answer.
@@ -32,12 +34,12 @@ impl Session {
         self.take_sync(reply).map_err(|why| self.bye(&why)).is_ok()
     }
 
-    /// As [`Session::synced`] of a loaded view; of messages for which `known` holds the client
-    /// hears by other means.
+    /// As [`Session::synced`] of a loaded view; of flags for which `known` holds, with the
+    /// mod-sequence that they got, the client hears by other means.
     pub(super) fn synced_but(
         &mut self,
         delta: &[Arc<mail::Event>],
-        known: impl Fn(Uid) -> bool,
+        known: impl Fn(Uid, ModSeq) -> bool,
     ) -> bool {
         let current = self.view().apply_but(delta, known);
         if !current {
@@ -57,7 +59,11 @@ impl Session {
                 ViewState::Loaded(view) => view.apply(&delta),
                 ViewState::Unloaded { .. } => false,
             },
-            Reply::Viewed { uids, delta } => {
+            Reply::Viewed {
+                uids,
+                keywords,
+                delta,
+            } => {
                 let (modseq, recent_from) = match &selected.view {
                     ViewState::Loaded(view) => (view.modseq, view.recent_from),
                     ViewState::Unloaded {
@@ -69,6 +75,7 @@ impl Session {
                 let mut view = View::new(uids, modseq, recent_from);
                 let current = view.apply(&delta);
                 selected.view = ViewState::Loaded(view);
+                selected.keywords = Some(Flags::new(0, keywords));
                 current
             }
             Reply::Refused(refusal) => {
@@ -81,30 +88,53 @@ impl Session {
 
     /// Adds what the client may be sent now.
     pub(super) fn send_updates(&mut self, expunges: bool) {
+        self.send_keywords();
         let condstore = self.condstore;
-        if let Some(Selected {
-            view: ViewState::Loaded(view),
-            keywords: Some(_),
-            ..
-        }) = self.selected.as_deref_mut()
-            && let Some(keywords) = view.take_keywords()
-        {
-            self.introduce_keywords(&keywords);
-        }
-        if let Some(Selected {
-            view: ViewState::Loaded(view),
-            ..
-        }) = self.selected.as_deref_mut()
-        {
-            view.send_updates(&mut self.output, expunges, condstore);
+        if let Some(view) = loaded(&mut self.selected) {
+            let told = view.send_updates(&mut self.output, expunges, condstore);
+            self.claim(told);
         }
     }
 
     /// Adds which messages there are, and nothing of their flags.
     pub(super) fn send_numbers(&mut self, expunges: bool) {
-        let selected = self.selected.as_deref_mut();
-        if let Some(ViewState::Loaded(view)) = selected.map(|selected| &mut selected.view) {
-            view.send_numbers(&mut self.output, expunges);
+        if let Some(view) = loaded(&mut self.selected) {
+            let told = view.send_numbers(&mut self.output, expunges);
+            self.claim(told);
+        }
+    }
+
+    /// The client was told of messages below a UID: they are its own as recent, if they are new
+    /// (RFC 3501 §2.3.2).
+    fn claim(&mut self, below: Option<Uid>) {
+        if let (Some(below), Some(selected)) = (below, &self.selected)
+            && !selected.read_only
+        {
+            // Nothing that was said has to wait for it, nor it for that.
+            self.actions
+                .push_back(Action::Claim(selected.mailbox, below));
+        }
+    }
+
+    /// Adds the mailbox's keywords, if there are new ones, and those of flags that were read and
+    /// are newer still.
+    fn send_keywords(&mut self) {
+        let Some(view) = loaded(&mut self.selected) else {
+            return;
+        };
+        let (all, of_flags) = (view.take_all_keywords(), view.take_keywords());
+        if let (Some(all), Some(selected)) = (all, self.selected.as_deref_mut()) {
+            let all = Flags::new(0, all.iter().cloned());
+            let known = selected.keywords.as_ref();
+            let is_known = |word| known.is_some_and(|known| known.has_keyword(word));
+            if !all.keywords().iter().all(|word| is_known(word)) {
+                let lines = keyword_lines(&all, selected.read_only);
+                self.output.bytes(lines.as_bytes());
+            }
+            selected.keywords = Some(all);
+        }
+        if let Some(of_flags) = of_flags {
+            self.introduce_keywords(&of_flags);
         }
     }
 
@@ -142,21 +172,10 @@ impl Session {
     }
 }
 
-/// FLAGS and PERMANENTFLAGS of a mailbox that has these keywords.
-pub(super) fn keyword_lines(keywords: &Flags, read_only: bool) -> String {
-    const SYSTEM: &str = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
-    let keywords: String = keywords
-        .keywords()
-        .iter()
-        .map(|keyword| format!(" {keyword}"))
-        .collect();
-    let permanent = if read_only {
-        String::new()
-    } else {
-        format!("{SYSTEM}{keywords} \\*")
-    };
-    format!(
-        "* FLAGS ({SYSTEM}{keywords})\r\n\
-         * OK [PERMANENTFLAGS ({permanent})] Flags that are kept\r\n"
-    )
+/// The view of the selected mailbox, if it is loaded.
+fn loaded(selected: &mut Option<Box<Selected>>) -> Option<&mut View> {
+    match &mut selected.as_deref_mut()?.view {
+        ViewState::Loaded(view) => Some(view),
+        ViewState::Unloaded { .. } => None,
+    }
 }

@@ -39,6 +39,8 @@ pub(super) struct View {
     flags: BTreeMap<Uid, (Arc<Flags>, ModSeq)>,
     /// Keywords of flags that changed.
     keywords: Option<Flags>,
+    /// All keywords of the mailbox, if there are new ones.
+    all_keywords: Option<Arc<[Arc<str>]>>,
     /// Everything up to here is in the view.
     pub modseq: ModSeq,
     /// Messages with this UID or a higher one are `\Recent`.
@@ -56,6 +58,7 @@ impl View {
             gone: RoaringBitmap::new(),
             flags: BTreeMap::new(),
             keywords: None,
+            all_keywords: None,
             modseq,
             recent_from,
         }
@@ -64,15 +67,17 @@ impl View {
     /// Applies events that follow each other. False if they don't follow the view, or the mailbox
     /// is gone.
     pub fn apply(&mut self, events: &[Arc<Event>]) -> bool {
-        self.apply_but(events, |_| false)
+        self.apply_but(events, |_, _| false)
     }
 
-    /// As [`View::apply`], but flags of messages for which `known` holds are not sent later: the
-    /// client hears of them by other means, or set them itself. If others changed them meanwhile it
-    /// can't know what they are now, and is told (RFC 3501 §6.4.6).
-    pub fn apply_but(&mut self, events: &[Arc<Event>], known: impl Fn(Uid) -> bool) -> bool {
-        let mut once = RoaringBitmap::new();
-        let mut known = |uid: Uid| known(uid) && once.insert(uid.0);
+    /// As [`View::apply`], but flags for which `known` holds, with the mod-sequence that they got,
+    /// are not sent later: the client hears of them by other means, or set them itself (RFC 3501
+    /// §6.4.6).
+    pub fn apply_but(
+        &mut self,
+        events: &[Arc<Event>],
+        known: impl Fn(Uid, ModSeq) -> bool,
+    ) -> bool {
         for event in events {
             if event.seq <= self.modseq {
                 continue;
@@ -80,18 +85,19 @@ impl View {
             if event.deleted || event.prev != self.modseq {
                 return false;
             }
-            self.apply_changes(event, &mut known);
+            self.apply_changes(event, &known);
             self.modseq = event.seq;
         }
         true
     }
 
-    fn apply_changes(&mut self, event: &Event, known: &mut impl FnMut(Uid) -> bool) {
+    fn apply_changes(&mut self, event: &Event, known: &impl Fn(Uid, ModSeq) -> bool) {
         // Changes of a kind stand in ascending order, so each search begins where the last ended.
         let mut near = 0;
         let mut flags = Vec::new();
         for change in &event.changes {
             match change {
+                Change::Keywords(all) => self.all_keywords = Some(all.clone()),
                 Change::Expunged { uid, .. } => {
                     if !self.flags.is_empty() {
                         self.flags.remove(uid);
@@ -113,7 +119,7 @@ impl View {
                     ..
                 } => {
                     let modseq = (*modseq).max(ModSeq(1)).min(event.seq);
-                    if !known(*uid) || self.flags.contains_key(uid) {
+                    if !known(*uid, modseq) || self.flags.contains_key(uid) {
                         if !now.keywords().is_empty() {
                             self.keywords.get_or_insert_default().union(now);
                         }
@@ -241,22 +247,37 @@ impl View {
         self.keywords.take()
     }
 
-    /// Whether the client has been sent everything.
-    pub fn all_sent(&self) -> bool {
-        self.gone.is_empty() && self.flags.is_empty() && self.announced == self.slots.len()
+    /// All keywords of the mailbox, if there are new ones since this was asked last.
+    pub fn take_all_keywords(&mut self) -> Option<Arc<[Arc<str>]>> {
+        self.all_keywords.take()
     }
 
-    /// Writes what the client may be sent now; expunges only if `expunges`.
-    pub fn send_updates(&mut self, output: &mut Output, expunges: bool, condstore: bool) {
-        self.send_numbers(output, expunges);
+    /// Whether the client has been sent everything.
+    pub fn all_sent(&self) -> bool {
+        self.gone.is_empty()
+            && self.flags.is_empty()
+            && self.all_keywords.is_none()
+            && self.announced == self.slots.len()
+    }
+
+    /// Writes what the client may be sent now; expunges only if `expunges`. Gives the UID below
+    /// which it knows all messages, if there are new ones.
+    pub fn send_updates(
+        &mut self,
+        output: &mut Output,
+        expunges: bool,
+        condstore: bool,
+    ) -> Option<Uid> {
+        let told = self.send_numbers(output, expunges);
         if !self.flags.is_empty() {
             let flags = std::mem::take(&mut self.flags);
             output.pieces(FlagUpdates::new(self, flags, condstore));
         }
+        told
     }
 
     /// Of the updates, those that tell which messages there are.
-    pub fn send_numbers(&mut self, output: &mut Output, expunges: bool) {
+    pub fn send_numbers(&mut self, output: &mut Output, expunges: bool) -> Option<Uid> {
         if expunges && !self.gone.is_empty() {
             let gone = std::mem::take(&mut self.gone);
             // A message that came and went unseen is nobody's business.
@@ -265,15 +286,19 @@ impl View {
             self.unnumbered |= &gone;
             output.pieces(Expunges::new(gone, before, seen));
         }
-        if self.slots.len() > self.announced {
-            let before = self.exists();
-            self.announced = self.slots.len();
-            let exists = self.exists();
-            if exists > before {
-                let line = format!("* {exists} EXISTS\r\n* {} RECENT\r\n", self.recent());
-                output.bytes(line.as_bytes());
-            }
+        if self.slots.len() <= self.announced {
+            return None;
         }
+        let before = self.exists();
+        self.announced = self.slots.len();
+        let exists = self.exists();
+        if exists <= before {
+            return None;
+        }
+        let line = format!("* {exists} EXISTS\r\n* {} RECENT\r\n", self.recent());
+        output.bytes(line.as_bytes());
+        let last = self.slots.uid(self.announced - 1);
+        Some(Uid(last.0.saturating_add(1)))
     }
 }
 
