@@ -20,7 +20,7 @@ use benches::clients::{connect, drain, listener, reactor_for};
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine::event::{Event, SessionId, ShardId};
-use engine::protocol::{Announce, Context, Parked, Protocol};
+use engine::protocol::{Active, Announce, Context, Parked, Parking};
 use engine::topic::TopicId;
 use engine::{Handle, Limits, Shard};
 use reactor::Reactor;
@@ -47,12 +47,10 @@ struct Host {
 /// The number of the newest event that the client was told of.
 type Told = u64;
 
-impl Protocol for Host {
+impl Active for Host {
     type Session = Option<Told>;
-    type Parked = Told;
     type Fact = ();
     type Reply = ();
-    type Key = ();
 
     fn open(&mut self, _: &mut Context<'_, ()>, _: u8) -> Option<Told> {
         None
@@ -75,9 +73,12 @@ impl Protocol for Host {
         cx.close();
     }
     fn handle_closed(&mut self, _: &mut Option<Told>, _: SessionId) {}
-    fn hears(&self, _: &Option<Told>) -> bool {
-        false
-    }
+}
+
+impl Parking for Host {
+    type Parked = Told;
+    type Key = ();
+
     fn park(&mut self, session: &Option<Told>) -> Option<Told> {
         *session
     }

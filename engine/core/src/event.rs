@@ -16,7 +16,7 @@ pub struct SessionId {
 
 impl SessionId {
     /// Not a connection but the shard itself: what is sent there comes to
-    /// [`crate::protocol::Protocol::handle_message`].
+    /// [`crate::protocol::Active::handle_message`].
     pub fn shard_itself(shard: ShardId) -> Self {
         Self {
             shard,

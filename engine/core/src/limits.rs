@@ -18,7 +18,7 @@ pub struct Limits {
     pub connections_max: usize,
     /// Connections that all shards serve together; more are refused politely.
     pub connections_all_max: usize,
-    /// A call that takes longer is told to [`crate::protocol::Protocol::handle_stall`], in
+    /// A call that takes longer is told to [`crate::protocol::Active::handle_stall`], in
     /// nanoseconds; 0 is never, and no clock is looked at.
     pub stall_ns: u64,
     /// Published events waiting for their owner shard; more mark their topic stale.
@@ -38,7 +38,7 @@ pub struct Limits {
     /// Output bytes that may wait for one client. A session that has more is closed.
     pub outbox_bytes_max: usize,
     /// Bytes that may wait for all clients of a shard, with what keeping them costs and what their
-    /// sessions hold ([`crate::protocol::Protocol::held_bytes`]). With more, those who are found to
+    /// sessions hold ([`crate::protocol::Active::held_bytes`]). With more, those who are found to
     /// take nothing are cut.
     pub output_bytes_max: usize,
     /// Bytes that may wait for one client before posts to it are dropped. A single post may be

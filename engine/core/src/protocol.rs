@@ -9,22 +9,21 @@ use bytes::Bytes;
 use crate::event::{Event, SessionId};
 use crate::topic::TopicId;
 
-/// A hosted protocol. One value lives on each shard and is only touched by it.
-///
-/// Four kinds of method: `open`, `unpark` make sessions; `handle_*` tell a session what happened;
-/// `announce`, `render*`, `cursor` serve parked rows without waking their session; `park` packs a
-/// session away. Sessions act through the [`Context`] they are given.
-pub trait Protocol {
+/// What a shard hosts: both halves. One value lives on each shard and is only touched by it.
+pub trait Protocol: Parking {}
+
+impl<P: Parking> Protocol for P {}
+
+/// The half that serves active sessions: `open` makes one, `handle_*` tell it what happened. The
+/// listener on which a connection comes says which kind of session `open` makes. Sessions act
+/// through the [`Context`] they are given.
+pub trait Active {
     /// An active session, boxed by the shard.
     type Session;
-    /// A parked session: the row keeps it by value, so it should be tens of bytes.
-    type Parked: Copy;
     /// What an event says.
     type Fact: Send + Sync + 'static;
     /// What the slow parts of the system answer (store, authentication).
     type Reply: Send + 'static;
-    /// Names one rendering of an event: rows with equal keys get the same bytes.
-    type Key: Copy + Eq;
 
     /// Whether [`Context::peer`] is wanted for connections of a listener. It costs system calls.
     fn needs_peer(&self, listener: u8) -> bool {
@@ -57,7 +56,7 @@ pub trait Protocol {
         let _ = (cx, message);
     }
     /// A [`Context::post`] found too much waiting for its session and was dropped. The session's
-    /// [`Protocol::handle_stale`] is called once it has taken what waits; posts until then are
+    /// [`Active::handle_stale`] is called once it has taken what waits; posts until then are
     /// dropped too, and each comes here.
     fn handle_dropped(&mut self, id: SessionId) {
         let _ = id;
@@ -78,11 +77,6 @@ pub trait Protocol {
     /// Whether an active session must end.
     fn must_end(&self, session: &Self::Session) -> bool {
         let _ = session;
-        false
-    }
-    /// Whether a parked session must end.
-    fn must_end_parked(&self, parked: &Self::Parked) -> bool {
-        let _ = parked;
         false
     }
     /// This session must end: say good-bye and close.
@@ -123,9 +117,22 @@ pub trait Protocol {
         let _ = cx;
     }
 
-    /// Whether an active session wants to hear of news, through [`Protocol::handle_stale`], even
+    /// Whether an active session wants to hear of news, through [`Active::handle_stale`], even
     /// while it can't be packed away. Others are caught up when they are.
-    fn hears(&self, session: &Self::Session) -> bool;
+    fn hears(&self, session: &Self::Session) -> bool {
+        let _ = session;
+        false
+    }
+}
+
+/// The half that packs sessions away and serves them as rows: `announce`, `render*` and `cursor`
+/// do so without waking a session. A host that packs nobody away says [`NeverParks`] instead.
+pub trait Parking: Active {
+    /// A parked session: the row keeps it by value, so it should be tens of bytes.
+    type Parked: Copy;
+    /// Names one rendering of an event: rows with equal keys get the same bytes.
+    type Key: Copy + Eq;
+
     /// Packs the session away if its state allows. Asked whenever the session has nothing to send
     /// and nothing to do.
     fn park(&mut self, session: &Self::Session) -> Option<Self::Parked>;
@@ -150,6 +157,53 @@ pub trait Protocol {
     ) -> Option<Bytes>;
     /// The deadline of a parked session has come.
     fn parked_deadline(&mut self, parked: &mut Self::Parked, now_ns: u64) -> Parked;
+    /// Whether a parked session must end.
+    fn must_end_parked(&self, parked: &Self::Parked) -> bool {
+        let _ = parked;
+        false
+    }
+}
+
+/// A host without the second half: all its sessions stay active.
+pub trait NeverParks: Active {}
+
+/// A parked session where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NeverParked {}
+
+impl<P: NeverParks> Parking for P {
+    type Parked = NeverParked;
+    type Key = NeverParked;
+
+    fn park(&mut self, _: &Self::Session) -> Option<NeverParked> {
+        None
+    }
+    fn unpark(&mut self, parked: NeverParked, _: SessionId) -> Self::Session {
+        match parked {}
+    }
+    fn cursor(&self, parked: &NeverParked) -> Option<u64> {
+        match *parked {}
+    }
+    fn announce(
+        &mut self,
+        parked: &mut NeverParked,
+        _: &Event<Self::Fact>,
+    ) -> Announce<NeverParked> {
+        match *parked {}
+    }
+    fn render(&mut self, _: &Event<Self::Fact>, key: NeverParked) -> Bytes {
+        match key {}
+    }
+    fn render_many(
+        &mut self,
+        parked: &mut NeverParked,
+        _: &[Arc<Event<Self::Fact>>],
+    ) -> Option<Bytes> {
+        match *parked {}
+    }
+    fn parked_deadline(&mut self, parked: &mut NeverParked, _: u64) -> Parked {
+        match *parked {}
+    }
 }
 
 /// What an event means for a parked session.
@@ -159,7 +213,7 @@ pub enum Announce<K> {
     Silent,
     /// Send the rendering with this key.
     Send(K),
-    /// Events were missed: unpark and call [`Protocol::handle_stale`].
+    /// Events were missed: unpark and call [`Active::handle_stale`].
     Stale,
 }
 
@@ -178,7 +232,7 @@ pub enum Parked {
         /// On the reactor's clock.
         until_ns: u64,
     },
-    /// It is unparked and [`Protocol::handle_deadline`] is called.
+    /// It is unparked and [`Active::handle_deadline`] is called.
     Unpark,
 }
 
@@ -228,7 +282,7 @@ impl<R> Context<'_, R> {
         self.id
     }
 
-    /// The peer's address: in [`Protocol::open`], and if the listener needs it.
+    /// The peer's address: in [`Active::open`], and if the listener needs it.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
@@ -260,7 +314,7 @@ impl<R> Context<'_, R> {
     }
 
     /// Sends bytes to another session of this shard, in order with other posts to it. If too much
-    /// waits for it already, the bytes are dropped: see [`Protocol::handle_dropped`].
+    /// waits for it already, the bytes are dropped: see [`Active::handle_dropped`].
     pub fn post(&mut self, to: SessionId, bytes: Bytes) {
         self.effects.posts.push((to, bytes));
     }
@@ -271,7 +325,7 @@ impl<R> Context<'_, R> {
         self.effects.messages.push((to, message));
     }
 
-    /// Watches a topic, instead of any before; answered by [`Protocol::handle_watching`].
+    /// Watches a topic, instead of any before; answered by [`Active::handle_watching`].
     pub fn watch(&mut self, topic: TopicId) {
         self.effects.watch = Some(Some(topic));
     }

@@ -108,7 +108,7 @@ impl<F, R> Handle<F, R> {
     }
 
     /// Has the protocol on each shard say of every session whether it may stay: see
-    /// [`crate::protocol::Protocol::begin_review`].
+    /// [`crate::protocol::Active::begin_review`].
     pub fn review(&self) {
         for port in self.ports.iter() {
             port.review.store(true, Ordering::SeqCst);

@@ -4,13 +4,12 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use engine::event::{Event, SessionId, ShardId};
-use engine::protocol::{Announce, Context, Parked, Protocol};
+use engine::event::{SessionId, ShardId};
+use engine::protocol::{Active, Context, NeverParks};
 use engine::stats::{Counter, Reason};
 use engine::{Handle, Limits, Shard};
 use reactor::uring::{Options, Uring};
@@ -24,12 +23,10 @@ struct Answers {
     small: Bytes,
 }
 
-impl Protocol for Answers {
+impl Active for Answers {
     type Session = ();
-    type Parked = ();
     type Fact = ();
     type Reply = ();
-    type Key = ();
 
     fn open(&mut self, _: &mut Context<'_, ()>, _: u8) {}
     fn handle_input(&mut self, (): &mut (), cx: &mut Context<'_, ()>, bytes: &[u8]) {
@@ -49,29 +46,9 @@ impl Protocol for Answers {
         cx.close();
     }
     fn handle_closed(&mut self, (): &mut (), _: SessionId) {}
-    fn hears(&self, (): &()) -> bool {
-        false
-    }
-    fn park(&mut self, (): &()) -> Option<()> {
-        None
-    }
-    fn unpark(&mut self, (): (), _: SessionId) {}
-    fn cursor(&self, (): &()) -> Option<u64> {
-        None
-    }
-    fn announce(&mut self, (): &mut (), _: &Event<()>) -> Announce<()> {
-        Announce::Silent
-    }
-    fn render(&mut self, _: &Event<()>, (): ()) -> Bytes {
-        Bytes::new()
-    }
-    fn render_many(&mut self, (): &mut (), _: &[Arc<Event<()>>]) -> Option<Bytes> {
-        None
-    }
-    fn parked_deadline(&mut self, (): &mut (), _: u64) -> Parked {
-        Parked::Unpark
-    }
 }
+
+impl NeverParks for Answers {}
 
 struct Server {
     handle: Handle<(), ()>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use engine::event::{Event, SessionId};
-use engine::protocol::{Announce, Context, Parked as Due, Protocol};
+use engine::protocol::{Active, Announce, Context, Parked as Due, Parking, Protocol};
 
 /// A bug, planted at a seam.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -44,12 +44,10 @@ impl<P> Planted<P> {
     }
 }
 
-impl<P: Protocol> Protocol for Planted<P> {
+impl<P: Protocol> Active for Planted<P> {
     type Session = P::Session;
-    type Parked = P::Parked;
     type Fact = P::Fact;
     type Reply = P::Reply;
-    type Key = P::Key;
 
     fn needs_peer(&self, listener: u8) -> bool {
         self.inner.needs_peer(listener)
@@ -103,6 +101,12 @@ impl<P: Protocol> Protocol for Planted<P> {
     fn hears(&self, session: &P::Session) -> bool {
         self.inner.hears(session)
     }
+}
+
+impl<P: Protocol> Parking for Planted<P> {
+    type Parked = P::Parked;
+    type Key = P::Key;
+
     fn park(&mut self, session: &P::Session) -> Option<P::Parked> {
         self.inner.park(session)
     }

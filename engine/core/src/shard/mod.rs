@@ -54,7 +54,7 @@ pub struct Shard<R: Reactor, P: Protocol, T: Tls = Option<Arc<::tls::Config>>> {
     topics: Topics<P::Fact>,
     remote_watchers: RemoteWatchers,
     resync: Resync,
-    /// As [`Protocol::handle_turn`] said.
+    /// As [`Active::handle_turn`] said.
     protocol_waits: bool,
     /// Messages to other shards that found their queue full.
     waiting: VecDeque<(ShardId, ShardMessage)>,

@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::event::{Event, SessionId};
 use crate::limits::SECOND_NS;
-use crate::protocol::{Announce, Context, Parked, Protocol};
+use crate::protocol::{Active, Announce, Context, Parked, Parking};
 use crate::topic::TopicId;
 
 /// Told to those who heard nothing for so long: far longer than any run may take to tell news.
@@ -98,12 +98,10 @@ fn line(topic: u64, number: u64) -> Bytes {
     Bytes::from(format!("AT {topic} {number}\n"))
 }
 
-impl Protocol for Board {
+impl Active for Board {
     type Session = Session;
-    type Parked = Packed;
     type Fact = ();
     type Reply = u64;
-    type Key = ();
 
     fn refusal(&self) -> Option<Bytes> {
         Some(Bytes::from_static(b"BYE\n"))
@@ -159,6 +157,15 @@ impl Protocol for Board {
         self.truth.borrow_mut().sessions -= 1;
     }
 
+    fn hears(&self, session: &Session) -> bool {
+        session.watching && session.pings == 0
+    }
+}
+
+impl Parking for Board {
+    type Parked = Packed;
+    type Key = ();
+
     fn park(&mut self, session: &Session) -> Option<Packed> {
         let quiet = session.watching
             && session.pings == 0
@@ -171,10 +178,6 @@ impl Protocol for Board {
                 told: session.told,
             }
         })
-    }
-
-    fn hears(&self, session: &Session) -> bool {
-        session.watching && session.pings == 0
     }
 
     fn unpark(&mut self, packed: Packed, _id: SessionId) -> Session {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use engine::event::{Event, SessionId};
-use engine::protocol::{Announce, Parked as Due, Protocol};
+use engine::protocol::{Active, Announce, Parked as Due, Parking};
 
 use super::receipt::{self, Linked};
 use super::session::{Parked, Session};
@@ -112,13 +112,11 @@ impl Broker {
     }
 }
 
-impl Protocol for Broker {
+impl Active for Broker {
     type Session = Session;
-    type Parked = Parked;
     /// Topics are not used: ENS has keys and parameters.
     type Fact = ();
     type Reply = BrokerMessage;
-    type Key = ();
 
     fn needs_peer(&self, listener: u8) -> bool {
         listener < self.config.tcp_listeners
@@ -235,6 +233,11 @@ impl Protocol for Broker {
     fn hears(&self, _: &Session) -> bool {
         true
     }
+}
+
+impl Parking for Broker {
+    type Parked = Parked;
+    type Key = ();
 
     fn park(&mut self, session: &Session) -> Option<Parked> {
         session.park()

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use engine::event::{Event, SessionId};
-use engine::protocol::{Announce, Context, Parked as Due, Protocol};
+use engine::protocol::{Active, Announce, Context, Parked as Due, Parking};
 use engine::topic::TopicId;
 use mail::{MailboxId, Refusal, Reply, Request, Uid, UserId};
 use proto::imap::action::Action;
@@ -282,12 +282,10 @@ impl<B: Backend> Front<B> {
     }
 }
 
-impl<B: Backend> Protocol for Front<B> {
+impl<B: Backend> Active for Front<B> {
     type Session = FrontSession;
-    type Parked = Parked;
     type Fact = Arc<mail::Event>;
     type Reply = Reply;
-    type Key = imap::RenderKey;
 
     fn needs_peer(&self, _listener: u8) -> bool {
         // A client of a listener that only this host reaches is this host.
@@ -400,10 +398,6 @@ impl<B: Backend> Protocol for Front<B> {
         session.user.is_some_and(|user| self.revoked.contains(user))
     }
 
-    fn must_end_parked(&self, parked: &Parked) -> bool {
-        self.revoked.contains(parked.user)
-    }
-
     fn handle_must_end(&mut self, session: &mut FrontSession, cx: &mut Context<'_, Reply>) {
         self.bounds.meet(Bound::Revoked);
         let text =
@@ -480,6 +474,15 @@ impl<B: Backend> Protocol for Front<B> {
 
     fn hears(&self, session: &FrontSession) -> bool {
         session.machine.is_idling()
+    }
+}
+
+impl<B: Backend> Parking for Front<B> {
+    type Parked = Parked;
+    type Key = imap::RenderKey;
+
+    fn must_end_parked(&self, parked: &Parked) -> bool {
+        self.revoked.contains(parked.user)
     }
 
     fn park(&mut self, session: &FrontSession) -> Option<Parked> {
