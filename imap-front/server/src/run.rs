@@ -144,8 +144,13 @@ impl Server {
             .map_err(|error| StartError::Kernel("LMTP", error))?;
         let bounds = Arc::default();
         let watch = (Arc::clone(&bounds), Arc::clone(&stalls));
-        let control = control(&store, &users, &handle, watch)
-            .map_err(|error| StartError::Kernel("the control plane", error))?;
+        let control = control(
+            &store,
+            (&users, &config.word("store.admins")),
+            &handle,
+            watch,
+        )
+        .map_err(|error| StartError::Kernel("the control plane", error))?;
         let mut server = Self {
             store,
             edition: users.edition(),
@@ -374,14 +379,16 @@ fn places(options: &Options) -> usize {
 /// What all control planes share.
 fn control(
     store: &Store,
-    users: &Arc<Users>,
+    (users, admins): (&Arc<Users>, &str),
     handle: &MailHandle,
     watch: (Arc<Bounds>, Arc<Stalls>),
 ) -> std::io::Result<Control> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (bounds, stalls) = watch.clone();
     let replier = Replier::start(handle.clone(), bounds.clone())?;
-    let login = Login::new(users.clone(), LOGINS_REMEMBERED);
+    let login = Login::new(users.clone(), LOGINS_REMEMBERED)
+        .with_admins(admins)
+        .map_err(|why| std::io::Error::other(format!("store.admins: {why}")))?;
     let authenticator =
         Authenticator::start(login, store.clone(), replier.clone(), cores, watch.clone())?;
     Ok(Control {

@@ -14,6 +14,8 @@ pub struct Login {
     users: Arc<Users>,
     cache: VerifiedCache,
     learned: Option<Learned>,
+    /// Who may act as anybody.
+    admins: Vec<Box<str>>,
     /// Of this installation if it learns, else of this process.
     secret: Key,
 }
@@ -36,6 +38,7 @@ impl Login {
             users,
             cache: VerifiedCache::new(cache_entries),
             learned: None,
+            admins: vec![],
             secret,
         }
     }
@@ -51,6 +54,36 @@ impl Login {
             secret,
             ..self
         }
+    }
+
+    /// Lets these users, with commas or blanks between them, act as any other.
+    ///
+    /// # Errors
+    /// What is no name.
+    pub fn with_admins(self, names: &str) -> Result<Self, String> {
+        let names = names.split([',', ' ']).filter(|name| !name.is_empty());
+        let names =
+            names.map(|name| super::canonical(name).map_err(|why| format!("{name}: {why}")));
+        let admins = names.collect::<Result<_, _>>()?;
+        Ok(Self { admins, ..self })
+    }
+
+    /// The user whose mail it is when `user`, who has logged in, wants to act as `other` (RFC 4616
+    /// §2): an administrator may, as anybody who is there and not locked.
+    ///
+    /// # Errors
+    /// If the directory can't be read.
+    pub fn acting_as(&self, user: &User, other: Option<&str>) -> Result<Option<User>, UsersError> {
+        let Some(other) = other else {
+            return Ok(Some(user.clone()));
+        };
+        if super::canonical(other).is_ok_and(|other| other == user.name) {
+            return Ok(Some(user.clone()));
+        }
+        if !self.admins.contains(&user.name) {
+            return Ok(None);
+        }
+        Ok(self.users.find(other)?.filter(|other| !other.locked))
     }
 
     /// The directory.

@@ -455,3 +455,27 @@ fn files_of_dovecot_and_the_system() {
             .contains("user lea: the password is empty")
     );
 }
+
+#[test]
+fn administrators_act_as_others_and_nobody_else_does() {
+    let (_folder, path) = directory();
+    for name in ["ann", "bob", "cid"] {
+        add(&path, name, b"x", Quota::default()).unwrap();
+    }
+    set_locked(&path, "cid", true).unwrap();
+    let login = Login::new(Arc::new(Users::open(&path).unwrap()), 16);
+    let login = login.with_admins("Ann, root").unwrap();
+    let acts = |user: &str, other: Option<&str>| {
+        let user = login.users().find(user).unwrap().unwrap();
+        let acting = login.acting_as(&user, other).unwrap();
+        acting.map(|it| it.name.to_string())
+    };
+    assert_eq!(acts("ann", None).as_deref(), Some("ann"));
+    assert_eq!(acts("ann", Some("BOB")).as_deref(), Some("bob"));
+    assert_eq!(acts("bob", Some("Bob")).as_deref(), Some("bob"));
+    for (user, other) in [("bob", "ann"), ("ann", "cid"), ("ann", "dan"), ("ann", "")] {
+        assert_eq!(acts(user, Some(other)), None, "{user} as {other}");
+    }
+    let users = login.users().clone();
+    assert!(Login::new(users, 16).with_admins("a:b").is_err());
+}

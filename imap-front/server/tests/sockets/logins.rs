@@ -77,3 +77,33 @@ fn too_many_guesses_at_a_time_are_told_so_and_the_store_is_not_blamed() {
     // Others have their turn.
     fresh(&server).ask("l LOGIN ann ann");
 }
+
+/// RFC 4616 §2: `authzid NUL authcid NUL passwd`. In the log a name can't pass for anything else.
+#[test]
+fn administrators_act_as_others_and_failures_have_a_line() {
+    let site = Site::bare("store.admins = mary\n");
+    let server = site.start();
+    server.deliver(&["fred"], "Subject: x\r\n\r\nHello");
+    let mut talk = fresh(&server);
+    // fred NUL mary NUL mary
+    let said = talk.ask("a AUTHENTICATE PLAIN ZnJlZABtYXJ5AG1hcnk=");
+    assert!(said.iter().any(|line| line.starts_with("a OK")), "{said:?}");
+    let selected = talk.ask("s SELECT INBOX");
+    assert!(selected.contains(&"* 1 EXISTS".to_owned()), "{selected:?}");
+    let mut talk = fresh(&server);
+    // mary NUL fred NUL fred
+    talk.say("a AUTHENTICATE PLAIN bWFyeQBmcmVkAGZyZWQ=\r\n");
+    let said = talk.line_within(Duration::from_secs(20)).unwrap();
+    assert!(said.starts_with("a NO [AUTHENTICATIONFAILED]"), "{said}");
+    assert!(
+        site.log()
+            .contains("login failed from this host, user \"fred\"")
+    );
+    talk.say("b LOGIN \"x\\\", user\" wrong\r\n");
+    talk.line_within(Duration::from_secs(20)).unwrap();
+    let log = site.log();
+    assert!(
+        log.contains(r#"login failed from this host, user "x\", user""#),
+        "{log}"
+    );
+}

@@ -5,6 +5,14 @@ use super::super::kind::{ConfigOption, Kind};
 /// Sorted by name.
 pub(super) static STORE: &[ConfigOption] = &[
     ConfigOption {
+        name: "store.admins",
+        kind: Kind::Text,
+        default: "",
+        refreshable: false,
+        help: "users with commas or blanks between them who may act as any other: they log in with \
+               AUTHENTICATE PLAIN, their own name and password, and the other's name (authzid)",
+    },
+    ConfigOption {
         name: "store.cachesize",
         kind: Kind::Bytes {
             unlimited: false,

@@ -32,6 +32,9 @@ const GROUP_MAX: usize = 64;
 /// Costly checks that may wait in all.
 const ALL_MAX: usize = 4096;
 
+/// Letters of a name that somebody failed to log in by, as they are logged.
+const NAME_LOGGED_MAX: usize = 128;
+
 /// Checks names and passwords.
 pub struct Authenticator {
     login: Login,
@@ -131,21 +134,36 @@ impl Authenticator {
         asked: &Identity,
         verified: &Result<Option<User>, UsersError>,
     ) {
-        match verified {
-            Ok(Some(user)) if acts_as_itself(asked) && self.is_current(user) => {
-                self.accept(&requester, user);
+        let other = asked.authorization.as_deref();
+        let acting = match verified {
+            Ok(Some(user)) if self.is_current(user) => self.login.acting_as(user, other),
+            Ok(_) => Ok(None),
+            Err(error) => return self.cannot_check(&requester, error),
+        };
+        match acting {
+            Ok(Some(user)) => {
+                if !user.name.eq_ignore_ascii_case(&asked.user) {
+                    tracing::info!("{:?} logs in as {}", &*asked.user, user.name);
+                }
+                self.attempts.succeeded(&counted(&asked.user));
+                self.accept(&requester, &user);
             }
-            Ok(_) => {
-                let delay = self.attempts.failed(&asked.user, requester.client);
+            Ok(None) => {
+                log_failure(&requester, &asked.user);
+                let delay = self
+                    .attempts
+                    .failed(&counted(&asked.user), requester.client);
                 self.delay.refuse(requester, delay);
             }
-            Err(error) => {
-                tracing::error!("can't check a password: {error}");
-                let why = "passwords can't be checked now, try again later";
-                self.replier
-                    .reply(requester.id, Reply::Refused(Refusal::Busy(why)));
-            }
+            Err(error) => self.cannot_check(&requester, &error),
         }
+    }
+
+    fn cannot_check(&self, requester: &Requester, error: &UsersError) {
+        tracing::error!("can't check a password: {error}");
+        let why = "passwords can't be checked now, try again later";
+        let reply = Reply::Refused(Refusal::Busy(why));
+        self.replier.reply(requester.id, reply);
     }
 
     /// Whether the directory has the entry still that the password was checked against: a check
@@ -159,7 +177,6 @@ impl Authenticator {
 
     /// The password is right: answers with the store's user, made at the first login.
     fn accept(&self, requester: &Requester, user: &User) {
-        self.attempts.succeeded(&user.name);
         let id = requester.id;
         match self.store.user(&user.account) {
             Ok(Some(user)) => self.replier.reply(id, Reply::Authenticated(user)),
@@ -202,10 +219,20 @@ fn identity(credentials: &Credentials) -> Identity {
     }
 }
 
-/// RFC 4616 §2: here a user may only act as themselves.
-fn acts_as_itself(asked: &Identity) -> bool {
-    match &asked.authorization {
-        Some(other) => users::canonical(other).ok() == users::canonical(&asked.user).ok(),
-        None => true,
+/// The name whose failures are counted: the same in any case.
+fn counted(user: &str) -> Box<str> {
+    users::canonical(user).unwrap_or_else(|_| user.into())
+}
+
+/// The line by which whoever guards the host knows an address that guesses. The name comes from the
+/// client: it is quoted, and its control characters are escaped.
+fn log_failure(requester: &Requester, user: &str) {
+    let user: String = user.chars().take(NAME_LOGGED_MAX).collect();
+    match requester.client {
+        Some(client) => {
+            let client = client.to_canonical();
+            tracing::warn!("login failed from {client}, user {user:?}");
+        }
+        None => tracing::warn!("login failed from this host, user {user:?}"),
     }
 }
