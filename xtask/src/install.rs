@@ -70,10 +70,36 @@ pub fn run(prefix: &Path, profile: Profile, user: &str) -> Result<()> {
     make_user(user)?;
     lay_out(&prefix, profile, user)?;
     let base = admin::Base::new(&prefix);
+    certify(&base)?;
     if let Some(user) = ServiceUser::of(&Config::load(&base)?)? {
         user.take_over(&base)?;
     }
     println!("installed in {}", prefix.display());
+    Ok(())
+}
+
+/// Makes a certificate that signs itself where there is none, so that TLS works at once.
+fn certify(base: &admin::Base) -> Result<()> {
+    let folder = base.root().join("config/tls");
+    if folder.exists() {
+        return Ok(());
+    }
+    fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let host = Config::load(base)?.hostname();
+    let names = vec![host.clone(), "localhost".into()];
+    let made = rcgen::generate_simple_self_signed(names).context("cannot make a certificate")?;
+    let key = made.signing_key.serialize_pem();
+    for (name, text) in [("default.pem", made.cert.pem()), ("default.key", key)] {
+        let path = folder.join(name);
+        admin::files::replace(&path, 0o600, |to| to.write_all(text.as_bytes()))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    fs::set_permissions(&folder, Permissions::from_mode(0o700))?;
+    println!(
+        "made a self-signed certificate for {host} in {}: clients must be told to trust it; \
+         put your own in its place (NAME.pem and NAME.key) and run refresh",
+        folder.display()
+    );
     Ok(())
 }
 

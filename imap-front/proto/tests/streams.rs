@@ -55,7 +55,7 @@ impl Host {
                         self.session.handle_reply(reply);
                     }
                     Action::Watch(_) => self.session.handle_watching(),
-                    Action::Unwatch | Action::Claim(..) => {}
+                    Action::Unwatch | Action::StartTls | Action::Claim(..) => {}
                     Action::Close => self.closed = true,
                 }
             }

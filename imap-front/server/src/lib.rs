@@ -4,12 +4,14 @@
 //! threads), [`front`] (sessions in shards), [`control`] (requests to store and passwords),
 //! [`lmtp`] (deliveries), [`announce`] (committed events to the engine), [`notify`] (the same to
 //! plug-ins), [`broker`] (the event notification broker as a part of this process),
-//! [`descriptors`] (who may open how many files), [`log`], [`statistics`]. What holds them to their
-//! measure: [`bounds`] (refusals and drops), [`stalls`] (calls that took too long), [`panics`].
+//! [`descriptors`] (who may open how many files), [`certificates`] (what TLS shows), [`log`],
+//! [`statistics`]. What holds them to their measure: [`bounds`] (refusals and drops), [`stalls`]
+//! (calls that took too long), [`panics`].
 
 pub mod announce;
 pub mod bounds;
 pub mod broker;
+pub mod certificates;
 mod child;
 pub mod confinement;
 pub mod control;

@@ -21,7 +21,7 @@ use server::confinement::{self, Confinement, ConfinementError};
 use server::log::Log;
 use server::ports::Ports;
 use server::run::Server;
-use server::{notify, panics};
+use server::{certificates, notify, panics};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
@@ -145,6 +145,9 @@ fn check(base: &Base, _: &Cli) -> Result<(), Box<dyn Error>> {
     let mut facts = Facts::looked_up(&config);
     let trial = |number| notify::trial(base, number).err();
     facts.not_loaded = plug_ins.map(trial).collect();
+    for line in certificates::described(&config) {
+        writeln!(out, "{line}")?;
+    }
     let conditions = admin::idle::conditions(&config, facts);
     for condition in &conditions {
         writeln!(out, "{condition}")?;
@@ -226,6 +229,7 @@ fn serve(base: &Base, accept_loss: bool, ready: &mut Ready) -> Result<(), Box<dy
                 if looks.is_multiple_of(TIDY_EVERY) {
                     server.tidy_memory();
                     server.log_trouble();
+                    server.look_at_certificates();
                 }
                 if let Some(plane) = server.failed_plane() {
                     panics::end_process(&plane);

@@ -1,11 +1,11 @@
 //! The two threads of each core: a data plane on io_uring, and a control plane for its requests.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::{Builder, JoinHandle};
 
 use engine::event::ShardId;
+use engine::secure::Doors;
 use engine::{Limits, Shard};
 use proto::imap::SessionConfig;
 use reactor::uring::{Options, Uring};
@@ -13,6 +13,7 @@ use reactor::uring::{Options, Uring};
 use crate::bounds::Bounds;
 use crate::control::{self, Control, MailHandle, PortBackend, Requests};
 use crate::front::{Addresses, Cleartext, Front, Logins, Revocations, Timeouts};
+use crate::ports::ShardPorts;
 use crate::stalls::Stalls;
 
 // A million of these are kept: see "What a parked session costs" in ARCHITECTURE.md.
@@ -23,7 +24,9 @@ pub struct DataPlane {
     /// Which shard it is.
     pub id: ShardId,
     /// Where clients come in.
-    pub listener: TcpListener,
+    pub ports: ShardPorts,
+    /// What TLS is spoken with, if it is.
+    pub tls: Option<Arc<tls::Config>>,
     /// The rings.
     pub rings: Options,
     /// The engine's bounds.
@@ -68,7 +71,8 @@ impl DataPlane {
     }
 
     fn run(self, started: &mpsc::Sender<std::io::Result<()>>) {
-        let uring = match Uring::new(self.rings, vec![self.listener.into()]) {
+        let listeners = self.ports.listeners.into_iter().map(Into::into);
+        let uring = match Uring::new(self.rings, listeners.collect()) {
             Ok(uring) => uring,
             Err(error) => return drop(started.send(Err(error))),
         };
@@ -77,8 +81,11 @@ impl DataPlane {
             .with_memory(self.limits.output_bytes_max)
             .with_watch(self.bounds, self.stalls)
             .with_addresses(self.addresses)
+            .with_starttls(self.tls.is_some())
             .with_revocations(&self.revocations);
-        let mut shard = Shard::new(self.id, uring, front, self.limits, self.handle);
+        let (tls, implicit) = (self.tls, self.ports.implicit);
+        let doors = Doors { tls, implicit };
+        let mut shard = Shard::with_tls(self.id, uring, front, self.limits, self.handle, doors);
         // The starter waits; it can't be gone.
         let _ = started.send(Ok(()));
         shard.run();

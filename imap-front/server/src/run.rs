@@ -16,6 +16,7 @@ use store::Store;
 
 use crate::announce;
 use crate::bounds::Bounds;
+use crate::certificates::{Certificates, CertificatesError};
 use crate::control::{self, Authenticator, Control, MailHandle, Replier, SEARCHES_MAX, Workers};
 use crate::descriptors::{Descriptors, TooFewFiles};
 use crate::front::{Addresses, Cleartext, Logins, Revocations};
@@ -23,7 +24,7 @@ use crate::lmtp::{self, Lmtp};
 use crate::notify::Notifications;
 use crate::options::Options;
 use crate::planes::{self, DataPlane};
-use crate::ports::Ports;
+use crate::ports::{self, Ports, ShardPorts};
 use crate::sparing::Sparing;
 use crate::stalls::Stalls;
 use crate::statistics;
@@ -48,6 +49,9 @@ pub enum StartError {
     /// The store.
     #[error("{0}")]
     Store(#[from] store::OpenError),
+    /// The certificates.
+    #[error(transparent)]
+    Certificates(#[from] CertificatesError),
     /// Limits that contradict each other.
     #[error("{0}")]
     Limits(String),
@@ -62,6 +66,7 @@ pub enum StartError {
 /// A running server.
 pub struct Server {
     store: Store,
+    certificates: Option<Certificates>,
     users: Arc<Users>,
     users_failures: Sparing,
     handle: MailHandle,
@@ -101,7 +106,8 @@ impl Server {
         let descriptors = Descriptors::raise(options.shards, places(&options))?;
         tracing::info!("{descriptors}");
         options.store.files_max = descriptors.tables;
-        let imap = ports.imap;
+        let certificates = Certificates::load(config)?;
+        ports.listening().iter().for_each(|line| ready.line(line));
         let handle: MailHandle = engine::mesh(options.shards, &options.limits);
         let publisher = handle.clone();
         let announcer =
@@ -134,9 +140,6 @@ impl Server {
         (options.session.idle, options.session.idle_announced) = notifications.idle();
         let lmtp_options = lmtp::Options::from_config(config, &descriptors);
         let mut lmtp = Lmtp::new(ports.lmtp, &lmtp_options, store.clone(), users.clone());
-        if let Some(address) = imap.first().and_then(|first| first.local_addr().ok()) {
-            ready.line(&format!("imap listening on {address}"));
-        }
         let of_broker = broker.iter().flat_map(|broker| broker.listening());
         of_broker.for_each(|line| ready.line(line));
         lmtp.listening().iter().for_each(|line| ready.line(line));
@@ -153,6 +156,7 @@ impl Server {
         .map_err(|error| StartError::Kernel("the control plane", error))?;
         let mut server = Self {
             store,
+            certificates,
             edition: users.edition(),
             revocations: Revocations::default(),
             users,
@@ -172,8 +176,9 @@ impl Server {
             parks_tidied: 0,
         };
         let session = Arc::new(options.session.clone());
-        for (id, listener) in (0..).map(ShardId).zip(imap) {
-            server.start_shard(&options, &session, id, listener, control.clone())?;
+        let shards = (0..).map(ShardId);
+        for (id, ports) in shards.zip(ports::by_shard(ports.imap, ports.imap_tls)) {
+            server.start_shard(&options, &session, id, ports, control.clone())?;
         }
         Ok(server)
     }
@@ -202,16 +207,17 @@ impl Server {
         options: &Options,
         session: &Arc<SessionConfig>,
         id: ShardId,
-        listener: std::net::TcpListener,
+        ports: ShardPorts,
         control: Control,
     ) -> Result<(), StartError> {
         let (backend, requests) = control::port();
         let plane = planes::start_control(id, control, requests)
             .map_err(|error| StartError::Kernel("a control plane", error))?;
         self.control.push(plane);
-        let loopback = listener
-            .local_addr()
-            .is_ok_and(|address| address.ip().is_loopback());
+        let loopback = ports.listeners.iter().all(|listener| {
+            let address = listener.local_addr();
+            address.is_ok_and(|address| address.ip().is_loopback())
+        });
         let mut rings = uring::Options::for_connections(places(options));
         if options.rings > 0 {
             rings.rings = options.rings;
@@ -220,7 +226,8 @@ impl Server {
         rings.spin_ns = options.spin_ns;
         let plane = DataPlane {
             id,
-            listener,
+            ports,
+            tls: self.certificates.as_ref().map(Certificates::config),
             rings,
             limits: options.limits.clone(),
             handle: self.handle.clone(),
@@ -250,7 +257,26 @@ impl Server {
     pub fn refresh(&mut self, config: &Config) {
         self.refresh_users();
         self.lmtp.refresh(lmtp::Settings::from_config(config));
+        self.refresh_certificates();
         tracing::info!("the configuration was read again");
+    }
+
+    /// Handshakes from now on use what config/tls/ holds; sessions stay.
+    fn refresh_certificates(&mut self) {
+        let Some(certificates) = &mut self.certificates else {
+            return;
+        };
+        match certificates.reload() {
+            Ok(()) => tracing::info!("the certificates were read again"),
+            Err(error) => tracing::error!("{error}; those known before are kept"),
+        }
+    }
+
+    /// Tells TLS the time and the log which certificates end soon. To be called once a second.
+    pub fn look_at_certificates(&mut self) {
+        if let Some(certificates) = &mut self.certificates {
+            certificates.look();
+        }
     }
 
     /// Reads the user directory again if it has changed. Sessions of users who were deleted or have

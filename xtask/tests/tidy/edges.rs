@@ -28,6 +28,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
             "proto",
             "store",
             "admin",
+            "tls",
             "dev:model",
         ],
     ),

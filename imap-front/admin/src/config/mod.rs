@@ -159,6 +159,12 @@ impl Config {
         self.socket_address("service.listenaddr", "service.imap.port")
     }
 
+    /// Where IMAP over TLS listens: `service.listenaddr` and `service.imap.sslport`; none if it is
+    /// off.
+    pub fn imap_tls_address(&self) -> Option<SocketAddr> {
+        self.socket_address("service.listenaddr", "service.imap.sslport")
+    }
+
     /// Where LMTP listens: `service.lmtp.listenaddr` and `service.lmtp.port`; none if it is off.
     pub fn lmtp_address(&self) -> Option<SocketAddr> {
         self.socket_address("service.lmtp.listenaddr", "service.lmtp.port")

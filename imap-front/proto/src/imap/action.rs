@@ -20,6 +20,9 @@ pub enum Action {
     Watch(MailboxId),
     /// No longer watch.
     Unwatch,
+    /// Begin a TLS handshake behind what was sent so far; all that comes later is the handshake's,
+    /// and then what was said within TLS.
+    StartTls,
     /// Close after what was sent so far has left.
     Close,
 }

@@ -47,10 +47,13 @@ impl Default for SessionConfig {
 impl SessionConfig {
     /// The capabilities that a session has, before or after login (RFC 3501 §6.1.1). Only what is
     /// fully there is listed.
-    pub fn capabilities(&self, cleartext_login: bool, authenticated: bool) -> String {
+    pub fn capabilities(&self, passwords: bool, starttls: bool, authenticated: bool) -> String {
         let mut list = String::from("IMAP4rev1 LITERAL+ SASL-IR ID ENABLE");
+        if starttls && !authenticated {
+            list.push_str(" STARTTLS");
+        }
         if !authenticated {
-            let login = if cleartext_login {
+            let login = if passwords {
                 " AUTH=PLAIN AUTH=LOGIN"
             } else {
                 " LOGINDISABLED"

@@ -175,7 +175,7 @@ fn perform(
             model.handle(Request::Claim { mailbox, below });
         }
         Action::Watch(_) => session.handle_watching(),
-        Action::Unwatch => {}
+        Action::Unwatch | Action::StartTls => {}
         Action::Close => client.closed = true,
     }
 }

@@ -60,6 +60,8 @@ pub struct Front<B: Backend> {
     config: Arc<SessionConfig>,
     timeouts: Timeouts,
     cleartext: Cleartext,
+    /// Whether clients may begin TLS.
+    starttls: bool,
     backend: B,
     /// Requests that the backend could not take yet, in order.
     waiting: VecDeque<(Arc<Requester>, Request)>,
@@ -124,6 +126,7 @@ impl<B: Backend> Front<B> {
             config,
             timeouts,
             cleartext,
+            starttls: false,
             backend,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
@@ -156,6 +159,11 @@ impl<B: Backend> Front<B> {
     /// Bounds what may wait on this shard, in bytes: requests, what sessions keep, and output.
     pub fn with_memory(self, memory_max: usize) -> Self {
         Self { memory_max, ..self }
+    }
+
+    /// Lets clients begin TLS.
+    pub fn with_starttls(self, starttls: bool) -> Self {
+        Self { starttls, ..self }
     }
 
     /// Limits the connections of each address; none is no limit.
@@ -204,6 +212,7 @@ impl<B: Backend> Front<B> {
                 Action::Claim(mailbox, below) => self.claim(mailbox, Some(below)),
                 Action::Watch(mailbox) => cx.watch(TopicId(mailbox.0)),
                 Action::Unwatch => cx.unwatch(),
+                Action::StartTls => cx.start_tls(),
                 Action::Close => cx.close(),
             }
         }
@@ -274,6 +283,7 @@ impl<B: Backend> Front<B> {
 
     fn may_log_in(&self, cx: &Context<'_, Reply>) -> bool {
         match self.cleartext {
+            _ if cx.is_secure() => true,
             Cleartext::ListenerIsLoopback => true,
             Cleartext::Loopback => cx
                 .peer()
@@ -299,7 +309,9 @@ impl<B: Backend> Active for Front<B> {
     }
 
     fn open(&mut self, cx: &mut Context<'_, Reply>, _listener: u8) -> FrontSession {
-        let mut machine = Session::new(self.config.clone(), self.may_log_in(cx));
+        let starttls = self.starttls && !cx.is_secure();
+        let may_log_in = self.may_log_in(cx);
+        let mut machine = Session::with_starttls(self.config.clone(), may_log_in, starttls);
         if let (Some(addresses), Some(peer)) = (&mut self.addresses, cx.peer())
             && !addresses.enter(cx.id().slot, peer.ip())
         {

@@ -17,5 +17,6 @@ mod service_user;
 mod site;
 mod stop;
 mod supervised;
+mod tls;
 mod uploads;
 mod users;

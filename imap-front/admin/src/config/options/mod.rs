@@ -4,6 +4,7 @@ mod ens;
 mod local;
 mod logfile;
 mod service;
+mod ssl;
 mod store;
 
 use super::kind::{ConfigOption, Kind};
@@ -13,11 +14,12 @@ const PORT: Kind = Kind::Number { min: 0, max: 65535 };
 const PORT_OFF: Kind = Kind::Number { min: 0, max: 0 };
 
 /// In the order of their names.
-static TABLES: [&[ConfigOption]; 5] = [
+static TABLES: [&[ConfigOption]; 6] = [
     ens::ENS,
     local::LOCAL,
     logfile::LOGFILE,
     service::SERVICE,
+    ssl::SSL,
     store::STORE,
 ];
 

@@ -104,10 +104,11 @@ pub(super) static SERVICE: &[ConfigOption] = &[
     },
     ConfigOption {
         name: "service.imap.sslport",
-        kind: PORT_OFF,
-        default: "0",
+        kind: PORT,
+        default: "993",
         refreshable: false,
-        help: "TCP port of IMAP over TLS; this release has no TLS, so 0",
+        help: "TCP port of IMAP over TLS, taken if config/tls/ holds a certificate; 0 turns the \
+               listener off",
     },
     ConfigOption {
         name: "service.imap.stillhere",

@@ -135,7 +135,7 @@ impl Host {
                         session.handle_reply(reply);
                     }
                     Action::Watch(_) => session.handle_watching(),
-                    Action::Unwatch | Action::Claim(..) => {}
+                    Action::Unwatch | Action::StartTls | Action::Claim(..) => {}
                     Action::Close => self.closed = true,
                 }
             }
@@ -150,7 +150,7 @@ impl Host {
                 }
                 Some(Action::Close) => self.closed = true,
                 Some(Action::Watch(_)) => session.handle_watching(),
-                Some(Action::Unwatch | Action::Claim(..)) => {}
+                Some(Action::Unwatch | Action::StartTls | Action::Claim(..)) => {}
             }
         }
     }

@@ -127,7 +127,7 @@ impl Session {
             Reply::Authenticated(user) => {
                 self.user = Some(user);
                 self.output.log_in();
-                let list = self.config.capabilities(self.cleartext, true);
+                let list = self.config.capabilities(self.cleartext, false, true);
                 self.done(tag, &format!("OK [CAPABILITY {list}] Logged in"));
             }
             Reply::Refused(refusal) => self.failed(tag, &refusal),

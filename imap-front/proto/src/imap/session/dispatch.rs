@@ -79,7 +79,8 @@ impl Session {
         match command {
             C::Capability => {
                 let authenticated = self.user.is_some();
-                let list = self.config.capabilities(self.cleartext, authenticated);
+                let (passwords, starttls) = (self.cleartext, self.starttls);
+                let list = self.config.capabilities(passwords, starttls, authenticated);
                 self.say(&format!("* CAPABILITY {list}"));
                 self.finish(tag, "OK CAPABILITY completed");
             }
@@ -90,7 +91,7 @@ impl Session {
                 self.close();
             }
             C::Id(_) => self.id(tag),
-            C::StartTls => self.done(&tag, "BAD STARTTLS is not offered on this connection"),
+            C::StartTls => self.start_tls(&tag),
             C::Login { user, password } => self.login(tag, &user, &password),
             C::Authenticate { mechanism, initial } => self.authenticate(tag, &mechanism, initial),
             _ if self.user.is_none() => self.done(&tag, "BAD Log in first"),
@@ -228,6 +229,20 @@ impl Session {
             self.done(tag, "NO [READ-ONLY] The mailbox is opened read-only");
         }
         read_only
+    }
+
+    /// RFC 3501 §6.2.1. Whatever came behind the command came from anybody: it is not done, and
+    /// the connection ends.
+    fn start_tls(&mut self, tag: &str) {
+        if self.user.is_some() || !self.starttls {
+            self.done(tag, "BAD STARTTLS is not offered on this connection");
+        } else if !self.receiver.is_empty() {
+            self.bye("Nothing may follow STARTTLS before the handshake");
+        } else {
+            self.done(tag, "OK Begin the TLS handshake now");
+            self.act(Action::StartTls);
+            (self.starttls, self.cleartext) = (false, true);
+        }
     }
 
     /// RFC 2971 §3.1

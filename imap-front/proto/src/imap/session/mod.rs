@@ -40,6 +40,8 @@ pub use idle::STILL_HERE;
 pub struct Session {
     config: Arc<SessionConfig>,
     cleartext: bool,
+    /// TLS may be begun.
+    starttls: bool,
     receiver: Receiver,
     output: Output,
     actions: VecDeque<Action>,
@@ -165,8 +167,14 @@ impl Session {
     /// A session on a fresh connection; its greeting is the first action. `cleartext` says whether
     /// passwords may come over this connection as it is.
     pub fn new(config: Arc<SessionConfig>, cleartext: bool) -> Self {
+        Self::with_starttls(config, cleartext, false)
+    }
+
+    /// The same; `starttls` says whether the client may begin TLS, after which passwords may come.
+    pub fn with_starttls(config: Arc<SessionConfig>, cleartext: bool, starttls: bool) -> Self {
         let mut session = Self::quiet(config, cleartext);
-        let capabilities = session.config.capabilities(cleartext, false);
+        session.starttls = starttls;
+        let capabilities = session.config.capabilities(cleartext, starttls, false);
         let banner = session.config.banner.clone();
         session.say(&format!("* OK [CAPABILITY {capabilities}] {banner}"));
         session
@@ -176,6 +184,7 @@ impl Session {
         Self {
             config,
             cleartext,
+            starttls: false,
             receiver: Receiver::default(),
             output: Output::default(),
             actions: VecDeque::new(),

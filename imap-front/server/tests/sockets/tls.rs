@@ -1,0 +1,221 @@
+//! TLS, spoken by programs of others: `openssl s_client` and Python's `imaplib`.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::site::{Server, Site, Talk};
+
+struct Secure {
+    site: Site,
+    port: u16,
+}
+
+/// A certificate for a name, and its key.
+fn pair(name: &str) -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+impl Secure {
+    fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let site = Site::new(&format!("service.imap.sslport = {port}\n"));
+        fs::create_dir(site.folder.path().join("config/tls")).unwrap();
+        let secure = Self { site, port };
+        secure.put(&pair("first.example"));
+        secure
+    }
+
+    fn put(&self, (chain, key): &(String, String)) {
+        let folder = self.site.folder.path().join("config/tls");
+        fs::write(folder.join("default.pem"), chain).unwrap();
+        fs::write(folder.join("default.key"), key).unwrap();
+    }
+
+    /// The common name or names of the certificate that is shown.
+    fn shown(&self) -> String {
+        let command = format!(
+            "openssl s_client -connect 127.0.0.1:{} </dev/null 2>/dev/null | \
+             openssl x509 -noout -ext subjectAltName",
+            self.port
+        );
+        let output = Command::new("sh").arg("-c").arg(command).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn refresh(&self, server: &Server, until: &str) {
+        server.signal(Signal::HUP);
+        for _ in 0..200 {
+            if self.site.log().contains(until) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("{until:?} is not in the log:\n{}", self.site.log());
+    }
+}
+
+const CLIENT: &str = r#"
+import imaplib, smtplib, ssl, sys
+way, imap, imaps, lmtp = sys.argv[1], *map(int, sys.argv[2:5])
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname = False
+context.verify_mode = ssl.CERT_NONE
+context.maximum_version = getattr(ssl.TLSVersion, sys.argv[5])
+if way == 'starttls':
+    client = imaplib.IMAP4('127.0.0.1', imap)
+    assert 'STARTTLS' in client.capabilities, client.capabilities
+    client.starttls(context)
+else:
+    client = imaplib.IMAP4_SSL('127.0.0.1', imaps, ssl_context=context)
+assert 'STARTTLS' not in client.capabilities, client.capabilities
+assert 'AUTH=PLAIN' in client.capabilities, client.capabilities
+client.login('fred', 'fred')
+client.select('INBOX')
+client.send(b'i IDLE\r\n')
+assert client.readline() == b'+ idling\r\n'
+deliverer = smtplib.LMTP('127.0.0.1', lmtp)
+deliverer.sendmail('a@example.org', ['fred'], 'Subject: one\r\n\r\n' + 'x' * 100000)
+line = client.readline()
+while b'EXISTS' not in line:
+    assert line, 'the connection ended'
+    line = client.readline()
+client.send(b'DONE\r\n')
+while not client.readline().startswith(b'i OK'):
+    pass
+_, data = client.fetch('*', '(BODY[TEXT])')
+assert len(data[0][1]) >= 100000, len(data[0][1])
+client.logout()
+print('told', client.sock.version() if client.sock else '')
+"#;
+
+#[test]
+fn a_client_idles_and_is_told_over_tls_of_both_versions_and_by_starttls() {
+    let secure = Secure::new();
+    let server = secure.site.start();
+    for way in ["implicit", "starttls"] {
+        for version in ["TLSv1_2", "TLSv1_3"] {
+            let output = Command::new("python3")
+                .args(["-c", CLIENT, way])
+                .arg(server.imap.port().to_string())
+                .arg(secure.port.to_string())
+                .arg(server.lmtp.port().to_string())
+                .arg(version)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            let error = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(said.starts_with("told"), "{way} {version}: {said}{error}");
+        }
+    }
+    let statistics = server.statistics(&secure.site);
+    assert_eq!(statistics["Handshakes"], 4, "{statistics:?}");
+}
+
+/// Runs `openssl s_client`, types each line when the one before was answered, and gives all it
+/// said.
+fn s_client(port: u16, options: &[&str], lines: &[(&str, &str)]) -> String {
+    let mut child = Command::new("timeout")
+        .args(["20", "openssl", "s_client", "-connect"])
+        .arg(format!("127.0.0.1:{port}"))
+        .args(options)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut all = String::new();
+    for (answer, line) in lines {
+        let mut heard = String::new();
+        while !answer.is_empty() && !heard.contains(answer) {
+            heard.clear();
+            if output.read_line(&mut heard).unwrap() == 0 {
+                break;
+            }
+            all.push_str(&heard);
+        }
+        // It may have ended.
+        let _ = input.write_all(line.as_bytes());
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    drop(input);
+    while output.read_line(&mut all).unwrap() > 0 {}
+    let mut error = String::new();
+    std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut error).unwrap();
+    child.wait().unwrap();
+    all + &error
+}
+
+#[test]
+fn openssl_renews_keys_and_is_refused_a_second_handshake() {
+    let secure = Secure::new();
+    let server = secure.site.start();
+    for suite in [
+        "TLS_AES_128_GCM_SHA256",
+        "TLS_AES_256_GCM_SHA384",
+        "TLS_CHACHA20_POLY1305_SHA256",
+    ] {
+        let lines = [
+            ("* OK", "K\n"),
+            ("", "a NOOP\n"),
+            ("a OK", "k\n"),
+            ("", "b NOOP\n"),
+            ("b OK", "c LOGOUT\n"),
+        ];
+        let said = s_client(secure.port, &["-tls1_3", "-ciphersuites", suite], &lines);
+        assert!(said.contains("c OK LOGOUT"), "{suite}: {said}");
+    }
+    let lines = [("* OK", "a NOOP\n"), ("a OK", "R\n")];
+    let said = s_client(secure.port, &["-tls1_2"], &lines);
+    assert!(said.contains("a OK"), "{said}");
+    let handshakes = server.statistics(&secure.site)["Handshakes"];
+    assert_eq!(
+        handshakes, 4,
+        "a second one on a connection is refused: {said}"
+    );
+}
+
+#[test]
+fn what_follows_starttls_in_clear_text_ends_the_connection() {
+    let secure = Secure::new();
+    let server = secure.site.start();
+    let mut talk = Talk::to(server.imap);
+    assert!(talk.line().contains(" STARTTLS "));
+    talk.say("a STARTTLS\r\nb LOGIN fred fred\r\n");
+    assert!(talk.line().starts_with("* BYE"));
+    assert_eq!(talk.line(), "");
+    // Who says what is no TLS to the port of TLS hears nothing of mail.
+    let mut talk = Talk::to(([127, 0, 0, 1], secure.port).into());
+    talk.say("a LOGIN fred fred\r\n");
+    assert!(!talk.line().contains("OK"));
+}
+
+#[test]
+fn certificates_are_read_again_and_one_with_another_key_is_refused() {
+    let secure = Secure::new();
+    let server = secure.site.start();
+    let mut idle = server.idle("fred");
+    assert!(secure.shown().contains("first.example"));
+    secure.put(&pair("second.example"));
+    secure.refresh(&server, "were read again");
+    assert!(secure.shown().contains("second.example"));
+    let (chain, _) = pair("third.example");
+    let (_, key) = pair("fourth.example");
+    secure.put(&(chain, key));
+    secure.refresh(&server, "those known before are kept");
+    assert!(secure.site.log().contains("is not that of the chain"));
+    assert!(secure.shown().contains("second.example"));
+    idle.say("DONE\r\n");
+    assert!(idle.line().starts_with("i OK"));
+    drop(server);
+    let refused = secure.site.try_start(":").err().unwrap();
+    assert!(refused.contains("is not that of the chain"), "{refused}");
+}
