@@ -129,8 +129,9 @@ impl Base {
 
     /// Sets ports of loopback that are free at the moment; returns that of IMAP.
     pub fn take_free_ports(&self) -> Result<u16> {
-        let [imap, lmtp, ens] = [free_port()?, free_port()?, free_port()?];
+        let [imap, imaps, lmtp, ens] = [free_port()?, free_port()?, free_port()?, free_port()?];
         self.set("service.imap.port", &imap.to_string())?;
+        self.set("service.imap.sslport", &imaps.to_string())?;
         self.set("service.lmtp.port", &lmtp.to_string())?;
         self.set("ens.port", &ens.to_string())?;
         self.set("local.store.notifyplugin.ensport", &ens.to_string())?;
