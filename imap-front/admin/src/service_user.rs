@@ -127,9 +127,17 @@ impl ServiceUser {
                 self.give(&folder)?;
             }
         }
+        self.let_read_config(base)
+    }
+
+    /// Gives `config/` to this user's group for reading. At each start and refresh: an editor may
+    /// have written a file anew.
+    ///
+    /// # Errors
+    /// If an owner or mode can't be changed.
+    pub fn let_read_config(&self, base: &Base) -> Result<(), ServiceUserError> {
         let config = base.msg_conf();
         let config = config.parent().unwrap_or(base.root());
-        // At each start: an editor may have written a file anew.
         if owner(config).is_some_and(|uid| uid == 0) {
             self.let_read(config)?;
         }

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use admin::command::{self, DONE, USAGE};
+use admin::service_user::ServiceUser;
 use admin::{Base, Config, service};
 use clap::Parser;
 
@@ -28,7 +29,10 @@ fn refresh(base: &Base, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
         return Ok(USAGE);
     }
     // The server would keep what it has; the administrator should hear of it here.
-    Config::load(base)?;
+    let config = Config::load(base)?;
+    if let Some(user) = ServiceUser::of(&config)? {
+        user.let_read_config(base)?;
+    }
     let all = arguments.services.is_empty();
     for service in [&service::ENS, &service::IMAP] {
         let asked = arguments.services.iter().any(|name| name == service.name);

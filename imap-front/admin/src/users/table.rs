@@ -164,6 +164,9 @@ impl Table {
     /// it held.
     pub fn revoked_by(&self, later: &Self) -> io::Result<Vec<Box<str>>> {
         let mut revoked = vec![];
+        if self.count == 0 {
+            return Ok(revoked);
+        }
         let mut reader = match &self.text {
             Some(text) => Lines::of(text),
             None if state_of(&self.file)? != self.indexed => {

@@ -479,3 +479,14 @@ fn administrators_act_as_others_and_nobody_else_does() {
     let users = login.users().clone();
     assert!(Login::new(users, 16).with_admins("a:b").is_err());
 }
+
+#[test]
+fn the_first_user_ends_nobodys_session() {
+    let (_folder, path) = directory();
+    let users = Users::open(&path).unwrap();
+    let mut edition = users.edition();
+    add(&path, "ann", b"first", Quota::default()).unwrap();
+    assert!(users.find("ann").unwrap().is_some());
+    let revoked = users.revoked_since(&mut edition).unwrap();
+    assert!(revoked.is_empty(), "{revoked:?}");
+}

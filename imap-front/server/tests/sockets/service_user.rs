@@ -89,6 +89,15 @@ fn the_configuration_stays_roots_and_the_rest_is_the_users() {
     for (file, mode) in [(base.msg_conf(), 0o640), (base.users(), 0o640)] {
         assert_eq!(owner(&file), ("0".to_owned(), mode), "{}", file.display());
     }
+    // A key that root copies there is for the server too, as of the next refresh.
+    let key = base.msg_conf().with_file_name("a.key");
+    fs::write(&key, "").unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let config = admin::Config::load(&base).unwrap();
+    let user = admin::service_user::ServiceUser::of(&config).unwrap();
+    user.unwrap().let_read_config(&base).unwrap();
+    let group = fs::metadata(&key).unwrap().gid().to_string();
+    assert_eq!((owner(&key), group), (("0".to_owned(), 0o640), ids().1));
     server.terminate();
     server.ended();
     // A second start finds all as it is.
