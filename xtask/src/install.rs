@@ -80,7 +80,7 @@ pub fn run(prefix: &Path, profile: Profile, user: &str) -> Result<()> {
 
 /// Makes a certificate that signs itself where there is none, so that TLS works at once.
 fn certify(base: &admin::Base) -> Result<()> {
-    let folder = base.root().join("config/tls");
+    let folder = base.tls();
     if folder.exists() {
         return Ok(());
     }

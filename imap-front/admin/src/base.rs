@@ -52,6 +52,11 @@ impl Base {
         self.root.join("config/users")
     }
 
+    /// Certificates and their keys.
+    pub fn tls(&self) -> PathBuf {
+        self.root.join("config/tls")
+    }
+
     /// The broker's environment, such as who may connect.
     pub fn ens_environment(&self) -> PathBuf {
         self.root.join("config/ens.env")

@@ -52,16 +52,6 @@ impl SequenceSet {
 pub struct UidSet(RoaringBitmap);
 
 impl UidSet {
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.0.len() as usize
-    }
-
     /// Whether one is there.
     pub fn contains(&self, uid: Uid) -> bool {
         self.0.contains(uid.0)
@@ -72,30 +62,9 @@ impl UidSet {
         self.0.insert(uid.0);
     }
 
-    /// All of them, ascending.
-    pub fn iter(&self) -> impl Iterator<Item = Uid> + '_ {
-        self.0.iter().map(Uid)
-    }
-
-    /// The lowest.
-    pub fn first(&self) -> Option<Uid> {
-        self.0.min().map(Uid)
-    }
-
-    /// The highest.
-    pub fn last(&self) -> Option<Uid> {
-        self.0.max().map(Uid)
-    }
-
     /// What it takes in memory, in bytes, about.
     pub fn bytes(&self) -> usize {
         self.0.serialized_size()
-    }
-}
-
-impl From<RoaringBitmap> for UidSet {
-    fn from(bits: RoaringBitmap) -> Self {
-        Self(bits)
     }
 }
 

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use admin::Config;
+use admin::{Base, Config};
 use tls::{Identity, IdentityError, Version};
 
 const DAY_S: u64 = 86_400;
@@ -146,7 +146,7 @@ pub fn described(config: &Config) -> Vec<String> {
 }
 
 fn folder(base: &Path) -> PathBuf {
-    base.join("config/tls")
+    Base::new(base).tls()
 }
 
 fn identities(shown: &[(PathBuf, Identity)]) -> Vec<Identity> {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{Bench, append, body};
-use mail::request::{CopyHow, Want};
+use common::{Bench, append, body, fetch_all};
+use mail::request::CopyHow;
 use mail::{MailboxName, ModSeq, Reply, Request, Uid, UserId};
 use store::Options;
 
@@ -22,16 +22,7 @@ fn bodies(bench: &Bench, user: UserId, name: &str) -> Vec<Vec<u8>> {
     let Reply::Opened(opened) = bench.ask(open) else {
         panic!("{name} is there");
     };
-    let fetch = Request::Fetch {
-        mailbox: opened.mailbox,
-        uids: opened.uids.to_vec(),
-        want: Want {
-            structure: false,
-            bytes: true,
-        },
-        budget_bytes: usize::MAX,
-    };
-    let Reply::Fetched { messages, .. } = bench.ask(fetch) else {
+    let Reply::Fetched { messages, .. } = bench.ask(fetch_all(&opened)) else {
         panic!("{name} can be read");
     };
     let bytes = messages.into_iter().map(|message| message.bytes);

@@ -5,8 +5,8 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{Bench, Pending, body};
-use mail::request::{CopyHow, StoreMode, Want};
+use common::{Bench, Pending, body, fetch_all};
+use mail::request::{CopyHow, StoreMode};
 use mail::{Flags, MailboxName, Message, Reply, Request, SystemFlag, Uid, UserId};
 use proptest::prelude::*;
 use store::Options;
@@ -184,16 +184,7 @@ impl World {
 
     fn contents(&self, name: &str) -> Contents {
         let opened = self.opened(name);
-        let fetch = Request::Fetch {
-            mailbox: opened.mailbox,
-            uids: opened.uids.to_vec(),
-            want: Want {
-                structure: false,
-                bytes: true,
-            },
-            budget_bytes: usize::MAX,
-        };
-        let Reply::Fetched { messages, .. } = self.bench().ask(fetch) else {
+        let Reply::Fetched { messages, .. } = self.bench().ask(fetch_all(&opened)) else {
             panic!("not fetched")
         };
         let mut contents: Contents = messages.iter().map(content).collect();

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Bench, Pending, append, body, follow, status};
+use common::{Bench, Pending, append, body, fetch_all, follow, status};
 use mail::list::Query;
-use mail::request::{CopyHow, StoreMode, Want};
+use mail::request::{CopyHow, StoreMode};
 use mail::{
     Change, Event, Flags, MailboxId, MailboxName, Message, ModSeq, Reply, Request, SystemFlag, Uid,
     UserId,
@@ -98,16 +98,7 @@ impl World {
 
     fn fetch(&self, name: &str) -> Vec<Message> {
         let opened = self.open(name);
-        let fetch = Request::Fetch {
-            mailbox: opened.mailbox,
-            uids: opened.uids.to_vec(),
-            want: Want {
-                structure: false,
-                bytes: true,
-            },
-            budget_bytes: usize::MAX,
-        };
-        match self.bench().ask(fetch) {
+        match self.bench().ask(fetch_all(&opened)) {
             Reply::Fetched { messages, .. } => messages,
             reply => panic!("{reply:?}"),
         }

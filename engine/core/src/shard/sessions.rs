@@ -14,10 +14,10 @@ use crate::topic::TopicId;
 impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     pub(super) fn accepted(&mut self, listener: u8, conn: Conn) {
         self.port().stats.add(Counter::Accepted, 1);
+        let secure = self.layers.doors.implicit.contains(&listener);
         let full = self.open >= self.limits.connections_max || self.stopping.is_some();
         if full || !self.handle.enter(self.limits.connections_all_max) {
             self.drop_for(Reason::TooManyConnections);
-            let secure = self.layers.doors.implicit.contains(&listener);
             if let Some(bytes) = self.protocol.refusal().filter(|_| !secure) {
                 self.reactor.send(conn, bytes);
             }
@@ -40,7 +40,6 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             ..Row::free(generation)
         };
         self.reactor.read(conn, true);
-        let secure = self.layers.doors.implicit.contains(&listener);
         if secure {
             self.begin_tls(slot);
         }

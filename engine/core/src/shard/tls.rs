@@ -64,14 +64,14 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         let Some(shaking) = self.layers.shaking(slot) else {
             return;
         };
-        if shaking.input.is_empty() {
-            self.layers.queue.push_back(id);
-        }
-        let shaking = self.layers.shaking(slot).expect("it was there");
+        let is_queued = !shaking.input.is_empty();
         shaking.input.extend_from_slice(bytes);
         shaking.taken += bytes.len();
         let too_much = shaking.input.len() > WAITING_MAX;
         self.owed += bytes.len();
+        if !is_queued {
+            self.layers.queue.push_back(id);
+        }
         if too_much {
             self.fail_tls(slot, Reason::HandshakeFailed, None);
         }

@@ -213,8 +213,8 @@ impl Users {
     }
 
     /// The accounts of those whose entry is gone, locked, or has another password since an
-    /// edition, which is
-    /// then the present one. Reads both files from end to end; only if there is a new one.
+    /// edition, which is then the present one.
+    /// Reads both files from end to end; only if there is a new one.
     ///
     /// # Errors
     /// If a file can't be read, or one of more than 4 MiB was changed in its place and not

@@ -9,13 +9,11 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use ahash::RandomState;
 
 use super::entry::{self, Entry, LINE_BYTES_MAX};
+use crate::password::{self, Scheme};
 
 /// Bits of a slot that hold where the line begins; the rest hold bits of the name's hash.
 const OFFSET_BITS: u32 = 40;
 const OFFSET_MASK: u64 = (1 << OFFSET_BITS) - 1;
-
-/// What an entry begins with that has a verifier in the place of a hash.
-const SCRAM: &str = "{SCRAM-SHA-256}";
 
 /// A directory up to this size is kept in memory, so that it is known whatever becomes of the file.
 const KEPT_BYTES_MAX: u64 = 4 << 20;
@@ -106,7 +104,8 @@ impl Table {
             if !table.insert(entry.name, offset)? {
                 return Err(fail(format!("the user {} is there twice", entry.name)));
             }
-            let scram = entry.verifier.is_some() || entry.stored.starts_with(SCRAM);
+            let instead = password::split(entry.stored);
+            let scram = entry.verifier.is_some() || matches!(instead, Ok((Scheme::ScramSha256, _)));
             table.scram += usize::from(scram);
             if entry.first_name.is_some() {
                 table.renamed.insert(entry.account(), entry.name.into());

@@ -8,6 +8,8 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use mail::reply::Opened;
+use mail::request::Want;
 use mail::{Body, Change, Event, Flags, MailboxName, Reply, Request, Uid, UserId};
 use store::{OpenError, Options, Recovery, Store};
 
@@ -92,6 +94,19 @@ pub fn append(user: UserId, body: impl Into<Bytes>) -> Request {
         flags: Flags::default(),
         date: None,
         body: Body::Inline(body.into()),
+    }
+}
+
+/// A FETCH of all that an open mailbox holds, bodies included.
+pub fn fetch_all(opened: &Opened) -> Request {
+    Request::Fetch {
+        mailbox: opened.mailbox,
+        uids: opened.uids.to_vec(),
+        want: Want {
+            structure: false,
+            bytes: true,
+        },
+        budget_bytes: usize::MAX,
     }
 }
 
