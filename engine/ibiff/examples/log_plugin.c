@@ -1,8 +1,9 @@
 /* A notification plug-in of one's own: it writes the type and the mailbox of each event to the
- * server's log.
+ * server's log, behind the text of an option of its own.
  *
  *   cc -shared -fPIC -I../include -o ../lib/log_plugin.so log_plugin.c
  *   configutil -o local.store.notifyplugin -v 'lib/libibiff$$lib/log_plugin$mine'
+ *   configutil -o local.store.notifyplugin.mine.prefix -v 'event: '
  */
 #include "ensign_plugin.h"
 
@@ -44,7 +45,9 @@ int ensign_plugin_init(const ensign_host *host, ensign_plugin *plugin, char *err
         return 1;
     }
     instance->host = host;
-    strcpy(instance->prefix, "event: ");
+    size = host->option(host->context, "prefix", instance->prefix, sizeof instance->prefix);
+    if (size == 0 || size > sizeof instance->prefix)
+        strcpy(instance->prefix, "event: ");
     plugin->abi = ENSIGN_PLUGIN_ABI;
     plugin->context = instance;
     plugin->event = on_event;

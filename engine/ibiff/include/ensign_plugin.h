@@ -20,7 +20,9 @@ typedef struct ensign_host {
     uint32_t abi;  /* ENSIGN_PLUGIN_ABI */
     void *context; /* given back in each call */
     /* Writes the value of an option of this instance, such as "enseventkey", and its NUL, if it
-     * fits into size bytes; returns the bytes it needs with its NUL, or 0: no such option. */
+     * fits into size bytes; returns the bytes it needs with its NUL, or 0: no such option. Any
+     * name will do for an instance that has a name: the administrator sets it as
+     * local.store.notifyplugin.INSTANCE.name. */
     size_t (*option)(void *context, const char *name, char *value, size_t size);
     /* Publishes an event to the event notification broker; never waits. NULL in a program that
      * has no broker at hand: libibiff then connects to enshost and ensport by itself. */

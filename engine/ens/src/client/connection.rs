@@ -384,15 +384,18 @@ impl Shared {
         let mut up_since = Instant::now();
         loop {
             news.drain(..).for_each(|one| on_news(&connection, one));
-            let (stream, life) = {
+            // What came with the greeting may have been its end.
+            let (stream, life, mut over) = {
                 let state = self.lock();
-                (state.stream.clone(), state.life.clone())
+                let over = state.machine.is_over();
+                (state.stream.clone(), state.life.clone(), over)
             };
             if life == Life::Over {
                 return;
             }
-            let received = stream.map(|stream| stream.receive(&mut buffer));
-            let mut over = false;
+            let received = stream
+                .filter(|_| !over)
+                .map(|stream| stream.receive(&mut buffer));
             if let Some(Ok(count @ 1..)) = received {
                 let mut state = self.lock();
                 state.machine.handle_input(&buffer[..count], &mut news);

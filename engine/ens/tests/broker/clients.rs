@@ -1,8 +1,15 @@
 //! Publishing, subscribing, acknowledging, restarts.
 
-use ens::client::ClientEvent;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::talk::{Site, options};
+use ens::client::{Address, ClientEvent, Connection, Options};
+use ens::frame::{Frame, decode};
+
+use crate::talk::{PATIENCE, Site, options};
 
 const STORE: &str = "enp://127.0.0.1/store";
 
@@ -135,4 +142,78 @@ fn the_service_bus_says_that_the_broker_runs() {
     assert_eq!(client.event().0, running);
     site.client(false).publish("servbus:///monitor/ens", "");
     assert_eq!(client.event().0, running);
+}
+
+/// A broker that greets whoever comes and then says something.
+fn greet(listener: &TcpListener, then: &[u8]) -> TcpStream {
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut said = Vec::new();
+    while !matches!(decode(&said), Ok(Some((Frame::Hello { .. }, _)))) {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        said.extend(byte);
+    }
+    let welcome = Frame::Welcome {
+        version: 1,
+        payload_max: 1 << 20,
+        keepalive_s: 0,
+        name: "another",
+    };
+    let _ = stream.write_all(&[&welcome.to_bytes(), then].concat());
+    stream
+}
+
+#[test]
+fn after_a_broker_that_talks_nonsense_a_client_waits_and_begins_anew() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = Address::new("127.0.0.1", listener.local_addr().unwrap().port());
+    let event = Frame::Notify {
+        subscription: 0,
+        receipt: None,
+        event: STORE,
+        payload: b"whole",
+    }
+    .to_bytes();
+    let broker = thread::spawn(move || {
+        // The beginning of an event, and a frame longer than any may be.
+        let (begun, nonsense) = (&event[..event.len() - 1], [0xFF; 64]);
+        let at = Instant::now();
+        for then in [&nonsense[..], begun, &nonsense, begun, &nonsense] {
+            let mut stream = greet(&listener, then);
+            // It is the client that breaks off when it hears nonsense.
+            if then == nonsense {
+                let _ = stream.read_to_end(&mut Vec::new());
+            }
+        }
+        let took = at.elapsed();
+        let stream = greet(&listener, &event);
+        (took, stream)
+    });
+    let (sender, news) = mpsc::channel();
+    let options = Options {
+        reconnect: true,
+        ..Options::default()
+    };
+    let on_news = move |_: &Connection, one| drop(sender.send(one));
+    let client = Connection::open(address, options, on_news).unwrap();
+    while client.subscribe(STORE).is_err() {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let mut seen = (0, 0);
+    loop {
+        match news.recv_timeout(PATIENCE).unwrap() {
+            ClientEvent::Welcome => seen.0 += 1,
+            ClientEvent::Over(_) => seen.1 += 1,
+            ClientEvent::Notified { payload, .. } => {
+                assert_eq!(&payload[..], b"whole");
+                break;
+            }
+            one => panic!("{one:?}"),
+        }
+    }
+    assert_eq!(seen, (6, 5));
+    // 25, 50, 100 and 200 ms at least, and no upper bound on a busy machine.
+    let (took, _stream) = broker.join().unwrap();
+    assert!(took >= Duration::from_millis(375), "{took:?}");
 }

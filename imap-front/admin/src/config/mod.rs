@@ -143,10 +143,15 @@ impl Config {
         plugins::parse(self.value(plugins::PREFIX)).expect("values are checked when they are read")
     }
 
-    /// The value of one of a plug-in's options, such as `enshost`; none if there is no such option.
+    /// The value of one of a plug-in's options, such as `enshost`; none if it has no such option:
+    /// one of its own it has only if the administrator has set it.
     pub fn plug_in_option(&self, plug_in: &PlugIn, name: &str) -> Option<&str> {
         let name = plug_in.option(name);
-        find(&name).map(|_| self.value(&name))
+        let is_own = find(&name)?.name == options::OWN.name;
+        if is_own && !self.set.contains_key(&name.to_ascii_lowercase()) {
+            return None;
+        }
+        Some(self.value(&name))
     }
 
     /// A plug-in's event key, as `%M` and all.

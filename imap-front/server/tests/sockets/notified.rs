@@ -1,8 +1,10 @@
 //! What subscribers of the event notification service hear of what happens in the store.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ens::client::{Address, ClientEvent, Connection, Options};
 use ens::event_ref::EventRef;
@@ -269,4 +271,74 @@ fn inbox_alone_one_key_and_the_standards_names() {
     new.has(&[("evtType", "MessageNew"), ("mailboxName", "fred")]);
     talk.ask("b STORE 1 +FLAGS (\\Seen)");
     subscriber.next_of("MessageRead");
+}
+
+/// The example of a plug-in that writes to the log, compiled into a site's folder.
+fn log_plugin(site: &Site) -> String {
+    let ibiff = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../engine/ibiff");
+    let library = site.folder.path().join("log_plugin");
+    let mut cc = Command::new("cc");
+    cc.args(["-shared", "-fPIC", "-I"])
+        .arg(ibiff.join("include"))
+        .arg("-o")
+        .arg(library.with_extension("so"))
+        .arg(ibiff.join("examples/log_plugin.c"));
+    assert!(cc.status().unwrap().success());
+    library.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_plug_in_of_ones_own_has_options_of_its_own_and_is_told_what_they_enable() {
+    let mut site = Site::bare("logfile.imap.file = log/imap\n");
+    let library = log_plugin(&site);
+    site.options += &format!(
+        "local.store.notifyplugin = {library}$mine\n\
+         local.store.notifyplugin.mine.prefix = heard-\n\
+         local.store.notifyplugin.mine.newmsg.enable = 0\n"
+    );
+    let server = site.start();
+    let mut talk = server.select("fred");
+    server.deliver(&["fred"], "Subject: x\r\n\r\ny");
+    talk.ask("a STORE 1 +FLAGS (\\Seen)");
+    talk.ask("b LOGOUT");
+    let begun = Instant::now();
+    while !site.log().contains("heard-Logout") {
+        assert!(begun.elapsed() < PATIENCE, "{}", site.log());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let log = site.log();
+    assert!(log.contains("heard-ReadMsg in fred"), "{log}");
+    assert!(!log.contains("heard-NewMsg"), "{log}");
+}
+
+#[test]
+fn an_event_that_can_not_be_published_is_lost_with_its_reason() {
+    let long = "x".repeat(9000);
+    let site = Site::new(&format!(
+        "logfile.imap.file = log/imap\n\
+         local.store.notifyplugin.enseventkey = enp://127.0.0.1/store/{long}\n"
+    ));
+    let server = site.start();
+    for _ in 0..5 {
+        server.deliver(&["fred"], "Subject: x\r\n\r\ny");
+    }
+    // It is lost for good, so nothing is gained by trying again: each has its line at once.
+    let begun = Instant::now();
+    let lines = loop {
+        let log = site.log();
+        let lines = log
+            .lines()
+            .filter(|line| line.contains("was not published"));
+        let lines: Vec<String> = lines.map(Into::into).collect();
+        if lines.len() >= 5 {
+            break lines;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{log}");
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    for line in lines {
+        assert!(line.contains("at most 8192 bytes"), "{line}");
+        // No line shows all of it.
+        assert!(line.len() < 600, "{line}");
+    }
 }

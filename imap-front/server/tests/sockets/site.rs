@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Site {
     pub folder: TempDir,
-    options: String,
+    pub options: String,
     /// Variables of the server's environment.
     pub variables: Vec<(&'static str, String)>,
 }

@@ -13,6 +13,15 @@ const PORT: Kind = Kind::Number { min: 0, max: 65535 };
 /// The service is not in this release, so its port can only be off.
 const PORT_OFF: Kind = Kind::Number { min: 0, max: 0 };
 
+/// Any option of a plug-in's own.
+pub static OWN: ConfigOption = ConfigOption {
+    name: "local.store.notifyplugin.INSTANCE.*",
+    kind: Kind::Text,
+    default: "",
+    refreshable: false,
+    help: "the plug-in's own option: its documentation says what it does",
+};
+
 /// In the order of their names.
 static TABLES: [&[ConfigOption]; 6] = [
     ens::ENS,
