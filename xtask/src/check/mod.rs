@@ -243,8 +243,9 @@ fn crashes(_: &mut Failures) -> Result<Count> {
 
 fn kills(_: &mut Failures) -> Result<Count> {
     campaign::kill::rounds(KILL_ROUNDS, Profile::Release)?;
+    crash::loss::check(Profile::Release)?;
     Ok(Count {
-        passed: KILL_ROUNDS,
+        passed: KILL_ROUNDS + 1,
         failed: 0,
     })
 }

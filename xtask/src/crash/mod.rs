@@ -8,6 +8,7 @@ mod burst;
 mod imap;
 mod ledger;
 mod lmtp;
+pub mod loss;
 mod message;
 
 use std::time::Instant;

@@ -296,6 +296,11 @@ impl Talk {
         Self { stream }
     }
 
+    /// The connection alone; what came and was not looked at is lost.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream.into_inner()
+    }
+
     pub fn say(&mut self, text: &str) {
         self.stream.get_mut().write_all(text.as_bytes()).unwrap();
     }
