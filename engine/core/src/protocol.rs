@@ -30,8 +30,15 @@ pub trait Active {
         let _ = listener;
         false
     }
-    /// What a connection beyond the limit is told before it is closed.
-    fn refusal(&self) -> Option<Bytes> {
+    /// Whether there is a place for one more connection of a listener, besides the limits for all
+    /// of them together. If so it is taken: `open` follows, and [`Active::handle_gone`] at its end.
+    fn admits(&mut self, listener: u8) -> bool {
+        let _ = listener;
+        true
+    }
+    /// What a connection of a listener is told for which there is no place, before it is closed.
+    fn refusal(&self, listener: u8) -> Option<Bytes> {
+        let _ = listener;
         None
     }
     /// A connection was accepted on a listener.

@@ -23,6 +23,11 @@ pub enum Reply {
     Refused(Refusal),
     /// The password is right.
     Authenticated(UserId),
+    /// The name under which the store knows a recipient; none if there is no such user.
+    Recipient(Option<Box<str>>),
+    /// Of no request: a connection of deliverers that does nothing gives way to one that has come,
+    /// one of the peer with this key if there is one.
+    GiveWay(Option<u32>),
     /// A piece of a listing.
     Listed(Piece),
     /// A mailbox's figures.

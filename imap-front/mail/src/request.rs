@@ -19,6 +19,13 @@ use crate::{
 pub enum Request {
     /// Check a password. Reply: `Authenticated` or `Refused(Credentials)`.
     Authenticate(Credentials),
+    /// LMTP: whose mail goes there? Reply: `Recipient`.
+    Recipient {
+        /// The whole address, if it has a domain: a user of that name comes first.
+        whole: Option<Box<str>>,
+        /// Its part before the `@`, a folder's name left out.
+        local: Box<str>,
+    },
     /// LIST or LSUB, a piece of it. Reply: `Listed`; the asker asks again after its `next`.
     List {
         /// Whose.
@@ -216,6 +223,7 @@ impl Request {
     pub fn is_write(&self) -> bool {
         match self {
             Self::Authenticate(_)
+            | Self::Recipient { .. }
             | Self::List { .. }
             | Self::Status { .. }
             | Self::Sync { .. }
@@ -256,6 +264,7 @@ impl Request {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Authenticate(_) => "Authenticate",
+            Self::Recipient { .. } => "Recipient",
             Self::List { .. } => "List",
             Self::Create { .. } => "Create",
             Self::Delete { .. } => "Delete",
@@ -295,6 +304,9 @@ impl Request {
             },
             Self::Search { program, .. } => program.bytes(),
             Self::List { query, .. } => query.patterns.iter().map(|it| it.len()).sum(),
+            Self::Recipient { whole, local } => {
+                whole.as_ref().map_or(0, |whole| whole.len()) + local.len()
+            }
             Self::Authenticate(credentials) => credentials.user.len() + credentials.password.len(),
             _ => 0,
         };

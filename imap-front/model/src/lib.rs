@@ -150,6 +150,11 @@ impl Model {
         use Request as R;
         match request {
             R::Authenticate(credentials) => (self.authenticate(&credentials), vec![]),
+            R::Recipient { whole, local } => {
+                let mut names = whole.into_iter().chain([local]);
+                let found = names.find(|name| self.passwords.contains_key(&**name));
+                (Reply::Recipient(found), vec![])
+            }
             R::List { .. }
             | R::Status { .. }
             | R::Sync { .. }

@@ -31,6 +31,8 @@ pub enum Bound {
     DelayRefused,
     /// A connection was refused because its address has enough.
     AddressConnections,
+    /// An LMTP connection was refused because there are enough, in all or of its peer.
+    DeliveryConnections,
     /// A session was ended because its shard has no memory for what it sent.
     Memory,
     /// A session was ended because its user's password or entry has changed.
@@ -83,6 +85,10 @@ const TEXTS: [(Bound, &str); COUNT] = [
     (
         Bound::AddressConnections,
         "connections were refused, their address has enough",
+    ),
+    (
+        Bound::DeliveryConnections,
+        "LMTP connections were refused, there are enough in all or of their peer",
     ),
     (
         Bound::Memory,

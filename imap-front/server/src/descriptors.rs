@@ -1,8 +1,7 @@
-//! How many files the process may have open, and who may have how many of them.
+//! How many files the process may have open, and how many of them the store may.
 //!
-//! Connections of IMAP and ENP lie in the rings' own tables, so they take none of these. What is
-//! left to run out is what LMTP takes, one a connection; its limit is what remains once the store
-//! and everything else has its part.
+//! Connections lie in the rings' own tables, so they take none of these: what is left to run out is
+//! bounded by the store's tables.
 
 use std::fmt;
 
@@ -14,12 +13,6 @@ const FILES_MIN: u64 = 256;
 const FILES_MAX: u64 = 1 << 20;
 /// Files of tables that the store keeps open, at least and at most.
 const TABLES: (u64, u64) = (64, 900);
-/// What else the store opens: journals, and tables that are being written.
-const STORE_OTHERS: u64 = 64;
-/// Log, user directory, listeners, plug-ins' connections, whatever libraries open.
-const REST: u64 = 64;
-/// Listeners, eventfds and the like, besides the rings.
-const REST_A_SHARD: u64 = 8;
 
 /// The process may have too few files open.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +22,7 @@ const REST_A_SHARD: u64 = 8;
 )]
 pub struct TooFewFiles(u64);
 
-/// Who may have how many files open.
+/// How many files may be open, and how many of them are for the store's tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Descriptors {
     /// The soft limit as it was.
@@ -38,17 +31,14 @@ pub struct Descriptors {
     limit: u64,
     /// Files of tables that the store keeps open.
     pub tables: usize,
-    /// Kept back for everything but LMTP's connections, the store's tables included.
-    kept: u64,
 }
 
 impl Descriptors {
-    /// Raises the process's soft limit to the hard one, and divides what there is among so many
-    /// shards, each with rings for so many connections, and the rest.
+    /// Raises the process's soft limit to the hard one, and gives the store its part.
     ///
     /// # Errors
     /// If there are too few to work with.
-    pub fn raise(shards: u16, connections: usize) -> Result<Self, TooFewFiles> {
+    pub fn raise() -> Result<Self, TooFewFiles> {
         let limits = getrlimit(Resource::Nofile);
         let before = limits.current.unwrap_or(u64::MAX);
         let wanted = limits.maximum.unwrap_or(u64::MAX).min(FILES_MAX);
@@ -62,31 +52,18 @@ impl Descriptors {
             }
         }
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        // The lower the limit, the more rings they need.
-        let rings = reactor::uring::Options::for_connections(connections).rings;
-        Self::divide(before, limit, u64::from(shards), rings as u64)
+        Self::divide(before, limit)
     }
 
-    fn divide(before: u64, limit: u64, shards: u64, rings: u64) -> Result<Self, TooFewFiles> {
+    fn divide(before: u64, limit: u64) -> Result<Self, TooFewFiles> {
         if limit < FILES_MIN {
             return Err(TooFewFiles(limit));
         }
-        let tables = (limit / 4).clamp(TABLES.0, TABLES.1);
-        let rest = REST + shards * (REST_A_SHARD + rings);
-        // However many shards there are, something is left for deliveries.
-        let kept = (tables + STORE_OTHERS + rest).min(limit - limit / 8);
         Ok(Self {
             before,
             limit,
-            tables: tables as usize,
-            kept,
+            tables: (limit / 4).clamp(TABLES.0, TABLES.1) as usize,
         })
-    }
-
-    /// How many connections LMTP may have, at most as many as are configured.
-    pub fn lmtp_connections(&self, configured: usize) -> usize {
-        let left = usize::try_from(self.limit - self.kept).unwrap_or(usize::MAX);
-        configured.min(left)
     }
 }
 
@@ -96,8 +73,7 @@ impl fmt::Display for Descriptors {
         if self.limit != self.before {
             write!(f, " (raised from {})", self.before)?;
         }
-        write!(f, ", of which {} are kept back for the store", self.kept)?;
-        write!(f, " and the rest, {} for LMTP", self.limit - self.kept)
+        write!(f, ", of which {} are for the store's tables", self.tables)
     }
 }
 
@@ -107,32 +83,27 @@ mod tests {
 
     #[test]
     fn the_store_has_its_part_under_every_limit() {
-        for shards in [1, 2, 64] {
-            for limit in [256, 257, 1024, 4096, 1 << 20] {
-                let parts = Descriptors::divide(100, limit, shards, 1).expect("enough");
-                let lmtp = parts.lmtp_connections(usize::MAX) as u64;
-                assert!(lmtp >= 32 && lmtp + parts.kept == limit, "{parts:?}");
-                assert!((parts.tables as u64) < parts.kept, "{parts:?}");
-            }
+        for limit in [256, 257, 1024, 4096, 1 << 20] {
+            let parts = Descriptors::divide(100, limit).expect("enough");
+            assert!((64..=900).contains(&parts.tables), "{parts:?}");
+            assert!((parts.tables as u64) <= limit / 4, "{parts:?}");
         }
-        let parts = Descriptors::divide(1024, 4096, 2, 3).expect("enough");
-        assert_eq!(parts.lmtp_connections(1000), 1000);
+        let parts = Descriptors::divide(1024, 4096).expect("enough");
         assert_eq!(
             parts.to_string(),
-            "4096 files may be open (raised from 1024), of which 1050 are kept back for the store \
-             and the rest, 3046 for LMTP"
+            "4096 files may be open (raised from 1024), of which 900 are for the store's tables"
         );
     }
 
     #[test]
     fn too_few_are_refused_with_what_to_do() {
-        let error = Descriptors::divide(100, 100, 1, 1).expect_err("too few");
+        let error = Descriptors::divide(100, 100).expect_err("too few");
         assert!(error.to_string().contains("LimitNOFILE"), "{error}");
     }
 
     #[test]
     fn the_soft_limit_becomes_the_hard_one() {
-        let parts = Descriptors::raise(2, 1000).expect("enough");
+        let parts = Descriptors::raise().expect("enough");
         let limits = getrlimit(Resource::Nofile);
         let hard = limits.maximum.unwrap_or(u64::MAX).min(FILES_MAX);
         assert!(limits.current.unwrap_or(u64::MAX) >= hard, "{parts:?}");

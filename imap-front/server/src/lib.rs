@@ -17,6 +17,7 @@ pub mod confinement;
 pub mod control;
 pub mod descriptors;
 pub mod front;
+pub mod host;
 pub mod lmtp;
 pub mod log;
 pub mod notify;

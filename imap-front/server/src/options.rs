@@ -18,6 +18,8 @@ use crate::quotas::Quotas;
 const SECOND_NS: u64 = 1_000_000_000;
 /// Longer than any server runs.
 const NEVER_NS: u64 = u64::MAX / 4;
+/// How long the end waits for what is under way, and for clients that don't take their last reply.
+const STOP_NS: u64 = 10 * SECOND_NS;
 /// How long a client may take to log in.
 const LOGIN_NS: u64 = 180 * SECOND_NS;
 /// Topics of lost events that are remembered one by one: then only those resynchronise.
@@ -64,13 +66,15 @@ impl Options {
         let sessions_max = config.count("service.imap.maxsessions") as usize;
         // The kernel spreads connections by chance: each shard may have more than its share.
         let share = sessions_max.div_ceil(shards as usize);
+        let own_max = match shards {
+            1 => share,
+            _ => (share + share / 8 + 64).min(sessions_max),
+        };
+        let deliverers = config.count("service.lmtp.maxconnections") as usize;
         let limits = Limits {
-            connections_max: if shards > 1 {
-                (share + share / 8 + 64).min(sessions_max)
-            } else {
-                share
-            },
-            connections_all_max: sessions_max,
+            connections_max: deliverers + own_max,
+            connections_all_max: deliverers + sessions_max,
+            shutdown_ns: STOP_NS,
             stall_ns: config.count("service.stallms") * 1_000_000,
             events_queue: LANE,
             replies_queue: LANE,

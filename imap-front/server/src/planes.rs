@@ -13,17 +13,19 @@ use reactor::uring::{Options, Uring};
 use crate::bounds::Bounds;
 use crate::control::{self, Control, MailHandle, PortBackend, Requests};
 use crate::front::{Addresses, Cleartext, Front, Logins, Revocations, Timeouts};
+use crate::host::{Door, Host, ImapPlaces};
+use crate::lmtp::LmtpShard;
 use crate::ports::ShardPorts;
 use crate::stalls::Stalls;
 
 // A million of these are kept: see "What a parked session costs" in ARCHITECTURE.md.
-const _: () = assert!(engine::row_bytes::<Front<PortBackend>>() == 88);
+const _: () = assert!(engine::row_bytes::<Host<PortBackend>>() == 88);
 
 /// What a data plane is made of.
 pub struct DataPlane {
     /// Which shard it is.
     pub id: ShardId,
-    /// Where clients come in.
+    /// Where clients and deliverers come in.
     pub ports: ShardPorts,
     /// What TLS is spoken with, if it is.
     pub tls: Option<Arc<tls::Config>>,
@@ -49,6 +51,10 @@ pub struct DataPlane {
     pub revocations: Revocations,
     /// How many connections each address has, if that is limited.
     pub addresses: Option<Arc<Addresses>>,
+    /// Places for IMAP connections.
+    pub places: Arc<ImapPlaces>,
+    /// Deliveries.
+    pub lmtp: LmtpShard,
     /// Where requests go.
     pub backend: PortBackend,
 }
@@ -71,8 +77,8 @@ impl DataPlane {
     }
 
     fn run(self, started: &mpsc::Sender<std::io::Result<()>>) {
-        let listeners = self.ports.listeners.into_iter().map(Into::into);
-        let uring = match Uring::new(self.rings, listeners.collect()) {
+        let (doors, listeners): (Vec<Door>, _) = self.ports.listeners.into_iter().unzip();
+        let uring = match Uring::new(self.rings, listeners) {
             Ok(uring) => uring,
             Err(error) => return drop(started.send(Err(error))),
         };
@@ -83,9 +89,14 @@ impl DataPlane {
             .with_addresses(self.addresses)
             .with_starttls(self.tls.is_some())
             .with_revocations(&self.revocations);
-        let (tls, implicit) = (self.tls, self.ports.implicit);
-        let doors = Doors { tls, implicit };
-        let mut shard = Shard::with_tls(self.id, uring, front, self.limits, self.handle, doors);
+        let implicit = (0..).zip(&doors).filter(|(_, door)| **door == Door::Imaps);
+        let implicit = implicit.map(|(number, _)| number).collect();
+        let tls = Doors {
+            tls: self.tls,
+            implicit,
+        };
+        let host = Host::new(doors, front, self.places, self.lmtp);
+        let mut shard = Shard::with_tls(self.id, uring, host, self.limits, self.handle, tls);
         // The starter waits; it can't be gone.
         let _ = started.send(Ok(()));
         shard.run();

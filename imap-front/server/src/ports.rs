@@ -2,6 +2,7 @@
 //! right to take them.
 
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 
 use admin::Config;
 use ens::ready::Ready;
@@ -9,6 +10,7 @@ use reactor::listen::{self, ListenError};
 
 use crate::broker;
 use crate::certificates;
+use crate::host::Door;
 use crate::lmtp::{self, BindError};
 use crate::options;
 
@@ -23,13 +25,13 @@ pub enum PortsError {
     Lmtp(#[from] BindError),
 }
 
-/// Where a shard's clients come in.
+/// Where a shard's clients and deliverers come in.
 #[derive(Debug)]
 pub struct ShardPorts {
-    /// Their listeners.
-    pub listeners: Vec<TcpListener>,
-    /// Which of them begin with a TLS handshake.
-    pub implicit: Vec<u8>,
+    /// Its listeners, and what each lets in.
+    pub listeners: Vec<(Door, OwnedFd)>,
+    /// Whether those of IMAP can only be reached from this host.
+    pub loopback: bool,
 }
 
 /// Everything that is listened on. Nobody is accepted yet.
@@ -37,7 +39,7 @@ pub struct Ports {
     /// IMAP, a listener a shard; none if its port is off.
     pub(crate) imap: Vec<TcpListener>,
     /// IMAP over TLS, the same.
-    pub(crate) imap_tls: Vec<TcpListener>,
+    pub(crate) imaps: Vec<TcpListener>,
     /// The broker's, if it is in this process.
     pub(crate) broker: Option<ens::server::Bound>,
     /// LMTP's.
@@ -57,7 +59,7 @@ impl Ports {
             None => vec![],
         };
         let certified = certificates::are_there(config.base());
-        let imap_tls = match config.imap_tls_address().filter(|_| certified) {
+        let imaps = match config.imap_tls_address().filter(|_| certified) {
             Some(address) => listen::listeners("imaps", "service.imap.sslport", address, count)?,
             None => vec![],
         };
@@ -66,10 +68,10 @@ impl Ports {
             None
         });
         let socket = config.path("service.lmtp.socket");
-        let lmtp = lmtp::Listeners::bind(config.lmtp_address(), socket.as_deref())?;
+        let lmtp = lmtp::Listeners::bind(config.lmtp_address(), socket.as_deref(), count)?;
         Ok(Self {
             imap,
-            imap_tls,
+            imaps,
             broker,
             lmtp,
         })
@@ -77,7 +79,7 @@ impl Ports {
 
     /// A line for each port of IMAP.
     pub(crate) fn listening(&self) -> Vec<String> {
-        let services = [("imap", &self.imap), ("imaps", &self.imap_tls)];
+        let services = [("imap", &self.imap), ("imaps", &self.imaps)];
         let line = |(name, listeners): (&str, &Vec<TcpListener>)| {
             let address = listeners.first()?.local_addr().ok()?;
             Some(format!("{name} listening on {address}"))
@@ -86,18 +88,27 @@ impl Ports {
     }
 }
 
-/// Deals IMAP's listeners out to the shards.
-pub(crate) fn by_shard(imap: Vec<TcpListener>, imap_tls: Vec<TcpListener>) -> Vec<ShardPorts> {
-    let count = imap.len().max(imap_tls.len());
-    let (mut imap, mut imap_tls) = (imap.into_iter(), imap_tls.into_iter());
-    let each = (0..count).map(|_| {
-        let mut listeners: Vec<TcpListener> = imap.next().into_iter().collect();
-        let first = listeners.len() as u8;
-        listeners.extend(imap_tls.next());
-        let implicit = (first..listeners.len() as u8).collect();
+/// Deals the listeners of IMAP and LMTP out to so many shards; the Unix socket is the first one's.
+pub(crate) fn by_shard(
+    imap: Vec<TcpListener>,
+    imaps: Vec<TcpListener>,
+    lmtp: (Vec<TcpListener>, Option<OwnedFd>),
+    shards: u16,
+) -> Vec<ShardPorts> {
+    let (lmtp, mut socket) = lmtp;
+    let (mut imap, mut imaps, mut lmtp) = (imap.into_iter(), imaps.into_iter(), lmtp.into_iter());
+    let each = (0..shards).map(|_| {
+        let clients = [(Door::Imap, imap.next()), (Door::Imaps, imaps.next())];
+        let loopback = clients.iter().all(|(_, listener)| {
+            let address = listener.as_ref().map(TcpListener::local_addr);
+            address.is_none_or(|it| it.is_ok_and(|address| address.ip().is_loopback()))
+        });
+        let tcp = clients.into_iter().chain([(Door::Lmtp, lmtp.next())]);
+        let tcp = tcp.map(|(door, listener)| (door, listener.map(OwnedFd::from)));
+        let all = tcp.chain([(Door::LmtpSocket, socket.take())]);
         ShardPorts {
-            listeners,
-            implicit,
+            listeners: all.filter_map(|(door, it)| Some((door, it?))).collect(),
+            loopback,
         }
     });
     each.collect()

@@ -20,7 +20,8 @@ use crate::certificates::{Certificates, CertificatesError};
 use crate::control::{self, Authenticator, Control, MailHandle, Replier, SEARCHES_MAX, Workers};
 use crate::descriptors::{Descriptors, TooFewFiles};
 use crate::front::{Addresses, Cleartext, Logins, Revocations};
-use crate::lmtp::{self, Lmtp};
+use crate::host::ImapPlaces;
+use crate::lmtp::{self, Lmtp, SocketPath};
 use crate::notify::Notifications;
 use crate::options::Options;
 use crate::planes::{self, DataPlane};
@@ -71,6 +72,8 @@ pub struct Server {
     users_failures: Sparing,
     handle: MailHandle,
     lmtp: Lmtp,
+    /// Removed at the end.
+    lmtp_socket: Option<SocketPath>,
     data: Vec<JoinHandle<()>>,
     control: Vec<JoinHandle<()>>,
     broker: Option<ens::server::Running>,
@@ -103,7 +106,7 @@ impl Server {
         let users = Arc::new(Users::open(base.users())?);
         let mut options = Options::new(base, config, &users);
         options.check().map_err(StartError::Limits)?;
-        let descriptors = Descriptors::raise(options.shards, places(&options))?;
+        let descriptors = Descriptors::raise()?;
         tracing::info!("{descriptors}");
         options.store.files_max = descriptors.tables;
         let certificates = Certificates::load(config)?;
@@ -138,13 +141,11 @@ impl Server {
             )
             .map_err(|error| StartError::Kernel("the plug-ins' thread", error))?;
         (options.session.idle, options.session.idle_announced) = notifications.idle();
-        let lmtp_options = lmtp::Options::from_config(config, &descriptors);
-        let mut lmtp = Lmtp::new(ports.lmtp, &lmtp_options, store.clone(), users.clone());
+        let lmtp = Lmtp::new(&lmtp::Options::from_config(config));
         let of_broker = broker.iter().flat_map(|broker| broker.listening());
         of_broker.for_each(|line| ready.line(line));
-        lmtp.listening().iter().for_each(|line| ready.line(line));
-        lmtp.start()
-            .map_err(|error| StartError::Kernel("LMTP", error))?;
+        let of_lmtp = ports.lmtp.listening();
+        of_lmtp.iter().for_each(|line| ready.line(line));
         let bounds = Arc::default();
         let watch = (Arc::clone(&bounds), Arc::clone(&stalls));
         let control = control(
@@ -163,6 +164,7 @@ impl Server {
             users_failures: Sparing::default(),
             handle,
             lmtp,
+            lmtp_socket: ports.lmtp.path,
             data: vec![],
             control: vec![],
             broker,
@@ -175,11 +177,9 @@ impl Server {
             parks_seen: 0,
             parks_tidied: 0,
         };
-        let session = Arc::new(options.session.clone());
-        let shards = (0..).map(ShardId);
-        for (id, ports) in shards.zip(ports::by_shard(ports.imap, ports.imap_tls)) {
-            server.start_shard(&options, &session, id, ports, control.clone())?;
-        }
+        let lmtp = (ports.lmtp.tcp, ports.lmtp.unix);
+        let by_shard = ports::by_shard(ports.imap, ports.imaps, lmtp, options.shards);
+        server.start_shards(&options, by_shard, control)?;
         Ok(server)
     }
 
@@ -202,22 +202,36 @@ impl Server {
         Ok(recovery.loss.map(|loss| accepted(&loss, lost)))
     }
 
-    fn start_shard(
+    fn start_shards(
         &mut self,
         options: &Options,
-        session: &Arc<SessionConfig>,
-        id: ShardId,
-        ports: ShardPorts,
+        ports: Vec<ShardPorts>,
         control: Control,
     ) -> Result<(), StartError> {
-        let (backend, requests) = control::port();
+        let common = ShardsCommon {
+            options,
+            session: Arc::new(options.session.clone()),
+            places: Arc::new(ImapPlaces::new(options.sessions_max)),
+            control,
+        };
+        for (id, ports) in (0..).map(ShardId).zip(ports) {
+            self.start_shard(&common, id, ports)?;
+        }
+        Ok(())
+    }
+
+    fn start_shard(
+        &mut self,
+        common: &ShardsCommon<'_>,
+        id: ShardId,
+        ports: ShardPorts,
+    ) -> Result<(), StartError> {
+        let (options, control) = (common.options, common.control.clone());
+        let (backend, requests) = control::port(&control);
         let plane = planes::start_control(id, control, requests)
             .map_err(|error| StartError::Kernel("a control plane", error))?;
         self.control.push(plane);
-        let loopback = ports.listeners.iter().all(|listener| {
-            let address = listener.local_addr();
-            address.is_ok_and(|address| address.ip().is_loopback())
-        });
+        let loopback = ports.loopback;
         let mut rings = uring::Options::for_connections(places(options));
         if options.rings > 0 {
             rings.rings = options.rings;
@@ -231,7 +245,7 @@ impl Server {
             rings,
             limits: options.limits.clone(),
             handle: self.handle.clone(),
-            session: session.clone(),
+            session: common.session.clone(),
             timeouts: options.timeouts,
             cleartext: if loopback {
                 Cleartext::ListenerIsLoopback
@@ -243,6 +257,8 @@ impl Server {
             stalls: self.stalls.clone(),
             revocations: self.revocations.clone(),
             addresses: self.addresses.clone().filter(|_| !loopback),
+            places: common.places.clone(),
+            lmtp: self.lmtp.shard(id, options.shards, self.bounds.clone()),
             backend,
         };
         let thread = plane
@@ -373,8 +389,7 @@ impl Server {
     }
 
     /// Stops cleanly: sessions get BYE, deliveries under way are finished, everything is durable.
-    pub fn stop(mut self) {
-        self.lmtp.stop();
+    pub fn stop(self) {
         self.handle.shutdown();
         for thread in self.data.into_iter().chain(self.control) {
             if thread.join().is_err() {
@@ -386,7 +401,16 @@ impl Server {
             broker.stop();
         }
         self.store.close();
+        drop(self.lmtp_socket);
     }
+}
+
+/// What all shards are started with.
+struct ShardsCommon<'a> {
+    options: &'a Options,
+    session: Arc<SessionConfig>,
+    places: Arc<ImapPlaces>,
+    control: Control,
 }
 
 /// What is told of a loss that was accepted.

@@ -1,7 +1,7 @@
 //! The handle: reads run where they are asked for, writes go to the writer.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, TrySendError};
@@ -36,7 +36,8 @@ struct Inner {
     disk: Arc<Disk>,
     rules: Rules,
     stats: Arc<Stats>,
-    jobs: Mutex<Option<Sender<Job>>>,
+    /// Written once, at the end: nobody who asks waits for another.
+    jobs: RwLock<Option<Sender<Job>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -95,7 +96,7 @@ impl Store {
             disk,
             rules,
             stats,
-            jobs: Mutex::new(Some(sender)),
+            jobs: RwLock::new(Some(sender)),
             writer: Mutex::new(Some(thread)),
         };
         Ok((
@@ -307,13 +308,19 @@ impl Store {
         reason = "what was not taken is given back as it is"
     )]
     fn give(&self, job: Job) -> Result<(), Job> {
-        let jobs = self.inner.jobs.lock().expect("no panic while it is held");
+        let jobs = self.inner.jobs.read().expect("no panic while it is held");
         match jobs.as_ref() {
             Some(jobs) => jobs.try_send(job).map_err(|error| match error {
                 TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
             }),
             None => Err(job),
         }
+    }
+
+    /// Whether it was closed: nothing can be changed any more.
+    pub fn is_closed(&self) -> bool {
+        let jobs = self.inner.jobs.read().expect("no panic while it is held");
+        jobs.is_none()
     }
 
     /// Whether the writer has ended although the store was not closed: nothing can be changed any
@@ -361,7 +368,7 @@ fn mailbox_of(request: &Request) -> Option<MailboxId> {
 
 impl Inner {
     fn close(&self) {
-        drop(self.jobs.lock().expect("no panic while it is held").take());
+        drop(self.jobs.write().expect("no panic while it is held").take());
         let thread = self
             .writer
             .lock()

@@ -17,6 +17,7 @@ mod oracle;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::event::ShardId;
 use engine::stats::Counter;
@@ -25,8 +26,11 @@ use model::Model;
 use proto::imap::SessionConfig;
 use reactor::Rng;
 use reactor::sim::{Options, SimReactor, World};
+use server::bounds::Bounds;
 use server::control::MailHandle;
 use server::front::{Cleartext, Front, Timeouts};
+use server::host::{Door, Host, ImapPlaces};
+use server::lmtp::{self, Lmtp};
 
 pub use planted::Mutant;
 
@@ -47,7 +51,7 @@ const TURNS_MAX: u64 = 5_000_000;
 /// Messages delivered while the world is active.
 const DELIVERIES_MAX: usize = 250;
 
-type Server = Shard<SimReactor, Planted<Front<QueueBackend>>>;
+type Server = Shard<SimReactor, Planted<Host<QueueBackend>>>;
 
 /// What came of a run.
 #[derive(Clone, Debug)]
@@ -123,10 +127,13 @@ impl Simulation {
         let limits = limits(&mut rng);
         let handle: MailHandle = engine::mesh(shards, &limits);
         let address = SocketAddr::from(([127, 0, 0, 1], 143));
+        let lmtp_address = SocketAddr::from(([127, 0, 0, 1], 24));
+        let (lmtp, places) = (lmtp(), Arc::new(ImapPlaces::new(usize::MAX)));
         let reactors: Vec<SimReactor> = (0..shards)
             .map(|_| {
                 let mut reactor = world.reactor(64);
                 reactor.listen(address);
+                reactor.listen(lmtp_address);
                 reactor
             })
             .collect();
@@ -146,9 +153,12 @@ impl Simulation {
                     queue: backend.queue(),
                     requests_max,
                 };
-                let front = Planted::new(front(backend), mutant);
                 let id = ShardId(number as u16);
-                Shard::new(id, reactor, front, limits.clone(), handle.clone())
+                let lmtp = lmtp.shard(id, shards, Arc::new(Bounds::default()));
+                let doors = vec![Door::Imap, Door::Lmtp];
+                let host = Host::new(doors, front(backend), places.clone(), lmtp);
+                let host = Planted::new(host, mutant);
+                Shard::new(id, reactor, host, limits.clone(), handle.clone())
             })
             .collect();
         let people = (members, users);
@@ -223,6 +233,26 @@ fn front(backend: QueueBackend) -> Front<QueueBackend> {
     };
     let config = Arc::new(SessionConfig::default());
     Front::new(config, timeouts, Cleartext::ListenerIsLoopback, backend)
+}
+
+/// LMTP whose time of day is the world's.
+fn lmtp() -> Lmtp {
+    let options = lmtp::Options {
+        connections_max: 64,
+        peer_connections_max: 64,
+        idle: Duration::from_secs(5 * 60),
+        transaction: Duration::from_secs(60),
+        settings: lmtp::Settings {
+            session: Arc::new(proto::lmtp::SessionConfig {
+                hostname: "mail.example".into(),
+                message_bytes_max: 1 << 20,
+                recipients_max: 10,
+                over_quota: proto::lmtp::OverQuota::Permanent,
+            }),
+            domains: [].into(),
+        },
+    };
+    Lmtp::with_clock(&options, 1, |now_ns| now_ns / SECOND_NS)
 }
 
 /// Bounds drawn by chance, most of them so tight that they are met.

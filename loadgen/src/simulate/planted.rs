@@ -52,8 +52,11 @@ impl<P: Protocol> Active for Planted<P> {
     fn needs_peer(&self, listener: u8) -> bool {
         self.inner.needs_peer(listener)
     }
-    fn refusal(&self) -> Option<Bytes> {
-        self.inner.refusal()
+    fn admits(&mut self, listener: u8) -> bool {
+        self.inner.admits(listener)
+    }
+    fn refusal(&self, listener: u8) -> Option<Bytes> {
+        self.inner.refusal(listener)
     }
     fn open(&mut self, cx: &mut Context<'_, P::Reply>, listener: u8) -> P::Session {
         self.inner.open(cx, listener)
@@ -91,6 +94,15 @@ impl<P: Protocol> Active for Planted<P> {
     }
     fn handle_closed(&mut self, session: &mut P::Session, id: SessionId) {
         self.inner.handle_closed(session, id);
+    }
+    fn handle_message(&mut self, cx: &mut Context<'_, P::Reply>, message: P::Reply) {
+        self.inner.handle_message(cx, message);
+    }
+    fn handle_gone(&mut self, cx: &mut Context<'_, P::Reply>) {
+        self.inner.handle_gone(cx);
+    }
+    fn held_bytes(&self) -> usize {
+        self.inner.held_bytes()
     }
     fn handle_turn(&mut self, cx: &mut Context<'_, P::Reply>) -> bool {
         self.inner.handle_turn(cx)

@@ -16,9 +16,10 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         self.port().stats.add(Counter::Accepted, 1);
         let secure = self.layers.doors.implicit.contains(&listener);
         let full = self.open >= self.limits.connections_max || self.stopping.is_some();
-        if full || !self.handle.enter(self.limits.connections_all_max) {
+        let full = full || !self.takes_place(listener);
+        if full {
             self.drop_for(Reason::TooManyConnections);
-            if let Some(bytes) = self.protocol.refusal().filter(|_| !secure) {
+            if let Some(bytes) = self.protocol.refusal(listener).filter(|_| !secure) {
                 self.reactor.send(conn, bytes);
             }
             self.reactor.close(conn);
@@ -57,6 +58,18 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         let session = Box::new(self.protocol.open(&mut cx, listener));
         self.effects = effects;
         self.after(slot, session);
+    }
+
+    /// Takes a place for one more connection, of those for all and of the protocol's own.
+    fn takes_place(&mut self, listener: u8) -> bool {
+        if !self.handle.enter(self.limits.connections_all_max) {
+            return false;
+        }
+        let admitted = self.protocol.admits(listener);
+        if !admitted {
+            self.handle.leave(1);
+        }
+        admitted
     }
 
     pub(super) fn input(&mut self, slot: u32, bytes: &[u8]) {

@@ -103,7 +103,7 @@ impl Active for Board {
     type Fact = ();
     type Reply = u64;
 
-    fn refusal(&self) -> Option<Bytes> {
+    fn refusal(&self, _listener: u8) -> Option<Bytes> {
         Some(Bytes::from_static(b"BYE\n"))
     }
 

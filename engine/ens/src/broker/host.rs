@@ -122,7 +122,7 @@ impl Active for Broker {
         listener < self.config.tcp_listeners
     }
 
-    fn refusal(&self) -> Option<Bytes> {
+    fn refusal(&self, _listener: u8) -> Option<Bytes> {
         Some(Frame::Bye { text: TOO_MANY }.to_bytes())
     }
 

@@ -48,6 +48,8 @@ pub const MAILBOX_TROUBLE: Line = "451 4.2.0 The mailbox can't take mail now, tr
 pub const TIMED_OUT: Line = "421 4.4.2 Nothing heard for too long, closing";
 /// From MAIL to the message's end it took too long.
 pub const OVERDUE: Line = "421 4.4.2 The transaction takes too long, closing";
+/// Too much waits already of what clients have sent.
+pub const NO_MEMORY: Line = "421 4.3.1 No memory for what you sent, try again later";
 /// The server stops.
 pub const STOPPING: Line = "421 4.3.2 The server stops, come back later";
 /// The client makes no sense.

@@ -14,6 +14,9 @@ use super::reply;
 use super::trace::{Stamp, Trace};
 use super::{CHUNK_BYTES, ERRORS_MAX, LINE_BYTES_MAX, Recipient};
 
+/// What a recipient takes besides its target, in bytes, about.
+const RECIPIENT_BYTES: usize = 128;
+
 /// How mail for a user over quota is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OverQuota {
@@ -47,8 +50,8 @@ pub struct Session {
     input: BytesMut,
     output: BytesMut,
     state: State,
-    transaction: Option<Transaction>,
-    pending: Option<Action>,
+    transaction: Option<Box<Transaction>>,
+    pending: Option<Box<Action>>,
     /// Refused commands in a row.
     errors: u32,
     /// The rest of a line that is too long is skipped.
@@ -61,7 +64,7 @@ enum State {
     /// Reads commands.
     Command,
     /// Waits for `handle_lookup`.
-    Lookup(Recipient),
+    Lookup(Box<Recipient>),
     /// Waits for `handle_begin`.
     Begin,
     /// Reads the message.
@@ -132,6 +135,20 @@ impl Session {
     /// Whether a transaction is under way: from MAIL to the replies after the message.
     pub fn is_in_transaction(&self) -> bool {
         self.transaction.is_some()
+    }
+
+    /// What the session keeps of what came and what is said, in bytes.
+    pub fn held_bytes(&self) -> usize {
+        let transaction = self.transaction.as_ref().map_or(0, |transaction| {
+            let Transaction {
+                targets,
+                recipients,
+                text,
+                ..
+            } = &**transaction;
+            size_of_val(&targets[..]) + recipients.len() * RECIPIENT_BYTES + text.body.capacity()
+        });
+        self.input.capacity() + self.output.capacity() + transaction
     }
 
     /// Bytes from the client.
@@ -235,6 +252,11 @@ impl Session {
         self.end(reply::OVERDUE);
     }
 
+    /// There is no memory for what the client sends.
+    pub fn handle_no_memory(&mut self) {
+        self.end(reply::NO_MEMORY);
+    }
+
     /// The server stops. A delivery under way is still answered; then the session ends.
     pub fn handle_stop(&mut self) {
         self.stopping = true;
@@ -244,7 +266,7 @@ impl Session {
     pub fn poll_action(&mut self) -> Option<Action> {
         loop {
             if let Some(action) = self.pending.take() {
-                return Some(action);
+                return Some(*action);
             }
             let went_on = match self.state {
                 State::Command | State::Data if self.stopping => {
@@ -266,7 +288,12 @@ impl Session {
     }
 
     fn flush(&mut self) -> Option<Action> {
-        (!self.output.is_empty()).then(|| Action::Send(self.output.split().freeze()))
+        // What is empty keeps no room: a client that says nothing costs little.
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        let output = std::mem::take(&mut self.output);
+        (!output.is_empty()).then(|| Action::Send(output.freeze()))
     }
 
     fn say(&mut self, line: &str) {
@@ -292,7 +319,7 @@ impl Session {
             .take()
             .is_some_and(|it| it.text.chunked > 0)
         {
-            self.pending = Some(Action::Discard);
+            self.pending = Some(Box::new(Action::Discard));
         }
     }
 
@@ -368,12 +395,12 @@ impl Session {
         {
             return self.say(reply::TOO_BIG);
         }
-        self.transaction = Some(Transaction {
+        self.transaction = Some(Box::new(Transaction {
             mail,
             targets: Vec::new(),
             recipients: Vec::new(),
             text: Text::default(),
-        });
+        }));
         self.say(reply::SENDER_OK);
     }
 
@@ -387,8 +414,8 @@ impl Session {
             return Ok(());
         }
         let recipient = command::recipient(argument, transaction.mail.utf8)?;
-        self.pending = Some(Action::Lookup(recipient.clone()));
-        self.state = State::Lookup(recipient);
+        self.pending = Some(Box::new(Action::Lookup(recipient.clone())));
+        self.state = State::Lookup(Box::new(recipient));
         Ok(())
     }
 
@@ -399,7 +426,7 @@ impl Session {
                 self.say(reply::NO_RECIPIENTS);
             }
             Some(_) => {
-                self.pending = Some(Action::Begin);
+                self.pending = Some(Box::new(Action::Begin));
                 self.state = State::Begin;
             }
         }
@@ -459,12 +486,12 @@ impl Session {
         if text.refused.is_some() {
             text.body = BytesMut::new();
             if std::mem::take(&mut text.chunked) > 0 {
-                self.pending = Some(Action::Discard);
+                self.pending = Some(Box::new(Action::Discard));
             }
         } else if !ended && text.body.len() >= CHUNK_BYTES {
             let chunk = text.body.split().freeze();
             text.chunked += chunk.len() as u64;
-            self.pending = Some(Action::Chunk(chunk));
+            self.pending = Some(Box::new(Action::Chunk(chunk)));
         }
         if ended {
             self.end_text();
@@ -490,14 +517,14 @@ impl Session {
         }
         let text = &mut transaction.text;
         let last: Bytes = std::mem::take(&mut text.body).freeze();
-        self.pending = Some(Action::Deliver(Delivery {
+        self.pending = Some(Box::new(Action::Deliver(Delivery {
             targets: transaction.targets.clone(),
             return_path: transaction.mail.sender.clone(),
             size: std::mem::take(&mut text.chunked) + last.len() as u64,
             last,
             eight_bit: transaction.mail.eight_bit,
             utf8: transaction.mail.utf8,
-        }));
+        })));
         self.state = State::Delivering;
     }
 }

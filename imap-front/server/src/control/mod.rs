@@ -72,6 +72,10 @@ fn handle(control: &Control, requester: Arc<Requester>, request: Request) {
         Request::Authenticate(credentials) => control.authenticator.handle(requester, credentials),
         // Nobody awaits the answer.
         Request::Claim { .. } => drop(control.store.read(&request)),
+        Request::Recipient { whole, local } => {
+            let reply = control.authenticator.recipient(whole.as_deref(), &local);
+            control.replier.reply(requester.id, reply);
+        }
         request if request.is_write() => write(control, &requester, request),
         request if reading::is_long(&request) => reading::run(control, requester, request),
         request => match control.store.read_at_once(&request) {
@@ -84,11 +88,23 @@ fn handle(control: &Control, requester: Arc<Requester>, request: Request) {
 
 /// Hands a write to the store's writer, whose completion answers.
 fn write(control: &Control, requester: &Requester, request: Request) {
-    let (replier, id) = (control.replier.clone(), requester.id);
-    let completion = Box::new(move |reply| replier.reply(id, reply));
-    if control.store.write(request, completion).is_err() {
-        control.replier.reply(id, busy());
+    if store_write(&control.store, &control.replier, requester, request).is_err() {
+        control.replier.reply(requester.id, busy());
     }
+}
+
+/// Hands a write to the store's writer; gives it back if that takes none.
+fn store_write(
+    store: &Store,
+    replier: &Replier,
+    requester: &Requester,
+    request: Request,
+) -> Result<(), Request> {
+    let (replier, id) = (replier.clone(), requester.id);
+    let completion = Box::new(move |reply| replier.reply(id, reply));
+    store
+        .write(request, completion)
+        .map_err(|(request, _)| request)
 }
 
 /// The answer when a queue is full.

@@ -32,9 +32,9 @@ impl Addresses {
         }
     }
 
-    /// What stands for an address: never 0.
-    fn key(&self, address: IpAddr) -> u32 {
-        (self.hasher.hash_one(network(address)) as u32).max(1)
+    /// What stands for an address, or for whoever has none: never 0.
+    pub(crate) fn key_of(&self, address: Option<IpAddr>) -> u32 {
+        (self.hasher.hash_one(address.map(network)) as u32).max(1)
     }
 
     fn counters(&self, key: u32) -> [&AtomicU32; 2] {
@@ -42,7 +42,8 @@ impl Addresses {
         [&self.tables[0][places[0]], &self.tables[1][places[1]]]
     }
 
-    fn enter(&self, key: u32) -> bool {
+    /// Counts one more, unless there are as many as there may be.
+    pub(crate) fn enter(&self, key: u32) -> bool {
         let counters = self.counters(key);
         let least = counters
             .map(|counter| counter.fetch_add(1, Relaxed))
@@ -55,7 +56,8 @@ impl Addresses {
         fits
     }
 
-    fn leave(&self, key: u32) {
+    /// Counts one less.
+    pub(crate) fn leave(&self, key: u32) {
         for counter in self.counters(key) {
             counter.fetch_sub(1, Relaxed);
         }
@@ -82,7 +84,7 @@ impl Counted {
         if address.to_canonical().is_loopback() {
             return true;
         }
-        let key = self.addresses.key(address);
+        let key = self.addresses.key_of(Some(address));
         let fits = self.addresses.enter(key);
         if fits {
             self.keys.set(slot as usize, key);

@@ -231,18 +231,45 @@ impl<B: Backend> Front<B> {
     fn submit(&mut self, session: &mut FrontSession, cx: &Context<'_, Reply>, request: Request) {
         session.asked = request.name();
         let requester = session.requester(cx.id());
+        if let Err(refusal) = self.ask(requester, request, cx.owed_bytes()) {
+            session.machine.handle_reply(Reply::Refused(refusal));
+        }
+    }
+
+    /// Asks the backend, once it takes what waits already. Refuses if too many bytes wait on this
+    /// shard.
+    pub(crate) fn ask(
+        &mut self,
+        requester: Arc<Requester>,
+        request: Request,
+        owed_bytes: usize,
+    ) -> Result<(), Refusal> {
         let refused = if self.waiting.is_empty() {
             self.backend.submit(&requester, request).err()
         } else {
             // In order: nothing overtakes what waits.
             Some(request)
         };
-        let Some(request) = refused else { return };
-        if !self.wait(requester, request, cx.owed_bytes()) {
-            self.bounds.meet(Bound::RequestRefused);
-            let busy = Refusal::Busy("too many requests are waiting, try again");
-            session.machine.handle_reply(Reply::Refused(busy));
+        let Some(request) = refused else {
+            return Ok(());
+        };
+        if self.wait(requester, request, owed_bytes) {
+            return Ok(());
         }
+        self.bounds.meet(Bound::RequestRefused);
+        Err(Refusal::Busy("too many requests are waiting, try again"))
+    }
+
+    /// Asks for what a session that has left leaves to do.
+    pub(crate) fn ask_later(&mut self, requester: Arc<Requester>, request: Request) {
+        if !self.wait(requester, request, 0) {
+            self.bounds.meet(Bound::DiscardDropped);
+        }
+    }
+
+    /// Whether this shard has room for what its own sessions keep and so many bytes besides.
+    pub(crate) fn has_memory(&self, bytes: usize) -> bool {
+        self.held_bytes + self.waiting_bytes + bytes <= self.memory_max
     }
 
     /// Keeps a request until the backend takes it. False if too many bytes wait on this shard.
@@ -302,7 +329,7 @@ impl<B: Backend> Active for Front<B> {
         self.cleartext == Cleartext::Loopback || self.logins.is_some() || self.addresses.is_some()
     }
 
-    fn refusal(&self) -> Option<Bytes> {
+    fn refusal(&self, _listener: u8) -> Option<Bytes> {
         Some(Bytes::from_static(
             b"* BYE Too many connections, try again later\r\n",
         ))
@@ -459,10 +486,9 @@ impl<B: Backend> Active for Front<B> {
         self.held_bytes -= std::mem::take(&mut session.held_bytes);
         while let Some(action) = session.machine.poll_action() {
             // An upload that was under way is forgotten; nobody is left to hear the answer.
-            if let Action::Request(request) = action
-                && !self.wait(session.requester(id), request, 0)
-            {
-                self.bounds.meet(Bound::DiscardDropped);
+            if let Action::Request(request) = action {
+                let requester = session.requester(id);
+                self.ask_later(requester, request);
             }
         }
     }

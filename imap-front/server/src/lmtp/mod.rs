@@ -1,35 +1,35 @@
-//! LMTP on the control plane: listeners, connections, deliveries.
+//! LMTP on the data plane: sessions of the shards beside IMAP's.
 //!
-//! In reading order: [`Lmtp`] (what is bound and who is connected), `acceptor` (a thread a
-//! listener), `connection` (one connection's machine and its host, a thread each: deliverers are
-//! few and keep their connections), `open` (the connections there are), `stamp` (ids and dates).
+//! In reading order: [`Lmtp`] (what all shards share), [`listeners`] (where deliverers come in),
+//! [`shard`] (what sessions ask is carried out), [`session`] (one connection's machine and its
+//! request under way), `seats` (the connections there are), `stamp` (ids and dates).
 
-mod acceptor;
-mod connection;
-mod open;
-mod pending_reply;
+mod listeners;
+mod seats;
+mod session;
+mod shard;
 mod stamp;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use admin::{Config, Users};
+use admin::Config;
+use engine::event::ShardId;
 use proto::lmtp::{OverQuota, SessionConfig};
-use store::Store;
 
-pub use acceptor::{BindError, Listeners};
+pub use listeners::{BindError, Listeners, SocketPath};
+pub use session::LmtpSession;
+pub use shard::{FULL, LmtpShard};
 
-use open::{Bounds, Open};
+use seats::Places;
 
-use crate::descriptors::Descriptors;
-use crate::sparing::Sparing;
+use crate::bounds::Bounds;
 
 /// Recipients of one message; RFC 5321 §4.5.3.1.8 asks for 100.
 const RECIPIENTS_MAX: usize = 1000;
 /// How long a client may say nothing (RFC 5321 §4.5.3.2.7).
 const IDLE: Duration = Duration::from_secs(5 * 60);
-/// How long the end waits for connections whose clients don't take their last replies.
-const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// How LMTP is set up.
 #[derive(Clone, Debug)]
@@ -56,17 +56,10 @@ pub struct Settings {
 }
 
 impl Options {
-    /// As configured, as far as the descriptors go.
-    pub fn from_config(config: &Config, descriptors: &Descriptors) -> Self {
+    /// As configured.
+    pub fn from_config(config: &Config) -> Self {
         let count = |name| usize::try_from(config.count(name)).unwrap_or(usize::MAX);
-        let configured = count("service.lmtp.maxconnections");
-        let connections_max = descriptors.lmtp_connections(configured);
-        if connections_max < configured {
-            tracing::warn!(
-                "lmtp: {connections_max} connections instead of {configured} \
-                 (service.lmtp.maxconnections): this process may not have more files open"
-            );
-        }
+        let connections_max = count("service.lmtp.maxconnections");
         let peer_connections_max = match count("service.lmtp.maxperpeer") {
             0 => connections_max.div_ceil(2),
             most => most.min(connections_max),
@@ -101,92 +94,76 @@ impl Settings {
     }
 }
 
-/// LMTP of one process. Dropping it stops it.
+/// LMTP of one process: what its shards share. Clones share it.
+#[derive(Clone)]
 pub struct Lmtp {
-    listeners: Listeners,
     common: Arc<Common>,
 }
 
-/// What all connections have in common.
-struct Common {
+/// What all shards have in common.
+pub(crate) struct Common {
+    /// Changed together with the edition, which says that they are worth a look.
     settings: RwLock<Settings>,
-    idle: Duration,
-    transaction: Duration,
-    store: Store,
-    users: Arc<Users>,
-    ids: stamp::Ids,
-    open: Arc<Open>,
-    refusals: Sparing,
-    lookups: Sparing,
+    edition: AtomicU64,
+    idle_ns: u64,
+    transaction_ns: u64,
+    places: Places,
+    begun_ms: u64,
+    /// The time of day in seconds, at a time on the reactor's clock.
+    unix_s: fn(u64) -> u64,
 }
 
 impl Lmtp {
-    /// LMTP on what is bound. Nobody is accepted before [`Lmtp::start`].
-    pub fn new(listeners: Listeners, options: &Options, store: Store, users: Arc<Users>) -> Self {
-        let common = Arc::new(Common {
+    /// LMTP with these options.
+    pub fn new(options: &Options) -> Self {
+        Self::with_clock(options, stamp::now_ms(), |_| stamp::now_ms() / 1000)
+    }
+
+    /// The same, with a time of day that follows from the reactor's clock: `unix_s` gives it in
+    /// seconds.
+    pub fn with_clock(options: &Options, begun_ms: u64, unix_s: fn(u64) -> u64) -> Self {
+        let nanoseconds = |it: Duration| u64::try_from(it.as_nanos()).unwrap_or(u64::MAX);
+        let common = Common {
             settings: RwLock::new(options.settings.clone()),
-            idle: options.idle,
-            transaction: options.transaction,
-            store,
-            users,
-            ids: stamp::Ids::new(),
-            open: Arc::new(Open::new(Bounds {
-                all: options.connections_max,
-                peer: options.peer_connections_max,
-            })),
-            refusals: Sparing::default(),
-            lookups: Sparing::default(),
-        });
-        Self { listeners, common }
+            edition: AtomicU64::new(0),
+            idle_ns: nanoseconds(options.idle),
+            transaction_ns: nanoseconds(options.transaction),
+            places: Places::new(options.connections_max, options.peer_connections_max),
+            begun_ms,
+            unix_s,
+        };
+        Self {
+            common: Arc::new(common),
+        }
     }
 
-    /// Lines such as `lmtp listening on 127.0.0.1:24`.
-    pub fn listening(&self) -> Vec<String> {
-        self.listeners
-            .names()
-            .map(|name| format!("lmtp listening on {name}"))
-            .collect()
+    /// LMTP of one of so many shards.
+    pub fn shard(&self, id: ShardId, shards: u16, bounds: Arc<Bounds>) -> LmtpShard {
+        LmtpShard::new(self.common.clone(), id, shards, bounds)
     }
 
-    /// Begins to accept.
-    ///
-    /// # Errors
-    /// If a thread can't be made.
-    pub fn start(&mut self) -> std::io::Result<()> {
-        self.listeners.start(&self.common)
-    }
-
-    /// Changes what may be changed.
+    /// Changes what may be changed, for connections that come from now on.
     pub fn refresh(&self, settings: Settings) {
         *self
             .common
             .settings
             .write()
             .unwrap_or_else(PoisonError::into_inner) = settings;
-    }
-
-    /// Accepts nobody more, answers the deliveries under way, and tells every client.
-    pub fn stop(&mut self) {
-        self.listeners.stop();
-        let cut = self.common.open.stop(STOP_WITHIN);
-        if cut > 0 {
-            tracing::warn!("lmtp: {cut} connections were cut");
-        }
-    }
-}
-
-impl Drop for Lmtp {
-    fn drop(&mut self) {
-        self.stop();
+        self.common.edition.fetch_add(1, Ordering::Release);
     }
 }
 
 impl Common {
-    fn settings(&self) -> Settings {
-        self.settings
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    fn edition(&self) -> u64 {
+        self.edition.load(Ordering::Acquire)
+    }
+
+    /// The settings, and their edition or an older one. Takes a lock: only for who has seen that
+    /// the edition is another.
+    fn settings(&self) -> (u64, Settings) {
+        let edition = self.edition();
+        let settings = self.settings.read().unwrap_or_else(PoisonError::into_inner);
+        (edition, settings.clone())
     }
 }
 

@@ -4,7 +4,6 @@
     reason = "Received fields carry the time of day"
 )]
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use proto::imap::encode::civil_from_days;
@@ -16,35 +15,43 @@ const MONTHS: [&str; 12] = [
 ];
 const DAY_SECONDS: i64 = 86_400;
 
-/// Gives ids that differ between messages and between runs of the server.
-pub struct Ids {
+/// Gives ids that differ between messages, shards and runs of the server.
+pub(super) struct Ids {
     begun_ms: u64,
-    next: AtomicU64,
+    shard: u16,
+    next: u64,
+}
+
+/// The time of day, in milliseconds since 1970.
+pub(super) fn now_ms() -> u64 {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Ids {
-    /// Ids of a run that begins now.
-    pub fn new() -> Self {
-        let begun = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let begun_ms = u64::try_from(begun.as_millis()).unwrap_or(u64::MAX);
+    /// Ids of a shard, in a run that began then.
+    pub fn new(begun_ms: u64, shard: u16) -> Self {
         Self {
             begun_ms,
-            next: AtomicU64::new(1),
+            shard,
+            next: 1,
         }
     }
 
-    /// The stamp of a message that begins now.
-    pub fn stamp(&self) -> Stamp {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let now_s = i64::try_from(now.as_secs()).unwrap_or(0);
+    /// The stamp of a message that begins at that time.
+    pub fn stamp(&mut self, unix_s: u64) -> Stamp {
+        let Self {
+            begun_ms,
+            shard,
+            next,
+        } = self;
+        let id = format!("{begun_ms:x}.{shard:x}.{next:x}").into();
+        *next += 1;
         Stamp {
-            id: format!("{:x}.{number:x}", self.begun_ms).into(),
-            date: date(now_s).into(),
+            id,
+            date: date(i64::try_from(unix_s).unwrap_or(0)).into(),
         }
     }
 }
@@ -75,7 +82,8 @@ mod tests {
 
     #[test]
     fn ids_differ() {
-        let ids = Ids::new();
-        assert_ne!(ids.stamp().id, ids.stamp().id);
+        let (mut one, mut other) = (Ids::new(7, 0), Ids::new(7, 1));
+        let ids = [one.stamp(0).id, one.stamp(0).id, other.stamp(0).id];
+        assert_eq!(ids.map(String::from), ["7.0.1", "7.0.2", "7.1.1"]);
     }
 }

@@ -56,7 +56,7 @@ fn may_open_many_files() {
 #[test]
 fn a_thousand_idle_connections_of_one_peer_leave_room_for_others() {
     may_open_many_files();
-    let site = Site::bare("");
+    let site = Site::bare("service.lmtp.maxconnections = 1000\n");
     let server = site.start();
     let (idle, refused) = idle_from(&server, 2, 1000);
     assert_eq!((idle.len(), refused), (500, 500));
@@ -65,21 +65,17 @@ fn a_thousand_idle_connections_of_one_peer_leave_room_for_others() {
     assert!(deliver(&mut other, "fred").starts_with("250 2.0.0"));
 }
 
-/// Under a soft limit that would not do, and under a hard one that is reached.
+/// More of them than the process may have files open.
 #[test]
-fn the_store_works_when_deliverers_have_taken_all_descriptors() {
+fn deliverers_take_no_descriptors_of_the_store() {
     may_open_many_files();
-    let site = Site::bare(
-        "service.lmtp.maxconnections = 5000\nservice.lmtp.maxperpeer = 5000\n\
-         service.imap.maxsessions = 100\n",
-    );
+    let site = Site::bare("service.imap.maxsessions = 100\n");
     let server = site.start_under("ulimit -n 400; ulimit -Sn 300");
-    let (mut idle, refused) = idle_from(&server, 2, 500);
-    assert!(refused > 0 && idle.len() > 100, "{refused} refused");
+    let (mut idle, refused) = idle_from(&server, 2, 1000);
+    assert_eq!((idle.len(), refused), (1000, 0));
     for talk in idle.iter_mut().take(20) {
         assert!(deliver(talk, "fred").starts_with("250 2.0.0"));
     }
-    // IMAP's connections take no descriptors.
     let mut reader = server.select("fred");
     let counted = reader.ask("n STATUS INBOX (MESSAGES)");
     assert!(counted[0].contains("MESSAGES 20"), "{counted:?}");
@@ -88,8 +84,5 @@ fn the_store_works_when_deliverers_have_taken_all_descriptors() {
         log.contains("400 files may be open (raised from 300)"),
         "{log}"
     );
-    assert!(log.contains("service.lmtp.maxconnections"), "{log}");
-    let refusals = log.lines().filter(|line| line.contains("was refused"));
-    assert!(refusals.count() < 20, "a line a second at most: {log}");
     assert!(!log.contains("ERROR"), "{log}");
 }

@@ -41,11 +41,10 @@ fn a_panic_of_a_request_costs_that_request() {
 
 #[test]
 fn a_panic_of_a_thread_beside_the_planes_ends_the_process_and_names_it() {
-    for name in ["lmtp-accept", "login-delay", "worker-loop"] {
+    for name in ["login-delay", "worker-loop"] {
         let (site, mut server, flag) = planted(name);
         let mut talk = server.select("fred");
         fs::write(&flag, "").unwrap();
-        let _deliverer = Talk::to(server.lmtp);
         talk.say("a SEARCH ALL\r\n");
         let mut guess = Talk::to(server.imap);
         guess.say("a LOGIN fred wrong\r\n");

@@ -154,7 +154,7 @@ pub(super) static SERVICE: &[ConfigOption] = &[
             min: 1,
             max: 100_000,
         },
-        default: "1000",
+        default: "10000",
         refreshable: false,
         help: "LMTP connections at a time; more are told to come back later",
     },

@@ -22,6 +22,7 @@ use super::fair_queue::Owner;
 use super::workers::{NotDone, Workers};
 use crate::bounds::{Bound, Bounds};
 use crate::front::{Requester, network};
+use crate::sparing::Sparing;
 use crate::stalls::Stalls;
 use attempts::Attempts;
 use checks::{Check, Checks, Identity, Waiter};
@@ -47,6 +48,7 @@ pub struct Authenticator {
     workers: Workers,
     hasher: RandomState,
     computed: AtomicU64,
+    lookups: Sparing,
 }
 
 impl Authenticator {
@@ -72,12 +74,31 @@ impl Authenticator {
             replier,
             hasher: RandomState::new(),
             computed: AtomicU64::new(0),
+            lookups: Sparing::default(),
         })
     }
 
     /// Costly passwords computed since the start.
     pub fn computed(&self) -> u64 {
         self.computed.load(Ordering::Relaxed)
+    }
+
+    /// Who gets mail of that address: a user whose name is all of it, or else its local part.
+    pub fn recipient(&self, whole: Option<&str>, local: &str) -> Reply {
+        for name in whole.into_iter().chain([local]) {
+            match self.login.users().find(name) {
+                Ok(Some(user)) => return Reply::Recipient(Some(user.account)),
+                Ok(None) => {}
+                Err(error) => {
+                    self.lookups.say(|more| {
+                        tracing::error!("lmtp: users can't be looked up: {error}{more}");
+                    });
+                    let text = "users can't be looked up".into();
+                    return Reply::Refused(Refusal::Unavailable(text));
+                }
+            }
+        }
+        Reply::Recipient(None)
     }
 
     /// Checks credentials and answers, now or later.

@@ -1,0 +1,228 @@
+//! One connection's session: the machine and what is under way for it.
+
+use std::sync::Arc;
+
+use engine::event::SessionId;
+use mail::reply::Appended;
+use mail::request::{Body, Target};
+use mail::{Refusal, Reply, Request, SpoolId};
+use proto::lmtp::{Delivery, Lookup, Recipient, Session};
+
+use super::Settings;
+use crate::front::Requester;
+
+/// An active LMTP session.
+pub struct LmtpSession {
+    pub(super) machine: Session,
+    /// Domains whose addresses are ours; none means any.
+    domains: Arc<[String]>,
+    /// What the store or the user directory is to answer.
+    asked: Asked,
+    /// What that takes, in bytes.
+    asked_bytes: usize,
+    /// The message's pieces so far.
+    spool: Option<SpoolId>,
+    pub(super) reading: bool,
+    /// What it kept when that was last counted, in bytes.
+    pub(super) held_bytes: usize,
+    /// When the client was last heard or answered, on the reactor's clock.
+    pub(super) heard_ns: u64,
+    /// When the transaction that is under way has to be over.
+    pub(super) over_by_ns: Option<u64>,
+    /// Who it is to others, while a transaction is under way.
+    requester: Option<Arc<Requester>>,
+}
+
+/// A request under way: one at a time.
+enum Asked {
+    Nothing,
+    Lookup,
+    /// A piece is being kept.
+    Piece,
+    /// The last piece is being kept; then the message goes to these.
+    Last(Vec<Target>),
+    /// To so many targets.
+    Deliver(usize),
+    Discard,
+}
+
+/// What follows an answer.
+pub(super) struct Next(Request, Asked);
+
+impl LmtpSession {
+    /// A session that begins with its greeting.
+    pub(super) fn new(settings: &Settings, peer: Option<Box<str>>, now_ns: u64) -> Self {
+        Self {
+            machine: Session::new(settings.session.clone(), peer),
+            domains: settings.domains.clone(),
+            asked: Asked::Nothing,
+            asked_bytes: 0,
+            spool: None,
+            reading: true,
+            held_bytes: 0,
+            heard_ns: now_ns,
+            over_by_ns: None,
+            requester: None,
+        }
+    }
+
+    /// Whether an answer is awaited: until then the machine does nothing.
+    pub(super) fn is_waiting(&self) -> bool {
+        !matches!(self.asked, Asked::Nothing)
+    }
+
+    /// What it keeps, with what the store has not answered yet, in bytes.
+    pub(super) fn holds(&self) -> usize {
+        self.machine.held_bytes() + self.asked_bytes
+    }
+
+    /// Whether it waits for its client, without a transaction under way.
+    pub(super) fn is_quiet(&self) -> bool {
+        !self.is_waiting() && !self.machine.is_in_transaction()
+    }
+
+    /// What it is at, for the log.
+    pub(crate) fn doing(&self) -> &'static str {
+        match self.asked {
+            Asked::Nothing => "LMTP input",
+            Asked::Lookup => "LMTP Recipient",
+            Asked::Piece | Asked::Last(_) => "LMTP Spool",
+            Asked::Deliver(_) => "LMTP Deliver",
+            Asked::Discard => "LMTP Discard",
+        }
+    }
+
+    /// Who it is to others.
+    pub(super) fn requester(&mut self, id: SessionId) -> Arc<Requester> {
+        let new = || Arc::new(Requester::new(id, None, None));
+        self.requester.get_or_insert_with(new).clone()
+    }
+
+    /// Without a transaction nobody has to know it.
+    pub(super) fn forget_requester(&mut self) {
+        self.requester = None;
+    }
+
+    /// Notes what is asked, and gives it.
+    pub(super) fn ask(&mut self, Next(request, asked): Next) -> Request {
+        self.asked = asked;
+        self.asked_bytes = request.bytes();
+        request
+    }
+
+    /// A user whose name is the whole address comes before one whose name is its local part. None
+    /// if the domain is not ours.
+    pub(super) fn lookup(&self, recipient: &Recipient) -> Option<Next> {
+        let domain = recipient.domain.as_deref().map(str::to_lowercase);
+        if let Some(domain) = &domain
+            && !self.domains.is_empty()
+            && !self.domains.contains(domain)
+        {
+            return None;
+        }
+        let whole = domain.map(|domain| format!("{}@{domain}", recipient.user).into());
+        let local = recipient.user.clone();
+        Some(Next(Request::Recipient { whole, local }, Asked::Lookup))
+    }
+
+    /// Gives a piece of a message to the store.
+    pub(super) fn keep(&self, chunk: bytes::Bytes) -> Next {
+        let spool = self.spool;
+        Next(Request::Spool { spool, chunk }, Asked::Piece)
+    }
+
+    /// Forgets the message's pieces, if there are any.
+    pub(super) fn discard(&mut self) -> Option<Next> {
+        let spool = self.spool.take()?;
+        Some(Next(Request::Discard { spool }, Asked::Discard))
+    }
+
+    /// Delivers a message; the last of several pieces is kept first.
+    pub(super) fn deliver(&self, delivery: Delivery) -> Next {
+        let (targets, chunk) = (delivery.targets, delivery.last);
+        match self.spool {
+            Some(_) => {
+                let spool = self.spool;
+                Next(Request::Spool { spool, chunk }, Asked::Last(targets))
+            }
+            None => deliver(targets, Body::Inline(chunk)),
+        }
+    }
+
+    /// The answer to what was asked, and what is asked next.
+    pub(super) fn take(&mut self, reply: Reply) -> Option<Next> {
+        self.asked_bytes = 0;
+        match std::mem::replace(&mut self.asked, Asked::Nothing) {
+            Asked::Nothing => {
+                unexpected(&reply);
+                None
+            }
+            Asked::Lookup => {
+                self.machine.handle_lookup(match reply {
+                    Reply::Recipient(Some(account)) => Lookup::Found(account),
+                    Reply::Recipient(None) => Lookup::Unknown,
+                    _ => Lookup::Unavailable,
+                });
+                None
+            }
+            Asked::Piece => {
+                match kept(reply) {
+                    Ok(spool) => self.spool = Some(spool),
+                    Err(refusal) => self.machine.handle_chunk_failed(refusal),
+                }
+                None
+            }
+            Asked::Last(targets) => match kept(reply) {
+                Ok(spool) => {
+                    self.spool = None;
+                    Some(deliver(targets, Body::Spooled(spool)))
+                }
+                Err(refusal) => {
+                    self.delivered(&vec![Err(refusal); targets.len()]);
+                    self.discard()
+                }
+            },
+            Asked::Deliver(count) => {
+                match reply {
+                    Reply::Delivered(results) => self.delivered(&results),
+                    Reply::Refused(refusal) => self.delivered(&vec![Err(refusal); count]),
+                    other => self.delivered(&vec![Err(unexpected(&other)); count]),
+                }
+                None
+            }
+            Asked::Discard => None,
+        }
+    }
+
+    fn delivered(&mut self, results: &[Result<Appended, Refusal>]) {
+        self.machine.handle_delivered(results);
+        // The client may have begun the next one already.
+        self.over_by_ns = None;
+    }
+
+    /// The connection is gone. What is to be forgotten of its message, if anything.
+    pub(super) fn close(&mut self) -> Option<Request> {
+        if let Some(requester) = &self.requester {
+            requester.leave();
+        }
+        self.discard().map(|Next(request, _)| request)
+    }
+}
+
+fn deliver(targets: Vec<Target>, body: Body) -> Next {
+    let count = targets.len();
+    Next(Request::Deliver { targets, body }, Asked::Deliver(count))
+}
+
+fn kept(reply: Reply) -> Result<SpoolId, Refusal> {
+    match reply {
+        Reply::Spooled(spool) => Ok(spool),
+        Reply::Refused(refusal) => Err(refusal),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn unexpected(reply: &Reply) -> Refusal {
+    tracing::error!("lmtp: the store gave an answer that fits no question: {reply:?}");
+    Refusal::Unavailable("the store gave another answer than expected".into())
+}

@@ -1,0 +1,302 @@
+//! LMTP on one shard: what its sessions ask is carried out here.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use engine::event::{SessionId, ShardId};
+use engine::protocol::Context;
+use mail::{Reply, Request};
+use proto::lmtp::{Action, Lookup};
+
+use super::seats::{Full, Seats};
+use super::session::{LmtpSession, Next};
+use super::{Common, Settings, stamp};
+use crate::bounds::{Bound, Bounds};
+use crate::front::{Backend, Front};
+
+/// What a client hears that is one too many, in all or of its peer.
+pub const FULL: &[u8] = b"421 4.3.2 Too many connections, come back later\r\n";
+/// Input of a client that may be held although a shard has no memory left.
+const HELD_ANYWAY_BYTES: usize = 4 << 10;
+/// While an answer is awaited, the client's time is looked at again after this.
+const LATER_NS: u64 = 1_000_000_000;
+
+/// LMTP of one shard.
+pub struct LmtpShard {
+    common: Arc<Common>,
+    shards: u16,
+    bounds: Arc<Bounds>,
+    /// The settings, and which edition of them.
+    settings: (u64, Settings),
+    ids: stamp::Ids,
+    seats: Seats,
+    held_bytes: usize,
+}
+
+impl LmtpShard {
+    /// On one of so many shards.
+    pub(super) fn new(common: Arc<Common>, id: ShardId, shards: u16, bounds: Arc<Bounds>) -> Self {
+        Self {
+            settings: common.settings(),
+            ids: stamp::Ids::new(common.begun_ms, id.0),
+            common,
+            shards,
+            bounds,
+            seats: Seats::default(),
+            held_bytes: 0,
+        }
+    }
+
+    /// What all machines keep, in bytes.
+    pub fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    /// A connection has come; none if there is no place for it: then it is told and closed.
+    pub fn open<B: Backend>(
+        &mut self,
+        front: &mut Front<B>,
+        cx: &mut Context<'_, Reply>,
+    ) -> Option<Box<LmtpSession>> {
+        let address = cx.peer().map(|peer| peer.ip().to_canonical());
+        if let Err(full) = self.seats.enter(&self.common.places, cx.id(), address) {
+            self.bounds.meet(Bound::DeliveryConnections);
+            self.make_room(full, cx);
+            cx.send(Bytes::from_static(FULL));
+            cx.read(false);
+            cx.close();
+            return None;
+        }
+        if self.settings.0 != self.common.edition() {
+            self.settings = self.common.settings();
+        }
+        let peer = address.map(|address| address.to_string().into());
+        let mut session = Box::new(LmtpSession::new(&self.settings.1, peer, cx.now_ns()));
+        self.carry_out(front, &mut session, cx);
+        Some(session)
+    }
+
+    /// One who does nothing gives way, here or else on every other shard.
+    fn make_room(&mut self, full: Full, cx: &mut Context<'_, Reply>) {
+        let gives_way = Reply::GiveWay(match full {
+            Full::All => None,
+            Full::Peer(key) => Some(key),
+        });
+        if let Some(quiet) = self.seats.quietest(full, cx.now_ns()) {
+            return cx.message(quiet, gives_way);
+        }
+        for shard in (0..self.shards).map(ShardId) {
+            if shard != cx.id().shard {
+                cx.message(SessionId::shard_itself(shard), gives_way.clone());
+            }
+        }
+    }
+
+    /// Another shard's connection finds no place.
+    pub fn give_way(&mut self, key: Option<u32>, cx: &mut Context<'_, Reply>) {
+        let full = key.map_or(Full::All, Full::Peer);
+        if let Some(quiet) = self.seats.quietest(full, cx.now_ns()) {
+            cx.message(quiet, Reply::GiveWay(key));
+        }
+    }
+
+    /// Bytes arrived.
+    pub fn handle_input<B: Backend>(
+        &mut self,
+        front: &mut Front<B>,
+        session: &mut LmtpSession,
+        cx: &mut Context<'_, Reply>,
+        bytes: &[u8],
+    ) {
+        session.heard_ns = cx.now_ns();
+        session.machine.handle_input(bytes);
+        self.carry_out(front, session, cx);
+    }
+
+    /// An answer to what the session asked, or it is to give way.
+    pub fn handle_reply<B: Backend>(
+        &mut self,
+        front: &mut Front<B>,
+        session: &mut LmtpSession,
+        cx: &mut Context<'_, Reply>,
+        reply: Reply,
+    ) {
+        if let Reply::GiveWay(_) = reply {
+            if session.is_quiet() {
+                session.machine.handle_timeout();
+            }
+        } else {
+            session.heard_ns = cx.now_ns();
+            let next = session.take(reply);
+            self.ask(front, session, cx, next);
+        }
+        self.carry_out(front, session, cx);
+    }
+
+    /// The client may have been quiet or at work for too long.
+    pub fn handle_deadline<B: Backend>(
+        &mut self,
+        front: &mut Front<B>,
+        session: &mut LmtpSession,
+        cx: &mut Context<'_, Reply>,
+    ) {
+        let now_ns = cx.now_ns();
+        if session.is_waiting() {
+            // Its client is not to blame.
+        } else if session
+            .over_by_ns
+            .is_some_and(|over_by_ns| over_by_ns <= now_ns)
+        {
+            session.machine.handle_overdue();
+        } else if session.heard_ns + self.common.idle_ns <= now_ns {
+            session.machine.handle_timeout();
+        }
+        self.carry_out(front, session, cx);
+    }
+
+    /// The server stops: a delivery under way is answered first.
+    pub fn handle_shutdown<B: Backend>(
+        &mut self,
+        front: &mut Front<B>,
+        session: &mut LmtpSession,
+        cx: &mut Context<'_, Reply>,
+    ) {
+        session.machine.handle_stop();
+        self.carry_out(front, session, cx);
+    }
+
+    /// The connection is gone; what was kept of its message is forgotten.
+    pub fn handle_closed<B: Backend>(
+        &mut self,
+        front: &mut Front<B>,
+        session: &mut LmtpSession,
+        id: SessionId,
+    ) {
+        self.held_bytes -= std::mem::take(&mut session.held_bytes);
+        if let Some(request) = session.close() {
+            let requester = session.requester(id);
+            requester.leave();
+            front.ask_later(requester, request);
+        }
+    }
+
+    /// A connection has left. False if it was none of LMTP's.
+    pub fn handle_gone(&mut self, slot: u32) -> bool {
+        self.seats.leave(&self.common.places, slot)
+    }
+
+    /// Carries out what the machine asks, and says whether it is read and when it is looked at.
+    fn carry_out<B: Backend>(
+        &mut self,
+        front: &mut Front<B>,
+        session: &mut LmtpSession,
+        cx: &mut Context<'_, Reply>,
+    ) {
+        self.carry_out_actions(front, session, cx);
+        if self.counts_too_much(front, session, cx.owed_bytes()) && !session.is_waiting() {
+            self.bounds.meet(Bound::Memory);
+            session.machine.handle_no_memory();
+            self.carry_out_actions(front, session, cx);
+            self.counts_too_much(front, session, cx.owed_bytes());
+        }
+        let wants = !session.is_waiting() && session.machine.wants_input();
+        if wants != session.reading {
+            session.reading = wants;
+            cx.read(wants);
+        }
+        self.set_clock(session, cx);
+    }
+
+    /// Until the machine asks nothing more, or has to wait for an answer.
+    fn carry_out_actions<B: Backend>(
+        &mut self,
+        front: &mut Front<B>,
+        session: &mut LmtpSession,
+        cx: &mut Context<'_, Reply>,
+    ) {
+        while !session.is_waiting() {
+            let Some(action) = session.machine.poll_action() else {
+                break;
+            };
+            let next = match action {
+                Action::Send(bytes) => {
+                    cx.send(bytes);
+                    None
+                }
+                Action::Lookup(recipient) => {
+                    let next = session.lookup(&recipient);
+                    if next.is_none() {
+                        session.machine.handle_lookup(Lookup::NotHere);
+                    }
+                    next
+                }
+                Action::Begin => {
+                    let unix_s = (self.common.unix_s)(cx.now_ns());
+                    session.machine.handle_begin(Ok(self.ids.stamp(unix_s)));
+                    None
+                }
+                Action::Chunk(chunk) => Some(session.keep(chunk)),
+                Action::Discard => session.discard(),
+                Action::Deliver(delivery) => Some(session.deliver(delivery)),
+                Action::Close => {
+                    cx.close();
+                    None
+                }
+            };
+            self.ask(front, session, cx, next);
+        }
+    }
+
+    /// Asks the store or the user directory. A refusal for want of room is an answer like others.
+    fn ask<B: Backend>(
+        &mut self,
+        front: &mut Front<B>,
+        session: &mut LmtpSession,
+        cx: &Context<'_, Reply>,
+        mut next: Option<Next>,
+    ) {
+        while let Some(asked) = next {
+            let request: Request = session.ask(asked);
+            let requester = session.requester(cx.id());
+            let refused = front.ask(requester, request, cx.owed_bytes()).err();
+            next = refused.and_then(|refusal| session.take(Reply::Refused(refusal)));
+        }
+    }
+
+    /// Counts what the session keeps. True if it keeps more than before, and more waits on this
+    /// shard than may.
+    fn counts_too_much<B: Backend>(
+        &mut self,
+        front: &Front<B>,
+        session: &mut LmtpSession,
+        owed_bytes: usize,
+    ) -> bool {
+        let holds = session.holds();
+        let before = std::mem::replace(&mut session.held_bytes, holds);
+        self.held_bytes = self.held_bytes + holds - before;
+        holds > before.max(HELD_ANYWAY_BYTES) && !front.has_memory(self.held_bytes + owed_bytes)
+    }
+
+    fn set_clock(&mut self, session: &mut LmtpSession, cx: &mut Context<'_, Reply>) {
+        let now_ns = cx.now_ns();
+        if session.machine.is_in_transaction() {
+            let over_by_ns = now_ns.saturating_add(self.common.transaction_ns);
+            session.over_by_ns.get_or_insert(over_by_ns);
+        } else {
+            session.over_by_ns = None;
+            if !session.is_waiting() {
+                session.forget_requester();
+            }
+        }
+        let quiet = session.is_quiet().then_some(now_ns);
+        self.seats.note(cx.id().slot, quiet);
+        let idle_ns = session.heard_ns.saturating_add(self.common.idle_ns);
+        let due_ns = session.over_by_ns.unwrap_or(u64::MAX).min(idle_ns);
+        let soonest_ns = if session.is_waiting() {
+            now_ns + LATER_NS
+        } else {
+            0
+        };
+        cx.deadline(due_ns.max(soonest_ns));
+    }
+}
