@@ -79,8 +79,10 @@ pub enum Reply {
     },
     /// Search hits.
     Found {
-        /// UID and mod-sequence of each hit, ascending by UID.
-        hits: Vec<(Uid, ModSeq)>,
+        /// The messages.
+        hits: UidSet,
+        /// Their mod-sequences, if there are any and the program asks for such.
+        modseqs: Option<HitModSeqs>,
         /// How many messages can't be read, and so may be hits or not: they are damaged.
         unreadable: usize,
         /// What happened.
@@ -112,7 +114,7 @@ impl Reply {
                 ..
             } => size_of_val(&modified[..]) + size_of_val(&own[..]) + crossed.bytes(),
             Self::Copied { pairs, .. } => size_of_val(&pairs[..]),
-            Self::Found { hits, .. } => size_of_val(&hits[..]),
+            Self::Found { hits, .. } => hits.bytes(),
             _ => 0,
         };
         size_of::<Self>() + more
@@ -135,6 +137,28 @@ impl Reply {
     pub fn take_more(&mut self) -> bool {
         let cut = |delta: &&mut Delta| delta.last().is_some_and(|event| event.is_more());
         self.delta_mut().filter(cut).and_then(Vec::pop).is_some()
+    }
+}
+
+/// Mod-sequences of search hits (RFC 4731 §3.2, RFC 7162 §3.1.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HitModSeqs {
+    /// That of the hit with the lowest UID.
+    pub first: ModSeq,
+    /// That of the hit with the highest UID.
+    pub last: ModSeq,
+    /// The highest of all.
+    pub highest: ModSeq,
+}
+
+impl HitModSeqs {
+    /// With those of another hit, whose UID is above those of the others.
+    pub fn then(had: Option<Self>, modseq: ModSeq) -> Self {
+        Self {
+            first: had.map_or(modseq, |had| had.first),
+            last: modseq,
+            highest: had.map_or(modseq, |had| had.highest.max(modseq)),
+        }
     }
 }
 

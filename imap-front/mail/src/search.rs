@@ -79,6 +79,34 @@ impl Program {
         self.key.needs_content()
     }
 
+    /// Whether any key is about what only the messages themselves tell: neither flags nor UIDs.
+    pub fn looks_at_messages(&self) -> bool {
+        self.key.is_any(&|key| match key {
+            Key::Before(..) | Key::On(..) | Key::Since(..) => true,
+            Key::Larger(_) | Key::Smaller(_) | Key::ModSeq(_) => true,
+            Key::Header(..) | Key::Body(_) | Key::Text(_) => true,
+            Key::All | Key::And(_) | Key::Or(..) | Key::Not(_) => false,
+            Key::Numbers(_) | Key::Uids(_) | Key::UidRanges(_) => false,
+            Key::Flag(_) | Key::Keyword(_) | Key::Recent => false,
+        })
+    }
+
+    /// Whether any key is about mod-sequences, so that the answer tells those of the hits
+    /// (RFC 7162 §3.1.5).
+    pub fn asks_for_modseqs(&self) -> bool {
+        self.key.is_any(&|key| matches!(key, Key::ModSeq(_)))
+    }
+
+    /// How many keys it has.
+    pub fn keys(&self) -> usize {
+        let count = std::cell::Cell::new(0);
+        self.key.is_any(&|_| {
+            count.set(count.get() + 1);
+            false
+        });
+        count.get()
+    }
+
     /// What it takes in memory, in bytes, about.
     pub fn bytes(&self) -> usize {
         self.key.bytes()
@@ -100,16 +128,24 @@ impl Key {
         size_of::<Self>() + more
     }
 
+    /// Whether something holds for it or a key within it.
+    fn is_any(&self, holds: &dyn Fn(&Self) -> bool) -> bool {
+        let within = match self {
+            Self::And(keys) => keys.iter().any(|key| key.is_any(holds)),
+            Self::Or(first, second) => first.is_any(holds) || second.is_any(holds),
+            Self::Not(key) => key.is_any(holds),
+            _ => false,
+        };
+        within || holds(self)
+    }
+
     fn needs_content(&self) -> bool {
-        match self {
-            Self::And(keys) => keys.iter().any(Self::needs_content),
-            Self::Or(first, second) => first.needs_content() || second.needs_content(),
-            Self::Not(key) => key.needs_content(),
+        self.is_any(&|key| match key {
             Self::Header(..) | Self::Body(_) | Self::Text(_) => true,
             Self::Before(field, _) | Self::On(field, _) | Self::Since(field, _) => {
                 *field == DateField::Sent
             }
             _ => false,
-        }
+        })
     }
 }

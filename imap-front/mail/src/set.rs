@@ -62,9 +62,50 @@ impl UidSet {
         self.0.insert(uid.0);
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len() as usize
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The lowest.
+    pub fn first(&self) -> Option<Uid> {
+        self.0.min().map(Uid)
+    }
+
+    /// The highest.
+    pub fn last(&self) -> Option<Uid> {
+        self.0.max().map(Uid)
+    }
+
+    /// Adds those of another set.
+    pub fn union(&mut self, other: &Self) {
+        self.0 |= &other.0;
+    }
+
+    /// Runs of UIDs without a gap, ascending: the first and the last of each. Each costs about the
+    /// same, however long it is.
+    pub fn into_ranges(self) -> impl Iterator<Item = (Uid, Uid)> + Send {
+        let mut uids = self.0.into_iter();
+        std::iter::from_fn(move || {
+            let range = uids.next_range()?;
+            Some((Uid(*range.start()), Uid(*range.end())))
+        })
+    }
+
     /// What it takes in memory, in bytes, about.
     pub fn bytes(&self) -> usize {
         self.0.serialized_size()
+    }
+}
+
+impl From<RoaringBitmap> for UidSet {
+    fn from(uids: RoaringBitmap) -> Self {
+        Self(uids)
     }
 }
 

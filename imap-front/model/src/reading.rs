@@ -5,10 +5,12 @@ use std::sync::Arc;
 use mail::MailboxInfo;
 use mail::UserId;
 use mail::mime::Structure;
-use mail::reply::{Opened, Status};
+use mail::reply::{HitModSeqs, Opened, Status};
 use mail::request::Want;
 use mail::search::{Candidate, Program, matches};
-use mail::{MailboxId, MailboxName, Message, ModSeq, Refusal, Reply, Request, SystemFlag, Uid};
+use mail::{
+    MailboxId, MailboxName, Message, ModSeq, Refusal, Reply, Request, SystemFlag, Uid, UidSet,
+};
 
 use crate::state::State;
 use crate::{Limits, Outcome, catch_up, refused};
@@ -200,7 +202,8 @@ fn search(
     let Some(mailbox) = state.mailbox(id) else {
         return Reply::Refused(Refusal::NoMailbox);
     };
-    let mut hits = Vec::new();
+    let mut hits = UidSet::default();
+    let mut modseqs = None;
     for (&uid, message) in &mailbox.messages {
         let candidate = Candidate {
             uid,
@@ -212,12 +215,14 @@ fn search(
             bytes: &|| message.bytes.clone(),
         };
         if matches(program, &candidate) {
-            hits.push((uid, message.modseq));
+            hits.insert(uid);
+            modseqs = Some(HitModSeqs::then(modseqs, message.modseq));
         }
     }
     Reply::Found {
         unreadable: 0,
         hits,
+        modseqs: modseqs.filter(|_| program.asks_for_modseqs()),
         delta: catch_up::delta(state, id, since),
     }
 }

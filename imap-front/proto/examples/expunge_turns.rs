@@ -72,10 +72,8 @@ impl Host {
                 keywords: vec![],
             }),
             Request::Search { .. } => Reply::Found {
-                hits: (1..=MESSAGES)
-                    .filter(|n| n % 10 != 5)
-                    .map(|n| (Uid(n), ModSeq(1)))
-                    .collect(),
+                hits: (1..=MESSAGES).filter(|n| n % 10 != 5).map(Uid).collect(),
+                modseqs: None,
                 unreadable: 0,
                 delta: vec![],
             },

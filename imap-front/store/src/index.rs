@@ -2,10 +2,10 @@
 //!
 //! Message numbers are ranks in it; SELECT, SEARCH by flags and EXPUNGE need no scan of the rows.
 
-use mail::{ModSeq, Uid};
+use mail::{ModSeq, Uid, UidValidity};
 use roaring::RoaringBitmap;
 
-use crate::rows::MessageRow;
+use crate::rows::{Mailbox, MessageRow};
 
 /// UIDs, and those of them with each flag.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -71,10 +71,38 @@ impl Bits {
     }
 }
 
+/// What a mailbox's row says of its messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Figures {
+    pub modseq: ModSeq,
+    pub uid_validity: UidValidity,
+    pub uid_next: Uid,
+    pub is_staging: bool,
+    pub messages: u32,
+    pub unseen: u32,
+    pub deleted: u32,
+    pub seen_deleted: u32,
+}
+
+impl From<&Mailbox> for Figures {
+    fn from(mailbox: &Mailbox) -> Self {
+        Self {
+            modseq: mailbox.modseq,
+            uid_validity: mailbox.uid_validity,
+            uid_next: mailbox.uid_next,
+            is_staging: mailbox.staging.is_some(),
+            messages: mailbox.messages,
+            unseen: mailbox.unseen,
+            deleted: mailbox.deleted,
+            seen_deleted: mailbox.seen_deleted,
+        }
+    }
+}
+
 /// The messages of a mailbox as of a mod-sequence.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MailboxIndex {
-    modseq: ModSeq,
+    figures: Figures,
     visible: Bits,
     /// Of a COPY that is not yet published.
     staged: Bits,
@@ -83,7 +111,7 @@ pub struct MailboxIndex {
 impl MailboxIndex {
     /// The mod-sequence as of which it is.
     pub(crate) fn modseq(&self) -> ModSeq {
-        self.modseq
+        self.figures.modseq
     }
 
     /// The UIDs of the messages.
@@ -124,11 +152,11 @@ impl MailboxIndex {
         }
     }
 
-    /// The mailbox has come to a mod-sequence; unless messages are still staged, those that were
+    /// The mailbox has come to these figures; unless messages are still staged, those that were
     /// are there now.
-    pub(crate) fn advance(&mut self, modseq: ModSeq, staging: bool) {
-        self.modseq = modseq;
-        if !staging && !self.staged.uids.is_empty() {
+    pub(crate) fn advance(&mut self, figures: impl Into<Figures>) {
+        self.figures = figures.into();
+        if !self.figures.is_staging && !self.staged.uids.is_empty() {
             let staged = std::mem::take(&mut self.staged);
             self.visible.merge(&staged);
         }
@@ -166,9 +194,12 @@ mod tests {
     fn staged_messages_are_seen_once_they_are_published() {
         let mut index = MailboxIndex::default();
         index.apply(Uid(100), Some(&row(8, &[])), true);
-        index.advance(ModSeq(2), true);
+        index.advance(Figures {
+            is_staging: true,
+            ..Figures::default()
+        });
         assert!(index.uids().is_empty());
-        index.advance(ModSeq(3), false);
+        index.advance(Figures::default());
         assert_eq!(index.rank(Uid(100)), 1);
         assert_eq!(index.with_system(3).len(), 1);
     }

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use mail::{MailboxId, ModSeq, Uid};
 
-use crate::index::MailboxIndex;
+use crate::index::{Figures, MailboxIndex};
+use crate::index_build::{Build, SharedBuild};
 use crate::rows::{Mailbox, MessageRow};
 use crate::space::{Changes, Space};
 
@@ -32,8 +33,7 @@ struct Entries {
 
 enum Entry {
     Kept(Kept),
-    /// What was committed since somebody began to build it.
-    Building(Vec<Noted>),
+    Building(Building),
 }
 
 struct Kept {
@@ -44,11 +44,18 @@ struct Kept {
     list: (ModSeq, Weak<[Uid]>),
 }
 
+/// An index that somebody builds.
+struct Building {
+    by: Weak<Mutex<Build>>,
+    /// What was committed since it was begun.
+    noted: Vec<Noted>,
+}
+
 /// A row of a commit.
 #[derive(Clone)]
 enum Noted {
     Message(Uid, Option<MessageRow>),
-    Mailbox { modseq: ModSeq, staging: bool },
+    Mailbox(Figures),
 }
 
 impl Noted {
@@ -58,7 +65,7 @@ impl Noted {
                 let hidden = row.as_ref().is_some_and(MessageRow::is_of_a_batch);
                 index.apply(*uid, row.as_ref(), hidden);
             }
-            Self::Mailbox { modseq, staging } => index.advance(*modseq, *staging),
+            Self::Mailbox(figures) => index.advance(*figures),
         }
     }
 }
@@ -95,31 +102,47 @@ impl IndexCache {
         }
     }
 
-    /// Notes that somebody begins to build an index: from a view made after this. False if it is
-    /// kept, or being built already.
-    pub(crate) fn begin(&self, id: MailboxId) -> bool {
+    /// The index of a mailbox to be built, by all who wait for it together, from views that are
+    /// made after this. None if it is kept.
+    pub(crate) fn build(&self, id: MailboxId) -> Option<SharedBuild> {
         let mut entries = self.entries();
-        let is_new = !entries.of.contains_key(&id);
-        if is_new {
-            entries.of.insert(id, Entry::Building(vec![]));
+        match entries.of.get(&id) {
+            Some(Entry::Kept(_)) => return None,
+            Some(Entry::Building(building)) => {
+                if let Some(build) = building.by.upgrade() {
+                    return Some(build);
+                }
+            }
+            None => {}
         }
-        is_new
-    }
-
-    /// Nobody builds it any more.
-    pub(crate) fn abandon(&self, id: MailboxId) {
-        let mut entries = self.entries();
-        if let Some(Entry::Building(_)) = entries.of.get(&id) {
-            entries.of.remove(&id);
-        }
-    }
-
-    /// Keeps an index that was built, brought up to date.
-    pub(crate) fn finish(&self, id: MailboxId, mut index: MailboxIndex) {
-        let mut entries = self.entries();
-        let Some(Entry::Building(noted)) = entries.of.remove(&id) else {
-            return;
+        let build = Arc::new(Mutex::new(Build::new(id)));
+        let building = Building {
+            by: Arc::downgrade(&build),
+            noted: vec![],
         };
+        entries.of.insert(id, Entry::Building(building));
+        Some(build)
+    }
+
+    /// Keeps an index that was built of a mailbox, which was last looked at with these figures,
+    /// brought up to date.
+    pub(crate) fn finish(
+        &self,
+        shared: &SharedBuild,
+        build: &mut Build,
+        figures: impl Into<Figures>,
+    ) {
+        build.is_done = true;
+        let mut index = std::mem::take(&mut build.index);
+        let mut entries = self.entries();
+        let noted = match entries.of.get_mut(&build.id) {
+            // Not one that was begun after this one was given up.
+            Some(Entry::Building(it)) if it.by.ptr_eq(&Arc::downgrade(shared)) => {
+                std::mem::take(&mut it.noted)
+            }
+            _ => return,
+        };
+        index.advance(figures);
         noted.iter().for_each(|noted| noted.apply(&mut index));
         entries.uses += 1;
         let kept = Kept {
@@ -129,7 +152,7 @@ impl IndexCache {
             list: (ModSeq(0), Weak::<[Uid; 0]>::new()),
         };
         entries.bytes += kept.bytes;
-        entries.of.insert(id, Entry::Kept(kept));
+        entries.of.insert(build.id, Entry::Kept(kept));
         entries.shrink(self.bytes_max);
     }
 
@@ -170,9 +193,9 @@ impl IndexCache {
                     noted.apply(Arc::make_mut(&mut kept.index));
                     true
                 }
-                (Some(noted), Entry::Building(all)) => {
-                    all.push(noted);
-                    all.len() < NOTED_MAX
+                (Some(noted), Entry::Building(building)) => {
+                    building.noted.push(noted);
+                    building.noted.len() < NOTED_MAX && building.by.strong_count() > 0
                 }
             };
             if !keeps {
@@ -195,10 +218,7 @@ fn noted(space: Space, key: &[u8], value: Option<&[u8]>) -> Option<Noted> {
         }
         _ => {
             let mailbox = Mailbox::decode(value?).ok()?;
-            Some(Noted::Mailbox {
-                modseq: mailbox.modseq,
-                staging: mailbox.staging.is_some(),
-            })
+            Some(Noted::Mailbox(Figures::from(&mailbox)))
         }
     }
 }

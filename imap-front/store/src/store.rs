@@ -6,15 +6,15 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, TrySendError};
 use mail::reply::Opened;
-use mail::{MailboxId, MailboxName, Refusal, Reply, Request, Uid, UserId};
+use mail::{MailboxId, MailboxName, Refusal, Reply, Request, UserId};
 
 use crate::callbacks::{Announcer, Completion};
 use crate::committer::Committer;
 use crate::disk::Disk;
 use crate::free_space::FreeSpace;
 use crate::job::{self, Job};
-use crate::kv::Unindexed;
-use crate::logic::{self, Rules, SearchPiece};
+use crate::logic::{self, Rules};
+use crate::long_read::{LongRead, Piece, Reading};
 use crate::opening::{self, Opening, Recovery};
 use crate::pipeline::Pipeline;
 use crate::reconstruct;
@@ -110,14 +110,29 @@ impl Store {
     /// Answers a request that changes nothing; `None` if it has to go through [`Store::write`].
     /// A SELECT claims recent messages; that becomes durable a little later.
     pub fn read(&self, request: &Request) -> Option<Reply> {
-        let outcome = self.read_indexed(request, u32::MAX).and_then(|read| {
-            // Too busy, or too many mailboxes at once: this one is looked through.
-            read.or_else(|Cold| {
-                let Inner { disk, rules, .. } = &*self.inner;
-                logic::read(&Unindexed(&disk.view()?), rules, request)
-            })
-        });
-        self.finish_read(request, outcome)
+        let Inner { disk, rules, .. } = &*self.inner;
+        let mut reading = Reading::default();
+        loop {
+            match reading.piece(disk, rules, request) {
+                Ok(Piece::More) => {}
+                Ok(Piece::Done(reply)) => return self.finish_read(request, Ok(reply)),
+                Err(error) => return self.finish_read(request, Err(error)),
+            }
+        }
+    }
+
+    /// Does a piece of a read: some milliseconds of work. None if there is another piece. What a
+    /// search finds is right as of the piece that finds it, and what happened since the asker's
+    /// mod-sequence as of the last.
+    pub fn read_piece(&self, read: &mut LongRead) -> Option<Reply> {
+        let Inner { disk, rules, .. } = &*self.inner;
+        let outcome = match read.piece(disk, rules) {
+            Ok(Piece::More) => return None,
+            Ok(Piece::Done(reply)) => Ok(reply),
+            Err(error) => Err(error),
+        };
+        let reply = self.finish_read(read.request(), outcome);
+        Some(reply.unwrap_or(Reply::Refused(Refusal::Bug)))
     }
 
     /// As [`Store::read`], for a thread that others wait for.
@@ -125,12 +140,16 @@ impl Store {
     /// # Errors
     /// If a large mailbox has to be looked through before; nothing was done.
     pub fn read_at_once(&self, request: &Request) -> Result<Option<Reply>, Cold> {
-        let messages_max = self.inner.rules.options.read_at_once_messages_max;
-        match self.read_indexed(request, messages_max) {
-            Ok(Err(Cold)) => Err(Cold),
-            Ok(Ok(reply)) => Ok(self.finish_read(request, Ok(reply))),
-            Err(error) => Ok(self.finish_read(request, Err(error))),
+        let mut reading = Reading::default();
+        for _ in 0..READS_MAX {
+            match self.piece_at_once(&mut reading, request) {
+                Ok(Piece::Done(reply)) => return Ok(self.finish_read(request, Ok(reply))),
+                Ok(Piece::More) | Err(Error::Moved) => {}
+                Err(Error::Cold(_)) => return Err(Cold),
+                Err(error) => return Ok(self.finish_read(request, Err(error))),
+            }
         }
+        Err(Cold)
     }
 
     /// Claims what a SELECT claims, and says what went wrong.
@@ -157,78 +176,26 @@ impl Store {
         })
     }
 
-    /// Answers a [`Request::Search`] piece by piece, beginning with a UID. Its hits are right as of
-    /// their piece; what happened since the asker's mod-sequence is to be asked after the last.
-    ///
-    /// # Errors
-    /// What is to be answered instead.
-    pub fn search_piece(&self, request: &Request, from: Uid) -> Result<SearchPiece, Reply> {
-        let Request::Search {
-            mailbox,
-            program,
-            recent_from,
-            ..
-        } = request
-        else {
-            return Err(Reply::Refused(Refusal::Bug));
-        };
-        let view = self.inner.disk.view();
-        view.and_then(|view| logic::search_piece(&view, *mailbox, program, *recent_from, from))
-            .map_err(|error| job::unavailable(&error))?
-            .ok_or(Reply::Refused(Refusal::NoMailbox))
-    }
-
-    /// Reads with the help of mailboxes' indexes; builds those of mailboxes that have no more
-    /// messages than that.
-    ///
-    /// # Errors
-    /// If the disk fails or a row is damaged.
-    fn read_indexed(
-        &self,
-        request: &Request,
-        messages_max: u32,
-    ) -> Result<Result<Option<Reply>, Cold>, Error> {
+    /// Reads, or builds the index of a mailbox that is not large.
+    fn piece_at_once(&self, reading: &mut Reading, request: &Request) -> Result<Piece, Error> {
         let Inner { disk, rules, .. } = &*self.inner;
-        for _ in 0..READS_MAX {
-            let view = disk.view()?;
-            let outcome = logic::read(&view, rules, request);
-            match outcome {
-                Err(Error::Cold(id)) => {
-                    let mailbox = logic::mailbox(&view, id)?;
-                    if mailbox.is_some_and(|mailbox| mailbox.messages > messages_max) {
-                        break;
-                    }
-                    drop(view);
-                    self.build_index(id)?;
-                }
-                Err(Error::Moved) => {}
-                outcome => return outcome.map(Ok),
-            }
+        let view = disk.view()?;
+        let outcome = reading.read(&view, rules, request);
+        let Err(Error::Cold(id)) = outcome else {
+            return outcome;
+        };
+        let mailbox = logic::mailbox(&view, id)?;
+        let messages_max = rules.options.read_at_once_messages_max;
+        if mailbox.is_some_and(|mailbox| mailbox.messages > messages_max) {
+            return outcome;
         }
-        Ok(Err(Cold))
-    }
-
-    /// Builds the index of a mailbox, unless somebody else does.
-    fn build_index(&self, id: MailboxId) -> Result<(), Error> {
-        let disk = &self.inner.disk;
-        if !disk.indexes().begin(id) {
-            return Ok(());
+        if let Some(shared) = disk.indexes().build(id) {
+            let Ok(mut build) = shared.try_lock() else {
+                return outcome;
+            };
+            logic::build_some(&disk.view()?, &shared, &mut build, usize::MAX)?;
         }
-        let built = disk
-            .view()
-            .and_then(|view| match logic::mailbox(&view, id)? {
-                Some(mailbox) => logic::scanned(&view, id, &mailbox).map(Some),
-                None => Ok(None),
-            });
-        match built {
-            Ok(Some(index)) => disk.indexes().finish(id, index),
-            Ok(None) => disk.indexes().abandon(id),
-            Err(error) => {
-                disk.indexes().abandon(id);
-                return Err(error);
-            }
-        }
-        Ok(())
+        Ok(Piece::More)
     }
 
     /// Claims what is recent in a mailbox for the session that has opened it.

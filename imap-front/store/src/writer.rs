@@ -464,7 +464,6 @@ impl Writer {
             }
             Err(error) => {
                 txn.undo();
-                running.operation.abandon(txn);
                 let reply = unavailable(&error);
                 done.ends = true;
                 let failed = running.operation.failed(refusal(&error));

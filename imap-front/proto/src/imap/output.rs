@@ -104,6 +104,10 @@ impl Output {
                 Some(Later::Pieces(pieces)) => {
                     if !pieces.next(&mut self.ready) {
                         self.later.pop_front();
+                    } else if !self.ready.is_empty() {
+                        // It was work enough until that has left, even if it is not many bytes.
+                        self.given += self.piece_bytes();
+                        break;
                     }
                 }
             }
@@ -170,13 +174,15 @@ pub(super) struct Line {
 }
 
 type Numbers = Box<dyn Iterator<Item = u32> + Send>;
+/// Ranges of numbers, ascending: the first and the last of each.
+pub(super) type Ranges = Box<dyn Iterator<Item = (u32, u32)> + Send>;
 
 enum Part {
     Text(Vec<u8>),
     /// ` 1 2 3`
     Spaced(Numbers),
-    /// `1:3,5`, of ascending numbers; the run that was begun.
-    Set(Numbers, Option<(u32, u32)>, bool),
+    /// `1:3,5`, of ascending ranges; the run that was begun; whether it is the first.
+    Set(Ranges, Option<(u32, u32)>, bool),
 }
 
 impl Line {
@@ -201,9 +207,13 @@ impl Line {
     }
 
     /// Then these ascending numbers as a sequence set (RFC 3501 §9 `sequence-set`).
-    pub fn set(mut self, numbers: impl Iterator<Item = u32> + Send + 'static) -> Self {
-        self.parts
-            .push_back(Part::Set(Box::new(numbers), None, true));
+    pub fn set(self, numbers: impl Iterator<Item = u32> + Send + 'static) -> Self {
+        self.ranges(Box::new(numbers.map(|number| (number, number))))
+    }
+
+    /// Then these ranges as a sequence set.
+    pub fn ranges(mut self, ranges: Ranges) -> Self {
+        self.parts.push_back(Part::Set(ranges, None, true));
         self
     }
 }
@@ -214,9 +224,10 @@ impl Pieces for Line {
             if out.len() >= PIECE_BYTES {
                 return true;
             }
-            if !part.next(out) {
-                self.parts.pop_front();
+            if part.next(out) {
+                return true;
             }
+            self.parts.pop_front();
         }
         false
     }
@@ -226,8 +237,9 @@ impl Pieces for Line {
     }
 }
 
-/// Numbers looked at in one go: a set may be long and its text short.
-const NUMBERS_A_PIECE: usize = 32 << 10;
+/// Ranges looked at in one go: a set may be long and its text short. Then the run that was begun is
+/// said, although it may go on.
+const RANGES_A_PIECE: usize = 64 << 10;
 
 impl Part {
     fn next(&mut self, out: &mut Vec<u8>) -> bool {
@@ -243,26 +255,29 @@ impl Part {
                 }
                 return true;
             }
-            Self::Set(numbers, run, first) => {
-                for _ in 0..NUMBERS_A_PIECE {
+            Self::Set(ranges, run, first) => {
+                for _ in 0..RANGES_A_PIECE {
                     if out.len() >= PIECE_BYTES {
                         return true;
                     }
-                    let number = numbers.next();
-                    match (&mut *run, number) {
-                        (Some((_, high)), Some(number)) if number == high.saturating_add(1) => {
-                            *high = number;
+                    let range = ranges.next();
+                    match (&mut *run, range) {
+                        (Some((_, high)), Some((low, last))) if low == high.saturating_add(1) => {
+                            *high = last;
                         }
-                        (run, number) => {
+                        (run, range) => {
                             if let Some(done) = run.take() {
                                 push_range(out, done, std::mem::take(first));
                             }
-                            *run = number.map(|number| (number, number));
+                            *run = range;
                         }
                     }
-                    if number.is_none() {
+                    if range.is_none() {
                         return false;
                     }
+                }
+                if let Some(begun) = run.take() {
+                    push_range(out, begun, std::mem::take(first));
                 }
                 return true;
             }
@@ -282,6 +297,9 @@ fn push_range(out: &mut Vec<u8>, (low, high): (u32, u32), first: bool) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     fn taken(output: &mut Output) -> (String, usize) {
@@ -310,8 +328,43 @@ mod tests {
         assert_eq!(lines.len(), 5);
         assert!(lines[1].starts_with("* SEARCH 1 2 3 ") && lines[1].ends_with(" 299999 300000"));
         assert!(lines[2].starts_with("* 1,3,5,") && lines[2].ends_with(",299999!"));
-        assert_eq!((lines[3], lines[4]), ("* 1:3000000", "z"));
+        // Said bit by bit, as each number had to be looked at.
+        assert!(lines[3].starts_with("* 1:65536,65537:131072,"));
+        assert!(lines[3].ends_with(":3000000") && lines[3].len() < 1000);
+        assert_eq!(lines[4], "z");
         assert!(largest < PIECE_BYTES + 100, "{largest}");
+    }
+
+    #[test]
+    fn no_call_looks_at_more_numbers_than_a_piece_may() {
+        let looked_at = Arc::new(AtomicUsize::new(0));
+        let seen = looked_at.clone();
+        let numbers = (1..=3_000_000).inspect(move |_| {
+            seen.fetch_add(1, Ordering::Relaxed);
+        });
+        let mut output = Output::default();
+        output.pieces(Line::new("* ").set(numbers).text("\r\n"));
+        let (mut calls, mut before) = (0, 0);
+        while output.take().is_some() {
+            output.handle_drained();
+            let now = looked_at.load(Ordering::Relaxed);
+            // The first piece is made when it is said.
+            assert!(now - before <= 2 * RANGES_A_PIECE, "{calls}");
+            (calls, before) = (calls + 1, now);
+        }
+        assert!(calls >= 3_000_000 / 2 / RANGES_A_PIECE && output.is_drained());
+    }
+
+    #[test]
+    fn ranges_are_said_as_they_are() {
+        let mut output = Output::default();
+        let ranges = [
+            (1, 3_000_000),
+            (3_000_001, 3_000_005),
+            (4_000_000, 4_000_000),
+        ];
+        output.pieces(Line::default().ranges(Box::new(ranges.into_iter())));
+        assert_eq!(taken(&mut output).0, "1:3000005,4000000");
     }
 
     #[test]

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use mail::{MailboxId, ModSeq, Refusal, Reply, Request, Uid, UserId};
+use mail::{Refusal, Reply, Request, UserId};
+use store::LongRead;
 
 use super::fair_queue::Owner;
 use super::workers::{NotDone, Progress, Work};
@@ -15,10 +16,14 @@ use crate::planted;
 /// Messages whose structure is read in one go; the session asks for the rest.
 const STRUCTURES_MAX: usize = 16;
 
+/// Keys of a search that others wait for: each is about a bit for each message.
+const KEYS_MAX: usize = 32;
+
 /// Whether a request may take longer than others should wait for it, whatever is in memory.
 pub fn is_long(request: &Request) -> bool {
     match request {
-        Request::Search { .. } | Request::List { .. } => true,
+        Request::List { .. } => true,
+        Request::Search { program, .. } => program.looks_at_messages() || program.keys() > KEYS_MAX,
         Request::Fetch { want, .. } => want.structure,
         _ => false,
     }
@@ -36,10 +41,7 @@ pub fn run(control: &Control, requester: Arc<Requester>, mut request: Request) {
     let read = Read {
         control: control.clone(),
         requester,
-        request,
-        hits: vec![],
-        unreadable: 0,
-        from: Uid(0),
+        read: LongRead::new(request),
     };
     control.searches.run(owner, Box::new(read));
 }
@@ -47,47 +49,13 @@ pub fn run(control: &Control, requester: Arc<Requester>, mut request: Request) {
 struct Read {
     control: Control,
     requester: Arc<Requester>,
-    request: Request,
-    /// Of a search: what was found, and with which UID it goes on.
-    hits: Vec<(Uid, ModSeq)>,
-    /// Of a search: messages that can't be read.
-    unreadable: usize,
-    from: Uid,
-}
-
-impl Read {
-    /// A piece of a search, and after the last the answer.
-    fn search(&mut self, mailbox: MailboxId, since: ModSeq) -> Option<Reply> {
-        let store = &self.control.store;
-        match store.search_piece(&self.request, self.from) {
-            Err(reply) => return Some(reply),
-            Ok(piece) => {
-                self.hits.extend(piece.hits);
-                self.unreadable += piece.unreadable;
-                if let Some(next) = piece.next {
-                    self.from = next;
-                    return None;
-                }
-            }
-        }
-        Some(match store.read(&Request::Sync { mailbox, since }) {
-            Some(Reply::Synced(delta)) => Reply::Found {
-                hits: std::mem::take(&mut self.hits),
-                unreadable: self.unreadable,
-                delta,
-            },
-            other => other.unwrap_or_else(busy),
-        })
-    }
+    read: LongRead,
 }
 
 impl Work for Read {
     fn piece(&mut self) -> Progress {
         planted::here("worker");
-        let reply = match self.request {
-            Request::Search { mailbox, since, .. } => self.search(mailbox, since),
-            _ => Some(self.control.store.read(&self.request).unwrap_or_else(busy)),
-        };
+        let reply = self.control.store.read_piece(&mut self.read);
         let Some(reply) = reply else {
             return Progress::More;
         };
@@ -115,6 +83,34 @@ impl Work for Read {
     }
 
     fn about(&self) -> (&'static str, Option<UserId>) {
-        (self.request.name(), self.requester.user)
+        (self.read.request().name(), self.requester.user)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mail::search::{Key, Program};
+    use mail::{MailboxId, ModSeq, SystemFlag, Uid};
+
+    use super::*;
+
+    fn search(key: Key) -> Request {
+        Request::Search {
+            mailbox: MailboxId(1),
+            program: Program { key },
+            since: ModSeq(1),
+            recent_from: Uid(1),
+        }
+    }
+
+    #[test]
+    fn only_searches_that_look_at_messages_or_have_many_keys_go_to_workers() {
+        let unseen = || Key::Not(Box::new(Key::Flag(SystemFlag::Seen)));
+        let all = |keys| search(Key::And(keys));
+        assert!(!is_long(&search(unseen())));
+        assert!(!is_long(&all(vec![Key::Recent, Key::UidRanges(vec![])])));
+        assert!(is_long(&all(vec![unseen(), Key::Larger(9)])));
+        assert!(is_long(&all(vec![unseen(), Key::ModSeq(ModSeq(9))])));
+        assert!(is_long(&all(vec![unseen(); 40])));
     }
 }

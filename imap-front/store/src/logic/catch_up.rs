@@ -359,7 +359,7 @@ fn bring(
     for (_, (uid, _)) in gone_after(kv, id, since, usize::MAX)? {
         now.apply(uid, None, false);
     }
-    now.advance(mailbox.modseq, mailbox.staging.is_some());
+    now.advance(mailbox);
     Ok(now)
 }
 

@@ -1,9 +1,9 @@
 //! What each request means, over any rows.
 //!
 //! In reading order: `keys`, `tables` (typed rows), `numbering` (which message has which number),
-//! `catch_up` (what happened since), `reading`, `naming` and `renaming` (mailboxes), `keywords`
-//! (their places), `depositing` (messages come), `changing` (flags, expunges), `keeping` (what was
-//! expunged), `copying` and `bodies`, `operation` (what takes many slices).
+//! `catch_up` (what happened since), `reading`, `searching`, `naming` and `renaming` (mailboxes),
+//! `keywords` (their places), `depositing` (messages come), `changing` (flags, expunges), `keeping`
+//! (what was expunged), `copying` and `bodies`, `operation` (what takes many slices).
 
 pub(crate) mod keys;
 
@@ -22,6 +22,9 @@ mod operation;
 mod reading;
 mod renaming;
 #[cfg(test)]
+mod search_tests;
+mod searching;
+#[cfg(test)]
 mod slice_tests;
 mod tables;
 
@@ -34,11 +37,10 @@ use mail::{
 
 pub(crate) use damage::place;
 pub(crate) use naming::renew_uid_validities;
-pub use reading::SearchPiece;
 
-pub(crate) use numbering::scanned;
-pub(crate) use operation::{Operation, Step};
-pub(crate) use reading::search_piece;
+pub(crate) use numbering::build_some;
+pub(crate) use operation::{BUILD_ROWS, Operation, Step};
+pub(crate) use searching::{Findings, Search};
 pub(crate) use tables::{
     check_body, forget_uploads, lookup_user, mailbox, name_of, note_claim, recover_spools,
     user_name,
@@ -110,7 +112,7 @@ pub(crate) fn read(kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Opti
         R::List { user, query, after } => {
             Reply::Listed(query.piece(&reading::mailboxes(kv, *user)?, after.as_ref()))
         }
-        R::Status { user, name } => reading::status(kv, *user, name)?,
+        R::Status { user, name } => reading::status(kv, rules, *user, name)?,
         R::Sync { mailbox, since } => reading::sync(kv, rules, *mailbox, *since)?,
         R::View { mailbox, at } => reading::view(kv, rules, *mailbox, *at)?,
         R::Fetch {
@@ -129,7 +131,19 @@ pub(crate) fn read(kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Opti
             program,
             since,
             recent_from,
-        } => reading::search(kv, rules, *mailbox, program, *since, *recent_from)?,
+        } => {
+            let search = Search {
+                mailbox: *mailbox,
+                program,
+                recent_from: *recent_from,
+            };
+            let mut findings = Findings::default();
+            loop {
+                if let Some(reply) = search.go_on(kv, rules, *since, &mut findings)? {
+                    break reply;
+                }
+            }
+        }
         // Claimed where claims are kept: in memory.
         R::Claim { .. } => Reply::Done,
         R::Open { user, name, .. } => reading::open(kv, rules, *user, name)?,

@@ -7,6 +7,7 @@ use mail::{MailboxId, Uid};
 use super::{keys, tables};
 use crate::Error;
 use crate::index::MailboxIndex;
+use crate::index_build::{Build, SharedBuild};
 use crate::kv::{Kv, Space, Transaction};
 use crate::rows::Mailbox;
 
@@ -104,64 +105,63 @@ fn committed(txn: &Transaction<'_>, id: MailboxId) -> Result<Option<Arc<MailboxI
     let Some(mailbox) = tables::mailbox(base, id)? else {
         return Ok(None);
     };
-    if mailbox.rows() > AT_ONCE_MAX || !indexes.begin(id) {
+    if mailbox.rows() > AT_ONCE_MAX {
         return Ok(None);
     }
-    match scanned(base, id, &mailbox) {
-        Ok(index) => indexes.finish(id, index),
-        Err(error) => {
-            indexes.abandon(id);
-            return Err(error);
-        }
+    if let Some(shared) = indexes.build(id) {
+        // A reader that builds it is as quick.
+        let Ok(mut build) = shared.try_lock() else {
+            return Ok(None);
+        };
+        while !go_on(base, &mut build, &mailbox, usize::MAX)? {}
+        indexes.finish(&shared, &mut build, &mailbox);
     }
     Ok(indexes.get(id))
 }
 
 /// The index of a mailbox, by a look at each row.
-pub(crate) fn scanned(
+pub(super) fn scanned(
     kv: &dyn Kv,
     id: MailboxId,
     mailbox: &Mailbox,
 ) -> Result<MailboxIndex, Error> {
     let mut build = Build::new(id);
-    while !build.go_on(kv, mailbox, usize::MAX)? {}
-    Ok(build.done(mailbox))
+    while !go_on(kv, &mut build, mailbox, usize::MAX)? {}
+    build.index.advance(mailbox);
+    Ok(build.index)
 }
 
-/// An index that is being built, in slices if need be: each from a newer view.
-pub(crate) struct Build {
-    id: MailboxId,
-    index: MailboxIndex,
-    next: Uid,
-}
-
-impl Build {
-    pub fn new(id: MailboxId) -> Self {
-        Self {
-            id,
-            index: MailboxIndex::default(),
-            next: Uid(0),
+/// Looks at so many rows more for an index that is shared; in the end it is kept. True if no more
+/// is to be done. The view has to be from after the build was begun.
+pub(crate) fn build_some(
+    kv: &dyn Kv,
+    shared: &SharedBuild,
+    build: &mut Build,
+    rows: usize,
+) -> Result<bool, Error> {
+    if !build.is_done {
+        match (tables::mailbox(kv, build.id)?, kv.indexes()) {
+            (Some(mailbox), Some(indexes)) => {
+                if go_on(kv, build, &mailbox, rows)? {
+                    indexes.finish(shared, build, &mailbox);
+                }
+            }
+            _ => build.is_done = true,
         }
     }
+    Ok(build.is_done)
+}
 
-    /// Looks at so many rows more. True if there are no more.
-    pub fn go_on(&mut self, kv: &dyn Kv, mailbox: &Mailbox, rows: usize) -> Result<bool, Error> {
-        let (_, to) = keys::rows(self.id);
-        let mut left = rows;
-        let (index, next) = (&mut self.index, &mut self.next);
-        tables::rows(kv, self.id, *next, &to, |uid, row| {
-            index.apply(uid, Some(&row), uid >= mailbox.uid_next);
-            *next = Uid(uid.0.saturating_add(1));
-            left -= 1;
-            left > 0
-        })?;
-        Ok(left > 0)
-    }
-
-    /// The index, as of the mailbox that was looked at last.
-    pub fn done(mut self, mailbox: &Mailbox) -> MailboxIndex {
-        self.index
-            .advance(mailbox.modseq, mailbox.staging.is_some());
-        self.index
-    }
+/// Looks at so many rows more. True if there are no more.
+fn go_on(kv: &dyn Kv, build: &mut Build, mailbox: &Mailbox, rows: usize) -> Result<bool, Error> {
+    let (_, to) = keys::rows(build.id);
+    let mut left = rows;
+    let (index, next) = (&mut build.index, &mut build.next);
+    tables::rows(kv, build.id, *next, &to, |uid, row| {
+        index.apply(uid, Some(&row), uid >= mailbox.uid_next);
+        *next = Uid(uid.0.saturating_add(1));
+        left -= 1;
+        left > 0
+    })?;
+    Ok(left > 0)
 }

@@ -7,20 +7,21 @@ use mail::{Event, MailboxId, ModSeq, Refusal, Reply, Uid, UidSet, UserId};
 
 use super::changing::{self, FlagChange};
 use super::copying::{self, Staging};
-use super::numbering::{self, Build};
+use super::numbering;
 use super::renaming::Renaming;
 use super::tables::{self, task};
 use super::{Rules, keeping, keys};
 use crate::Error;
+use crate::index_build::SharedBuild;
 use crate::kv::{Kv, Space, Transaction};
 
 /// Rows that are looked at in one turn for an index.
-pub(super) const BUILD_ROWS: usize = 4096;
+pub(crate) const BUILD_ROWS: usize = 4096;
 
 /// An operation that takes more than one slice.
 pub(crate) struct Operation {
     kind: Kind,
-    build: Option<(MailboxId, Box<Build>)>,
+    build: Option<SharedBuild>,
     /// Another mailbox whose index is needed before it goes on.
     cold: Option<MailboxId>,
 }
@@ -324,30 +325,19 @@ impl Operation {
                 self.cold = None;
                 return Ok(None);
             }
-            if !indexes.begin(id) {
-                return Ok(Some(Step::Waits));
-            }
+            self.build = indexes.build(id);
         }
-        let (_, build) = self
-            .build
-            .get_or_insert_with(|| (id, Box::new(Build::new(id))));
-        match tables::mailbox(base, id)? {
-            Some(mailbox) if build.go_on(base, &mailbox, BUILD_ROWS)? => {
-                if let Some((_, build)) = self.build.take() {
-                    indexes.finish(id, build.done(&mailbox));
-                }
-            }
-            Some(_) => {}
-            None => self.abandon(txn),
+        let Some(shared) = self.build.clone() else {
+            return Ok(Some(Step::More(vec![])));
+        };
+        // A reader is at it.
+        let Ok(mut build) = shared.try_lock() else {
+            return Ok(Some(Step::Waits));
+        };
+        if numbering::build_some(base, &shared, &mut build, BUILD_ROWS)? {
+            self.build = None;
         }
         Ok(Some(Step::More(vec![])))
-    }
-
-    /// Gives up what it was building.
-    pub fn abandon(&mut self, kv: &dyn Kv) {
-        if let (Some((id, _)), Some(indexes)) = (self.build.take(), kv.indexes()) {
-            indexes.abandon(id);
-        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! Requests that change nothing.
 
-use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow::{Break, Continue};
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,7 +9,6 @@ use mail::MailboxInfo;
 use mail::mime::Structure;
 use mail::reply::{Opened, Status};
 use mail::request::Want;
-use mail::search::{Candidate, Program, matches};
 use mail::{
     Delta, Flags, MailboxId, MailboxName, Message, ModSeq, Refusal, Reply, SystemFlag, Uid, UserId,
 };
@@ -25,6 +23,9 @@ use crate::rows::{Mailbox, MessageRow, Name};
 const SURE_BYTES_MAX: u64 = 1 << 20;
 /// The bit of `\\Seen`.
 const SEEN: usize = (SystemFlag::Seen as u8).trailing_zeros() as usize;
+
+/// UIDs among which STATUS counts messages by their rows.
+const COUNTED_MAX: u32 = 4096;
 
 /// Changes that one answer tells, about; the asker asks again for the rest.
 const CHANGES_MAX: usize = 32 << 10;
@@ -60,13 +61,18 @@ pub(super) fn mailboxes(kv: &dyn Kv, user: UserId) -> Result<Vec<MailboxInfo>, E
     Ok(infos)
 }
 
-pub(super) fn status(kv: &dyn Kv, user: UserId, name: &MailboxName) -> Result<Reply, Error> {
+pub(super) fn status(
+    kv: &dyn Kv,
+    rules: &Rules,
+    user: UserId,
+    name: &MailboxName,
+) -> Result<Reply, Error> {
     let Some((id, row)) = tables::named_mailbox(kv, user, name)? else {
         return Ok(Reply::Refused(Refusal::NoMailbox));
     };
     Ok(Reply::Status(Status {
         messages: row.messages,
-        recent: recent(kv, id, &row)?,
+        recent: recent(kv, rules, id, &row)?,
         unseen: row.unseen,
         uid_next: row.uid_next,
         uid_validity: row.uid_validity,
@@ -76,13 +82,18 @@ pub(super) fn status(kv: &dyn Kv, user: UserId, name: &MailboxName) -> Result<Re
 }
 
 /// Messages that no session has claimed.
-fn recent(kv: &dyn Kv, id: MailboxId, row: &Mailbox) -> Result<u32, Error> {
+fn recent(kv: &dyn Kv, rules: &Rules, id: MailboxId, row: &Mailbox) -> Result<u32, Error> {
     let from = kv.claimed(id).unwrap_or_default().max(row.recent_from);
     if from >= row.uid_next {
         return Ok(0);
     }
     let index = kv.indexes().and_then(|indexes| indexes.get(id));
-    if let Some(index) = index.filter(|index| index.modseq() == row.modseq) {
+    let index = match index.filter(|index| index.modseq() == row.modseq) {
+        // More than a few are not counted one by one.
+        None if row.uid_next.0 - from.0 > COUNTED_MAX => Some(numbering(kv, rules, id, row)?.index),
+        index => index,
+    };
+    if let Some(index) = index {
         return Ok(row.messages - index.rank(Uid(from.0.saturating_sub(1))));
     }
     let mut count = 0;
@@ -124,7 +135,7 @@ fn numbering(kv: &dyn Kv, rules: &Rules, id: MailboxId, row: &Mailbox) -> Result
 }
 
 /// Why a client can't be told what happened.
-const BEYOND_THE_HORIZON: Refusal =
+pub(super) const BEYOND_THE_HORIZON: Refusal =
     Refusal::Cannot("too much time has passed since the client heard of it, select it again");
 
 /// What happened since; refused if not all of it is known any more.
@@ -141,7 +152,12 @@ pub(super) fn sync(
 }
 
 /// What happened since; none if not all of it is known any more.
-fn delta(kv: &dyn Kv, rules: &Rules, id: MailboxId, since: ModSeq) -> Result<Option<Delta>, Error> {
+pub(super) fn delta(
+    kv: &dyn Kv,
+    rules: &Rules,
+    id: MailboxId,
+    since: ModSeq,
+) -> Result<Option<Delta>, Error> {
     match tables::mailbox(kv, id)? {
         None => Ok(Some(catch_up::end(id, since))),
         Some(row) if row.modseq <= since => Ok(Some(vec![])),
@@ -307,99 +323,4 @@ pub(super) fn piece(
         }
         None => Ok(Reply::Refused(Refusal::NoMessage)),
     }
-}
-
-pub(super) fn search(
-    kv: &dyn Kv,
-    rules: &Rules,
-    id: MailboxId,
-    program: &Program,
-    since: ModSeq,
-    recent_from: Uid,
-) -> Result<Reply, Error> {
-    let (mut hits, mut unreadable, mut from) = (Vec::new(), 0, Uid(0));
-    loop {
-        let Some(piece) = search_piece(kv, id, program, recent_from, from)? else {
-            return Ok(Reply::Refused(Refusal::NoMailbox));
-        };
-        hits.extend(piece.hits);
-        unreadable += piece.unreadable;
-        let Some(next) = piece.next else { break };
-        from = next;
-    }
-    Ok(match delta(kv, rules, id, since)? {
-        Some(delta) => Reply::Found {
-            hits,
-            unreadable,
-            delta,
-        },
-        None => Reply::Refused(BEYOND_THE_HORIZON),
-    })
-}
-
-/// Messages that a piece of a search looks at.
-const SEARCHED_MAX: usize = 4096;
-/// Bytes of messages that a piece of a search reads, but for the last message.
-const SEARCHED_BYTES_MAX: u64 = 1 << 20;
-
-/// What a piece of a search has found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SearchPiece {
-    /// UID and mod-sequence of each hit, ascending by UID.
-    pub hits: Vec<(Uid, ModSeq)>,
-    /// How many messages can't be read.
-    pub unreadable: usize,
-    /// The UID with which the next piece begins; none if there is no other.
-    pub next: Option<Uid>,
-}
-
-/// Searches from a UID on, as far as a piece goes; none if the mailbox is gone.
-pub(crate) fn search_piece(
-    kv: &dyn Kv,
-    id: MailboxId,
-    program: &Program,
-    recent_from: Uid,
-    from: Uid,
-) -> Result<Option<SearchPiece>, Error> {
-    let Some(mailbox) = tables::mailbox(kv, id)? else {
-        return Ok(None);
-    };
-    let (mut piece, mut searched, read) = (SearchPiece::default(), 0, Cell::new(0));
-    let to = keys::message(id, mailbox.uid_next);
-    tables::rows(kv, id, from, &to, |uid, row| {
-        let row = mailbox.resolved(uid, row);
-        if searched >= SEARCHED_MAX || read.get() >= SEARCHED_BYTES_MAX {
-            piece.next = Some(uid);
-            return false;
-        }
-        searched += 1;
-        let failure = RefCell::new(None);
-        let candidate = Candidate {
-            uid,
-            modseq: row.modseq,
-            flags: &row.flags(&mailbox),
-            date: row.date,
-            size: row.size,
-            recent: uid >= recent_from,
-            bytes: &|| {
-                read.set(read.get() + row.size);
-                match tables::body(kv, row.body, 0..row.size) {
-                    Ok(bytes) => bytes,
-                    Err(error) => {
-                        failure.replace(Some(error));
-                        Bytes::new()
-                    }
-                }
-            },
-        };
-        let is_hit = matches(program, &candidate);
-        if let Some(error) = failure.into_inner() {
-            damage::report(kv, (id, uid), &error);
-            piece.unreadable += 1;
-        } else if is_hit {
-            piece.hits.push((uid, row.modseq));
-        }
-        true
-    })?;
-    Ok(Some(piece))
 }

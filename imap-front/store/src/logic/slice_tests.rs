@@ -17,15 +17,20 @@ const ROWS_A_MESSAGE: usize = 12;
 const ROWS: usize = 64;
 
 /// Rows in memory that count how many are read.
-struct Counted {
-    rows: Memory,
-    indexes: IndexCache,
-    read: Cell<usize>,
+pub(super) struct Counted {
+    pub rows: Memory,
+    pub indexes: IndexCache,
+    pub read: Cell<usize>,
+    /// Of these, messages' rows.
+    pub messages: Cell<usize>,
 }
 
 impl Counted {
-    fn count(&self) {
+    fn count(&self, space: Space) {
         self.read.set(self.read.get() + 1);
+        if space == Space::Messages {
+            self.messages.set(self.messages.get() + 1);
+        }
     }
 
     fn commit(&mut self, changes: Changes) {
@@ -36,7 +41,7 @@ impl Counted {
 
 impl Kv for Counted {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        self.count();
+        self.count(space);
         self.rows.get(space, key)
     }
 
@@ -49,7 +54,7 @@ impl Kv for Counted {
         visit: Visit<'_>,
     ) -> Result<(), Error> {
         self.rows.scan(space, from, to, reverse, &mut |key, value| {
-            self.count();
+            self.count(space);
             visit(key, value)
         })
     }
@@ -59,11 +64,11 @@ impl Kv for Counted {
     }
 }
 
-struct World {
-    counted: Counted,
-    rules: Rules,
-    user: UserId,
-    inbox: MailboxId,
+pub(super) struct World {
+    pub counted: Counted,
+    pub rules: Rules,
+    pub user: UserId,
+    pub inbox: MailboxId,
     messages: u32,
 }
 
@@ -72,12 +77,13 @@ fn named(name: &str) -> MailboxName {
 }
 
 impl World {
-    fn new(messages: u32) -> Self {
+    pub fn new(messages: u32) -> Self {
         let rules = Rules::new(Options::default());
         let mut counted = Counted {
             rows: Memory::default(),
             indexes: IndexCache::new(16 << 20),
             read: Cell::new(0),
+            messages: Cell::new(0),
         };
         let mut txn = Transaction::new(&counted);
         let user = ensure_user(&mut txn, &rules, "ann").expect("memory");
@@ -106,18 +112,15 @@ impl World {
     }
 
     /// Has the index of INBOX in memory.
-    fn warm(&self) {
-        let mailbox = tables::mailbox(&self.counted.rows, self.inbox);
-        let mailbox = mailbox.expect("memory").expect("there");
-        assert!(self.counted.indexes.begin(self.inbox));
-        let index = numbering::scanned(&self.counted.rows, self.inbox, &mailbox);
-        self.counted
-            .indexes
-            .finish(self.inbox, index.expect("memory"));
+    pub fn warm(&self) {
+        let shared = self.counted.indexes.build(self.inbox).expect("not kept");
+        let mut build = shared.lock().expect("no panic");
+        let built = numbering::build_some(&self.counted, &shared, &mut build, usize::MAX);
+        assert!(built.expect("memory"));
     }
 
     /// One commit: gives what `work` gives, and how many rows it read and changed.
-    fn commit<T>(
+    pub fn commit<T>(
         &mut self,
         work: impl FnOnce(&mut Transaction<'_>, &Rules) -> Result<T, Error>,
     ) -> (T, usize) {
@@ -133,7 +136,7 @@ impl World {
 
     /// Carries a request out, slice by slice. Gives the last answer, how many commits it took, and
     /// the most rows that one of them touched.
-    fn carry_out(&mut self, request: Request) -> (Reply, usize, usize) {
+    pub fn carry_out(&mut self, request: Request) -> (Reply, usize, usize) {
         let (applied, mut most) = self.commit(|txn, rules| apply(txn, rules, request));
         let mut reply = applied.reply;
         let mut next: Option<Operation> = applied.then;

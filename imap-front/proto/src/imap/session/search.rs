@@ -1,11 +1,12 @@
 //! SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 7162 §3.1.5).
 
+use mail::reply::HitModSeqs;
 use mail::search::{Key, Program};
-use mail::{ModSeq, Reply, Request, Uid};
+use mail::{Reply, Request, Uid, UidSet};
 
 use super::{Session, Step};
 use crate::imap::ast::SearchReturn;
-use crate::imap::output::Line;
+use crate::imap::output::{Line, Ranges};
 use crate::imap::view::UidRanges;
 
 /// A SEARCH under way.
@@ -85,12 +86,13 @@ impl Session {
             returns,
             modseq,
         } = searching;
-        let (hits, unreadable, delta) = match reply {
+        let (found, unreadable, delta) = match reply {
             Reply::Found {
                 hits,
+                modseqs,
                 unreadable,
                 delta,
-            } => (hits, unreadable, delta),
+            } => ((hits, modseqs.filter(|_| modseq)), unreadable, delta),
             Reply::Refused(refusal) => return self.refuse(&tag, &refusal),
             _ => return self.done(&tag, "NO [SERVERBUG] The store gave another answer"),
         };
@@ -99,11 +101,8 @@ impl Session {
         }
         self.send_updates(uid);
         match returns {
-            None => {
-                let highest = hits.iter().map(|(_, modseq)| *modseq).max();
-                self.say_search(hits, uid, highest.filter(|_| modseq));
-            }
-            Some(returns) => self.say_esearch(&tag, uid, &returns, hits, modseq),
+            None => self.say_search(found, uid),
+            Some(returns) => self.say_esearch(&tag, uid, &returns, found),
         }
         if unreadable > 0 {
             // RFC 5530 §3 CORRUPTION: which messages, is in the log.
@@ -113,11 +112,11 @@ impl Session {
         self.done(&tag, "OK SEARCH completed");
     }
 
-    fn say_search(&mut self, hits: Vec<(Uid, ModSeq)>, uid: bool, highest: Option<ModSeq>) {
-        let numbers = self.numbers_of(hits.into_iter().map(|(uid, _)| uid), uid);
+    fn say_search(&mut self, (hits, modseqs): Hits, uid: bool) {
+        let numbers = self.numbers_of(hits.into_iter(), uid);
         let mut line = Line::new("* SEARCH").spaced(numbers);
-        if let Some(modseq) = highest {
-            line = line.text(format!(" (MODSEQ {modseq})"));
+        if let Some(modseqs) = modseqs {
+            line = line.text(format!(" (MODSEQ {})", modseqs.highest));
         }
         self.output.pieces(line.text("\r\n"));
     }
@@ -128,8 +127,7 @@ impl Session {
         tag: &str,
         uid: bool,
         returns: &[SearchReturn],
-        hits: Vec<(Uid, ModSeq)>,
-        modseq: bool,
+        (hits, modseqs): Hits,
     ) {
         let wants =
             |item| returns.contains(&item) || (returns.is_empty() && item == SearchReturn::All);
@@ -139,38 +137,76 @@ impl Session {
         }
         // RFC 4731 §3.2: the mod-sequence of those messages that the answer names.
         let mut highest = None;
-        for (item, name, hit) in [
-            (SearchReturn::Min, "MIN", hits.first()),
-            (SearchReturn::Max, "MAX", hits.last()),
+        for (item, name, hit, modseq) in [
+            (
+                SearchReturn::Min,
+                "MIN",
+                hits.first(),
+                modseqs.map(|it| it.first),
+            ),
+            (
+                SearchReturn::Max,
+                "MAX",
+                hits.last(),
+                modseqs.map(|it| it.last),
+            ),
         ] {
-            if let (Some(&(found, modseq)), true) = (hit, wants(item)) {
+            if let (Some(found), true) = (hit, wants(item)) {
                 let number = if uid {
                     Some(found.0)
                 } else {
                     self.view().number(found)
                 };
                 head.extend(number.map(|number| format!(" {name} {number}")));
-                highest = highest.max(Some(modseq));
+                highest = highest.max(modseq);
             }
         }
         let count = hits.len();
         if wants(SearchReturn::All) || wants(SearchReturn::Count) {
-            highest = hits.iter().map(|(_, modseq)| *modseq).max();
+            highest = modseqs.map(|it| it.highest);
         }
         let mut line = Line::new(head);
         if wants(SearchReturn::All) && count > 0 {
-            let numbers = self.numbers_of(hits.into_iter().map(|(uid, _)| uid), uid);
-            line = line.text(" ALL ").set(numbers);
+            line = line.text(" ALL ").ranges(self.ranges_of(hits, uid));
         }
         if wants(SearchReturn::Count) {
             line = line.text(format!(" COUNT {count}"));
         }
-        if let (Some(highest), true) = (highest, modseq) {
+        if let Some(highest) = highest {
             line = line.text(format!(" MODSEQ {highest}"));
         }
         self.output.pieces(line.text("\r\n"));
     }
+
+    /// The UIDs as ranges, or as ranges of their message numbers as they are now.
+    fn ranges_of(&mut self, uids: UidSet, uid: bool) -> Ranges {
+        let mut ranges = uids.into_ranges();
+        if uid {
+            return Box::new(ranges.map(|(low, high)| (low.0, high.0)));
+        }
+        let mut numbering = self.view().numbering();
+        // What is left of a range with a message that has no number: one by one.
+        let mut rest = 0..0;
+        Box::new(std::iter::from_fn(move || {
+            loop {
+                if let Some(uid) = rest.next() {
+                    match numbering.number(Uid(uid)) {
+                        Some(number) => return Some((number, number)),
+                        None => continue,
+                    }
+                }
+                let (low, high) = ranges.next()?;
+                match numbering.run(low, high) {
+                    Some(run) => return Some(run),
+                    None => rest = low.0..high.0.saturating_add(1),
+                }
+            }
+        }))
+    }
 }
+
+/// What was found, with the mod-sequences that the answer tells.
+type Hits = (UidSet, Option<HitModSeqs>);
 
 fn ranges(uids: UidRanges) -> Key {
     Key::UidRanges(

@@ -319,4 +319,17 @@ impl Numbering {
         // The slot itself has a number, so it is not counted.
         numbered.then(|| slot + 1 - self.unnumbered.rank(slot) as u32)
     }
+
+    /// The numbers of messages whose UIDs follow each other, if all of them have one; in a few
+    /// steps, however many they are.
+    pub fn run(&mut self, low: Uid, high: Uid) -> Option<(u32, u32)> {
+        let first = self.number(low)?;
+        let near = self.near;
+        let last = self.number(high);
+        let run = last.filter(|last| last - first == high.0 - low.0);
+        if run.is_none() {
+            self.near = near;
+        }
+        run.map(|last| (first, last))
+    }
 }

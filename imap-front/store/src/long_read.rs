@@ -1,0 +1,119 @@
+//! Reads that may take many pieces: searches, and reads of mailboxes whose index has to be built
+//! before.
+
+use std::sync::PoisonError;
+
+use mail::{Reply, Request};
+
+use crate::Error;
+use crate::disk::Disk;
+use crate::index_build::SharedBuild;
+use crate::kv::{Kv, Unindexed};
+use crate::logic::{self, BUILD_ROWS, Findings, Rules, Search};
+
+/// How often a piece is begun again because what it needs in memory has changed.
+const READS_MAX: usize = 4;
+/// How many indexes are built for a read; they may be dropped again before they are used.
+const BUILDS_MAX: usize = 4;
+
+/// A read, and how far it has come. Nothing is held between its pieces.
+pub struct LongRead {
+    request: Request,
+    reading: Reading,
+}
+
+impl LongRead {
+    /// A read that was not begun yet.
+    pub fn new(request: Request) -> Self {
+        Self {
+            request,
+            reading: Reading::default(),
+        }
+    }
+
+    /// What was asked.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    pub(crate) fn piece(&mut self, disk: &Disk, rules: &Rules) -> Result<Piece, Error> {
+        self.reading.piece(disk, rules, &self.request)
+    }
+}
+
+/// What a piece of a read has come to.
+pub(crate) enum Piece {
+    /// There is another.
+    More,
+    /// The answer; none if the request changes something.
+    Done(Option<Reply>),
+}
+
+/// How far a read has come.
+#[derive(Default)]
+pub(crate) struct Reading {
+    /// An index that it waits for.
+    build: Option<SharedBuild>,
+    builds: usize,
+    /// Of a search.
+    findings: Findings,
+}
+
+impl Reading {
+    /// Does a piece: some milliseconds of work.
+    ///
+    /// # Errors
+    /// If the disk fails or a row is damaged.
+    pub fn piece(&mut self, disk: &Disk, rules: &Rules, request: &Request) -> Result<Piece, Error> {
+        if let Some(shared) = &self.build {
+            let view = disk.view()?;
+            // Another may be at it: then a part of the work is done meanwhile.
+            let mut build = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_done = logic::build_some(&view, shared, &mut build, BUILD_ROWS)?;
+            drop(build);
+            if !is_done {
+                return Ok(Piece::More);
+            }
+            self.build = None;
+        }
+        for _ in 0..READS_MAX {
+            match self.read(&disk.view()?, rules, request) {
+                Err(Error::Cold(id)) if self.builds < BUILDS_MAX => {
+                    self.build = disk.indexes().build(id);
+                    if self.build.is_some() {
+                        self.builds += 1;
+                        return Ok(Piece::More);
+                    }
+                }
+                Err(Error::Moved) => {}
+                Err(Error::Cold(_)) => break,
+                outcome => return outcome,
+            }
+        }
+        // Too busy, or too many mailboxes at once: this one is looked through.
+        self.read(&Unindexed(&disk.view()?), rules, request)
+    }
+
+    /// Does what needs no index that is not there.
+    ///
+    /// # Errors
+    /// As above, and [`Error::Cold`] and [`Error::Moved`].
+    pub fn read(&mut self, kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Piece, Error> {
+        let Request::Search {
+            mailbox,
+            program,
+            since,
+            recent_from,
+        } = request
+        else {
+            return logic::read(kv, rules, request).map(Piece::Done);
+        };
+        let search = Search {
+            mailbox: *mailbox,
+            program,
+            recent_from: *recent_from,
+        };
+        let reply = search.go_on(kv, rules, *since, &mut self.findings)?;
+        Ok(reply.map_or(Piece::More, |reply| Piece::Done(Some(reply))))
+    }
+}
