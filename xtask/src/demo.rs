@@ -49,6 +49,7 @@ pub fn show(options: &Options) -> Result<()> {
         "a fresh base directory stands in {}",
         base.folder().display()
     );
+    install::certify(&admin::Base::new(base.folder()))?;
     let count = options.sessions.to_string();
     let users = shell::capture(base.sbin("loadgen").args(["users", "--count", &count]))?;
     base.import(&format!("{users}{DEMO_USER}:{DEMO_USER}\n"))?;
@@ -98,22 +99,25 @@ pub fn greeting(imap: SocketAddr) -> Result<String> {
 fn leave_running(base: &Base, ports: Ports) -> Result<()> {
     // Registered before anything invites to press it.
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    println!("\n{}", by_hand(base.folder(), ports));
+    let imaps = shell::capture(base.sbin("configutil").args(["-o", "service.imap.sslport"]))?;
+    println!("\n{}", by_hand(base.folder(), ports, imaps.trim()));
     signals.forever().next();
     println!();
     Ok(())
 }
 
 /// Lines for people who want to see for themselves.
-fn by_hand(folder: &Path, ports: Ports) -> String {
+fn by_hand(folder: &Path, ports: Ports, imaps: &str) -> String {
     let Ports { imap, lmtp } = ports;
     let folder = folder.display();
     format!(
         "The server keeps running. To try it by hand, in one terminal:\n\n\
-         \x20   telnet {} {}\n\
+         \x20   telnet {0} {1}\n\
          \x20   a login {DEMO_USER} {DEMO_USER}\n\
          \x20   b select inbox\n\
          \x20   c idle\n\n\
+         or the same over TLS, whose certificate signs itself:\n\n\
+         \x20   openssl s_client -quiet -crlf -connect {0}:{imaps}\n\n\
          and in another, to see `* 1 EXISTS` in the first:\n\n\
          \x20   swaks --protocol LMTP --server {lmtp} --from you@localhost \\\n\
          \x20     --to {DEMO_USER}@localhost --header 'Subject: hello'\n\n\

@@ -79,7 +79,7 @@ pub fn run(prefix: &Path, profile: Profile, user: &str) -> Result<()> {
 }
 
 /// Makes a certificate that signs itself where there is none, so that TLS works at once.
-fn certify(base: &admin::Base) -> Result<()> {
+pub fn certify(base: &admin::Base) -> Result<()> {
     let folder = base.tls();
     if folder.exists() {
         return Ok(());
@@ -87,9 +87,8 @@ fn certify(base: &admin::Base) -> Result<()> {
     fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let host = Config::load(base)?.hostname();
     let names = vec![host.clone(), "localhost".into()];
-    let made = rcgen::generate_simple_self_signed(names).context("cannot make a certificate")?;
-    let key = made.signing_key.serialize_pem();
-    for (name, text) in [("default.pem", made.cert.pem()), ("default.key", key)] {
+    let [pem, key] = self_signed(&host, names).context("cannot make a certificate")?;
+    for (name, text) in [("default.pem", pem), ("default.key", key)] {
         let path = folder.join(name);
         admin::files::replace(&path, 0o600, |to| to.write_all(text.as_bytes()))
             .with_context(|| format!("cannot write {}", path.display()))?;
@@ -101,6 +100,17 @@ fn certify(base: &admin::Base) -> Result<()> {
         folder.display()
     );
     Ok(())
+}
+
+/// A certificate for a host under these names, and its key.
+fn self_signed(host: &str, names: Vec<String>) -> Result<[String; 2], rcgen::Error> {
+    let mut params = rcgen::CertificateParams::new(names)?;
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    let subject = &mut params.distinguished_name;
+    subject.push(rcgen::DnType::CommonName, host);
+    let key = rcgen::KeyPair::generate()?;
+    let pem = params.self_signed(&key)?.pem();
+    Ok([pem, key.serialize_pem()])
 }
 
 /// Builds every program that an installation holds.
