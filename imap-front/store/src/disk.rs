@@ -21,6 +21,7 @@ use mail::{MailboxId, Uid};
 
 use crate::claims::Claims;
 use crate::index_cache::IndexCache;
+use crate::index_files::IndexFiles;
 use crate::inspect::{self, Record};
 use crate::key_scan::KeyScan;
 use crate::kv::{Changes, Kv, Space, Visit};
@@ -185,6 +186,9 @@ impl Behind {
 impl Disk {
     pub fn open(folder: &Path, options: &Options) -> Result<Self, Error> {
         let opened = Opened::open(folder, options)?;
+        let files = folder
+            .parent()
+            .map(|store| IndexFiles::new(store, options.read_at_once_messages_max));
         Ok(Self {
             folder: folder.to_owned(),
             options: options.clone(),
@@ -192,7 +196,7 @@ impl Disk {
             // Opening it has synced all that was found.
             durable: AtomicU64::new(opened.progress()?.commit),
             opened: RwLock::new(Some(opened)),
-            indexes: IndexCache::new(options.index_bytes_max),
+            indexes: IndexCache::new(options.index_bytes_max, files),
             claims: Claims::default(),
         })
     }

@@ -2,7 +2,7 @@
 //!
 //! Message numbers are ranks in it; SELECT, SEARCH by flags and EXPUNGE need no scan of the rows.
 
-use mail::{ModSeq, Uid, UidValidity};
+use mail::{ModSeq, SystemFlag, Uid, UidValidity};
 use roaring::RoaringBitmap;
 
 use crate::rows::{Mailbox, MessageRow};
@@ -114,9 +114,68 @@ impl MailboxIndex {
         self.figures.modseq
     }
 
+    /// What the mailbox's row said then.
+    pub(crate) fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    /// Whether it comes out as the mailbox's figures say.
+    pub(crate) fn is_as_counted(&self) -> bool {
+        const SEEN: usize = (SystemFlag::Seen as u8).trailing_zeros() as usize;
+        const DELETED: usize = (SystemFlag::Deleted as u8).trailing_zeros() as usize;
+        let Bits { uids, system, .. } = &self.visible;
+        let (seen, deleted) = (&system[SEEN], &system[DELETED]);
+        let counted = [
+            (uids.len(), self.figures.messages),
+            (uids.difference_len(seen), self.figures.unseen),
+            (deleted.len(), self.figures.deleted),
+            (seen.intersection_len(deleted), self.figures.seen_deleted),
+        ];
+        counted.iter().all(|(have, want)| *have == u64::from(*want))
+    }
+
+    /// Whether it holds messages of a COPY that is not yet published.
+    pub(crate) fn has_staged(&self) -> bool {
+        self.figures.is_staging || !self.staged.uids.is_empty()
+    }
+
+    /// The bitmaps of the messages that can be seen: UIDs, flags, keywords.
+    pub(crate) fn bitmaps(&self) -> impl Iterator<Item = &RoaringBitmap> {
+        let flags = self.visible.system.iter().chain(&self.visible.keywords);
+        std::iter::once(&self.visible.uids).chain(flags)
+    }
+
+    /// An index of bitmaps in that order; none if there are too few.
+    pub(crate) fn of_bitmaps(figures: Figures, bitmaps: Vec<RoaringBitmap>) -> Option<Self> {
+        let mut bitmaps = bitmaps.into_iter();
+        let mut visible = Bits {
+            uids: bitmaps.next()?,
+            ..Bits::default()
+        };
+        for bits in &mut visible.system {
+            *bits = bitmaps.next()?;
+        }
+        visible.keywords = bitmaps.collect();
+        Some(Self {
+            figures,
+            visible,
+            staged: Bits::default(),
+        })
+    }
+
     /// The UIDs of the messages.
     pub(crate) fn uids(&self) -> &RoaringBitmap {
         &self.visible.uids
+    }
+
+    /// The same as a list; a run without a gap is made at once.
+    pub(crate) fn list(&self) -> Vec<Uid> {
+        let mut list = Vec::with_capacity(self.visible.uids.len() as usize);
+        let mut uids = self.visible.uids.iter();
+        while let Some(run) = uids.next_range() {
+            list.extend(run.map(Uid));
+        }
+        list
     }
 
     /// Those with a system flag, by the number of its bit.

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use mail::{MailboxId, Uid};
+use mail::{MailboxId, ModSeq, Uid};
 
 use crate::index::MailboxIndex;
 
@@ -14,17 +14,42 @@ pub(crate) type SharedBuild = Arc<Mutex<Build>>;
 pub(crate) struct Build {
     pub id: MailboxId,
     pub index: MailboxIndex,
-    /// Rows from this UID on are left.
+    pub stage: Stage,
+    /// What was saved and is brought up to date was as of this mod-sequence.
+    pub saved_at: Option<ModSeq>,
+    /// Rows from this UID on are looked at.
     pub next: Uid,
     /// It was handed on, or can't be.
     pub is_done: bool,
 }
 
+/// What is to be looked at next; keys are where that goes on.
+pub(crate) enum Stage {
+    /// What was saved.
+    Begin,
+    /// What was expunged since.
+    Expunged(Vec<u8>),
+    /// What was changed since.
+    Changed(Vec<u8>),
+    /// Rows, of all messages or of those that came since.
+    Rows,
+}
+
 impl Build {
+    /// Begins anew, with nothing that was saved.
+    pub fn scan(&mut self) {
+        *self = Self {
+            stage: Stage::Rows,
+            ..Self::new(self.id)
+        };
+    }
+
     pub fn new(id: MailboxId) -> Self {
         Self {
             id,
             index: MailboxIndex::default(),
+            stage: Stage::Begin,
+            saved_at: None,
             next: Uid(0),
             is_done: false,
         }

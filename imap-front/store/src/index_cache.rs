@@ -5,12 +5,14 @@
 //! is its final state, so it does no harm if the view had it already.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use mail::{MailboxId, ModSeq, Uid};
 
 use crate::index::{Figures, MailboxIndex};
 use crate::index_build::{Build, SharedBuild};
+use crate::index_files::IndexFiles;
 use crate::rows::{Mailbox, MessageRow};
 use crate::space::{Changes, Space};
 
@@ -22,6 +24,16 @@ const NOTED_MAX: usize = 1 << 18;
 pub struct IndexCache {
     bytes_max: usize,
     entries: Mutex<Entries>,
+    files: Option<IndexFiles>,
+    counts: Counts,
+}
+
+/// How indexes of large and small mailboxes were made.
+#[derive(Debug, Default)]
+struct Counts {
+    loaded: AtomicU64,
+    scanned: AtomicU64,
+    refused: AtomicU64,
 }
 
 #[derive(Default)]
@@ -71,12 +83,55 @@ impl Noted {
 }
 
 impl IndexCache {
-    /// An empty cache.
-    pub(crate) fn new(bytes_max: usize) -> Self {
+    /// An empty cache. What is large is saved in these files when it is dropped.
+    pub(crate) fn new(bytes_max: usize, files: Option<IndexFiles>) -> Self {
         Self {
             bytes_max,
             entries: Mutex::default(),
+            files,
+            counts: Counts::default(),
         }
+    }
+
+    /// The files.
+    pub(crate) fn files(&self) -> Option<&IndexFiles> {
+        self.files.as_ref()
+    }
+
+    /// How many indexes were made of what was saved, how many by a look at all rows, and how many
+    /// of those saved could not be trusted.
+    pub(crate) fn counts(&self) -> (u64, u64, u64) {
+        let Counts {
+            loaded,
+            scanned,
+            refused,
+        } = &self.counts;
+        (
+            loaded.load(Relaxed),
+            scanned.load(Relaxed),
+            refused.load(Relaxed),
+        )
+    }
+
+    /// Does some of what is to be done in files.
+    pub(crate) fn work_off(&self) {
+        if let Some(files) = &self.files {
+            files.work_off();
+        }
+    }
+
+    /// Saves all that is kept.
+    pub(crate) fn save_all(&self) {
+        let Some(files) = &self.files else { return };
+        let kept: Vec<_> = {
+            let entries = self.entries();
+            let kept = entries.of.iter().filter_map(|(id, entry)| match entry {
+                Entry::Kept(kept) => Some((*id, kept.index.clone())),
+                Entry::Building(_) => None,
+            });
+            kept.collect()
+        };
+        files.save_all(kept.into_iter());
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
@@ -144,16 +199,36 @@ impl IndexCache {
         };
         index.advance(figures);
         noted.iter().for_each(|noted| noted.apply(&mut index));
+        if build.saved_at.is_some() && !index.is_as_counted() {
+            let number = build.id.0;
+            tracing::error!(
+                "the saved index of mailbox number {number} doesn't come out as its figures say: \
+                 it is not used, and the rows are looked at"
+            );
+            self.counts.refused.fetch_add(1, Relaxed);
+            self.files.iter().for_each(|files| files.forget(build.id));
+            entries.of.remove(&build.id);
+            return;
+        }
         entries.uses += 1;
+        let index = Arc::new(index);
+        match (build.saved_at, &self.files) {
+            (Some(_), _) => drop(self.counts.loaded.fetch_add(1, Relaxed)),
+            (None, files) => {
+                self.counts.scanned.fetch_add(1, Relaxed);
+                // It was work that should not be done again after a crash.
+                files.iter().for_each(|it| it.save_later(build.id, &index));
+            }
+        }
         let kept = Kept {
             bytes: index.bytes(),
-            index: Arc::new(index),
+            index,
             used: entries.uses,
             list: (ModSeq(0), Weak::<[Uid; 0]>::new()),
         };
         entries.bytes += kept.bytes;
         entries.of.insert(build.id, Entry::Kept(kept));
-        entries.shrink(self.bytes_max);
+        entries.shrink(self.bytes_max, self.files.as_ref());
     }
 
     /// The UIDs of an index as a list, which sessions share as long as it is the same.
@@ -164,7 +239,7 @@ impl IndexCache {
         {
             return list;
         }
-        let list: Arc<[Uid]> = index.uids().iter().map(Uid).collect::<Vec<_>>().into();
+        let list: Arc<[Uid]> = index.list().into();
         if let Some(Entry::Kept(kept)) = self.entries().of.get_mut(&id) {
             kept.list = (index.modseq(), Arc::downgrade(&list));
         }
@@ -174,9 +249,6 @@ impl IndexCache {
     /// Brings all that is kept up to date with a commit.
     pub(crate) fn committed(&self, changes: &Changes) {
         let mut entries = self.entries();
-        if entries.of.is_empty() {
-            return;
-        }
         // Messages first: a mailbox's row says what has become of them.
         let rows = changes.range((Space::Mailboxes, vec![])..(Space::Changes, vec![]));
         for ((space, key), value) in rows.rev() {
@@ -184,6 +256,9 @@ impl IndexCache {
                 continue;
             };
             let id = MailboxId(u64::from_be_bytes(*id));
+            if let (Some(files), Space::Mailboxes, None) = (&self.files, space, value) {
+                files.forget(id);
+            }
             let Some(entry) = entries.of.get_mut(&id) else {
                 continue;
             };
@@ -204,7 +279,7 @@ impl IndexCache {
                 entries.weigh(id);
             }
         }
-        entries.shrink(self.bytes_max);
+        entries.shrink(self.bytes_max, self.files.as_ref());
     }
 }
 
@@ -239,7 +314,7 @@ impl Entries {
     }
 
     /// Drops what was used longest ago until half of the room is free, if it is too much.
-    fn shrink(&mut self, bytes_max: usize) {
+    fn shrink(&mut self, bytes_max: usize, files: Option<&IndexFiles>) {
         if self.bytes <= bytes_max {
             return;
         }
@@ -254,6 +329,9 @@ impl Entries {
         for (_, id) in by_use {
             if self.bytes <= bytes_max / 2 {
                 return;
+            }
+            if let (Some(files), Some(Entry::Kept(kept))) = (files, self.of.get(&id)) {
+                files.save_later(id, &kept.index);
             }
             self.remove(id);
         }

@@ -1,9 +1,9 @@
 //! The durable mail store: one writer, group commit, recovery.
 //!
 //! In reading order: [`options`] and `quota`, [`kv`] (rows in keyspaces, and a transaction over
-//! them), `rows` (their encodings), `index`, `index_cache`, `structure_cache` and `claims` (what
-//! is kept in memory), [`logic`] (what each request means, over any [`kv::Kv`]), `disk` (fjall),
-//! `free_space`,
+//! them), `rows` (their encodings), `index`, `index_build`, `index_files`, `index_cache`,
+//! `structure_cache` and `claims` (what is kept in memory), `long_read` (reads in pieces),
+//! [`logic`] (what each request means, over any [`kv::Kv`]), `disk` (fjall), `free_space`,
 //! `progress` and `commit_marker` (how far it came), `inspect` (what is on the disk before it is
 //! opened), `opening` (what is lost, and whether to go on), `loss`, `stats`, `running`
 //! (operations that take many slices), `job` (what the writer is given), `group` (what becomes one
@@ -44,6 +44,7 @@ mod hot_rows;
 mod index;
 mod index_build;
 mod index_cache;
+mod index_files;
 mod inspect;
 mod job;
 mod key_scan;

@@ -63,6 +63,11 @@ impl Store {
                 cause,
             })?;
         }
+        let damaged = |cause| OpenError::Damaged {
+            path: folder.to_owned(),
+            cause,
+        };
+        forget_indexes_of_none(&opening.disk).map_err(damaged)?;
         let rules = Rules::new(options.clone());
         let disk = Arc::new(opening.disk);
         let (sender, jobs) = crossbeam_channel::bounded(options.queue);
@@ -83,10 +88,7 @@ impl Store {
             free: FreeSpace::default(),
             uploads: Uploads::default(),
             stats: stats.clone(),
-            running: RunningQueue::unfinished(&disk).map_err(|cause| OpenError::Damaged {
-                path: folder.to_owned(),
-                cause,
-            })?,
+            running: RunningQueue::unfinished(&disk).map_err(damaged)?,
         };
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
@@ -133,6 +135,18 @@ impl Store {
         };
         let reply = self.finish_read(read.request(), outcome);
         Some(reply.unwrap_or(Reply::Refused(Refusal::Bug)))
+    }
+
+    /// Does some of what can wait until those who asked are answered: saves indexes that were
+    /// dropped from memory or have just been made.
+    pub fn work_off(&self) {
+        self.inner.disk.indexes().work_off();
+    }
+
+    /// How many mailboxes' indexes were made of what was saved, how many by a look at all rows, and
+    /// how many of those saved could not be trusted.
+    pub fn index_counts(&self) -> (u64, u64, u64) {
+        self.inner.disk.indexes().counts()
     }
 
     /// As [`Store::read`], for a thread that others wait for.
@@ -321,6 +335,21 @@ fn mend(opening: &mut Opening, options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
+/// Saved indexes of mailboxes that are gone are not needed any more.
+fn forget_indexes_of_none(disk: &Disk) -> Result<(), Error> {
+    let Some(files) = disk.indexes().files() else {
+        return Ok(());
+    };
+    let view = disk.view()?;
+    for id in files.saved() {
+        if logic::mailbox(&view, id)?.is_none() {
+            files.forget(id);
+        }
+    }
+    files.work_off();
+    Ok(())
+}
+
 /// The mailbox that a request reads.
 fn mailbox_of(request: &Request) -> Option<MailboxId> {
     match request {
@@ -346,6 +375,7 @@ impl Inner {
         if let Some(Err(_)) = thread.map(JoinHandle::join) {
             tracing::error!("the store's writer had panicked");
         }
+        self.disk.indexes().save_all();
     }
 }
 

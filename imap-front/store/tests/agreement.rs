@@ -108,6 +108,7 @@ impl World {
             disk_free_bytes_min: 0,
             index_bytes_max: 2_000,
             index_messages_min: 2,
+            read_at_once_messages_max: 2,
             now: Arc::new(now),
             ..Options::default()
         };

@@ -26,6 +26,7 @@ fn options() -> Options {
         slice_messages: 3,
         disk_free_bytes_min: 0,
         index_messages_min: 2,
+        read_at_once_messages_max: 2,
         index_bytes_max: 4_000,
         ..Options::default()
     }

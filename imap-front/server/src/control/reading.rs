@@ -60,6 +60,7 @@ impl Work for Read {
             return Progress::More;
         };
         self.control.replier.reply(self.requester.id, reply);
+        self.control.store.work_off();
         Progress::Done
     }
 

@@ -13,6 +13,8 @@ mod changing;
 mod copying;
 mod damage;
 mod depositing;
+#[cfg(test)]
+mod index_tests;
 pub(crate) mod keeping;
 mod keywords;
 mod naming;

@@ -1,13 +1,15 @@
 //! Message numbers: ranks in a mailbox's index, as a transaction has changed it.
 
+use std::ops::ControlFlow::{Break, Continue};
 use std::sync::Arc;
 
 use mail::{MailboxId, Uid};
 
-use super::{keys, tables};
+use super::{damage, keys, tables};
 use crate::Error;
 use crate::index::MailboxIndex;
-use crate::index_build::{Build, SharedBuild};
+use crate::index_build::{Build, SharedBuild, Stage};
+use crate::index_cache::IndexCache;
 use crate::kv::{Kv, Space, Transaction};
 use crate::rows::Mailbox;
 
@@ -154,14 +156,98 @@ pub(crate) fn build_some(
 
 /// Looks at so many rows more. True if there are no more.
 fn go_on(kv: &dyn Kv, build: &mut Build, mailbox: &Mailbox, rows: usize) -> Result<bool, Error> {
-    let (_, to) = keys::rows(build.id);
+    if build.saved_at.is_some_and(|at| at < mailbox.horizon) {
+        build.scan();
+    }
     let mut left = rows;
-    let (index, next) = (&mut build.index, &mut build.next);
-    tables::rows(kv, build.id, *next, &to, |uid, row| {
-        index.apply(uid, Some(&row), uid >= mailbox.uid_next);
-        *next = Uid(uid.0.saturating_add(1));
-        left -= 1;
-        left > 0
+    loop {
+        match &mut build.stage {
+            Stage::Begin => begin(kv, build, mailbox),
+            Stage::Expunged(from) => {
+                let gone = uids_from(kv, Space::Expunged, build.id, from, &mut left)?;
+                gone.into_iter()
+                    .for_each(|uid| build.index.apply(uid, None, false));
+                if left > 0 {
+                    let since = build.saved_at.unwrap_or_default();
+                    build.stage = Stage::Changed(keys::changed_after(build.id, since).0);
+                }
+            }
+            Stage::Changed(from) => {
+                for uid in uids_from(kv, Space::Changes, build.id, from, &mut left)? {
+                    let row = tables::message(kv, build.id, mailbox, uid)?;
+                    build.index.apply(uid, row.as_ref(), false);
+                }
+                if left > 0 {
+                    build.stage = Stage::Rows;
+                }
+            }
+            Stage::Rows => {
+                let (_, to) = keys::rows(build.id);
+                let (index, next) = (&mut build.index, &mut build.next);
+                tables::rows(kv, build.id, *next, &to, |uid, row| {
+                    index.apply(uid, Some(&row), uid >= mailbox.uid_next);
+                    *next = Uid(uid.0.saturating_add(1));
+                    left -= 1;
+                    left > 0
+                })?;
+                return Ok(left > 0);
+            }
+        }
+        if left == 0 {
+            return Ok(false);
+        }
+    }
+}
+
+/// Begins with what was saved, if it can be brought up to date.
+fn begin(kv: &dyn Kv, build: &mut Build, mailbox: &Mailbox) {
+    build.stage = Stage::Rows;
+    let files = kv.indexes().and_then(IndexCache::files);
+    let Some(files) = files.filter(|files| mailbox.messages > files.messages_min) else {
+        return;
+    };
+    let index = match files.load(build.id) {
+        Ok(Some(index)) => index,
+        Ok(None) => return,
+        Err(why) => {
+            let place = damage::place(kv, build.id);
+            tracing::warn!("{place}: its saved index is not used, {why}; the rows are looked at");
+            return;
+        }
+    };
+    let figures = *index.figures();
+    let is_of_this = figures.uid_validity == mailbox.uid_validity
+        && (mailbox.horizon..=mailbox.modseq).contains(&figures.modseq)
+        && figures.uid_next <= mailbox.uid_next;
+    if !is_of_this {
+        files.forget(build.id);
+        return;
+    }
+    build.saved_at = Some(figures.modseq);
+    build.next = figures.uid_next;
+    build.index = index;
+    build.stage = Stage::Expunged(keys::changed_after(build.id, figures.modseq).0);
+}
+
+/// UIDs in the keys of what happened, from a key on, which is moved on; so many at most.
+fn uids_from(
+    kv: &dyn Kv,
+    space: Space,
+    id: MailboxId,
+    from: &mut Vec<u8>,
+    left: &mut usize,
+) -> Result<Vec<Uid>, Error> {
+    let (_, to) = keys::rows(id);
+    let (mut uids, mut last) = (Vec::new(), None);
+    kv.scan(space, from, &to, false, &mut |key, _| {
+        uids.push(keys::uid_of(key));
+        last = Some(key.to_vec());
+        *left -= 1;
+        if *left > 0 { Continue(()) } else { Break(()) }
     })?;
-    Ok(left > 0)
+    if let Some(last) = last {
+        // The key after it.
+        *from = [&last[..], &[0]].concat();
+    }
+    Ok(uids)
 }

@@ -25,7 +25,7 @@ const FLAGS: [SystemFlag; 5] = [
 const KEYWORDS: [&str; 3] = ["$Forwarded", "Junk", "red"];
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Append(u8, usize),
     Store(u8, Vec<usize>),
     Expunge(usize),
@@ -45,7 +45,7 @@ fn flags(bits: u8) -> Flags {
     flags
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => (any::<u8>(), 0usize..200).prop_map(|(bits, len)| Step::Append(bits, len)),
         3 => (any::<u8>(), prop::collection::vec(0usize..40, 1..8))
@@ -99,7 +99,7 @@ fn uids(world: &World) -> Vec<Uid> {
     uids
 }
 
-fn carry_out(world: &mut World, step: &Step, number: usize) {
+pub(super) fn carry_out(world: &mut World, step: &Step, number: usize) {
     let inbox = world.inbox;
     let there = uids(world);
     match step {
@@ -145,7 +145,8 @@ fn carry_out(world: &mut World, step: &Step, number: usize) {
         Step::Jump(uids) => {
             world.commit(|txn, _| {
                 let mut mailbox = tables::mailbox(txn, inbox)?.expect("there");
-                mailbox.uid_next = Uid(mailbox.uid_next.0.saturating_add(*uids).min(1 << 30));
+                let next = mailbox.uid_next.0;
+                mailbox.uid_next = Uid((next + uids).min(1 << 30).max(next));
                 tables::put_mailbox(txn, inbox, &mailbox);
                 Ok(())
             });

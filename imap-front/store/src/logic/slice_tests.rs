@@ -81,7 +81,7 @@ impl World {
         let rules = Rules::new(Options::default());
         let mut counted = Counted {
             rows: Memory::default(),
-            indexes: IndexCache::new(16 << 20),
+            indexes: IndexCache::new(16 << 20, None),
             read: Cell::new(0),
             messages: Cell::new(0),
         };
@@ -113,7 +113,9 @@ impl World {
 
     /// Has the index of INBOX in memory.
     pub fn warm(&self) {
-        let shared = self.counted.indexes.build(self.inbox).expect("not kept");
+        let Some(shared) = self.counted.indexes.build(self.inbox) else {
+            return;
+        };
         let mut build = shared.lock().expect("no panic");
         let built = numbering::build_some(&self.counted, &shared, &mut build, usize::MAX);
         assert!(built.expect("memory"));

@@ -137,6 +137,9 @@ pub(crate) fn survey(
     if !repair {
         return Ok(summary);
     }
+    if let Some(files) = open.disk.indexes().files() {
+        files.forget_all();
+    }
     summary.repaired = rows.0.len();
     let mut rows = rows.0.into_iter();
     loop {
