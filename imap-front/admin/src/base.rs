@@ -67,6 +67,11 @@ impl Base {
         self.root.join("data")
     }
 
+    /// Verifiers for SCRAM that the server made at logins.
+    pub fn verifiers(&self) -> PathBuf {
+        self.data().join("verifiers")
+    }
+
     /// Log files.
     pub fn log(&self) -> PathBuf {
         self.root.join("log")

@@ -28,6 +28,15 @@ pub enum Reply {
     /// Of no request: a connection of deliverers that does nothing gives way to one that has come,
     /// one of the peer with this key if there is one.
     GiveWay(Option<u32>),
+    /// The proof is right. The client is logged in once it has seen the signature.
+    Proved {
+        /// Who it is.
+        user: UserId,
+        /// `ServerSignature` (RFC 5802 §3): shows that the server knows the user's verifier.
+        signature: Box<[u8]>,
+    },
+    /// What SCRAM's proof is to be made of.
+    Challenged(Challenge),
     /// A piece of a listing.
     Listed(Piece),
     /// A mailbox's figures.
@@ -192,6 +201,17 @@ pub struct Status {
     pub highest_modseq: ModSeq,
     /// Sum of message sizes in bytes.
     pub size: u64,
+}
+
+/// What a client of SCRAM is told, so that it can prove its password (RFC 5802 §5.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Challenge {
+    /// Salt of the user's verifier.
+    pub salt: Box<[u8]>,
+    /// Rounds of PBKDF2.
+    pub iterations: u32,
+    /// The server's part of the nonce, in printable letters without a comma.
+    pub nonce: Box<str>,
 }
 
 /// A selected mailbox.

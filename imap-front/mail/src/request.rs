@@ -17,7 +17,8 @@ use crate::{
 /// A request to the store (and to authentication, which stands in front of it).
 #[derive(Clone, Debug)]
 pub enum Request {
-    /// Check a password. Reply: `Authenticated` or `Refused(Credentials)`.
+    /// Check a password, or a proof of one. Reply: `Authenticated`, or `Proved` to a proof; or
+    /// `Refused`.
     Authenticate(Credentials),
     /// LMTP: whose mail goes there? Reply: `Recipient`.
     Recipient {
@@ -25,6 +26,12 @@ pub enum Request {
         whole: Option<Box<str>>,
         /// Its part before the `@`, a folder's name left out.
         local: Box<str>,
+    },
+    /// What a client of SCRAM needs for its proof (RFC 5802 §5). Reply: `Challenged`, for a user
+    /// who doesn't exist too; or `Refused`.
+    Challenge {
+        /// Who it says to be.
+        user: Box<str>,
     },
     /// LIST or LSUB, a piece of it. Reply: `Listed`; the asker asks again after its `next`.
     List {
@@ -224,6 +231,7 @@ impl Request {
         match self {
             Self::Authenticate(_)
             | Self::Recipient { .. }
+            | Self::Challenge { .. }
             | Self::List { .. }
             | Self::Status { .. }
             | Self::Sync { .. }
@@ -265,6 +273,7 @@ impl Request {
         match self {
             Self::Authenticate(_) => "Authenticate",
             Self::Recipient { .. } => "Recipient",
+            Self::Challenge { .. } => "Challenge",
             Self::List { .. } => "List",
             Self::Create { .. } => "Create",
             Self::Delete { .. } => "Delete",
@@ -307,7 +316,8 @@ impl Request {
             Self::Recipient { whole, local } => {
                 whole.as_ref().map_or(0, |whole| whole.len()) + local.len()
             }
-            Self::Authenticate(credentials) => credentials.user.len() + credentials.password.len(),
+            Self::Authenticate(credentials) => credentials.bytes(),
+            Self::Challenge { user } => user.len(),
             _ => 0,
         };
         size_of::<Self>() + more
@@ -332,15 +342,42 @@ pub struct Target {
     pub folder: MailboxName,
 }
 
-/// A name and a password, as LOGIN or AUTHENTICATE gave them.
+/// A name, and what shows that the client is who it says.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// Authentication identity.
     pub user: Box<str>,
     /// The identity to act as, if another.
     pub authorization: Option<Box<str>>,
-    /// The password.
-    pub password: Box<[u8]>,
+    /// What shows it.
+    pub evidence: Evidence,
+}
+
+/// What shows that a client is who it says.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Evidence {
+    /// The password, as LOGIN or AUTHENTICATE gave it.
+    Password(Box<[u8]>),
+    /// SCRAM's proof that the client knows it (RFC 5802 §3).
+    Proof {
+        /// All that was said before the proof, which it is made of.
+        auth_message: Box<str>,
+        /// `ClientProof`; of any length, as a client may send anything.
+        proof: Box<[u8]>,
+    },
+}
+
+impl Credentials {
+    fn bytes(&self) -> usize {
+        let evidence = match &self.evidence {
+            Evidence::Password(password) => password.len(),
+            Evidence::Proof {
+                auth_message,
+                proof,
+            } => auth_message.len() + proof.len(),
+        };
+        self.user.len() + evidence
+    }
 }
 
 impl std::fmt::Debug for Credentials {

@@ -21,6 +21,8 @@ mod state;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use mail::reply::Challenge;
+use mail::request::{Credentials, Evidence};
 use mail::{Event, InternalDate, Refusal, Reply, Request, UserId};
 
 use state::State;
@@ -55,6 +57,21 @@ impl Default for Limits {
     }
 }
 
+/// An exchange of SCRAM-SHA-256 that the model knows by heart: it computes none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scram {
+    /// What it challenges any client with.
+    pub challenge: Challenge,
+    /// Whose proof this is.
+    pub user: Box<str>,
+    /// What the proof is made of.
+    pub auth_message: Box<str>,
+    /// The proof.
+    pub proof: Box<[u8]>,
+    /// What the server shows that it knows.
+    pub signature: Box<[u8]>,
+}
+
 /// The result of a request: the answer, and what to announce once it is durable.
 pub type Outcome = (Reply, Vec<Arc<Event>>);
 
@@ -67,6 +84,7 @@ pub struct Model {
     now: InternalDate,
     limits: Limits,
     passwords: BTreeMap<Box<str>, Box<[u8]>>,
+    scram: Option<Scram>,
     state: State,
     durable: State,
     dirty: bool,
@@ -88,6 +106,7 @@ impl Model {
             },
             limits,
             passwords: BTreeMap::new(),
+            scram: None,
             state: State::default(),
             durable: State::default(),
             dirty: false,
@@ -106,6 +125,11 @@ impl Model {
         let user = self.ensure_user(name);
         self.sync();
         user
+    }
+
+    /// Lets a user, who is there, log in by this exchange.
+    pub fn add_scram(&mut self, scram: Scram) {
+        self.scram = Some(scram);
     }
 
     /// Keeps a user from logging in. Their mail stays.
@@ -154,6 +178,11 @@ impl Model {
                 let mut names = whole.into_iter().chain([local]);
                 let found = names.find(|name| self.passwords.contains_key(&**name));
                 (Reply::Recipient(found), vec![])
+            }
+            R::Challenge { .. } => {
+                let challenge = self.scram.as_ref().map(|it| it.challenge.clone());
+                let none = Reply::Refused(Refusal::Credentials);
+                (challenge.map_or(none, Reply::Challenged), vec![])
             }
             R::List { .. }
             | R::Status { .. }
@@ -247,21 +276,37 @@ impl Model {
         }
     }
 
-    fn authenticate(&mut self, credentials: &mail::request::Credentials) -> Reply {
+    fn authenticate(&mut self, credentials: &Credentials) -> Reply {
         let acts_as = credentials
             .authorization
             .as_ref()
             .unwrap_or(&credentials.user);
-        match self.passwords.get(&credentials.user) {
-            Some(password) if *password == credentials.password => {}
-            _ => return Reply::Refused(Refusal::Credentials),
-        }
-        if *acts_as != credentials.user {
+        let signature = match &credentials.evidence {
+            Evidence::Password(password) => self
+                .passwords
+                .get(&credentials.user)
+                .is_some_and(|known| known == password)
+                .then_some(None),
+            Evidence::Proof {
+                auth_message,
+                proof,
+            } => self
+                .scram
+                .as_ref()
+                .filter(|it| it.user == credentials.user)
+                .filter(|it| it.auth_message == *auth_message && it.proof == *proof)
+                .map(|it| Some(it.signature.clone())),
+        };
+        let Some(signature) = signature.filter(|_| *acts_as == credentials.user) else {
             return Reply::Refused(Refusal::Credentials);
-        }
-        match self.user_id(&credentials.user) {
-            Some(user) => Reply::Authenticated(user),
-            None => Reply::Authenticated(self.ensure_user(&credentials.user)),
+        };
+        let user = match self.user_id(&credentials.user) {
+            Some(user) => user,
+            None => self.ensure_user(&credentials.user),
+        };
+        match signature {
+            None => Reply::Authenticated(user),
+            Some(signature) => Reply::Proved { user, signature },
         }
     }
 }

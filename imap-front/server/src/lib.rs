@@ -28,6 +28,7 @@ mod planted;
 pub mod ports;
 mod quotas;
 pub mod run;
+mod scram;
 mod sparing;
 pub mod stalls;
 pub mod statistics;

@@ -229,6 +229,7 @@ fn serve(base: &Base, accept_loss: bool, ready: &mut Ready) -> Result<(), Box<dy
                 if looks.is_multiple_of(TIDY_EVERY) {
                     server.tidy_memory();
                     server.log_trouble();
+                    server.look_at_scram();
                     server.look_at_certificates();
                 }
                 if let Some(plane) = server.failed_plane() {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use admin::users::{Edition, Login};
+use admin::users::{Edition, Learned, Login, ScramUse};
 use admin::{Base, Config, Users};
 use engine::event::ShardId;
 use engine::stats::Counter;
@@ -26,6 +26,7 @@ use crate::notify::Notifications;
 use crate::options::Options;
 use crate::planes::{self, DataPlane};
 use crate::ports::{self, Ports, ShardPorts};
+use crate::scram::Scram;
 use crate::sparing::Sparing;
 use crate::stalls::Stalls;
 use crate::statistics;
@@ -85,6 +86,7 @@ pub struct Server {
     addresses: Option<Arc<Addresses>>,
     edition: Edition,
     revocations: Revocations,
+    scram: Scram,
     parks_seen: u64,
     parks_tidied: u64,
 }
@@ -148,18 +150,16 @@ impl Server {
         of_lmtp.iter().for_each(|line| ready.line(line));
         let bounds = Arc::default();
         let watch = (Arc::clone(&bounds), Arc::clone(&stalls));
-        let control = control(
-            &store,
-            (&users, &config.word("store.admins")),
-            &handle,
-            watch,
-        )
-        .map_err(|error| StartError::Kernel("the control plane", error))?;
+        let login = login(base, config, &users)
+            .map_err(|why| StartError::Kernel("the control plane", std::io::Error::other(why)))?;
+        let control = control(&store, login, &handle, watch)
+            .map_err(|error| StartError::Kernel("the control plane", error))?;
         let mut server = Self {
             store,
             certificates,
             edition: users.edition(),
             revocations: Revocations::default(),
+            scram: Scram::new(&options.session),
             users,
             users_failures: Sparing::default(),
             handle,
@@ -177,6 +177,7 @@ impl Server {
             parks_seen: 0,
             parks_tidied: 0,
         };
+        server.look_at_scram();
         let lmtp = (ports.lmtp.tcp, ports.lmtp.unix);
         let by_shard = ports::by_shard(ports.imap, ports.imaps, lmtp, options.shards);
         server.start_shards(&options, by_shard, control)?;
@@ -293,6 +294,11 @@ impl Server {
         if let Some(certificates) = &mut self.certificates {
             certificates.look();
         }
+    }
+
+    /// Offers SCRAM, or no longer, as what is known of the users has changed.
+    pub fn look_at_scram(&mut self) {
+        self.scram.look(&self.users, &self.authenticator);
     }
 
     /// Reads the user directory again if it has changed. Sessions of users who were deleted or have
@@ -426,19 +432,34 @@ fn places(options: &Options) -> usize {
     options.limits.connections_max + REFUSALS
 }
 
+/// What users and their passwords are checked by.
+///
+/// # Errors
+/// What is wrong with `store.admins`.
+fn login(base: &Base, config: &Config, users: &Arc<Users>) -> Result<Login, String> {
+    let path = base.verifiers();
+    let learned = Learned::open(&path, users.count());
+    let learned = learned.inspect_err(|error| {
+        let path = path.display();
+        tracing::error!("{path}: {error}; no verifiers for SCRAM are made at logins");
+    });
+    Login::new(users.clone(), LOGINS_REMEMBERED)
+        .with_learned(learned.ok())
+        .with_scram(ScramUse::named(&config.word("service.imap.scram")))
+        .with_admins(&config.word("store.admins"))
+        .map_err(|why| format!("store.admins: {why}"))
+}
+
 /// What all control planes share.
 fn control(
     store: &Store,
-    (users, admins): (&Arc<Users>, &str),
+    login: Login,
     handle: &MailHandle,
     watch: (Arc<Bounds>, Arc<Stalls>),
 ) -> std::io::Result<Control> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (bounds, stalls) = watch.clone();
     let replier = Replier::start(handle.clone(), bounds.clone())?;
-    let login = Login::new(users.clone(), LOGINS_REMEMBERED)
-        .with_admins(admins)
-        .map_err(|why| std::io::Error::other(format!("store.admins: {why}")))?;
     let authenticator =
         Authenticator::start(login, store.clone(), replier.clone(), cores, watch.clone())?;
     Ok(Control {

@@ -5,11 +5,12 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use admin::Base;
 use admin::command::{self, DONE};
+use admin::config::ConfigError;
 use admin::password::Scheme;
-use admin::users::{self, Format, Limit, Quota};
-use clap::{Parser, Subcommand, ValueEnum};
+use admin::users::{self, Format, Hashing, Limit, NewPassword, Quota};
+use admin::{Base, Config};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
@@ -37,6 +38,8 @@ enum Verb {
         /// Messages the user may have; -1 for no limit. Without it the server's default.
         #[arg(long, value_parser = limit, allow_hyphen_values = true)]
         messages: Option<Limit>,
+        #[command(flatten)]
+        verifier: Verifier,
     },
     /// Add all users of a file, or none: lines `name:{SCHEME}hash[:bytes[:messages]]`, or
     /// name:password.
@@ -55,6 +58,8 @@ enum Verb {
         /// nor for who guesses passwords: for tests.
         #[arg(long, value_enum, default_value_t = NewScheme::Argon2id)]
         scheme: NewScheme,
+        #[command(flatten)]
+        verifier: Verifier,
     },
     /// List the users.
     List {
@@ -109,7 +114,35 @@ enum Verb {
         /// Read the password from the first line of standard input.
         #[arg(long)]
         password_stdin: bool,
+        #[command(flatten)]
+        verifier: Verifier,
     },
+}
+
+#[derive(Args, Clone, Copy)]
+struct Verifier {
+    /// Whether a password hashed by {ARGON2ID} gets a verifier for SCRAM-SHA-256 beside it. Without
+    /// it a client can't log in by SCRAM, and the server checks the password more slowly. With it
+    /// whoever steals config/users can guess passwords much faster: a guess costs 10,000 rounds of
+    /// SHA-256 and no memory, where {ARGON2ID} takes 19 MiB and some ten times as long. Without
+    /// this option one is made unless service.imap.scram is no.
+    #[arg(long, value_enum)]
+    verifier: Option<YesNo>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum YesNo {
+    Yes,
+    No,
+}
+
+impl Verifier {
+    fn is_wanted(self, base: &Base) -> Result<bool, ConfigError> {
+        match self.verifier {
+            Some(wanted) => Ok(wanted == YesNo::Yes),
+            None => Ok(Config::load(base)?.word("service.imap.scram") != "no"),
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -139,19 +172,32 @@ fn run(base: &Base, verb: &Verb) -> Result<u8, Box<dyn Error>> {
             password_stdin,
             quota,
             messages,
+            verifier,
         } => {
+            let verifier = verifier.is_wanted(base)?;
             let password = password(*password_stdin)?;
+            let password = password.as_bytes();
+            let new = NewPassword { password, verifier };
             let quota = Quota {
                 bytes: *quota,
                 messages: *messages,
             };
-            users::add(&path, name, password.as_bytes(), quota)?;
+            users::add(&path, name, new, quota)?;
         }
-        Verb::Import { file, from, scheme } => {
+        Verb::Import {
+            file,
+            from,
+            scheme,
+            verifier,
+        } => {
             let scheme = match scheme {
                 NewScheme::Argon2id => Scheme::Argon2id,
                 NewScheme::ScramSha256 => Scheme::ScramSha256,
                 NewScheme::Ssha256 => Scheme::Ssha256,
+            };
+            let hashing = Hashing {
+                scheme,
+                verifier: scheme == Scheme::Argon2id && verifier.is_wanted(base)?,
             };
             let format = match from {
                 From::Ensign => Format::Own,
@@ -159,7 +205,7 @@ fn run(base: &Base, verb: &Verb) -> Result<u8, Box<dyn Error>> {
                 From::Shadow => Format::Shadow,
             };
             let shown = io::stderr().is_terminal();
-            let imported = users::import(&path, file, format, scheme, |ready, of| {
+            let imported = users::import(&path, file, format, hashing, |ready, of| {
                 if shown {
                     // Seen or not, the work goes on.
                     let _ = write!(io::stderr(), "\r{ready} of {of} users");
@@ -208,8 +254,12 @@ fn run(base: &Base, verb: &Verb) -> Result<u8, Box<dyn Error>> {
         Verb::Passwd {
             name,
             password_stdin,
+            verifier,
         } => {
-            users::set_password(&path, name, password(*password_stdin)?.as_bytes())?;
+            let verifier = verifier.is_wanted(base)?;
+            let password = password(*password_stdin)?;
+            let password = password.as_bytes();
+            users::set_password(&path, name, NewPassword { password, verifier })?;
         }
     }
     Ok(DONE)

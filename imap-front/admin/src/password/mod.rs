@@ -91,6 +91,14 @@ impl Scheme {
         matches!(self, Self::Ssha256 | Self::Ssha512)
     }
 
+    /// Whether verifying takes several times as long as by a verifier for SCRAM.
+    pub fn is_costly(self) -> bool {
+        matches!(
+            self,
+            Self::Argon2id | Self::Argon2i | Self::Bcrypt | Self::Yescrypt
+        )
+    }
+
     /// The scheme of a hash as crypt(3) writes it, by its first letters.
     pub fn of_crypt(hash: &str) -> Option<Self> {
         let (id, _) = hash.strip_prefix('$')?.split_once('$')?;
@@ -239,15 +247,20 @@ fn is_sound_sha_crypt(hash: &str, prefix: &str, digest_chars: usize) -> bool {
 /// A hash of another program was made of the password as it was typed: so that is tried, too, if
 /// [`prepare`] makes another of it.
 pub fn verify(stored: &str, password: &[u8]) -> bool {
-    let prepared = prepare(password);
-    if password.len() > PASSWORD_BYTES_MAX || prepared.is_empty() {
+    if !is_taken(password) {
         return false;
     }
+    let prepared = prepare(password);
     let Ok((scheme, hash)) = split(stored) else {
         return false;
     };
     verify_by(scheme, hash, &prepared)
         || (**prepared != *password && verify_by(scheme, hash, password))
+}
+
+/// Whether it is looked at at all: an empty password is always wrong, and so is one that is too long.
+pub(crate) fn is_taken(password: &[u8]) -> bool {
+    password.len() <= PASSWORD_BYTES_MAX && !prepare(password).is_empty()
 }
 
 fn verify_by(scheme: Scheme, hash: &str, password: &[u8]) -> bool {

@@ -17,19 +17,54 @@ const MODE: u32 = 0o600;
 /// The first line of a new directory.
 const HEADING: &str = "# name:{SCHEME}hash[:quota in bytes[:quota in messages]]; see msguser -h\n";
 
+/// A password for a user's entry, and whether the entry gets a verifier for SCRAM too: who steals the
+/// directory guesses against that at a fraction of the price of the hash.
+#[derive(Clone, Copy)]
+pub struct NewPassword<'a> {
+    /// The password.
+    pub password: &'a [u8],
+    /// Whether to make a verifier.
+    pub verifier: bool,
+}
+
+impl<'a, T: AsRef<[u8]> + ?Sized> From<&'a T> for NewPassword<'a> {
+    /// With a verifier.
+    fn from(password: &'a T) -> Self {
+        Self {
+            password: password.as_ref(),
+            verifier: true,
+        }
+    }
+}
+
+impl NewPassword<'_> {
+    /// The hash, and the verifier if there is to be one.
+    fn hashed(self) -> Result<(Zeroizing<String>, Option<Zeroizing<String>>), UsersError> {
+        let stored = hashed(Scheme::Argon2id, self.password)?;
+        let verifier = self
+            .verifier
+            .then(|| Verifier::new(self.password).to_text());
+        Ok((stored, verifier))
+    }
+}
+
 /// Adds a user.
 ///
 /// # Errors
 /// If the name or password is refused, the user exists, or the file can't be read or written.
-pub fn add(path: &Path, name: &str, password: &[u8], quota: Quota) -> Result<(), UsersError> {
+pub fn add<'a>(
+    path: &Path,
+    name: &str,
+    password: impl Into<NewPassword<'a>>,
+    quota: Quota,
+) -> Result<(), UsersError> {
     let name = canonical(name).map_err(|reason| UsersError::Refused(reason.into()))?;
-    let stored = hashed(Scheme::Argon2id, password)?;
+    let (stored, verifier) = password.into().hashed()?;
     let (editor, there) = open(path)?;
     if there.find(&name, |_| ()).map_err(failed(path))?.is_some() {
         return Err(UsersError::Refused(format!("the user {name} exists")));
     }
     append(&editor, |to| {
-        let verifier = Verifier::new(password).to_text();
         let entry = Entry {
             name: &name,
             stored: &stored,
@@ -37,7 +72,7 @@ pub fn add(path: &Path, name: &str, password: &[u8], quota: Quota) -> Result<(),
             quota,
             id: &entry::new_id(),
             first_name: None,
-            verifier: Some(&verifier),
+            verifier: verifier.as_ref().map(|it| it.as_str()),
         };
         to.write_all(entry.to_line().as_bytes())
             .map_err(failed(path))
@@ -57,11 +92,14 @@ pub fn delete(path: &Path, name: &str) -> Result<(), UsersError> {
 ///
 /// # Errors
 /// If the password is refused, there is no such user, or the file can't be read or written.
-pub fn set_password(path: &Path, name: &str, password: &[u8]) -> Result<(), UsersError> {
-    let stored = hashed(Scheme::Argon2id, password)?;
-    let verifier = Verifier::new(password).to_text();
+pub fn set_password<'a>(
+    path: &Path,
+    name: &str,
+    password: impl Into<NewPassword<'a>>,
+) -> Result<(), UsersError> {
+    let (stored, verifier) = password.into().hashed()?;
     change(path, name, |old| {
-        let verifier = Some(verifier.as_str());
+        let verifier = verifier.as_ref().map(|it| it.as_str());
         let stored = &stored;
         Entry {
             stored,

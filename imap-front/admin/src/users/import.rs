@@ -36,6 +36,23 @@ pub enum Format {
     Shadow,
 }
 
+/// How passwords in clear are hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hashing {
+    /// The hash.
+    pub scheme: Scheme,
+    /// Whether entries get a verifier for SCRAM beside it.
+    pub verifier: bool,
+}
+
+impl From<Scheme> for Hashing {
+    /// With a verifier beside what new passwords get.
+    fn from(scheme: Scheme) -> Self {
+        let verifier = scheme == Scheme::Argon2id;
+        Self { scheme, verifier }
+    }
+}
+
 /// What an import did.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Imported {
@@ -45,7 +62,7 @@ pub struct Imported {
     pub left_out: usize,
 }
 
-/// Adds many users: all of them, or none. Passwords in clear are hashed with `scheme`.
+/// Adds many users: all of them, or none. Passwords in clear are hashed as `hashing` says.
 /// `progress` hears how many users of how many are ready.
 ///
 /// # Errors
@@ -54,9 +71,10 @@ pub fn import(
     path: &Path,
     file: &Path,
     format: Format,
-    scheme: Scheme,
+    hashing: impl Into<Hashing>,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Imported, UsersError> {
+    let hashing = hashing.into();
     let text = Zeroizing::new(fs::read(file).map_err(failed(file))?);
     let (editor, there) = open(path)?;
     let mut problems = Problems::new(file);
@@ -66,7 +84,7 @@ pub fn import(
     append(&editor, |to| {
         let mut ready = 0;
         for some in users.chunks(threads * LINES_AT_A_TIME) {
-            for (line, hashed) in hashed(some, scheme, threads) {
+            for (line, hashed) in hashed(some, hashing, threads) {
                 match hashed {
                     Ok(text) => to.write_all(text.as_bytes()).map_err(failed(path))?,
                     Err(reason) => problems.add(line, reason),
@@ -186,9 +204,9 @@ fn own(number: usize, line: &str) -> Result<User, String> {
 type Line = Result<Zeroizing<String>, String>;
 
 /// The directory's lines for some users, with the lines they come from, in order.
-fn hashed(users: &[User], scheme: Scheme, threads: usize) -> Vec<(usize, Line)> {
+fn hashed(users: &[User], hashing: Hashing, threads: usize) -> Vec<(usize, Line)> {
     let share = users.len().div_ceil(threads).max(1);
-    let line = |user: &User| (user.line, directory_line(user, scheme));
+    let line = |user: &User| (user.line, directory_line(user, hashing));
     thread::scope(|scope| {
         let shares = users.chunks(share);
         let workers: Vec<_> = shares
@@ -200,14 +218,14 @@ fn hashed(users: &[User], scheme: Scheme, threads: usize) -> Vec<(usize, Line)> 
     })
 }
 
-fn directory_line(user: &User, scheme: Scheme) -> Line {
+fn directory_line(user: &User, hashing: Hashing) -> Line {
     let mut verifier = user.verifier.clone();
     let stored = if user.clear {
         let password = user.stored.as_bytes();
-        if scheme == Scheme::Argon2id {
+        if hashing.verifier {
             verifier = Some(Verifier::new(password).to_text());
         }
-        Zeroizing::new(password::hash(scheme, password)?)
+        Zeroizing::new(password::hash(hashing.scheme, password)?)
     } else {
         user.stored.clone()
     };

@@ -3,17 +3,23 @@
 use std::sync::Arc;
 
 use argon2::password_hash::rand_core::{OsRng, RngCore};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::{Learned, User, Users, UsersError};
 use crate::password::scram::{ITERATIONS, KEY_BYTES, Key, SALT_BYTES, Verifier, mac};
 use crate::password::{self, Fingerprint, Scheme, VerifiedCache};
 
+/// Bytes of chance in a nonce.
+const NONCE_BYTES: usize = 18;
+
 /// Users and the passwords that verified lately.
 pub struct Login {
     users: Arc<Users>,
     cache: VerifiedCache,
     learned: Option<Learned>,
+    scram: ScramUse,
     /// Who may act as anybody.
     admins: Vec<Box<str>>,
     /// Of this installation if it learns, else of this process.
@@ -27,6 +33,31 @@ pub struct Challenge {
     pub salt: Box<[u8]>,
     /// Iterations of PBKDF2.
     pub iterations: u32,
+    /// The server's part of the nonce: printable, and never the same.
+    pub nonce: Box<str>,
+}
+
+/// Whether verifiers for SCRAM are made and SCRAM is offered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ScramUse {
+    /// Offered once each user has a verifier; made at logins by costly hashes.
+    #[default]
+    Auto,
+    /// Offered; made at all logins.
+    Always,
+    /// Not offered, and none is made at logins.
+    Never,
+}
+
+impl ScramUse {
+    /// By the words of the option `service.imap.scram`.
+    pub fn named(word: &str) -> Self {
+        match word {
+            "yes" => Self::Always,
+            "no" => Self::Never,
+            _ => Self::Auto,
+        }
+    }
 }
 
 impl Login {
@@ -38,6 +69,7 @@ impl Login {
             users,
             cache: VerifiedCache::new(cache_entries),
             learned: None,
+            scram: ScramUse::default(),
             admins: vec![],
             secret,
         }
@@ -54,6 +86,11 @@ impl Login {
             secret,
             ..self
         }
+    }
+
+    /// Makes and offers verifiers as told.
+    pub fn with_scram(self, scram: ScramUse) -> Self {
+        Self { scram, ..self }
     }
 
     /// Lets these users, with commas or blanks between them, act as any other.
@@ -112,14 +149,52 @@ impl Login {
     /// If the directory can't be read.
     pub fn verify(&self, name: &str, password: &[u8]) -> Result<Option<User>, UsersError> {
         let Some(user) = self.users.find(name)? else {
-            password::verify(&self.users.decoy(name), password);
+            match self.users.decoy(name) {
+                Some(other) => self.is_right(&other, password),
+                None => password::verify(password::NOBODY, password),
+            };
             return Ok(None);
         };
-        if !password::verify(&user.stored, password) || user.locked {
+        if !self.is_right(&user, password) || user.locked {
             return Ok(None);
         }
         self.cache.remember(&user.name, &user.stored, password);
         Ok(Some(user))
+    }
+
+    /// Whether it is the user's password: by the verifier, if that is there and cheaper. A verifier
+    /// was made of the same password.
+    fn is_right(&self, user: &User, password: &[u8]) -> bool {
+        if password::is_taken(password)
+            && is_costly(user)
+            && let Some(verifier) = self.verifier(user)
+            && verifier.iterations <= ITERATIONS
+        {
+            return verifier.is_of(password);
+        }
+        password::verify(&user.stored, password)
+    }
+
+    /// Whether SCRAM is to be offered.
+    ///
+    /// # Errors
+    /// If the directory can't be read.
+    pub fn offers_scram(&self) -> Result<bool, UsersError> {
+        match self.scram {
+            ScramUse::Always => Ok(true),
+            ScramUse::Never => Ok(false),
+            ScramUse::Auto => {
+                let learned = self.learned.as_ref();
+                let known = learned.map_or(0, Learned::count);
+                self.users
+                    .is_all_scram(known, |user| self.verifier(user).is_some())
+            }
+        }
+    }
+
+    /// How many verifiers were learned.
+    pub fn learned(&self) -> usize {
+        self.learned.as_ref().map_or(0, Learned::count)
     }
 
     /// What SCRAM tells whoever says to be `name`. Somebody who doesn't exist, or whose password is
@@ -130,14 +205,19 @@ impl Login {
     pub fn challenge(&self, name: &str) -> Result<Challenge, UsersError> {
         let user = self.users.find(name)?;
         let verifier = user.as_ref().and_then(|user| self.verifier(user));
-        Ok(match verifier {
+        let (salt, iterations) = match verifier {
             Some(Verifier {
                 salt, iterations, ..
-            }) => Challenge { salt, iterations },
-            None => Challenge {
-                salt: self.salt(name)[..].into(),
-                iterations: ITERATIONS,
-            },
+            }) => (salt, iterations),
+            None => (self.salt(name)[..].into(), ITERATIONS),
+        };
+        let mut nonce = [0; NONCE_BYTES];
+        OsRng.fill_bytes(&mut nonce);
+        let nonce = STANDARD.encode(nonce).into();
+        Ok(Challenge {
+            salt,
+            iterations,
+            nonce,
         })
     }
 
@@ -167,9 +247,14 @@ impl Login {
         Ok(user.filter(|user| !user.locked).zip(signature))
     }
 
-    /// Whether a verifier for SCRAM could be made of this user's password: none is known.
+    /// Whether a verifier for SCRAM is to be made of this user's password: none is known.
     pub fn can_learn(&self, user: &User) -> bool {
-        self.learned.is_some() && self.verifier(user).is_none()
+        let wanted = match self.scram {
+            ScramUse::Auto => is_costly(user),
+            ScramUse::Always => true,
+            ScramUse::Never => false,
+        };
+        wanted && self.learned.is_some() && self.verifier(user).is_none()
     }
 
     /// Makes a verifier for SCRAM of a password that verified. Takes some milliseconds.
@@ -206,4 +291,9 @@ impl Login {
         salt.copy_from_slice(&whole[..SALT_BYTES]);
         salt
     }
+}
+
+/// Whether checking a password against the hash takes longer than against a verifier.
+fn is_costly(user: &User) -> bool {
+    password::split(&user.stored).is_ok_and(|(scheme, _)| scheme.is_costly())
 }

@@ -27,13 +27,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 
-use zeroize::Zeroizing;
-
-pub use edit::{add, delete, list, rename, set_locked, set_password, set_quota};
+pub use edit::{NewPassword, add, delete, list, rename, set_locked, set_password, set_quota};
 pub use entry::{LINE_BYTES_MAX, Limit, NAME_BYTES_MAX, Quota, User, canonical};
-pub use import::{Format, Imported, import};
+pub use import::{Format, Hashing, Imported, import};
 pub use learned::Learned;
-pub use login::{Challenge, Login};
+pub use login::{Challenge, Login, ScramUse};
 
 pub use crate::password::Fingerprint;
 
@@ -126,9 +124,18 @@ impl Users {
         self.table().name_of(account)
     }
 
-    /// Whether each user's entry has what SCRAM is verified by.
-    pub fn is_all_scram(&self) -> bool {
-        self.table().is_all_scram()
+    /// Whether each user has what SCRAM is verified by: in the entry, or else by `has_other`, which
+    /// is true of at most `others`. Looks at entries only if they are so few that it can be.
+    ///
+    /// # Errors
+    /// If the file can't be read.
+    pub fn is_all_scram(
+        &self,
+        others: usize,
+        has_other: impl Fn(&User) -> bool,
+    ) -> Result<bool, UsersError> {
+        let all = self.table().is_all_scram(others, has_other);
+        all.map_err(|cause| self.failed(cause))
     }
 
     /// The user of that name, in any case; none if there is none or the name can't be one.
@@ -233,14 +240,11 @@ impl Users {
         self.version.load(Ordering::Acquire)
     }
 
-    /// The stored password of some user, chosen by `name`: what an unknown user's password is
-    /// verified against, so that the answer takes as long as for a user who exists.
-    fn decoy(&self, name: &str) -> Zeroizing<String> {
-        let other = self
-            .table()
-            .some_other(name, |entry| entry.stored.to_owned());
-        let stored = other.ok().flatten();
-        Zeroizing::new(stored.unwrap_or_else(|| crate::password::NOBODY.to_owned()))
+    /// Some user, chosen by `name`: what an unknown user's password is verified against, so that
+    /// the answer takes as long as for a user who exists.
+    fn decoy(&self, name: &str) -> Option<User> {
+        let other = self.table().some_other(name, |entry| entry.user());
+        other.ok().flatten()
     }
 
     fn table(&self) -> Arc<Table> {

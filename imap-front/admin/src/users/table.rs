@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 use ahash::RandomState;
 
-use super::entry::{self, Entry, LINE_BYTES_MAX};
+use super::entry::{self, Entry, LINE_BYTES_MAX, User};
 use crate::password::{self, Scheme};
 
 /// Bits of a slot that hold where the line begins; the rest hold bits of the name's hash.
@@ -104,9 +104,7 @@ impl Table {
             if !table.insert(entry.name, offset)? {
                 return Err(fail(format!("the user {} is there twice", entry.name)));
             }
-            let instead = password::split(entry.stored);
-            let scram = entry.verifier.is_some() || matches!(instead, Ok((Scheme::ScramSha256, _)));
-            table.scram += usize::from(scram);
+            table.scram += usize::from(is_scram(&entry));
             if entry.first_name.is_some() {
                 table.renamed.insert(entry.account(), entry.name.into());
             }
@@ -122,9 +120,35 @@ impl Table {
         }
     }
 
-    /// Whether each user can be verified by SCRAM.
-    pub fn is_all_scram(&self) -> bool {
-        self.scram == self.count
+    /// Whether there are users and SCRAM can verify each: by the entry, or as `has_other` says, which
+    /// is true of at most `others`.
+    ///
+    /// # Errors
+    /// If the file can't be read.
+    pub fn is_all_scram(
+        &self,
+        others: usize,
+        has_other: impl Fn(&User) -> bool,
+    ) -> io::Result<bool> {
+        let missing = self.count - self.scram;
+        if missing == 0 || missing > others {
+            return Ok(missing == 0 && self.count > 0);
+        }
+        let mut reader = match &self.text {
+            Some(text) => Lines::of(text),
+            None => Lines::new(&self.file)?,
+        };
+        while let Some((_, _, line)) = reader.next()? {
+            let text = std::str::from_utf8(line).ok();
+            let text = text.filter(|_| !crate::lines::is_blank(line));
+            let Some(entry) = text.and_then(|text| entry::split(text).ok()) else {
+                continue;
+            };
+            if !is_scram(&entry) && !has_other(&entry.user()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// How many users there are.
@@ -368,4 +392,10 @@ impl<'a> Lines<'a> {
         self.number += 1;
         Ok(Some((self.number, start, &self.line)))
     }
+}
+
+/// Whether the entry has what SCRAM is verified by.
+fn is_scram(entry: &Entry<'_>) -> bool {
+    let scheme = password::split(entry.stored).map(|(scheme, _)| scheme);
+    entry.verifier.is_some() || scheme == Ok(Scheme::ScramSha256)
 }

@@ -150,7 +150,8 @@ fn many_users_are_indexed_compactly() {
         assert_eq!(user.quota.bytes, Some(Limit::Most(n + 1)));
     }
     assert!(users.find("user50000").unwrap().is_none());
-    assert!(users.decoy("user50000").starts_with("{SSHA256}"));
+    let decoy = users.decoy("user50000").unwrap();
+    assert!(decoy.stored.starts_with("{SSHA256}"));
 }
 
 #[test]
@@ -319,18 +320,31 @@ fn scram_by_entries_by_what_was_learned_and_for_nobody() {
     let (folder, path) = directory();
     add(&path, "ann", b"x", Quota::default()).unwrap();
     let users = Arc::new(Users::open(&path).unwrap());
-    assert!(users.is_all_scram());
+    assert!(users.is_all_scram(0, |_| false).unwrap());
     let only = format!("bob:{}\n", stored("pencil"));
     fs::write(&path, fs::read_to_string(&path).unwrap() + &only).unwrap();
     let open = || {
         let learned = Learned::open(&folder.path().join("scram"), 2).unwrap();
-        Login::new(users.clone(), 16).with_learned(Some(learned))
+        Login::new(users.clone(), 16)
+            .with_learned(Some(learned))
+            .with_scram(ScramUse::Always)
     };
     let login = open();
     let bob = login.verify("bob", b"pencil").unwrap().unwrap();
-    assert!(!users.is_all_scram() && login.can_learn(&bob));
+    assert!(!users.is_all_scram(0, |_| true).unwrap() && login.can_learn(&bob));
+    let salt = |login: &Login, name: &str| {
+        let Challenge {
+            salt, iterations, ..
+        } = login.challenge(name).unwrap();
+        (salt, iterations)
+    };
     let before = login.challenge("bob").unwrap();
-    assert_eq!(login.challenge("BOB").unwrap(), before);
+    let again = login.challenge("BOB").unwrap();
+    assert_eq!(
+        (&again.salt, again.iterations),
+        (&before.salt, before.iterations)
+    );
+    assert_ne!(again.nonce, before.nonce);
     assert_ne!(login.challenge("cid").unwrap().salt, before.salt);
     let proof = |challenge: &Challenge| {
         let mut salted = [0; 32];
@@ -361,22 +375,19 @@ fn scram_by_entries_by_what_was_learned_and_for_nobody() {
     );
     login.learn(&bob, b"pencil").unwrap();
     assert!(!login.can_learn(&bob));
-    assert_eq!(
-        login.challenge("bob").unwrap(),
-        before,
-        "nobody sees that it was"
-    );
+    let shown = (before.salt.clone(), before.iterations);
+    assert_eq!(salt(&login, "bob"), shown, "nobody sees that it was");
     assert!(check(&login, "bob", &proof(&before)));
     assert!(!check(&login, "ann", &proof(&before)));
     let nobody = login.challenge("cid").unwrap();
     assert!(!check(&login, "cid", &proof(&nobody)));
     drop(login);
     let login = open();
-    assert_eq!(
-        login.challenge("cid").unwrap(),
-        nobody,
-        "after a restart too"
-    );
+    let shown = (nobody.salt.clone(), nobody.iterations);
+    assert_eq!(salt(&login, "cid"), shown, "after a restart too");
+    let is_known = |user: &User| &*user.name == "bob";
+    assert!(users.is_all_scram(1, is_known).unwrap());
+    assert!(!users.is_all_scram(1, |_| false).unwrap());
     assert!(check(&login, "bob", &proof(&before)));
     set_locked(&path, "bob", true).unwrap();
     assert!(!check(&login, "bob", &proof(&before)), "locked");
@@ -489,4 +500,75 @@ fn the_first_user_ends_nobodys_session() {
     assert!(users.find("ann").unwrap().is_some());
     let revoked = users.revoked_since(&mut edition).unwrap();
     assert!(revoked.is_empty(), "{revoked:?}");
+}
+
+/// A verifier stands for a costly hash, of a user who isn't there too, and none is learned by what is
+/// cheap, or if SCRAM is not wanted.
+#[test]
+fn passwords_are_checked_by_what_is_cheaper_and_learned_as_told() {
+    let (folder, path) = directory();
+    let hash = password::hash(Scheme::Argon2id, b"right").unwrap();
+    let other = crate::password::scram::Verifier::new(b"other").to_text();
+    let cheap = stored("right");
+    let lines = format!(
+        "ann:{hash}::::{}\nbob:{cheap}::::{}\ncid:{hash}\ndan:{cheap}\n",
+        *other, *other
+    );
+    fs::write(&path, lines).unwrap();
+    let users = Arc::new(Users::open(&path).unwrap());
+    let login = |scram| {
+        let learned = Learned::open(&folder.path().join("scram"), 2).unwrap();
+        Login::new(users.clone(), 16)
+            .with_learned(Some(learned))
+            .with_scram(scram)
+    };
+    let auto = login(ScramUse::Auto);
+    let takes = |name: &str, password: &[u8]| auto.verify(name, password).unwrap().is_some();
+    assert!(takes("ann", b"other") && !takes("ann", b"right") && !takes("ann", b""));
+    assert!(takes("bob", b"right") && !takes("bob", b"other"));
+    assert!(takes("cid", b"right") && !takes("eve", b"right"));
+    let learns = |scram| {
+        let login = login(scram);
+        let user = |name: &str| users.find(name).unwrap().unwrap();
+        ["ann", "cid", "dan"].map(|name| login.can_learn(&user(name)))
+    };
+    assert_eq!(learns(ScramUse::Auto), [false, true, false]);
+    assert_eq!(learns(ScramUse::Always), [false, true, true]);
+    assert_eq!(learns(ScramUse::Never), [false; 3]);
+    assert!(login(ScramUse::Always).offers_scram().unwrap());
+    assert!(!login(ScramUse::Never).offers_scram().unwrap());
+    let cid = users.find("cid").unwrap().unwrap();
+    auto.learn(&cid, b"right").unwrap();
+    assert!(takes("cid", b"right") && !takes("cid", b"wrong"));
+    assert!(!auto.offers_scram().unwrap(), "dan has none");
+    delete(&path, "dan").unwrap();
+    assert!(users.reload_if_changed().unwrap());
+    assert!(auto.offers_scram().unwrap());
+}
+
+#[test]
+fn a_verifier_is_made_unless_it_is_not_wanted() {
+    let (folder, path) = directory();
+    add(&path, "ann", b"x", Quota::default()).unwrap();
+    let plain = NewPassword {
+        password: b"x",
+        verifier: false,
+    };
+    add(&path, "bob", plain, Quota::default()).unwrap();
+    let has = |name: &str| {
+        let users = Users::open(&path).unwrap();
+        users.find(name).unwrap().unwrap().verifier.is_some()
+    };
+    assert!(has("ann") && !has("bob"));
+    set_password(&path, "ann", plain).unwrap();
+    set_password(&path, "bob", b"y").unwrap();
+    assert!(!has("ann") && has("bob"));
+    let file = folder.path().join("list");
+    fs::write(&file, "cid:x\n").unwrap();
+    let hashing = Hashing {
+        scheme: Scheme::Argon2id,
+        verifier: false,
+    };
+    import(&path, &file, Format::Own, hashing, |_, _| {}).unwrap();
+    assert!(!has("cid"));
 }

@@ -17,10 +17,13 @@ pub struct SessionConfig {
     /// Whether IDLE is among the capabilities; it may be possible and yet not be announced for a
     /// while, and sessions that run then learn of it.
     pub idle_announced: Arc<AtomicBool>,
+    /// Whether SCRAM-SHA-256 is offered to those who may log in; it comes and goes with what is
+    /// known of the users.
+    pub scram: Arc<AtomicBool>,
     /// Longest command line with its literals, in bytes.
     pub command_bytes_max: usize,
-    /// Longest command line with its literals before login, and all that is kept of what a client
-    /// sends before it, in bytes.
+    /// Longest command line with its literals before login, longest line of a SASL exchange, and all
+    /// that is kept of what a client sends before it, in bytes.
     pub login_bytes_max: usize,
     /// Largest message that APPEND takes, in bytes.
     pub append_bytes_max: u64,
@@ -36,6 +39,7 @@ impl Default for SessionConfig {
             version: env!("CARGO_PKG_VERSION").into(),
             idle: true,
             idle_announced: Arc::new(AtomicBool::new(true)),
+            scram: Arc::default(),
             command_bytes_max: 64 << 10,
             login_bytes_max: 8 << 10,
             append_bytes_max: 50 << 20,
@@ -45,6 +49,10 @@ impl Default for SessionConfig {
 }
 
 impl SessionConfig {
+    pub(super) fn offers_scram(&self) -> bool {
+        self.scram.load(Ordering::Relaxed)
+    }
+
     /// The capabilities that a session has, before or after login (RFC 3501 §6.1.1). Only what is
     /// fully there is listed.
     pub fn capabilities(&self, passwords: bool, starttls: bool, authenticated: bool) -> String {
@@ -59,6 +67,9 @@ impl SessionConfig {
                 " LOGINDISABLED"
             };
             list.push_str(login);
+        }
+        if passwords && !authenticated && self.offers_scram() {
+            list.push_str(" AUTH=SCRAM-SHA-256");
         }
         if self.idle && self.idle_announced.load(Ordering::Relaxed) {
             list.push_str(" IDLE");

@@ -20,6 +20,7 @@ mod idle;
 mod output;
 mod parked;
 mod receive;
+mod scram;
 mod view;
 
 pub use config::SessionConfig;

@@ -80,12 +80,13 @@ impl Receiver {
                 let line = self.take_line(end);
                 match literal_at_end(&line) {
                     Some(literal) if literal.non_sync => self.drop_rest(literal.size, None),
-                    _ if end <= bytes_max => return Some(Ok(line)),
+                    _ if line.len() <= bytes_max => return Some(Ok(line)),
                     _ => {}
                 }
                 Some(Err(()))
             }
-            None if self.input.len() > bytes_max => {
+            // One more for the CR of the line end.
+            None if self.input.len() > bytes_max + 1 => {
                 self.drop_line(None);
                 Some(Err(()))
             }

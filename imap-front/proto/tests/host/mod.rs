@@ -1,9 +1,13 @@
 //! Two sessions of one user before the model of a store, as a shard would host them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use mail::reply::Challenge;
 use mail::{Event, Request};
-use model::Model;
+use model::{Model, Scram};
 use proto::imap::action::Action;
 use proto::imap::{Announce, Parked, Session, SessionConfig, announce, claim, render};
 
@@ -32,6 +36,7 @@ impl World {
     pub fn new() -> Self {
         let mut model = Model::default();
         model.add_user("fred", "secret");
+        model.add_scram(scram());
         let config = Arc::new(SessionConfig {
             version: "1".into(),
             append_bytes_max: 2000,
@@ -143,7 +148,9 @@ impl World {
     }
 
     pub fn host(&mut self, what: &str) {
+        let scram_offered = self.config.scram.clone();
         self.with(false, |session| match what {
+            "scram" => scram_offered.store(true, Ordering::Relaxed),
             "keepalive" => session.handle_keepalive(),
             "timeout" => session.handle_timeout(),
             "shutdown" => session.handle_shutdown("Server is stopping"),
@@ -153,6 +160,26 @@ impl World {
 
     pub fn said(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.client.said)
+    }
+}
+
+/// The exchange of RFC 7677 §3.
+fn scram() -> Scram {
+    let bytes = |text: &str| BASE64.decode(text).expect("base64").into();
+    let nonce = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+    let whole = format!("rOprNGfwEbeRWgbNEkqO{nonce}");
+    let salt = "W22ZaJ0SNY7soEsUEjb6gQ==";
+    let first = "n=user,r=rOprNGfwEbeRWgbNEkqO";
+    Scram {
+        challenge: Challenge {
+            salt: bytes(salt),
+            iterations: 4096,
+            nonce: nonce.into(),
+        },
+        user: "user".into(),
+        auth_message: format!("{first},r={whole},s={salt},i=4096,c=biws,r={whole}").into(),
+        proof: bytes("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="),
+        signature: bytes("6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="),
     }
 }
 

@@ -70,6 +70,7 @@ fn handle(control: &Control, requester: Arc<Requester>, request: Request) {
     planted::here("request");
     match request {
         Request::Authenticate(credentials) => control.authenticator.handle(requester, credentials),
+        Request::Challenge { user } => control.authenticator.challenge(&requester, &user),
         // Nobody awaits the answer.
         Request::Claim { .. } => drop(control.store.read(&request)),
         Request::Recipient { whole, local } => {

@@ -189,6 +189,9 @@ impl<B: Backend> Front<B> {
 
     /// Carries out what the machine asks until it asks nothing more.
     fn carry_out(&mut self, session: &mut FrontSession, cx: &mut Context<'_, Reply>) {
+        if session.user.is_none() {
+            self.note_login(session, cx.id());
+        }
         self.carry_out_actions(session, cx);
         if self.counts_too_much(session, cx.owed_bytes()) {
             self.bounds.meet(Bound::Memory);
@@ -202,6 +205,18 @@ impl<B: Backend> Front<B> {
             cx.read(wants);
         }
         cx.deadline(self.timeouts.next_ns(session, cx.now_ns()));
+    }
+
+    fn note_login(&mut self, session: &mut FrontSession, id: SessionId) {
+        let Some(user) = session.machine.user() else {
+            return;
+        };
+        session.user = Some(user);
+        // From now on it is its user's.
+        session.requester = None;
+        if let (Some(logins), Some(peer)) = (&mut self.logins, session.peer.take()) {
+            logins.came(id, user, peer);
+        }
     }
 
     fn carry_out_actions(&mut self, session: &mut FrontSession, cx: &mut Context<'_, Reply>) {
@@ -385,14 +400,6 @@ impl<B: Backend> Active for Front<B> {
         cx: &mut Context<'_, Reply>,
         reply: Reply,
     ) {
-        if let Reply::Authenticated(user) = reply {
-            session.user = Some(user);
-            // From now on it is its user's.
-            session.requester = None;
-            if let (Some(logins), Some(peer)) = (&mut self.logins, session.peer.take()) {
-                logins.came(cx.id(), user, peer);
-            }
-        }
         session.machine.handle_reply(reply);
         self.carry_out(session, cx);
     }

@@ -13,6 +13,7 @@ mod memory;
 mod notified;
 mod offer;
 mod panics;
+mod scram;
 mod service_user;
 mod site;
 mod stop;

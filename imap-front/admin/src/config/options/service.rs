@@ -86,6 +86,16 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         help: "TCP port of IMAP; 0 turns the listener off",
     },
     ConfigOption {
+        name: "service.imap.scram",
+        kind: Kind::Word(&["auto", "yes", "no"]),
+        default: "auto",
+        refreshable: false,
+        help: "whether clients may log in by SCRAM-SHA-256: yes, no, or auto, once each user has a \
+               verifier. Unless it is no, msguser makes verifiers, and so do logins: with auto of \
+               users whose hash is costly to check, which the verifier then spares. Who steals \
+               verifiers guesses against them at a fraction of the price of {ARGON2ID}",
+    },
+    ConfigOption {
         name: "service.imap.shards",
         kind: Kind::Number { min: 0, max: 256 },
         default: "0",

@@ -93,6 +93,7 @@ impl Host {
         let config = SessionConfig {
             command_bytes_max: 300,
             append_bytes_max: APPEND_BYTES_MAX,
+            scram: Arc::new(true.into()),
             ..SessionConfig::default()
         };
         Self {

@@ -1,25 +1,29 @@
-//! LOGIN (RFC 3501 §6.2.3) and AUTHENTICATE PLAIN and LOGIN (§6.2.2, RFC 4616, RFC 4959).
+//! LOGIN (RFC 3501 §6.2.3) and AUTHENTICATE PLAIN, LOGIN and SCRAM-SHA-256 (§6.2.2, RFC 4616,
+//! RFC 4959).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use mail::request::Credentials;
-use mail::{Refusal, Reply, Request};
+use mail::request::{Credentials, Evidence};
+use mail::{Refusal, Reply, Request, UserId};
 
 use super::{Session, Step, Work};
-
-/// Longest line of a SASL exchange.
-const SASL_LINE_BYTES_MAX: usize = 12 * 1024;
+use crate::imap::scram::Challenged;
 
 /// A SASL exchange that waits for the client.
 pub(super) struct Exchange {
-    tag: Box<str>,
-    mechanism: Mechanism,
+    pub tag: Box<str>,
+    pub mechanism: Mechanism,
 }
 
-enum Mechanism {
+/// A mechanism, and what its next line is.
+pub(super) enum Mechanism {
     Plain,
     LoginUser,
     LoginPassword(Vec<u8>),
+    ScramFirst,
+    ScramFinal(Box<Challenged>),
+    /// The client is to look at the server's signature.
+    ScramProved(UserId),
 }
 
 impl Session {
@@ -53,20 +57,20 @@ impl Session {
         let (mechanism, challenge) = match mechanism {
             "PLAIN" => (Mechanism::Plain, ""),
             "LOGIN" => (Mechanism::LoginUser, "VXNlcm5hbWU6"),
+            "SCRAM-SHA-256" if self.config.offers_scram() => (Mechanism::ScramFirst, ""),
             _ => return self.done(&tag, "NO [CANNOT] That mechanism is not offered"),
         };
-        let exchange = Exchange { tag, mechanism };
         match initial {
-            Some(bytes) => self.respond(exchange, bytes),
+            Some(bytes) => self.respond(Exchange { tag, mechanism }, bytes),
             None => {
                 self.say(&format!("+ {challenge}"));
-                self.work = Work::Sasl(Box::new(exchange));
+                self.exchange(tag, mechanism);
             }
         }
     }
 
     pub(super) fn next_sasl_line(&mut self) -> bool {
-        let Some(line) = self.receiver.line(SASL_LINE_BYTES_MAX) else {
+        let Some(line) = self.receiver.line(self.config.login_bytes_max) else {
             return false;
         };
         let Work::Sasl(exchange) = std::mem::replace(&mut self.work, Work::Ready) else {
@@ -99,10 +103,12 @@ impl Session {
             }
             Mechanism::LoginUser => {
                 self.say("+ UGFzc3dvcmQ6");
-                let mechanism = Mechanism::LoginPassword(bytes);
-                self.work = Work::Sasl(Box::new(Exchange { tag, mechanism }));
+                self.exchange(tag, Mechanism::LoginPassword(bytes));
             }
             Mechanism::LoginPassword(user) => self.check(tag, &user, None, &bytes),
+            Mechanism::ScramFirst => self.scram_first(tag, &bytes),
+            Mechanism::ScramFinal(exchange) => self.scram_final(tag, *exchange, &bytes),
+            Mechanism::ScramProved(user) => self.scram_end(&tag, user, &bytes),
         }
     }
 
@@ -117,25 +123,28 @@ impl Session {
         let credentials = Credentials {
             user,
             authorization,
-            password: password.into(),
+            evidence: Evidence::Password(password.into()),
         };
         self.ask(Request::Authenticate(credentials), Step::Login { tag });
     }
 
     pub(super) fn logged_in(&mut self, tag: &str, reply: Reply) {
         match reply {
-            Reply::Authenticated(user) => {
-                self.user = Some(user);
-                self.output.log_in();
-                let list = self.config.capabilities(self.cleartext, false, true);
-                self.done(tag, &format!("OK [CAPABILITY {list}] Logged in"));
-            }
+            Reply::Authenticated(user) => self.log_in(tag, user),
+            Reply::Proved { user, signature } => self.proved(tag, user, &signature),
             Reply::Refused(refusal) => self.failed(tag, &refusal),
             _ => self.failed(tag, &Refusal::Credentials),
         }
     }
 
-    fn failed(&mut self, tag: &str, refusal: &Refusal) {
+    pub(super) fn log_in(&mut self, tag: &str, user: UserId) {
+        self.user = Some(user);
+        self.output.log_in();
+        let list = self.config.capabilities(self.cleartext, false, true);
+        self.done(tag, &format!("OK [CAPABILITY {list}] Logged in"));
+    }
+
+    pub(super) fn failed(&mut self, tag: &str, refusal: &Refusal) {
         self.refuse(tag, refusal);
         self.failures += u8::from(*refusal == Refusal::Credentials);
         if self.failures >= self.config.login_failures_max {

@@ -269,6 +269,7 @@ impl Session {
     pub(super) fn finish_step(&mut self, step: Step, reply: Reply) {
         match step {
             Step::Login { tag } => self.logged_in(&tag, reply),
+            Step::Challenge { tag, first } => self.challenged(tag, *first, reply),
             Step::Sync { tag, command } => {
                 if self.synced(reply) {
                     self.do_selected(tag, command);

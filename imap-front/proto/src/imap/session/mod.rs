@@ -16,6 +16,7 @@ mod list;
 mod mailboxes;
 mod parking;
 mod refusals;
+mod scram;
 mod search;
 mod select;
 mod store;
@@ -32,6 +33,7 @@ use super::ast::Command;
 use super::config::SessionConfig;
 use super::output::Output;
 use super::receive::Receiver;
+use super::scram::ClientFirst;
 use super::view::{UidRanges, View};
 
 pub use idle::STILL_HERE;
@@ -109,6 +111,11 @@ enum Stream {
 enum Step {
     Login {
         tag: Box<str>,
+    },
+    /// The client's proof is to be awaited.
+    Challenge {
+        tag: Box<str>,
+        first: Box<ClientFirst>,
     },
     /// Bring the view up to date, then do the command.
     Sync {
@@ -360,6 +367,11 @@ impl Session {
             Work::Ready => !self.receiver.is_empty(),
             _ => false,
         }
+    }
+
+    /// Who is logged in.
+    pub fn user(&self) -> Option<UserId> {
+        self.user
     }
 
     /// Whether the client is in IDLE.

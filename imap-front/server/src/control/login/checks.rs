@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use admin::users::{Fingerprint, User, UsersError};
+use admin::users::Fingerprint;
 use mail::UserId;
-use mail::request::Credentials;
 use zeroize::Zeroizing;
 
-use super::Authenticator;
+use super::{Authenticator, without_signature};
+use crate::control::fair_queue::Owner;
 use crate::control::workers::{NotDone, Progress, Work};
 use crate::front::Requester;
 
@@ -18,10 +18,10 @@ const WAITERS_MAX: usize = 4096;
 /// A session that waits for a check.
 pub(super) struct Waiter {
     pub requester: Arc<Requester>,
-    pub credentials: Identity,
+    pub asked: Identity,
 }
 
-/// Credentials without the password.
+/// Who a client says to be, and as whom it wants to act.
 pub(super) struct Identity {
     pub user: Box<str>,
     pub authorization: Option<Box<str>>,
@@ -75,6 +75,7 @@ impl Checks {
 /// One check; the password is wiped after it.
 pub(super) struct Check {
     authenticator: Arc<Authenticator>,
+    owner: Owner,
     fingerprint: Fingerprint,
     user: Box<str>,
     password: Zeroizing<Box<[u8]>>,
@@ -83,14 +84,17 @@ pub(super) struct Check {
 impl Check {
     pub fn new(
         authenticator: Arc<Authenticator>,
+        owner: Owner,
         fingerprint: Fingerprint,
-        credentials: Credentials,
+        user: Box<str>,
+        password: Zeroizing<Box<[u8]>>,
     ) -> Self {
         Self {
             authenticator,
+            owner,
             fingerprint,
-            user: credentials.user,
-            password: Zeroizing::new(credentials.password),
+            user,
+            password,
         }
     }
 
@@ -101,11 +105,14 @@ impl Check {
 
 impl Work for Check {
     fn piece(&mut self) -> Progress {
-        let verified: Result<Option<User>, UsersError> =
-            self.authenticator.verify(&self.user, &self.password);
+        let authenticator = &self.authenticator;
+        let verified = authenticator.verify(&self.user, &self.password);
+        if let Ok(Some(user)) = &verified {
+            authenticator.learn(self.owner, user, &self.password);
+        }
+        let verified = without_signature(verified);
         for waiter in self.waiters() {
-            self.authenticator
-                .answer(waiter.requester, &waiter.credentials, &verified);
+            authenticator.answer(waiter.requester, &waiter.asked, &verified);
         }
         Progress::Done
     }
@@ -144,7 +151,7 @@ mod tests {
         };
         let waiter = |requester: &Arc<Requester>| Waiter {
             requester: requester.clone(),
-            credentials: Identity {
+            asked: Identity {
                 user: "ann".into(),
                 authorization: None,
             },

@@ -1,21 +1,24 @@
-//! Passwords: what verified lately is remembered, cheap hashes are checked at once, costly ones by
-//! [`Workers`], each only once for all who ask the same at the same time. Failures cost a growing
-//! [delay](Delay).
+//! Passwords: what verified lately is remembered, cheap hashes and SCRAM's proofs are checked at once,
+//! costly ones by [`Workers`], each only once for all who ask the same at the same time. Failures cost
+//! a growing [delay](Delay).
 
 mod attempts;
 mod checks;
 mod delay;
+mod learning;
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use admin::password;
+use admin::password::{self, scram::Key};
 use admin::users::{self, Login, User, UsersError};
 use ahash::RandomState;
-use mail::request::Credentials;
-use mail::{Refusal, Reply};
+use mail::reply::Challenge;
+use mail::request::{Credentials, Evidence};
+use mail::{Refusal, Reply, UserId};
 use store::Store;
+use zeroize::Zeroizing;
 
 use super::Replier;
 use super::fair_queue::Owner;
@@ -27,6 +30,7 @@ use crate::stalls::Stalls;
 use attempts::Attempts;
 use checks::{Check, Checks, Identity, Waiter};
 use delay::Delay;
+use learning::{Learn, Learning};
 
 /// Costly checks that may wait from one address, or for one user of this host.
 const GROUP_MAX: usize = 64;
@@ -45,6 +49,7 @@ pub struct Authenticator {
     attempts: Attempts,
     checks: Checks,
     delay: Delay,
+    learning: Learning,
     workers: Workers,
     hasher: RandomState,
     computed: AtomicU64,
@@ -69,6 +74,7 @@ impl Authenticator {
             bounds: watch.0.clone(),
             attempts: Attempts::default(),
             checks: Checks::default(),
+            learning: Learning::default(),
             delay: Delay::start(replier.clone(), watch.0.clone())?,
             workers: Workers::start("password", threads, (GROUP_MAX, ALL_MAX), watch)?,
             replier,
@@ -103,27 +109,93 @@ impl Authenticator {
 
     /// Checks credentials and answers, now or later.
     pub fn handle(self: &Arc<Self>, requester: Arc<Requester>, credentials: Credentials) {
-        let Credentials { user, password, .. } = &credentials;
-        if let Some(known) = self.login.recall(user, password) {
-            return self.answer(requester, &identity(&credentials), &Ok(Some(known)));
-        }
-        if self.is_cheap(user) {
-            let verified = self.login.verify(user, password);
-            return self.answer(requester, &identity(&credentials), &verified);
-        }
-        let check = self.login.fingerprint(user, password);
-        let owner = self.owner(&requester, user);
-        let waiter = Waiter {
-            requester,
-            credentials: identity(&credentials),
+        let Credentials {
+            user,
+            authorization,
+            evidence,
+        } = credentials;
+        let asked = Identity {
+            user,
+            authorization,
         };
+        match evidence {
+            Evidence::Password(password) => {
+                self.handle_password(requester, asked, Zeroizing::new(password));
+            }
+            Evidence::Proof {
+                auth_message,
+                proof,
+            } => {
+                let login = &self.login;
+                let proved = login.check_proof(&asked.user, auth_message.as_bytes(), &proof);
+                let proved = proved.map(|it| it.map(|(user, key)| (user, Some(key))));
+                self.answer(requester, &asked, &proved);
+            }
+        }
+    }
+
+    fn handle_password(
+        self: &Arc<Self>,
+        requester: Arc<Requester>,
+        asked: Identity,
+        password: Zeroizing<Box<[u8]>>,
+    ) {
+        let user = &*asked.user;
+        if let Some(known) = self.login.recall(user, &password) {
+            return self.answer(requester, &asked, &Ok(Some((known, None))));
+        }
+        let owner = self.owner(&requester, user);
+        if self.is_cheap(user) {
+            let verified = self.login.verify(user, &password);
+            if let Ok(Some(user)) = &verified {
+                self.learn(owner, user, &password);
+            }
+            return self.answer(requester, &asked, &without_signature(verified));
+        }
+        let check = self.login.fingerprint(user, &password);
+        let user = asked.user.clone();
+        let waiter = Waiter { requester, asked };
         match self.checks.join(check, waiter) {
             Ok(false) => {}
             Ok(true) => {
-                let check = Check::new(self.clone(), check, credentials);
+                let check = Check::new(self.clone(), owner, check, user, password);
                 self.workers.run(owner, Box::new(check));
             }
             Err(waiter) => self.refuse(&waiter.requester, NotDone::TooManyOfOne),
+        }
+    }
+
+    /// Answers what a client of SCRAM makes its proof of.
+    pub fn challenge(&self, requester: &Requester, user: &str) {
+        match self.login.challenge(user) {
+            Ok(challenge) => {
+                let challenge = Challenge {
+                    salt: challenge.salt,
+                    iterations: challenge.iterations,
+                    nonce: challenge.nonce,
+                };
+                let reply = Reply::Challenged(challenge);
+                self.replier.reply(requester.id, reply);
+            }
+            Err(error) => self.cannot_check(requester, &error),
+        }
+    }
+
+    /// Whether SCRAM is to be offered to clients; how it was if the users can't be read now.
+    pub fn offers_scram(&self, before: bool) -> bool {
+        self.login.offers_scram().unwrap_or(before)
+    }
+
+    /// How many verifiers were learned.
+    pub fn learned(&self) -> usize {
+        self.login.learned()
+    }
+
+    /// Has a verifier made of a password that is right, if that is wanted and not too many are.
+    fn learn(self: &Arc<Self>, owner: Owner, user: &User, password: &Zeroizing<Box<[u8]>>) {
+        if self.login.can_learn(user) && self.learning.may_begin() {
+            let learn = Learn::new(self.clone(), user.clone(), password.clone());
+            self.workers.run(owner, Box::new(learn));
         }
     }
 
@@ -149,16 +221,13 @@ impl Authenticator {
         }
     }
 
-    fn answer(
-        &self,
-        requester: Arc<Requester>,
-        asked: &Identity,
-        verified: &Result<Option<User>, UsersError>,
-    ) {
+    fn answer(&self, requester: Arc<Requester>, asked: &Identity, verified: &Verified) {
         let other = asked.authorization.as_deref();
-        let acting = match verified {
-            Ok(Some(user)) if self.is_current(user) => self.login.acting_as(user, other),
-            Ok(_) => Ok(None),
+        let (acting, signature) = match verified {
+            Ok(Some((user, signature))) if self.is_current(user) => {
+                (self.login.acting_as(user, other), signature.as_ref())
+            }
+            Ok(_) => (Ok(None), None),
             Err(error) => return self.cannot_check(&requester, error),
         };
         match acting {
@@ -167,7 +236,7 @@ impl Authenticator {
                     tracing::info!("{:?} logs in as {}", &*asked.user, user.name);
                 }
                 self.attempts.succeeded(&counted(&asked.user));
-                self.accept(&requester, &user);
+                self.accept(&requester, &user, signature);
             }
             Ok(None) => {
                 log_failure(&requester, &asked.user);
@@ -196,14 +265,19 @@ impl Authenticator {
         })
     }
 
-    /// The password is right: answers with the store's user, made at the first login.
-    fn accept(&self, requester: &Requester, user: &User) {
+    /// The password is right, or the proof, whose answer is then signed: answers with the store's
+    /// user, made at the first login.
+    fn accept(&self, requester: &Requester, user: &User, signature: Option<&Key>) {
         let id = requester.id;
+        let signature: Option<Box<[u8]>> = signature.map(|key| key[..].into());
         match self.store.user(&user.account) {
-            Ok(Some(user)) => self.replier.reply(id, Reply::Authenticated(user)),
+            Ok(Some(user)) => self.replier.reply(id, signed(user, signature)),
             _ => {
                 let replier = self.replier.clone();
-                let completion = Box::new(move |reply| replier.reply(id, reply));
+                let completion = Box::new(move |reply| match reply {
+                    Reply::Authenticated(user) => replier.reply(id, signed(user, signature)),
+                    other => replier.reply(id, other),
+                });
                 if self.store.ensure_user(&user.account, completion).is_err() {
                     self.replier.reply(id, super::busy());
                 }
@@ -233,10 +307,17 @@ fn too_many() -> Reply {
     ))
 }
 
-fn identity(credentials: &Credentials) -> Identity {
-    Identity {
-        user: credentials.user.clone(),
-        authorization: credentials.authorization.clone(),
+/// The user whose password or proof is right, and the server's signature if it was a proof.
+type Verified = Result<Option<(User, Option<Key>)>, UsersError>;
+
+fn without_signature(verified: Result<Option<User>, UsersError>) -> Verified {
+    verified.map(|it| it.map(|user| (user, None)))
+}
+
+fn signed(user: UserId, signature: Option<Box<[u8]>>) -> Reply {
+    match signature {
+        Some(signature) => Reply::Proved { user, signature },
+        None => Reply::Authenticated(user),
     }
 }
 
