@@ -29,6 +29,8 @@ const SBIN: [&str; 9] = [
 const LIB: [&str; 4] = ["imapd", "enpd", "watcher", "libibiff.so"];
 /// Where the headers and examples of C programmers are.
 const C_SOURCES: &str = "engine/ibiff";
+/// Where what other programs of the host need to know is, and where it goes.
+const FAIL2BAN: [&str; 2] = ["imap-front/server/share/fail2ban", "share/fail2ban"];
 /// Folders that exist from the beginning.
 const FOLDERS: [&str; 8] = [
     "sbin", "lib", "include", "examples", "config", "data", "log", "run",
@@ -161,6 +163,9 @@ pub fn lay_out(prefix: &Path, profile: Profile, user: &str) -> Result<()> {
             &prefix.join(folder),
         )?;
     }
+    let [from, to] = FAIL2BAN;
+    fs::create_dir_all(prefix.join(to)).with_context(|| format!("cannot make {to}"))?;
+    copy_all(&paths::root().join(from), &prefix.join(to))?;
     let link = prefix.join("configutil");
     if !link.is_symlink() {
         symlink("sbin/configutil", &link).context("cannot link configutil")?;

@@ -1,4 +1,4 @@
-//! SASL exchanges: how long a line may be, and what is told when.
+//! Before login: how long a line of a SASL exchange may be, and how many commands there may be.
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::sync::Arc;
@@ -49,5 +49,33 @@ fn a_sasl_line_of_any_length_is_answered() {
         assert!(answer.starts_with("a BAD "), "{length}: {answer:?}");
         assert!(answer.contains(expected), "{length}: {answer:?}");
         assert!(said(&mut session, b"b NOOP\r\n").starts_with("b OK"));
+    }
+}
+
+#[test]
+fn too_many_commands_before_login_end_the_session() {
+    let config = Arc::new(SessionConfig {
+        prelogin_commands_max: 3,
+        ..SessionConfig::default()
+    });
+    let mut session = Session::new(config.clone(), true);
+    said(&mut session, b"");
+    // Of whatever kind; an empty line is none, nor is what belongs to one.
+    assert!(said(&mut session, b"a NOOP\r\n\r\n\r\n").starts_with("a OK"));
+    assert!(said(&mut session, b"nonsense\r\n").contains("BAD"));
+    assert!(said(&mut session, b"c LOGIN {4}\r\n").starts_with("+ "));
+    assert!(said(&mut session, b"fred x\r\n").ends_with("(asks)"));
+    session.handle_reply(mail::Reply::Refused(mail::Refusal::Credentials));
+    assert!(said(&mut session, b"").starts_with("c NO [AUTH"));
+    assert!(!session.exceeds_commands());
+    let end = said(&mut session, b"d NOOP\r\ne NOOP\r\n");
+    assert_eq!(end, "* BYE [LIMIT] Too many commands before login\r\n");
+    assert!(session.exceeds_commands());
+    // After login there may be any number.
+    let mut session = Session::new(config, true);
+    said(&mut session, b"a LOGIN fred x\r\n");
+    session.handle_reply(mail::Reply::Authenticated(mail::UserId(1)));
+    for _ in 0..10 {
+        assert!(said(&mut session, b"b CAPABILITY\r\n").ends_with("b OK CAPABILITY completed\r\n"));
     }
 }

@@ -33,6 +33,12 @@ pub enum Bound {
     AddressConnections,
     /// An LMTP connection was refused because there are enough, in all or of its peer.
     DeliveryConnections,
+    /// A login was refused because its user has enough connections.
+    UserConnections,
+    /// A login was refused because there were too many from its address within a minute.
+    LoginRate,
+    /// A session was ended because it gave too many commands before it logged in.
+    PreloginCommands,
     /// A session was ended because its shard has no memory for what it sent.
     Memory,
     /// A session was ended because its user's password or entry has changed.
@@ -89,6 +95,18 @@ const TEXTS: [(Bound, &str); COUNT] = [
     (
         Bound::DeliveryConnections,
         "LMTP connections were refused, there are enough in all or of their peer",
+    ),
+    (
+        Bound::UserConnections,
+        "logins were refused, their user has enough connections",
+    ),
+    (
+        Bound::LoginRate,
+        "logins were refused, there were too many from their address",
+    ),
+    (
+        Bound::PreloginCommands,
+        "sessions were ended, they gave too many commands before they logged in",
     ),
     (
         Bound::Memory,

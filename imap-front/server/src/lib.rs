@@ -27,6 +27,7 @@ pub mod planes;
 mod planted;
 pub mod ports;
 mod quotas;
+pub mod refusals;
 pub mod run;
 mod scram;
 mod sparing;

@@ -51,6 +51,10 @@ pub struct Options {
     pub limits: Limits,
     /// Connections that one address may have, if that is limited.
     pub address_max: Option<u32>,
+    /// Connections that one user may have, if that is limited.
+    pub user_max: Option<u32>,
+    /// Logins that one address may try a minute; 0 is no limit.
+    pub logins_a_minute: u64,
     /// Calls that take longer are named in the log, in nanoseconds; 0 is never.
     pub stall_ns: u64,
     /// The store's limits.
@@ -101,10 +105,9 @@ impl Options {
                 },
             },
             limits,
-            address_max: match config.count("service.imap.maxperaddress") {
-                0 => None,
-                max => Some(u32::try_from(max).unwrap_or(u32::MAX)),
-            },
+            address_max: limit(config, "service.imap.maxperaddress"),
+            user_max: limit(config, "service.imap.maxperuser"),
+            logins_a_minute: config.count("service.imap.loginsperminute"),
             stall_ns: config.count("service.stallms") * 1_000_000,
             store: store_options(config, users),
             data: base.data(),
@@ -143,6 +146,14 @@ impl Options {
     }
 }
 
+/// A limit; none if the option is 0.
+fn limit(config: &Config, option: &str) -> Option<u32> {
+    match config.count(option) {
+        0 => None,
+        max => Some(u32::try_from(max).unwrap_or(u32::MAX)),
+    }
+}
+
 /// Shards: as many as are asked for, or as there are cores; 1 to 64.
 pub fn shards(config: &Config) -> u16 {
     let shards = match config.count("service.imap.shards") {
@@ -165,6 +176,7 @@ fn session(config: &Config) -> SessionConfig {
         product: "Ensign".into(),
         version: version.into(),
         append_bytes_max: config.count("store.maxmessagesize"),
+        prelogin_commands_max: limit(config, "service.imap.maxprelogin").unwrap_or(0),
         ..SessionConfig::default()
     }
 }

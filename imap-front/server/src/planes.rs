@@ -12,10 +12,11 @@ use reactor::uring::{Options, Uring};
 
 use crate::bounds::Bounds;
 use crate::control::{self, Control, MailHandle, PortBackend, Requests};
-use crate::front::{Addresses, Cleartext, Front, Logins, Revocations, Timeouts};
+use crate::front::{Cleartext, Front, Logins, Revocations, Shares, Timeouts};
 use crate::host::{Door, Host, ImapPlaces};
 use crate::lmtp::LmtpShard;
 use crate::ports::ShardPorts;
+use crate::refusals::Refusals;
 use crate::stalls::Stalls;
 
 // A million of these are kept: see "What a parked session costs" in ARCHITECTURE.md.
@@ -50,7 +51,11 @@ pub struct DataPlane {
     /// Whose sessions are to end.
     pub revocations: Revocations,
     /// How many connections each address has, if that is limited.
-    pub addresses: Option<Arc<Addresses>>,
+    pub addresses: Option<Arc<Shares>>,
+    /// And each user.
+    pub users: Option<Arc<Shares>>,
+    /// Whom something was refused.
+    pub refusals: Arc<Refusals>,
     /// Places for IMAP connections.
     pub places: Arc<ImapPlaces>,
     /// Deliveries.
@@ -86,7 +91,8 @@ impl DataPlane {
             .with_logins(self.logins)
             .with_memory(self.limits.output_bytes_max)
             .with_watch(self.bounds, self.stalls)
-            .with_addresses(self.addresses)
+            .with_shares(self.addresses, self.users)
+            .with_refusals(self.refusals)
             .with_starttls(self.tls.is_some())
             .with_revocations(&self.revocations);
         let implicit = (0..).zip(&doors).filter(|(_, door)| **door == Door::Imaps);

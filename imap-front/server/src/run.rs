@@ -10,6 +10,7 @@ use engine::event::ShardId;
 use engine::stats::Counter;
 use ens::ready::Ready;
 use ens::statistics::Statistics;
+use mail::UserId;
 use proto::imap::SessionConfig;
 use reactor::uring;
 use store::Store;
@@ -17,15 +18,18 @@ use store::Store;
 use crate::announce;
 use crate::bounds::Bounds;
 use crate::certificates::{Certificates, CertificatesError};
-use crate::control::{self, Authenticator, Control, MailHandle, Replier, SEARCHES_MAX, Workers};
+use crate::control::{
+    self, Authenticator, Control, MailHandle, Rate, Replier, SEARCHES_MAX, Workers,
+};
 use crate::descriptors::{Descriptors, TooFewFiles};
-use crate::front::{Addresses, Cleartext, Logins, Revocations};
+use crate::front::{Cleartext, Logins, Revocations, Shares};
 use crate::host::ImapPlaces;
 use crate::lmtp::{self, Lmtp, SocketPath};
 use crate::notify::Notifications;
 use crate::options::Options;
 use crate::planes::{self, DataPlane};
 use crate::ports::{self, Ports, ShardPorts};
+use crate::refusals::Refusals;
 use crate::scram::Scram;
 use crate::sparing::Sparing;
 use crate::stalls::Stalls;
@@ -83,7 +87,9 @@ pub struct Server {
     authenticator: Arc<Authenticator>,
     bounds: Arc<Bounds>,
     stalls: Arc<Stalls>,
-    addresses: Option<Arc<Addresses>>,
+    refusals: Arc<Refusals>,
+    addresses: Option<Arc<Shares>>,
+    user_shares: Option<Arc<Shares>>,
     edition: Edition,
     revocations: Revocations,
     scram: Scram,
@@ -150,10 +156,10 @@ impl Server {
         of_lmtp.iter().for_each(|line| ready.line(line));
         let bounds = Arc::default();
         let watch = (Arc::clone(&bounds), Arc::clone(&stalls));
-        let login = login(base, config, &users)
-            .map_err(|why| StartError::Kernel("the control plane", std::io::Error::other(why)))?;
-        let control = control(&store, login, &handle, watch)
-            .map_err(|error| StartError::Kernel("the control plane", error))?;
+        let refusals: Arc<Refusals> = Arc::default();
+        let doorman = (Rate::new(options.logins_a_minute), refusals.clone());
+        let login = (login(base, config, &users)?, doorman);
+        let control = control(&store, login, &handle, watch)?;
         let mut server = Self {
             store,
             certificates,
@@ -173,7 +179,11 @@ impl Server {
             authenticator: control.authenticator.clone(),
             bounds,
             stalls,
-            addresses: options.address_max.map(|max| Arc::new(Addresses::new(max))),
+            refusals,
+            addresses: options.address_max.map(|max| Arc::new(Shares::new(max, 0))),
+            user_shares: options
+                .user_max
+                .map(|max| Arc::new(Shares::new(max, options.sessions_max))),
             parks_seen: 0,
             parks_tidied: 0,
         };
@@ -258,6 +268,8 @@ impl Server {
             stalls: self.stalls.clone(),
             revocations: self.revocations.clone(),
             addresses: self.addresses.clone().filter(|_| !loopback),
+            users: self.user_shares.clone().filter(|_| !loopback),
+            refusals: self.refusals.clone(),
             places: common.places.clone(),
             lmtp: self.lmtp.shard(id, options.shards, self.bounds.clone()),
             backend,
@@ -349,10 +361,17 @@ impl Server {
         statistics::write(path, &counted)
     }
 
+    /// The name that the directory has for a user of the store.
+    fn user_name(&self, user: UserId) -> Option<String> {
+        let account = self.store.user_name(user).ok()?;
+        Some(self.users.name_of(&account).into())
+    }
+
     /// Logs what was refused, cut and dropped since the last time, and what took too long. To be
     /// called once a second.
     pub fn log_trouble(&self) {
         self.bounds.log();
+        self.refusals.log(|user| self.user_name(user));
         self.stalls.log(|user| self.store.user_name(user).ok());
     }
 
@@ -436,7 +455,7 @@ fn places(options: &Options) -> usize {
 ///
 /// # Errors
 /// What is wrong with `store.admins`.
-fn login(base: &Base, config: &Config, users: &Arc<Users>) -> Result<Login, String> {
+fn login(base: &Base, config: &Config, users: &Arc<Users>) -> Result<Login, StartError> {
     let path = base.verifiers();
     let learned = Learned::open(&path, users.count());
     let learned = learned.inspect_err(|error| {
@@ -447,26 +466,37 @@ fn login(base: &Base, config: &Config, users: &Arc<Users>) -> Result<Login, Stri
         .with_learned(learned.ok())
         .with_scram(ScramUse::named(&config.word("service.imap.scram")))
         .with_admins(&config.word("store.admins"))
-        .map_err(|why| format!("store.admins: {why}"))
+        .map_err(|why| {
+            let why = format!("store.admins: {why}");
+            StartError::Kernel("the control plane", std::io::Error::other(why))
+        })
 }
 
 /// What all control planes share.
 fn control(
     store: &Store,
-    login: Login,
+    (login, doorman): (Login, (Rate, Arc<Refusals>)),
     handle: &MailHandle,
     watch: (Arc<Bounds>, Arc<Stalls>),
-) -> std::io::Result<Control> {
+) -> Result<Control, StartError> {
+    let failed = |error| StartError::Kernel("the control plane", error);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (bounds, stalls) = watch.clone();
-    let replier = Replier::start(handle.clone(), bounds.clone())?;
-    let authenticator =
-        Authenticator::start(login, store.clone(), replier.clone(), cores, watch.clone())?;
+    let replier = Replier::start(handle.clone(), bounds.clone()).map_err(failed)?;
+    let authenticator = Authenticator::start(
+        (login, doorman),
+        store.clone(),
+        replier.clone(),
+        cores,
+        watch.clone(),
+    )
+    .map_err(failed)?;
+    let searches = Workers::start("search", SEARCH_THREADS, SEARCHES_MAX, watch);
     Ok(Control {
         store: store.clone(),
         authenticator: Arc::new(authenticator),
         replier,
-        searches: Workers::start("search", SEARCH_THREADS, SEARCHES_MAX, watch)?,
+        searches: searches.map_err(failed)?,
         bounds,
         stalls,
     })

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, BufRead, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use admin::command::{self, DONE};
@@ -204,22 +204,7 @@ fn run(base: &Base, verb: &Verb) -> Result<u8, Box<dyn Error>> {
                 From::Dovecot => Format::Dovecot,
                 From::Shadow => Format::Shadow,
             };
-            let shown = io::stderr().is_terminal();
-            let imported = users::import(&path, file, format, hashing, |ready, of| {
-                if shown {
-                    // Seen or not, the work goes on.
-                    let _ = write!(io::stderr(), "\r{ready} of {of} users");
-                }
-            });
-            if shown {
-                command::complain("");
-            }
-            let imported = imported?;
-            writeln!(io::stdout(), "added {} users", imported.added)?;
-            if imported.left_out > 0 {
-                let left_out = imported.left_out;
-                writeln!(io::stdout(), "left out {left_out} without a password")?;
-            }
+            import(base, file, format, hashing)?;
         }
         Verb::List { long } => {
             let mut out = io::BufWriter::new(io::stdout().lock());
@@ -263,6 +248,32 @@ fn run(base: &Base, verb: &Verb) -> Result<u8, Box<dyn Error>> {
         }
     }
     Ok(DONE)
+}
+
+/// Adds the users of a file, and says how many there are.
+fn import(
+    base: &Base,
+    file: &Path,
+    format: Format,
+    hashing: Hashing,
+) -> Result<(), Box<dyn Error>> {
+    let shown = io::stderr().is_terminal();
+    let imported = users::import(&base.users(), file, format, hashing, |ready, of| {
+        if shown {
+            // Seen or not, the work goes on.
+            let _ = write!(io::stderr(), "\r{ready} of {of} users");
+        }
+    });
+    if shown {
+        command::complain("");
+    }
+    let imported = imported?;
+    writeln!(io::stdout(), "added {} users", imported.added)?;
+    if imported.left_out > 0 {
+        let left_out = imported.left_out;
+        writeln!(io::stdout(), "left out {left_out} without a password")?;
+    }
+    Ok(())
 }
 
 fn limit(text: &str) -> Result<Limit, String> {

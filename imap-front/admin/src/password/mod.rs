@@ -258,7 +258,7 @@ pub fn verify(stored: &str, password: &[u8]) -> bool {
         || (**prepared != *password && verify_by(scheme, hash, password))
 }
 
-/// Whether it is looked at at all: an empty password is always wrong, and so is one that is too long.
+/// Whether it is looked at at all: a password that is empty or too long is always wrong.
 pub(crate) fn is_taken(password: &[u8]) -> bool {
     password.len() <= PASSWORD_BYTES_MAX && !prepare(password).is_empty()
 }

@@ -17,8 +17,8 @@ const MODE: u32 = 0o600;
 /// The first line of a new directory.
 const HEADING: &str = "# name:{SCHEME}hash[:quota in bytes[:quota in messages]]; see msguser -h\n";
 
-/// A password for a user's entry, and whether the entry gets a verifier for SCRAM too: who steals the
-/// directory guesses against that at a fraction of the price of the hash.
+/// A password for a user's entry, and whether the entry gets a verifier for SCRAM too: who steals
+/// the directory guesses against that at a fraction of the price of the hash.
 #[derive(Clone, Copy)]
 pub struct NewPassword<'a> {
     /// The password.

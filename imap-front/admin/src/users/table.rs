@@ -120,8 +120,8 @@ impl Table {
         }
     }
 
-    /// Whether there are users and SCRAM can verify each: by the entry, or as `has_other` says, which
-    /// is true of at most `others`.
+    /// Whether there are users and SCRAM can verify each: by the entry, or as `has_other` says,
+    /// which is true of at most `others`.
     ///
     /// # Errors
     /// If the file can't be read.

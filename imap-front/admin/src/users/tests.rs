@@ -502,8 +502,8 @@ fn the_first_user_ends_nobodys_session() {
     assert!(revoked.is_empty(), "{revoked:?}");
 }
 
-/// A verifier stands for a costly hash, of a user who isn't there too, and none is learned by what is
-/// cheap, or if SCRAM is not wanted.
+/// A verifier stands for a costly hash, of a user who isn't there too, and none is learned by what
+/// is cheap, or if SCRAM is not wanted.
 #[test]
 fn passwords_are_checked_by_what_is_cheaper_and_learned_as_told() {
     let (folder, path) = directory();

@@ -22,13 +22,15 @@ pub struct SessionConfig {
     pub scram: Arc<AtomicBool>,
     /// Longest command line with its literals, in bytes.
     pub command_bytes_max: usize,
-    /// Longest command line with its literals before login, longest line of a SASL exchange, and all
-    /// that is kept of what a client sends before it, in bytes.
+    /// Longest command line with its literals before login, longest line of a SASL exchange, and
+    /// all that is kept of what a client sends before login, in bytes.
     pub login_bytes_max: usize,
     /// Largest message that APPEND takes, in bytes.
     pub append_bytes_max: u64,
     /// Failed logins before the session is closed.
     pub login_failures_max: u8,
+    /// Commands that a client may give before it has logged in; 0 is no limit.
+    pub prelogin_commands_max: u32,
 }
 
 impl Default for SessionConfig {
@@ -44,6 +46,7 @@ impl Default for SessionConfig {
             login_bytes_max: 8 << 10,
             append_bytes_max: 50 << 20,
             login_failures_max: 3,
+            prelogin_commands_max: 0,
         }
     }
 }

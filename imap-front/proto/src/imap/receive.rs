@@ -23,6 +23,17 @@ pub(super) enum Received {
     TooLong(Bytes),
 }
 
+impl Received {
+    /// Whether it is a command, right or wrong, that a client has given.
+    pub fn is_command(&self) -> bool {
+        match self {
+            Self::Command(line) => !line.is_empty(),
+            Self::Append(_) | Self::TooLong(_) => true,
+            Self::WantsContinuation => false,
+        }
+    }
+}
+
 /// The receiving half of a session.
 ///
 /// The octets of a non-synchronizing literal belong to the command that announces it, whatever is

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use mail::{Refusal, Reply, Request};
 use store::{Cold, Store};
 
-pub use login::Authenticator;
+pub use login::{Authenticator, Rate};
 pub use port::{PortBackend, Requests, port};
 pub use replier::{MailHandle, Replier};
 pub use workers::Workers;

@@ -4,36 +4,38 @@
 //! [`Backend`], watches to the shard. It also owns the session's clock: logins must come soon,
 //! quiet clients are logged out, idling ones are told that the server is still here.
 
-mod addresses;
 mod claims;
 mod deadlines;
 mod logins;
+mod parking;
 mod requester;
 mod revoked;
+mod shares;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use engine::event::{Event, SessionId};
-use engine::protocol::{Active, Announce, Context, Parked as Due, Parking};
+use engine::event::SessionId;
+use engine::protocol::{Active, Context};
 use engine::topic::TopicId;
 use mail::{MailboxId, Refusal, Reply, Request, Uid, UserId};
 use proto::imap::action::Action;
-use proto::imap::{self, Parked, Session, SessionConfig};
+use proto::imap::{Session, SessionConfig};
 
 use crate::bounds::{Bound, Bounds};
+use crate::refusals::{Refusals, Refused};
 use crate::stalls::{Plane, Stall, Stalls};
-use addresses::Counted;
 use claims::Claims;
 use revoked::Revoked;
+use shares::Counted;
 
-pub use addresses::Addresses;
 pub use deadlines::Timeouts;
 pub use logins::Logins;
 pub use requester::{Requester, network};
 pub use revoked::Revocations;
+pub use shares::Shares;
 
 /// Input of a client that may be held although a shard has no memory left: a command that is not
 /// complete, or some that wait for the one before.
@@ -73,7 +75,9 @@ pub struct Front<B: Backend> {
     memory_max: usize,
     bounds: Arc<Bounds>,
     stalls: Option<Arc<Stalls>>,
+    refusals: Arc<Refusals>,
     addresses: Option<Counted>,
+    users: Option<Counted>,
     revoked: Revoked,
     logins: Option<Logins>,
     claims: Claims,
@@ -101,6 +105,8 @@ pub struct FrontSession {
     peer: Option<IpAddr>,
     /// Who it is to others, once it has asked something.
     requester: Option<Arc<Requester>>,
+    /// It was told that it gave too many commands.
+    ended: bool,
     /// The last request, or none yet.
     asked: &'static str,
     /// It has been quiet long enough to be packed away outside of IDLE too.
@@ -134,7 +140,9 @@ impl<B: Backend> Front<B> {
             memory_max: usize::MAX,
             bounds: Arc::default(),
             stalls: None,
+            refusals: Arc::default(),
             addresses: None,
+            users: None,
             revoked: Revoked::default(),
             logins: None,
             claims: Claims::default(),
@@ -166,12 +174,19 @@ impl<B: Backend> Front<B> {
         Self { starttls, ..self }
     }
 
-    /// Limits the connections of each address; none is no limit.
-    pub fn with_addresses(self, addresses: Option<Arc<Addresses>>) -> Self {
+    /// Limits the connections of each address and of each user, this host's own but for; none is no
+    /// limit.
+    pub fn with_shares(self, addresses: Option<Arc<Shares>>, users: Option<Arc<Shares>>) -> Self {
         Self {
             addresses: addresses.map(Counted::new),
+            users: users.map(Counted::new),
             ..self
         }
+    }
+
+    /// Tells whom something was refused.
+    pub fn with_refusals(self, refusals: Arc<Refusals>) -> Self {
+        Self { refusals, ..self }
     }
 
     /// Ends sessions of users who may not stay.
@@ -207,8 +222,33 @@ impl<B: Backend> Front<B> {
         cx.deadline(self.timeouts.next_ns(session, cx.now_ns()));
     }
 
+    /// A client's address, if it is not this host's.
+    fn stranger(session: &FrontSession) -> Option<IpAddr> {
+        session
+            .peer
+            .filter(|peer| !peer.to_canonical().is_loopback())
+    }
+
+    /// Whether the user of a login may have one more connection.
+    fn admits(&mut self, session: &FrontSession, id: SessionId, user: UserId) -> bool {
+        let (Some(users), Some(peer)) = (&mut self.users, Self::stranger(session)) else {
+            return true;
+        };
+        let fits = users.enter(id.slot, user.0);
+        if !fits {
+            self.bounds.meet(Bound::UserConnections);
+            self.refusals.put(Refused::User(user), Some(peer));
+        }
+        fits
+    }
+
     fn note_login(&mut self, session: &mut FrontSession, id: SessionId) {
         let Some(user) = session.machine.user() else {
+            if session.machine.exceeds_commands() && !std::mem::replace(&mut session.ended, true) {
+                self.bounds.meet(Bound::PreloginCommands);
+                let client = Self::stranger(session);
+                self.refusals.put(Refused::Commands, client);
+            }
             return;
         };
         session.user = Some(user);
@@ -355,9 +395,12 @@ impl<B: Backend> Active for Front<B> {
         let may_log_in = self.may_log_in(cx);
         let mut machine = Session::with_starttls(self.config.clone(), may_log_in, starttls);
         if let (Some(addresses), Some(peer)) = (&mut self.addresses, cx.peer())
-            && !addresses.enter(cx.id().slot, peer.ip())
+            && !peer.ip().to_canonical().is_loopback()
+            && !addresses.enter(cx.id().slot, network(peer.ip()))
         {
             self.bounds.meet(Bound::AddressConnections);
+            let client = Some(peer.ip());
+            self.refusals.put(Refused::Connection, client);
             machine.handle_closed();
             cx.send(Bytes::from_static(
                 b"* BYE Too many connections from your address, try again later\r\n",
@@ -372,6 +415,7 @@ impl<B: Backend> Active for Front<B> {
             user: None,
             peer: cx.peer().map(|peer| peer.ip()),
             requester: None,
+            ended: false,
             asked: "input",
             quiet: false,
         };
@@ -400,6 +444,15 @@ impl<B: Backend> Active for Front<B> {
         cx: &mut Context<'_, Reply>,
         reply: Reply,
     ) {
+        let reply = match reply {
+            Reply::Authenticated(user) | Reply::Proved { user, .. }
+                if !self.admits(session, cx.id(), user) =>
+            {
+                let why = "you have too many connections, close some";
+                Reply::Refused(Refusal::Limit(why))
+            }
+            reply => reply,
+        };
         session.machine.handle_reply(reply);
         self.carry_out(session, cx);
     }
@@ -504,8 +557,9 @@ impl<B: Backend> Active for Front<B> {
         if let Some(logins) = &mut self.logins {
             logins.left(cx.id());
         }
-        if let Some(addresses) = &mut self.addresses {
-            addresses.leave(cx.id().slot);
+        let counted = [&mut self.addresses, &mut self.users];
+        for counted in counted.into_iter().flatten() {
+            counted.leave(cx.id().slot);
         }
     }
 
@@ -519,77 +573,5 @@ impl<B: Backend> Active for Front<B> {
 
     fn hears(&self, session: &FrontSession) -> bool {
         session.machine.is_idling()
-    }
-}
-
-impl<B: Backend> Parking for Front<B> {
-    type Parked = Parked;
-    type Key = imap::RenderKey;
-
-    fn must_end_parked(&self, parked: &Parked) -> bool {
-        self.revoked.contains(parked.user)
-    }
-
-    fn park(&mut self, session: &FrontSession) -> Option<Parked> {
-        if !session.quiet && !session.machine.is_idling() {
-            return None;
-        }
-        let mut parked = session.machine.park()?;
-        parked.heard_s = deadlines::seconds(session.heard_ns);
-        Some(parked)
-    }
-
-    fn unpark(&mut self, parked: Parked, _: SessionId) -> FrontSession {
-        FrontSession {
-            heard_ns: deadlines::nanoseconds(parked.heard_s),
-            machine: Session::unpark(parked, self.config.clone()),
-            reading: true,
-            held_bytes: 0,
-            user: Some(parked.user),
-            peer: None,
-            requester: None,
-            asked: "input",
-            quiet: false,
-        }
-    }
-
-    fn cursor(&self, parked: &Parked) -> Option<u64> {
-        parked.is_idling().then_some(parked.modseq.0)
-    }
-
-    fn announce(
-        &mut self,
-        parked: &mut Parked,
-        event: &Event<Arc<mail::Event>>,
-    ) -> Announce<Self::Key> {
-        match imap::announce(parked, &event.fact) {
-            imap::Announce::Silent => Announce::Silent,
-            imap::Announce::Line(key) => {
-                self.claim(parked.mailbox, imap::claim(parked, &event.fact));
-                Announce::Send(key)
-            }
-            imap::Announce::Stale => Announce::Stale,
-        }
-    }
-
-    fn render(&mut self, event: &Event<Arc<mail::Event>>, key: Self::Key) -> Bytes {
-        imap::render(&event.fact, key).into()
-    }
-
-    fn render_many(
-        &mut self,
-        parked: &mut Parked,
-        events: &[Arc<Event<Arc<mail::Event>>>],
-    ) -> Option<Bytes> {
-        let events = || events.iter().map(|event| &*event.fact);
-        let rendered = imap::render_many(parked, events())?;
-        for event in events() {
-            self.claim(parked.mailbox, imap::claim(parked, event));
-        }
-        Some(rendered.into())
-    }
-
-    fn parked_deadline(&mut self, parked: &mut Parked, now_ns: u64) -> Due {
-        self.timeouts.parked(parked, now_ns)
     }
 }

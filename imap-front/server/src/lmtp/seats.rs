@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use ahash::RandomState;
 use engine::event::SessionId;
 
-use crate::front::Addresses;
+use crate::front::{Shares, network};
 
 /// A connection without a transaction that was quiet for so long gives way to a new one.
 pub(super) const GIVES_WAY_AFTER_NS: u64 = 10_000_000_000;
@@ -19,7 +19,7 @@ const BUSY: u64 = u64::MAX;
 pub(super) struct Places {
     max: usize,
     open: AtomicUsize,
-    peers: Addresses,
+    peers: Shares,
 }
 
 impl Places {
@@ -27,7 +27,7 @@ impl Places {
         Self {
             max,
             open: AtomicUsize::new(0),
-            peers: Addresses::new(u32::try_from(peer_max).unwrap_or(u32::MAX)),
+            peers: Shares::new(u32::try_from(peer_max).unwrap_or(u32::MAX), max),
         }
     }
 }
@@ -70,7 +70,7 @@ impl Seats {
         if places.open.fetch_update(Relaxed, Relaxed, more).is_err() {
             return Err(Full::All);
         }
-        let key = places.peers.key_of(address);
+        let key = places.peers.key_of(address.map(network));
         if !places.peers.enter(key) {
             places.open.fetch_sub(1, Relaxed);
             return Err(Full::Peer(key));
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(seats.quietest(Full::All, later_ns), None);
         seats.note(1, Some(2));
         seats.note(2, Some(3));
-        let key = places.peers.key_of(peer("10.0.0.2"));
+        let key = places.peers.key_of(peer("10.0.0.2").map(network));
         assert_eq!(seats.quietest(Full::Peer(key), later_ns), Some(id(2)));
         assert_eq!(
             seats.quietest(Full::Peer(key), later_ns),

@@ -17,7 +17,7 @@ use reactor::uring;
 use store::Store;
 
 use super::*;
-use crate::control::{self, Authenticator, Control, MailHandle, Replier, Workers};
+use crate::control::{self, Authenticator, Control, MailHandle, Rate, Replier, Workers};
 use crate::front::{Cleartext, Revocations, Timeouts};
 use crate::host::{Door, ImapPlaces};
 use crate::planes::{self, DataPlane};
@@ -78,7 +78,8 @@ impl Server {
         let (bounds, stalls) = (Arc::new(Bounds::default()), Arc::new(Stalls::new(0)));
         let watch = (bounds.clone(), stalls.clone());
         let replier = Replier::start(handle.clone(), bounds.clone()).unwrap();
-        let login = Login::new(users, 16);
+        let doorman = (Rate::new(0), Arc::default());
+        let login = (Login::new(users, 16), doorman);
         let authenticator =
             Authenticator::start(login, store.clone(), replier.clone(), 1, watch.clone());
         let control = Control {
@@ -117,6 +118,8 @@ impl Server {
             stalls,
             revocations: Revocations::default(),
             addresses: None,
+            users: None,
+            refusals: Arc::default(),
             places: Arc::new(ImapPlaces::new(1)),
             lmtp: Lmtp::new(&options).shard(id, 1, bounds),
             backend,

@@ -1,9 +1,9 @@
 //! Clients and deliverers that want too much.
 
-use std::net::{IpAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use crate::site::{Site, Talk};
+use crate::strangers::own_address;
 
 #[test]
 fn a_client_that_stops_reading_is_disconnected_and_disturbs_nobody() {
@@ -87,15 +87,6 @@ fn limits_of_connections_are_exact_over_all_shards() {
     assert_eq!(refused, 180);
 }
 
-/// An address of this host that is not loopback, by which it would speak to others.
-fn own_address() -> Option<IpAddr> {
-    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-    // Sends nothing: it only looks for the way.
-    socket.connect("198.51.100.1:9").ok()?;
-    let address = socket.local_addr().ok()?.ip();
-    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
-}
-
 #[test]
 fn an_address_has_its_share_of_connections_and_this_hosts_own_are_not_counted() {
     let Some(address) = own_address() else {
@@ -124,6 +115,10 @@ fn an_address_has_its_share_of_connections_and_this_hosts_own_are_not_counted() 
         assert!(Talk::to(server.imap).line().starts_with("* OK"));
     }
     assert!(server.statistics(&site)["AddressConnections"] >= 20);
+    let line = format!("connection refused from {address}, its address has enough");
+    while !site.log().contains(&line) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
     inside.pop();
     let patience = Instant::now() + Duration::from_secs(20);
     while !Talk::to(there).line().starts_with("* OK") {

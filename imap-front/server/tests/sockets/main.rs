@@ -17,6 +17,7 @@ mod scram;
 mod service_user;
 mod site;
 mod stop;
+mod strangers;
 mod supervised;
 mod tls;
 mod uploads;

@@ -40,7 +40,7 @@ fn deaf(server: &Server, count: usize, text: &[u8], for_s: u64) -> Vec<TcpStream
 
 #[test]
 fn clients_that_ask_before_login_and_never_read_cost_little() {
-    let site = Site::bare("");
+    let site = Site::bare("service.imap.maxprelogin = 0\n");
     let server = site.start();
     let before = server.resident_bytes();
     let streams = deaf(&server, 300, &b"a CAPABILITY\r\n".repeat(1000), 4);

@@ -39,6 +39,18 @@ pub(super) static SERVICE: &[ConfigOption] = &[
                at least 30 (RFC 3501 section 5.4)",
     },
     ConfigOption {
+        name: "service.imap.loginsperminute",
+        kind: Kind::Number {
+            min: 0,
+            max: 10_000_000,
+        },
+        default: "1200",
+        refreshable: false,
+        help: "logins, right or wrong, that one address (IPv6: one /64) may try within a minute, \
+               this host's own but for; 0 is no limit. Raise it for a proxy or webmail on another \
+               host",
+    },
+    ConfigOption {
         name: "service.imap.maxoutput",
         kind: Kind::Bytes {
             unlimited: false,
@@ -60,6 +72,28 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         refreshable: false,
         help: "connections one address (IPv6: one /64) may have at a time, this host's own but \
                for; 0 is no limit. Raise it for a proxy or webmail on another host",
+    },
+    ConfigOption {
+        name: "service.imap.maxperuser",
+        kind: Kind::Number {
+            min: 0,
+            max: 10_000_000,
+        },
+        default: "100",
+        refreshable: false,
+        help: "connections one user may have at a time, this host's own but for; 0 is no limit. \
+               Mail programs keep several each, a watched mailbox one",
+    },
+    ConfigOption {
+        name: "service.imap.maxprelogin",
+        kind: Kind::Number {
+            min: 0,
+            max: 1_000_000,
+        },
+        default: "100",
+        refreshable: false,
+        help: "commands a client may give before it has logged in; with more it is disconnected. \
+               0 is no limit",
     },
     ConfigOption {
         name: "service.imap.maxsessions",

@@ -37,6 +37,13 @@ impl Session {
         let Some(received) = self.receiver.command(self.command_bytes_max()) else {
             return false;
         };
+        if self.user.is_none() && received.is_command() {
+            self.commands += 1;
+            if self.exceeds_commands() {
+                self.bye("[LIMIT] Too many commands before login");
+                return false;
+            }
+        }
         match received {
             Received::Command(line) if line.is_empty() => {}
             Received::Command(line) => match parse_command(&line) {

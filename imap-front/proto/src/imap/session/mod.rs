@@ -52,6 +52,8 @@ pub struct Session {
     /// The client knows of mod-sequences.
     condstore: bool,
     failures: u8,
+    /// Commands before login.
+    commands: u32,
     work: Work,
     /// Nothing more is taken from the client.
     closing: bool,
@@ -199,6 +201,7 @@ impl Session {
             selected: None,
             condstore: false,
             failures: 0,
+            commands: 0,
             work: Work::Ready,
             closing: false,
             close_next: false,
@@ -367,6 +370,12 @@ impl Session {
             Work::Ready => !self.receiver.is_empty(),
             _ => false,
         }
+    }
+
+    /// Whether the session ends because the client gave too many commands before it logged in.
+    pub fn exceeds_commands(&self) -> bool {
+        let max = self.config.prelogin_commands_max;
+        max > 0 && self.commands > max
     }
 
     /// Who is logged in.

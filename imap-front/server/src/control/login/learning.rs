@@ -1,4 +1,5 @@
-//! Verifiers for SCRAM made at logins: some milliseconds of a worker's time each, so a few a second.
+//! Verifiers for SCRAM made at logins: some milliseconds of a worker's time each, so a few in a
+//! second.
 #![expect(
     clippy::disallowed_methods,
     reason = "what is made in a second goes by the machine's clock"

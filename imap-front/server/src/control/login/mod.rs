@@ -1,11 +1,12 @@
-//! Passwords: what verified lately is remembered, cheap hashes and SCRAM's proofs are checked at once,
-//! costly ones by [`Workers`], each only once for all who ask the same at the same time. Failures cost
-//! a growing [delay](Delay).
+//! Passwords: what verified lately is remembered, cheap hashes and SCRAM's proofs are checked at
+//! once, costly ones by [`Workers`], each only once for all who ask the same at the same time.
+//! Failures cost a growing [delay](Delay).
 
 mod attempts;
 mod checks;
 mod delay;
 mod learning;
+mod rate;
 
 use std::io;
 use std::sync::Arc;
@@ -25,12 +26,15 @@ use super::fair_queue::Owner;
 use super::workers::{NotDone, Workers};
 use crate::bounds::{Bound, Bounds};
 use crate::front::{Requester, network};
+use crate::refusals::{Refusals, Refused};
 use crate::sparing::Sparing;
 use crate::stalls::Stalls;
 use attempts::Attempts;
 use checks::{Check, Checks, Identity, Waiter};
 use delay::Delay;
 use learning::{Learn, Learning};
+
+pub use rate::Rate;
 
 /// Costly checks that may wait from one address, or for one user of this host.
 const GROUP_MAX: usize = 64;
@@ -50,6 +54,8 @@ pub struct Authenticator {
     checks: Checks,
     delay: Delay,
     learning: Learning,
+    rate: Rate,
+    refusals: Arc<Refusals>,
     workers: Workers,
     hasher: RandomState,
     computed: AtomicU64,
@@ -62,7 +68,7 @@ impl Authenticator {
     /// # Errors
     /// If the system has no more threads.
     pub fn start(
-        login: Login,
+        (login, (rate, refusals)): (Login, (Rate, Arc<Refusals>)),
         store: Store,
         replier: Replier,
         threads: usize,
@@ -75,6 +81,8 @@ impl Authenticator {
             attempts: Attempts::default(),
             checks: Checks::default(),
             learning: Learning::default(),
+            rate,
+            refusals,
             delay: Delay::start(replier.clone(), watch.0.clone())?,
             workers: Workers::start("password", threads, (GROUP_MAX, ALL_MAX), watch)?,
             replier,
@@ -119,6 +127,7 @@ impl Authenticator {
             authorization,
         };
         match evidence {
+            Evidence::Password(_) if !self.admits(&requester) => {}
             Evidence::Password(password) => {
                 self.handle_password(requester, asked, Zeroizing::new(password));
             }
@@ -165,8 +174,25 @@ impl Authenticator {
         }
     }
 
+    /// Whether the address may try a login now; it is answered if not. A proof belongs to a
+    /// challenge, which was counted.
+    fn admits(&self, requester: &Requester) -> bool {
+        let admits = self.rate.admits(requester.client);
+        if !admits {
+            self.bounds.meet(Bound::LoginRate);
+            self.refusals.put(Refused::Rate, requester.client);
+            let why = "too many logins from your address, try again in a minute";
+            let reply = Reply::Refused(Refusal::Limit(why));
+            self.replier.reply(requester.id, reply);
+        }
+        admits
+    }
+
     /// Answers what a client of SCRAM makes its proof of.
     pub fn challenge(&self, requester: &Requester, user: &str) {
+        if !self.admits(requester) {
+            return;
+        }
         match self.login.challenge(user) {
             Ok(challenge) => {
                 let challenge = Challenge {
