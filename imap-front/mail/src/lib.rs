@@ -29,4 +29,4 @@ pub use mailbox::{MailboxInfo, SpecialUse};
 pub use name::MailboxName;
 pub use reply::{Delta, Message, Refusal, Reply};
 pub use request::{Body, Request};
-pub use set::{SequenceSet, UidSet};
+pub use set::{InView, SequenceSet, UidRanges, UidSet};

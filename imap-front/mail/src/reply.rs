@@ -68,8 +68,8 @@ pub enum Reply {
     Piece(Bytes),
     /// Flags were stored.
     Stored {
-        /// Messages left alone because of UNCHANGEDSINCE, ascending.
-        modified: Vec<Uid>,
+        /// Messages left alone because of UNCHANGEDSINCE.
+        modified: UidSet,
         /// The mod-sequences of the operation, from one to another: one for each of its slices.
         own: Vec<(ModSeq, ModSeq)>,
         /// Messages asked for whose flags others have changed since the asker's mod-sequence.
@@ -81,8 +81,10 @@ pub enum Reply {
     Copied {
         /// UIDVALIDITY of the destination.
         uid_validity: UidValidity,
-        /// Source UID → destination UID, ascending.
-        pairs: Vec<(Uid, Uid)>,
+        /// Their UIDs in the source.
+        from: UidSet,
+        /// Their UIDs in the destination, in the same order and as many.
+        to: UidSet,
         /// What happened in the source.
         delta: Delta,
     },
@@ -121,8 +123,8 @@ impl Reply {
                 own,
                 crossed,
                 ..
-            } => size_of_val(&modified[..]) + size_of_val(&own[..]) + crossed.bytes(),
-            Self::Copied { pairs, .. } => size_of_val(&pairs[..]),
+            } => modified.bytes() + size_of_val(&own[..]) + crossed.bytes(),
+            Self::Copied { from, to, .. } => from.bytes() + to.bytes(),
             Self::Found { hits, .. } => hits.bytes(),
             _ => 0,
         };

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    Flags, InternalDate, MailboxId, MailboxName, ModSeq, SpecialUse, SpoolId, Uid, UserId,
-    list::Query, search::Program,
+    Flags, InView, InternalDate, MailboxId, MailboxName, ModSeq, SpecialUse, SpoolId, Uid,
+    UidRanges, UserId, list::Query, search::Program,
 };
 
 /// A request to the store (and to authentication, which stands in front of it).
@@ -143,8 +143,8 @@ pub enum Request {
     Store {
         /// The mailbox.
         mailbox: MailboxId,
-        /// Which messages, ascending.
-        uids: Vec<Uid>,
+        /// Which messages: those that are there.
+        ranges: UidRanges,
         /// Add, remove or replace.
         mode: StoreMode,
         /// The flags.
@@ -167,8 +167,8 @@ pub enum Request {
     Copy {
         /// The source.
         mailbox: MailboxId,
-        /// Which messages, ascending.
-        uids: Vec<Uid>,
+        /// Which messages.
+        messages: InView,
         /// Whose is the destination.
         user: UserId,
         /// The destination.
@@ -300,9 +300,9 @@ impl Request {
     /// What it takes in memory while it waits, in bytes, about.
     pub fn bytes(&self) -> usize {
         let more = match self {
-            Self::Fetch { uids, .. } | Self::Store { uids, .. } | Self::Copy { uids, .. } => {
-                size_of_val(&uids[..])
-            }
+            Self::Fetch { uids, .. } => size_of_val(&uids[..]),
+            Self::Store { ranges, .. } => ranges.bytes(),
+            Self::Copy { messages, .. } => messages.bytes(),
             Self::Expunge { within, .. } => {
                 within.as_ref().map_or(0, |within| size_of_val(&within[..]))
             }
@@ -413,7 +413,7 @@ pub enum StoreMode {
 pub enum CopyHow {
     /// COPY; messages that are gone and not kept any more are left out (RFC 3501 §6.4.8).
     Copy,
-    /// COPY, refused with `NoMessage` if one is not known any more (RFC 2180 §4.4).
+    /// COPY, refused with `NoMessage` if one of the view is not known any more (RFC 2180 §4.4).
     Whole,
     /// MOVE; messages that are gone are left out.
     Move,

@@ -1,12 +1,12 @@
 //! Flags change, messages leave, messages are copied and moved.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mail::request::{CopyHow, StoreMode};
 use mail::{
-    Change, Event, Flags, MailboxId, MailboxName, ModSeq, Refusal, Reply, SystemFlag, Uid, UidSet,
-    UserId,
+    Change, Event, Flags, InView, MailboxId, MailboxName, ModSeq, Refusal, Reply, SystemFlag, Uid,
+    UidRanges, UidSet, UserId,
 };
 
 use crate::depositing::{charge, deposit};
@@ -25,7 +25,7 @@ pub(crate) fn store(
     state: &mut State,
     limits: &Limits,
     id: MailboxId,
-    uids: &[Uid],
+    ranges: &UidRanges,
     change: &FlagChange,
     since: ModSeq,
 ) -> Outcome {
@@ -36,12 +36,12 @@ pub(crate) fn store(
     let known = mailbox.keywords.clone();
     let (mut own, mut crossed) = (vec![], UidSet::default());
     let mut adopted = BTreeSet::new();
-    let mut modified = Vec::new();
+    let mut modified = UidSet::default();
     let mut changed = Vec::new();
-    for &uid in uids {
-        let Some(message) = mailbox.messages.get(&uid) else {
-            continue;
-        };
+    let known_uids = mailbox.messages.keys().copied();
+    let meant: Vec<Uid> = known_uids.filter(|uid| ranges.contains(*uid)).collect();
+    for uid in meant {
+        let message = &mailbox.messages[&uid];
         if message.modseq > since {
             crossed.insert(uid);
         }
@@ -49,7 +49,7 @@ pub(crate) fn store(
             .unchanged_since
             .is_some_and(|limit| message.modseq > limit)
         {
-            modified.push(uid);
+            modified.insert(uid);
             continue;
         }
         let old = message.flags.clone();
@@ -175,7 +175,7 @@ fn remove(state: &mut State, id: MailboxId, leaving: &[Uid]) -> Vec<Arc<Event>> 
 /// From where, what, and whether it stays there.
 pub(crate) struct CopyOrMove<'a> {
     pub from: MailboxId,
-    pub uids: &'a [Uid],
+    pub messages: &'a InView,
     pub how: CopyHow,
     pub since: ModSeq,
 }
@@ -191,7 +191,7 @@ pub(crate) fn copy(
 ) -> Outcome {
     let &CopyOrMove {
         from,
-        uids,
+        messages: asked,
         how,
         since,
     } = copy;
@@ -203,15 +203,20 @@ pub(crate) fn copy(
         return refused(Refusal::NoMailbox);
     };
     // RFC 3501 §6.4.8: UIDs that don't exist are ignored.
-    let find = |uid: &Uid| {
-        let message = match how {
-            CopyHow::Move => source.messages.get(uid),
-            _ => source.readable(*uid),
-        };
-        message.map(|message| (*uid, message.clone()))
-    };
-    let (found, messages): (Vec<Uid>, Vec<_>) = uids.iter().filter_map(find).unzip();
-    if how == CopyHow::Whole && found.len() < uids.len() {
+    let mut meant: BTreeMap<&Uid, _> = source.messages.iter().collect();
+    if how != CopyHow::Move {
+        let is_in_view =
+            |gone: &&Expunged| asked.has_gone(gone.uid, (gone.created, gone.gone), since);
+        for gone in source.expunged.iter().filter(is_in_view) {
+            meant.extend(source.kept.get_key_value(&gone.uid));
+        }
+    }
+    let meant = meant
+        .into_iter()
+        .filter(|(uid, _)| asked.ranges.contains(**uid));
+    let (found, messages): (Vec<Uid>, Vec<_>) =
+        meant.map(|(uid, message)| (*uid, message.clone())).unzip();
+    if how == CopyHow::Whole && found.len() < asked.count as usize {
         return refused(Refusal::NoMessage);
     }
     let uids = &found[..];
@@ -239,7 +244,7 @@ pub(crate) fn copy(
         account.messages += messages.len() as u64;
     }
     let uid_validity = target.uid_validity;
-    let (mut pairs, mut events) = (vec![], vec![]);
+    let (mut came, mut events) = (UidSet::default(), vec![]);
     if !messages.is_empty() {
         let known = std::mem::replace(&mut state.changing(id).keywords, target.keywords);
         let arriving = messages
@@ -248,11 +253,7 @@ pub(crate) fn copy(
             .map(|(message, flags)| (Arc::new(flags), message.date, message.bytes))
             .collect();
         let (appended, event) = deposit(state, id, arriving, &known);
-        pairs = uids
-            .iter()
-            .copied()
-            .zip((appended.uid.0..).map(Uid))
-            .collect();
+        came = (appended.uid.0..).map(Uid).take(uids.len()).collect();
         events.push(event);
     }
     if take_out {
@@ -261,7 +262,8 @@ pub(crate) fn copy(
     (
         Reply::Copied {
             uid_validity,
-            pairs,
+            from: uids.iter().copied().collect(),
+            to: came,
             delta: catch_up::delta(state, from, since),
         },
         events,

@@ -222,7 +222,7 @@ impl Model {
             R::Claim { mailbox, below } => reading::claim(state, mailbox, below),
             R::Store {
                 mailbox,
-                uids,
+                ranges,
                 mode,
                 flags,
                 unchanged_since,
@@ -233,7 +233,7 @@ impl Model {
                     flags,
                     unchanged_since,
                 };
-                changing::store(state, limits, mailbox, &uids, &change, since)
+                changing::store(state, limits, mailbox, &ranges, &change, since)
             }
             R::Expunge {
                 mailbox,
@@ -242,7 +242,7 @@ impl Model {
             } => changing::expunge(state, mailbox, within.as_deref(), since),
             R::Copy {
                 mailbox,
-                uids,
+                messages,
                 user,
                 to,
                 how,
@@ -250,7 +250,7 @@ impl Model {
             } => {
                 let copy = changing::CopyOrMove {
                     from: mailbox,
-                    uids: &uids,
+                    messages: &messages,
                     how,
                     since,
                 };

@@ -84,7 +84,7 @@ fn change_flags(store: &Store, user: UserId) {
         flags.insert(mail::SystemFlag::Seen);
         let request = Request::Store {
             mailbox: opened.mailbox,
-            uids: vec![*uid],
+            ranges: [*uid].into_iter().collect(),
             mode: mail::request::StoreMode::Add,
             flags,
             unchanged_since: None,

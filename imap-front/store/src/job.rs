@@ -70,8 +70,9 @@ impl Job {
     /// How many messages it works on, about.
     pub fn weight(&self) -> usize {
         match self {
-            Self::Request(Request::Store { uids, .. } | Request::Copy { uids, .. }, _) => {
-                uids.len().clamp(1, SLICE_WEIGHT)
+            Self::Request(Request::Store { ranges, .. }, _) => at_most_a_slice(ranges.span()),
+            Self::Request(Request::Copy { messages, .. }, _) => {
+                at_most_a_slice(messages.count.into())
             }
             Self::Request(Request::Expunge { .. } | Request::Rename { .. }, _) => SLICE_WEIGHT,
             Self::Request(Request::Deliver { targets, .. }, _) => targets.len().max(1),
@@ -87,6 +88,10 @@ impl Job {
             Self::Claimed(_) => None,
         }
     }
+}
+
+fn at_most_a_slice(messages: u64) -> usize {
+    messages.clamp(1, SLICE_WEIGHT as u64) as usize
 }
 
 /// Whether it may need the index of a mailbox that has to be built before: of where keywords go.

@@ -11,8 +11,8 @@ use mail::list::Query;
 use mail::request::{CopyHow, StoreMode, Target, Want};
 use mail::search::{Key, Program};
 use mail::{
-    Body, Event, Flags, InternalDate, MailboxId, MailboxName, ModSeq, Reply, Request, SpoolId,
-    SystemFlag, Uid, UserId,
+    Body, Event, Flags, InView, InternalDate, MailboxId, MailboxName, ModSeq, Reply, Request,
+    SpoolId, SystemFlag, Uid, UserId,
 };
 use model::{Limits, Model};
 use proptest::prelude::*;
@@ -183,6 +183,32 @@ impl World {
         uids
     }
 
+    /// Ranges about some UIDs, and some of those that are gone as withheld.
+    fn in_view(&self, mailbox: MailboxId, step: &Step, uids: &[Uid]) -> InView {
+        if step.size.is_multiple_of(3) {
+            return uids.iter().copied().collect();
+        }
+        let known = self.views.get(&mailbox).map_or(&[][..], |views| &views[..]);
+        let last = known.iter().flatten().max().copied().unwrap_or(Uid(1));
+        let (Some(low), Some(high)) = (uids.first(), uids.last()) else {
+            return InView::default();
+        };
+        let middle = Uid(low.0 + (high.0 - low.0) / 2);
+        let ranges = match step.size % 3 {
+            1 => vec![(*low, (*high).max(last))],
+            _ => vec![
+                (*low, middle),
+                (Uid(middle.0 + 2), Uid(middle.0 + 2).max(*high)),
+            ],
+        };
+        let is_withheld = |uid: &Uid| step.flags >> (uid.0 % 16) & 1 != 0;
+        InView {
+            count: step.size as u32 % 5 + 60 * u32::from(!step.size.is_multiple_of(2)),
+            ranges: ranges.into_iter().collect(),
+            withheld: Arc::new((1..=last.0).map(Uid).filter(is_withheld).collect()),
+        }
+    }
+
     fn flags(step: &Step) -> Flags {
         let keywords = KEYWORDS.iter().enumerate();
         let set = keywords.filter(|(place, _)| step.flags >> (6 + place) & 3 == 3);
@@ -235,7 +261,7 @@ impl World {
             },
             11..18 => Request::Store {
                 mailbox,
-                uids,
+                ranges: self.in_view(mailbox, step, &uids).ranges,
                 mode: [StoreMode::Add, StoreMode::Remove, StoreMode::Replace][step.size % 3],
                 flags: Self::flags(step),
                 unchanged_since: step.on.then_some(since),
@@ -255,7 +281,7 @@ impl World {
             }
             22..27 => Request::Copy {
                 mailbox,
-                uids,
+                messages: self.in_view(mailbox, step, &uids),
                 user,
                 to: name,
                 how: Self::how(step),

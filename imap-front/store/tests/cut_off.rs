@@ -67,7 +67,7 @@ fn a_move_that_is_cut_off_leaves_each_message_in_one_place() {
         let all = bodies(&bench, user, "INBOX");
         let moved = bench.submit(Request::Copy {
             mailbox: mail::MailboxId(1),
-            uids: (1..=MESSAGES).map(Uid).collect(),
+            messages: (1..=MESSAGES).map(Uid).collect(),
             user,
             to: target,
             how: CopyHow::Move,

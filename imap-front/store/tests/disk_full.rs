@@ -256,7 +256,7 @@ fn expunge_first(bench: &Bench, mailbox: MailboxId, uid: Uid) {
     let (mode, uids) = (StoreMode::Add, vec![uid]);
     let store = Request::Store {
         mailbox,
-        uids,
+        ranges: uids.into_iter().collect(),
         mode,
         flags,
         unchanged_since: None,

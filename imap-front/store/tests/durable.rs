@@ -79,11 +79,11 @@ impl Host {
     fn delete(&self, mailbox: MailboxId, uids: &[u32], since: ModSeq) -> ModSeq {
         let mut flags = Flags::default();
         flags.insert(SystemFlag::Deleted);
-        let uids = uids.iter().map(|&uid| Uid(uid)).collect();
+        let ranges = uids.iter().map(|&uid| Uid(uid)).collect();
         let mode = StoreMode::Add;
         let request = Request::Store {
             mailbox,
-            uids,
+            ranges,
             mode,
             flags,
             unchanged_since: None,

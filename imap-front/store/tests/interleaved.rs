@@ -117,7 +117,7 @@ impl World {
                 let unchanged_since = None;
                 Request::Store {
                     mailbox,
-                    uids,
+                    ranges: uids.into_iter().collect(),
                     mode,
                     flags,
                     unchanged_since,
@@ -146,7 +146,7 @@ impl World {
                 let (user, to) = (self.user, MailboxName::new(to));
                 Request::Copy {
                     mailbox,
-                    uids,
+                    messages: uids.into_iter().collect(),
                     user,
                     to,
                     how: if remove { CopyHow::Move } else { CopyHow::Copy },

@@ -57,7 +57,7 @@ fn expunge(bench: &Bench, uids: &[u32]) {
     flags.insert(SystemFlag::Deleted);
     bench.ask(Request::Store {
         mailbox: INBOX,
-        uids: uids.iter().copied().map(Uid).collect(),
+        ranges: uids.iter().copied().map(Uid).collect(),
         mode: StoreMode::Add,
         flags,
         unchanged_since: None,
@@ -73,7 +73,7 @@ fn expunge(bench: &Bench, uids: &[u32]) {
 fn copy(user: UserId, uid: u32, how: CopyHow) -> Request {
     Request::Copy {
         mailbox: INBOX,
-        uids: vec![Uid(uid)],
+        messages: [Uid(uid)].into_iter().collect(),
         user,
         to: MailboxName::inbox(),
         how,
@@ -173,7 +173,7 @@ fn a_copy_takes_what_is_kept_and_a_move_does_not() {
     bench.ask(append(user, body(1, 1000)));
     expunge(&bench, &[1]);
     let pairs = |how, uid| match bench.ask(copy(user, uid, how)) {
-        Reply::Copied { pairs, .. } => Ok(pairs),
+        Reply::Copied { from, to, .. } => Ok(from.into_iter().zip(to).collect::<Vec<_>>()),
         Reply::Refused(refusal) => Err(refusal),
         reply => panic!("{reply:?}"),
     };
@@ -206,7 +206,7 @@ fn a_mailbox_that_is_deleted_keeps_nothing() {
     bench.ask(append(user, body(1, 100_000)));
     bench.ask(Request::Copy {
         mailbox: INBOX,
-        uids: vec![Uid(1)],
+        messages: [Uid(1)].into_iter().collect(),
         user,
         to: name.clone(),
         how: CopyHow::Move,
@@ -214,7 +214,7 @@ fn a_mailbox_that_is_deleted_keeps_nothing() {
     });
     bench.ask(Request::Copy {
         mailbox: MailboxId(2),
-        uids: vec![Uid(1)],
+        messages: [Uid(1)].into_iter().collect(),
         user,
         to: MailboxName::inbox(),
         how: CopyHow::Move,

@@ -65,7 +65,7 @@ impl Site {
     fn store(&self, uids: &[u32], mode: StoreMode, flags: Flags) -> Reply {
         self.bench.ask(Request::Store {
             mailbox: self.inbox,
-            uids: uids.iter().copied().map(Uid).collect(),
+            ranges: uids.iter().copied().map(Uid).collect(),
             mode,
             flags,
             unchanged_since: None,
@@ -208,7 +208,7 @@ fn a_large_mailbox_without_an_index_is_looked_through_first() {
     };
     let copied = bench.ask(Request::Copy {
         mailbox: appended.mailbox,
-        uids: vec![appended.uid],
+        messages: [appended.uid].into_iter().collect(),
         user,
         to: MailboxName::inbox(),
         how: CopyHow::Copy,

@@ -145,7 +145,7 @@ fn store_all(mailbox: MailboxId, uids: Vec<Uid>, flag: SystemFlag, since: ModSeq
     flags.insert(flag);
     Request::Store {
         mailbox,
-        uids,
+        ranges: uids.into_iter().collect(),
         mode: StoreMode::Add,
         flags,
         unchanged_since: None,
@@ -241,7 +241,7 @@ fn copy(world: &World, to: &str, how: CopyHow) -> Request {
     let inbox = world.open("INBOX");
     Request::Copy {
         mailbox: inbox.mailbox,
-        uids: all(),
+        messages: all().into_iter().collect(),
         user: world.user,
         to: named(to),
         how,
@@ -271,15 +271,18 @@ fn a_large_copy_is_seen_at_once_and_as_a_whole() {
     for pending in pending {
         assert!(matches!(pending.wait(), Reply::Appended(_)));
     }
-    let Reply::Copied { pairs, .. } = copied.wait() else {
+    let Reply::Copied { from, to, .. } = copied.wait() else {
         panic!("copied")
     };
-    assert_eq!(pairs.len() as u32, MESSAGES);
+    assert_eq!(
+        (from.len(), to.len()),
+        (MESSAGES as usize, MESSAGES as usize)
+    );
     world.check("a");
     let messages = world.fetch("a");
     assert_eq!(messages.len() as u32, MESSAGES + 30);
     let sources = world.fetch("INBOX");
-    for (from, to) in pairs {
+    for (from, to) in from.into_iter().zip(to) {
         let source = sources.iter().find(|message| message.uid == from);
         let target = messages.iter().find(|message| message.uid == to);
         let bytes = |message: Option<&Message>| message.and_then(|message| message.bytes.clone());
@@ -364,18 +367,21 @@ fn messages_are_moved_in_slices_and_inbox_is_renamed() {
     world.create("a");
     let moved = world.bench().submit(copy(&world, "a", CopyHow::Move));
     let delivered = world.deliver(500);
-    let Reply::Copied { pairs, .. } = moved.wait() else {
+    let Reply::Copied { from, to, .. } = moved.wait() else {
         panic!("moved")
     };
     delivered.wait();
-    assert_eq!(pairs.len() as u32, MESSAGES);
+    assert_eq!(
+        (from.len(), to.len()),
+        (MESSAGES as usize, MESSAGES as usize)
+    );
     world.check("a");
     world.check("INBOX");
     assert_eq!(world.fetch("a").len() as u32, MESSAGES);
     assert_eq!(world.open("INBOX").uids.len(), 1);
     let back = Request::Copy {
         mailbox: world.open("a").mailbox,
-        uids: all(),
+        messages: all().into_iter().collect(),
         user: world.user,
         to: MailboxName::inbox(),
         how: CopyHow::Move,

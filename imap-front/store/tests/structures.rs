@@ -70,7 +70,7 @@ fn a_structure_is_made_once() {
     });
     bench.ask(Request::Copy {
         mailbox: inbox,
-        uids: vec![Uid(1)],
+        messages: [Uid(1)].into_iter().collect(),
         user,
         to: other.clone(),
         how: CopyHow::Copy,

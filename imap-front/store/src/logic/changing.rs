@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use mail::request::StoreMode;
 use mail::{
-    Change, Delta, Event, Flags, MailboxId, ModSeq, Refusal, Reply, SystemFlag, Uid, UidSet,
+    Change, Delta, Event, Flags, MailboxId, ModSeq, Refusal, SystemFlag, Uid, UidRanges, UidSet,
 };
 
 use super::keywords::{Places, introduce};
 use super::numbering::Numbering;
-use super::{Applied, Rules, bodies, catch_up, keeping, keys, notifications, refused, tables};
+use super::{Rules, bodies, catch_up, choosing, keeping, keys, notifications, tables};
 use crate::Error;
 use crate::kv::{Space, Transaction};
 use crate::notification::MessageChange;
@@ -30,13 +30,15 @@ pub(super) struct FlagChange {
 /// Some messages' flags were changed, by one operation.
 pub(super) struct Stored {
     /// Left alone because of UNCHANGEDSINCE.
-    pub modified: Vec<Uid>,
+    pub modified: UidSet,
     /// The operation's mod-sequence, if it changed anything.
     pub own: Option<ModSeq>,
     /// Others have changed these since the asker's mod-sequence.
     pub crossed: UidSet,
     pub before: ModSeq,
     pub events: Vec<Arc<Event>>,
+    /// Where to go on, if there may be more.
+    pub next: Option<Uid>,
 }
 
 /// What happened since `since`, when an operation has taken the mailbox on from `before`.
@@ -58,35 +60,12 @@ pub(super) fn delta(
     catch_up::delta(txn, id, &mailbox, since, &numbering, limit)
 }
 
-pub(super) fn store(
-    txn: &mut Transaction<'_>,
-    rules: &Rules,
-    id: MailboxId,
-    uids: &[Uid],
-    change: &FlagChange,
-    since: ModSeq,
-) -> Result<Applied, Error> {
-    match store_some(txn, rules, id, uids, change, since)? {
-        Err(refusal) => refused(refusal),
-        Ok(stored) => {
-            let delta = delta(txn, id, since, (stored.before, &stored.events))?;
-            let reply = Reply::Stored {
-                modified: stored.modified,
-                own: stored.own.map(|own| (own, own)).into_iter().collect(),
-                crossed: stored.crossed,
-                delta,
-            };
-            Ok((reply, stored.events).into())
-        }
-    }
-}
-
 /// Changes the flags of some messages as one operation.
 pub(super) fn store_some(
     txn: &mut Transaction<'_>,
     rules: &Rules,
     id: MailboxId,
-    uids: &[Uid],
+    (ranges, from): (&UidRanges, Uid),
     change: &FlagChange,
     since: ModSeq,
 ) -> Result<Result<Stored, Refusal>, Error> {
@@ -96,12 +75,11 @@ pub(super) fn store_some(
     let before = mailbox.modseq;
     let seq = ModSeq(before.0 + 1);
     let wanted = as_spelled(&mailbox, &change.flags);
-    let (mut modified, mut crossed) = (Vec::new(), UidSet::default());
+    let (mut modified, mut crossed) = (UidSet::default(), UidSet::default());
     let mut changed = Vec::new();
-    for &uid in uids {
-        let Some(row) = tables::message(txn, id, &mailbox, uid)? else {
-            continue;
-        };
+    let max = rules.options.slice_messages;
+    let (some, next) = choosing::there(txn, (id, &mailbox), ranges, from, max)?;
+    for (uid, row) in some {
         if row.modseq > since {
             crossed.insert(uid);
         }
@@ -109,7 +87,7 @@ pub(super) fn store_some(
             .unchanged_since
             .is_some_and(|limit| row.modseq > limit)
         {
-            modified.push(uid);
+            modified.insert(uid);
             continue;
         }
         let old = row.flags(&mailbox);
@@ -166,6 +144,7 @@ pub(super) fn store_some(
         crossed,
         before,
         events,
+        next,
     }))
 }
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use mail::request::CopyHow;
 use mail::{
-    Change, Event, Flags, MailboxId, MailboxName, Refusal, Reply, Uid, UidValidity, UserId,
+    Change, Event, InView, MailboxId, ModSeq, Refusal, Reply, Uid, UidRanges, UidSet, UidValidity,
+    UserId,
 };
 
 use super::changing::{delta, event, remove};
+use super::choosing::{self, Flagged, Slice};
 use super::depositing::{charge, deposit, room, room_below};
 use super::keywords::{Places, introduce};
 use super::numbering::Numbering;
@@ -24,26 +26,15 @@ const TOO_MANY_KEYWORDS: Refusal = Refusal::Limit("the target has as many keywor
 /// Batches of a mailbox that may wait to be rewritten.
 const BATCHES_MAX: usize = 8;
 
-/// COPY (RFC 3501 §6.4.7) and MOVE (RFC 6851) of few messages. Those that are gone are left out
-/// (RFC 3501 §6.4.8).
+/// COPY (RFC 3501 §6.4.7) and MOVE (RFC 6851) of few messages.
 pub(super) fn copy(
     txn: &mut Transaction<'_>,
     rules: &Rules,
-    from: MailboxId,
-    uids: &[Uid],
-    (user, to): (UserId, &MailboxName),
-    (how, since): (CopyHow, mail::ModSeq),
+    (from, source): (MailboxId, &Mailbox),
+    (some, since): (&[Flagged], ModSeq),
+    (id, how): (MailboxId, CopyHow),
 ) -> Result<Applied, Error> {
-    let Some(source) = tables::mailbox(txn, from)? else {
-        return refused(Refusal::NoMailbox);
-    };
-    let Some((id, _)) = tables::named_mailbox(txn, user, to)? else {
-        return refused(Refusal::NoMailbox);
-    };
-    let Some(leaving) = wanted(txn, (from, &source), uids, how)? else {
-        return refused(Refusal::NoMessage);
-    };
-    match transfer(txn, rules, from, &leaving, id, how == CopyHow::Move)? {
+    match transfer(txn, rules, from, some, id, how == CopyHow::Move)? {
         Err(refusal) => {
             undo(txn, &refusal);
             refused(refusal)
@@ -56,10 +47,10 @@ pub(super) fn copy(
                 .cloned()
                 .collect();
             let delta = delta(txn, from, since, (source.modseq, &of_source))?;
-            let (uid_validity, pairs) = (done.uid_validity, done.pairs);
             let reply = Reply::Copied {
-                uid_validity,
-                pairs,
+                uid_validity: done.uid_validity,
+                from: done.from,
+                to: done.to,
                 delta,
             };
             Ok((reply, done.events).into())
@@ -75,38 +66,28 @@ pub(super) fn undo(txn: &mut Transaction<'_>, refusal: &Refusal) {
     }
 }
 
-/// A message with its flags.
-pub(super) type Flagged = (Uid, MessageRow, Flags);
-
-/// Messages to be copied: those that are there, and of a COPY those that are gone but kept. None
-/// if all were wanted and one is not known any more.
-pub(super) fn wanted(
+/// Messages of a MOVE: those that are there, in ranges from a UID on.
+pub(super) fn leaving(
     kv: &dyn Kv,
     (id, mailbox): (MailboxId, &Mailbox),
-    uids: &[Uid],
-    how: CopyHow,
-) -> Result<Option<Vec<Flagged>>, Error> {
-    let mut found = Vec::with_capacity(uids.len());
-    for &uid in uids {
-        if let Some(row) = tables::message(kv, id, mailbox, uid)? {
-            let flags = row.flags(mailbox);
-            found.push((uid, row, flags));
-        } else if how != CopyHow::Move
-            && let Some(kept) = keeping::message(kv, id, uid)?
-        {
-            let flags = kept.flags();
-            found.push((uid, kept.message, flags));
-        } else if how == CopyHow::Whole {
-            return Ok(None);
-        }
-    }
-    Ok(Some(found))
+    ranges: &UidRanges,
+    from: Uid,
+    max: usize,
+) -> Result<Slice<Flagged>, Error> {
+    let (some, next) = choosing::there(kv, (id, mailbox), ranges, from, max)?;
+    let flagged = |(uid, row): (Uid, MessageRow)| {
+        let flags = row.flags(mailbox);
+        (uid, row, flags)
+    };
+    Ok((some.into_iter().map(flagged).collect(), next))
 }
 
 /// Messages are in another mailbox.
 pub(super) struct Transferred {
     pub uid_validity: UidValidity,
-    pub pairs: Vec<(Uid, Uid)>,
+    /// Their UIDs before and after, in the same order.
+    pub from: UidSet,
+    pub to: UidSet,
     pub events: Vec<Arc<Event>>,
 }
 
@@ -127,7 +108,8 @@ pub(super) fn transfer(
     let uid_validity = target.uid_validity;
     let mut done = Transferred {
         uid_validity,
-        pairs: vec![],
+        from: UidSet::default(),
+        to: UidSet::default(),
         events: vec![],
     };
     if leaving.is_empty() {
@@ -158,8 +140,8 @@ pub(super) fn transfer(
     }
     let (appended, event) = deposit(txn, id, &mut target, arriving, (How::Copied, None));
     done.events.push(event);
-    let to = (appended.uid.0..).map(Uid);
-    done.pairs = leaving.iter().map(|(uid, ..)| *uid).zip(to).collect();
+    done.from = leaving.iter().map(|(uid, ..)| *uid).collect();
+    done.to = (appended.uid.0..).map(Uid).take(leaving.len()).collect();
     if take_out {
         if from == id {
             source = target;
@@ -184,11 +166,14 @@ pub(super) type Published = (UidValidity, Vec<Arc<Event>>);
 pub(super) struct Staging {
     pub from: MailboxId,
     pub id: MailboxId,
-    pub uids: Vec<Uid>,
+    messages: InView,
+    pub since: ModSeq,
     how: CopyHow,
-    /// How many of them are done.
-    pub at: usize,
-    pub pairs: Vec<(Uid, Uid)>,
+    /// Where to go on among them; none if all are staged.
+    pub at: Option<Uid>,
+    /// UIDs of what is staged, and where it was.
+    pub source_uids: UidSet,
+    pub uids: UidSet,
     /// Where the next one goes; none before the first.
     next: Option<Uid>,
     /// The figures of what is staged.
@@ -196,14 +181,21 @@ pub(super) struct Staging {
 }
 
 impl Staging {
-    pub fn new(from: MailboxId, id: MailboxId, uids: Vec<Uid>, how: CopyHow) -> Self {
+    pub fn new(
+        from: MailboxId,
+        id: MailboxId,
+        (messages, since): (InView, ModSeq),
+        how: CopyHow,
+    ) -> Self {
         Self {
             from,
             id,
-            uids,
+            messages,
+            since,
             how,
-            at: 0,
-            pairs: vec![],
+            at: Some(Uid(0)),
+            source_uids: UidSet::default(),
+            uids: UidSet::default(),
             next: None,
             figures: Mailbox::default(),
         }
@@ -228,16 +220,23 @@ impl Staging {
         };
         let mut next = match self.next {
             Some(next) => next,
-            None => match begin(&mut target, self.uids.len()) {
+            None => match begin(&mut target, self.messages.count as usize) {
                 Ok(first) => first,
                 Err(refusal) => return Ok(Err(refusal)),
             },
         };
-        let end = self.uids.len().min(self.at + rules.options.slice_messages);
-        let some = &self.uids[self.at..end];
-        let Some(rows) = wanted(txn, (self.from, &source), some, self.how)? else {
+        let (asked, max) = ((&self.messages, self.since), rules.options.slice_messages);
+        let from = self.at.unwrap_or(Uid(u32::MAX));
+        let (rows, at) = choosing::in_view(txn, (self.from, &source), asked, from, max)?;
+        let staged = self.uids.len() + rows.len();
+        if staged > self.messages.count as usize {
+            tracing::error!("a COPY finds more messages than its session has in view: {staged}");
+            return Ok(Err(Refusal::Bug));
+        }
+        let is_whole = at.is_some() || staged == self.messages.count as usize;
+        if self.how == CopyHow::Whole && !is_whole {
             return Ok(Err(Refusal::NoMessage));
-        };
+        }
         let bytes = rows.iter().map(|(_, row, _)| row.size).sum();
         if !charge(txn, rules, target.user, bytes, rows.len() as u64)? {
             return Ok(Err(Refusal::OverQuota));
@@ -250,8 +249,8 @@ impl Staging {
             };
             bodies::share(txn, row.body)?;
             let row = MessageRow {
-                modseq: mail::ModSeq(0),
-                created: mail::ModSeq(0),
+                modseq: ModSeq(0),
+                created: ModSeq(0),
                 keywords,
                 ..row.clone()
             };
@@ -270,9 +269,10 @@ impl Staging {
             &keys::task(task::STAGED, self.id.0),
             charged.concat(),
         );
-        let to = (next.0 - rows.len() as u32..).map(Uid);
-        self.pairs.extend(rows.iter().map(|(uid, ..)| *uid).zip(to));
-        (self.at, self.next, self.figures) = (end, Some(next), figures);
+        self.uids
+            .extend((next.0 - rows.len() as u32..next.0).map(Uid));
+        self.source_uids.extend(rows.iter().map(|(uid, ..)| *uid));
+        (self.at, self.next, self.figures) = (at, Some(next), figures);
         Ok(Ok(()))
     }
 
@@ -290,7 +290,7 @@ impl Staging {
         let mut events = vec![];
         if first < end {
             let prev = target.modseq;
-            target.modseq = mail::ModSeq(prev.0 + 1);
+            target.modseq = ModSeq(prev.0 + 1);
             target.uid_next = end;
             target.absorb(&self.figures);
             target.batches.push(Batch {

@@ -134,7 +134,7 @@ fn what_a_cut_off_copy_has_staged_is_not_taken_for_messages() {
     let mut world = saved(300, store.path());
     let copy = Request::Copy {
         mailbox: world.inbox,
-        uids: (1..=300).map(Uid).collect(),
+        messages: (1..=300).map(Uid).collect(),
         user: world.user,
         to: mail::MailboxName::inbox(),
         how: CopyHow::Copy,

@@ -28,6 +28,15 @@ pub(crate) fn message(mailbox: MailboxId, uid: Uid) -> Vec<u8> {
     [&mailbox.0.to_be_bytes()[..], &uid.0.to_be_bytes()].concat()
 }
 
+/// The range of messages from a UID to another, which is included.
+pub(crate) fn messages(mailbox: MailboxId, low: Uid, high: Uid) -> (Vec<u8>, Vec<u8>) {
+    let to = match high.0.checked_add(1) {
+        Some(next) => message(mailbox, Uid(next)),
+        None => number(mailbox.0 + 1),
+    };
+    (message(mailbox, low), to)
+}
+
 /// The range of all rows of a mailbox, in any keyspace that begins with it.
 pub(crate) fn rows(mailbox: MailboxId) -> (Vec<u8>, Vec<u8>) {
     (number(mailbox.0), number(mailbox.0 + 1))

@@ -2,14 +2,16 @@
 //!
 //! In reading order: `keys`, `tables` (typed rows), `numbering` (which message has which number),
 //! `catch_up` (what happened since), `reading`, `searching`, `naming` and `renaming` (mailboxes),
-//! `keywords` (their places), `depositing` (messages come), `changing` (flags, expunges), `keeping`
-//! (what was expunged), `copying` and `bodies`, `operation` (what takes many slices).
+//! `keywords` (their places), `depositing` (messages come), `choosing` (which are meant),
+//! `changing` (flags, expunges), `keeping` (what was expunged), `copying` and `bodies`,
+//! `operation` (what takes many slices).
 
 pub(crate) mod keys;
 
 mod bodies;
 mod catch_up;
 mod changing;
+mod choosing;
 mod copying;
 mod damage;
 mod depositing;
@@ -34,13 +36,15 @@ use std::sync::Arc;
 
 use mail::request::CopyHow;
 use mail::{
-    Event, InternalDate, MailboxId, MailboxName, ModSeq, Refusal, Reply, Request, Uid, UserId,
+    Event, InView, InternalDate, MailboxId, MailboxName, ModSeq, Refusal, Reply, Request, Uid,
+    UserId,
 };
 
 pub(crate) use damage::place;
 pub(crate) use naming::renew_uid_validities;
 
 pub(crate) use numbering::build_some;
+use operation::Storing;
 pub(crate) use operation::{BUILD_ROWS, Operation, Step};
 pub(crate) use searching::{Findings, Search};
 pub(crate) use tables::{
@@ -174,7 +178,7 @@ pub(crate) fn apply(
         R::Subscribe { user, name, on } => naming::subscribe(txn, rules, user, &name, on),
         R::Store {
             mailbox,
-            uids,
+            ranges,
             mode,
             flags,
             unchanged_since,
@@ -185,10 +189,11 @@ pub(crate) fn apply(
                 flags,
                 unchanged_since,
             };
-            if is_long(rules, &uids) || numbering::is_cold(txn, mailbox)? {
-                return Ok(Operation::store(mailbox, uids, change, since).into());
+            let storing = Storing::new(mailbox, ranges, change, since);
+            if numbering::is_cold(txn, mailbox)? {
+                return Ok(Operation::store(storing).into());
             }
-            changing::store(txn, rules, mailbox, &uids, &change, since)
+            storing.begin(txn, rules)
         }
         R::Expunge {
             mailbox,
@@ -197,12 +202,12 @@ pub(crate) fn apply(
         } => expunge(txn, rules, mailbox, within, since),
         R::Copy {
             mailbox,
-            uids,
+            messages,
             user,
             to,
             how,
             since,
-        } => copy(txn, rules, mailbox, uids, (user, &to), (how, since)),
+        } => copy(txn, rules, mailbox, (messages, since), (user, &to), how),
         R::Spool { spool, chunk } => depositing::spool(txn, rules, spool, &chunk),
         R::Discard { spool } => depositing::discard(txn, spool),
         R::Append {
@@ -215,11 +220,6 @@ pub(crate) fn apply(
         R::Deliver { targets, body } => depositing::deliver(txn, rules, &targets, body),
         _ => refused(Refusal::Cannot("not a change")),
     }
-}
-
-/// Whether an operation on so many messages takes more than a slice.
-fn is_long(rules: &Rules, uids: &[Uid]) -> bool {
-    uids.len() > rules.options.slice_messages
 }
 
 fn expunge(
@@ -252,21 +252,31 @@ fn copy(
     txn: &mut Transaction<'_>,
     rules: &Rules,
     from: MailboxId,
-    uids: Vec<Uid>,
+    (messages, since): (InView, ModSeq),
     (user, to): (UserId, &MailboxName),
-    (how, since): (CopyHow, ModSeq),
+    how: CopyHow,
 ) -> Result<Applied, Error> {
-    if !is_long(rules, &uids) && !numbering::is_cold(txn, from)? {
-        return copying::copy(txn, rules, from, &uids, (user, to), (how, since));
-    }
     let source = tables::mailbox(txn, from)?;
     let target = tables::named_mailbox(txn, user, to)?;
-    let (Some(_), Some((id, _))) = (source, target) else {
+    let (Some(source), Some((id, _))) = (source, target) else {
         return refused(Refusal::NoMailbox);
     };
+    if !numbering::is_cold(txn, from)? {
+        let (max, of) = (rules.options.slice_messages, (from, &source));
+        let (some, next) = match how {
+            CopyHow::Move => copying::leaving(txn, of, &messages.ranges, Uid(0), max)?,
+            _ => choosing::in_view(txn, of, (&messages, since), Uid(0), max)?,
+        };
+        let is_whole = some.len() as u32 >= messages.count;
+        match (next, how) {
+            (None, CopyHow::Whole) if !is_whole => return refused(Refusal::NoMessage),
+            (None, _) => return copying::copy(txn, rules, of, (&some, since), (id, how)),
+            (Some(_), _) => {}
+        }
+    }
     Ok(match how {
-        CopyHow::Move => Operation::move_listed(from, id, uids, since),
-        how => Operation::copy(copying::Staging::new(from, id, uids, how), since),
+        CopyHow::Move => Operation::move_chosen(from, id, messages.ranges, since),
+        how => Operation::copy(copying::Staging::new(from, id, (messages, since), how)),
     }
     .into())
 }

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use mail::request::CopyHow;
-use mail::{Event, MailboxId, ModSeq, Refusal, Reply, Uid, UidSet, UserId};
+use mail::{Delta, Event, MailboxId, ModSeq, Refusal, Reply, Uid, UidRanges, UidSet, UserId};
 
-use super::changing::{self, FlagChange};
+use super::changing::{self, FlagChange, Stored};
 use super::copying::{self, Staging};
 use super::numbering;
 use super::renaming::Renaming;
 use super::tables::{self, task};
-use super::{Rules, keeping, keys};
+use super::{Applied, Rules, keeping, keys};
 use crate::Error;
 use crate::index_build::SharedBuild;
 use crate::kv::{Kv, Space, Transaction};
@@ -40,7 +39,7 @@ enum Kind {
     Store(Box<Storing>),
     Expunge(Expunging),
     Move(Moving),
-    Copy(Box<Staging>, ModSeq),
+    Copy(Box<Staging>),
     /// A COPY that came to nothing.
     Discard(MailboxId, Refusal),
     Settle(MailboxId, Uid),
@@ -55,13 +54,13 @@ enum Kind {
     Warm,
 }
 
-struct Storing {
+pub(super) struct Storing {
     id: MailboxId,
-    uids: Vec<Uid>,
-    at: usize,
+    ranges: UidRanges,
+    next: Uid,
     change: FlagChange,
     since: ModSeq,
-    modified: Vec<Uid>,
+    modified: UidSet,
     own: Vec<(ModSeq, ModSeq)>,
     crossed: UidSet,
 }
@@ -79,12 +78,14 @@ struct Moving {
     to: MailboxId,
     which: Which,
     since: ModSeq,
-    pairs: Vec<(Uid, Uid)>,
+    /// UIDs before and after, in the same order.
+    source_uids: UidSet,
+    uids: UidSet,
 }
 
 enum Which {
-    /// These, from a place on.
-    Listed(Vec<Uid>, usize),
+    /// Those in ranges, from a UID on.
+    Chosen(UidRanges, Uid),
     /// All from a UID to another, which is excluded: INBOX is renamed.
     All(Uid, Uid),
 }
@@ -100,17 +101,7 @@ impl From<Kind> for Operation {
 }
 
 impl Operation {
-    pub(super) fn store(id: MailboxId, uids: Vec<Uid>, change: FlagChange, since: ModSeq) -> Self {
-        let storing = Storing {
-            id,
-            uids,
-            at: 0,
-            change,
-            since,
-            modified: vec![],
-            own: vec![],
-            crossed: UidSet::default(),
-        };
+    pub(super) fn store(storing: Storing) -> Self {
         Kind::Store(Box::new(storing)).into()
     }
 
@@ -129,12 +120,12 @@ impl Operation {
         .into()
     }
 
-    pub(super) fn copy(staging: Staging, since: ModSeq) -> Self {
-        Kind::Copy(Box::new(staging), since).into()
+    pub(super) fn copy(staging: Staging) -> Self {
+        Kind::Copy(Box::new(staging)).into()
     }
 
-    pub fn move_listed(from: MailboxId, to: MailboxId, uids: Vec<Uid>, since: ModSeq) -> Self {
-        Self::moving(from, to, Which::Listed(uids, 0), since)
+    pub fn move_chosen(from: MailboxId, to: MailboxId, ranges: UidRanges, since: ModSeq) -> Self {
+        Self::moving(from, to, Which::Chosen(ranges, Uid(0)), since)
     }
 
     pub fn move_all(from: MailboxId, to: MailboxId, end: Uid) -> Self {
@@ -147,7 +138,8 @@ impl Operation {
             to,
             which,
             since,
-            pairs: vec![],
+            source_uids: UidSet::default(),
+            uids: UidSet::default(),
         })
         .into()
     }
@@ -213,7 +205,7 @@ impl Operation {
             Kind::Store(storing) => [storing.id; 2],
             Kind::Expunge(expunging) => [expunging.id; 2],
             Kind::Move(moving) => [moving.from, moving.to],
-            Kind::Copy(staging, _) => [staging.from, staging.id],
+            Kind::Copy(staging) => [staging.from, staging.id],
             Kind::Discard(id, _) | Kind::Settle(id, _) | Kind::Drop(id) => [*id; 2],
             // No mailbox has this id: RENAMEs take turns.
             Kind::Rename(..) | Kind::Resume(_) => [MailboxId(0); 2],
@@ -225,7 +217,7 @@ impl Operation {
     /// What has to be undone in slices if it can't go on, and why it can't.
     pub fn failed(&self, refusal: Refusal) -> Option<Self> {
         match &self.kind {
-            Kind::Copy(staging, _) if staging.has_begun() => {
+            Kind::Copy(staging) if staging.has_begun() => {
                 Some(Kind::Discard(staging.id, refusal).into())
             }
             // Once: if it fails again the next start goes on.
@@ -258,7 +250,7 @@ impl Operation {
             Kind::Store(storing) => storing.go_on(txn, rules),
             Kind::Expunge(expunging) => expunging.go_on(txn, rules),
             Kind::Move(moving) => moving.go_on(txn, rules),
-            Kind::Copy(staging, since) => copy(staging, *since, txn, rules),
+            Kind::Copy(staging) => copy(staging, txn, rules),
             Kind::Discard(id, refusal) => {
                 let is_done = copying::discard_some(txn, *id, max)?;
                 Ok(step(is_done, Reply::Refused(refusal.clone())))
@@ -353,32 +345,75 @@ fn refused(refusal: Refusal) -> Result<Step, Error> {
 }
 
 impl Storing {
-    fn go_on(&mut self, txn: &mut Transaction<'_>, rules: &Rules) -> Result<Step, Error> {
-        let end = self.uids.len().min(self.at + rules.options.slice_messages);
-        let some = &self.uids[self.at..end];
-        let stored =
-            match changing::store_some(txn, rules, self.id, some, &self.change, self.since)? {
-                Ok(stored) => stored,
-                Err(refusal) => return refused(refusal),
-            };
-        self.at = end;
-        self.modified.extend(stored.modified);
-        self.crossed.extend(stored.crossed);
-        match (self.own.last_mut(), stored.own) {
-            (Some((_, last)), Some(own)) if last.0 + 1 == own.0 => *last = own,
-            (_, Some(own)) => self.own.push((own, own)),
-            (_, None) => {}
+    pub fn new(id: MailboxId, ranges: UidRanges, change: FlagChange, since: ModSeq) -> Self {
+        Self {
+            id,
+            ranges,
+            next: Uid(0),
+            change,
+            since,
+            modified: UidSet::default(),
+            own: vec![],
+            crossed: UidSet::default(),
         }
-        if end < self.uids.len() {
+    }
+
+    /// Does the first slice, which may be all.
+    pub fn begin(mut self, txn: &mut Transaction<'_>, rules: &Rules) -> Result<Applied, Error> {
+        let stored = match self.store_some(txn, rules)? {
+            Ok(stored) => stored,
+            Err(refusal) => return super::refused(refusal),
+        };
+        if stored.next.is_some() {
+            return Ok(Applied {
+                reply: None,
+                events: stored.events,
+                then: Some(Operation::store(self)),
+            });
+        }
+        let delta = changing::delta(txn, self.id, self.since, (stored.before, &stored.events))?;
+        Ok((self.reply(delta), stored.events).into())
+    }
+
+    fn go_on(&mut self, txn: &mut Transaction<'_>, rules: &Rules) -> Result<Step, Error> {
+        let stored = match self.store_some(txn, rules)? {
+            Ok(stored) => stored,
+            Err(refusal) => return refused(refusal),
+        };
+        if stored.next.is_some() {
             return Ok(Step::More(stored.events));
         }
-        let reply = Reply::Stored {
+        let reply = self.reply(vec![Event::more(self.id, self.since)]);
+        Ok(Step::Done(Box::new(reply), stored.events, None))
+    }
+
+    fn store_some(
+        &mut self,
+        txn: &mut Transaction<'_>,
+        rules: &Rules,
+    ) -> Result<Result<Stored, Refusal>, Error> {
+        let which = (&self.ranges, self.next);
+        let done = changing::store_some(txn, rules, self.id, which, &self.change, self.since)?;
+        if let Ok(stored) = &done {
+            self.modified.union(&stored.modified);
+            self.crossed.union(&stored.crossed);
+            match (self.own.last_mut(), stored.own) {
+                (Some((_, last)), Some(own)) if last.0 + 1 == own.0 => *last = own,
+                (_, Some(own)) => self.own.push((own, own)),
+                (_, None) => {}
+            }
+            self.next = stored.next.unwrap_or(self.next);
+        }
+        Ok(done)
+    }
+
+    fn reply(&mut self, delta: Delta) -> Reply {
+        Reply::Stored {
             modified: std::mem::take(&mut self.modified),
             own: std::mem::take(&mut self.own),
             crossed: std::mem::take(&mut self.crossed),
-            delta: vec![Event::more(self.id, self.since)],
-        };
-        Ok(Step::Done(Box::new(reply), stored.events, None))
+            delta,
+        }
     }
 }
 
@@ -404,24 +439,21 @@ impl Moving {
             return refused(Refusal::NoMailbox);
         };
         let max = rules.options.slice_messages;
-        let mut leaving = Vec::new();
-        let (which, is_last) = match &self.which {
-            Which::Listed(uids, at) => {
-                let end = uids.len().min(at + max);
-                let (some, how) = (&uids[*at..end], CopyHow::Move);
-                leaving =
-                    copying::wanted(txn, (self.from, &source), some, how)?.unwrap_or_default();
-                (None, end == uids.len())
+        let (leaving, next) = match &self.which {
+            Which::Chosen(ranges, next) => {
+                copying::leaving(txn, (self.from, &source), ranges, *next, max)?
             }
             Which::All(next, end) => {
+                let mut leaving = Vec::new();
                 let to = keys::message(self.from, *end);
                 tables::rows(txn, self.from, *next, &to, |uid, row| {
                     let flags = row.flags(&source);
                     leaving.push((uid, source.resolved(uid, row), flags));
                     leaving.len() < max
                 })?;
-                let next = leaving.last().map_or(*end, |(uid, ..)| Uid(uid.0 + 1));
-                (Some(next), leaving.len() < max)
+                let next = leaving.last().map(|(uid, ..)| Uid(uid.0 + 1));
+                let next = next.filter(|_| leaving.len() == max);
+                (leaving, next)
             }
         };
         let done = match copying::transfer(txn, rules, self.from, &leaving, self.to, true)? {
@@ -431,20 +463,19 @@ impl Moving {
                 return refused(refusal);
             }
         };
-        match (&mut self.which, which) {
-            (Which::Listed(uids, at), _) => *at = uids.len().min(*at + max),
-            (Which::All(next, _), Some(then)) => *next = then,
-            (Which::All(..), None) => {}
-        }
-        self.pairs.extend(done.pairs);
-        if !is_last {
+        self.source_uids.union(&done.from);
+        self.uids.union(&done.to);
+        if let Some(next) = next {
+            let (Which::Chosen(_, at) | Which::All(at, _)) = &mut self.which;
+            *at = next;
             return Ok(Step::More(done.events));
         }
         let reply = match self.which {
             Which::All(..) => Reply::Done,
-            Which::Listed(..) => Reply::Copied {
+            Which::Chosen(..) => Reply::Copied {
                 uid_validity: done.uid_validity,
-                pairs: std::mem::take(&mut self.pairs),
+                from: std::mem::take(&mut self.source_uids),
+                to: std::mem::take(&mut self.uids),
                 delta: vec![Event::more(self.from, self.since)],
             },
         };
@@ -452,13 +483,8 @@ impl Moving {
     }
 }
 
-fn copy(
-    staging: &mut Staging,
-    since: ModSeq,
-    txn: &mut Transaction<'_>,
-    rules: &Rules,
-) -> Result<Step, Error> {
-    if staging.at < staging.uids.len() {
+fn copy(staging: &mut Staging, txn: &mut Transaction<'_>, rules: &Rules) -> Result<Step, Error> {
+    if staging.at.is_some() {
         return match staging.go_on(txn, rules)? {
             Ok(()) => Ok(Step::More(vec![])),
             Err(refusal) => {
@@ -471,8 +497,9 @@ fn copy(
         Ok((uid_validity, events)) => {
             let reply = Reply::Copied {
                 uid_validity,
-                pairs: std::mem::take(&mut staging.pairs),
-                delta: vec![Event::more(staging.from, since)],
+                from: std::mem::take(&mut staging.source_uids),
+                to: std::mem::take(&mut staging.uids),
+                delta: vec![Event::more(staging.from, staging.since)],
             };
             Ok(Step::Done(
                 Box::new(reply),

@@ -125,7 +125,7 @@ pub(super) fn carry_out(world: &mut World, step: &Step, number: usize) {
             uids.dedup();
             let store = Request::Store {
                 mailbox: inbox,
-                uids,
+                ranges: uids.into_iter().collect(),
                 mode: StoreMode::Replace,
                 flags: flags(*bits),
                 unchanged_since: None,
@@ -243,7 +243,7 @@ fn mostly_seen(messages: u32) -> World {
     world.warm();
     let seen = Request::Store {
         mailbox: world.inbox,
-        uids: (1..=messages).filter(|n| n % 100 != 0).map(Uid).collect(),
+        ranges: (1..=messages).filter(|n| n % 100 != 0).map(Uid).collect(),
         mode: StoreMode::Add,
         flags: Flags::new(SystemFlag::Seen as u8, []),
         unchanged_since: None,

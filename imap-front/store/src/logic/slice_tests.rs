@@ -4,9 +4,11 @@ use std::cell::Cell;
 
 use bytes::Bytes;
 use mail::request::{CopyHow, StoreMode};
-use mail::{Body, Flags, MailboxId, MailboxName, ModSeq, Reply, Request, SystemFlag, Uid, UserId};
+use mail::{
+    Body, Flags, InView, MailboxId, MailboxName, ModSeq, Reply, Request, SystemFlag, Uid, UserId,
+};
 
-use super::{Operation, Rules, Step, apply, ensure_user, numbering, tables};
+use super::{Operation, Rules, Step, apply, choosing, ensure_user, numbering, tables};
 use crate::index_cache::IndexCache;
 use crate::kv::{Changes, Kv, Memory, Space, Transaction, Visit};
 use crate::{Error, Options};
@@ -167,7 +169,7 @@ impl World {
         flags.insert(flag);
         Request::Store {
             mailbox: self.inbox,
-            uids: self.all(),
+            ranges: self.all().into_iter().collect(),
             mode: StoreMode::Add,
             flags,
             unchanged_since: None,
@@ -178,7 +180,7 @@ impl World {
     fn copy(&self, to: &str, how: CopyHow) -> Request {
         Request::Copy {
             mailbox: self.inbox,
-            uids: self.all(),
+            messages: self.all().into_iter().collect(),
             user: self.user,
             to: named(to),
             how,
@@ -262,5 +264,130 @@ fn names_are_moved_in_slices() {
         assert!(matches!(reply, Reply::Done), "{reply:?}");
         assert!(commits >= 2 * names / Options::default().slice_messages);
         assert!(most <= bound, "{names} names: {most} rows in a slice");
+    }
+}
+
+impl World {
+    /// Expunges every second message up to a UID.
+    fn expunge_odd(&mut self, to: u32) {
+        let mut delete = self.store(SystemFlag::Deleted);
+        if let Request::Store { ranges, .. } = &mut delete {
+            *ranges = (1..=to).step_by(2).map(Uid).collect();
+        }
+        self.carry_out(delete);
+        let (reply, ..) = self.carry_out(Request::Expunge {
+            mailbox: self.inbox,
+            within: None,
+            since: ModSeq(1),
+        });
+        assert!(matches!(reply, Reply::Synced(_)), "{reply:?}");
+    }
+
+    fn modseq(&self) -> ModSeq {
+        let row = tables::mailbox(&self.counted.rows, self.inbox).expect("memory");
+        row.expect("there").modseq
+    }
+}
+
+/// Ranges cost a slice no more than messages, whatever lies in them: nothing, or kept messages that
+/// the session was told are gone.
+#[test]
+fn ranges_without_messages_in_view_are_looked_at_in_slices() {
+    let bound = Options::default().slice_messages * ROWS_A_MESSAGE + ROWS;
+    let mut world = World::new(10_000);
+    world.create("copy");
+    world.warm();
+    world.expunge_odd(10_000);
+    let knows = world.modseq();
+    // Another session changes something, so the one that copies is behind.
+    world.carry_out(world.store(SystemFlag::Answered));
+    let all: InView = InView {
+        ranges: [(Uid(1), Uid(10_000))].into_iter().collect(),
+        count: 5_000,
+        withheld: Default::default(),
+    };
+    let singles = InView {
+        ranges: (1..=5_000)
+            .map(|n| (Uid(2 * n - 1), Uid(2 * n - 1)))
+            .collect(),
+        ..InView::default()
+    };
+    for (messages, expected) in [(all, 5_000), (singles, 0)] {
+        let mut copy = world.copy("copy", CopyHow::Copy);
+        if let Request::Copy {
+            messages: all,
+            since,
+            ..
+        } = &mut copy
+        {
+            (*all, *since) = (messages.clone(), knows);
+        }
+        let (reply, _, most) = world.carry_out(copy);
+        let Reply::Copied { from, to, .. } = reply else {
+            panic!("{reply:?}")
+        };
+        assert_eq!((from.len(), to.len()), (expected, expected));
+        assert!(most <= bound, "COPY: {most} rows in a slice");
+        let mut store = world.store(SystemFlag::Seen);
+        if let Request::Store { ranges, .. } = &mut store {
+            *ranges = messages.ranges;
+        }
+        let (reply, _, most) = world.carry_out(store);
+        assert!(matches!(reply, Reply::Stored { .. }), "{reply:?}");
+        assert!(most <= bound, "STORE: {most} rows in a slice");
+    }
+}
+
+#[test]
+fn slices_of_a_view_are_the_view() {
+    let mut world = World::new(60);
+    let opened = world.modseq();
+    world.expunge_odd(20);
+    let knows = world.modseq();
+    world.expunge_odd(40);
+    let mailbox = tables::mailbox(&world.counted.rows, world.inbox).expect("memory");
+    let mailbox = mailbox.expect("there");
+    let range = |low, high| (Uid(low), Uid(high));
+    let ranges = [
+        range(1, 1),
+        range(3, 3),
+        range(5, 33),
+        range(36, 36),
+        range(39, 70),
+    ];
+    let withheld = [5, 7, 8, 19].map(Uid);
+    // Since when, and what is in view of what is gone.
+    let cases = [
+        (opened, (1..=39).step_by(2).collect::<Vec<u32>>()),
+        (knows, (21..=39).step_by(2).chain([5, 7, 19]).collect()),
+        (mailbox.modseq, vec![5, 7, 19]),
+    ];
+    for (since, gone) in cases {
+        let messages = InView {
+            ranges: ranges.into_iter().collect(),
+            count: 60,
+            withheld: std::sync::Arc::new(withheld.into_iter().collect()),
+        };
+        let there = (1..=60).filter(|uid| uid % 2 == 0 || *uid > 40);
+        let mut expected: Vec<Uid> = there.chain(gone).map(Uid).collect();
+        expected.retain(|uid| messages.ranges.contains(*uid));
+        expected.sort_unstable();
+        for max in 1..70 {
+            let (mut found, mut from) = (Vec::new(), Some(Uid(0)));
+            while let Some(at) = from {
+                let of = (world.inbox, &mailbox);
+                let (some, next) =
+                    choosing::in_view(&world.counted, of, (&messages, since), at, max)
+                        .expect("memory");
+                assert!(some.len() <= max);
+                assert!(
+                    next.is_none_or(|next| next > at),
+                    "{max}: {next:?} after {at:?}"
+                );
+                found.extend(some.into_iter().map(|(uid, ..)| uid));
+                from = next;
+            }
+            assert_eq!(found, expected, "{max} at a time, since {since:?}");
+        }
     }
 }

@@ -62,7 +62,7 @@ fn filled(folder: &Path) {
         },
         Request::Copy {
             mailbox: INBOX,
-            uids: vec![Uid(2)],
+            messages: [Uid(2)].into_iter().collect(),
             user,
             to: MailboxName::new("box"),
             how: CopyHow::Copy,
@@ -70,7 +70,7 @@ fn filled(folder: &Path) {
         },
         Request::Store {
             mailbox: INBOX,
-            uids: vec![Uid(1)],
+            ranges: [Uid(1)].into_iter().collect(),
             mode: StoreMode::Add,
             flags,
             unchanged_since: None,

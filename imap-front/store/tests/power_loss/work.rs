@@ -97,11 +97,11 @@ impl Work {
             return append(MailboxName::inbox());
         };
         let since = ModSeq(u64::MAX >> 1);
-        let some = uids.into_iter().filter(|_| chance.below(2) == 0).collect();
+        let some: Vec<Uid> = uids.into_iter().filter(|_| chance.below(2) == 0).collect();
         Self::Ask(match kind {
             8 | 9 => Request::Store {
                 mailbox,
-                uids: some,
+                ranges: some.into_iter().collect(),
                 mode: StoreMode::Replace,
                 flags: flags(chance),
                 unchanged_since: None,
@@ -114,7 +114,7 @@ impl Work {
             },
             _ => Request::Copy {
                 mailbox,
-                uids: some,
+                messages: some.into_iter().collect(),
                 user,
                 to,
                 how: match chance.below(2) {

@@ -1,7 +1,7 @@
 //! COPY (RFC 3501 §6.4.7, RFC 4315 §3) and MOVE (RFC 6851).
 
 use mail::request::CopyHow;
-use mail::{MailboxName, Refusal, Reply, Request, SequenceSet, Uid};
+use mail::{MailboxName, Refusal, Reply, Request, SequenceSet, UidSet};
 
 use super::{Session, Step};
 use crate::imap::output::Line;
@@ -40,15 +40,15 @@ impl Session {
             self.send_updates(true);
             return self.done(&tag, "NO [EXPUNGEISSUED] Some messages are gone");
         }
-        let uids = self.view().take_uids(&mut ranges.into(), usize::MAX);
+        let messages = self.view().in_view(ranges);
         let Some(user) = self.user else { return };
-        if uids.is_empty() {
+        if messages.count == 0 {
             return self.done(&tag, "OK No matching messages");
         }
         let (mailbox, since) = (self.mailbox(), self.view().modseq);
         let request = Request::Copy {
             mailbox,
-            uids,
+            messages,
             user,
             to,
             how,
@@ -59,12 +59,13 @@ impl Session {
 
     pub(super) fn copied(&mut self, copying: Copying, reply: Reply) {
         let Copying { tag, remove } = copying;
-        let (uid_validity, pairs, delta) = match reply {
+        let (uid_validity, (from, to), delta) = match reply {
             Reply::Copied {
                 uid_validity,
-                pairs,
+                from,
+                to,
                 delta,
-            } => (uid_validity, pairs, delta),
+            } => (uid_validity, (from, to), delta),
             Reply::Refused(Refusal::NoMessage) => {
                 self.send_updates(true);
                 return self.done(&tag, "NO [EXPUNGEISSUED] Some messages are gone");
@@ -72,27 +73,36 @@ impl Session {
             Reply::Refused(refusal) => return self.refuse_target(&tag, &refusal),
             _ => return self.done(&tag, "NO [SERVERBUG] The store gave another answer"),
         };
-        let code = |line: Line| {
-            let (from, to): (Vec<_>, Vec<_>) = pairs.iter().copied().unzip();
-            line.text(format!("OK [COPYUID {uid_validity} "))
-                .set(from.into_iter().map(|uid: Uid| uid.0))
+        // A `uid-set` has at least one UID (RFC 4315 §4).
+        let is_any = !from.is_empty();
+        let code = move |line: Line| {
+            let ranges =
+                |uids: UidSet| Box::new(uids.into_ranges().map(|(low, high)| (low.0, high.0)));
+            let line = line.text("OK ");
+            if !is_any {
+                return line;
+            }
+            line.text(format!("[COPYUID {uid_validity} "))
+                .ranges(ranges(from))
                 .text(" ")
-                .set(to.into_iter().map(|uid: Uid| uid.0))
+                .ranges(ranges(to))
                 .text("] ")
         };
-        if remove {
-            // RFC 6851 §4.3: the code comes before the expunges.
-            self.output.pieces(code(Line::new("* ")).text("Moved\r\n"));
-        }
-        if !self.synced(Reply::Synced(delta)) {
+        if !remove {
+            if self.synced(Reply::Synced(delta)) {
+                self.send_updates(true);
+                let line = code(Line::new(format!("{tag} ")));
+                self.output.pieces(line.text("COPY completed\r\n"));
+            }
             return;
         }
-        self.send_updates(true);
-        if remove {
+        // RFC 6851 §4.3: the code comes before the expunges.
+        if is_any {
+            self.output.pieces(code(Line::new("* ")).text("Moved\r\n"));
+        }
+        if self.synced(Reply::Synced(delta)) {
+            self.send_updates(true);
             self.done(&tag, "OK MOVE completed");
-        } else {
-            let line = code(Line::new(format!("{tag} ")));
-            self.output.pieces(line.text("COPY completed\r\n"));
         }
     }
 }

@@ -9,17 +9,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mail::mime::header;
 use mail::request::{StoreMode, Want};
-use mail::{Flags, Message, ModSeq, Reply, Request, SequenceSet, SystemFlag, Uid};
+use mail::{
+    Flags, Message, ModSeq, Reply, Request, SequenceSet, SystemFlag, Uid, UidRanges, UidSet,
+};
 
 use super::fetch_items::{self, Extra, Response, Segment};
 use super::{Session, Step, Stream, Work};
 use crate::imap::ast::{FetchItem, SectionText};
 use crate::imap::encode;
 use crate::imap::output::{Line, PIECE_BYTES};
-use crate::imap::view::UidRanges;
 
 /// Messages asked for at a time.
 const BATCH_MAX: usize = 256;
+/// Batches of which nothing is asked for that are passed over in one go.
+const BATCHES_PASSED_MAX: usize = 16;
 /// Bytes of bodies asked for at a time.
 const BATCH_BYTES: usize = 256 << 10;
 /// Bytes of a large body asked for at a time.
@@ -37,8 +40,8 @@ pub(super) struct Job {
     ranges: VecDeque<(Uid, Uid)>,
     /// What was asked for, ascending.
     asked: Vec<Uid>,
-    /// Messages in the ranges that are left out, ascending.
-    skip: Vec<Uid>,
+    /// Messages that are left out.
+    skip: [Arc<UidSet>; 2],
     want: Want,
     sets_seen: bool,
     /// Messages up to here were given `\Seen` by this command.
@@ -126,7 +129,7 @@ impl Session {
         &mut self,
         tag: Box<str>,
         ranges: UidRanges,
-        skip: Vec<Uid>,
+        skip: [Arc<UidSet>; 2],
         items: Vec<FetchItem>,
         ending: Line,
     ) {
@@ -138,13 +141,21 @@ impl Session {
     fn next_batch(&mut self, mut job: Box<Job>) {
         job.asked.clear();
         job.seen.clear();
-        while job.asked.is_empty() && !job.ranges.is_empty() {
+        for _ in 0..BATCHES_PASSED_MAX {
             job.asked = self.view().take_uids(&mut job.ranges, BATCH_MAX);
             let skip = &job.skip;
-            job.asked.retain(|uid| skip.binary_search(uid).is_err());
+            let is_wanted = |uid: &Uid| skip.iter().all(|left_out| !left_out.contains(*uid));
+            job.asked.retain(is_wanted);
+            if !job.asked.is_empty() || job.ranges.is_empty() {
+                break;
+            }
         }
         let Some(last) = job.asked.last().copied() else {
-            return self.end_fetch(job);
+            return match job.ranges.is_empty() {
+                true => self.end_fetch(job),
+                // Others have their turn before it goes on.
+                false => self.ask_batch(job),
+            };
         };
         if !job.sets_seen || last <= job.seen_to {
             return self.ask_batch(job);
@@ -154,7 +165,7 @@ impl Session {
         let unseen = job.asked.iter().filter(|uid| **uid > job.seen_to);
         let request = Request::Store {
             mailbox: self.mailbox(),
-            uids: unseen.copied().collect(),
+            ranges: unseen.copied().collect(),
             mode: StoreMode::Add,
             flags,
             unchanged_since: None,
@@ -352,9 +363,9 @@ fn job(tag: Box<str>, ranges: UidRanges, items: Vec<FetchItem>, ending: Ending) 
         items: items.into(),
         changed_since: None,
         ending,
-        ranges: ranges.into(),
+        ranges: ranges.into_iter().collect(),
         asked: vec![],
-        skip: vec![],
+        skip: Default::default(),
         sets_seen: false,
         seen_to: Uid(0),
         seen: vec![],

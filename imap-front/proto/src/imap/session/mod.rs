@@ -26,7 +26,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use mail::set::SetNumber;
-use mail::{Flags, MailboxId, MailboxName, ModSeq, Reply, Request, SequenceSet, Uid, UserId};
+use mail::{
+    Flags, MailboxId, MailboxName, ModSeq, Reply, Request, SequenceSet, Uid, UidRanges, UserId,
+};
 
 use super::action::Action;
 use super::ast::Command;
@@ -34,7 +36,7 @@ use super::config::SessionConfig;
 use super::output::Output;
 use super::receive::Receiver;
 use super::scram::ClientFirst;
-use super::view::{UidRanges, View};
+use super::view::View;
 
 pub use idle::STILL_HERE;
 

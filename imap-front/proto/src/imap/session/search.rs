@@ -2,12 +2,11 @@
 
 use mail::reply::HitModSeqs;
 use mail::search::{Key, Program};
-use mail::{Reply, Request, Uid, UidSet};
+use mail::{Reply, Request, Uid, UidRanges, UidSet};
 
 use super::{Session, Step};
 use crate::imap::ast::SearchReturn;
 use crate::imap::output::{Line, Ranges};
-use crate::imap::view::UidRanges;
 
 /// A SEARCH under way.
 pub(super) struct Searching {

@@ -1,12 +1,13 @@
 //! STORE (RFC 3501 §6.4.6, RFC 7162 §3.1.3).
 
+use std::sync::Arc;
+
 use mail::request::StoreMode;
-use mail::{Flags, ModSeq, Reply, Request, SequenceSet, Uid};
+use mail::{Flags, ModSeq, Reply, Request, SequenceSet, Uid, UidRanges, UidSet};
 
 use super::{Session, Step};
 use crate::imap::ast::FetchItem;
 use crate::imap::output::Line;
-use crate::imap::view::UidRanges;
 
 /// A STORE under way.
 pub(super) struct Storing {
@@ -36,12 +37,9 @@ impl Session {
             self.enable_condstore();
         }
         let (mailbox, since) = (self.mailbox(), self.view().modseq);
-        let uids = self
-            .view()
-            .take_uids(&mut ranges.clone().into(), usize::MAX);
         let request = Request::Store {
             mailbox,
-            uids,
+            ranges: ranges.clone(),
             mode,
             flags,
             unchanged_since,
@@ -80,25 +78,21 @@ impl Session {
             slices.any(|(first, last)| (*first..=*last).contains(&modseq)) && !crossed.contains(uid)
         };
         let known = |uid: Uid, modseq: ModSeq| {
-            let at = ranges.partition_point(|(_, high)| *high < uid);
-            ranges.get(at).is_some_and(|(low, _)| *low <= uid)
-                && modified.binary_search(&uid).is_err()
-                && (!silent || is_own(uid, modseq))
+            ranges.contains(uid) && !modified.contains(uid) && (!silent || is_own(uid, modseq))
         };
         if !self.synced_but(&delta, known) {
             return;
         }
         self.send_updates(uid);
-        let gone = self.view().gone(&ranges);
-        let ending = match gone.is_empty() || silent {
+        let view = self.view();
+        let (has_gone, withheld) = (view.has_gone(&ranges), view.withheld().clone());
+        let ending = match silent || !has_gone {
             true => self.store_ending(&tag, modified.clone(), uid),
             // RFC 2180 §4.2: the others were changed, and are told.
             false => Line::new(format!(
                 "{tag} NO [EXPUNGEISSUED] Some messages are gone\r\n"
             )),
         };
-        let mut skip = [modified, gone].concat();
-        skip.sort_unstable();
         let mut items = vec![];
         if uid || (silent && self.condstore) {
             items.push(FetchItem::Uid);
@@ -113,11 +107,11 @@ impl Session {
         } else if silent {
             return self.output.pieces(ending);
         }
-        self.fetch_stored(tag, ranges, skip, items, ending);
+        self.fetch_stored(tag, ranges, [Arc::new(modified), withheld], items, ending);
     }
 
     /// RFC 7162 §3.1.3: which messages were left alone.
-    fn store_ending(&mut self, tag: &str, modified: Vec<Uid>, uid: bool) -> Line {
+    fn store_ending(&mut self, tag: &str, modified: UidSet, uid: bool) -> Line {
         if modified.is_empty() {
             return Line::new(format!("{tag} OK STORE completed\r\n"));
         }

@@ -13,7 +13,7 @@ mod updates;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use mail::{Change, Event, Flags, ModSeq, Uid};
+use mail::{Change, Event, Flags, InView, ModSeq, Uid, UidRanges, UidSet};
 use roaring::RoaringBitmap;
 
 use slots::{Seek, Slots};
@@ -21,9 +21,6 @@ pub(super) use updates::fetch_flags;
 use updates::{Expunges, FlagUpdates};
 
 use super::output::Output;
-
-/// UID ranges, ascending, low end first; both ends are known to the client.
-pub(super) type UidRanges = Vec<(Uid, Uid)>;
 
 /// The view of one session.
 #[derive(Debug)]
@@ -33,6 +30,8 @@ pub(super) struct View {
     unnumbered: RoaringBitmap,
     /// Slots of messages that are gone, whose EXPUNGE was not sent.
     gone: RoaringBitmap,
+    /// The UIDs in them.
+    withheld: Arc<UidSet>,
     /// Slots up to here are announced: by EXISTS, or as gone before they were.
     announced: u32,
     /// Flags that changed, and were not sent.
@@ -56,6 +55,7 @@ impl View {
             slots,
             unnumbered: RoaringBitmap::new(),
             gone: RoaringBitmap::new(),
+            withheld: Arc::default(),
             flags: BTreeMap::new(),
             keywords: None,
             all_keywords: None,
@@ -106,6 +106,7 @@ impl View {
                         && !self.unnumbered.contains(slot)
                     {
                         self.gone.insert(slot);
+                        Arc::make_mut(&mut self.withheld).insert(*uid);
                     }
                 }
                 Change::New { uid, .. } => self.slots.push(*uid),
@@ -206,35 +207,50 @@ impl View {
                     ranges[0].0 = uid;
                     return uids;
                 }
-                if !self.unnumbered.contains(end) {
+                if self.unnumbered.contains(end) {
+                    end = self.next_numbered(end);
+                } else {
                     uids.push(uid);
+                    end += 1;
                 }
-                end += 1;
             }
             ranges.pop_front();
         }
         uids
     }
 
+    /// The first slot with a number from one on, which need not be announced.
+    fn next_numbered(&self, slot: u32) -> u32 {
+        let below = slot - self.unnumbered_below(slot);
+        Seek::new(&self.unnumbered, 1).slot(below + 1)
+    }
+
+    /// The messages in ranges that end at the last UID the client knows of, or before.
+    pub fn in_view(&self, ranges: UidRanges) -> InView {
+        let count = |&(low, high): &(Uid, Uid)| {
+            let from = self.slots.lower_bound(low);
+            let to = self.slots.upper_bound(high).min(self.announced).max(from);
+            to - from - self.unnumbered.range_cardinality(from..to) as u32
+        };
+        InView {
+            count: ranges.iter().map(count).sum(),
+            ranges,
+            withheld: self.withheld.clone(),
+        }
+    }
+
+    /// Messages that are gone without that the client was sent it.
+    pub fn withheld(&self) -> &Arc<UidSet> {
+        &self.withheld
+    }
+
     /// Whether any message in the ranges is gone without that the client was sent it.
-    pub fn has_gone(&self, ranges: &[(Uid, Uid)]) -> bool {
+    pub fn has_gone(&self, ranges: &UidRanges) -> bool {
         !self.gone.is_empty()
             && ranges.iter().any(|&(low, high)| {
                 let (from, to) = (self.slots.lower_bound(low), self.slots.upper_bound(high));
                 from < to && self.gone.range_cardinality(from..to) > 0
             })
-    }
-
-    /// Messages in the ranges that are gone without that the client was sent it, ascending.
-    pub fn gone(&self, ranges: &[(Uid, Uid)]) -> Vec<Uid> {
-        let mut gone = Vec::new();
-        if !self.gone.is_empty() {
-            for &(low, high) in ranges {
-                let slots = self.slots.lower_bound(low)..self.slots.upper_bound(high);
-                gone.extend(self.gone.range(slots).map(|slot| self.slots.uid(slot)));
-            }
-        }
-        gone
     }
 
     /// Forgets flags that the client will be sent, or was sent, by other means.
@@ -280,6 +296,7 @@ impl View {
     pub fn send_numbers(&mut self, output: &mut Output, expunges: bool) -> Option<Uid> {
         if expunges && !self.gone.is_empty() {
             let gone = std::mem::take(&mut self.gone);
+            self.withheld = Arc::default();
             // A message that came and went unseen is nobody's business.
             let seen = gone.range_cardinality(..self.announced) as u32;
             let before = self.unnumbered.clone();
