@@ -18,6 +18,8 @@ pub(crate) struct Account {
     pub name: String,
     pub bytes: u64,
     pub messages: u64,
+    /// Rows of names; none until they are counted, in a base that is older than the count.
+    pub names: Option<u32>,
 }
 
 /// A mailbox name of a user. A row without mailbox and subscription is not kept.
@@ -268,11 +270,14 @@ impl<'a> RowDecoder<'a> {
 
 impl Account {
     pub fn encode(&self) -> Bytes {
-        RowEncoder::new()
+        let encoder = RowEncoder::new()
             .bytes(self.name.as_bytes())
             .u64(self.bytes)
-            .u64(self.messages)
-            .done()
+            .u64(self.messages);
+        match self.names {
+            Some(names) => encoder.u32(names).done(),
+            None => encoder.done(),
+        }
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
@@ -281,6 +286,10 @@ impl Account {
             name: decoder.text()?.to_owned(),
             bytes: decoder.u64()?,
             messages: decoder.u64()?,
+            names: match decoder.is_at_end() {
+                true => None,
+                false => Some(decoder.u32()?),
+            },
         })
     }
 }

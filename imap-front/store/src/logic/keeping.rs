@@ -25,6 +25,12 @@ pub(crate) const BYTES: &[u8] = b"kept";
 /// Rows of [`Space::Meta`] with the time up to which expunges were worked off: a look for the
 /// oldest begins there, not among rows that were removed.
 const WORKED_OFF: [&[u8]; 2] = [b"given_up", b"forgotten"];
+/// The row of [`Space::Meta`] with the key in [`Space::Expunged`] up to which it is known that each
+/// expunge waits to be forgotten; empty once that holds for all. In bases of versions that forgot
+/// nothing, none does.
+const ENTERED: &[u8] = b"expunges_entered";
+/// Rows that are looked at for that, for each message of a slice.
+const ENTERED_A_MESSAGE: usize = 4;
 
 /// Bytes that a kept message counts for besides its body, about.
 const ROW_BYTES: u64 = 256;
@@ -134,8 +140,46 @@ fn uids(kv: &dyn Kv, id: MailboxId, at: ModSeq, max: usize) -> Result<Vec<Uid>, 
     Ok(uids)
 }
 
+/// Enters some of the expunges of a base that is older than the queue to be forgotten. True if that
+/// was done before. What is entered twice is forgotten twice, which changes nothing.
+fn enter_old(txn: &mut Transaction<'_>, rules: &Rules) -> Result<bool, Error> {
+    let from = txn.get(Space::Meta, ENTERED)?;
+    if from.as_ref().is_some_and(|from| from.is_empty()) {
+        return Ok(true);
+    }
+    let max = rules.options.slice_messages * ENTERED_A_MESSAGE;
+    let (mut found, mut next, mut rows) = (Vec::new(), Vec::new(), 0);
+    let from = from.unwrap_or_default();
+    txn.scan(Space::Expunged, &from, &[0xff; 9], false, &mut |key, _| {
+        rows += 1;
+        if rows > max {
+            next = key.to_vec();
+            return Break(());
+        }
+        let id = key
+            .first_chunk()
+            .map(|id| MailboxId(u64::from_be_bytes(*id)));
+        let expunge = (id.unwrap_or_default(), keys::modseq_of(key));
+        if found.last() != Some(&expunge) {
+            found.push(expunge);
+        }
+        Continue(())
+    })?;
+    let now = u64::try_from(rules.now.unix_s).unwrap_or(0);
+    let since = now.max(counter(txn, WORKED_OFF[usize::from(FORGOTTEN)])?);
+    for (id, at) in found {
+        let key = keys::departed(FORGOTTEN, since, id, at);
+        txn.put(Space::Departed, &key, Vec::new());
+    }
+    txn.put(Space::Meta, ENTERED, next);
+    Ok(false)
+}
+
 /// Does a slice of what is due. True if nothing is.
 pub(super) fn work_off(txn: &mut Transaction<'_>, rules: &Rules) -> Result<bool, Error> {
+    if !enter_old(txn, rules)? {
+        return Ok(false);
+    }
     let now = u64::try_from(rules.now.unix_s).unwrap_or(0);
     let is_full = counter(txn, BYTES)? > rules.options.kept_bytes_max;
     let is_old = |since: u64| since.saturating_add(rules.options.kept_s) <= now;

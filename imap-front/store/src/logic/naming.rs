@@ -1,6 +1,6 @@
 //! Users and mailbox names (RFC 3501 §6.3.3–§6.3.7).
 
-use std::ops::ControlFlow::{Break, Continue};
+use std::ops::ControlFlow::Continue;
 use std::sync::Arc;
 
 use mail::SpecialUse;
@@ -22,6 +22,7 @@ pub(super) fn make_user(
     txn.put(Space::Users, name.as_bytes(), keys::number(user.0));
     let account = Account {
         name: name.to_owned(),
+        names: Some(0),
         ..Account::default()
     };
     tables::put_account(txn, user, &account);
@@ -55,7 +56,7 @@ fn make_mailbox(
         subscribed,
         special_use,
     };
-    tables::put_name(txn, user, name, &row);
+    tables::put_name(txn, user, name, &row)?;
     Ok(id)
 }
 
@@ -120,15 +121,9 @@ pub(super) fn create(
 
 const NO_ROOM: Refusal = Refusal::Limit("you have as many mailboxes and subscriptions as you may");
 
-/// Whether a user may have one more name. Superior names that come along are not counted.
-fn has_room(kv: &dyn Kv, rules: &Rules, user: UserId) -> Result<bool, Error> {
-    let (from, to) = keys::names(user);
-    let mut left = rules.options.names_max;
-    kv.scan(Space::Names, &from, &to, false, &mut |_, _| {
-        left = left.saturating_sub(1);
-        if left == 0 { Break(()) } else { Continue(()) }
-    })?;
-    Ok(left > 0)
+/// Whether a user may have one more name. Superior names that come along are not looked at.
+fn has_room(txn: &mut Transaction<'_>, rules: &Rules, user: UserId) -> Result<bool, Error> {
+    Ok(tables::names(txn, user)? < rules.options.names_max)
 }
 
 /// RFC 3501 §6.3.3: superior names that don't exist are made as well.
@@ -168,7 +163,7 @@ pub(super) fn delete(
     let Some(id) = row.mailbox.take() else {
         if row.exists && !has_children {
             row.exists = false;
-            tables::put_name(txn, user, name, &row);
+            tables::put_name(txn, user, name, &row)?;
             return Ok((Reply::Done, vec![]).into());
         }
         return refused(match row.exists {
@@ -178,7 +173,7 @@ pub(super) fn delete(
     };
     row.exists = has_children;
     row.special_use = None;
-    tables::put_name(txn, user, name, &row);
+    tables::put_name(txn, user, name, &row)?;
     let modseq = match tables::mailbox(txn, id)? {
         Some(mailbox) => {
             let messages = u64::from(mailbox.messages);
@@ -320,6 +315,6 @@ pub(super) fn subscribe(
         return refused(NO_ROOM);
     }
     row.subscribed = on;
-    tables::put_name(txn, user, name, &row);
+    tables::put_name(txn, user, name, &row)?;
     Ok((Reply::Done, vec![]).into())
 }

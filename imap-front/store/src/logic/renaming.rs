@@ -118,8 +118,8 @@ pub(super) fn move_name(
         subscribed: row.subscribed,
         ..Name::default()
     };
-    tables::put_name(txn, user, from, &left);
-    tables::put_name(txn, user, to, &Name { subscribed, ..row });
+    tables::put_name(txn, user, from, &left)?;
+    tables::put_name(txn, user, to, &Name { subscribed, ..row })?;
     Ok(())
 }
 
@@ -215,7 +215,7 @@ impl Renaming {
                     subscribed: row.subscribed,
                     ..Name::default()
                 };
-                tables::put_name(txn, user, &self.from, &left);
+                tables::put_name(txn, user, &self.from, &left)?;
                 Ok(Some(self.end(txn, Reply::Done)))
             }
         }
@@ -231,7 +231,7 @@ impl Renaming {
             subscribed,
             ..Name::default()
         };
-        tables::put_name(txn, user, &self.from, &stays);
+        tables::put_name(txn, user, &self.from, &stays)?;
         let (from, to) = (self.from.clone(), self.to.clone());
         notifications::name(txn, user, || What::Renamed { from, to });
         (self.moves, self.next) = (true, vec![]);

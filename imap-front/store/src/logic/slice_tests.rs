@@ -391,3 +391,134 @@ fn slices_of_a_view_are_the_view() {
         }
     }
 }
+
+/// The rows that the limit of names goes by, counted.
+fn counted_names(world: &World) -> usize {
+    let (from, to) = super::keys::names(world.user);
+    let mut count = 0;
+    let rows = &world.counted.rows;
+    rows.scan(Space::Names, &from, &to, false, &mut |_, _| {
+        count += 1;
+        std::ops::ControlFlow::Continue(())
+    })
+    .expect("memory");
+    count
+}
+
+fn account(world: &World) -> crate::rows::Account {
+    tables::account(&world.counted.rows, world.user).expect("memory")
+}
+
+#[test]
+fn a_create_looks_at_no_other_names() {
+    let mut world = World::new(0);
+    for number in 0..3_000 {
+        world.create(&format!("{number}"));
+    }
+    let create = |name| Request::Create {
+        user: UserId(1),
+        name: named(name),
+        special_use: None,
+    };
+    let (_, _, most) = world.carry_out(create("x"));
+    assert!(most <= 20, "{most} rows");
+    // As a version left it that did not count: they are counted once.
+    let mut row = account(&world);
+    assert_eq!(row.names, Some(3_002));
+    row.names = None;
+    let user = world.user;
+    world.commit(|txn, _| {
+        tables::put_account(txn, user, &row);
+        Ok(())
+    });
+    let (_, _, most) = world.carry_out(create("y"));
+    assert!(most > 3_000, "{most} rows");
+    let (_, _, most) = world.carry_out(create("z"));
+    assert!(most <= 20, "{most} rows");
+    assert_eq!(account(&world).names, Some(3_004));
+    world.rules.options.names_max = 3_005;
+    world.create("last");
+    let (reply, ..) = world.carry_out(create("more"));
+    assert!(matches!(reply, Reply::Refused(_)), "{reply:?}");
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
+    #[test]
+    fn names_are_counted_as_they_are(
+        steps in proptest::collection::vec((0..5, 0..6_usize, 0..6_usize, 1..4_usize), 1..40)
+    ) {
+        const NAMES: [&str; 6] = ["a", "a/b", "a/b/c", "d", "d/e/f", "INBOX"];
+        let mut world = World::new(1);
+        for (kind, one, other, slice) in steps {
+            world.rules.options.slice_messages = slice;
+            let (user, name) = (world.user, named(NAMES[one]));
+            let (reply, ..) = world.carry_out(match kind {
+                0 => Request::Create { user, name, special_use: None },
+                1 => Request::Delete { user, name },
+                2 => Request::Rename { user, from: name, to: named(NAMES[other]) },
+                _ => Request::Subscribe { user, name, on: kind == 3 },
+            });
+            let names = account(&world).names;
+            proptest::prop_assert_eq!(names, Some(counted_names(&world) as u32), "{:?}", reply);
+        }
+    }
+}
+
+/// A base of a version that kept what was expunged in mind for ever.
+#[test]
+fn expunges_of_an_old_base_are_forgotten_in_slices() {
+    let mut world = World::new(10_000);
+    world.rules.options.kept_s = 0;
+    world.warm();
+    world.expunge_odd(10_000);
+    let rows = |world: &World, space| {
+        let mut rows = Vec::new();
+        let all = &world.counted.rows;
+        all.scan(space, &[], &[0xff; 40], false, &mut |key, _| {
+            rows.push(key.to_vec());
+            std::ops::ControlFlow::Continue(())
+        })
+        .expect("memory");
+        rows
+    };
+    let entries = rows(&world, Space::Departed);
+    world.commit(|txn, _| {
+        entries
+            .iter()
+            .for_each(|key| txn.delete(Space::Departed, key));
+        Ok(())
+    });
+    let horizon_s = world.rules.options.horizon_s as i64;
+    let work_off = |world: &mut World| {
+        let (mut slices, mut most) = (0, 0);
+        loop {
+            let (is_done, touched) = world.commit(super::keeping::work_off);
+            (slices, most) = (slices + 1, most.max(touched));
+            if is_done {
+                return (slices, most);
+            }
+        }
+    };
+    let bound = Options::default().slice_messages * ROWS_A_MESSAGE + ROWS;
+    let (slices, most) = work_off(&mut world);
+    assert!(
+        slices >= 5_000 / 512 && most <= bound,
+        "{slices}, {most} rows"
+    );
+    assert_eq!(rows(&world, Space::Departed).len(), entries.len());
+    let row = |world: &World| {
+        let row = tables::mailbox(&world.counted.rows, world.inbox).expect("memory");
+        row.expect("there")
+    };
+    assert_eq!(row(&world).horizon, ModSeq(0), "from now on they wait");
+    // Once: later ones are not looked through again.
+    let (slices, most) = work_off(&mut world);
+    assert!(slices == 1 && most <= 8, "{slices}, {most} rows");
+    world.rules.now.unix_s += horizon_s;
+    let (_, most) = work_off(&mut world);
+    assert!(most <= bound, "{most} rows");
+    assert_eq!(rows(&world, Space::Expunged), [] as [Vec<u8>; 0]);
+    assert_eq!(rows(&world, Space::Departed), [] as [Vec<u8>; 0]);
+    assert_eq!(row(&world).horizon, world.modseq());
+}

@@ -69,14 +69,52 @@ pub(super) fn name(kv: &dyn Kv, user: UserId, name: &MailboxName) -> Result<Name
     }
 }
 
-/// Sets a name's row, or removes it if it says nothing.
-pub(super) fn put_name(txn: &mut Transaction<'_>, user: UserId, name: &MailboxName, row: &Name) {
+/// Sets a name's row, or removes it if it says nothing; its user's row counts it.
+pub(super) fn put_name(
+    txn: &mut Transaction<'_>,
+    user: UserId,
+    name: &MailboxName,
+    row: &Name,
+) -> Result<(), Error> {
     let key = keys::name(user, name.as_str());
-    if row.exists || row.subscribed {
+    let (was, is) = (
+        txn.get(Space::Names, &key)?.is_some(),
+        row.exists || row.subscribed,
+    );
+    if is {
         txn.put(Space::Names, &key, row.encode());
     } else {
         txn.delete(Space::Names, &key);
     }
+    if was == is {
+        return Ok(());
+    }
+    let mut account = account(txn, user)?;
+    if let Some(names) = &mut account.names {
+        *names = match is {
+            true => names.saturating_add(1),
+            false => names.saturating_sub(1),
+        };
+        put_account(txn, user, &account);
+    }
+    Ok(())
+}
+
+/// How many rows of names a user has. In a base that is older than the count they are counted once.
+pub(super) fn names(txn: &mut Transaction<'_>, user: UserId) -> Result<usize, Error> {
+    let mut account = account(txn, user)?;
+    if let Some(names) = account.names {
+        return Ok(names as usize);
+    }
+    let (from, to) = keys::names(user);
+    let mut count = 0;
+    txn.scan(Space::Names, &from, &to, false, &mut |_, _| {
+        count += 1;
+        Continue(())
+    })?;
+    account.names = Some(count);
+    put_account(txn, user, &account);
+    Ok(count as usize)
 }
 
 pub(crate) fn mailbox(kv: &dyn Kv, id: MailboxId) -> Result<Option<Mailbox>, Error> {

@@ -21,6 +21,8 @@ pub(super) struct Survey<'a> {
     pub repair: Repair,
     now: InternalDate,
     accounts: BTreeMap<UserId, Account>,
+    /// Rows of names of each user.
+    name_counts: BTreeMap<UserId, u32>,
     /// Of each mailbox: whose, and its name.
     names: BTreeMap<MailboxId, (UserId, String)>,
     mailboxes: BTreeMap<MailboxId, Mailbox>,
@@ -44,6 +46,7 @@ impl<'a> Survey<'a> {
             repair: Repair::default(),
             now,
             accounts: BTreeMap::new(),
+            name_counts: BTreeMap::new(),
             names: BTreeMap::new(),
             mailboxes: BTreeMap::new(),
             used: BTreeMap::new(),
@@ -238,6 +241,7 @@ impl<'a> Survey<'a> {
             let (Some(user), Ok(mut row)) = (number(user).map(UserId), Name::decode(row)) else {
                 return survey.drop_row(Space::Names, key);
             };
+            *survey.name_counts.entry(user).or_default() += 1;
             let Some(id) = row.mailbox else { return };
             survey.uses("mailbox", id.0);
             if survey.names.contains_key(&id) {
@@ -271,6 +275,7 @@ impl<'a> Survey<'a> {
         if self.is_underway || self.unread.contains(Space::Names.name()) {
             return;
         }
+        let mut recovered = BTreeSet::new();
         for (id, row) in self.mailboxes() {
             if self.names.contains_key(&id) {
                 continue;
@@ -288,11 +293,16 @@ impl<'a> Survey<'a> {
             let above = keys::name(user, "Recovered");
             if !matches!(self.rows.get(Space::Names, &above), Ok(Some(_))) {
                 self.repair.put(Space::Names, above, parent.encode());
+                recovered.insert(user);
             }
+            *self.name_counts.entry(user).or_default() += 1;
             let key = keys::name(user, &name);
             self.repair.put(Space::Names, key, named.encode());
             self.names.insert(id, (user, name));
             self.find(Some(id), None, false, "had no name; it has this one now");
+        }
+        for user in recovered {
+            *self.name_counts.entry(user).or_default() += 1;
         }
     }
 
@@ -302,14 +312,27 @@ impl<'a> Survey<'a> {
         }
         for (user, account) in self.accounts.clone() {
             let (bytes, messages) = self.used.get(&user).copied().unwrap_or_default();
+            let names = self.name_counts.get(&user).copied().unwrap_or_default();
+            let is_whole = !self.unread.contains(Space::Names.name());
             let counted = Account {
                 name: account.name.clone(),
                 bytes,
                 messages,
+                // Who has no count is counted when it is needed.
+                names: account.names.map(|_| names).filter(|_| is_whole),
             };
             let key = keys::number(user.0);
             let stored = self.rows.get(Space::Accounts, &key);
-            if !matches!(stored, Ok(Some(row)) if row == counted.encode()) {
+            if matches!(stored, Ok(Some(row)) if row == counted.encode()) {
+                continue;
+            }
+            if let (Some(before), Some(after)) = (account.names, counted.names)
+                && before != after
+            {
+                let what = format!("{before} mailbox names are counted, but there are {after}");
+                self.find_of(user, what);
+            }
+            if (account.bytes, account.messages) != (bytes, messages) {
                 self.find_of(
                     user,
                     format!(
@@ -318,8 +341,8 @@ impl<'a> Survey<'a> {
                         account.messages, account.bytes
                     ),
                 );
-                self.repair.put(Space::Accounts, key, counted.encode());
             }
+            self.repair.put(Space::Accounts, key, counted.encode());
         }
     }
 

@@ -187,6 +187,7 @@ fn figures_are_counted_again() {
         name: "ann".into(),
         bytes: 1,
         messages: 1,
+        names: Some(9),
     };
     let mut rows = one(Space::Mailboxes, key.clone(), Some(wrong.encode()));
     rows.extend(one(Space::Accounts, key, Some(account.encode())));
@@ -207,6 +208,10 @@ fn figures_are_counted_again() {
     );
     assert!(
         said.contains("ann: 1 messages of 1 bytes count for the quota"),
+        "{said}"
+    );
+    assert!(
+        said.contains("ann: 9 mailbox names are counted, but there are 2"),
         "{said}"
     );
     assert!(
