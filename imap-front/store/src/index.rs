@@ -2,6 +2,8 @@
 //!
 //! Message numbers are ranks in it; SELECT, SEARCH by flags and EXPUNGE need no scan of the rows.
 
+use std::sync::Arc;
+
 use mail::{ModSeq, SystemFlag, Uid, UidValidity};
 use roaring::RoaringBitmap;
 
@@ -168,14 +170,22 @@ impl MailboxIndex {
         &self.visible.uids
     }
 
-    /// The same as a list; a run without a gap is made at once.
-    pub(crate) fn list(&self) -> Vec<Uid> {
-        let mut list = Vec::with_capacity(self.visible.uids.len() as usize);
-        let mut uids = self.visible.uids.iter();
-        while let Some(run) = uids.next_range() {
-            list.extend(run.map(Uid));
-        }
-        list
+    /// The same as a list, which may be long: it is made where it stays.
+    pub(crate) fn list(&self) -> Arc<[Uid]> {
+        let mut runs = self.visible.uids.iter();
+        let mut run = (0..0).chain(None);
+        let mut next = move || loop {
+            if let Some(uid) = run.next() {
+                return Uid(uid);
+            }
+            match runs.next_range() {
+                Some(next) => run = (*next.start()..*next.end()).chain(Some(*next.end())),
+                None => return Uid(u32::MAX),
+            }
+        };
+        (0..self.visible.uids.len() as usize)
+            .map(|_| next())
+            .collect()
     }
 
     /// Those with a system flag, by the number of its bit.
@@ -247,6 +257,17 @@ mod tests {
         assert!(index.visible.keywords[0].contains(7));
         index.apply(Uid(7), None, false);
         assert_eq!(index.uids().iter().collect::<Vec<_>>(), [9]);
+    }
+
+    #[test]
+    fn the_list_has_all_uids() {
+        let mut index = MailboxIndex::default();
+        assert!(index.list().is_empty());
+        let uids = [1, 2, 3, 7, 65_535, 65_536, 65_537, 200_000, u32::MAX - 1];
+        for uid in uids {
+            index.apply(Uid(uid), Some(&row(0, &[])), false);
+        }
+        assert_eq!(*index.list(), uids.map(Uid));
     }
 
     #[test]

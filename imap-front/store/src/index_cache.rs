@@ -239,7 +239,7 @@ impl IndexCache {
         {
             return list;
         }
-        let list: Arc<[Uid]> = index.list().into();
+        let list = index.list();
         if let Some(Entry::Kept(kept)) = self.entries().of.get_mut(&id) {
             kept.list = (index.modseq(), Arc::downgrade(&list));
         }

@@ -390,6 +390,6 @@ pub(super) fn uids_at(
 pub(super) fn list(kv: &dyn Kv, id: MailboxId, index: &MailboxIndex) -> Arc<[Uid]> {
     match kv.indexes() {
         Some(indexes) => indexes.list(id, index),
-        None => index.list().into(),
+        None => index.list(),
     }
 }
