@@ -18,7 +18,7 @@ fn planted(place: &str) -> (Site, Server, std::path::PathBuf) {
 fn a_panic_of_a_request_costs_that_request() {
     for (place, command) in [
         ("request", "a STATUS INBOX (UNSEEN)"),
-        ("worker", "a SEARCH ALL"),
+        ("worker", "a SEARCH BODY x"),
     ] {
         let (site, server, flag) = planted(place);
         let mut talk = server.select("fred");
@@ -45,7 +45,7 @@ fn a_panic_of_a_thread_beside_the_planes_ends_the_process_and_names_it() {
         let (site, mut server, flag) = planted(name);
         let mut talk = server.select("fred");
         fs::write(&flag, "").unwrap();
-        talk.say("a SEARCH ALL\r\n");
+        talk.say("a SEARCH BODY x\r\n");
         let mut guess = Talk::to(server.imap);
         guess.say("a LOGIN fred wrong\r\n");
         assert_eq!(server.exit_code(), Some(70), "{name}");
