@@ -57,6 +57,11 @@ pub trait Active {
         cx: &mut Context<'_, Self::Reply>,
         reply: Self::Reply,
     );
+    /// An answer for a session that has left: [`Context::id`] is what it was. Only posts and
+    /// messages have an effect.
+    fn handle_late_reply(&mut self, cx: &mut Context<'_, Self::Reply>, reply: Self::Reply) {
+        let _ = (cx, reply);
+    }
     /// Something for the shard itself, from [`Context::message`] on any shard or from a
     /// [`crate::Handle`]. There is no session; only posts and messages have an effect.
     fn handle_message(&mut self, cx: &mut Context<'_, Self::Reply>, message: Self::Reply) {

@@ -168,6 +168,11 @@ impl Model {
         self.durable.spools.clear();
     }
 
+    /// Uploads under way.
+    pub fn uploads(&self) -> usize {
+        self.state.spools.len()
+    }
+
     /// Answers a request, and says what is to be announced if it changed something. The answer to
     /// a change is to be held back until [`Model::sync`].
     pub fn handle(&mut self, request: Request) -> Outcome {

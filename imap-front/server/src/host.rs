@@ -139,6 +139,10 @@ impl<B: Backend> Active for Host<B> {
         }
     }
 
+    fn handle_late_reply(&mut self, cx: &mut Cx<'_>, reply: Reply) {
+        self.imap.handle_late_reply(cx, reply);
+    }
+
     fn handle_message(&mut self, cx: &mut Cx<'_>, message: Reply) {
         if let Reply::GiveWay(key) = message {
             self.lmtp.give_way(key, cx);

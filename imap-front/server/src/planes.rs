@@ -87,6 +87,8 @@ impl DataPlane {
             Ok(uring) => uring,
             Err(error) => return drop(started.send(Err(error))),
         };
+        let lmtp = self.lmtp.with_starttls(self.tls.is_some());
+        let lmtp = lmtp.with_refusals(self.refusals.clone());
         let front = Front::new(self.session, self.timeouts, self.cleartext, self.backend)
             .with_logins(self.logins)
             .with_memory(self.limits.output_bytes_max)
@@ -101,7 +103,7 @@ impl DataPlane {
             tls: self.tls,
             implicit,
         };
-        let host = Host::new(doors, front, self.places, self.lmtp);
+        let host = Host::new(doors, front, self.places, lmtp);
         let mut shard = Shard::with_tls(self.id, uring, host, self.limits, self.handle, tls);
         // The starter waits; it can't be gone.
         let _ = started.send(Ok(()));

@@ -20,6 +20,10 @@ pub enum Refused {
     User(UserId),
     /// A login: there were too many from its address within a minute.
     Rate,
+    /// An LMTP connection: its address, or the Unix socket, has its share.
+    Deliverer,
+    /// An LMTP connection: there are enough in all.
+    Deliverers,
     /// A connection was ended: it said too much before it logged in.
     Commands,
 }
@@ -73,6 +77,14 @@ impl Refusals {
                     "login refused {client}, too many from its address \
                      (service.imap.loginsperminute)"
                 ),
+                Refused::Deliverer => format!(
+                    "LMTP connection refused {client}, its address has enough \
+                     (service.lmtp.maxperpeer)"
+                ),
+                Refused::Deliverers => format!(
+                    "LMTP connection refused {client}, there are enough in all \
+                     (service.lmtp.maxconnections)"
+                ),
                 Refused::Commands => format!(
                     "connection ended {client}, too many commands before login \
                      (service.imap.maxprelogin)"
@@ -107,7 +119,9 @@ mod tests {
         };
         refusals.put(Refused::User(UserId(7)), Some([192, 0, 2, 1].into()));
         refusals.put(Refused::Commands, None);
+        refusals.put(Refused::Deliverer, Some([192, 0, 2, 1].into()));
         let lines = said();
+        assert!(lines[2].starts_with("LMTP connection refused from 192.0.2.1, its address"));
         assert!(lines[0].starts_with("login refused from 192.0.2.1, user \"u7\" has"));
         assert!(lines[1].starts_with("connection ended from this host, "));
         for _ in 0..1000 {

@@ -60,12 +60,17 @@ pub struct QueueBackend {
     pub queue: SharedQueue,
     /// Requests that may wait.
     pub requests_max: usize,
+    /// A bug in it.
+    pub mutant: Mutant,
 }
 
 impl Backend for QueueBackend {
     fn submit(&mut self, requester: &Arc<Requester>, request: Request) -> Result<(), Request> {
         let mut queue = self.queue.borrow_mut();
         if queue.requests.len() >= self.requests_max {
+            if self.mutant == Mutant::TakenTwice && matches!(request, Request::Deliver { .. }) {
+                queue.submit(Asker::Session(requester.id), request.clone());
+            }
             return Err(request);
         }
         queue.submit(Asker::Session(requester.id), request);
@@ -201,7 +206,7 @@ impl SimulatedBackend {
         }
         let (mut replies, mut announced) = (vec![], vec![]);
         for (asker, request) in writes {
-            let (reply, events) = self.model.handle(request);
+            let (reply, events) = self.carry_out(request);
             replies.push((asker, reply));
             announced.extend(events);
         }
@@ -216,6 +221,24 @@ impl SimulatedBackend {
         }
         if !early {
             self.publish(&announced);
+        }
+    }
+
+    fn carry_out(&mut self, request: Request) -> model::Outcome {
+        match request {
+            Request::Deliver { mut targets, body } if self.mutant == Mutant::LeftOut => {
+                let count = targets.len();
+                targets.truncate(1);
+                let (reply, events) = self.model.handle(Request::Deliver { targets, body });
+                let reply = match reply {
+                    Reply::Delivered(results) => {
+                        Reply::Delivered(results.iter().cycle().take(count).cloned().collect())
+                    }
+                    other => other,
+                };
+                (reply, events)
+            }
+            request => self.model.handle(request),
         }
     }
 

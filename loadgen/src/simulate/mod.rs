@@ -1,15 +1,18 @@
 //! The whole server in a deterministic world, judged by what its clients see.
 //!
 //! In reading order: [`run`] (a seed's run and its verdict), [`crowd`] (clients and deliveries),
-//! [`watcher`] (one client's view), [`backend`] (control plane and disk), [`planted`] (bugs that
+//! [`watcher`] (one client's view), [`deliverers`] and [`talk`] (those who hand mail in, and one
+//! connection of theirs), [`backend`] (control plane and disk), [`planted`] (bugs that
 //! the verdict must find), `oracle` (the three questions).
 //!
-//! The server is the shipped one: `engine::Shard` over `server::front::Front`. Only the reactor is
+//! The server is the shipped one: `engine::Shard` over `server::host::Host`. Only the reactor is
 //! the simulated one, and the store is the model.
 
 pub mod backend;
 pub mod crowd;
+pub mod deliverers;
 pub mod planted;
+pub mod talk;
 pub mod watcher;
 
 mod oracle;
@@ -36,6 +39,7 @@ pub use planted::Mutant;
 
 use backend::{Disk, QueueBackend, SimulatedBackend};
 use crowd::Crowd;
+use deliverers::Deliverers;
 use planted::Planted;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -64,6 +68,8 @@ pub struct Outcome {
     pub turns: u64,
     /// Messages that were delivered.
     pub delivered: usize,
+    /// Messages that deliverers handed in, each counted for each of its recipients.
+    pub handed: usize,
     /// Announcements to parked sessions, several at once, and resynchronisations.
     pub paths: [u64; 3],
     /// What was wrong.
@@ -75,12 +81,13 @@ impl fmt::Display for Outcome {
         let [announced, caught_up, stale] = self.paths;
         write!(
             f,
-            "seed {}: trace {:016x}, {} turns, {} deliveries, {announced} announced, \
+            "seed {}: trace {:016x}, {} turns, {} deliveries, {} by LMTP, {announced} announced, \
              {caught_up} caught up, {stale} stale, {} faults",
             self.seed,
             self.trace,
             self.turns,
             self.delivered,
+            self.handed,
             self.faults.len()
         )
     }
@@ -93,14 +100,17 @@ pub fn run(seed: u64, mutant: Mutant) -> Outcome {
     simulation.world.heal();
     simulation.backend.heal();
     simulation.crowd.calm = true;
+    simulation.deliverers.calm();
     simulation.pass(REST_NS);
     simulation.judge("after the storm");
+    simulation.faults.extend(simulation.deliverers.waiting());
     for user in 0..simulation.users {
         simulation.crowd.deliver(user);
     }
     simulation.pass(REST_NS);
     simulation.judge("after one more message each");
     simulation.crowd.leave();
+    simulation.deliverers.leave();
     simulation.pass(REST_NS);
     simulation.finish()
 }
@@ -111,6 +121,7 @@ struct Simulation {
     shards: Vec<Server>,
     backend: SimulatedBackend,
     crowd: Crowd,
+    deliverers: Deliverers,
     handle: MailHandle,
     users: usize,
     turns: u64,
@@ -128,7 +139,7 @@ impl Simulation {
         let handle: MailHandle = engine::mesh(shards, &limits);
         let address = SocketAddr::from(([127, 0, 0, 1], 143));
         let lmtp_address = SocketAddr::from(([127, 0, 0, 1], 24));
-        let (lmtp, places) = (lmtp(), Arc::new(ImapPlaces::new(usize::MAX)));
+        let (lmtp, places) = (lmtp(&mut rng), Arc::new(ImapPlaces::new(usize::MAX)));
         let reactors: Vec<SimReactor> = (0..shards)
             .map(|_| {
                 let mut reactor = world.reactor(64);
@@ -141,6 +152,9 @@ impl Simulation {
         for user in 0..users {
             store.add_user(&crowd::user(user), "secret");
         }
+        for number in 0..deliverers::ADDRESSEES {
+            store.add_user(&deliverers::addressee(number), "secret");
+        }
         let disk = disk(&mut rng);
         let backend =
             SimulatedBackend::new(seed, world.reactor(0), store, handle.clone(), disk, mutant);
@@ -152,6 +166,7 @@ impl Simulation {
                 let backend = QueueBackend {
                     queue: backend.queue(),
                     requests_max,
+                    mutant,
                 };
                 let id = ShardId(number as u16);
                 let lmtp = lmtp.shard(id, shards, Arc::new(Bounds::default()));
@@ -163,12 +178,18 @@ impl Simulation {
             .collect();
         let people = (members, users);
         let crowd = Crowd::new(seed, world.reactor(64), address, backend.queue(), people);
+        let people = (rng.below(5) as usize, users);
+        // Where links are narrow, a large message takes a world's whole time.
+        let wide = Options::swarm(seed);
+        let large = wide.link_bytes >= 2_000 && wide.receive_bytes >= 64;
+        let deliverers = Deliverers::new(seed, world.reactor(64), lmtp_address, people, large);
         Self {
             seed,
             world,
             shards,
             backend,
             crowd,
+            deliverers,
             handle,
             users,
             turns: 0,
@@ -187,7 +208,8 @@ impl Simulation {
                     self.shards[number].turn();
                 }
                 Some(0) => self.backend.turn(),
-                Some(_) => self.crowd.turn(),
+                Some(1) => self.crowd.turn(),
+                Some(_) => self.deliverers.turn(),
             }
             if self.turns - begin > TURNS_MAX {
                 self.faults.push("somebody never sleeps".into());
@@ -204,9 +226,16 @@ impl Simulation {
 
     fn finish(mut self) -> Outcome {
         self.faults.append(&mut self.crowd.faults);
+        self.faults.append(&mut self.deliverers.faults);
         let receipts = &self.crowd.receipts;
         self.faults
             .extend(oracle::receipts(&mut self.backend.model, receipts));
+        let handed = oracle::handed(&mut self.backend.model, &self.deliverers.handed);
+        self.faults.extend(handed);
+        let uploads = self.backend.model.uploads();
+        if uploads > 0 {
+            self.faults.push(format!("left behind: {uploads} uploads"));
+        }
         let left = oracle::leftovers(&self.world, &self.handle);
         self.faults.extend(left);
         let sum = |counter| {
@@ -219,6 +248,7 @@ impl Simulation {
             trace: self.world.trace(),
             turns: self.turns,
             delivered: self.crowd.receipts.len(),
+            handed: self.deliverers.handed.len(),
             paths: [Counter::Announced, Counter::CaughtUp, Counter::Stale].map(sum),
             faults: self.faults,
         }
@@ -235,11 +265,12 @@ fn front(backend: QueueBackend) -> Front<QueueBackend> {
     Front::new(config, timeouts, Cleartext::ListenerIsLoopback, backend)
 }
 
-/// LMTP whose time of day is the world's.
-fn lmtp() -> Lmtp {
+/// LMTP whose time of day is the world's, with places for all or for a few.
+fn lmtp(rng: &mut Rng) -> Lmtp {
+    let places = [2, 64][rng.below(2) as usize];
     let options = lmtp::Options {
-        connections_max: 64,
-        peer_connections_max: 64,
+        connections_max: places,
+        peer_connections_max: places,
         idle: Duration::from_secs(5 * 60),
         transaction: Duration::from_secs(60),
         settings: lmtp::Settings {

@@ -1,7 +1,7 @@
-//! The three questions: do all views agree with the store, has everybody been told in time, and is
-//! nothing left behind.
+//! The questions: do all views agree with the store, has everybody been told in time, is what was
+//! handed in there once, and is nothing left behind.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::event::ShardId;
 use engine::stats::Counter;
@@ -13,6 +13,8 @@ use reactor::sim::World;
 use server::control::MailHandle;
 
 use super::crowd::{self, Crowd};
+use super::deliverers;
+use super::talk::{Handed, Verdict};
 use super::watcher::Known;
 
 /// Agreement, and liveness if enough time has passed: every client idles, and its view is the
@@ -53,12 +55,67 @@ pub(super) fn receipts(model: &mut Model, receipts: &[(usize, Appended)]) -> Vec
         if !seen.insert((appended.mailbox, appended.uid)) {
             faults.push(format!("UID {} was given twice", appended.uid));
         }
-        let known = open(model, *user).is_some_and(|opened| appended.uid < opened.uid_next);
+        let known =
+            open(model, &crowd::user(*user)).is_some_and(|opened| appended.uid < opened.uid_next);
         if !known {
             faults.push(format!("a delivery with UID {} was lost", appended.uid));
         }
     }
     faults
+}
+
+/// What was answered 250 is there once for its recipient, what was refused is not, and what was
+/// not answered is there at most once.
+pub(super) fn handed(model: &mut Model, handed: &[Handed]) -> Vec<String> {
+    let mut there: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for user in (0..deliverers::ADDRESSEES).map(deliverers::addressee) {
+        for subject in subjects(model, &user) {
+            *there.entry((user.clone(), subject)).or_default() += 1;
+        }
+    }
+    let mut faults = Vec::new();
+    for Handed {
+        subject,
+        user,
+        verdict,
+    } in handed.iter().filter(|it| it.user.starts_with('d'))
+    {
+        let key = (user.clone(), subject.clone());
+        let copies = there.get(&key).copied().unwrap_or(0);
+        let fits = match verdict {
+            Verdict::Accepted => copies == 1,
+            Verdict::Refused => copies == 0,
+            Verdict::Unknown => copies <= 1,
+        };
+        if !fits {
+            faults.push(format!(
+                "{subject} is there {copies} times for {user}: {verdict:?}"
+            ));
+        }
+    }
+    faults
+}
+
+/// The subjects of all messages of a user.
+fn subjects(model: &mut Model, user: &str) -> Vec<String> {
+    let mut subjects = Vec::new();
+    let Some(opened) = open(model, user) else {
+        return subjects;
+    };
+    for uid in opened.uids.iter() {
+        let read = Request::Read {
+            mailbox: opened.mailbox,
+            uid: *uid,
+            range: 0..2_000,
+        };
+        if let Reply::Piece(bytes) = model.handle(read).0 {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let subject = text.split("\r\nSubject: ").nth(1);
+            let subject = subject.and_then(|rest| rest.split("\r\n").next());
+            subjects.push(subject.unwrap_or_default().to_owned());
+        }
+    }
+    subjects
 }
 
 /// After everybody left nothing is open, watched or buffered.
@@ -80,9 +137,9 @@ pub(super) fn leftovers(world: &World, handle: &MailHandle) -> Vec<String> {
     faults
 }
 
-fn open(model: &mut Model, user: usize) -> Option<Opened> {
+fn open(model: &mut Model, user: &str) -> Option<Opened> {
     let request = Request::Open {
-        user: model.user_id(&crowd::user(user))?,
+        user: model.user_id(user)?,
         name: MailboxName::inbox(),
         read_only: true,
     };
@@ -93,7 +150,7 @@ fn open(model: &mut Model, user: usize) -> Option<Opened> {
 }
 
 fn truth(model: &mut Model, user: usize) -> Vec<Known> {
-    let Some(opened) = open(model, user) else {
+    let Some(opened) = open(model, &crowd::user(user)) else {
         return Vec::new();
     };
     let (mut truth, mut uids) = (Vec::new(), opened.uids.to_vec());

@@ -19,15 +19,21 @@ pub enum Mutant {
     SilentCatchUp,
     /// Deliveries are answered before they are durable.
     EarlyReply,
+    /// A delivery that the backend has no room for is taken all the same, and comes again.
+    TakenTwice,
+    /// A message for several recipients goes to the first, and all are answered alike.
+    LeftOut,
 }
 
 impl Mutant {
     /// All bugs.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::LostEvent,
         Self::StuckCursor,
         Self::SilentCatchUp,
         Self::EarlyReply,
+        Self::TakenTwice,
+        Self::LeftOut,
     ];
 }
 
@@ -97,6 +103,9 @@ impl<P: Protocol> Active for Planted<P> {
     }
     fn handle_message(&mut self, cx: &mut Context<'_, P::Reply>, message: P::Reply) {
         self.inner.handle_message(cx, message);
+    }
+    fn handle_late_reply(&mut self, cx: &mut Context<'_, P::Reply>, reply: P::Reply) {
+        self.inner.handle_late_reply(cx, reply);
     }
     fn handle_gone(&mut self, cx: &mut Context<'_, P::Reply>) {
         self.inner.handle_gone(cx);

@@ -53,6 +53,11 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         self.call_without_session(id, |protocol, cx| protocol.handle_message(cx, message));
     }
 
+    /// An answer came for a session that has left.
+    pub(super) fn late(&mut self, id: SessionId, reply: P::Reply) {
+        self.call_without_session(id, |protocol, cx| protocol.handle_late_reply(cx, reply));
+    }
+
     /// A connection has ended.
     pub(super) fn gone(&mut self, id: SessionId) {
         self.call_without_session(id, |protocol, cx| protocol.handle_gone(cx));

@@ -198,6 +198,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                 });
             } else {
                 self.drop_for(Reason::LateReply);
+                self.late(id, reply);
             }
         }
     }

@@ -21,6 +21,8 @@ pub enum Action {
     Discard,
     /// The message is complete: deliver it. Answered by `handle_delivered` once it is durable.
     Deliver(Delivery),
+    /// Begin a TLS handshake behind what was sent so far.
+    StartTls,
     /// Close after what was sent so far has left.
     Close,
 }

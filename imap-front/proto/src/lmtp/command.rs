@@ -16,6 +16,8 @@ pub enum Command {
     Data,
     /// `RSET`
     Rset,
+    /// `STARTTLS`
+    StartTls,
     /// `NOOP`
     Noop,
     /// `VRFY`
@@ -95,7 +97,8 @@ pub fn parse(line: &[u8]) -> Result<Command, CommandError> {
         "VRFY" if argument.is_empty() => Err(CommandError::Syntax("VRFY takes an address")),
         "VRFY" => Ok(Command::Vrfy),
         "HELO" | "EHLO" => Err(CommandError::NotLhlo),
-        "EXPN" | "HELP" | "BDAT" | "STARTTLS" | "AUTH" => Err(CommandError::NotOffered),
+        "STARTTLS" => alone(Command::StartTls),
+        "EXPN" | "HELP" | "BDAT" | "AUTH" => Err(CommandError::NotOffered),
         _ => Err(CommandError::Unknown),
     }
 }

@@ -5,7 +5,7 @@
 //! [`session`] (the machine).
 //!
 //! Extensions: PIPELINING (RFC 2920), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531),
-//! ENHANCEDSTATUSCODES (RFC 2034), SIZE (RFC 1870).
+//! ENHANCEDSTATUSCODES (RFC 2034), SIZE (RFC 1870), STARTTLS (RFC 3207).
 
 pub mod action;
 pub mod address;

@@ -18,6 +18,11 @@ pub const RECIPIENT_OK: Line = "250 2.1.5 Recipient OK";
 pub const GO_AHEAD: Line = "354 End the message with <CRLF>.<CRLF>";
 /// To QUIT.
 pub const BYE: Line = "221 2.0.0 Bye";
+/// To STARTTLS.
+pub const START_TLS: Line = "220 2.0.0 Begin the TLS handshake now";
+/// What follows STARTTLS came from anybody.
+pub const BEHIND_START_TLS: Line =
+    "421 4.7.0 Nothing may follow STARTTLS before the handshake, closing";
 /// To VRFY.
 pub const WILL_TRY: Line = "252 2.5.0 Send some mail, I'll try to deliver it";
 /// A command before LHLO.

@@ -57,6 +57,10 @@ pub struct Session {
     /// The rest of a line that is too long is skipped.
     skipping: bool,
     stopping: bool,
+    /// Whether the client may begin TLS.
+    starttls: bool,
+    /// Whether it has.
+    secure: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +75,8 @@ enum State {
     Data,
     /// Waits for `handle_delivered`.
     Delivering,
+    /// Has the client begin TLS; the action is still to be given.
+    StartTls,
     /// Said its last word; `Close` is still to be given.
     Closing,
     /// Nothing happens any more.
@@ -116,10 +122,18 @@ impl Session {
             errors: 0,
             skipping: false,
             stopping: false,
+            starttls: false,
+            secure: false,
         };
         let greeting = format!("220 {} LMTP Ensign ready", session.config.hostname);
         session.say(&greeting);
         session
+    }
+
+    /// The same; `starttls` says whether the client may begin TLS.
+    #[must_use]
+    pub fn with_starttls(self, starttls: bool) -> Self {
+        Self { starttls, ..self }
     }
 
     /// Whether the session can use more bytes now. If not, leave them in the socket.
@@ -275,6 +289,10 @@ impl Session {
                 }
                 State::Command => self.run_command(),
                 State::Data => self.run_data(),
+                State::StartTls if self.output.is_empty() => {
+                    self.state = State::Command;
+                    return Some(Action::StartTls);
+                }
                 State::Closing if self.output.is_empty() => {
                     self.state = State::Closed;
                     return Some(Action::Close);
@@ -363,6 +381,7 @@ impl Session {
                 self.transaction = None;
                 self.say(reply::OK);
             }
+            Command::StartTls => return self.start_tls(),
             Command::Noop => self.say(reply::OK),
             Command::Vrfy => self.say(reply::WILL_TRY),
             Command::Quit => self.end(reply::BYE),
@@ -375,10 +394,33 @@ impl Session {
         self.transaction = None;
         let text = format!(
             "250-{}\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n\
-             250-ENHANCEDSTATUSCODES\r\n250 SIZE {}",
-            self.config.hostname, self.config.message_bytes_max
+             250-ENHANCEDSTATUSCODES\r\n{}250 SIZE {}",
+            self.config.hostname,
+            if self.starttls {
+                "250-STARTTLS\r\n"
+            } else {
+                ""
+            },
+            self.config.message_bytes_max
         );
         self.say(&text);
+    }
+
+    /// RFC 3207 §4: what was said before the handshake is forgotten. Whatever came behind the
+    /// command came from anybody: it is not done, and the connection ends.
+    fn start_tls(&mut self) -> Result<(), CommandError> {
+        if !self.starttls {
+            return Err(CommandError::NotOffered);
+        }
+        if !self.input.is_empty() {
+            self.end(reply::BEHIND_START_TLS);
+            return Ok(());
+        }
+        (self.client, self.transaction) = (None, None);
+        (self.starttls, self.secure) = (false, true);
+        self.say(reply::START_TLS);
+        self.state = State::StartTls;
+        Ok(())
     }
 
     fn mail(&mut self, mail: Mail) {
@@ -456,6 +498,7 @@ impl Session {
                 _ => None,
             },
             utf8: transaction.mail.utf8,
+            secure: self.secure,
             stamp,
         };
         let header = trace.header();

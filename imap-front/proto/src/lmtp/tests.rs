@@ -5,6 +5,7 @@ use mail::reply::Appended;
 
 use super::*;
 
+mod starttls;
 mod text;
 
 /// A host that knows some users and keeps what it is given.
@@ -14,6 +15,7 @@ struct Host {
     delivered: Vec<(Vec<String>, Vec<u8>)>,
     kept: Vec<u8>,
     discards: usize,
+    handshakes: usize,
     closed: bool,
     refusals: Vec<(&'static str, Refusal)>,
 }
@@ -34,6 +36,7 @@ impl Host {
                     self.discards += 1;
                 }
                 Action::Deliver(delivery) => self.deliver(session, &delivery),
+                Action::StartTls => self.handshakes += 1,
                 Action::Close => self.closed = true,
             }
         }

@@ -26,6 +26,8 @@ pub struct Trace<'a> {
     pub recipient: Option<&'a str>,
     /// SMTPUTF8 was used (RFC 6531 §4.3).
     pub utf8: bool,
+    /// It came over TLS (RFC 3848).
+    pub secure: bool,
     /// Id and time.
     pub stamp: &'a Stamp,
 }
@@ -41,7 +43,12 @@ impl Trace<'_> {
             stamp,
             ..
         } = self;
-        let kind = if self.utf8 { "UTF8LMTP" } else { "LMTP" };
+        let kind = match (self.utf8, self.secure) {
+            (false, false) => "LMTP",
+            (false, true) => "LMTPS",
+            (true, false) => "UTF8LMTP",
+            (true, true) => "UTF8LMTPS",
+        };
         let _ = write!(
             text,
             "Return-Path: <{return_path}>\r\nReceived: from {client}"

@@ -457,6 +457,15 @@ impl<B: Backend> Active for Front<B> {
         self.carry_out(session, cx);
     }
 
+    /// The first piece of an upload was kept for a session that has left: it is forgotten.
+    fn handle_late_reply(&mut self, cx: &mut Context<'_, Reply>, reply: Reply) {
+        if let Reply::Spooled(spool) = reply {
+            let requester = Requester::new(cx.id(), None, None);
+            requester.leave();
+            self.ask_later(requester.into(), Request::Discard { spool });
+        }
+    }
+
     fn handle_watching(&mut self, session: &mut FrontSession, cx: &mut Context<'_, Reply>) {
         session.machine.handle_watching();
         self.carry_out(session, cx);

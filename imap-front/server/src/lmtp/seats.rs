@@ -104,6 +104,8 @@ impl Seats {
     pub fn note(&mut self, slot: u32, quiet_since_ns: Option<u64>) {
         if let Some(Some(seat)) = self.taken.get_mut(&slot) {
             seat.quiet_since_ns = quiet_since_ns.unwrap_or(BUSY);
+            // Told to leave, it was at work: it may be told again.
+            seat.gives_way &= quiet_since_ns.is_some();
         }
     }
 
@@ -193,5 +195,8 @@ mod tests {
         );
         seats.note(1, None);
         assert_eq!(seats.quietest(Full::All, later_ns), None);
+        seats.note(2, None);
+        seats.note(2, Some(3));
+        assert_eq!(seats.quietest(Full::All, later_ns), Some(id(2)), "again");
     }
 }

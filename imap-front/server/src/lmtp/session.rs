@@ -41,8 +41,8 @@ enum Asked {
     Piece,
     /// The last piece is being kept; then the message goes to these.
     Last(Vec<Target>),
-    /// To so many targets.
-    Deliver(usize),
+    /// To so many targets; of pieces that were kept, if there are.
+    Deliver(usize, Option<SpoolId>),
     Discard,
 }
 
@@ -51,9 +51,15 @@ pub(super) struct Next(Request, Asked);
 
 impl LmtpSession {
     /// A session that begins with its greeting.
-    pub(super) fn new(settings: &Settings, peer: Option<Box<str>>, now_ns: u64) -> Self {
+    pub(super) fn new(
+        settings: &Settings,
+        peer: Option<Box<str>>,
+        starttls: bool,
+        now_ns: u64,
+    ) -> Self {
+        let machine = Session::new(settings.session.clone(), peer).with_starttls(starttls);
         Self {
-            machine: Session::new(settings.session.clone(), peer),
+            machine,
             domains: settings.domains.clone(),
             asked: Asked::Nothing,
             asked_bytes: 0,
@@ -87,7 +93,7 @@ impl LmtpSession {
             Asked::Nothing => "LMTP input",
             Asked::Lookup => "LMTP Recipient",
             Asked::Piece | Asked::Last(_) => "LMTP Spool",
-            Asked::Deliver(_) => "LMTP Deliver",
+            Asked::Deliver(..) => "LMTP Deliver",
             Asked::Discard => "LMTP Discard",
         }
     }
@@ -182,13 +188,19 @@ impl LmtpSession {
                     self.discard()
                 }
             },
-            Asked::Deliver(count) => {
-                match reply {
-                    Reply::Delivered(results) => self.delivered(&results),
-                    Reply::Refused(refusal) => self.delivered(&vec![Err(refusal); count]),
-                    other => self.delivered(&vec![Err(unexpected(&other)); count]),
-                }
-                None
+            Asked::Deliver(count, spool) => {
+                let refusal = match reply {
+                    Reply::Delivered(results) => {
+                        self.delivered(&results);
+                        return None;
+                    }
+                    Reply::Refused(refusal) => refusal,
+                    other => unexpected(&other),
+                };
+                self.delivered(&vec![Err(refusal); count]);
+                // The store has not looked at them.
+                self.spool = spool;
+                self.discard()
             }
             Asked::Discard => None,
         }
@@ -210,8 +222,12 @@ impl LmtpSession {
 }
 
 fn deliver(targets: Vec<Target>, body: Body) -> Next {
-    let count = targets.len();
-    Next(Request::Deliver { targets, body }, Asked::Deliver(count))
+    let spool = match &body {
+        Body::Spooled(spool) => Some(*spool),
+        Body::Inline(_) => None,
+    };
+    let asked = Asked::Deliver(targets.len(), spool);
+    Next(Request::Deliver { targets, body }, asked)
 }
 
 fn kept(reply: Reply) -> Result<SpoolId, Refusal> {

@@ -13,6 +13,7 @@ use super::session::{LmtpSession, Next};
 use super::{Common, Settings, stamp};
 use crate::bounds::{Bound, Bounds};
 use crate::front::{Backend, Front};
+use crate::refusals::{Refusals, Refused};
 
 /// What a client hears that is one too many, in all or of its peer.
 pub const FULL: &[u8] = b"421 4.3.2 Too many connections, come back later\r\n";
@@ -20,17 +21,24 @@ pub const FULL: &[u8] = b"421 4.3.2 Too many connections, come back later\r\n";
 const HELD_ANYWAY_BYTES: usize = 4 << 10;
 /// While an answer is awaited, the client's time is looked at again after this.
 const LATER_NS: u64 = 1_000_000_000;
+/// Between two times that other shards are asked for a place there is this much.
+const ASK_OTHERS_EVERY_NS: u64 = 100_000_000;
 
 /// LMTP of one shard.
 pub struct LmtpShard {
     common: Arc<Common>,
     shards: u16,
     bounds: Arc<Bounds>,
+    refusals: Arc<Refusals>,
     /// The settings, and which edition of them.
     settings: (u64, Settings),
     ids: stamp::Ids,
     seats: Seats,
     held_bytes: usize,
+    /// Whether clients may begin TLS.
+    starttls: bool,
+    /// When other shards may be asked again whether somebody gives way.
+    ask_others_ns: u64,
 }
 
 impl LmtpShard {
@@ -42,9 +50,24 @@ impl LmtpShard {
             common,
             shards,
             bounds,
+            refusals: Arc::default(),
             seats: Seats::default(),
             held_bytes: 0,
+            starttls: false,
+            ask_others_ns: 0,
         }
+    }
+
+    /// Puts down who finds no place.
+    #[must_use]
+    pub fn with_refusals(self, refusals: Arc<Refusals>) -> Self {
+        Self { refusals, ..self }
+    }
+
+    /// Lets clients begin TLS, those of the Unix socket excepted: there nobody listens.
+    #[must_use]
+    pub fn with_starttls(self, starttls: bool) -> Self {
+        Self { starttls, ..self }
     }
 
     /// What all machines keep, in bytes.
@@ -61,6 +84,11 @@ impl LmtpShard {
         let address = cx.peer().map(|peer| peer.ip().to_canonical());
         if let Err(full) = self.seats.enter(&self.common.places, cx.id(), address) {
             self.bounds.meet(Bound::DeliveryConnections);
+            let refused = match full {
+                Full::All => Refused::Deliverers,
+                Full::Peer(_) => Refused::Deliverer,
+            };
+            self.refusals.put(refused, address);
             self.make_room(full, cx);
             cx.send(Bytes::from_static(FULL));
             cx.read(false);
@@ -71,7 +99,9 @@ impl LmtpShard {
             self.settings = self.common.settings();
         }
         let peer = address.map(|address| address.to_string().into());
-        let mut session = Box::new(LmtpSession::new(&self.settings.1, peer, cx.now_ns()));
+        let starttls = self.starttls && peer.is_some();
+        let session = LmtpSession::new(&self.settings.1, peer, starttls, cx.now_ns());
+        let mut session = Box::new(session);
         self.carry_out(front, &mut session, cx);
         Some(session)
     }
@@ -85,6 +115,10 @@ impl LmtpShard {
         if let Some(quiet) = self.seats.quietest(full, cx.now_ns()) {
             return cx.message(quiet, gives_way);
         }
+        if cx.now_ns() < self.ask_others_ns {
+            return;
+        }
+        self.ask_others_ns = cx.now_ns() + ASK_OTHERS_EVERY_NS;
         for shard in (0..self.shards).map(ShardId) {
             if shard != cx.id().shard {
                 cx.message(SessionId::shard_itself(shard), gives_way.clone());
@@ -238,6 +272,10 @@ impl LmtpShard {
                 Action::Chunk(chunk) => Some(session.keep(chunk)),
                 Action::Discard => session.discard(),
                 Action::Deliver(delivery) => Some(session.deliver(delivery)),
+                Action::StartTls => {
+                    cx.start_tls();
+                    None
+                }
                 Action::Close => {
                     cx.close();
                     None

@@ -12,6 +12,7 @@ use admin::Users;
 use admin::password::{self, Scheme};
 use admin::users::Login;
 use engine::Limits;
+use engine::event::SessionId;
 use mail::{MailboxName, Reply, Request};
 use reactor::uring;
 use store::Store;
@@ -395,6 +396,36 @@ fn stop_tells_everybody_and_keeps_what_was_delivered() {
     halfway.expect("421 4.3.2");
     assert_eq!(server.inbox("ann").len(), 1);
     assert!(TcpStream::connect(&server.address).is_err());
+}
+
+#[test]
+fn an_upload_whose_session_has_left_is_forgotten() {
+    let server = Server::start();
+    let keep = |spool| {
+        let (sender, replies) = std::sync::mpsc::channel();
+        let chunk = "x".into();
+        let completion = Box::new(move |reply| drop(sender.send(reply)));
+        let given = server
+            .store
+            .write(Request::Spool { spool, chunk }, completion);
+        assert!(given.is_ok());
+        replies.recv().unwrap()
+    };
+    let Reply::Spooled(spool) = keep(None) else {
+        panic!("no upload")
+    };
+    let gone = SessionId {
+        shard: ShardId(0),
+        generation: 7,
+        slot: 3,
+    };
+    let late = server.handle.reply(gone, Reply::Spooled(spool));
+    assert!(late.is_ok());
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while let Reply::Spooled(_) = keep(Some(spool)) {
+        assert!(Instant::now() < deadline, "it is there still");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]

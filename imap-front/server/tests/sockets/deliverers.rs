@@ -1,6 +1,7 @@
 //! Deliverers that take every connection, and those who come after them.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
@@ -63,6 +64,12 @@ fn a_thousand_idle_connections_of_one_peer_leave_room_for_others() {
     let mut other = connect_from(3, server.lmtp);
     assert!(other.line().starts_with("220 "));
     assert!(deliver(&mut other, "fred").starts_with("250 2.0.0"));
+    let refused = "LMTP connection refused from 127.0.0.2, ";
+    let patience = Instant::now() + Duration::from_secs(20);
+    while !site.log().contains(refused) {
+        assert!(Instant::now() < patience, "{}", site.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// More of them than the process may have files open.

@@ -219,3 +219,77 @@ fn certificates_are_read_again_and_one_with_another_key_is_refused() {
     let refused = secure.site.try_start(":").err().unwrap();
     assert!(refused.contains("is not that of the chain"), "{refused}");
 }
+
+const DELIVERER: &str = r#"
+import smtplib, ssl, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname = False
+context.verify_mode = ssl.CERT_NONE
+context.maximum_version = getattr(ssl.TLSVersion, sys.argv[2])
+deliverer = smtplib.LMTP('127.0.0.1', int(sys.argv[1]))
+deliverer.ehlo('before')
+assert deliverer.has_extn('starttls'), deliverer.ehlo_resp
+deliverer.mail('a@example.org')
+code, _ = deliverer.starttls(context=context)
+assert code == 220, code
+code, _ = deliverer.mail('a@example.org')
+assert code == 503, code
+deliverer.ehlo('after')
+assert not deliverer.has_extn('starttls'), deliverer.ehlo_resp
+for size in (100, 300000):
+    text = 'Subject: one\r\n\r\n' + ('x' * 70 + '\r\n') * (size // 72)
+    for user in ('fred', 'mary'):
+        refused = deliverer.sendmail('a@example.org', [user], text)
+        assert not refused, refused
+deliverer.quit()
+print('delivered')
+"#;
+
+#[test]
+fn mail_is_delivered_over_tls_of_both_versions() {
+    let secure = Secure::new();
+    let server = secure.site.start();
+    for version in ["TLSv1_2", "TLSv1_3"] {
+        let output = Command::new("python3")
+            .args(["-c", DELIVERER])
+            .arg(server.lmtp.port().to_string())
+            .arg(version)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.starts_with("delivered"), "{version}: {said}{error}");
+    }
+    for user in ["fred", "mary"] {
+        let mut reader = server.select(user);
+        let counted = reader.ask("n STATUS INBOX (MESSAGES)");
+        assert!(counted[0].contains("MESSAGES 4"), "{counted:?}");
+        reader.say("f FETCH 1 BODY[HEADER.FIELDS (RECEIVED)]\r\n");
+        let header = [(); 3].map(|()| reader.line()).concat();
+        assert!(header.contains(" with LMTPS id "), "{header}");
+        assert!(header.contains("from after "), "{header}");
+    }
+    assert_eq!(server.statistics(&secure.site)["Handshakes"], 2);
+}
+
+#[test]
+fn openssl_speaks_lmtp_and_nothing_in_clear_text_may_follow_starttls() {
+    let secure = Secure::new();
+    let server = secure.site.start();
+    let lines = [
+        ("", "LHLO here\n"),
+        ("250 SIZE", "MAIL FROM:<>\n"),
+        ("250 2.1.0", "quit\n"),
+    ];
+    let options = ["-starttls", "lmtp", "-crlf"];
+    let said = s_client(server.lmtp.port(), &options, &lines);
+    assert!(said.contains("221 2.0.0 Bye"), "{said}");
+    let mut talk = Talk::to(server.lmtp);
+    talk.line();
+    talk.say("LHLO here\r\n");
+    while talk.line().as_bytes()[3] == b'-' {}
+    talk.say("STARTTLS\r\nMAIL FROM:<>\r\n");
+    assert!(talk.line().starts_with("421 4.7.0"));
+    assert_eq!(talk.line(), "");
+    assert_eq!(server.statistics(&secure.site)["Handshakes"], 1);
+}

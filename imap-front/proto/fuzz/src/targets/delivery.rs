@@ -82,6 +82,7 @@ impl Outcome {
                     self.delivered.push((delivery.targets.len(), message));
                     session.handle_delivered(&results);
                 }
+                Action::StartTls => unreachable!("it is not offered"),
                 Action::Close => self.closed = true,
             }
         }
