@@ -79,3 +79,21 @@ fn too_many_commands_before_login_end_the_session() {
         assert!(said(&mut session, b"b CAPABILITY\r\n").ends_with("b OK CAPABILITY completed\r\n"));
     }
 }
+
+/// What a login under way keeps counts as what the session keeps.
+#[test]
+fn an_exchange_is_counted_in_bytes() {
+    let config = Arc::new(SessionConfig {
+        scram: Arc::new(true.into()),
+        ..SessionConfig::default()
+    });
+    let mut session = Session::new(config, true);
+    said(&mut session, b"");
+    let before = session.held_bytes();
+    let first = format!("n,,n={},r={}", "u".repeat(200), "n".repeat(200));
+    let first = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, first);
+    let line = format!("a AUTHENTICATE SCRAM-SHA-256 {first}\r\n");
+    assert_eq!(said(&mut session, line.as_bytes()), "(asks)");
+    let kept = session.held_bytes() - before;
+    assert!(kept >= 2 * 400, "{kept}");
+}

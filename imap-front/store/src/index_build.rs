@@ -17,6 +17,10 @@ pub(crate) struct Build {
     pub stage: Stage,
     /// What was saved and is brought up to date was as of this mod-sequence.
     pub saved_at: Option<ModSeq>,
+    /// The mailbox's mod-sequence in the first view that was looked at.
+    pub first: Option<ModSeq>,
+    /// The newest in any of them.
+    pub seen: ModSeq,
     /// Rows from this UID on are looked at.
     pub next: Uid,
     /// It was handed on, or can't be.
@@ -50,6 +54,8 @@ impl Build {
             index: MailboxIndex::default(),
             stage: Stage::Begin,
             saved_at: None,
+            first: None,
+            seen: ModSeq(0),
             next: Uid(0),
             is_done: false,
         }

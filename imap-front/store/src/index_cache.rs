@@ -63,6 +63,16 @@ struct Building {
     noted: Vec<Noted>,
 }
 
+impl Building {
+    /// The mailbox's mod-sequence as of the last commit that was noted.
+    fn noted_modseq(&self) -> Option<ModSeq> {
+        self.noted.iter().rev().find_map(|noted| match noted {
+            Noted::Mailbox(figures) => Some(figures.modseq),
+            Noted::Message(..) => None,
+        })
+    }
+}
+
 /// A row of a commit.
 #[derive(Clone)]
 enum Noted {
@@ -180,23 +190,30 @@ impl IndexCache {
     }
 
     /// Keeps an index that was built of a mailbox, which was last looked at with these figures,
-    /// brought up to date.
+    /// brought up to date. Not yet if the last look saw a commit that is not noted: earlier looks
+    /// did not see it, so it has to be applied.
     pub(crate) fn finish(
         &self,
         shared: &SharedBuild,
         build: &mut Build,
         figures: impl Into<Figures>,
     ) {
-        build.is_done = true;
-        let mut index = std::mem::take(&mut build.index);
         let mut entries = self.entries();
         let noted = match entries.of.get_mut(&build.id) {
             // Not one that was begun after this one was given up.
             Some(Entry::Building(it)) if it.by.ptr_eq(&Arc::downgrade(shared)) => {
+                if Some(build.seen) > it.noted_modseq().max(build.first) {
+                    return;
+                }
                 std::mem::take(&mut it.noted)
             }
-            _ => return,
+            _ => {
+                build.is_done = true;
+                return;
+            }
         };
+        build.is_done = true;
+        let mut index = std::mem::take(&mut build.index);
         index.advance(figures);
         noted.iter().for_each(|noted| noted.apply(&mut index));
         if build.saved_at.is_some() && !index.is_as_counted() {

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -24,6 +24,8 @@ pub(crate) const FOLDER: &str = "indexes";
 const MAGIC: [u8; 8] = *b"ENSIDX\x00\x01";
 /// Indexes that may wait to be saved: with more, the one that waits longest is not saved.
 const WAITING_MAX: usize = 4;
+/// What a file begins with: [`MAGIC`], the mailbox, and as of when it is.
+const HEAD_BYTES: usize = 32;
 /// Bitmaps of an index: UIDs, five flags, and as many keywords as rows have places for.
 const BITMAPS_MAX: usize = 1 + 5 + 256;
 
@@ -77,6 +79,22 @@ impl IndexFiles {
     /// The mailboxes that have a file.
     pub fn saved(&self) -> Vec<MailboxId> {
         self.state().saved.keys().copied().collect()
+    }
+
+    /// Whether what was saved of a mailbox may be from its past, as far as the file's beginning
+    /// tells. A store that was put back from a copy has another past than a file beside it.
+    pub fn may_be_before(&self, id: MailboxId, figures: &Figures) -> bool {
+        let mut bytes = [0; HEAD_BYTES];
+        let read = fs::File::open(self.path(id)).and_then(|mut file| file.read_exact(&mut bytes));
+        match read.map(|()| head(id, &mut &bytes[..])) {
+            Ok(Ok(saved)) => {
+                saved.uid_validity == figures.uid_validity
+                    && saved.modseq <= figures.modseq
+                    && saved.uid_next <= figures.uid_next
+            }
+            // Why not is said when it is wanted.
+            Ok(Err(_)) | Err(_) => true,
+        }
     }
 
     /// What was saved of a mailbox, if anything was.
@@ -225,33 +243,40 @@ pub(crate) fn encode(id: MailboxId, index: &MailboxIndex) -> Vec<u8> {
     bytes
 }
 
+const SHORT: &str = "it is too short";
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], &'static str> {
+    let (taken, left) = rest.split_first_chunk().ok_or(SHORT)?;
+    *rest = left;
+    Ok(*taken)
+}
+
+/// What a file of a mailbox begins with.
+fn head(id: MailboxId, rest: &mut &[u8]) -> Result<Figures, &'static str> {
+    let left = rest.strip_prefix(&MAGIC);
+    *rest = left.ok_or("another version wrote it")?;
+    if u64::from_le_bytes(take(rest)?) != id.0 {
+        return Err("it is another mailbox's");
+    }
+    Ok(Figures {
+        modseq: ModSeq(u64::from_le_bytes(take(rest)?)),
+        uid_validity: UidValidity(u32::from_le_bytes(take(rest)?)),
+        uid_next: Uid(u32::from_le_bytes(take(rest)?)),
+        ..Figures::default()
+    })
+}
+
 /// The index of a mailbox in a file's bytes.
 ///
 /// # Errors
 /// Why it can't be read.
 pub(crate) fn decode(id: MailboxId, bytes: &[u8]) -> Result<MailboxIndex, &'static str> {
-    const SHORT: &str = "it is too short";
     let (bytes, checksum) = bytes.split_last_chunk().ok_or(SHORT)?;
     if xxh3_64(bytes) != u64::from_le_bytes(*checksum) {
         return Err("its checksum is wrong");
     }
-    let mut rest = bytes
-        .strip_prefix(&MAGIC)
-        .ok_or("another version wrote it")?;
-    fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], &'static str> {
-        let (taken, left) = rest.split_first_chunk().ok_or(SHORT)?;
-        *rest = left;
-        Ok(*taken)
-    }
-    if u64::from_le_bytes(take(&mut rest)?) != id.0 {
-        return Err("it is another mailbox's");
-    }
-    let figures = Figures {
-        modseq: ModSeq(u64::from_le_bytes(take(&mut rest)?)),
-        uid_validity: UidValidity(u32::from_le_bytes(take(&mut rest)?)),
-        uid_next: Uid(u32::from_le_bytes(take(&mut rest)?)),
-        ..Figures::default()
-    };
+    let mut rest = bytes;
+    let figures = head(id, &mut rest)?;
     let count = u32::from_le_bytes(take(&mut rest)?) as usize;
     if count > BITMAPS_MAX {
         return Err("it has too many bitmaps");
@@ -318,6 +343,31 @@ mod tests {
         }
         let bytes = encode(ID, &all).len();
         assert!(bytes < 1_000_000, "{bytes} bytes for a million messages");
+    }
+
+    #[test]
+    fn a_file_from_after_a_mailboxs_row_is_of_another_history() {
+        let store = tempfile::tempdir().expect("a folder");
+        let files = IndexFiles::new(store.path(), 0);
+        files.save_all([(ID, index(50, 9))].into_iter());
+        let figures = *index(50, 9).figures();
+        assert!(files.may_be_before(ID, &figures));
+        for other in [
+            Figures {
+                modseq: ModSeq(8),
+                ..figures
+            },
+            Figures {
+                uid_next: Uid(5),
+                ..figures
+            },
+            Figures {
+                uid_validity: UidValidity(6),
+                ..figures
+            },
+        ] {
+            assert!(!files.may_be_before(ID, &other), "{other:?}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::callbacks::{Announcer, Completion};
 use crate::committer::Committer;
 use crate::disk::Disk;
 use crate::free_space::FreeSpace;
+use crate::index::Figures;
 use crate::job::{self, Job};
 use crate::logic::{self, Rules};
 use crate::long_read::{LongRead, Piece, Reading};
@@ -335,14 +336,17 @@ fn mend(opening: &mut Opening, options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
-/// Saved indexes of mailboxes that are gone are not needed any more.
+/// Saved indexes of mailboxes that are gone are not needed any more, and those from after what the
+/// store holds are of another history. This has to be seen before anything else happens to them.
 fn forget_indexes_of_none(disk: &Disk) -> Result<(), Error> {
     let Some(files) = disk.indexes().files() else {
         return Ok(());
     };
     let view = disk.view()?;
     for id in files.saved() {
-        if logic::mailbox(&view, id)?.is_none() {
+        // A damaged row is that mailbox's trouble, not all others'.
+        let row = logic::mailbox(&view, id).ok().flatten();
+        if !row.is_some_and(|row| files.may_be_before(id, &Figures::from(&row))) {
             files.forget(id);
         }
     }

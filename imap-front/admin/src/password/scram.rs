@@ -21,6 +21,9 @@ const ITERATIONS_TAKEN: std::ops::RangeInclusive<u32> = 1000..=1_000_000;
 /// Longest salt that comes from elsewhere, in bytes.
 const SALT_BYTES_MAX: usize = 64;
 
+/// Bytes of a hash's hash that say which one it is.
+const MARK_BYTES: usize = 12;
+
 /// A key or a signature.
 pub type Key = Zeroizing<[u8; KEY_BYTES]>;
 
@@ -89,6 +92,25 @@ impl Verifier {
         ))
     }
 
+    /// The form for a line of the directory, which says beside which hash it stands. When somebody
+    /// gives the user another hash by hand, the verifier, which is of the old password, is as good
+    /// as none.
+    pub fn to_text_beside(&self, stored: &str) -> Zeroizing<String> {
+        Zeroizing::new(format!("{},{}", *self.to_text(), mark(stored)))
+    }
+
+    /// From what [`Verifier::to_text_beside`] gives; none if that is beside another hash.
+    pub fn parse_beside(text: &str, stored: &str) -> Option<Self> {
+        let (text, beside) = text.rsplit_once(',')?;
+        (beside == mark(stored)).then(|| Self::parse(text))?
+    }
+
+    /// Whether it has the form, whichever hash it is beside.
+    pub fn is_beside_any(text: &str) -> bool {
+        let parts = text.rsplit_once(',');
+        parts.is_some_and(|(text, _)| Self::parse(text).is_some())
+    }
+
     /// Whether a client's proof shows that it knows the password: the server's signature if so
     /// (RFC 5802 §3). Takes microseconds.
     pub fn check(&self, auth_message: &[u8], proof: &[u8]) -> Option<Key> {
@@ -112,6 +134,11 @@ impl Verifier {
         let other = Self::derive(password, &self.salt, self.iterations);
         other.stored_key.ct_eq(&*self.stored_key).into()
     }
+}
+
+/// What says which hash a verifier is beside. Hashes have salts, so no two are alike.
+fn mark(stored: &str) -> String {
+    STANDARD.encode(&Sha256::digest(stored)[..MARK_BYTES])
 }
 
 impl std::fmt::Debug for Verifier {

@@ -43,7 +43,7 @@ impl NewPassword<'_> {
         let stored = hashed(Scheme::Argon2id, self.password)?;
         let verifier = self
             .verifier
-            .then(|| Verifier::new(self.password).to_text());
+            .then(|| Verifier::new(self.password).to_text_beside(&stored));
         Ok((stored, verifier))
     }
 }

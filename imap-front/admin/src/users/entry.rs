@@ -266,7 +266,7 @@ pub(super) fn parse(line: &str) -> Result<Entry<'_>, String> {
     password::check_stored(entry.stored)?;
     if entry
         .verifier
-        .is_some_and(|it| Verifier::parse(it).is_none())
+        .is_some_and(|it| !Verifier::is_beside_any(it))
     {
         return Err("the verifier for SCRAM-SHA-256 is none".into());
     }

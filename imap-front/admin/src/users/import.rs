@@ -222,10 +222,12 @@ fn directory_line(user: &User, hashing: Hashing) -> Line {
     let mut verifier = user.verifier.clone();
     let stored = if user.clear {
         let password = user.stored.as_bytes();
-        if hashing.verifier {
-            verifier = Some(Verifier::new(password).to_text());
-        }
-        Zeroizing::new(password::hash(hashing.scheme, password)?)
+        let stored = Zeroizing::new(password::hash(hashing.scheme, password)?);
+        // One that came along is of another password.
+        verifier = hashing
+            .verifier
+            .then(|| Verifier::new(password).to_text_beside(&stored));
+        stored
     } else {
         user.stored.clone()
     };

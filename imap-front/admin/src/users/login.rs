@@ -276,10 +276,9 @@ impl Login {
         if let Ok((Scheme::ScramSha256, text)) = password::split(&user.stored) {
             return Verifier::parse(text);
         }
-        match &user.verifier {
-            Some(text) => Verifier::parse(text),
-            None => self.learned.as_ref()?.find(&user.account, &user.stored),
-        }
+        let text = user.verifier.as_ref();
+        text.and_then(|text| Verifier::parse_beside(text, &user.stored))
+            .or_else(|| self.learned.as_ref()?.find(&user.account, &user.stored))
     }
 
     /// The salt of a name for which the directory has none. That of a learned verifier is the same,

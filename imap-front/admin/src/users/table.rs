@@ -9,6 +9,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use ahash::RandomState;
 
 use super::entry::{self, Entry, LINE_BYTES_MAX, User};
+use crate::password::scram::Verifier;
 use crate::password::{self, Scheme};
 
 /// Bits of a slot that hold where the line begins; the rest hold bits of the name's hash.
@@ -397,5 +398,6 @@ impl<'a> Lines<'a> {
 /// Whether the entry has what SCRAM is verified by.
 fn is_scram(entry: &Entry<'_>) -> bool {
     let scheme = password::split(entry.stored).map(|(scheme, _)| scheme);
-    entry.verifier.is_some() || scheme == Ok(Scheme::ScramSha256)
+    let is_beside = |text| Verifier::parse_beside(text, entry.stored).is_some();
+    entry.verifier.is_some_and(is_beside) || scheme == Ok(Scheme::ScramSha256)
 }

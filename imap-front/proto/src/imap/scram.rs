@@ -46,7 +46,21 @@ pub(super) struct Challenged {
     nonce: String,
 }
 
+impl Challenged {
+    /// Bytes that it keeps.
+    pub fn held_bytes(&self) -> usize {
+        self.first.held_bytes() + self.server_first.capacity() + self.nonce.capacity()
+    }
+}
+
 impl ClientFirst {
+    /// Bytes that it keeps.
+    pub fn held_bytes(&self) -> usize {
+        let authorization = self.authorization.as_ref().map_or(0, |name| name.len());
+        let own = [&self.header, &self.bare, &self.user, &self.nonce];
+        own.map(|text| text.len()).iter().sum::<usize>() + authorization + size_of::<Self>()
+    }
+
     /// ```text
     /// client-first-message = gs2-cbind-flag "," ["a=" saslname] ","
     ///                        "n=" saslname "," "r=" c-nonce ["," extensions]

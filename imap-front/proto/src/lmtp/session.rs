@@ -91,6 +91,8 @@ struct Transaction {
     targets: Vec<Target>,
     /// For each accepted RCPT its address and its target.
     recipients: Vec<(Box<str>, usize)>,
+    /// Bytes that these have outside of the lists.
+    recipients_bytes: usize,
     text: Text,
 }
 
@@ -157,10 +159,12 @@ impl Session {
             let Transaction {
                 targets,
                 recipients,
+                recipients_bytes,
                 text,
                 ..
             } = &**transaction;
-            size_of_val(&targets[..]) + recipients.len() * RECIPIENT_BYTES + text.body.capacity()
+            let lists = size_of_val(&targets[..]) + recipients.len() * RECIPIENT_BYTES;
+            lists + recipients_bytes + text.body.capacity()
         });
         self.input.capacity() + self.output.capacity() + transaction
     }
@@ -198,9 +202,11 @@ impl Session {
             .iter()
             .position(|other| *other == target);
         let at = known.unwrap_or_else(|| {
+            transaction.recipients_bytes += target.user.len() + target.folder.as_str().len();
             transaction.targets.push(target);
             transaction.targets.len() - 1
         });
+        transaction.recipients_bytes += recipient.address.len();
         transaction.recipients.push((recipient.address, at));
         self.say(reply::RECIPIENT_OK);
     }
@@ -441,6 +447,7 @@ impl Session {
             mail,
             targets: Vec::new(),
             recipients: Vec::new(),
+            recipients_bytes: 0,
             text: Text::default(),
         }));
         self.say(reply::SENDER_OK);

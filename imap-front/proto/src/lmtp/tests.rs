@@ -426,3 +426,22 @@ fn sense_runs_out() {
     assert_eq!(said.lines().count(), ERRORS_MAX as usize + 2);
     assert!(said.ends_with("421 4.7.0 Too many errors, closing\r\n"));
 }
+
+/// What recipients take is what counts, not how many there are.
+#[test]
+fn recipients_are_counted_in_bytes() {
+    let mut session = session();
+    let mut host = Host::default();
+    host.run(&mut session);
+    session.handle_input(b"LHLO x\r\nMAIL FROM:<>\r\n");
+    host.run(&mut session);
+    let before = session.held_bytes();
+    for number in 0..3 {
+        let folder = format!("{number:0>200}");
+        session.handle_input(format!("RCPT TO:<fred+{folder}@x.example>\r\n").as_bytes());
+        host.run(&mut session);
+    }
+    // The address and the folder.
+    let more = session.held_bytes() - before;
+    assert!(more >= 3 * 400, "{more}");
+}

@@ -101,6 +101,8 @@ pub struct FrontSession {
     /// When the client last said something, on the reactor's clock.
     heard_ns: u64,
     user: Option<UserId>,
+    /// Whose password was proved, although the client has not answered that yet.
+    proved: Option<UserId>,
     /// From where, until it has logged in.
     peer: Option<IpAddr>,
     /// Who it is to others, once it has asked something.
@@ -413,6 +415,7 @@ impl<B: Backend> Active for Front<B> {
             held_bytes: 0,
             heard_ns: cx.now_ns(),
             user: None,
+            proved: None,
             peer: cx.peer().map(|peer| peer.ip()),
             requester: None,
             ended: false,
@@ -453,6 +456,9 @@ impl<B: Backend> Active for Front<B> {
             }
             reply => reply,
         };
+        if let Reply::Proved { user, .. } = &reply {
+            session.proved = Some(*user);
+        }
         session.machine.handle_reply(reply);
         self.carry_out(session, cx);
     }
@@ -503,7 +509,8 @@ impl<B: Backend> Active for Front<B> {
     }
 
     fn must_end(&self, session: &FrontSession) -> bool {
-        session.user.is_some_and(|user| self.revoked.contains(user))
+        let user = session.user.or(session.proved);
+        user.is_some_and(|user| self.revoked.contains(user))
     }
 
     fn handle_must_end(&mut self, session: &mut FrontSession, cx: &mut Context<'_, Reply>) {

@@ -33,6 +33,7 @@ impl<B: Backend> Parking for Front<B> {
             reading: true,
             held_bytes: 0,
             user: Some(parked.user),
+            proved: None,
             peer: None,
             requester: None,
             ended: false,

@@ -189,17 +189,14 @@ impl LmtpSession {
                 }
             },
             Asked::Deliver(count, spool) => {
-                let refusal = match reply {
-                    Reply::Delivered(results) => {
-                        self.delivered(&results);
-                        return None;
-                    }
-                    Reply::Refused(refusal) => refusal,
-                    other => unexpected(&other),
+                let results = match reply {
+                    Reply::Delivered(results) => results,
+                    Reply::Refused(refusal) => vec![Err(refusal); count],
+                    other => vec![Err(unexpected(&other)); count],
                 };
-                self.delivered(&vec![Err(refusal); count]);
-                // The store has not looked at them.
-                self.spool = spool;
+                self.delivered(&results);
+                // The store may not have looked at them. If it has, there is nothing to forget.
+                self.spool = spool.filter(|_| results.iter().all(Result::is_err));
                 self.discard()
             }
             Asked::Discard => None,

@@ -5,6 +5,7 @@
 mod accounts;
 mod damage;
 mod deliverers;
+mod flags;
 mod idle;
 mod limits;
 mod logins;

@@ -1,6 +1,7 @@
 //! SCRAM-SHA-256, spoken by a client in Python that shares no code with the server.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use admin::users::{self, NewPassword, Quota};
@@ -50,6 +51,9 @@ def exchange(tag, way):
         return line, final
     expected = sha(sha(salted, b'Server Key'), message)
     assert base64.b64decode(line[2:]) == b'v=' + encoded(expected), line
+    if way == 'wait':
+        print('proved', flush=True)
+        sys.stdin.readline()
     say(b'*' if way == 'cancel' else b'')
     return lines.readline(), final
 
@@ -185,6 +189,39 @@ fn verifiers_are_made_at_logins_and_then_scram_is_offered() {
         "it was kept"
     );
     assert!(ended(&server, "mary", "mary", "initial").ends_with("/ OK"));
+}
+
+/// A proof is as good as the password: who has shown it is that user, and no longer once the
+/// password is another, even before the client's last word.
+#[test]
+fn a_proof_of_a_password_that_was_changed_meanwhile_logs_nobody_in() {
+    let site = site("service.imap.shards = 1\n", &[("fred", true)]);
+    let path = admin::Base::new(site.folder.path()).users();
+    let server = site.start();
+    let mut other = server.select("fred");
+    let mut client = Command::new("python3")
+        .args(["-c", CLIENT])
+        .arg(server.imap.port().to_string())
+        .args(["fred", "fred", "wait"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(client.stdout.take().unwrap()).lines();
+    let mut line = || lines.next().map(Result::unwrap);
+    while line().unwrap() != "proved" {}
+    users::set_password(&path, "fred", b"another").unwrap();
+    assert!(
+        other.line().starts_with("* BYE"),
+        "those who were in are out"
+    );
+    // It may be cut before it has said so.
+    let _ = client.stdin.take().unwrap().write_all(b"\n");
+    let end = line().unwrap_or_default();
+    assert!(!end.starts_with("a OK"), "{end}");
+    client.wait().unwrap();
+    assert_eq!(server.statistics(&site)["Revoked"], 2);
 }
 
 #[test]

@@ -264,3 +264,36 @@ fn one_that_is_not_as_counted_is_said_and_made_anew() {
     assert_eq!(world.counted.indexes.counts(), (0, 1, 1));
     assert_eq!(content(&kept(&world)), content(&scanned(&world)));
 }
+
+/// A commit is seen by readers before the indexes are told of it. An index whose last piece saw it,
+/// but not the first, waits for that.
+#[test]
+fn an_index_in_pieces_waits_for_what_only_its_last_piece_saw() {
+    let mut world = World::new(300);
+    let shared = world.counted.indexes.build(world.inbox).expect("not kept");
+    let mut build = shared.lock().expect("no panic");
+    let mut some = |world: &World, rows| {
+        numbering::build_some(&world.counted, &shared, &mut build, rows).expect("memory")
+    };
+    assert!(!some(&world, 100));
+    let mut flags = mail::Flags::default();
+    flags.insert(SystemFlag::Flagged);
+    let store = Request::Store {
+        mailbox: world.inbox,
+        ranges: [Uid(5)].into_iter().collect(),
+        mode: mail::request::StoreMode::Add,
+        flags,
+        unchanged_since: None,
+        since: mail::ModSeq(1),
+    };
+    let mut txn = crate::kv::Transaction::new(&world.counted);
+    txn.begin();
+    super::apply(&mut txn, &world.rules, store).expect("memory");
+    let changes = txn.into_changes();
+    world.counted.commit_unnoted(&changes);
+    assert!(!some(&world, usize::MAX), "UID 5 was looked at before");
+    world.counted.indexes.committed(&changes);
+    assert!(some(&world, usize::MAX));
+    assert_eq!(content(&kept(&world)), content(&scanned(&world)));
+    assert!(kept(&world).with_system(1).contains(5));
+}

@@ -159,6 +159,8 @@ fn go_on(kv: &dyn Kv, build: &mut Build, mailbox: &Mailbox, rows: usize) -> Resu
     if build.saved_at.is_some_and(|at| at < mailbox.horizon) {
         build.scan();
     }
+    build.first.get_or_insert(mailbox.modseq);
+    build.seen = build.seen.max(mailbox.modseq);
     let mut left = rows;
     loop {
         match &mut build.stage {

@@ -306,7 +306,10 @@ impl Bitmaps<'_> {
                 let bits = place.and_then(|place| self.index.with_keywords()[0].get(place));
                 Split::sure(bits.map(|bits| self.uids & bits).unwrap_or_default())
             }
-            Key::Recent => Split::sure(within(self.uids, self.recent_from.0..=u32::MAX)),
+            Key::Recent => {
+                let first = self.recent_from.0.max(*self.window.start());
+                Split::sure(within(self.uids, first..=*self.window.end()))
+            }
             Key::Before(..)
             | Key::On(..)
             | Key::Since(..)

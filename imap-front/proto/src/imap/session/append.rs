@@ -145,7 +145,8 @@ impl Session {
 
     fn append(&mut self, upload: Upload) {
         let Some(user) = self.user else { return };
-        let body = match upload.spool {
+        let spool = upload.spool;
+        let body = match spool {
             Some(spool) => Body::Spooled(spool),
             None => Body::Inline(upload.piece.freeze()),
         };
@@ -164,19 +165,21 @@ impl Session {
                 date,
                 body,
             },
-            Step::Append { tag },
+            Step::Append { tag, spool },
         );
     }
 
-    pub(super) fn appended(&mut self, tag: Box<str>, reply: Reply) {
+    pub(super) fn appended(&mut self, tag: Box<str>, spool: Option<SpoolId>, reply: Reply) {
         match reply {
             Reply::Appended(appended) => {
                 let code = format!("[APPENDUID {} {}]", appended.uid_validity, appended.uid);
                 // RFC 3501 §6.3.11: a client that appends to its selected mailbox is told at once.
-                self.finish(tag, format!("OK {code} APPEND completed"));
+                return self.finish(tag, format!("OK {code} APPEND completed"));
             }
             Reply::Refused(refusal) => self.refuse_target(&tag, &refusal),
             _ => self.done(&tag, "NO [SERVERBUG] The store gave another answer"),
         }
+        // The store may not have looked at it. If it has, there is nothing to forget.
+        self.discard(spool);
     }
 }

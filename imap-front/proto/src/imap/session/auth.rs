@@ -15,6 +15,17 @@ pub(super) struct Exchange {
     pub mechanism: Mechanism,
 }
 
+impl Exchange {
+    /// Bytes that it keeps.
+    pub fn held_bytes(&self) -> usize {
+        match &self.mechanism {
+            Mechanism::LoginPassword(user) => user.capacity(),
+            Mechanism::ScramFinal(challenged) => challenged.held_bytes(),
+            _ => 0,
+        }
+    }
+}
+
 /// A mechanism, and what its next line is.
 pub(super) enum Mechanism {
     Plain,

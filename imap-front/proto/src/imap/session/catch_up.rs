@@ -16,7 +16,22 @@ impl Session {
         let held = match held {
             None if !is_cut => return Some((*step, reply)),
             Some(held) => {
-                let is_current = self.synced(reply);
+                let is_current = match (&*step, &*held, reply) {
+                    // A STORE of many messages is told of its own changes in this way.
+                    (
+                        Step::Store(storing),
+                        Reply::Stored {
+                            modified,
+                            own,
+                            crossed,
+                            ..
+                        },
+                        Reply::Synced(delta),
+                    ) => self.synced_but(&delta, |uid, modseq| {
+                        storing.knows((uid, modseq), modified, own, crossed)
+                    }),
+                    (_, _, reply) => self.synced(reply),
+                };
                 is_current.then_some(held)
             }
             // The pieces go into the view; the step goes on as if nothing had happened.

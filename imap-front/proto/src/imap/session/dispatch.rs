@@ -305,7 +305,7 @@ impl Session {
                 _ => self.done(&tag, "OK CLOSE completed"),
             },
             Step::Upload(upload) => self.spooled(upload, reply),
-            Step::Append { tag } => self.appended(tag, reply),
+            Step::Append { tag, spool } => self.appended(tag, spool, reply),
             Step::Finish { tag, text } => self.finished(&tag, &text, reply),
             Step::Idle { tag } => self.idle_synced(tag, reply),
             Step::Stale { tag } => {

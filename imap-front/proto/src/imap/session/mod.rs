@@ -27,7 +27,8 @@ use std::sync::Arc;
 
 use mail::set::SetNumber;
 use mail::{
-    Flags, MailboxId, MailboxName, ModSeq, Reply, Request, SequenceSet, Uid, UidRanges, UserId,
+    Flags, MailboxId, MailboxName, ModSeq, Reply, Request, SequenceSet, SpoolId, Uid, UidRanges,
+    UserId,
 };
 
 use super::action::Action;
@@ -156,6 +157,8 @@ enum Step {
     Upload(append::Upload),
     Append {
         tag: Box<str>,
+        /// The message's pieces, if it came in pieces.
+        spool: Option<SpoolId>,
     },
     /// The mailbox is watched; the idling comes next.
     Idle {
@@ -332,19 +335,21 @@ impl Session {
         self.receiver.unread() < self.unread_bytes_max()
     }
 
-    /// Bytes that it keeps: input that waits, a message on its way to the store, and what it has to
-    /// say and has not given to its host.
+    /// Bytes that it keeps: input that waits, a message on its way to the store, a login under way,
+    /// and what it has to say and has not given to its host.
     pub fn held_bytes(&self) -> usize {
         let upload = |upload: &append::Upload| upload.held_bytes();
-        let uploaded = match &self.work {
+        let work = match &self.work {
             Work::Upload(it) => upload(it),
             Work::Waiting(step) => match &**step {
                 Step::Upload(it) => upload(it),
+                Step::Challenge { first, .. } => first.held_bytes(),
                 _ => 0,
             },
+            Work::Sasl(exchange) => exchange.held_bytes(),
             _ => 0,
         };
-        self.receiver.unread() + self.output.held_bytes() + uploaded
+        self.receiver.unread() + self.output.held_bytes() + work
     }
 
     /// Longest command now: until a login there is no reason for a long one.

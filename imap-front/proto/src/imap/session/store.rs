@@ -17,6 +17,25 @@ pub(super) struct Storing {
     ranges: UidRanges,
 }
 
+impl Storing {
+    /// Whether the client knows what a message's flags became at a mod-sequence. What they are now
+    /// is told in the end. If that is not wanted, those that this command changed are known; but
+    /// not what others made of them, before or after it (RFC 3501 §6.4.6).
+    pub(super) fn knows(
+        &self,
+        (uid, modseq): (Uid, ModSeq),
+        modified: &UidSet,
+        own: &[(ModSeq, ModSeq)],
+        crossed: &UidSet,
+    ) -> bool {
+        let is_own = || {
+            let mut slices = own.iter();
+            slices.any(|(first, last)| (*first..=*last).contains(&modseq)) && !crossed.contains(uid)
+        };
+        self.ranges.contains(uid) && !modified.contains(uid) && (!self.silent || is_own())
+    }
+}
+
 impl Session {
     pub(super) fn store(
         &mut self,
@@ -55,12 +74,6 @@ impl Session {
     }
 
     pub(super) fn stored(&mut self, storing: Storing, reply: Reply) {
-        let Storing {
-            tag,
-            uid,
-            silent,
-            ranges,
-        } = storing;
         let (modified, (own, crossed), delta) = match reply {
             Reply::Stored {
                 modified,
@@ -68,21 +81,21 @@ impl Session {
                 crossed,
                 delta,
             } => (modified, (own, crossed), delta),
-            Reply::Refused(refusal) => return self.refuse(&tag, &refusal),
-            _ => return self.done(&tag, "NO [SERVERBUG] The store gave another answer"),
+            Reply::Refused(refusal) => return self.refuse(&storing.tag, &refusal),
+            _ => {
+                return self.done(&storing.tag, "NO [SERVERBUG] The store gave another answer");
+            }
         };
-        // What flags are now is told below. If that is not wanted, those that this command changed
-        // are known; but not what others made of them, before or after it (RFC 3501 §6.4.6).
-        let is_own = |uid: Uid, modseq: ModSeq| {
-            let mut slices = own.iter();
-            slices.any(|(first, last)| (*first..=*last).contains(&modseq)) && !crossed.contains(uid)
-        };
-        let known = |uid: Uid, modseq: ModSeq| {
-            ranges.contains(uid) && !modified.contains(uid) && (!silent || is_own(uid, modseq))
-        };
+        let known = |uid, modseq| storing.knows((uid, modseq), &modified, &own, &crossed);
         if !self.synced_but(&delta, known) {
             return;
         }
+        let Storing {
+            tag,
+            uid,
+            silent,
+            ranges,
+        } = storing;
         self.send_updates(uid);
         let view = self.view();
         let (has_gone, withheld) = (view.has_gone(&ranges), view.withheld().clone());
