@@ -9,8 +9,8 @@ const LIKE: usize = 4;
 /// The same of a name that may be a plug-in's own: fewer, as it is not known what it may be.
 const MISTYPED: usize = 2;
 
-/// The option of that name, without regard to case; [`OWN`] for any other name that may be an
-/// option of a plug-in's own.
+/// The option of that name, without regard to case. Any other name that may be an option of a
+/// plug-in's own has one for all of them, whose name ends in `*`.
 pub fn find(name: &str) -> Option<&'static ConfigOption> {
     let name = name.to_ascii_lowercase();
     let known = exact(&name).or_else(|| exact(&without_instance(&name)?));

@@ -1,7 +1,7 @@
 //! LMTP on the data plane: sessions of the shards beside IMAP's.
 //!
-//! In reading order: [`Lmtp`] (what all shards share), [`listeners`] (where deliverers come in),
-//! [`shard`] (what sessions ask is carried out), [`session`] (one connection's machine and its
+//! In reading order: [`Lmtp`] (what all shards share), `listeners` (where deliverers come in),
+//! `shard` (what sessions ask is carried out), `session` (one connection's machine and its
 //! request under way), `seats` (the connections there are), `stamp` (ids and dates).
 
 mod listeners;
