@@ -140,9 +140,7 @@ impl Table {
             None => Lines::new(&self.file)?,
         };
         while let Some((_, _, line)) = reader.next()? {
-            let text = std::str::from_utf8(line).ok();
-            let text = text.filter(|_| !crate::lines::is_blank(line));
-            let Some(entry) = text.and_then(|text| entry::split(text).ok()) else {
+            let Some(entry) = entry_of(line) else {
                 continue;
             };
             if !is_scram(&entry) && !has_other(&entry.user()) {
@@ -202,9 +200,7 @@ impl Table {
             None => Lines::new(&self.file)?,
         };
         while let Some((_, _, line)) = reader.next()? {
-            let text = std::str::from_utf8(line).ok();
-            let text = text.filter(|_| !crate::lines::is_blank(line));
-            let Some(entry) = text.and_then(|text| entry::split(text).ok()) else {
+            let Some(entry) = entry_of(line) else {
                 continue;
             };
             if later.find(entry.name, |now| now.admits_as(&entry))? != Some(true) {
@@ -393,6 +389,13 @@ impl<'a> Lines<'a> {
         self.number += 1;
         Ok(Some((self.number, start, &self.line)))
     }
+}
+
+/// The entry of a line; none if it is blank, a comment or no entry.
+fn entry_of(line: &[u8]) -> Option<Entry<'_>> {
+    let text = std::str::from_utf8(line).ok()?;
+    let is_blank = crate::lines::is_blank(line);
+    (!is_blank).then(|| entry::split(text).ok())?
 }
 
 /// Whether the entry has what SCRAM is verified by.

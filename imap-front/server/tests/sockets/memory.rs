@@ -109,6 +109,12 @@ fn logged_in(server: &Server, count: usize) -> Vec<TcpStream> {
     (0..count).map(session).collect()
 }
 
+/// A command of 60,000 bytes whose end doesn't come.
+fn endless() -> Vec<u8> {
+    let begun = b"a SEARCH SUBJECT {60000+}\r\n".to_vec();
+    [begun, vec![b'x'; 59_000]].concat()
+}
+
 /// Writes the text to each as far as it is taken, for so long.
 fn write_to_all(streams: &mut [TcpStream], text: &[u8], for_s: u64) {
     let end = Instant::now() + Duration::from_secs(for_s);
@@ -130,12 +136,7 @@ fn what_a_session_keeps_of_commands_without_an_end_is_bounded() {
     let server = site.start();
     let mut streams = logged_in(&server, 100);
     let before = server.resident_bytes();
-    // A command of 60,000 bytes whose end doesn't come.
-    let text = [
-        b"a SEARCH SUBJECT {60000+}\r\n".to_vec(),
-        vec![b'x'; 59_000],
-    ]
-    .concat();
+    let text = endless();
     for stream in &mut streams {
         stream.set_nonblocking(false).unwrap();
         stream.write_all(&text).unwrap();
@@ -173,11 +174,7 @@ fn what_all_sessions_keep_is_bounded_and_who_takes_too_much_is_ended() {
     let server = site.start();
     let mut streams = logged_in(&server, 200);
     let before = server.resident_bytes();
-    let text = [
-        b"a SEARCH SUBJECT {60000+}\r\n".to_vec(),
-        vec![b'x'; 59_000],
-    ]
-    .concat();
+    let text = endless();
     for stream in &mut streams {
         stream.set_nonblocking(false).unwrap();
         // It may be cut already.

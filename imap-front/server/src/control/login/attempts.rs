@@ -6,17 +6,13 @@
 )]
 
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ahash::RandomState;
 
+use super::sets::Sets;
 use crate::front::network;
 
-/// Entries that a key may land in.
-const WAYS: usize = 4;
-/// Sets of entries: 512 KiB in all.
-const SETS: usize = 8 * 1024;
 /// In this time half of the failures are forgotten.
 const HALVED_S: u32 = 60;
 /// The delay of the first failed login; it doubles with each.
@@ -28,13 +24,13 @@ const DELAY_MAX: Duration = Duration::from_secs(32);
 pub struct Attempts {
     hasher: RandomState,
     began: Instant,
-    sets: Mutex<Box<[[Entry; WAYS]]>>,
+    /// Of each address and user: 512 KiB in all.
+    sets: Sets<Entry>,
 }
 
-/// Failures of one address or user. 0 is a free entry.
+/// Failures of one address or user.
 #[derive(Clone, Copy, Default)]
 struct Entry {
-    key: u64,
     failures: u16,
     /// When they were counted last, in seconds.
     at_s: u32,
@@ -45,8 +41,7 @@ impl Default for Attempts {
         Self {
             hasher: RandomState::new(),
             began: Instant::now(),
-            // Written now, so that the memory is there from the start.
-            sets: Mutex::new((0..SETS).map(|_| [Entry::default(); WAYS]).collect()),
+            sets: Sets::default(),
         }
     }
 }
@@ -63,12 +58,7 @@ impl Attempts {
 
     /// A user has logged in: what was mistyped before is forgiven.
     pub fn succeeded(&self, user: &str) {
-        let key = self.hasher.hash_one(user).max(1);
-        let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
-        let set = &mut sets[key as usize % SETS];
-        for entry in set.iter_mut().filter(|entry| entry.key == key) {
-            *entry = Entry::default();
-        }
+        self.sets.forget(self.hasher.hash_one(user));
     }
 
     fn now_s(&self) -> u32 {
@@ -77,30 +67,20 @@ impl Attempts {
 
     /// One more; gives how many.
     fn count(&self, key: u64, now_s: u32) -> u16 {
-        let key = key.max(1);
-        let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
-        let set = &mut sets[key as usize % SETS];
         let left = |entry: &Entry| {
             let halvings = now_s.saturating_sub(entry.at_s) / HALVED_S;
             entry.failures.checked_shr(halvings).unwrap_or(0)
         };
-        let at = match set.iter().position(|entry| entry.key == key) {
-            Some(at) => at,
-            // In the place of whoever has failed least.
-            None => (0..WAYS).min_by_key(|at| left(&set[*at])).unwrap_or(0),
-        };
-        let before = if set[at].key == key {
-            left(&set[at])
-        } else {
-            0
-        };
-        let failures = before.saturating_add(1);
-        set[at] = Entry {
-            key,
-            failures,
-            at_s: now_s,
-        };
-        failures
+        // Whoever has failed least gives way.
+        let weight = |entry: &Entry| left(entry).into();
+        self.sets.with(key, weight, |entry| {
+            let failures = left(entry).saturating_add(1);
+            *entry = Entry {
+                failures,
+                at_s: now_s,
+            };
+            failures
+        })
     }
 }
 
@@ -139,7 +119,7 @@ mod tests {
         assert_eq!(host("2001:db8::1"), host("2001:db8::ffff:1"));
         assert_ne!(host("2001:db8::1"), host("2001:db8:0:1::1"));
         assert_eq!(host("::ffff:192.0.2.1"), host("192.0.2.1"));
-        assert_eq!(SETS * size_of::<[Entry; WAYS]>(), 512 * 1024);
+        assert_eq!(Sets::<Entry>::BYTES, 512 * 1024);
         let attempts = Attempts::default();
         for number in 1..100_000u64 {
             attempts.count(number.wrapping_mul(0x9E37_79B9_7F4A_7C15), 0);

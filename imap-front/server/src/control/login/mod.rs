@@ -7,6 +7,7 @@ mod checks;
 mod delay;
 mod learning;
 mod rate;
+mod sets;
 
 use std::io;
 use std::sync::Arc;

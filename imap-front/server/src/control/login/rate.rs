@@ -5,17 +5,13 @@
 )]
 
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use ahash::RandomState;
 
+use super::sets::Sets;
 use crate::front::network;
 
-/// Entries that an address may land in.
-const WAYS: usize = 4;
-/// Sets of entries: 512 KiB in all.
-const SETS: usize = 8 * 1024;
 const MINUTE_US: u64 = 60_000_000;
 
 /// Logins lately, right or wrong. An address may have a minute's at once; then each comes back
@@ -25,13 +21,13 @@ pub struct Rate {
     each_us: u64,
     hasher: RandomState,
     began: Instant,
-    sets: Mutex<Box<[[Entry; WAYS]]>>,
+    /// Of each address: 512 KiB in all.
+    sets: Sets<Entry>,
 }
 
-/// One address. 0 is a free entry.
+/// One address.
 #[derive(Clone, Copy, Default)]
 struct Entry {
-    key: u64,
     /// When all that it had has come back.
     whole_us: u64,
 }
@@ -43,7 +39,7 @@ impl Rate {
             each_us: MINUTE_US.checked_div(a_minute).unwrap_or(0),
             hasher: RandomState::new(),
             began: Instant::now(),
-            sets: Mutex::new((0..SETS).map(|_| [Entry::default(); WAYS]).collect()),
+            sets: Sets::default(),
         }
     }
 
@@ -54,24 +50,17 @@ impl Rate {
     }
 
     fn admits_at(&self, client: IpAddr, now_us: u64) -> bool {
-        let key = self.hasher.hash_one(network(client)).max(1);
-        let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
-        let set = &mut sets[key as usize % SETS];
-        let at = match set.iter().position(|entry| entry.key == key) {
-            Some(at) => at,
-            // In the place of whoever has most left.
-            None => {
-                let at = (0..WAYS).min_by_key(|at| set[*at].whole_us).unwrap_or(0);
-                set[at] = Entry { key, whole_us: 0 };
-                at
+        let key = self.hasher.hash_one(network(client));
+        // Whoever has most left gives way.
+        let weight = |entry: &Entry| entry.whole_us;
+        self.sets.with(key, weight, |entry| {
+            let whole_us = entry.whole_us.max(now_us) + self.each_us;
+            let fits = whole_us - now_us <= MINUTE_US;
+            if fits {
+                entry.whole_us = whole_us;
             }
-        };
-        let whole_us = set[at].whole_us.max(now_us) + self.each_us;
-        let fits = whole_us - now_us <= MINUTE_US;
-        if fits {
-            set[at].whole_us = whole_us;
-        }
-        fits
+            fits
+        })
     }
 }
 
@@ -96,7 +85,7 @@ mod tests {
         assert!((0..1000).all(|_| rate.admits(None)), "this host");
         let unlimited = Rate::new(0);
         assert!((0..1000).all(|_| unlimited.admits_at(client, 0)));
-        assert_eq!(SETS * size_of::<[Entry; WAYS]>(), 512 * 1024);
+        assert_eq!(Sets::<Entry>::BYTES, 512 * 1024);
         for number in 0..100_000u32 {
             rate.admits_at(IpAddr::from(number.to_be_bytes()), 0);
         }
