@@ -145,12 +145,8 @@ pub enum Request {
         mailbox: MailboxId,
         /// Which messages: those that are there.
         ranges: UidRanges,
-        /// Add, remove or replace.
-        mode: StoreMode,
-        /// The flags.
-        flags: Flags,
-        /// RFC 7162 §3.1.3 UNCHANGEDSINCE: messages with a higher mod-sequence are left alone.
-        unchanged_since: Option<ModSeq>,
+        /// What to do to their flags.
+        change: FlagChange,
         /// The asker's mod-sequence.
         since: ModSeq,
     },
@@ -158,8 +154,8 @@ pub enum Request {
     Expunge {
         /// The mailbox.
         mailbox: MailboxId,
-        /// UID ranges, low end first, to which it is limited (RFC 4315 §2.1).
-        within: Option<Vec<(u32, u32)>>,
+        /// UIDs to which it is limited (RFC 4315 §2.1).
+        within: Option<UidRanges>,
         /// The asker's mod-sequence.
         since: ModSeq,
     },
@@ -303,9 +299,7 @@ impl Request {
             Self::Fetch { uids, .. } => size_of_val(&uids[..]),
             Self::Store { ranges, .. } => ranges.bytes(),
             Self::Copy { messages, .. } => messages.bytes(),
-            Self::Expunge { within, .. } => {
-                within.as_ref().map_or(0, |within| size_of_val(&within[..]))
-            }
+            Self::Expunge { within, .. } => within.as_ref().map_or(0, UidRanges::bytes),
             Self::Spool { chunk, .. } => chunk.len(),
             Self::Append { body, .. } | Self::Deliver { body, .. } => match body {
                 Body::Inline(bytes) => bytes.len(),
@@ -395,6 +389,17 @@ pub struct Want {
     pub structure: bool,
     /// Its bytes, if they are few enough to come along; else the asker reads them piece by piece.
     pub bytes: bool,
+}
+
+/// What STORE does to the flags of a message (RFC 3501 §6.4.6).
+#[derive(Clone, Debug)]
+pub struct FlagChange {
+    /// Add, remove or replace.
+    pub mode: StoreMode,
+    /// The flags.
+    pub flags: Flags,
+    /// RFC 7162 §3.1.3 UNCHANGEDSINCE: messages with a higher mod-sequence are left alone.
+    pub unchanged_since: Option<ModSeq>,
 }
 
 /// How STORE changes flags (RFC 3501 §6.4.6).

@@ -3,22 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mail::request::{CopyHow, StoreMode};
+use mail::request::{CopyHow, FlagChange, StoreMode};
 use mail::{
-    Change, Event, Flags, InView, MailboxId, MailboxName, ModSeq, Refusal, Reply, SystemFlag, Uid,
+    Change, Event, InView, MailboxId, MailboxName, ModSeq, Refusal, Reply, SystemFlag, Uid,
     UidRanges, UidSet, UserId,
 };
 
 use crate::depositing::{charge, deposit};
 use crate::state::{Expunged, State};
 use crate::{Limits, Outcome, catch_up, refused};
-
-/// What STORE does to flags.
-pub(crate) struct FlagChange {
-    pub mode: StoreMode,
-    pub flags: Flags,
-    pub unchanged_since: Option<ModSeq>,
-}
 
 /// STORE (RFC 3501 §6.4.6, RFC 7162 §3.1.3). What leaves the flags as they are is no operation.
 pub(crate) fn store(
@@ -112,18 +105,13 @@ pub(crate) fn store(
 pub(crate) fn expunge(
     state: &mut State,
     id: MailboxId,
-    within: Option<&[(u32, u32)]>,
+    within: Option<&UidRanges>,
     since: ModSeq,
 ) -> Outcome {
     let Some(mailbox) = state.mailbox(id) else {
         return refused(Refusal::NoMailbox);
     };
-    let is_in = |uid: Uid| match within {
-        Some(ranges) => ranges
-            .iter()
-            .any(|&(low, high)| low <= uid.0 && uid.0 <= high),
-        None => true,
-    };
+    let is_in = |uid: Uid| within.is_none_or(|within| within.contains(uid));
     let leaving: Vec<Uid> = mailbox
         .messages
         .iter()

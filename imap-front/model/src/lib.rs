@@ -228,23 +228,14 @@ impl Model {
             R::Store {
                 mailbox,
                 ranges,
-                mode,
-                flags,
-                unchanged_since,
+                change,
                 since,
-            } => {
-                let change = changing::FlagChange {
-                    mode,
-                    flags,
-                    unchanged_since,
-                };
-                changing::store(state, limits, mailbox, &ranges, &change, since)
-            }
+            } => changing::store(state, limits, mailbox, &ranges, &change, since),
             R::Expunge {
                 mailbox,
                 within,
                 since,
-            } => changing::expunge(state, mailbox, within.as_deref(), since),
+            } => changing::expunge(state, mailbox, within.as_ref(), since),
             R::Copy {
                 mailbox,
                 messages,

@@ -142,6 +142,7 @@ impl Options {
         if self.session.login_bytes_max > self.session.command_bytes_max {
             return Err("a command may be longer before login than after it".into());
         }
+        self.store.check()?;
         self.limits.check().map_err(|found| found.to_string())
     }
 }

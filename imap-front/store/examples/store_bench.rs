@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use mail::request::{FlagChange, StoreMode};
 use mail::{Body, Flags, MailboxName, Reply, Request, UserId};
 use store::{Options, Store};
 
@@ -85,9 +86,11 @@ fn change_flags(store: &Store, user: UserId) {
         let request = Request::Store {
             mailbox: opened.mailbox,
             ranges: [*uid].into_iter().collect(),
-            mode: mail::request::StoreMode::Add,
-            flags,
-            unchanged_since: None,
+            change: FlagChange {
+                mode: StoreMode::Add,
+                flags,
+                unchanged_since: None,
+            },
             since,
         };
         let began = Instant::now();

@@ -44,6 +44,9 @@ pub enum Error {
 /// Why the store can't be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// The options contradict each other.
+    #[error("the store can't be opened with such options: {0}")]
+    Options(String),
     /// Another program has it open.
     #[error(
         "the store in {} is in use: an imapd or reconstruct is running; stop it first",

@@ -1,7 +1,12 @@
-//! What is promised of rows, of the commit marker and of journals for any bytes whatsoever: they
-//! are read or refused, and what was read is written as it was. Targets for fuzzing; see `fuzz/`.
+//! What is promised of rows, of the commit marker, of saved indexes and of journals for any bytes
+//! whatsoever: they are read or refused, and what was read is written as it was. Targets for
+//! fuzzing; see `fuzz/`.
+
+use mail::MailboxId;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::commit_marker;
+use crate::index_files;
 use crate::inspect::journal as journals;
 use crate::progress::{Progress, Touched};
 use crate::rows::{Account, Mailbox, MessageRow, Name, u64_row};
@@ -67,6 +72,16 @@ pub fn commit_marker(data: &[u8]) {
     }
 }
 
+/// A saved index before its checksum: what is read is written as it was.
+pub fn saved_index(data: &[u8]) {
+    const ID: MailboxId = MailboxId(7);
+    let file = [data, &xxh3_64(data).to_le_bytes()].concat();
+    if let Ok(index) = index_files::decode(ID, &file) {
+        let again = index_files::decode(ID, &index_files::encode(ID, &index));
+        assert_eq!(again, Ok(index));
+    }
+}
+
 /// A journal; the first byte tells what is known of the one before. Records stand in order and
 /// apart, in their file.
 pub fn journal(data: &[u8]) {
@@ -101,6 +116,11 @@ mod tests {
     #[test]
     fn any_bytes_are_a_commit_marker_or_refused() {
         inputs::run(FOLDER, "commit_marker", commit_marker);
+    }
+
+    #[test]
+    fn any_bytes_are_a_saved_index_or_refused() {
+        inputs::run(FOLDER, "saved_index", saved_index);
     }
 
     #[test]

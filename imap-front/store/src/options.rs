@@ -87,6 +87,41 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// Whether something fits everywhere, and whether the limits agree with each other.
+    ///
+    /// # Errors
+    /// Which don't, with their values.
+    pub fn check(&self) -> Result<(), String> {
+        let at_least = [
+            ("keywords_max", self.keywords_max, 1),
+            ("names_max", self.names_max, 1),
+            ("slice_messages", self.slice_messages, 1),
+            ("queue", self.queue, 1),
+            ("files_max", self.files_max, 10),
+        ];
+        if let Some((name, is, min)) = at_least.iter().find(|(_, is, min)| is < min) {
+            return Err(format!("{name} is {is}, and {min} is the least"));
+        }
+        if self.horizon_s < self.kept_s {
+            return Err(format!(
+                "horizon_s of {} is less than kept_s of {}: a message could be read of which \
+                 nobody knows that it was expunged",
+                self.horizon_s, self.kept_s
+            ));
+        }
+        let scanned_max = self.read_at_once_messages_max;
+        if scanned_max < self.index_messages_min {
+            return Err(format!(
+                "read_at_once_messages_max of {scanned_max} is less than index_messages_min of \
+                 {}: mailboxes between them have no index, and nobody may look them through",
+                self.index_messages_min
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// Now, in UTC.
 fn now() -> InternalDate {
     let since = SystemTime::now()
@@ -95,5 +130,25 @@ fn now() -> InternalDate {
     InternalDate {
         unix_s: since.as_secs() as i64,
         zone_min: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Options;
+
+    #[test]
+    fn limits_that_contradict_each_other_are_named() {
+        assert_eq!(Options::default().check(), Ok(()));
+        let refused = |change: fn(&mut Options), said: &str| {
+            let mut options = Options::default();
+            change(&mut options);
+            let found = options.check().expect_err("refused");
+            assert!(found.contains(said), "{found}");
+        };
+        refused(|it| it.slice_messages = 0, "slice_messages is 0");
+        refused(|it| it.files_max = 9, "files_max is 9, and 10");
+        refused(|it| it.horizon_s = it.kept_s - 1, "horizon_s of 3599");
+        refused(|it| it.read_at_once_messages_max = 63, "_max of 63");
     }
 }

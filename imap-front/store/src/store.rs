@@ -50,13 +50,14 @@ impl Store {
     /// Opens the store in a folder, making it if it is not there, and recovers it.
     ///
     /// # Errors
-    /// If the folder can't be used, what is there can't be read, or something that was durable is
-    /// gone and [`Options::accept_loss`] is not set.
+    /// If the options contradict each other, the folder can't be used, what is there can't be read,
+    /// or something that was durable is gone and [`Options::accept_loss`] is not set.
     pub fn open(
         folder: &Path,
         options: Options,
         announcer: Announcer,
     ) -> Result<(Self, Recovery), OpenError> {
+        options.check().map_err(OpenError::Options)?;
         let mut opening = opening::open(folder, &options)?;
         if opening.recovery.loss.is_some() {
             mend(&mut opening, &options).map_err(|cause| OpenError::Damaged {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use common::{Bench, Pending, body, follow};
 use mail::SpecialUse;
 use mail::list::Query;
-use mail::request::{CopyHow, StoreMode, Target, Want};
+use mail::request::{CopyHow, FlagChange, StoreMode, Target, Want};
 use mail::search::{Key, Program};
 use mail::{
     Body, Event, Flags, InView, InternalDate, MailboxId, MailboxName, ModSeq, Reply, Request,
@@ -233,6 +233,14 @@ impl World {
         Body::Inline(body(self.bodies, step.size))
     }
 
+    fn flag_change(step: &Step, since: ModSeq) -> FlagChange {
+        FlagChange {
+            mode: [StoreMode::Add, StoreMode::Remove, StoreMode::Replace][step.size % 3],
+            flags: Self::flags(step),
+            unchanged_since: step.on.then_some(since),
+        }
+    }
+
     fn change(&mut self, step: &Step) -> Request {
         let user = self.user(step);
         let name = MailboxName::new(NAMES[step.name]);
@@ -262,16 +270,14 @@ impl World {
             11..18 => Request::Store {
                 mailbox,
                 ranges: self.in_view(mailbox, step, &uids).ranges,
-                mode: [StoreMode::Add, StoreMode::Remove, StoreMode::Replace][step.size % 3],
-                flags: Self::flags(step),
-                unchanged_since: step.on.then_some(since),
+                change: Self::flag_change(step, since),
                 since,
             },
             18..22 => {
                 let within = step.on.then(|| {
-                    uids.iter()
-                        .map(|uid| (uid.0, uid.0 + step.size as u32 % 3))
-                        .collect()
+                    let near = |uid: &Uid| (uid.0..=uid.0 + step.size as u32 % 3).map(Uid);
+                    let uids: BTreeSet<Uid> = uids.iter().flat_map(near).collect();
+                    uids.into_iter().collect()
                 });
                 Request::Expunge {
                     mailbox,

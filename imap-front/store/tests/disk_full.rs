@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use common::{Bench, append, body, status};
 use mail::reply::Appended;
-use mail::request::StoreMode;
+use mail::request::{FlagChange, StoreMode};
 use mail::{Flags, MailboxId, MailboxName, Refusal, Reply, Request, SystemFlag, Uid, UserId};
 use store::Options;
 
@@ -257,9 +257,11 @@ fn expunge_first(bench: &Bench, mailbox: MailboxId, uid: Uid) {
     let store = Request::Store {
         mailbox,
         ranges: uids.into_iter().collect(),
-        mode,
-        flags,
-        unchanged_since: None,
+        change: FlagChange {
+            mode,
+            flags,
+            unchanged_since: None,
+        },
         since,
     };
     assert!(matches!(bench.ask(store), Reply::Stored { .. }));

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::mpsc;
 
 use bytes::Bytes;
-use mail::request::{StoreMode, Target, Want};
+use mail::request::{FlagChange, StoreMode, Target, Want};
 use mail::{
     Body, Change, Event, Flags, MailboxId, MailboxName, ModSeq, Refusal, Reply, Request,
     SystemFlag, Uid, UserId,
@@ -84,9 +84,11 @@ impl Host {
         let request = Request::Store {
             mailbox,
             ranges,
-            mode,
-            flags,
-            unchanged_since: None,
+            change: FlagChange {
+                mode,
+                flags,
+                unchanged_since: None,
+            },
             since,
         };
         let Reply::Stored { delta, .. } = self.ask(request) else {

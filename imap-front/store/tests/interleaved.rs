@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{Bench, Pending, body, fetch_all};
-use mail::request::{CopyHow, StoreMode};
+use mail::request::{CopyHow, FlagChange, StoreMode};
 use mail::{Flags, MailboxName, Message, Reply, Request, SystemFlag, Uid, UserId};
 use proptest::prelude::*;
 use store::Options;
@@ -118,9 +118,11 @@ impl World {
                 Request::Store {
                     mailbox,
                     ranges: uids.into_iter().collect(),
-                    mode,
-                    flags,
-                    unchanged_since,
+                    change: FlagChange {
+                        mode,
+                        flags,
+                        unchanged_since,
+                    },
                     since,
                 }
             }

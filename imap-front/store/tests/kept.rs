@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{Bench, append, body, status};
-use mail::request::{CopyHow, StoreMode, Want};
+use mail::request::{CopyHow, FlagChange, StoreMode, Want};
 use mail::{
     Flags, InternalDate, MailboxId, MailboxName, ModSeq, Refusal, Reply, Request, SystemFlag, Uid,
     UserId,
@@ -58,9 +58,11 @@ fn expunge(bench: &Bench, uids: &[u32]) {
     bench.ask(Request::Store {
         mailbox: INBOX,
         ranges: uids.iter().copied().map(Uid).collect(),
-        mode: StoreMode::Add,
-        flags,
-        unchanged_since: None,
+        change: FlagChange {
+            mode: StoreMode::Add,
+            flags,
+            unchanged_since: None,
+        },
         since: ModSeq(1),
     });
     bench.ask(Request::Expunge {

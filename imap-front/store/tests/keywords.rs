@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{Bench, append};
-use mail::request::{CopyHow, StoreMode, Want};
+use mail::request::{CopyHow, FlagChange, StoreMode, Want};
 use mail::{
     Change, Flags, MailboxId, MailboxName, Message, ModSeq, Refusal, Reply, Request, SystemFlag,
     Uid, UserId,
@@ -66,9 +66,11 @@ impl Site {
         self.bench.ask(Request::Store {
             mailbox: self.inbox,
             ranges: uids.iter().copied().map(Uid).collect(),
-            mode,
-            flags,
-            unchanged_since: None,
+            change: FlagChange {
+                mode,
+                flags,
+                unchanged_since: None,
+            },
             since: self.open("INBOX").highest_modseq,
         })
     }

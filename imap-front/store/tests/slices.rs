@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{Bench, Pending, append, body, fetch_all, follow, status};
 use mail::list::Query;
-use mail::request::{CopyHow, StoreMode};
+use mail::request::{CopyHow, FlagChange, StoreMode};
 use mail::{
     Change, Event, Flags, MailboxId, MailboxName, Message, ModSeq, Reply, Request, SystemFlag, Uid,
     UserId,
@@ -146,9 +146,11 @@ fn store_all(mailbox: MailboxId, uids: Vec<Uid>, flag: SystemFlag, since: ModSeq
     Request::Store {
         mailbox,
         ranges: uids.into_iter().collect(),
-        mode: StoreMode::Add,
-        flags,
-        unchanged_since: None,
+        change: FlagChange {
+            mode: StoreMode::Add,
+            flags,
+            unchanged_since: None,
+        },
         since,
     }
 }
@@ -212,7 +214,11 @@ fn messages_are_expunged_in_slices() {
         .bench()
         .submit(store_all(mailbox, odd, SystemFlag::Deleted, since));
     assert!(matches!(deleted.wait(), Reply::Stored { .. }));
-    let within = Some(vec![(1, 10), (21, 45)]);
+    let within = Some(
+        [(Uid(1), Uid(10)), (Uid(21), Uid(45))]
+            .into_iter()
+            .collect(),
+    );
     let expunge = |within| Request::Expunge {
         mailbox,
         within,

@@ -43,8 +43,9 @@ pub struct Args {
     /// LMTP connections: a message 25 times a second each.
     #[arg(long, default_value_t = 4)]
     deliverers: usize,
-    /// Seconds without an attack, to hold the attack against.
-    #[arg(long, default_value_t = 10)]
+    /// Seconds without an attack, to hold the attack against: as long as an attack, so that the
+    /// worst of both has the same chances.
+    #[arg(long, default_value_t = 20)]
     quiet_seconds: u64,
     /// Seconds that an attack may last.
     #[arg(long, default_value_t = 20)]

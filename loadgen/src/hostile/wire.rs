@@ -11,6 +11,9 @@ use socket2::{Domain, Socket, Type};
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long a connect may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(30);
+/// What the kernel keeps of what an attacker has sent and the server hasn't taken, in bytes. More
+/// of it, up to 4 MB a connection, would only keep this machine busy with copying.
+const SENT_BYTES_MAX: usize = 256 << 10;
 /// Longest line.
 const LINE_BYTES_MAX: usize = 1 << 20;
 
@@ -54,6 +57,9 @@ impl<'a> Wire<'a> {
                 From::Population => Ipv4Addr::new(127, 3, 0, 1),
             };
             socket.bind(&SocketAddr::from((own, 0)).into())?;
+        }
+        if from == From::Attacker {
+            socket.set_send_buffer_size(SENT_BYTES_MAX)?;
         }
         socket.connect_timeout(&to.into(), CONNECT_WITHIN)?;
         let stream = TcpStream::from(socket);

@@ -74,7 +74,7 @@ pub(super) const FULL: Sizes = Sizes {
     users: 1200,
     arguments: &[
         "--quiet-seconds",
-        "4",
+        "20",
         "--attack-seconds",
         "20",
         "--after-seconds",

@@ -55,6 +55,22 @@ fn search_in_a_large_mailbox() {
     assert!(said.contains(" UID ALL 2,4,6,") && said.contains(",2000000\r\nc OK"));
 }
 
+/// RFC 4731 §3.1: ALL is not said if nothing is found, and never without a set.
+#[test]
+fn what_was_found_has_no_number_any_more() {
+    let mut host = large(3, |request| match request {
+        Request::Search { .. } => Some(Reply::Found {
+            hits: [Uid(3)].into_iter().collect(),
+            modseqs: None,
+            unreadable: 0,
+            delta: vec![],
+        }),
+        _ => None,
+    });
+    let said = host.ask("a SEARCH RETURN (ALL) ALL");
+    assert_eq!(said, "* ESEARCH (TAG \"a\")\r\na OK SEARCH completed\r\n");
+}
+
 #[test]
 fn expunges_of_a_tenth() {
     let mut news = vec![event(

@@ -53,10 +53,9 @@ fn requests_about_many_are_small() {
     let mut host = large(1_000_000, move |request| {
         let bytes = request.bytes();
         let (name, ranges, count) = match request {
-            Request::Store {
-                mode: StoreMode::Add,
-                ..
-            } => return silent.take(),
+            Request::Store { change, .. } if change.mode == StoreMode::Add => {
+                return silent.take();
+            }
             Request::Store { ranges, .. } => ("STORE", ranges, 0),
             Request::Copy { messages, .. } => ("COPY", &messages.ranges, messages.count),
             _ => return None,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mail::request::StoreMode;
+use mail::request::{FlagChange, StoreMode};
 use mail::{
     Change, Delta, Event, Flags, MailboxId, ModSeq, Refusal, SystemFlag, Uid, UidRanges, UidSet,
 };
@@ -19,13 +19,6 @@ const DELETED: u8 = SystemFlag::Deleted as u8;
 
 /// Changes that the writer looks for at most when it answers: who missed more asks again.
 const CAUGHT_UP_MAX: usize = 512;
-
-/// What STORE does to flags.
-pub(super) struct FlagChange {
-    pub mode: StoreMode,
-    pub flags: Flags,
-    pub unchanged_since: Option<ModSeq>,
-}
 
 /// Some messages' flags were changed, by one operation.
 pub(super) struct Stored {
@@ -196,7 +189,7 @@ pub(super) fn expunge_some(
     txn: &mut Transaction<'_>,
     rules: &Rules,
     id: MailboxId,
-    within: Option<&[(u32, u32)]>,
+    within: Option<&UidRanges>,
     from: Uid,
 ) -> Result<Result<Expunged, Refusal>, Error> {
     let Some(mut mailbox) = tables::mailbox(txn, id)? else {
@@ -204,8 +197,7 @@ pub(super) fn expunge_some(
     };
     let numbering = Numbering::of(txn, id, &mailbox)?;
     let max = rules.options.slice_messages;
-    let ranges = within.unwrap_or(&[(1, u32::MAX)]);
-    let mut candidates = deleted(txn, id, &mailbox, &numbering, (ranges, from, max))?;
+    let mut candidates = deleted(txn, id, &mailbox, &numbering, (within, from, max))?;
     let mut next = candidates.get(max).copied();
     candidates.truncate(max);
     let mut leaving = Vec::with_capacity(candidates.len());
@@ -241,21 +233,19 @@ fn deleted(
     id: MailboxId,
     mailbox: &Mailbox,
     numbering: &Numbering,
-    (ranges, from, max): (&[(u32, u32)], Uid, usize),
+    (within, from, max): (Option<&UidRanges>, Uid, usize),
 ) -> Result<Vec<Uid>, Error> {
     let bits = numbering
         .index
         .with_system(DELETED.trailing_zeros() as usize);
+    let all = [(Uid(1), Uid(u32::MAX))];
+    let ranges = within.map_or(&all[..], |within| within.from(from));
     let known = ranges
         .iter()
-        .filter(|(_, high)| *high >= from.0)
-        .flat_map(|(low, high)| bits.range((*low).max(from.0)..=*high));
+        .flat_map(|(low, high)| bits.range(low.0.max(from.0)..=high.0));
     let mut found: Vec<Uid> = known.take(max + 1).map(Uid).collect();
     let (first, to) = (keys::message(id, from), keys::message(id, mailbox.uid_next));
-    let in_ranges = |uid: Uid| {
-        let at = ranges.partition_point(|(_, high)| *high < uid.0);
-        ranges.get(at).is_some_and(|(low, _)| *low <= uid.0)
-    };
+    let in_ranges = |uid: Uid| within.is_none_or(|within| within.contains(uid));
     for (key, row) in txn.changed(Space::Messages, &first, &to) {
         let uid = keys::uid_of(key);
         if let Some(row) = row

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use mail::request::CopyHow;
+use mail::request::{CopyHow, FlagChange, StoreMode};
 use mail::{Request, SystemFlag, Uid};
 use proptest::prelude::*;
 use roaring::RoaringBitmap;
@@ -281,9 +281,11 @@ fn an_index_in_pieces_waits_for_what_only_its_last_piece_saw() {
     let store = Request::Store {
         mailbox: world.inbox,
         ranges: [Uid(5)].into_iter().collect(),
-        mode: mail::request::StoreMode::Add,
-        flags,
-        unchanged_since: None,
+        change: FlagChange {
+            mode: StoreMode::Add,
+            flags,
+            unchanged_since: None,
+        },
         since: mail::ModSeq(1),
     };
     let mut txn = crate::kv::Transaction::new(&world.counted);

@@ -37,7 +37,7 @@ use std::sync::Arc;
 use mail::request::CopyHow;
 use mail::{
     Event, InView, InternalDate, MailboxId, MailboxName, ModSeq, Refusal, Reply, Request, Uid,
-    UserId,
+    UidRanges, UserId,
 };
 
 pub(crate) use damage::place;
@@ -179,16 +179,9 @@ pub(crate) fn apply(
         R::Store {
             mailbox,
             ranges,
-            mode,
-            flags,
-            unchanged_since,
+            change,
             since,
         } => {
-            let change = changing::FlagChange {
-                mode,
-                flags,
-                unchanged_since,
-            };
             let storing = Storing::new(mailbox, ranges, change, since);
             if numbering::is_cold(txn, mailbox)? {
                 return Ok(Operation::store(storing).into());
@@ -226,14 +219,13 @@ fn expunge(
     txn: &mut Transaction<'_>,
     rules: &Rules,
     id: MailboxId,
-    within: Option<Vec<(u32, u32)>>,
+    within: Option<UidRanges>,
     since: ModSeq,
 ) -> Result<Applied, Error> {
     if numbering::is_cold(txn, id)? {
         return Ok(Operation::expunge(id, within, Uid(0), since).into());
     }
-    let ranges = within.as_deref();
-    let done = match changing::expunge_some(txn, rules, id, ranges, Uid(0))? {
+    let done = match changing::expunge_some(txn, rules, id, within.as_ref(), Uid(0))? {
         Ok(done) => done,
         Err(refusal) => return refused(refusal),
     };

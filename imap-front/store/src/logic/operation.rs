@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use mail::request::FlagChange;
 use mail::{Delta, Event, MailboxId, ModSeq, Refusal, Reply, Uid, UidRanges, UidSet, UserId};
 
-use super::changing::{self, FlagChange, Stored};
+use super::changing::{self, Stored};
 use super::copying::{self, Staging};
 use super::numbering;
 use super::renaming::Renaming;
@@ -67,7 +68,7 @@ pub(super) struct Storing {
 
 struct Expunging {
     id: MailboxId,
-    within: Option<Vec<(u32, u32)>>,
+    within: Option<UidRanges>,
     next: Uid,
     since: ModSeq,
 }
@@ -105,12 +106,7 @@ impl Operation {
         Kind::Store(Box::new(storing)).into()
     }
 
-    pub fn expunge(
-        id: MailboxId,
-        within: Option<Vec<(u32, u32)>>,
-        next: Uid,
-        since: ModSeq,
-    ) -> Self {
+    pub fn expunge(id: MailboxId, within: Option<UidRanges>, next: Uid, since: ModSeq) -> Self {
         Kind::Expunge(Expunging {
             id,
             within,
@@ -419,7 +415,7 @@ impl Storing {
 
 impl Expunging {
     fn go_on(&mut self, txn: &mut Transaction<'_>, rules: &Rules) -> Result<Step, Error> {
-        let within = self.within.as_deref();
+        let within = self.within.as_ref();
         let done = match changing::expunge_some(txn, rules, self.id, within, self.next)? {
             Ok(done) => done,
             Err(refusal) => return refused(refusal),

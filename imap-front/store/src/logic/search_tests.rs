@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use mail::reply::HitModSeqs;
-use mail::request::StoreMode;
+use mail::request::{FlagChange, StoreMode};
 use mail::search::{Candidate, DateField, Day, Key, Program, matches};
 use mail::set::SetNumber;
 use mail::{
@@ -126,9 +126,11 @@ pub(super) fn carry_out(world: &mut World, step: &Step, number: usize) {
             let store = Request::Store {
                 mailbox: inbox,
                 ranges: uids.into_iter().collect(),
-                mode: StoreMode::Replace,
-                flags: flags(*bits),
-                unchanged_since: None,
+                change: FlagChange {
+                    mode: StoreMode::Replace,
+                    flags: flags(*bits),
+                    unchanged_since: None,
+                },
                 since: ModSeq(1),
             };
             world.carry_out(store);
@@ -137,7 +139,7 @@ pub(super) fn carry_out(world: &mut World, step: &Step, number: usize) {
             let uid = there[pick % there.len()].0;
             let expunge = Request::Expunge {
                 mailbox: inbox,
-                within: Some(vec![(uid, uid)]),
+                within: Some([Uid(uid)].into_iter().collect()),
                 since: ModSeq(1),
             };
             world.carry_out(expunge);
@@ -244,9 +246,11 @@ fn mostly_seen(messages: u32) -> World {
     let seen = Request::Store {
         mailbox: world.inbox,
         ranges: (1..=messages).filter(|n| n % 100 != 0).map(Uid).collect(),
-        mode: StoreMode::Add,
-        flags: Flags::new(SystemFlag::Seen as u8, []),
-        unchanged_since: None,
+        change: FlagChange {
+            mode: StoreMode::Add,
+            flags: Flags::new(SystemFlag::Seen as u8, []),
+            unchanged_since: None,
+        },
         since: ModSeq(1),
     };
     world.carry_out(seen);

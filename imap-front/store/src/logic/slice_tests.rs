@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use bytes::Bytes;
-use mail::request::{CopyHow, StoreMode};
+use mail::request::{CopyHow, FlagChange, StoreMode};
 use mail::{
     Body, Flags, InView, MailboxId, MailboxName, ModSeq, Reply, Request, SystemFlag, Uid, UserId,
 };
@@ -175,9 +175,11 @@ impl World {
         Request::Store {
             mailbox: self.inbox,
             ranges: self.all().into_iter().collect(),
-            mode: StoreMode::Add,
-            flags,
-            unchanged_since: None,
+            change: FlagChange {
+                mode: StoreMode::Add,
+                flags,
+                unchanged_since: None,
+            },
             since: ModSeq(1),
         }
     }
@@ -214,7 +216,7 @@ fn a_slice_touches_no_more_rows_of_a_large_mailbox_than_of_a_small_one() {
         world.warm();
         let expunge = Request::Expunge {
             mailbox: world.inbox,
-            within: Some(vec![(1, messages / 2)]),
+            within: Some([(Uid(1), Uid(messages / 2))].into_iter().collect()),
             since: ModSeq(1),
         };
         let delete = Request::Delete {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::mpsc;
 
 use bytes::Bytes;
-use mail::request::{CopyHow, StoreMode};
+use mail::request::{CopyHow, FlagChange, StoreMode};
 use mail::{Body, Flags, MailboxId, MailboxName, Reply, Request, SystemFlag, Uid, UserId};
 
 use super::{Summary, run};
@@ -71,9 +71,11 @@ fn filled(folder: &Path) {
         Request::Store {
             mailbox: INBOX,
             ranges: [Uid(1)].into_iter().collect(),
-            mode: StoreMode::Add,
-            flags,
-            unchanged_since: None,
+            change: FlagChange {
+                mode: StoreMode::Add,
+                flags,
+                unchanged_since: None,
+            },
             since,
         },
     ];

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use mail::request::{CopyHow, StoreMode, Want};
+use mail::request::{CopyHow, FlagChange, StoreMode, Want};
 use mail::{Body, Flags, MailboxId, MailboxName, ModSeq, Reply, Request, SystemFlag, Uid, UserId};
 use model::Model;
 
@@ -102,9 +102,11 @@ impl Work {
             8 | 9 => Request::Store {
                 mailbox,
                 ranges: some.into_iter().collect(),
-                mode: StoreMode::Replace,
-                flags: flags(chance),
-                unchanged_since: None,
+                change: FlagChange {
+                    mode: StoreMode::Replace,
+                    flags: flags(chance),
+                    unchanged_since: None,
+                },
                 since,
             },
             10 => Request::Expunge {

@@ -209,13 +209,7 @@ impl Session {
         if self.refuse_read_only(&tag) {
             return;
         }
-        let within = set.map(|set| {
-            let ranges = self.resolve_uids(&set);
-            ranges
-                .into_iter()
-                .map(|(low, high)| (low.0, high.0))
-                .collect()
-        });
+        let within = set.map(|set| self.resolve_uids(&set));
         let (mailbox, since) = (self.mailbox(), self.view().modseq);
         self.ask(
             Request::Expunge {

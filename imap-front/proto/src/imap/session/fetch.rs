@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mail::mime::header;
-use mail::request::{StoreMode, Want};
+use mail::request::{FlagChange, StoreMode, Want};
 use mail::{
     Flags, Message, ModSeq, Reply, Request, SequenceSet, SystemFlag, Uid, UidRanges, UidSet,
 };
@@ -166,9 +166,11 @@ impl Session {
         let request = Request::Store {
             mailbox: self.mailbox(),
             ranges: unseen.copied().collect(),
-            mode: StoreMode::Add,
-            flags,
-            unchanged_since: None,
+            change: FlagChange {
+                mode: StoreMode::Add,
+                flags,
+                unchanged_since: None,
+            },
             since: self.view().modseq,
         };
         job.seen_to = last;

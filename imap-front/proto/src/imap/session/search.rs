@@ -165,8 +165,12 @@ impl Session {
             highest = modseqs.map(|it| it.highest);
         }
         let mut line = Line::new(head);
-        if wants(SearchReturn::All) && count > 0 {
-            line = line.text(" ALL ").ranges(self.ranges_of(hits, uid));
+        if wants(SearchReturn::All) {
+            // None may be left: what was found can have left the view since.
+            let mut ranges = self.ranges_of(hits, uid).peekable();
+            if ranges.peek().is_some() {
+                line = line.text(" ALL ").ranges(Box::new(ranges));
+            }
         }
         if wants(SearchReturn::Count) {
             line = line.text(format!(" COUNT {count}"));

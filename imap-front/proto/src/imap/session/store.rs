@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mail::request::StoreMode;
+use mail::request::{FlagChange, StoreMode};
 use mail::{Flags, ModSeq, Reply, Request, SequenceSet, Uid, UidRanges, UidSet};
 
 use super::{Session, Step};
@@ -59,9 +59,11 @@ impl Session {
         let request = Request::Store {
             mailbox,
             ranges: ranges.clone(),
-            mode,
-            flags,
-            unchanged_since,
+            change: FlagChange {
+                mode,
+                flags,
+                unchanged_since,
+            },
             since,
         };
         let storing = Storing {
