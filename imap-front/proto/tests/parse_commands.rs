@@ -166,7 +166,8 @@ fn mailboxes() {
     );
     refused(
         "a STATUS x ()",
-        "MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN or HIGHESTMODSEQ at column 13",
+        "MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, HIGHESTMODSEQ, SIZE or APPENDLIMIT \
+         at column 13",
     );
 }
 

@@ -218,6 +218,10 @@ pub enum StatusItem {
     Unseen,
     /// `HIGHESTMODSEQ` (RFC 7162 §3.1.7)
     HighestModSeq,
+    /// `SIZE` (RFC 8438)
+    Size,
+    /// `APPENDLIMIT` (RFC 7889)
+    AppendLimit,
 }
 
 /// SEARCH return options (RFC 4731 §3.1).

@@ -79,8 +79,10 @@ impl SessionConfig {
         }
         list.push_str(
             " NAMESPACE CHILDREN UIDPLUS UNSELECT MOVE SPECIAL-USE CREATE-SPECIAL-USE \
-             LIST-EXTENDED LIST-STATUS ESEARCH CONDSTORE",
+             LIST-EXTENDED LIST-STATUS ESEARCH CONDSTORE STATUS=SIZE",
         );
+        // RFC 7889 §2: the same for all mailboxes.
+        list.push_str(&format!(" APPENDLIMIT={}", self.append_bytes_max));
         list
     }
 }

@@ -269,11 +269,12 @@ fn return_option(lexer: &mut Lexer<'_>, list: &mut List) -> Parsed<()> {
 }
 
 /// ```text
-/// status-att = "MESSAGES" / "RECENT" / "UIDNEXT" / "UIDVALIDITY" / "UNSEEN" / "HIGHESTMODSEQ"
-///                                                 ; RFC 3501 §9, RFC 7162 §7
+/// status-att = "MESSAGES" / "RECENT" / "UIDNEXT" / "UIDVALIDITY" / "UNSEEN" / "HIGHESTMODSEQ" /
+///              "SIZE" / "APPENDLIMIT"  ; RFC 3501 §9, RFC 7162 §7, RFC 8438 §4, RFC 7889 §5
 /// ```
 fn status_item(lexer: &mut Lexer<'_>) -> Parsed<StatusItem> {
-    const EXPECTED: &str = "MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN or HIGHESTMODSEQ";
+    const EXPECTED: &str = "MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, HIGHESTMODSEQ, SIZE or \
+                            APPENDLIMIT";
     let start = lexer.clone();
     Ok(match lexer.word(EXPECTED)?.as_str() {
         "MESSAGES" => StatusItem::Messages,
@@ -282,6 +283,8 @@ fn status_item(lexer: &mut Lexer<'_>) -> Parsed<StatusItem> {
         "UIDVALIDITY" => StatusItem::UidValidity,
         "UNSEEN" => StatusItem::Unseen,
         "HIGHESTMODSEQ" => StatusItem::HighestModSeq,
+        "SIZE" => StatusItem::Size,
+        "APPENDLIMIT" => StatusItem::AppendLimit,
         _ => return start.fail(EXPECTED),
     })
 }

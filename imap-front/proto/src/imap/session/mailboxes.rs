@@ -101,6 +101,7 @@ impl Session {
     ) {
         let mut line = b"* STATUS ".to_vec();
         encode::mailbox(&mut line, name);
+        let append_bytes_max = self.config.append_bytes_max;
         let values: Vec<String> = items
             .iter()
             .map(|item| match item {
@@ -110,6 +111,8 @@ impl Session {
                 StatusItem::UidValidity => format!("UIDVALIDITY {}", figures.uid_validity),
                 StatusItem::Unseen => format!("UNSEEN {}", figures.unseen),
                 StatusItem::HighestModSeq => format!("HIGHESTMODSEQ {}", figures.highest_modseq),
+                StatusItem::Size => format!("SIZE {}", figures.size),
+                StatusItem::AppendLimit => format!("APPENDLIMIT {append_bytes_max}"),
             })
             .collect();
         line.extend_from_slice(format!(" ({})\r\n", values.join(" ")).as_bytes());
