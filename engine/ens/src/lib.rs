@@ -3,13 +3,15 @@
 //! In reading order: [`event_ref`] (what events are called, what patterns match), [`access`]
 //! (`ENS_ACCESS`), [`frame`] (ENP, the wire protocol; specified in `docs/ENP.md`), [`matcher`],
 //! [`broker`] (hosted by the shards of `engine`), [`server`] (its threads and ports), [`client`]
-//! (publishers and subscribers), [`trace`] (the documented environment variables),
-//! [`ready`] (how `start-msg` is told that a service serves), [`output`] (that nobody reads).
+//! (publishers and subscribers), [`trace`] (the documented environment variables), [`ready`] (how
+//! `start-msg` is told that a service serves), [`confinement`] (what it gives up then), [`output`]
+//! (that nobody reads).
 
 pub mod access;
 pub mod arguments;
 pub mod broker;
 pub mod client;
+pub mod confinement;
 pub mod event_ref;
 pub mod frame;
 pub mod matcher;

@@ -7,11 +7,13 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 
-use crate::supervisor;
+use crate::supervisor::Supervisor;
 
 /// Where start-up is reported.
 pub struct Ready {
     pipe: Option<File>,
+    /// Reached at once: a program may give up the right to before it is ready.
+    supervisor: Option<Supervisor>,
 }
 
 impl Ready {
@@ -24,7 +26,11 @@ impl Ready {
                 .open(format!("/proc/self/fd/{number}"))
                 .ok()
         });
-        Self { pipe }
+        let supervisor = Supervisor::from_env().unwrap_or_else(|error| {
+            tracing::warn!("the supervisor can't be told: {error}");
+            None
+        });
+        Self { pipe, supervisor }
     }
 
     /// Reports a fact, such as `imap listening on 127.0.0.1:143`.
@@ -40,7 +46,7 @@ impl Ready {
     /// Reports that the server serves.
     pub fn ready(&mut self) {
         self.line("ready");
-        if let Err(error) = supervisor::notify_ready() {
+        if let Some(Err(error)) = self.supervisor.take().map(|it| it.ready()) {
             tracing::warn!("the supervisor can't be told: {error}");
         }
         self.pipe = None;

@@ -44,6 +44,8 @@ pub struct Options {
     pub write_timeout_s: u64,
     /// How long a shard looks for work before it sleeps, in nanoseconds.
     pub spin_ns: u64,
+    /// Whether rings are refused what the broker doesn't use.
+    pub restricted_rings: bool,
     /// What the shards share.
     pub broker: BrokerConfig,
 }
@@ -104,6 +106,7 @@ impl Default for Options {
             pending_bytes_max: 1 << 20,
             write_timeout_s: 120,
             spin_ns: 0,
+            restricted_rings: true,
             broker: BrokerConfig::new(access, 120),
         }
     }
@@ -214,6 +217,7 @@ impl Bound {
             let broker = Broker::new(id, config.clone(), shared);
             let uring = uring::Options {
                 spin_ns: options.spin_ns,
+                restricted: options.restricted_rings,
                 receive_buffers: RECEIVE_BUFFERS,
                 receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
                 ..uring::Options::for_connections(limits.connections_max + 64)

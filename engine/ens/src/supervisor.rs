@@ -4,19 +4,33 @@ use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-/// Sends `READY=1` to the socket in `NOTIFY_SOCKET`, if there is one.
-///
-/// # Errors
-/// If it can't be sent.
-pub fn notify_ready() -> io::Result<()> {
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
-        return Ok(());
-    };
-    let text = path.as_encoded_bytes();
-    let address = match text.strip_prefix(b"@") {
-        Some(name) => SocketAddr::from_abstract_name(name)?,
-        None => SocketAddr::from_pathname(&path)?,
-    };
-    UnixDatagram::unbound()?.send_to_addr(b"READY=1\n", &address)?;
-    Ok(())
+/// The way to the supervisor. It stays open to a process that can't make such a socket any more.
+pub struct Supervisor(UnixDatagram);
+
+impl Supervisor {
+    /// The one whose socket is in `NOTIFY_SOCKET`, if there is one.
+    ///
+    /// # Errors
+    /// If it can't be reached.
+    pub fn from_env() -> io::Result<Option<Self>> {
+        let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
+            return Ok(None);
+        };
+        let text = path.as_encoded_bytes();
+        let address = match text.strip_prefix(b"@") {
+            Some(name) => SocketAddr::from_abstract_name(name)?,
+            None => SocketAddr::from_pathname(&path)?,
+        };
+        let socket = UnixDatagram::unbound()?;
+        socket.connect_addr(&address)?;
+        Ok(Some(Self(socket)))
+    }
+
+    /// Sends `READY=1`.
+    ///
+    /// # Errors
+    /// If it can't be sent.
+    pub fn ready(&self) -> io::Result<()> {
+        self.0.send(b"READY=1\n").map(drop)
+    }
 }

@@ -12,7 +12,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
 use std::path::Path;
 
-use nix::unistd::{Gid, Uid, User, initgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, User, getresgid, getresuid, initgroups, setresgid, setresuid};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capability_is_in_bounding_set,
     configure_capability_in_ambient_set, remove_capability_from_bounding_set, set_capabilities,
@@ -231,7 +231,19 @@ impl ServiceUser {
         set_capabilities(None, sets)
             .and_then(|()| configure_capability_in_ambient_set(ports, true))
             .and_then(|()| set_no_new_privs(true))
-            .map_err(|cause| failed("can't limit what it may do")(cause.into()))
+            .map_err(|cause| failed("can't limit what it may do")(cause.into()))?;
+        let back = self.is_it() && setresuid(self.uid, Uid::from_raw(0), self.uid).is_err();
+        let left = io::Error::other("root's rights are still there");
+        back.then_some(())
+            .ok_or(left)
+            .map_err(failed("can't become it"))
+    }
+
+    /// Whether this process is the user's, in every respect.
+    fn is_it(&self) -> bool {
+        let users = getresuid().is_ok_and(|it| [it.real, it.effective, it.saved] == [self.uid; 3]);
+        let groups = getresgid().is_ok_and(|it| [it.real, it.effective, it.saved] == [self.gid; 3]);
+        users && groups
     }
 
     /// Whether the user, whom this process is by now, can run a program.

@@ -5,5 +5,6 @@
 //! Invariants: no sockets, no files, no clock, no chance; every output is a function of the inputs
 //! so far. Nothing here blocks and nothing here is `async`.
 
+mod http;
 pub mod imap;
 pub mod lmtp;

@@ -56,3 +56,26 @@ fn it_is_refused_where_it_is_not_offered() {
     assert!(!said(&mut session, "").contains("STARTTLS"));
     assert!(said(&mut session, "a STARTTLS\r\n").starts_with("a BAD"));
 }
+
+#[test]
+fn a_browser_that_was_led_here_says_nothing_more() {
+    let body = "POST / HTTP/1.1\r\nHost: mail.example\r\n\r\na LOGIN fred fred\r\n";
+    let long = format!(
+        "GET /{} HTTP/1.1\r\na LOGIN fred fred\r\n",
+        "x".repeat(100_000)
+    );
+    for request in [body, &long] {
+        for piece in [1, 1000, request.len()] {
+            let mut session = session();
+            said(&mut session, "");
+            said(&mut session, "a STARTTLS\r\n");
+            let heard: String = request
+                .as_bytes()
+                .chunks(piece)
+                .map(|piece| said(&mut session, std::str::from_utf8(piece).unwrap()))
+                .collect();
+            assert_eq!(heard, "* BYE This is IMAP, and no web server\r\n<Close>");
+            assert!(session.speaks_http());
+        }
+    }
+}

@@ -43,6 +43,7 @@ pub fn bind(config: &Config) -> Result<Option<Bound>, BrokerError> {
         pending_bytes_max: config.count("ens.maxpending").max(1) as usize,
         write_timeout_s: config.count("ens.writetimeout"),
         spin_ns: config.count("ens.spin") * 1000,
+        restricted_rings: config.switch("service.restrictrings"),
         broker: BrokerConfig {
             connections_max: config.count("ens.maxconnections").max(1) as usize,
             of_client: SubscriptionLimits {

@@ -1,72 +1,70 @@
-//! The files that this process and the programs it starts can reach: Landlock.
+//! What this process reaches of the host, and the system calls that it makes once it serves.
 //!
 //! It writes below `data/`, `log/` and `run/`, where its sockets and its log file are configured to
 //! be, and to `/dev/null`; it reads its programs, configuration and plug-ins, and what every
-//! program reads of its system. Everything else of the host is closed to it, whoever its user is.
+//! program reads of its system. Everything else of the host is closed to it, whoever its user is
+//! (Landlock). System calls are on a list from the moment on at which all threads and plug-ins are
+//! there (seccomp): until then plug-ins are loaded, and each is tried in another process.
 
 use std::path::{Path, PathBuf};
 
 use admin::{Base, Config};
-use landlock::{
-    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
-    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus,
-};
+use ens::confinement::{self, ConfinementError};
+use reactor::rights::calls::Group;
+use reactor::rights::files::Reach;
 
-/// What is asked of the kernel: files, links between folders, truncation, device control. An older
-/// one restricts what it knows.
-const WANTED: ABI = ABI::V5;
 /// What programs read of their system: libraries, names, time zones, their own limits.
 const SYSTEM: [&str; 9] = [
     "/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sys", "/usr",
 ];
-/// Where what nobody reads goes.
-const NULL: &str = "/dev/null";
 /// The options that name files which are written.
 const WRITTEN: [&str; 3] = ["ens.socket", "logfile.imap.file", "service.lmtp.socket"];
+/// Besides those of every program: the store's files, and the broker of another host.
+const CALLS: [Group; 4] = [
+    Group::Base,
+    Group::Reading,
+    Group::Writing,
+    Group::Connecting,
+];
 
-/// How far the kernel goes along.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Confinement {
-    /// Every restriction holds.
-    Whole,
-    /// Those that this kernel knows.
-    Partial,
-    /// None: this kernel has no Landlock, or it was not enabled when it started.
-    None,
-}
+/// The plug-in that is ours.
+const OWN_PLUG_IN: &str = "libibiff";
 
-/// Why it can't be done.
-#[derive(Debug, thiserror::Error)]
-#[error("Landlock: {0}; service.landlock 0 does without")]
-pub struct ConfinementError(#[from] RulesetError);
-
-/// Closes the host's files to this thread and to those that it starts from now on. There is no way
-/// back. Folders that don't exist yet can't be named: they must be made before.
+/// Closes the rest of the host's files to this thread and to those that it starts from now on.
+/// Folders that don't exist yet can't be named: they must be made before.
 ///
 /// # Errors
 /// If the kernel knows Landlock and refuses.
-pub fn confine(base: &Base, config: &Config) -> Result<Confinement, ConfinementError> {
-    let all = AccessFs::from_all(WANTED);
-    let read = AccessFs::from_read(WANTED);
-    let mut rules = Ruleset::default()
-        .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(all)?
-        .create()?;
-    for path in [base.data(), base.log(), base.run()]
-        .into_iter()
-        .chain(written(base, config))
-    {
-        rules = allow(rules, &path, all)?;
+pub fn confine_files(base: &Base, config: &Config) -> Result<(), ConfinementError> {
+    confinement::confine_files(config.switch("service.landlock"), &reach(base, config))
+}
+
+/// Has all threads make the calls of the list and no others, those of plug-ins included.
+///
+/// # Errors
+/// If the kernel has seccomp and refuses.
+pub fn confine_calls(config: &Config) -> Result<(), ConfinementError> {
+    let wanted = config.switch("service.seccomp");
+    for plug_in in config.plug_ins().into_iter().filter(|_| wanted) {
+        let library = Path::new(&plug_in.library);
+        if library.file_stem() != Some(OWN_PLUG_IN.as_ref()) {
+            tracing::info!(
+                "the notification plug-in {} is refused system calls that this server doesn't \
+                 make itself; if it needs others, set service.seccomp to no",
+                plug_in.library
+            );
+        }
     }
-    for path in read_only(base, config) {
-        rules = allow(rules, &path, read)?;
+    confinement::confine_calls(wanted, &CALLS)
+}
+
+fn reach(base: &Base, config: &Config) -> Reach {
+    let own = [base.data(), base.log(), base.run()];
+    Reach {
+        written: own.into_iter().chain(written(base, config)).collect(),
+        read: read_only(base, config).collect(),
+        network: true,
     }
-    rules = allow(rules, Path::new(NULL), AccessFs::from_file(WANTED))?;
-    Ok(match rules.restrict_self()?.ruleset {
-        RulesetStatus::FullyEnforced => Confinement::Whole,
-        RulesetStatus::PartiallyEnforced => Confinement::Partial,
-        RulesetStatus::NotEnforced => Confinement::None,
-    })
 }
 
 /// The folders of files that options name.
@@ -97,25 +95,17 @@ fn read_only(base: &Base, config: &Config) -> impl Iterator<Item = PathBuf> {
     paths.into_iter()
 }
 
-/// What is not there needs no rule.
-fn allow(
-    rules: RulesetCreated,
-    path: &Path,
-    access: BitFlags<AccessFs>,
-) -> Result<RulesetCreated, RulesetError> {
-    match PathFd::new(path) {
-        Ok(file) => rules.add_rule(PathBeneath::new(file, access)),
-        Err(_) => Ok(rules),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::io::ErrorKind;
     use std::process::Command;
 
+    use reactor::rights::{Confinement, files};
+
     use super::*;
+
+    const NULL: &str = "/dev/null";
 
     /// Tries to leave the base directory from within a confined thread.
     #[test]
@@ -131,7 +121,7 @@ mod tests {
         fs::write(&secret, "secret").unwrap();
         let config = Config::load(&base).unwrap();
         let attempts = move || {
-            let confinement = confine(&base, &config).unwrap();
+            let confinement = files::confine(&reach(&base, &config)).unwrap();
             let kind = |result: std::io::Result<()>| result.err().map(|error| error.kind());
             let moved = base.data().join("moved");
             let allowed = [

@@ -17,11 +17,10 @@ use admin::status::Status;
 use admin::{Base, Config};
 use clap::Parser;
 use ens::ready::Ready;
-use server::confinement::{self, Confinement, ConfinementError};
 use server::log::Log;
 use server::ports::Ports;
 use server::run::Server;
-use server::{certificates, notify, panics};
+use server::{certificates, confinement, notify, panics};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
@@ -171,25 +170,6 @@ fn make_private(base: &Base) -> Result<(), PrivacyError> {
     Ok(())
 }
 
-/// Closes the rest of the host's files to this process, and says if that can't be had.
-fn confine(base: &Base, config: &Config) -> Result<(), ConfinementError> {
-    if !config.switch("service.landlock") {
-        tracing::warn!("service.landlock is off: this process can reach all files of its user");
-        return Ok(());
-    }
-    match confinement::confine(base, config)? {
-        Confinement::Whole => {}
-        Confinement::Partial => {
-            tracing::info!("this kernel's Landlock is older; it holds what it knows");
-        }
-        Confinement::None => tracing::warn!(
-            "this kernel has no Landlock, or doesn't enable it (lsm= on its command line): \
-             this process can reach all files of its user"
-        ),
-    }
-    Ok(())
-}
-
 fn serve(base: &Base, accept_loss: bool, ready: &mut Ready) -> Result<(), Box<dyn Error>> {
     reactor::memory::return_large();
     let config = Config::load(base)?;
@@ -198,11 +178,12 @@ fn serve(base: &Base, accept_loss: bool, ready: &mut Ready) -> Result<(), Box<dy
     make_private(base)?;
     // Taken before anything is started, so that no signal is missed.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
-    confine(base, &config)?;
+    confinement::confine_files(base, &config)?;
     let ports = Ports::bind(&config, ready)?;
     // From here on there will be other threads.
     reactor::rights::give_up()?;
     let mut server = Server::start(base, &config, ports, accept_loss, ready)?;
+    confinement::confine_calls(&config)?;
     ready.ready();
     let mut looks = 0u64;
     loop {

@@ -26,6 +26,8 @@ pub enum Refused {
     Deliverers,
     /// A connection was ended: it said too much before it logged in.
     Commands,
+    /// A connection was ended: a browser sent an HTTP request to IMAP or LMTP.
+    Http,
 }
 
 /// Refusals that have no line yet.
@@ -84,6 +86,10 @@ impl Refusals {
                 Refused::Deliverers => format!(
                     "LMTP connection refused {client}, there are enough in all \
                      (service.lmtp.maxconnections)"
+                ),
+                Refused::Http => format!(
+                    "connection ended {client}, it sent an HTTP request: a browser may have been \
+                     led here"
                 ),
                 Refused::Commands => format!(
                     "connection ended {client}, too many commands before login \

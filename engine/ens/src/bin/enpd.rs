@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::Parser;
 use ens::access::{Access, AccessError};
 use ens::broker::{BrokerConfig, SubscriptionLimits};
+use ens::confinement;
 use ens::ready::Ready;
 use ens::server::{self, Options, Running};
 use ens::statistics::Statistics;
@@ -68,6 +69,15 @@ struct Cli {
     /// Microseconds for which a shard looks for work before it sleeps: faster, for a core's price
     #[arg(long, default_value_t = 0)]
     spin: u64,
+    /// Leave all files of the user within reach
+    #[arg(long)]
+    no_landlock: bool,
+    /// Allow every system call
+    #[arg(long)]
+    no_seccomp: bool,
+    /// Allow rings every operation
+    #[arg(long)]
+    no_restricted_rings: bool,
     /// Say whether ADDRESS may connect and by which rule, and do nothing else
     #[arg(long, value_name = "ADDRESS")]
     check_access: Option<IpAddr>,
@@ -129,6 +139,7 @@ fn serve(cli: &Cli, access: Access, ready: &mut Ready) -> Result<(), Box<dyn std
         pending_bytes_max: cli.max_pending.max(1),
         write_timeout_s: cli.write_timeout,
         spin_ns: cli.spin * 1000,
+        restricted_rings: !cli.no_restricted_rings,
         broker: BrokerConfig {
             connections_max: cli.max_connections.max(1),
             of_client: SubscriptionLimits {
@@ -144,9 +155,14 @@ fn serve(cli: &Cli, access: Access, ready: &mut Ready) -> Result<(), Box<dyn std
         ..Options::default()
     };
     let bound = server::bind(options)?;
+    let reach = confinement::reach_of_broker(cli.socket.as_deref(), None);
+    confinement::confine_files(!cli.no_landlock, &reach)?;
+    // From here on there will be other threads.
     reactor::rights::give_up()?;
     let broker = bound.start()?;
     broker.listening().iter().for_each(|line| ready.line(line));
+    let calls = confinement::calls_of_broker(cli.socket.is_some());
+    confinement::confine_calls(!cli.no_seccomp, &calls)?;
     ready.ready();
     run(&broker, &mut signals);
     broker.stop();

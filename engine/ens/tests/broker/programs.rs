@@ -1,7 +1,10 @@
 //! The programs, as people run them.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::talk::Site;
 
@@ -95,4 +98,88 @@ fn enpd_refuses_rules_that_it_can_not_read() {
         said.contains("rule 2") && said.contains("deny all"),
         "{said}"
     );
+}
+
+/// A broker that is about to serve, and what it says.
+fn enpd(options: &[&str]) -> (std::process::Child, BufReader<std::process::ChildStdout>) {
+    let mut enpd = Command::new(env!("CARGO_BIN_EXE_enpd"));
+    enpd.args(["--listen", "127.0.0.1", "--shards", "2"]);
+    enpd.args(options).env_remove("ENSIGN_READY_FD");
+    let mut enpd = enpd.stdout(Stdio::piped()).spawn().unwrap();
+    let said = BufReader::new(enpd.stdout.take().unwrap());
+    (enpd, said)
+}
+
+/// A field of the status of each of its threads, once it has the value or some seconds are over.
+fn of_threads(pid: u32, name: &str, value: &str) -> Vec<String> {
+    for _ in 0..100 {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        let fields = tasks.flatten().filter_map(|task| {
+            let status = fs::read_to_string(task.path().join("status")).ok()?;
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            Some(line.trim().to_owned())
+        });
+        let fields: Vec<String> = fields.collect();
+        if fields.iter().all(|field| field == value) {
+            return fields;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("{name} is not {value} in each thread of {pid}");
+}
+
+#[test]
+fn enpd_gives_up_what_it_does_not_need_and_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("ens");
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port().to_string();
+    drop(free);
+    let options = ["--port", &port, "--socket", socket.to_str().unwrap()];
+    let (mut child, said) = enpd(&options);
+    assert!(
+        said.lines()
+            .map_while(Result::ok)
+            .any(|line| line == "ready")
+    );
+    for (name, value) in [("Seccomp:", "2"), ("NoNewPrivs:", "1")] {
+        assert!(of_threads(child.id(), name, value).len() >= 3);
+    }
+    // It has no files, and its listeners are there: clients come, are told, and go.
+    let mut asub = Command::new(env!("CARGO_BIN_EXE_asub"))
+        .args(["127.0.0.1", &port])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut printed = BufReader::new(asub.stdout.take().unwrap()).lines();
+    assert_eq!(printed.next().unwrap().unwrap(), "Subscription successful");
+    let mut apub = Command::new(env!("CARGO_BIN_EXE_apub"))
+        .args(["127.0.0.1", &port])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    apub.stdin.take().unwrap().write_all(b"hello\n.\n").unwrap();
+    assert!(apub.wait().unwrap().success());
+    assert!(printed.next().unwrap().unwrap().ends_with("hello"));
+    asub.kill().unwrap();
+    asub.wait().unwrap();
+    assert!(socket.exists());
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(!socket.exists(), "it is removed at the end");
+}
+
+#[test]
+fn what_enpd_gives_up_can_be_kept() {
+    let (mut child, said) = enpd(&["--port", "0", "--no-landlock", "--no-seccomp"]);
+    assert!(
+        said.lines()
+            .map_while(Result::ok)
+            .any(|line| line == "ready")
+    );
+    of_threads(child.id(), "Seccomp:", "0");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

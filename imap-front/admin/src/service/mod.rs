@@ -95,6 +95,13 @@ impl Service {
             let bytes = config.count(option).to_string();
             arguments.extend([flag.into(), bytes.into()]);
         }
+        for (flag, option) in [
+            ("--no-landlock", "service.landlock"),
+            ("--no-seccomp", "service.seccomp"),
+            ("--no-restricted-rings", "service.restrictrings"),
+        ] {
+            arguments.extend((!config.switch(option)).then(|| flag.into()));
+        }
         if config.count("ens.shards") > 0 {
             arguments.extend(["--shards".into(), config.value("ens.shards").into()]);
         }

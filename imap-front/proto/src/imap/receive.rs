@@ -32,6 +32,14 @@ impl Received {
             Self::WantsContinuation => false,
         }
     }
+
+    /// How it begins, unless it is a message's command.
+    pub fn first_line(&self) -> Option<&[u8]> {
+        match self {
+            Self::Command(line) | Self::TooLong(line) => Some(line),
+            Self::Append(_) | Self::WantsContinuation => None,
+        }
+    }
 }
 
 /// The receiving half of a session.

@@ -23,6 +23,8 @@ pub const START_TLS: Line = "220 2.0.0 Begin the TLS handshake now";
 /// What follows STARTTLS came from anybody.
 pub const BEHIND_START_TLS: Line =
     "421 4.7.0 Nothing may follow STARTTLS before the handshake, closing";
+/// To a browser.
+pub const NO_WEB_SERVER: Line = "421 4.7.0 This is LMTP, and no web server, closing";
 /// To VRFY.
 pub const WILL_TRY: Line = "252 2.5.0 Send some mail, I'll try to deliver it";
 /// A command before LHLO.

@@ -1,5 +1,7 @@
 //! The LMTP session.
 
+mod http;
+
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -61,6 +63,8 @@ pub struct Session {
     starttls: bool,
     /// Whether it has.
     secure: bool,
+    /// The client spoke HTTP.
+    http: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +130,7 @@ impl Session {
             stopping: false,
             starttls: false,
             secure: false,
+            http: false,
         };
         let greeting = format!("220 {} LMTP Ensign ready", session.config.hostname);
         session.say(&greeting);
@@ -151,6 +156,11 @@ impl Session {
     /// Whether a transaction is under way: from MAIL to the replies after the message.
     pub fn is_in_transaction(&self) -> bool {
         self.transaction.is_some()
+    }
+
+    /// The client's IP address, if it has one.
+    pub fn peer(&self) -> Option<&str> {
+        self.peer.as_deref()
     }
 
     /// What the session keeps of what came and what is said, in bytes.
@@ -351,11 +361,17 @@ impl Session {
     fn run_command(&mut self) -> bool {
         let Some(end) = self.input.iter().position(|b| *b == b'\n') else {
             if self.input.len() >= LINE_BYTES_MAX {
+                if self.ends_with_http(self.input.len()) {
+                    return true;
+                }
                 self.skipping = true;
                 self.input.clear();
             }
             return false;
         };
+        if self.ends_with_http(end) {
+            return true;
+        }
         let line = self.input.split_to(end + 1);
         if std::mem::take(&mut self.skipping) || line.len() > LINE_BYTES_MAX {
             self.refuse_with(reply::LINE_TOO_LONG);

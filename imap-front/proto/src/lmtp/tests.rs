@@ -291,6 +291,25 @@ fn only_those_that_failed_are_refused() {
 }
 
 #[test]
+fn a_browser_that_was_led_here_says_nothing_more() {
+    let long = format!("GET /{} HTTP/1.1\r\nLHLO here\r\n", "x".repeat(100_000));
+    for request in ["POST / HTTP/1.1\r\nHost: a\r\n\r\nLHLO here\r\n", &long] {
+        for piece in [1, 999, request.len()] {
+            let (mut session, mut host) = (session(), Host::default());
+            host.run(&mut session);
+            host.said.clear();
+            for piece in request.as_bytes().chunks(piece) {
+                session.handle_input(piece);
+                host.run(&mut session);
+            }
+            let said = String::from_utf8(std::mem::take(&mut host.said)).unwrap();
+            assert_eq!(said, format!("{}\r\n", reply::NO_WEB_SERVER));
+            assert!(host.closed && session.speaks_http());
+        }
+    }
+}
+
+#[test]
 fn order_of_commands() {
     check(
         "S: 220 …

@@ -6,6 +6,7 @@
 
 mod claims;
 mod deadlines;
+mod endings;
 mod logins;
 mod parking;
 mod requester;
@@ -246,12 +247,7 @@ impl<B: Backend> Front<B> {
 
     fn note_login(&mut self, session: &mut FrontSession, id: SessionId) {
         let Some(user) = session.machine.user() else {
-            if session.machine.exceeds_commands() && !std::mem::replace(&mut session.ended, true) {
-                self.bounds.meet(Bound::PreloginCommands);
-                let client = Self::stranger(session);
-                self.refusals.put(Refused::Commands, client);
-            }
-            return;
+            return self.note_end(session);
         };
         session.user = Some(user);
         // From now on it is its user's.

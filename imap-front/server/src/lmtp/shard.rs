@@ -277,6 +277,11 @@ impl LmtpShard {
                     None
                 }
                 Action::Close => {
+                    if session.machine.speaks_http() {
+                        let peer = session.machine.peer();
+                        let peer = peer.and_then(|peer| peer.parse().ok());
+                        self.refusals.put(Refused::Http, peer);
+                    }
                     cx.close();
                     None
                 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod accounts;
+mod confined;
 mod damage;
 mod deliverers;
 mod flags;

@@ -64,6 +64,8 @@ fn no_thread_keeps_a_right_of_root() {
             );
         }
         assert_eq!(field(status, "NoNewPrivs:"), ["1"]);
+        let groups = field(status, "Groups:");
+        assert!(groups.iter().all(|group| *group == gid), "{groups:?}");
     }
     assert_eq!(server.deliver(&["fred"], "Subject: 1\r\n\r\n1").len(), 1);
     let there = server.select("fred").ask("s STATUS INBOX (MESSAGES)");

@@ -44,3 +44,20 @@ fn it_takes_over_open_sockets_and_says_when_it_is_ready() {
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert!(child.wait().unwrap().success());
 }
+
+#[test]
+fn a_supervisor_may_have_a_socket_without_a_file() {
+    use std::os::linux::net::SocketAddrExt;
+    let mut site = Site::bare("");
+    let name = format!("ensign-test-{}", std::process::id());
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
+    let notified = UnixDatagram::bind_addr(&address).unwrap();
+    let patience = Some(Duration::from_secs(30));
+    notified.set_read_timeout(patience).unwrap();
+    site.variables.push(("NOTIFY_SOCKET", format!("@{name}")));
+    let server = site.start();
+    let mut buffer = [0; 64];
+    let length = notified.recv(&mut buffer).unwrap();
+    assert_eq!(&buffer[..length], b"READY=1\n");
+    drop(server);
+}

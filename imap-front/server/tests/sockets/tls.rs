@@ -293,3 +293,92 @@ fn openssl_speaks_lmtp_and_nothing_in_clear_text_may_follow_starttls() {
     assert_eq!(talk.line(), "");
     assert_eq!(server.statistics(&secure.site)["Handshakes"], 1);
 }
+
+/// `starttls port` or `implicit port`: an HTTP request whose body has a command.
+const BROWSER: &str = r#"
+import socket, ssl, sys
+way, port, protocols = sys.argv[1], int(sys.argv[2]), sys.argv[3].split()
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+if protocols:
+    context.set_alpn_protocols(protocols)
+sock = socket.create_connection(('127.0.0.1', port), timeout=20)
+if way == 'lmtp':
+    sock.recv(1000), sock.sendall(b'LHLO here\r\n')
+    while b'250 SIZE' not in sock.recv(1000): pass
+    sock.sendall(b'STARTTLS\r\n'), sock.recv(1000)
+elif way == 'starttls':
+    sock.recv(1000), sock.sendall(b's STARTTLS\r\n'), sock.recv(1000)
+if way != 'plain':
+    try:
+        sock = context.wrap_socket(sock)
+    except ssl.SSLError as error:
+        print(error)
+        sys.exit()
+    print('speaks', sock.selected_alpn_protocol())
+sock.sendall(b'POST / HTTP/1.1\r\nHost: mail.example\r\n\r\na LOGIN fred fred\r\n')
+heard = b''
+try:
+    while piece := sock.recv(1000):
+        heard += piece
+except ConnectionResetError:
+    pass
+print(heard.decode())
+"#;
+
+#[test]
+fn a_browser_is_no_client_of_mail() {
+    let secure = Secure::new();
+    let server = secure.site.start();
+    let browse = |way: &str, port: u16, protocols: &str| {
+        let mut python = Command::new("python3");
+        python.args(["-c", BROWSER, way, &port.to_string(), protocols]);
+        let output = python.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        said + &String::from_utf8_lossy(&output.stderr)
+    };
+    let (imap, lmtp) = (server.imap.port(), server.lmtp.port());
+    for (way, port) in [
+        ("plain", imap),
+        ("starttls", imap),
+        ("implicit", secure.port),
+    ] {
+        let said = browse(way, port, "");
+        assert!(said.contains("* BYE This is IMAP"), "{way}: {said}");
+        assert!(
+            !said.contains("a OK") && !said.contains("a NO"),
+            "{way}: {said}"
+        );
+    }
+    for way in ["plain", "lmtp"] {
+        let said = browse(way, lmtp, "");
+        assert!(said.contains("421 4.7.0 This is LMTP"), "{way}: {said}");
+    }
+    let refused = "no application protocol";
+    for (way, port) in [
+        ("starttls", imap),
+        ("implicit", secure.port),
+        ("lmtp", lmtp),
+    ] {
+        assert!(browse(way, port, "h2 http/1.1").contains(refused), "{way}");
+    }
+    for (way, port) in [("starttls", imap), ("implicit", secure.port)] {
+        assert!(
+            browse(way, port, "http/1.1 imap").contains("speaks imap"),
+            "{way}"
+        );
+    }
+    let line = ", it sent an HTTP request";
+    for _ in 0..100 {
+        if secure.site.log().matches(line).count() >= 7 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(
+        secure.site.log().matches(line).count(),
+        7,
+        "{}",
+        secure.site.log()
+    );
+}

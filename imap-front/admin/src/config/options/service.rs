@@ -176,7 +176,8 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         refreshable: false,
         help: "whether the IMAP server can reach only the base directory, the folders of sockets, \
                log file and plug-ins that options name, and for reading what programs need of the \
-               system",
+               system; and the broker only its Unix socket's folder. Neither can signal processes \
+               that it has not started, if the kernel knows how",
     },
     ConfigOption {
         name: "service.listenaddr",
@@ -250,8 +251,18 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         kind: Kind::Switch,
         default: "yes",
         refreshable: false,
-        help: "whether the kernel refuses the IMAP server's io_uring instances every operation \
-               that it doesn't use",
+        help: "whether the kernel refuses the io_uring instances of IMAP server and broker every \
+               operation that they don't use",
+    },
+    ConfigOption {
+        name: "service.seccomp",
+        kind: Kind::Switch,
+        default: "yes",
+        refreshable: false,
+        help: "whether IMAP server and broker, once they serve, can make only the system calls \
+               that they use: starting programs and taking ports are not among them; a \
+               notification plug-in of your own that needs others is refused them (EPERM) unless \
+               this is off",
     },
     ConfigOption {
         name: "service.stallms",

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use mail::{Reply, Request};
 
 use super::{Session, Step, Work};
+use crate::http::is_request;
 use crate::imap::action::Action;
 use crate::imap::ast::{Command, Tagged};
 use crate::imap::lexer::{Fault, ParseError, is_astring_char};
@@ -41,6 +42,12 @@ impl Session {
             self.commands += 1;
             if self.exceeds_commands() {
                 self.bye("[LIMIT] Too many commands before login");
+                return false;
+            }
+            // The lines behind it may be commands, and come from whoever leads the browser.
+            self.http = received.first_line().is_some_and(is_request);
+            if self.http {
+                self.bye("This is IMAP, and no web server");
                 return false;
             }
         }

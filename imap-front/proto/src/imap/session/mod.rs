@@ -57,6 +57,8 @@ pub struct Session {
     failures: u8,
     /// Commands before login.
     commands: u32,
+    /// The client spoke HTTP.
+    http: bool,
     work: Work,
     /// Nothing more is taken from the client.
     closing: bool,
@@ -207,6 +209,7 @@ impl Session {
             condstore: false,
             failures: 0,
             commands: 0,
+            http: false,
             work: Work::Ready,
             closing: false,
             close_next: false,
@@ -383,6 +386,11 @@ impl Session {
     pub fn exceeds_commands(&self) -> bool {
         let max = self.config.prelogin_commands_max;
         max > 0 && self.commands > max
+    }
+
+    /// Whether the session ends because the client sent an HTTP request instead of a command.
+    pub fn speaks_http(&self) -> bool {
+        self.http
     }
 
     /// Who is logged in.

@@ -1,0 +1,137 @@
+//! What a program of ours gives up once it serves, and the log's line where that can't be had.
+//! Every part can be switched off; what is said names the option that `start-msg` goes by.
+
+use std::path::{Path, PathBuf};
+
+use reactor::rights::Confinement;
+use reactor::rights::calls::{self, CallsError, Group};
+use reactor::rights::files::{self, FilesError, Reach};
+
+/// Why a program can't give up what it should: the kernel knows how, and refuses.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfinementError {
+    /// Files.
+    #[error("{0}; service.landlock 0 does without")]
+    Files(#[from] FilesError),
+    /// System calls.
+    #[error("{0}; service.seccomp 0 does without")]
+    Calls(#[from] CallsError),
+}
+
+/// The system calls of `enpd`: besides those of every program it reads its certificates again.
+const BROKER: [Group; 2] = [Group::Base, Group::Reading];
+
+/// Closes the rest of the host's files to this thread and to those that it starts from now on, if
+/// they are to be.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn confine_files(wanted: bool, reach: &Reach) -> Result<(), ConfinementError> {
+    const OPEN: &str = "this process can reach all files of its user";
+    if !wanted {
+        tracing::warn!("service.landlock is off: {OPEN}");
+        return Ok(());
+    }
+    match files::confine(reach)? {
+        Confinement::Whole => {}
+        Confinement::Partial => {
+            tracing::info!("this kernel's Landlock is older; it holds what it knows");
+        }
+        Confinement::None => tracing::warn!(
+            "this kernel has no Landlock, or doesn't enable it (lsm= on its command line): {OPEN}"
+        ),
+    }
+    Ok(())
+}
+
+/// Has all threads of this process make the system calls of these groups and no others, if that is
+/// wanted.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn confine_calls(wanted: bool, groups: &[Group]) -> Result<(), ConfinementError> {
+    const OPEN: &str = "this process can make every system call";
+    if !wanted {
+        tracing::warn!("service.seccomp is off: {OPEN}");
+    } else if calls::allow_only(groups)? != Confinement::Whole {
+        tracing::warn!("this kernel has no seccomp with filters: {OPEN}");
+    }
+    Ok(())
+}
+
+/// What `enpd` reaches: its Unix socket's folder, to remove it; and for reading what it shows to
+/// others, and what a panic's report is made of.
+pub fn reach_of_broker(socket: Option<&Path>, read: Option<PathBuf>) -> Reach {
+    let program = std::env::current_exe().ok();
+    let of_program = program
+        .as_deref()
+        .and_then(Path::parent)
+        .map(Path::to_owned);
+    let folder = |socket: &Path| match socket.parent() {
+        Some(folder) if folder != Path::new("") => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    Reach {
+        written: socket.map(folder).into_iter().collect(),
+        read: [of_program, read, Some("/proc/self".into())]
+            .into_iter()
+            .flatten()
+            .collect(),
+        network: false,
+    }
+}
+
+/// The system calls of `enpd`, with a Unix socket or without.
+pub fn calls_of_broker(socket: bool) -> Vec<Group> {
+    let removing = socket.then_some(Group::Removing);
+    BROKER.into_iter().chain(removing).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::ErrorKind;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// Tries to leave from within a thread that is confined as `enpd` is.
+    #[test]
+    fn the_broker_reaches_its_socket_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let (own, other) = (folder.path().join("own"), folder.path().join("other"));
+        for folder in [&own, &other] {
+            fs::create_dir(folder).unwrap();
+            fs::write(folder.join("file"), "text").unwrap();
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let socket = own.join("file");
+        let attempts = move || {
+            let reach = reach_of_broker(Some(&socket), None);
+            let confinement = files::confine(&reach).unwrap();
+            let removed = fs::remove_file(&socket);
+            let denied = [
+                fs::read(other.join("file")).map(drop),
+                fs::write(other.join("new"), ""),
+                fs::remove_file(other.join("file")),
+                fs::read("/etc/passwd").map(drop),
+                fs::read_dir("/").map(drop),
+                fs::read("/proc/1/status").map(drop),
+                TcpStream::connect(address).map(drop),
+                TcpListener::bind("127.0.0.1:0").map(drop),
+            ];
+            (confinement, removed, denied)
+        };
+        let thread = std::thread::Builder::new().spawn(attempts).unwrap();
+        let (confinement, removed, denied) = thread.join().unwrap();
+        removed.unwrap();
+        if confinement != Confinement::Whole {
+            return;
+        }
+        for (number, attempt) in denied.into_iter().enumerate() {
+            let kind = attempt.unwrap_err().kind();
+            assert_eq!(kind, ErrorKind::PermissionDenied, "{number}");
+        }
+    }
+}

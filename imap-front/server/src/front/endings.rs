@@ -1,0 +1,24 @@
+//! Sessions that end for what was said before login.
+
+use super::{Backend, Bound, Front, FrontSession};
+use crate::refusals::Refused;
+
+impl<B: Backend> Front<B> {
+    /// Has a line logged, once, if the machine ended the session for what was said before login.
+    pub(super) fn note_end(&mut self, session: &mut FrontSession) {
+        let machine = &session.machine;
+        let refused = match (machine.exceeds_commands(), machine.speaks_http()) {
+            (true, _) => Refused::Commands,
+            (_, true) => Refused::Http,
+            _ => return,
+        };
+        if std::mem::replace(&mut session.ended, true) {
+            return;
+        }
+        if refused == Refused::Commands {
+            self.bounds.meet(Bound::PreloginCommands);
+        }
+        let client = Self::stranger(session);
+        self.refusals.put(refused, client);
+    }
+}
