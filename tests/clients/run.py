@@ -1,12 +1,13 @@
 """Runs real mail clients and deliverers against a server, two at a time, and says which reacted.
 
     run.py --list
-    run.py --imap HOST:PORT --lmtp HOST:PORT --password WORD --logs DIR [NAME ...]
+    run.py --imap HOST:PORT --lmtp HOST:PORT [--imaps HOST:PORT] --password WORD --logs DIR [NAME ...]
     run.py --reference --logs DIR [NAME ...]
 
 Each driver in `drivers/` has a user of its own name on the server, all with one password, and an
-empty INBOX. It gets an empty HOME and sixty seconds. With --reference the drivers are tried
-against a Dovecot that is started for them, to know that a driver itself is right.
+empty INBOX. It gets an empty HOME and sixty seconds, or as many as it says it needs. With --reference the drivers are tried
+against a Dovecot that is started for them, to know that a driver itself is right. Drivers of TLS
+need --imaps.
 """
 
 import argparse
@@ -49,6 +50,7 @@ def arguments():
     parser = argparse.ArgumentParser(description="real clients against a server")
     parser.add_argument("names", nargs="*", help="drivers to run; all, if none is named")
     parser.add_argument("--imap", type=address, help="HOST:PORT of the IMAP server")
+    parser.add_argument("--imaps", type=address, help="HOST:PORT of IMAP over TLS")
     parser.add_argument("--lmtp", type=address, help="HOST:PORT of the LMTP server")
     parser.add_argument("--password", default="secret", help="the password of every user")
     parser.add_argument("--logs", type=Path, help="folder for a log of each driver")
@@ -74,10 +76,15 @@ def drivers():
     return sorted(p.stem for p in (HERE / "drivers").glob("*.py") if p.stem != "__init__")
 
 
+def of_driver(name, what, default):
+    """What a driver says of itself."""
+    return getattr(importlib.import_module(f"drivers.{name}"), what, default)
+
+
 def run_all(options):
     """Runs the drivers, each in a process of its own; returns how many failed."""
     options.logs.mkdir(parents=True, exist_ok=True)
-    names = options.names or drivers()
+    names = options.names or [name for name in drivers() if options.imaps or not of_driver(name, "NEEDS_TLS", False)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         failed = sum(pool.map(lambda name: not run_alone(name, options), names))
     print(f"{len(names) - failed} clients reacted, {failed} did not", flush=True)
@@ -87,18 +94,20 @@ def run_all(options):
 def run_alone(name, options):
     """Runs one driver in a child process with a time limit, prints how it went, and tells."""
     log = options.logs / f"{name}.log"
+    within = of_driver(name, "SECONDS_MAX", SECONDS_MAX)
     child = subprocess.Popen(
         [sys.executable, __file__, "--one", name, "--password", options.password,
          "--imap", "%s:%d" % options.imap, "--lmtp", "%s:%d" % options.lmtp,
-         "--logs", str(options.logs)],
+         "--logs", str(options.logs),
+         *(["--imaps", "%s:%d" % options.imaps] if options.imaps else [])],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )
     try:
-        said, _ = child.communicate(timeout=SECONDS_MAX)
+        said, _ = child.communicate(timeout=within)
     except subprocess.TimeoutExpired:
         child.send_signal(signal.SIGTERM)
         said, _ = child.communicate()
-        said = f"not done within {SECONDS_MAX} s"
+        said = f"not done within {within} s"
     good = child.returncode == 0
     last = (said.strip().splitlines() or ["said nothing"])[-1]
     print(f"{'PASS' if good else 'FAIL'} {name}: {last}" + ("" if good else f" (see {log})"),
@@ -120,7 +129,8 @@ def run_one(options):
         if missing:
             sys.exit(f"not installed: {', '.join(missing)}")
         with open(options.logs / f"{name}.log", "w", encoding="utf-8") as log:
-            with Stage(name, options.imap, options.lmtp, options.password, home, log) as stage:
+            ports = (options.imap, options.imaps, options.lmtp)
+            with Stage(name, ports, options.password, home, log) as stage:
                 started = time.monotonic()
                 told = driver.drive(stage)
         print(f"{told} ({time.monotonic() - started:.1f} s in all)")

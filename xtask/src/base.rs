@@ -37,6 +37,8 @@ pub struct Base {
 pub struct Ports {
     /// IMAP without TLS.
     pub imap: SocketAddr,
+    /// IMAP over TLS, if there is a certificate.
+    pub imaps: Option<SocketAddr>,
     /// LMTP.
     pub lmtp: SocketAddr,
 }
@@ -161,6 +163,7 @@ impl Base {
         let said = shell::capture(self.sbin("start-msg").arg("imap"))?;
         Ok(Ports {
             imap: bound(&said, "imap")?,
+            imaps: bound(&said, "imaps").ok(),
             lmtp: bound(&said, "lmtp")?,
         })
     }

@@ -108,7 +108,7 @@ fn leave_running(base: &Base, ports: Ports) -> Result<()> {
 
 /// Lines for people who want to see for themselves.
 fn by_hand(folder: &Path, ports: Ports, imaps: &str) -> String {
-    let Ports { imap, lmtp } = ports;
+    let Ports { imap, lmtp, .. } = ports;
     let folder = folder.display();
     format!(
         "The server keeps running. To try it by hand, in one terminal:\n\n\

@@ -9,10 +9,11 @@ use anyhow::{Context, Result};
 use crate::{paths, shell};
 
 /// Programs, and the Debian package that has each.
-const DEBIAN: [(&str, &str); 16] = [
+const DEBIAN: [(&str, &str); 18] = [
     ("curl", "curl"),
     ("fetchmail", "fetchmail"),
     ("getmail", "getmail6"),
+    ("gnutls-cli", "gnutls-bin"),
     ("imapfilter", "imapfilter"),
     ("mbsync", "isync"),
     ("msmtp", "msmtp"),
@@ -24,6 +25,7 @@ const DEBIAN: [(&str, &str); 16] = [
     ("swaks", "swaks"),
     ("tcsh", "tcsh"),
     ("telnet", "telnet"),
+    ("testssl", "testssl.sh"),
     ("tmux", "tmux"),
     ("valgrind", "valgrind"),
 ];

@@ -6,12 +6,13 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, Insufficie
 use rustls::{CipherSuite, ConnectionTrafficSecrets, SupportedCipherSuite};
 use zeroize::Zeroizing;
 
+use crate::alert::Alert;
 use crate::cipher::Cipher;
 use crate::config::Config;
 use crate::keys::Keys;
 use crate::open::RECORD_MAX;
 use crate::records::Records;
-use crate::seal::{APPLICATION_DATA, CHANGE_CIPHER_SPEC, HEADER};
+use crate::seal::{ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HEADER};
 use crate::secrets::{Secret, Secrets};
 
 /// Bytes that a client may need for its handshake: it shows no certificate.
@@ -104,6 +105,10 @@ impl Handshake {
             match self.step(output) {
                 Ok(Step::Again) => {}
                 Ok(Step::Done) => return self.established().map(Some),
+                Ok(Step::Blocked) if self.peer_leaves() => {
+                    self.connection = None;
+                    return Err(HandshakeError::Closed);
+                }
                 Ok(Step::Blocked) if self.show_more() => {}
                 Ok(Step::Blocked) if self.taken > INPUT_MAX => break,
                 Ok(Step::Blocked) => {
@@ -120,6 +125,14 @@ impl Handshake {
         }
         self.connection = None;
         Err(HandshakeError::TooLong)
+    }
+
+    /// Whether the next record is close_notify in plain text. rustls takes it for a warning in TLS
+    /// 1.2, as anybody may have sent it, and waits; but who did could have cut the connection.
+    fn peer_leaves(&self) -> bool {
+        const CLOSE_NOTIFY: u8 = Alert::CloseNotify as u8;
+        let hidden = &self.input[self.shown..];
+        matches!(hidden, [ALERT, _, _, 0, 2, _, CLOSE_NOTIFY, ..])
     }
 
     /// Lets rustls see one record more, if it is there; what is none, it shall refuse.

@@ -365,3 +365,18 @@ fn a_client_that_gives_up_is_not_answered() {
     pair.records.close(&mut output);
     assert_eq!(output.len(), length);
 }
+
+#[test]
+fn close_notify_ends_a_handshake_of_either_version() {
+    let config = config(Options::default());
+    for version in [&TLS13, &TLS12] {
+        let client_config = Arc::new(client_config(None, &[version]));
+        let mut client = client(&client_config, "localhost");
+        let (mut flight, mut output) = (Vec::new(), Vec::new());
+        client.write_tls(&mut flight).unwrap();
+        flight.extend_from_slice(&[21, 3, 3, 0, 2, 1, 0]);
+        let mut handshake = tls::Handshake::new(&config).unwrap();
+        let ended = handshake.handle_input(&flight, &mut output);
+        assert!(ended.is_err(), "{version:?} goes on");
+    }
+}

@@ -25,4 +25,16 @@ def drive(stage):
     assert appended.splitlines() == message.read_text().splitlines(), "not what was appended"
     listed = stage.run([*curl, "imap://%s:%d/" % stage.imap])
     assert "INBOX" in listed, f"listed {listed}"
+    if stage.imaps:
+        over_tls(stage, [*curl, "--insecure"])
     return f"printed the message after {seen - sent:.3f} s"
+
+
+def over_tls(stage, curl):
+    """The same message over TLS of both versions, and after STARTTLS."""
+    ways = ["imaps://%s:%d/INBOX;UID=1" % stage.imaps, "imap://%s:%d/INBOX;UID=1" % stage.imap]
+    for way in ways:
+        for version in ("1.2", "1.3"):
+            tls = ["--ssl-reqd", f"--tlsv{version}", "--tls-max", version]
+            read = stage.run([*curl, *tls, way])
+            assert f"This is {stage.subject}." in read, f"not read by {way}, TLS {version}"

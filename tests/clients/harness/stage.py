@@ -20,10 +20,9 @@ DOMAIN = "ensign.test"
 class Stage:
     """Everything that a driver opens through its stage is closed when the stage is."""
 
-    def __init__(self, name, imap, lmtp, password, home, log):
+    def __init__(self, name, ports, password, home, log):
         self.user = name
-        self.imap = imap
-        self.lmtp = lmtp
+        self.imap, self.imaps, self.lmtp = ports
         self.password = password
         self.home = Path(home)
         self.address = f"{name}@{DOMAIN}"

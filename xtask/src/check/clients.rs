@@ -3,17 +3,19 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use super::failures::Failures;
 use crate::base::Base;
 use crate::count::Count;
-use crate::install::Profile;
+use crate::install::{self, Profile};
 use crate::packages::{self, drivers, folder, node, python};
 use crate::shell;
 
 /// Everybody's password.
 const PASSWORD: &str = "open-sesame";
+
+const NO_TLS: &str = "the server has a certificate and does not listen for TLS";
 
 /// Runs every driver of `tests/clients` against a fresh server.
 pub fn run(failures: &mut Failures) -> Result<Count> {
@@ -25,6 +27,7 @@ pub fn run(failures: &mut Failures) -> Result<Count> {
         .map(|name| format!("{name}:{PASSWORD}\n"))
         .collect();
     base.import(&users)?;
+    install::certify(&admin::Base::new(base.folder()))?;
     let ports = base.start_anywhere()?;
     let logs = folder().join("logs");
     let mut command = runner();
@@ -35,6 +38,7 @@ pub fn run(failures: &mut Failures) -> Result<Count> {
             "--lmtp",
             &ports.lmtp.to_string(),
         ])
+        .args(["--imaps", &ports.imaps.context(NO_TLS)?.to_string()])
         .args(["--password", PASSWORD, "--logs"])
         .arg(&logs);
     let mut count = Count::default();
