@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use crate::plan;
+use crate::login::Exchange;
+
+pub use crate::login::Credentials;
 
 /// Longest line a client keeps; a server that sends longer ones is at fault.
 const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -18,6 +20,8 @@ pub enum ClientEvent {
     Exists(u32),
     /// `* n EXPUNGE`
     Expunged(u32),
+    /// It was allowed to begin TLS, and waits for the handshake's end.
+    BeginsTls,
     /// The server refused, said BYE, or said what makes no sense.
     Failed(String),
 }
@@ -25,6 +29,8 @@ pub enum ClientEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Greeting,
+    StartTls,
+    Shaking,
     Login,
     Select,
     Idle,
@@ -33,21 +39,14 @@ enum State {
     Failed,
 }
 
-/// Who may log in: all users of a pattern have one password.
-#[derive(Debug)]
-pub struct Credentials {
-    /// User names, with `%d`.
-    pub users: String,
-    /// Their password.
-    pub password: String,
-}
-
 /// The machine. A million of these are kept.
 #[derive(Debug)]
 pub struct Client {
     state: State,
     user: u32,
     credentials: Rc<Credentials>,
+    /// While it logs in by more than one line.
+    exchange: Option<Box<Exchange>>,
     line: Vec<u8>,
     output: Vec<u8>,
 }
@@ -59,8 +58,38 @@ impl Client {
             state: State::Greeting,
             user: number,
             credentials: credentials.clone(),
+            exchange: None,
             line: Vec::new(),
             output: Vec::new(),
+        }
+    }
+
+    /// The handshake that it waited for is over: it logs in.
+    pub fn secured(&mut self) {
+        if self.state == State::Shaking {
+            self.log_in();
+        }
+    }
+
+    fn log_in(&mut self) {
+        self.state = State::Login;
+        let (command, exchange) = self.credentials.begin(self.user);
+        self.exchange = exchange;
+        self.output
+            .extend_from_slice(format!("a {command}\r\n").as_bytes());
+    }
+
+    /// Goes on with its login.
+    fn answer(&mut self, challenge: &[u8], events: &mut Vec<ClientEvent>) {
+        let Some(exchange) = &mut self.exchange else {
+            return self.fail("a continuation that nobody asked for", events);
+        };
+        match exchange.answer(challenge) {
+            Ok(line) => {
+                self.output.extend_from_slice(line.as_bytes());
+                self.output.extend_from_slice(b"\r\n");
+            }
+            Err(why) => self.fail(&format!("AUTHENTICATE: {why}"), events),
         }
     }
 
@@ -104,6 +133,10 @@ impl Client {
             return self.handle_untagged(untagged, events);
         }
         let next = match self.state {
+            State::StartTls if line.starts_with(b"s OK") => State::Shaking,
+            State::Login if line.starts_with(b"+") => {
+                return self.answer(line[1..].trim_ascii(), events);
+            }
             State::Login if line.starts_with(b"a OK") => State::Select,
             State::Select if line.starts_with(b"b OK") => State::Idle,
             State::Idle if line.starts_with(b"+") => State::Idling,
@@ -116,7 +149,11 @@ impl Client {
             events.push(ClientEvent::Ended);
         }
         match next {
-            State::Select => self.output.extend_from_slice(b"b SELECT INBOX\r\n"),
+            State::Shaking => events.push(ClientEvent::BeginsTls),
+            State::Select => {
+                self.exchange = None;
+                self.output.extend_from_slice(b"b SELECT INBOX\r\n");
+            }
             State::Idle => self.output.extend_from_slice(b"c IDLE\r\n"),
             _ => {
                 // A parked client owns as little as a parked session.
@@ -131,10 +168,12 @@ impl Client {
             if !line.starts_with(b"OK") {
                 return self.fail(&String::from_utf8_lossy(line), events);
             }
-            self.state = State::Login;
-            let user = plan::user(&self.credentials.users, self.user);
-            let login = format!("a LOGIN {user} {}\r\n", self.credentials.password);
-            self.output.extend_from_slice(login.as_bytes());
+            if self.credentials.starttls {
+                self.state = State::StartTls;
+                self.output.extend_from_slice(b"s STARTTLS\r\n");
+            } else {
+                self.log_in();
+            }
             return;
         }
         let digits = line.iter().take_while(|b| b.is_ascii_digit()).count();
@@ -159,14 +198,14 @@ impl Client {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
+    use crate::login::Auth;
 
     fn client() -> Client {
-        let credentials = Credentials {
-            users: "u%d".into(),
-            password: "p".into(),
-        };
-        Client::new(&Rc::new(credentials), 7)
+        Client::new(&Rc::new(Credentials::new("u%d", "p")), 7)
     }
 
     const SERVER: &str = "* OK hi\r\na OK\r\n* 3 EXISTS\r\n* 0 RECENT\r\nb OK [READ-WRITE]\r\n\
@@ -215,6 +254,47 @@ mod tests {
                 ClientEvent::Idling
             ]
         );
+    }
+
+    #[test]
+    fn it_logs_in_by_scram_and_meets_a_server_that_does_not_know_it() {
+        let credentials = Credentials {
+            auth: Auth::Scram,
+            ..Credentials::new("u%d", "p")
+        };
+        let mut client = Client::new(&Rc::new(credentials), 7);
+        let mut events = Vec::new();
+        client.handle_input(b"* OK hi\r\n", &mut events);
+        let first = String::from_utf8(client.take_output()).expect("text");
+        let first = first.strip_prefix("a AUTHENTICATE SCRAM-SHA-256 ");
+        let first = STANDARD.decode(first.expect("its command").trim_end());
+        let first = String::from_utf8(first.expect("base64")).expect("text");
+        let nonce = first.strip_prefix("n,,n=u7,r=").expect("its name");
+        let challenge = format!("r={nonce}more,s=eA==,i=4096");
+        let line = format!("+ {}\r\n", STANDARD.encode(challenge));
+        client.handle_input(line.as_bytes(), &mut events);
+        let last = client.take_output();
+        assert!(last.len() > 64 && last.ends_with(b"\r\n"));
+        client.handle_input(b"+ dj14eHg=\r\n", &mut events);
+        assert!(matches!(&events[..], [ClientEvent::Failed(_)]));
+    }
+
+    #[test]
+    fn it_begins_tls_before_it_logs_in() {
+        let credentials = Credentials {
+            starttls: true,
+            auth: Auth::Plain,
+            ..Credentials::new("u%d", "p")
+        };
+        let mut client = Client::new(&Rc::new(credentials), 7);
+        let mut events = Vec::new();
+        client.handle_input(b"* OK hi\r\n", &mut events);
+        assert_eq!(client.take_output(), b"s STARTTLS\r\n");
+        client.handle_input(b"s OK go\r\n", &mut events);
+        assert_eq!(events, [ClientEvent::BeginsTls]);
+        assert!(client.take_output().is_empty());
+        client.secured();
+        assert_eq!(client.take_output(), b"a AUTHENTICATE PLAIN AHU3AHA=\r\n");
     }
 
     #[test]

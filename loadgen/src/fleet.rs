@@ -5,9 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 use reactor::{Completion, Conn, Reactor};
+use tls::ClientConfig;
 
 use crate::client::{Client, ClientEvent};
 use crate::deliverer::{Deliverer, Result as Delivery};
+use crate::link::{Link, Security};
 use crate::measure::now_ns;
 
 /// Something heard.
@@ -23,9 +25,49 @@ pub enum Heard {
 
 /// Who speaks on a connection.
 enum Role {
-    Session(usize, Client),
+    Session(Session),
     Deliverer(usize, Deliverer),
     Bare(usize),
+}
+
+/// A session's client, and what is under it.
+struct Session {
+    number: usize,
+    client: Client,
+    link: Link,
+}
+
+impl Session {
+    /// Begins TLS; its first flight is appended to `output`.
+    fn shake(&mut self, tls: Option<&ClientConfig>, output: &mut Vec<u8>) -> Result<(), String> {
+        let tls = tls.ok_or("nobody said what TLS is to be begun with")?;
+        self.link = Link::shake(tls, output)?;
+        Ok(())
+    }
+
+    /// Takes bytes of the connection, and appends what is to leave.
+    fn take(
+        &mut self,
+        bytes: &mut [u8],
+        tls: Option<&ClientConfig>,
+        output: &mut Vec<u8>,
+        events: &mut Vec<ClientEvent>,
+    ) -> Result<(), String> {
+        let client = &mut self.client;
+        let is_over = self
+            .link
+            .take(bytes, output, &mut |text| client.handle_input(text, events))?;
+        if is_over {
+            client.secured();
+        }
+        let text = client.take_output();
+        self.link.say(&text, output)?;
+        if events.last() == Some(&ClientEvent::BeginsTls) {
+            events.pop();
+            self.shake(tls, output)?;
+        }
+        Ok(())
+    }
 }
 
 /// No connection.
@@ -42,6 +84,8 @@ pub struct Fleet<R: Reactor> {
     deliverers: HashMap<usize, Conn>,
     tokens: u64,
     completions: Vec<Completion>,
+    /// What sessions begin TLS with, and when.
+    tls: Option<(ClientConfig, Security)>,
     /// Output the kernel did not take.
     owed: HashMap<u32, Bytes>,
 }
@@ -69,13 +113,26 @@ impl<R: Reactor> Fleet<R> {
             deliverers: HashMap::new(),
             tokens: 0,
             completions: Vec::new(),
+            tls: None,
             owed: HashMap::new(),
         }
     }
 
+    /// The same, whose sessions speak TLS.
+    pub fn with_tls(mut self, tls: Option<(ClientConfig, Security)>) -> Self {
+        self.tls = tls;
+        self
+    }
+
     /// Begins to connect a session.
     pub fn add_session(&mut self, number: usize, client: Client, to: SocketAddr) {
-        self.connect(Role::Session(number, client), to);
+        let link = Link::Plain;
+        let session = Session {
+            number,
+            client,
+            link,
+        };
+        self.connect(Role::Session(session), to);
     }
 
     /// Begins to connect a deliverer.
@@ -108,13 +165,27 @@ impl<R: Reactor> Fleet<R> {
     /// Has a session end its IDLE and begin another. False if it does not idle.
     pub fn end_idle(&mut self, number: usize) -> bool {
         let conn = self.conn_of(number);
-        let Some(Role::Session(_, client)) = self.roles.get_mut(&conn) else {
+        let Some(Role::Session(session)) = self.roles.get_mut(&conn) else {
             return false;
         };
-        let idles = client.end_idle();
-        let output = client.take_output();
-        self.reactor.send(Conn(conn), output.into());
-        idles
+        let idles = session.client.end_idle();
+        let mut output = Vec::new();
+        let text = session.client.take_output();
+        // What can't be said any more is met when the connection ends.
+        let said = session.link.say(&text, &mut output);
+        self.send(Conn(conn), output);
+        idles && said.is_ok()
+    }
+
+    /// Sends, behind what the kernel did not take yet.
+    fn send(&mut self, conn: Conn, output: Vec<u8>) {
+        if output.is_empty() {
+            return;
+        }
+        match self.owed.get_mut(&conn.0) {
+            Some(owed) => *owed = [&owed[..], &output].concat().into(),
+            None => self.reactor.send(conn, output.into()),
+        }
     }
 
     /// Whether a session's client reads what it is sent.
@@ -189,7 +260,7 @@ impl<R: Reactor> Fleet<R> {
                             Role::Deliverer(number, _) => {
                                 self.deliverers.insert(*number, conn);
                             }
-                            Role::Session(number, _) => {
+                            Role::Session(Session { number, .. }) => {
                                 if self.sessions.len() <= *number {
                                     self.sessions.resize(number + 1, NONE);
                                 }
@@ -197,16 +268,15 @@ impl<R: Reactor> Fleet<R> {
                             }
                             Role::Bare(_) => {}
                         }
-                        self.roles.insert(conn.0, role);
-                        self.reactor.read(conn, true);
+                        self.connected(conn, role, heard);
                     }
                     Err(error) => heard.push((now_ns(), failed(&role, &error.to_string()))),
                 }
             }
-            Completion::Received { conn, data } => self.received(conn, &data, heard),
+            Completion::Received { conn, mut data } => self.received(conn, &mut data, heard),
             Completion::Hangup { conn, .. } => {
                 if let Some(role) = self.roles.remove(&conn.0) {
-                    if let Role::Session(number, _) = &role {
+                    if let Role::Session(Session { number, .. }) = &role {
                         self.sessions[*number] = NONE;
                     }
                     self.owed.remove(&conn.0);
@@ -231,18 +301,31 @@ impl<R: Reactor> Fleet<R> {
         }
     }
 
-    fn received(&mut self, conn: Conn, bytes: &[u8], heard: &mut Vec<(u64, Heard)>) {
+    /// A connection is there: its client waits for the greeting, or begins TLS.
+    fn connected(&mut self, conn: Conn, mut role: Role, heard: &mut Vec<(u64, Heard)>) {
+        let mut output = Vec::new();
+        if let (Role::Session(session), Some((config, Security::Implicit))) = (&mut role, &self.tls)
+            && let Err(why) = session.shake(Some(config), &mut output)
+        {
+            heard.push((now_ns(), failed(&role, &why)));
+        }
+        self.roles.insert(conn.0, role);
+        self.reactor.read(conn, true);
+        self.send(conn, output);
+    }
+
+    fn received(&mut self, conn: Conn, bytes: &mut [u8], heard: &mut Vec<(u64, Heard)>) {
         let now = now_ns();
-        let output = match self.roles.get_mut(&conn.0) {
-            Some(Role::Session(number, client)) => {
+        let mut output = Vec::new();
+        match self.roles.get_mut(&conn.0) {
+            Some(Role::Session(session)) => {
                 let mut events = Vec::new();
-                client.handle_input(bytes, &mut events);
-                heard.extend(
-                    events
-                        .into_iter()
-                        .map(|event| (now, Heard::Session(*number, event))),
-                );
-                client.take_output()
+                let tls = self.tls.as_ref().map(|(config, _)| config);
+                if let Err(why) = session.take(bytes, tls, &mut output, &mut events) {
+                    events.push(ClientEvent::Failed(why));
+                }
+                let each = events.into_iter();
+                heard.extend(each.map(|event| (now, Heard::Session(session.number, event))));
             }
             Some(Role::Deliverer(number, machine)) => {
                 let mut results = Vec::new();
@@ -252,23 +335,20 @@ impl<R: Reactor> Fleet<R> {
                         .into_iter()
                         .map(|r| (now, Heard::Deliverer(*number, r))),
                 );
-                machine.take_output()
+                output = machine.take_output();
             }
-            Some(Role::Bare(number)) => {
-                heard.push((now, Heard::Bare(*number, bytes.len())));
-                Vec::new()
-            }
-            None => Vec::new(),
-        };
-        if !output.is_empty() {
-            self.reactor.send(conn, output.into());
+            Some(Role::Bare(number)) => heard.push((now, Heard::Bare(*number, bytes.len()))),
+            None => {}
         }
+        self.send(conn, output);
     }
 }
 
 fn failed(role: &Role, why: &str) -> Heard {
     match role {
-        Role::Session(number, _) => Heard::Session(*number, ClientEvent::Failed(why.to_owned())),
+        Role::Session(Session { number, .. }) => {
+            Heard::Session(*number, ClientEvent::Failed(why.to_owned()))
+        }
         Role::Deliverer(number, _) => Heard::Deliverer(*number, Delivery::Refused(why.to_owned())),
         Role::Bare(number) => Heard::Bare(*number, 0),
     }

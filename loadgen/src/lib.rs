@@ -1,13 +1,15 @@
 //! Many clients, an oracle, honest latency.
 //!
 //! In reading order: [`plan`] (what is to happen, from a seed), [`client`] and [`deliverer`] (the
-//! machines that speak IMAP and LMTP), [`oracle`] (what every session must have heard), [`fleet`]
-//! (machines on a reactor), [`study`] (the phases of a run), [`sendloop`] (what the kernel alone
-//! takes), [`measure`] (clock, memory, CPU, histograms), [`processes`] (who the server is),
-//! [`account`] (what everybody takes), [`progress`], [`report`] (tables, files, plots),
+//! machines that speak IMAP and LMTP), [`login`] and [`users`] (how clients say who they are, and
+//! who they are), [`link`] (TLS under them), [`oracle`] (what every session must have heard),
+//! [`fleet`] (machines on a reactor), [`study`] (the phases of a run), [`sendloop`] (what the
+//! kernel alone takes), [`measure`] (clock, memory, CPU, histograms), [`processes`] (who the server
+//! is), [`account`] (what everybody takes), [`progress`], [`report`] (tables, files, plots),
 //! [`simulate`] (the whole server in a deterministic world), [`soak`] (sessions that come, act and
-//! go for hours), [`hostile`] (attacks beside a quiet population), [`brokers`] (publish/subscribe
-//! brokers side by side).
+//! go for hours), [`verify`] and [`shake`] (what a password and a handshake cost a server),
+//! [`hostile`] (attacks beside a quiet population), [`brokers`] (publish/subscribe brokers side by
+//! side).
 //!
 //! Machines and oracle know no sockets: they run against the kernel and in a simulated world alike.
 
@@ -18,6 +20,8 @@ pub mod client;
 pub mod deliverer;
 pub mod fleet;
 pub mod hostile;
+pub mod link;
+pub mod login;
 pub mod measure;
 pub mod oracle;
 pub mod plan;
@@ -25,6 +29,9 @@ pub mod processes;
 pub mod progress;
 pub mod report;
 pub mod sendloop;
+pub mod shake;
 pub mod simulate;
 pub mod soak;
 pub mod study;
+pub mod users;
+pub mod verify;

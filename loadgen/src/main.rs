@@ -9,13 +9,15 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use loadgen::brokers::measures::{self, Plan};
 use loadgen::brokers::{self, Broker, listener};
+use loadgen::link::Security;
+use loadgen::login::Auth;
 use loadgen::plan::{self, Mailboxes};
 use loadgen::processes::Server;
 use loadgen::report::chart::{self, Chart};
 use loadgen::report::curves::{self, Curve};
 use loadgen::study::{StormKind, Study};
-use loadgen::{hostile, report, sendloop, soak};
-use sha2::{Digest, Sha256};
+use loadgen::users::Scheme;
+use loadgen::{hostile, report, sendloop, shake, soak, verify};
 
 #[derive(Parser)]
 #[command(
@@ -33,12 +35,13 @@ enum Command {
     /// Idle sessions, single deliveries, a crowd or a burst, under an oracle.
     ///
     /// Any IMAP server with IDLE and any LMTP server that delivers to it may be loaded. It needs
-    /// users by a pattern, with one password, who may LOGIN without TLS, and mailboxes of their own
-    /// or one that as many connections may watch as there are sessions: mind its limits of
-    /// processes, of connections, and of connections by user and address. Give the LMTP addresses
-    /// as --recipients, if they aren't the users' names; --server-tree for a server of many
-    /// processes; --patience-seconds for one that polls. Only servers of this host are loaded,
-    /// unless --allow-remote says otherwise: mail is delivered to them, and it stays there.
+    /// users by a pattern, with one password, who may log in (without TLS, unless --tls is given),
+    /// and mailboxes of their own or one that as many connections may watch as there are sessions:
+    /// mind its limits of processes, of connections, and of connections by user and address. Give
+    /// the LMTP addresses as --recipients, if they aren't the users' names; --server-tree for a
+    /// server of many processes; --patience-seconds for one that polls. Only servers of this host
+    /// are loaded, unless --allow-remote says otherwise: mail is delivered to them, and it stays
+    /// there.
     Idle(Box<Idle>),
     /// Sessions that come, act and go for hours, under an oracle.
     Soak(Box<soak::args::Args>),
@@ -46,7 +49,7 @@ enum Command {
     ///
     /// It delivers mail and makes mailboxes and large messages; give it a server of its own.
     Hostile(Box<hostile::args::Args>),
-    /// Print users for `msguser import`, with a cheap salted hash: the study is of sessions.
+    /// Print users for `msguser import`.
     Users {
         /// How many.
         #[arg(long, default_value_t = 10_000)]
@@ -57,7 +60,14 @@ enum Command {
         /// Their password.
         #[arg(long, default_value = "secret")]
         password: String,
+        /// What stands for it in the user directory.
+        #[arg(long, value_enum, default_value = "ssha256")]
+        scheme: Scheme,
     },
+    /// Count verifications of a password a second, on one core.
+    Verify(verify::Args),
+    /// Count the server's side of TLS handshakes a second, on one core.
+    Shake(shake::Args),
     /// Measure event brokers side by side: latency, fan-out, CPU, memory, throughput.
     Brokers(Brokers),
     /// Draw one measure of several results folders.
@@ -120,6 +130,13 @@ struct Idle {
     /// Their password.
     #[arg(long, default_value = "secret")]
     password: String,
+    /// How they log in.
+    #[arg(long, value_enum, default_value = "login")]
+    auth: Auth,
+    /// Speak TLS 1.3, from the first byte (on the port for it), or after STARTTLS. Any certificate
+    /// is taken.
+    #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "implicit")]
+    tls: Option<Security>,
     /// Their addresses for LMTP, with `%d`, such as load%d@example.org; their names, unless given.
     #[arg(long)]
     recipients: Option<String>,
@@ -148,6 +165,13 @@ struct Idle {
     /// told.
     #[arg(long, default_value_t = 0)]
     sweep: usize,
+    /// After the single deliveries more of them, while so many other sessions (of the users behind
+    /// those of --sessions) leave and come back at once, again and again.
+    #[arg(long, default_value_t = 0)]
+    reconnecting: usize,
+    /// How often they do.
+    #[arg(long, default_value_t = 10)]
+    reconnect_rounds: usize,
     /// Then, storms.
     #[arg(long, value_enum, value_delimiter = ',')]
     storm: Vec<StormKind>,
@@ -225,8 +249,20 @@ fn main() -> ExitCode {
             count,
             pattern,
             password,
-        } => {
-            print_users(count, &pattern, &password);
+            scheme,
+        } => (0..count)
+            .try_for_each(|number| {
+                let name = plan::user(&pattern, number);
+                println!("{name}:{}", scheme.entry(&name, &password)?);
+                Ok(())
+            })
+            .map(|()| true),
+        Command::Shake(args) => shake::run(&args).map(|rate| {
+            println!("{rate:.0}");
+            true
+        }),
+        Command::Verify(args) => {
+            println!("{}", verify::run(&args));
             Ok(true)
         }
         Command::Brokers(brokers) => compare(&brokers).map(|()| true),
@@ -371,6 +407,8 @@ fn study(idle: &Idle) -> Result<Study, String> {
         mailboxes: idle.mailboxes,
         users: idle.users.clone(),
         password: idle.password.clone(),
+        auth: idle.auth,
+        security: idle.tls,
         recipients: idle.recipients.as_ref().unwrap_or(&idle.users).clone(),
         deliveries: idle.deliveries,
         rate: idle.rate,
@@ -380,6 +418,8 @@ fn study(idle: &Idle) -> Result<Study, String> {
         setup_concurrency: idle.setup_concurrency,
         idle_s: idle.idle_seconds,
         sweep_recipients: idle.sweep,
+        reconnecting: idle.reconnecting,
+        reconnect_rounds: idle.reconnect_rounds,
         storms: idle.storm.clone(),
         restart_command: idle.restart_command.clone(),
         statistics: idle.server_statistics.clone(),
@@ -409,22 +449,4 @@ fn address(text: &str, allow_remote: bool) -> Result<SocketAddr, String> {
         ));
     }
     Ok(address)
-}
-
-/// `name:{SSHA256}base64(sha256(password + salt) + salt)`, the salt from the name: cheap on
-/// purpose, and for loads only.
-fn print_users(count: u32, pattern: &str, password: &str) {
-    use base64::Engine as _;
-    for number in 0..count {
-        let name = plan::user(pattern, number);
-        let salt = &Sha256::digest(name.as_bytes())[..8];
-        let mut hash = Sha256::new()
-            .chain_update(password)
-            .chain_update(salt)
-            .finalize()
-            .to_vec();
-        hash.extend_from_slice(salt);
-        let encoded = base64::engine::general_purpose::STANDARD.encode(hash);
-        println!("{name}:{{SSHA256}}{encoded}");
-    }
 }

@@ -1,6 +1,7 @@
 //! Clock, memory and CPU of processes, histograms.
 
 use std::fs;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
@@ -8,6 +9,15 @@ use hdrhistogram::Histogram;
 pub fn now_ns() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Processor time that this thread has taken so far: other work on the machine does not count.
+pub fn worked() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(
+        time.tv_sec.unsigned_abs(),
+        time.tv_nsec.unsigned_abs() as u32,
+    )
 }
 
 /// Microseconds from 1 to a minute, three digits.

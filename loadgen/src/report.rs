@@ -13,6 +13,7 @@ use std::path::Path;
 
 use hdrhistogram::Histogram;
 
+use crate::login::Auth;
 use crate::study::{Findings, Study};
 
 pub use folder::{Report, machine};
@@ -32,12 +33,23 @@ pub fn write(folder: &Path, study: &Study, findings: &Findings) -> std::io::Resu
     }
     let times = histograms(findings).into_iter();
     let report = Report {
-        title: format!("{} sessions, {:?} mailbox", study.sessions, study.mailboxes),
+        title: title(study),
         body,
         histograms: times.map(|(name, times, _)| (name.into(), times)).collect(),
     };
     report.write(folder)?;
     fs::write(folder.join(FIGURES), figures::csv(study, findings))
+}
+
+fn title(study: &Study) -> String {
+    let mut title = format!("{} sessions, {:?} mailbox", study.sessions, study.mailboxes);
+    if let Some(security) = study.security {
+        title.push_str(&format!(", TLS 1.3 ({security:?})"));
+    }
+    if study.auth != Auth::Login {
+        title.push_str(&format!(", {:?}", study.auth));
+    }
+    title
 }
 
 /// All histograms with their names and notes.
@@ -50,6 +62,16 @@ fn histograms(findings: &Findings) -> Vec<(&'static str, &Histogram<u64>, String
         all.push(("DATA end → EXISTS", &singles.after_data, plain()));
         all.push(("intended start → EXISTS", &singles.intended, plain()));
         all.push(("DATA end → 250", &singles.durable, plain()));
+    }
+    if let Some(reconnect) = &findings.reconnect {
+        let singles = &reconnect.singles;
+        let note = format!("{} sessions reconnect meanwhile", reconnect.sessions);
+        all.push(("reconnecting: 250 → EXISTS", &singles.after_250, note));
+        all.push((
+            "reconnecting: DATA end → EXISTS",
+            &singles.after_data,
+            plain(),
+        ));
     }
     if let Some(crowd) = &findings.crowd {
         all.push(("crowd: DATA end → 250", &crowd.durable, plain()));

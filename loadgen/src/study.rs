@@ -2,6 +2,7 @@
 
 mod baseline;
 mod phases;
+mod reconnect;
 mod setup;
 mod storms;
 mod sweep;
@@ -18,12 +19,15 @@ use crate::account::{self, Account};
 use crate::batches::PlainFile;
 use crate::client::Credentials;
 use crate::fleet::{Fleet, Heard};
+use crate::link::{self, Security};
+use crate::login::Auth;
 use crate::oracle::{Faults, Oracle};
 use crate::plan::{self, Mailboxes};
 use crate::processes::Server;
 
 pub use baseline::Baseline;
 pub use phases::{Burst, Crowd, Singles};
+pub use reconnect::Reconnect;
 pub use setup::{Idle, Setup};
 pub use storms::{Kind as StormKind, Storm};
 pub use sweep::Sweep;
@@ -45,6 +49,10 @@ pub struct Study {
     pub users: String,
     /// Their password.
     pub password: String,
+    /// How they log in.
+    pub auth: Auth,
+    /// When they begin TLS, if they do.
+    pub security: Option<Security>,
     /// Addresses for LMTP, with `%d`.
     pub recipients: String,
     /// Single deliveries.
@@ -63,6 +71,11 @@ pub struct Study {
     pub idle_s: u64,
     /// Recipients a message while each mailbox gets one; 0 leaves that out.
     pub sweep_recipients: usize,
+    /// Other sessions, of the users behind theirs, which reconnect while single deliveries are
+    /// heard of; 0 leaves that out.
+    pub reconnecting: usize,
+    /// How often they do.
+    pub reconnect_rounds: usize,
     /// Storms at the end, in order.
     pub storms: Vec<StormKind>,
     /// What restarts the server, for the shell.
@@ -101,6 +114,8 @@ pub struct Findings {
     pub storms: Vec<Storm>,
     /// Single deliveries.
     pub singles: Option<Singles>,
+    /// The same while others reconnect.
+    pub reconnect: Option<Reconnect>,
     /// Deliveries that everyone watches.
     pub crowd: Option<Crowd>,
     /// The bare send loop.
@@ -192,6 +207,9 @@ impl Study {
                 Mailboxes::One => findings.crowd = Some(run.crowd()?),
             }
         }
+        if self.reconnecting > 0 {
+            findings.reconnect = Some(run.reconnect()?);
+        }
         if self.sendloop_rounds > 0 {
             findings.baseline = Some(run.baseline()?);
         }
@@ -208,6 +226,21 @@ impl Study {
         }
         findings.faults = run.finish();
         Ok(findings)
+    }
+
+    /// What sessions begin TLS with, if they do.
+    fn tls(&self) -> Result<Option<(tls::ClientConfig, Security)>, StudyError> {
+        let begun = self.security.map(|when| Ok((link::config()?, when)));
+        let failed = |error: rustls::Error| StudyError::Refused(format!("TLS: {error}"));
+        begun.transpose().map_err(failed)
+    }
+
+    fn credentials(&self) -> Credentials {
+        Credentials {
+            auth: self.auth,
+            starttls: self.security == Some(Security::Starttls),
+            ..Credentials::new(&self.users, &self.password)
+        }
     }
 
     fn recipient(&self, mailbox: u32) -> String {

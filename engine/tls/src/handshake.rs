@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::alert::Alert;
 use crate::cipher::Cipher;
 use crate::config::Config;
-use crate::keys::Keys;
+use crate::keys::{Keys, Way};
 use crate::open::RECORD_MAX;
 use crate::records::Records;
 use crate::seal::{ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HEADER};
@@ -68,7 +68,7 @@ pub enum HandshakeError {
 }
 
 /// Where a step has led.
-enum Step {
+pub(crate) enum Step {
     Again,
     Blocked,
     Done,
@@ -234,10 +234,14 @@ fn tls13(handed_out: &ConnectionTrafficSecrets, secrets: &Secrets) -> Option<Key
     };
     let send = Zeroizing::new(whole(&secrets.server)?);
     let receive = Zeroizing::new(whole(&secrets.client)?);
-    Keys::tls13(cipher, &send, &receive).ok()
+    Keys::tls13(cipher, &send, &receive, Way::Send).ok()
 }
 
-fn encode<D>(mut data: EncodeTlsData<'_, D>, output: &mut Vec<u8>) -> Result<(), HandshakeError> {
+/// Appends a record that rustls has ready.
+pub(crate) fn encode<D>(
+    mut data: EncodeTlsData<'_, D>,
+    output: &mut Vec<u8>,
+) -> Result<(), HandshakeError> {
     let from = output.len();
     let required = match data.encode(&mut []) {
         Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size })) => {

@@ -28,6 +28,11 @@ pub(crate) struct Status {
     pub partial: u8,
 }
 
+impl Status {
+    /// Among the bits: this is a client's end.
+    pub const CLIENT: u8 = 16;
+}
+
 pub(crate) enum Keys {
     Aes128 {
         send: [u8; 32],
@@ -62,9 +67,17 @@ pub(crate) struct Wide {
 }
 
 impl Keys {
-    /// Of TLS 1.3, from the traffic secrets of both ways.
-    pub fn tls13(cipher: Cipher, send: &[u8], receive: &[u8]) -> Result<Self, Fault> {
-        let status = Status::default();
+    /// Of TLS 1.3, from the traffic secrets of both ways, with the key at hand of the way that is
+    /// `kept`.
+    pub fn tls13(cipher: Cipher, send: &[u8], receive: &[u8], kept: Way) -> Result<Self, Fault> {
+        let bits = match kept {
+            Way::Send => 0,
+            Way::Receive => Status::CLIENT,
+        };
+        let status = Status {
+            bits,
+            ..Status::default()
+        };
         let mut keys = match cipher {
             Cipher::Aes128Gcm => Self::Aes128 {
                 send: [0; 32],
@@ -143,39 +156,52 @@ impl Keys {
         }
     }
 
+    /// The way whose key is at hand.
+    fn kept(&self) -> Way {
+        match self.status().bits & Status::CLIENT {
+            0 => Way::Send,
+            _ => Way::Receive,
+        }
+    }
+
     /// The key that seals.
     pub fn sealing(&self) -> Result<Key, Fault> {
-        let cipher = self.cipher();
-        match self {
-            Self::Aes128 { key, iv, .. } => Key::new(cipher, key, *iv),
-            Self::Aes256(wide, _) => Key::new(cipher, &wide.key, wide.iv),
-            Self::ChaCha { send, iv, .. } => {
-                let mut key = Zeroizing::new([0; 32]);
-                cipher.expand(send, b"key", &mut *key)?;
-                Key::new(cipher, &*key, *iv)
-            }
-            Self::Tls12 { send, send_iv, .. } => {
-                Key::new(cipher, &send[..cipher.key_len()], *send_iv)
-            }
-        }
+        self.key(Way::Send)
     }
 
     /// The key that opens.
     pub fn opening(&self) -> Result<Key, Fault> {
-        let cipher = self.cipher();
-        let secret: &[u8] = match self {
-            Self::Aes128 { receive, .. } | Self::ChaCha { receive, .. } => receive,
-            Self::Aes256(wide, _) => &wide.receive,
+        self.key(Way::Receive)
+    }
+
+    fn key(&self, way: Way) -> Result<Key, Fault> {
+        let (cipher, kept) = (self.cipher(), way == self.kept());
+        let kept_iv = match self {
+            Self::Aes128 { key, iv, .. } if kept => return Key::new(cipher, key, *iv),
+            Self::Aes256(wide, _) if kept => return Key::new(cipher, &wide.key, wide.iv),
             Self::Tls12 {
+                send,
+                send_iv,
                 receive,
                 receive_iv,
                 ..
-            } => return Key::new(cipher, &receive[..cipher.key_len()], *receive_iv),
+            } => {
+                let (key, iv) = match way {
+                    Way::Send => (send, send_iv),
+                    Way::Receive => (receive, receive_iv),
+                };
+                return Key::new(cipher, &key[..cipher.key_len()], *iv);
+            }
+            Self::ChaCha { iv, .. } if kept => Some(*iv),
+            _ => None,
         };
-        let (mut key, mut iv) = (Zeroizing::new([0; 32]), [0; NONCE]);
+        let secret = self.secret(way);
+        let (mut key, mut iv) = (Zeroizing::new([0; 32]), kept_iv.unwrap_or_default());
         let key = &mut key[..cipher.key_len()];
         cipher.expand(secret, b"key", key)?;
-        cipher.expand(secret, b"iv", &mut iv)?;
+        if kept_iv.is_none() {
+            cipher.expand(secret, b"iv", &mut iv)?;
+        }
         Key::new(cipher, key, iv)
     }
 
@@ -190,26 +216,39 @@ impl Keys {
         }
         cipher.expand(secret, b"traffic upd", next)?;
         secret.copy_from_slice(next);
-        match way {
-            Way::Send => self.derive(),
-            Way::Receive => Ok(()),
+        match way == self.kept() {
+            true => self.derive(),
+            false => Ok(()),
         }
     }
 
-    /// What seals, from the secret.
+    /// The key at hand, from its secret.
     fn derive(&mut self) -> Result<(), Fault> {
-        let cipher = self.cipher();
+        let (cipher, way) = (self.cipher(), self.kept());
+        let mut secret = Zeroizing::new([0; 48]);
+        let secret = &mut secret[..self.secret(way).len()];
+        secret.copy_from_slice(self.secret(way));
         match self {
-            Self::Aes128 { send, key, iv, .. } => {
-                cipher.expand(send, b"key", key)?;
-                cipher.expand(send, b"iv", iv)
+            Self::Aes128 { key, iv, .. } => {
+                cipher.expand(secret, b"key", key)?;
+                cipher.expand(secret, b"iv", iv)
             }
-            Self::ChaCha { send, iv, .. } => cipher.expand(send, b"iv", iv),
+            Self::ChaCha { iv, .. } => cipher.expand(secret, b"iv", iv),
             Self::Aes256(wide, _) => {
-                cipher.expand(&wide.send, b"key", &mut wide.key)?;
-                cipher.expand(&wide.send, b"iv", &mut wide.iv)
+                cipher.expand(secret, b"key", &mut wide.key)?;
+                cipher.expand(secret, b"iv", &mut wide.iv)
             }
             Self::Tls12 { .. } => Ok(()),
+        }
+    }
+
+    fn secret(&self, way: Way) -> &[u8] {
+        match (self, way) {
+            (Self::Aes128 { send, .. } | Self::ChaCha { send, .. }, Way::Send) => send,
+            (Self::Aes128 { receive, .. } | Self::ChaCha { receive, .. }, Way::Receive) => receive,
+            (Self::Aes256(wide, _), Way::Send) => &wide.send,
+            (Self::Aes256(wide, _), Way::Receive) => &wide.receive,
+            (Self::Tls12 { .. }, _) => &[],
         }
     }
 
@@ -337,7 +376,9 @@ mod tests {
             Cipher::ChaCha20Poly1305,
         ] {
             let secret = vec![7; cipher.secret_len()];
-            all.push(Keys::tls13(cipher, &secret, &secret).unwrap());
+            for kept in [Way::Send, Way::Receive] {
+                all.push(Keys::tls13(cipher, &secret, &secret, kept).unwrap());
+            }
         }
         for keys in &mut all {
             assert!(!is_clear(keys));

@@ -13,6 +13,7 @@
 
 mod alert;
 mod cipher;
+mod client;
 mod config;
 mod handshake;
 mod identity;
@@ -27,6 +28,7 @@ mod tickets;
 
 pub use alert::{Alert, Fault};
 pub use cipher::Cipher;
+pub use client::{ClientConfig, ClientHandshake, Joined};
 pub use config::{Config, Options};
 pub use handshake::{Established, Handshake, HandshakeError};
 pub use identity::{Identity, IdentityError};

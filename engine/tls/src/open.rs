@@ -21,6 +21,8 @@ pub const QUIET_MAX: u8 = 32;
 
 /// The kind of a ClientHello (RFC 5246 §7.4).
 const CLIENT_HELLO: u8 = 1;
+/// The kind of a ticket (RFC 8446 §4.6.1).
+const NEW_SESSION_TICKET: u8 = 4;
 
 /// What a record was.
 #[derive(Debug, PartialEq, Eq)]
@@ -167,6 +169,7 @@ impl Records {
             APPLICATION_DATA => Ok(Opened::Control),
             ALERT => self.take_alert(data),
             HANDSHAKE if self.keys.is_tls12() => take_hello(data),
+            HANDSHAKE if self.is_client() => self.take_tickets(data),
             HANDSHAKE => self.take_update(data),
             _ => Err(Fault::new(
                 Alert::UnexpectedMessage,
@@ -192,6 +195,25 @@ impl Records {
             self.set(Self::PEER_CLOSED | Self::CLOSED);
             Ok(Opened::Failed(code))
         }
+    }
+
+    /// A server may send tickets too, which a client of ours has no use for. One that goes on in
+    /// the next record is refused: none of the servers we meet does that.
+    fn take_tickets(&mut self, data: &[u8]) -> Result<Opened<'static>, Fault> {
+        let mut rest = data;
+        while self.keys.status().partial == 0
+            && let [NEW_SESSION_TICKET, a, b, c, body @ ..] = rest
+        {
+            let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+            rest = body.get(length..).ok_or_else(|| {
+                let why = "a ticket that is not whole in its record";
+                Fault::new(Alert::DecodeError, why)
+            })?;
+            if rest.is_empty() {
+                return Ok(Opened::Control);
+            }
+        }
+        self.take_update(rest)
     }
 
     /// A KeyUpdate is all that a client may say after its handshake; it may come in pieces, and is
@@ -377,5 +399,35 @@ mod tests {
         assert_eq!(opened, Opened::Data(b"last"));
         let opened = peer.open(&mut output[length..]).unwrap().1;
         assert_eq!(opened, Opened::Failed(Alert::InternalError as u8));
+    }
+
+    #[test]
+    fn a_client_takes_tickets_and_what_comes_behind_them() {
+        let secret = [6; 32];
+        let pair = || {
+            let server = Records::tls13(Cipher::Aes128Gcm, &secret, &secret).unwrap();
+            (
+                server,
+                Records::tls13_client(Cipher::Aes128Gcm, &secret, &secret).unwrap(),
+            )
+        };
+        let (mut server, mut client) = pair();
+        let messages = [4, 0, 0, 1, 9, 4, 0, 0, 0, 24, 0, 0, 1, 0];
+        let mut record = sealed(&mut server, HANDSHAKE, &messages);
+        assert_eq!(client.open(&mut record).unwrap().1, Opened::Control);
+        // The KeyUpdate behind the tickets has begun the next key.
+        server.keys.renew(Way::Send).unwrap();
+        server.sent = 0;
+        let mut record = sealed(&mut server, APPLICATION_DATA, b"on");
+        assert_eq!(client.open(&mut record).unwrap().1, Opened::Data(b"on"));
+
+        let (mut server, mut client) = pair();
+        let mut record = sealed(&mut server, HANDSHAKE, &[4, 0, 0, 2, 9]);
+        let fault = client.open(&mut record).unwrap_err();
+        assert_eq!(fault.alert, Alert::DecodeError);
+        let (mut server, mut client) = pair();
+        let mut record = sealed(&mut client, HANDSHAKE, &[4, 0, 0, 1, 9]);
+        let fault = server.open(&mut record).unwrap_err();
+        assert_eq!(fault.alert, Alert::UnexpectedMessage);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::alert::Fault;
 use crate::cipher::Cipher;
-use crate::keys::Keys;
+use crate::keys::{Keys, Status, Way};
 use crate::{Version, alert::Alert};
 
 /// The record layer of one connection. It cannot be cloned: a sequence number is used once.
@@ -28,11 +28,28 @@ impl Records {
     /// TLS 1.3 from the application traffic secrets of both ways (RFC 8446 §7.1), each
     /// [`Cipher::secret_len`] bytes long, at sequence number 0.
     pub fn tls13(cipher: Cipher, send: &[u8], receive: &[u8]) -> Result<Self, Fault> {
+        Self::from_secrets(cipher, send, receive, Way::Send)
+    }
+
+    /// The same of a client: it takes the server's tickets, which it forgets.
+    ///
+    /// # Errors
+    /// Secrets of another length.
+    pub fn tls13_client(cipher: Cipher, send: &[u8], receive: &[u8]) -> Result<Self, Fault> {
+        Self::from_secrets(cipher, send, receive, Way::Receive)
+    }
+
+    fn from_secrets(cipher: Cipher, send: &[u8], receive: &[u8], kept: Way) -> Result<Self, Fault> {
         if send.len() != cipher.secret_len() || receive.len() != cipher.secret_len() {
             let why = "a traffic secret of another length than the cipher's hash";
             return Err(Fault::new(Alert::InternalError, why));
         }
-        Ok(Self::at(Keys::tls13(cipher, send, receive)?, 0, 0))
+        Ok(Self::at(Keys::tls13(cipher, send, receive, kept)?, 0, 0))
+    }
+
+    /// Whether this is a client's end.
+    pub(crate) fn is_client(&self) -> bool {
+        self.has(Status::CLIENT)
     }
 
     pub(crate) fn at(keys: Keys, sent: u64, received: u64) -> Self {
@@ -64,6 +81,16 @@ impl Records {
     /// Whether `close_notify` or a fatal alert was sealed: nothing can follow.
     pub fn is_closed(&self) -> bool {
         self.has(Self::CLOSED)
+    }
+
+    /// Begins the next key of what is sent, and asks the peer for the same if `asks` (RFC 8446
+    /// §4.6.3).
+    ///
+    /// # Errors
+    /// With TLS 1.2, which has no other key, and when nothing more can be sent.
+    pub fn update_key(&mut self, asks: bool, output: &mut Vec<u8>) -> Result<(), Fault> {
+        self.check_open()?;
+        self.update(asks, output)
     }
 
     /// What it takes beside its own size, in bytes.

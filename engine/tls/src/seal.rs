@@ -46,7 +46,7 @@ impl Records {
         for piece in data.chunks(PLAINTEXT_MAX) {
             // One number is left for the KeyUpdate, and one for the last alert.
             if self.sent >= SEND_RECORDS_MAX - 2 {
-                self.update(output)?;
+                self.update(false, output)?;
                 key = self.keys.sealing()?;
             }
             self.seal_record(&key, APPLICATION_DATA, piece, output)?;
@@ -65,7 +65,7 @@ impl Records {
     /// a peer that asks and does not read has one answer waiting and no more.
     pub fn answer(&mut self, output: &mut Vec<u8>) -> Result<(), Fault> {
         match self.owes_answer() {
-            true => self.update(output),
+            true => self.update(false, output),
             false => Ok(()),
         }
     }
@@ -90,22 +90,22 @@ impl Records {
         }
     }
 
-    /// A KeyUpdate under the old key that asks for none, then the next key (RFC 8446 §4.6.3).
-    fn update(&mut self, output: &mut Vec<u8>) -> Result<(), Fault> {
+    /// A KeyUpdate under the old key, then the next key (RFC 8446 §4.6.3).
+    pub(crate) fn update(&mut self, asks: bool, output: &mut Vec<u8>) -> Result<(), Fault> {
         if self.keys.is_tls12() {
             let why = "the records that one key may seal are used up, and TLS 1.2 has no other";
             return Err(Fault::new(Alert::InternalError, why));
         }
         let [kind, a, b, c] = KEY_UPDATE;
         let key = self.keys.sealing()?;
-        self.seal_record(&key, HANDSHAKE, &[kind, a, b, c, 0], output)?;
+        self.seal_record(&key, HANDSHAKE, &[kind, a, b, c, u8::from(asks)], output)?;
         self.keys.renew(Way::Send)?;
         self.sent = 0;
         self.keys.status_mut().bits &= !Self::UPDATE_OWED;
         Ok(())
     }
 
-    fn check_open(&self) -> Result<(), Fault> {
+    pub(crate) fn check_open(&self) -> Result<(), Fault> {
         const AFTER: Fault = Fault::new(Alert::InternalError, "data after the last alert");
         if self.is_closed() { Err(AFTER) } else { Ok(()) }
     }

@@ -330,10 +330,7 @@ impl<'a> Population<'a> {
             ..Options::for_connections(self.plan.idlers * 2 + 64)
         };
         let mut fleet = Fleet::new(Uring::new(options, vec![])?);
-        let credentials = Rc::new(Credentials {
-            users: self.plan.users.clone(),
-            password: self.plan.password.clone(),
-        });
+        let credentials = Rc::new(Credentials::new(&self.plan.users, &self.plan.password));
         let mut waiting: Vec<usize> = (0..self.plan.idlers).rev().collect();
         let mut exists: BTreeMap<usize, u32> = BTreeMap::new();
         let (mut coming, mut there, mut told) = (0usize, 0usize, false);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::histograms;
+use super::{histograms, storms};
 use crate::study::{Findings, Study};
 
 /// Name, value, unit.
@@ -20,6 +20,7 @@ pub(super) fn csv(study: &Study, findings: &Findings) -> String {
 fn figures(study: &Study, findings: &Findings) -> Vec<Figure> {
     let mut all: Vec<Figure> = vec![("sessions".into(), study.sessions as f64, "")];
     let mut add = |name: &str, value: f64, unit| all.push((name.into(), value, unit));
+    add("set-up took", findings.setup.took_ns as f64 / 1e9, "s");
     let (setup, memory) = (&findings.setup, &findings.memory);
     let sessions = setup.sessions.max(1) as f64;
     add("set-up", setup_rate(findings), "/s");
@@ -57,6 +58,28 @@ fn figures(study: &Study, findings: &Findings) -> Vec<Figure> {
         if let Some(plain) = &findings.plain_file {
             add("plain file records", plain.rate(), "/s");
             add("deliveries a record", burst.rate() / plain.rate(), "×");
+        }
+    }
+    if let Some(reconnect) = &findings.reconnect {
+        let count = (reconnect.sessions * reconnect.rounds) as f64;
+        let seconds = reconnect.took_ns.max(1) as f64 / 1e9;
+        add("reconnecting", count / seconds, "/s");
+        let cpu = reconnect.server_cpu_us as f64 / count.max(1.0);
+        add("reconnecting: server CPU", cpu, "µs");
+        add("reconnecting: refused", reconnect.refused as f64, "");
+    }
+    if let Some(sweep) = &findings.sweep {
+        let seconds = sweep.took_ns.max(1) as f64 / 1e9;
+        add("sweep", sweep.delivered as f64 / seconds, "/s");
+        add("sweep: not heard in time", sweep.unheard as f64, "");
+    }
+    for storm in &findings.storms {
+        let name = storms::name(storm.kind);
+        let all = study.sessions as f64;
+        add(&format!("storm {name}"), storm.took_ns as f64 / 1e9, "s");
+        add(&format!("storm {name}: refused"), storm.refused as f64, "");
+        if let Some(us) = storm.server_cpu_us {
+            add(&format!("storm {name}: server CPU"), us as f64 / all, "µs");
         }
     }
     for (name, times, _) in histograms(findings) {

@@ -8,22 +8,24 @@ type Row<'a> = &'a mut dyn FnMut(&str, &str, &str);
 /// Reasons of refusals that are told.
 const REASONS_MAX: usize = 3;
 
+/// What a storm is called in tables.
+pub(super) fn name(kind: StormKind) -> &'static str {
+    match kind {
+        StormKind::Done => "done",
+        StormKind::Deaf => "deaf",
+        StormKind::Leave => "leave",
+        StormKind::Restart => "restart",
+    }
+}
+
 /// How it went, and what it took.
 pub(super) fn rows(storm: &Storm, sessions: usize, row: Row<'_>) {
-    let (name, about) = match storm.kind {
-        StormKind::Done => (
-            "done",
-            "every session ends its IDLE at once and idles again",
-        ),
-        StormKind::Deaf => (
-            "deaf",
-            "nobody reads while each mailbox gets a message; then all read again",
-        ),
-        StormKind::Leave => ("leave", "everybody leaves at once, and comes back at once"),
-        StormKind::Restart => (
-            "restart",
-            "the server is restarted, and everybody comes back at once",
-        ),
+    let name = name(storm.kind);
+    let about = match storm.kind {
+        StormKind::Done => "every session ends its IDLE at once and idles again",
+        StormKind::Deaf => "nobody reads while each mailbox gets a message; then all read again",
+        StormKind::Leave => "everybody leaves at once, and comes back at once",
+        StormKind::Restart => "the server is restarted, and everybody comes back at once",
     };
     let seconds = format!("{:.1} s", storm.took_ns as f64 / 1e9);
     row(

@@ -22,6 +22,7 @@ pub fn table(study: &Study, findings: &Findings) -> Table {
     if let Some(singles) = &findings.singles {
         unheard(&mut table, study, singles.unheard, study.deliveries);
     }
+    reconnect(&mut table, study, findings);
     crowd(&mut table, study, findings);
     burst(&mut table, study, findings);
     sweep(&mut table, study, findings);
@@ -114,6 +115,25 @@ fn idle(table: &mut Table, findings: &Findings) {
         let value = format!("{:.2} %", idle.server);
         table.add_row(["idle: server CPU, of one core", &value, "", "", &note]);
     }
+}
+
+fn reconnect(table: &mut Table, study: &Study, findings: &Findings) {
+    let Some(reconnect) = &findings.reconnect else {
+        return;
+    };
+    let seconds = reconnect.took_ns as f64 / 1e9;
+    let count = reconnect.sessions * reconnect.rounds;
+    let note = format!(
+        "{} sessions leave and come back at once, {} times, in {seconds:.2} s; {} were refused and \
+         came again",
+        reconnect.sessions, reconnect.rounds, reconnect.refused
+    );
+    let rate = format!("{:.0} /s", count as f64 / seconds);
+    table.add_row(["reconnecting", &rate, "", "", &note]);
+    let cpu = each(reconnect.server_cpu_us, count as u64);
+    table.add_row(["reconnecting: server CPU a session", &cpu, "", "", ""]);
+    let heard = reconnect.singles.after_250.len() as usize + reconnect.singles.unheard;
+    unheard(table, study, reconnect.singles.unheard, heard);
 }
 
 fn crowd(table: &mut Table, study: &Study, findings: &Findings) {

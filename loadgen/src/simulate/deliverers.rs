@@ -1,14 +1,13 @@
 //! Deliverers: LMTP clients that hand in messages, are slow, and lose their connections around the
 //! final dot.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use bytes::Bytes;
+use reactor::Rng;
 use reactor::rng::Stream;
 use reactor::sim::SimReactor;
-use reactor::{Completion, Conn, Reactor, Rng};
 
+use super::lines::{Heard, Lines};
 use super::talk::{Fate, Handed, Talk, Verdict};
 
 /// Who was turned away or has lost the connection comes back after less than this.
@@ -25,24 +24,20 @@ const LARGE_MAX: usize = 6;
 const MESSAGES_MAX: usize = 150;
 
 struct Deliverer {
-    conn: Option<Conn>,
-    connecting: bool,
     /// When it does something next: connect, begin a message, or read on.
     at_ns: u64,
     deaf: bool,
     talk: Talk,
-    owed: Bytes,
     /// Messages that were accepted since all is calm.
     accepted: usize,
 }
 
 /// The actor.
 pub struct Deliverers {
-    reactor: SimReactor,
+    lines: Lines,
     server: SocketAddr,
     rng: Rng,
     deliverers: Vec<Deliverer>,
-    by_conn: BTreeMap<Conn, usize>,
     /// Who reads mail, besides those who only get it.
     readers: usize,
     messages: usize,
@@ -52,8 +47,6 @@ pub struct Deliverers {
     /// What they found wrong.
     pub faults: Vec<String>,
     calm: bool,
-    leaving: bool,
-    completions: Vec<Completion>,
 }
 
 /// The name of somebody who only gets mail, by number: nobody takes it out again.
@@ -76,84 +69,74 @@ impl Deliverers {
         let mut rng = Rng::stream(seed ^ 0x0DE1_1BE2, Stream::Workload);
         let deliverers = (0..count)
             .map(|_| Deliverer {
-                conn: None,
-                connecting: false,
                 at_ns: rng.below(RETURN_NS_MAX),
                 deaf: false,
                 talk: Talk::default(),
-                owed: Bytes::new(),
                 accepted: 0,
             })
             .collect();
         Self {
-            reactor,
+            lines: Lines::new(reactor, count),
             server,
             rng,
             deliverers,
-            by_conn: BTreeMap::new(),
             readers,
             messages: 0,
             large_left: if large { LARGE_MAX } else { 0 },
             handed: Vec::new(),
             faults: Vec::new(),
             calm: false,
-            leaving: false,
-            completions: Vec::new(),
         }
     }
 
     /// From now on nobody breaks off or is slow, and mail goes to addressees only.
     pub fn calm(&mut self) {
         self.calm = true;
-        self.reactor.waker().wake();
+        self.lines.waker().wake();
     }
 
-    /// Liveness: everybody has delivered something since all is calm.
+    /// Liveness: everybody has delivered something since all is calm, and nobody waits for
+    /// something of TLS.
     pub fn waiting(&self) -> Vec<String> {
         let each = self.deliverers.iter().enumerate();
         let idle = each.filter(|(_, deliverer)| deliverer.accepted == 0);
         idle.map(|(number, _)| format!("deliverer {number} delivers nothing any more"))
+            .chain(self.lines.waiting())
             .collect()
     }
 
-    /// Closes every connection.
+    /// Closes every connection; nobody comes back.
     pub fn leave(&mut self) {
-        self.leaving = true;
-        for (conn, number) in std::mem::take(&mut self.by_conn) {
-            self.reactor.close(conn);
-            self.deliverers[number].conn = None;
-            self.break_off(number);
+        for number in 0..self.deliverers.len() {
+            if self.lines.is_open(number) {
+                self.break_off(number);
+            }
         }
-        self.reactor.waker().wake();
+        self.lines.leave();
     }
 
     /// One turn.
     pub fn turn(&mut self) {
-        self.reactor.waker().announce_sleep();
-        let until_ns = self
-            .deliverers
-            .iter()
-            .filter_map(|it| self.due_ns(it))
-            .min();
-        let mut completions = std::mem::take(&mut self.completions);
-        self.reactor.turn(until_ns, &mut completions);
-        for completion in completions.drain(..) {
-            self.handle(completion);
+        let due = (0..self.deliverers.len()).filter_map(|number| self.due_ns(number));
+        let until_ns = due.min();
+        self.lines.turn(until_ns);
+        while let Some((number, heard)) = self.lines.take_next() {
+            self.handle(number, heard);
         }
-        self.completions = completions;
-        let now_ns = self.reactor.now_ns();
+        self.faults.append(&mut self.lines.faults);
+        let now_ns = self.lines.now_ns();
         for number in 0..self.deliverers.len() {
-            let due = self.due_ns(&self.deliverers[number]);
-            if due.is_some_and(|at_ns| at_ns <= now_ns) {
+            if self.due_ns(number).is_some_and(|at_ns| at_ns <= now_ns) {
                 self.tend(number, now_ns);
             }
         }
     }
 
-    fn due_ns(&self, deliverer: &Deliverer) -> Option<u64> {
-        let comes = deliverer.conn.is_none() && !deliverer.connecting && !self.leaving;
+    fn due_ns(&self, number: usize) -> Option<u64> {
+        let deliverer = &self.deliverers[number];
+        let comes = self.lines.may_connect(number);
         let more = self.calm || self.messages < MESSAGES_MAX;
-        let begins = deliverer.conn.is_some() && deliverer.talk.is_idle() && more;
+        let begins = self.lines.has_room(number) && deliverer.talk.is_idle() && more;
         (comes || begins || deliverer.deaf).then_some(deliverer.at_ns)
     }
 
@@ -161,12 +144,15 @@ impl Deliverers {
     fn tend(&mut self, number: usize, now_ns: u64) {
         let deliverer = &mut self.deliverers[number];
         deliverer.at_ns = now_ns + 1 + self.rng.below(PAUSE_NS_MAX);
-        let Some(conn) = deliverer.conn else {
-            deliverer.connecting = true;
-            return self.reactor.connect(number as u64, self.server, None);
-        };
         if std::mem::take(&mut deliverer.deaf) {
-            return self.reactor.read(conn, true);
+            return self.lines.read(number, true);
+        }
+        if !self.lines.is_open(number) {
+            deliverer.talk = Talk::default().with_starttls(self.rng.chance(1, 3));
+            return self.lines.connect(number, self.server, None);
+        }
+        if !self.calm && self.lines.fidget(number, &mut self.rng) {
+            return;
         }
         self.begin(number);
         self.send(number);
@@ -200,69 +186,42 @@ impl Deliverers {
         talk.begin(subject, users, bytes, fate, pipelined);
     }
 
-    fn handle(&mut self, completion: Completion) {
-        match completion {
-            Completion::Connected { token, result } => self.connected(token as usize, result.ok()),
-            Completion::Received { conn, data } => {
-                if let Some(&number) = self.by_conn.get(&conn) {
-                    self.heard(number, conn, &data);
-                }
+    fn handle(&mut self, number: usize, heard: Heard) {
+        match heard {
+            Heard::Connected => {}
+            Heard::Text(text) => self.heard(number, &text),
+            Heard::Secured => {
+                self.deliverers[number].talk.secured();
+                self.send(number);
             }
-            Completion::Hangup { conn, .. } => self.lose(conn),
-            Completion::Unsent {
-                conn,
-                error: Some(_),
-                ..
-            } => self.lose(conn),
-            Completion::Unsent { conn, rest, .. } => {
-                if let Some(&number) = self.by_conn.get(&conn) {
-                    self.deliverers[number].owed = rest;
-                    self.reactor.watch_writable(conn);
-                }
+            Heard::Room => self.send(number),
+            Heard::Refused => self.come_back_later(number),
+            Heard::Lost => {
+                self.break_off(number);
+                self.come_back_later(number);
             }
-            Completion::Writable { conn } => {
-                if let Some(&number) = self.by_conn.get(&conn) {
-                    let owed = std::mem::take(&mut self.deliverers[number].owed);
-                    self.reactor.send(conn, owed);
-                    self.send(number);
-                }
-            }
-            Completion::Accepted { .. } => {}
         }
     }
 
-    fn connected(&mut self, number: usize, conn: Option<Conn>) {
-        let deliverer = &mut self.deliverers[number];
-        deliverer.connecting = false;
-        let Some(conn) = conn else {
-            return self.come_back_later(number);
-        };
-        if self.leaving {
-            return self.reactor.close(conn);
-        }
-        deliverer.talk = Talk::default();
-        deliverer.owed = Bytes::new();
-        deliverer.deaf = false;
-        deliverer.conn = Some(conn);
-        self.by_conn.insert(conn, number);
-        self.reactor.read(conn, true);
-    }
-
-    fn heard(&mut self, number: usize, conn: Conn, data: &[u8]) {
+    fn heard(&mut self, number: usize, text: &[u8]) {
         let deliverer = &mut self.deliverers[number];
         let was_idle = deliverer.talk.is_idle();
-        deliverer.talk.handle_input(data);
+        deliverer.talk.handle_input(text);
         self.faults.append(&mut deliverer.talk.faults);
         self.note(number);
         let deliverer = &mut self.deliverers[number];
         if deliverer.talk.ended {
-            return self.lose(conn);
+            return self.lose(number);
         }
-        let now_ns = self.reactor.now_ns();
+        if std::mem::take(&mut deliverer.talk.begins_tls) {
+            let own = self.rng.u64();
+            return self.lines.begin_tls(number, own);
+        }
+        let now_ns = self.lines.now_ns();
         if std::mem::take(&mut deliverer.talk.turns_deaf) {
             deliverer.deaf = true;
             deliverer.at_ns = now_ns + 1 + self.rng.below(DEAF_NS_MAX);
-            self.reactor.read(conn, false);
+            self.lines.read(number, false);
         } else if deliverer.talk.is_idle() && !was_idle {
             deliverer.at_ns = now_ns + 1 + self.rng.below(PAUSE_NS_MAX);
         }
@@ -286,33 +245,27 @@ impl Deliverers {
         self.deliverers[number].deaf = false;
     }
 
-    fn lose(&mut self, conn: Conn) {
-        self.reactor.close(conn);
-        if let Some(number) = self.by_conn.remove(&conn) {
-            self.deliverers[number].conn = None;
-            self.break_off(number);
-            self.come_back_later(number);
-        }
+    fn lose(&mut self, number: usize) {
+        self.lines.close(number);
+        self.break_off(number);
+        self.come_back_later(number);
     }
 
     fn come_back_later(&mut self, number: usize) {
-        self.deliverers[number].at_ns = self.reactor.now_ns() + 1 + self.rng.below(RETURN_NS_MAX);
+        let at_ns = self.lines.now_ns() + 1 + self.rng.below(RETURN_NS_MAX);
+        self.deliverers[number].at_ns = at_ns;
     }
 
     /// Sends what it has to say, unless it still owes something; and breaks off if it wants to.
     fn send(&mut self, number: usize) {
-        let deliverer = &mut self.deliverers[number];
-        let Some(conn) = deliverer.conn else {
+        if !self.lines.has_room(number) {
             return;
-        };
-        if deliverer.owed.is_empty() {
-            let output = std::mem::take(&mut deliverer.talk.output);
-            if !output.is_empty() {
-                self.reactor.send(conn, output.into());
-            }
-            if std::mem::take(&mut deliverer.talk.breaks_off) {
-                self.lose(conn);
-            }
+        }
+        let talk = &mut self.deliverers[number].talk;
+        let output = std::mem::take(&mut talk.output);
+        self.lines.send(number, output);
+        if std::mem::take(&mut talk.breaks_off) {
+            self.lose(number);
         }
     }
 }

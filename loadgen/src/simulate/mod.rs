@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`run`] (a seed's run and its verdict), [`crowd`] (clients and deliveries),
 //! [`watcher`] (one client's view), [`deliverers`] and [`talk`] (those who hand mail in, and one
-//! connection of theirs), [`backend`] (control plane and disk), [`planted`] (bugs that
+//! connection of theirs), [`lines`] and [`secure`] (connections, in plain text or over TLS),
+//! [`backend`] (control plane and disk), [`planted`] (bugs that
 //! the verdict must find), `oracle` (the three questions).
 //!
 //! The server is the shipped one: `engine::Shard` over `server::host::Host`. Only the reactor is
@@ -11,7 +12,9 @@
 pub mod backend;
 pub mod crowd;
 pub mod deliverers;
+pub mod lines;
 pub mod planted;
+pub mod secure;
 pub mod talk;
 pub mod watcher;
 
@@ -23,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::event::ShardId;
+use engine::secure::Doors;
 use engine::stats::Counter;
 use engine::{Limits, Shard};
 use model::Model;
@@ -41,6 +45,7 @@ use backend::{Disk, QueueBackend, SimulatedBackend};
 use crowd::Crowd;
 use deliverers::Deliverers;
 use planted::Planted;
+use secure::StandIn;
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// How long faults and activity last.
@@ -55,7 +60,7 @@ const TURNS_MAX: u64 = 5_000_000;
 /// Messages delivered while the world is active.
 const DELIVERIES_MAX: usize = 250;
 
-type Server = Shard<SimReactor, Planted<Host<QueueBackend>>>;
+type Server = Shard<SimReactor, Planted<Host<QueueBackend>>, StandIn>;
 
 /// What came of a run.
 #[derive(Clone, Debug)]
@@ -104,6 +109,7 @@ pub fn run(seed: u64, mutant: Mutant) -> Outcome {
     simulation.pass(REST_NS);
     simulation.judge("after the storm");
     simulation.faults.extend(simulation.deliverers.waiting());
+    simulation.faults.extend(simulation.crowd.waiting());
     for user in 0..simulation.users {
         simulation.crowd.deliver(user);
     }
@@ -138,6 +144,7 @@ impl Simulation {
         let limits = limits(&mut rng);
         let handle: MailHandle = engine::mesh(shards, &limits);
         let address = SocketAddr::from(([127, 0, 0, 1], 143));
+        let imaps_address = SocketAddr::from(([127, 0, 0, 1], 993));
         let lmtp_address = SocketAddr::from(([127, 0, 0, 1], 24));
         let (lmtp, places) = (lmtp(&mut rng), Arc::new(ImapPlaces::new(usize::MAX)));
         let reactors: Vec<SimReactor> = (0..shards)
@@ -145,6 +152,7 @@ impl Simulation {
                 let mut reactor = world.reactor(64);
                 reactor.listen(address);
                 reactor.listen(lmtp_address);
+                reactor.listen(imaps_address);
                 reactor
             })
             .collect();
@@ -170,14 +178,20 @@ impl Simulation {
                 };
                 let id = ShardId(number as u16);
                 let lmtp = lmtp.shard(id, shards, Arc::new(Bounds::default()));
-                let doors = vec![Door::Imap, Door::Lmtp];
+                let lmtp = lmtp.with_starttls(true);
+                let doors = vec![Door::Imap, Door::Lmtp, Door::Imaps];
                 let host = Host::new(doors, front(backend), places.clone(), lmtp);
                 let host = Planted::new(host, mutant);
-                Shard::new(id, reactor, host, limits.clone(), handle.clone())
+                let tls = Doors {
+                    tls: StandIn { mutant },
+                    implicit: vec![2],
+                };
+                Shard::with_tls(id, reactor, host, limits.clone(), handle.clone(), tls)
             })
             .collect();
         let people = (members, users);
-        let crowd = Crowd::new(seed, world.reactor(64), address, backend.queue(), people);
+        let addresses = [address, imaps_address];
+        let crowd = Crowd::new(seed, world.reactor(64), addresses, backend.queue(), people);
         let people = (rng.below(5) as usize, users);
         // Where links are narrow, a large message takes a world's whole time.
         let wide = Options::swarm(seed);
@@ -262,7 +276,7 @@ fn front(backend: QueueBackend) -> Front<QueueBackend> {
         keepalive_ns: KEEPALIVE_NS,
     };
     let config = Arc::new(SessionConfig::default());
-    Front::new(config, timeouts, Cleartext::ListenerIsLoopback, backend)
+    Front::new(config, timeouts, Cleartext::ListenerIsLoopback, backend).with_starttls(true)
 }
 
 /// LMTP whose time of day is the world's, with places for all or for a few.

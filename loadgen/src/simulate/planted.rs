@@ -23,17 +23,26 @@ pub enum Mutant {
     TakenTwice,
     /// A message for several recipients goes to the first, and all are answered alike.
     LeftOut,
+    /// A record is sealed under a number that has sealed another.
+    SealedTwice,
+    /// A KeyUpdate that a client has asked for is sealed and not sent.
+    LostKeyUpdate,
+    /// Something leaves behind `close_notify`.
+    BehindTheEnd,
 }
 
 impl Mutant {
     /// All bugs.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::LostEvent,
         Self::StuckCursor,
         Self::SilentCatchUp,
         Self::EarlyReply,
         Self::TakenTwice,
         Self::LeftOut,
+        Self::SealedTwice,
+        Self::LostKeyUpdate,
+        Self::BehindTheEnd,
     ];
 }
 

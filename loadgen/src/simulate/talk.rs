@@ -62,6 +62,7 @@ impl Fate {
 enum Awaited {
     Greeting,
     Lhlo,
+    StartTls,
     Mail,
     Rcpt(String),
     Data,
@@ -87,6 +88,11 @@ pub struct Talk {
     message: Option<Message>,
     /// Commands that are said one at a time.
     later: VecDeque<(String, Awaited)>,
+    starttls: bool,
+    /// It was allowed to begin TLS.
+    pub begins_tls: bool,
+    /// The handshake is under way.
+    shaking: bool,
     /// What is to be sent.
     pub output: Vec<u8>,
     /// What became of messages.
@@ -108,6 +114,9 @@ impl Default for Talk {
             awaited: [Awaited::Greeting].into(),
             message: None,
             later: VecDeque::new(),
+            starttls: false,
+            begins_tls: false,
+            shaking: false,
             output: Vec::new(),
             handed: Vec::new(),
             breaks_off: false,
@@ -119,9 +128,26 @@ impl Default for Talk {
 }
 
 impl Talk {
+    /// The same, which begins TLS before it delivers anything.
+    pub fn with_starttls(self, starttls: bool) -> Self {
+        Self { starttls, ..self }
+    }
+
+    /// The handshake is over: who is there is told anew.
+    pub fn secured(&mut self) {
+        self.shaking = false;
+        self.later
+            .push_back(("LHLO here\r\n".into(), Awaited::Lhlo));
+        self.say_next();
+    }
+
     /// Whether nothing is awaited or to be said.
     pub fn is_idle(&self) -> bool {
-        self.awaited.is_empty() && self.message.is_none() && !self.ended && !self.breaks_off
+        !self.shaking
+            && self.awaited.is_empty()
+            && self.message.is_none()
+            && !self.ended
+            && !self.breaks_off
     }
 
     /// Begins a message, with all commands at once or one after the other.
@@ -187,6 +213,11 @@ impl Talk {
                 self.later
                     .push_back(("LHLO here\r\n".into(), Awaited::Lhlo));
             }
+            (Awaited::Lhlo, "250") if std::mem::take(&mut self.starttls) => {
+                let command = ("STARTTLS\r\n".into(), Awaited::StartTls);
+                self.later.push_back(command);
+            }
+            (Awaited::StartTls, "220") => (self.begins_tls, self.shaking) = (true, true),
             (Awaited::Lhlo | Awaited::Mail | Awaited::Reset, "250") => {}
             (Awaited::Rcpt(user), "250") => {
                 self.message

@@ -15,6 +15,9 @@ pub struct Known {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Greeting,
+    /// It has asked to begin TLS; then it waits for the handshake's end.
+    StartTls,
+    Shaking,
     /// Waits for the tagged reply of a command.
     Login,
     Select,
@@ -35,6 +38,9 @@ pub struct Watcher {
     line: Vec<u8>,
     output: Vec<u8>,
     tag: u32,
+    starttls: bool,
+    /// It was allowed to begin TLS.
+    pub begins_tls: bool,
     /// What was wrong.
     pub faults: Vec<String>,
     /// The server ended the session or refused what it may refuse while its disk fails.
@@ -53,10 +59,29 @@ impl Watcher {
             line: Vec::new(),
             output: Vec::new(),
             tag: 0,
+            starttls: false,
+            begins_tls: false,
             faults: Vec::new(),
             ended: false,
             notified: 0,
         }
+    }
+
+    /// The same, which begins TLS before it logs in.
+    pub fn with_starttls(self, starttls: bool) -> Self {
+        Self { starttls, ..self }
+    }
+
+    /// The handshake is over.
+    pub fn secured(&mut self) {
+        if self.state == State::Shaking {
+            self.log_in();
+        }
+    }
+
+    fn log_in(&mut self) {
+        let login = format!("LOGIN {} secret", self.user);
+        self.command(State::Login, &login);
     }
 
     /// Whether it idles and waits for nothing.
@@ -119,6 +144,10 @@ impl Watcher {
         }
         match self.state {
             State::Login | State::Select | State::List if !ok => self.ended = true,
+            State::StartTls if ok => {
+                self.state = State::Shaking;
+                self.begins_tls = true;
+            }
             State::Login => {
                 self.command(State::Select, "SELECT INBOX");
                 self.view.clear();
@@ -166,8 +195,10 @@ impl Watcher {
 
     fn handle_untagged(&mut self, line: &str) {
         if self.state == State::Greeting {
-            let login = format!("LOGIN {} secret", self.user);
-            return self.command(State::Login, &login);
+            return match self.starttls {
+                true => self.command(State::StartTls, "STARTTLS"),
+                false => self.log_in(),
+            };
         }
         if line.starts_with("BYE") {
             self.ended = true;

@@ -13,6 +13,9 @@ use crate::fleet::Heard;
 use crate::measure::{histogram, now_ns, record};
 use crate::plan;
 
+/// More deliveries than are made until something is over.
+const UNTIL_DELIVERIES_MAX: usize = 1_000_000;
+
 /// Times of single deliveries, in microseconds.
 #[derive(Clone, Debug)]
 pub struct Singles {
@@ -129,9 +132,25 @@ impl Run<'_> {
     }
 
     pub(super) fn singles(&mut self) -> Result<Singles, StudyError> {
+        self.singles_of(self.study.deliveries, &|| false)
+    }
+
+    /// Deliveries at the same rate until something is over.
+    pub(super) fn singles_until(
+        &mut self,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<Singles, StudyError> {
+        self.singles_of(UNTIL_DELIVERIES_MAX, is_over)
+    }
+
+    fn singles_of(
+        &mut self,
+        deliveries: usize,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<Singles, StudyError> {
         let study = self.study;
         let count = study.mailbox_count() as u32;
-        let plan = plan::deliveries(study.seed, study.deliveries, study.rate, count);
+        let plan = plan::deliveries(study.seed, deliveries, study.rate, count);
         let mut found = Singles {
             intended: histogram(),
             after_250: histogram(),
@@ -141,7 +160,7 @@ impl Run<'_> {
             unheard: 0,
         };
         let began = now_ns();
-        for delivery in &plan {
+        for delivery in plan.iter().take_while(|_| !is_over()) {
             let intended = began + delivery.at_ns;
             while now_ns() < intended {
                 self.listen(intended);

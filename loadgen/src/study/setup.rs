@@ -8,7 +8,7 @@ use reactor::uring::{Options, Uring};
 
 use super::{Run, SECOND_NS, Study, StudyError};
 use crate::account::Account;
-use crate::client::{Client, ClientEvent, Credentials};
+use crate::client::{Client, ClientEvent};
 use crate::deliverer::Result as Delivery;
 use crate::fleet::{Fleet, Heard};
 use crate::measure::now_ns;
@@ -68,13 +68,10 @@ impl<'a> Run<'a> {
             .collect();
         Ok(Self {
             study,
-            fleet: Fleet::new(reactor),
+            fleet: Fleet::new(reactor).with_tls(study.tls()?),
             oracle: Oracle::new(study.mailbox_count(), watched),
             heard: Vec::new(),
-            credentials: Rc::new(Credentials {
-                users: study.users.clone(),
-                password: study.password.clone(),
-            }),
+            credentials: Rc::new(study.credentials()),
             peak: Account::default(),
             refusals: BTreeMap::new(),
             number: SystemTime::now()

@@ -14,6 +14,8 @@ use crate::measure::now_ns;
 const AT_A_TIME: usize = 4096;
 /// Sessions that connect at a time in a storm: many more than all backlogs take.
 const CONNECTING_MAX: usize = 65_536;
+/// The same with TLS: a server has shaken hands with all of them long before it cuts the last.
+const SHAKING_MAX: usize = 16_384;
 /// How often memory is looked at.
 const LOOK_NS: u64 = SECOND_NS / 2;
 
@@ -37,7 +39,8 @@ pub struct Storm {
     pub kind: Kind,
     /// How long until everything was as before.
     pub took_ns: u64,
-    /// Server CPU until then, in microseconds; none after a restart.
+    /// Server CPU until then, in microseconds; after a restart that of the new server since it
+    /// began, if `--server-pid-file` names it.
     pub server_cpu_us: Option<u64>,
     /// The server's user memory in bytes: before, at most, and after it has come to rest.
     pub bytes: Option<[u64; 3]>,
@@ -58,7 +61,7 @@ impl Run<'_> {
         self.settle();
         let study = self.study;
         study.longest_turn_ns()?;
-        let before = study.account()?;
+        let mut before = study.account()?;
         let bytes = before.server_bytes;
         self.peak = before;
         let mut storm = Storm {
@@ -82,6 +85,7 @@ impl Run<'_> {
             }
             Kind::Restart => {
                 self.restart()?;
+                before = study.account()?;
                 storm.refused = self.everybody_comes()?;
             }
         }
@@ -169,7 +173,7 @@ impl Run<'_> {
         let unheard = self.wait_heard();
         let cut: Vec<usize> = self.not_there();
         let count = cut.len();
-        self.bring(cut, CONNECTING_MAX, count)?;
+        self.bring(cut, self.connecting_max(), count)?;
         Ok((count, unheard))
     }
 
@@ -195,11 +199,18 @@ impl Run<'_> {
         Ok(self.study.account()?.server_bytes)
     }
 
+    fn connecting_max(&self) -> usize {
+        match self.study.security {
+            None => CONNECTING_MAX,
+            Some(_) => SHAKING_MAX,
+        }
+    }
+
     /// Everybody who is not there connects at once; gives how many had to try again.
     fn everybody_comes(&mut self) -> Result<usize, StudyError> {
         let missing = self.not_there();
         let retries_max = missing.len();
-        self.bring(missing, CONNECTING_MAX, retries_max)
+        self.bring(missing, self.connecting_max(), retries_max)
     }
 
     /// Runs the command that restarts the server, and sees everybody lose it.

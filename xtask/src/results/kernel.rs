@@ -3,9 +3,12 @@
 use std::fs;
 
 /// Pages of memory for TCP: little, under pressure, at most (tcp(7)). Each socket holds on to a
-/// page or so once it has sent or received, and both ends are on this host: two million pages. With
-/// the usual 9 % of memory the kernel drops segments, and their retransmission takes seconds.
-const TCP_MEM: (&str, &str) = ("/proc/sys/net/ipv4/tcp_mem", "1048576 1572864 3145728");
+/// page or so once it has sent or received, and both ends are on this host: two million pages for a
+/// million connections. With the usual 9 % of memory the kernel drops segments, and their
+/// retransmission takes seconds.
+const TCP_MEM: &str = "/proc/sys/net/ipv4/tcp_mem";
+/// Its values, for each million connections or part of one.
+const PAGES_A_MILLION: [u64; 3] = [1_048_576, 1_572_864, 3_145_728];
 /// Connections from which on this is needed.
 const CONNECTIONS_MIN: u32 = 200_000;
 
@@ -18,11 +21,13 @@ impl Tuned {
     /// For so many connections to this host. A kernel that does not let us is left as it is, and
     /// that is said.
     pub(super) fn for_connections(count: u32) -> Self {
-        let (file, value) = TCP_MEM;
-        let before = fs::read_to_string(file).ok();
+        let before = fs::read_to_string(TCP_MEM).ok();
         let before = before.filter(|_| count >= CONNECTIONS_MIN);
         if before.is_some() {
-            match fs::write(file, value) {
+            let millions = u64::from(count.div_ceil(1_000_000));
+            let value = PAGES_A_MILLION.map(|pages| (pages * millions).to_string());
+            let value = value.join(" ");
+            match fs::write(TCP_MEM, &value) {
                 Ok(()) => println!("net.ipv4.tcp_mem is {value} for this study"),
                 Err(error) => println!("net.ipv4.tcp_mem can't be set: {error}"),
             }
@@ -35,7 +40,7 @@ impl Drop for Tuned {
     fn drop(&mut self) {
         if let Some(before) = &self.before {
             // What could not be set needs no setting back.
-            let _ = fs::write(TCP_MEM.0, before);
+            let _ = fs::write(TCP_MEM, before);
         }
     }
 }

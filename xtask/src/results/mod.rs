@@ -5,11 +5,13 @@ mod brokers;
 mod hostile;
 mod index;
 mod kernel;
+mod logins;
 mod peers;
 mod prepared;
 mod scaling;
 mod server;
 mod soak;
+mod tls;
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -77,11 +79,22 @@ const TINY_MILLION: &[&str] = &[
     "done,deaf,leave,restart",
 ];
 
+const TINY_TWO_MILLION: &[&str] = &[
+    "--sessions",
+    "500",
+    "--idle-seconds",
+    "1",
+    "--deliveries",
+    "10",
+    "--sweep",
+    "20",
+];
+
 /// Users of the small twins.
 const TINY_USERS: u32 = 500;
 
 /// All studies, in the order in which they run.
-const STUDIES: [Study; 10] = [
+const STUDIES: [Study; 13] = [
     Study {
         name: "single",
         about: "10,000 idle sessions, a mailbox each; 200 deliveries one after the other",
@@ -176,6 +189,65 @@ const STUDIES: [Study; 10] = [
             "storm leave: refused",
             "storm restart: until all is as before",
             "misses / doubles / disorders",
+        ],
+    },
+    Study {
+        name: "two-million",
+        about: "2,000,000 idle sessions, a mailbox each: memory, set-up, a message for everybody",
+        kind: Kind::Server(2_000_000, TINY_TWO_MILLION),
+        arguments: &[
+            "--sessions",
+            "2000000",
+            "--setup-concurrency",
+            "1024",
+            "--idle-seconds",
+            "30",
+            "--deliveries",
+            "500",
+            "--sweep",
+            "20",
+            "--message-bytes",
+            "300",
+            "--patience-seconds",
+            "180",
+        ],
+        headlines: &[
+            "set-up (connect, LOGIN, SELECT, IDLE)",
+            "server user memory a parked session",
+            "kernel memory a connection, both ends",
+            "idle: server CPU, of one core",
+            "250 → EXISTS",
+            "sweep: mailboxes delivered and told",
+            "misses / doubles / disorders",
+        ],
+    },
+    Study {
+        name: "tls",
+        about: "1,000,000 idle sessions over TLS 1.3; 10,000, a crowd, and a storm of handshakes, \
+                each against plain text in the same run",
+        kind: Kind::Own(|options, folder| tls::run(&tls::FULL, options.up_to, folder)),
+        arguments: &[],
+        headlines: &[
+            "sessions over TLS",
+            "server user memory",
+            "set-up took",
+            "misses, doubles and disorders",
+            "handshakes a second, server's side, one core",
+            "250 → EXISTS p50",
+            "crowd: 250 → last EXISTS p50",
+            "reconnecting: 250 → EXISTS p99",
+        ],
+    },
+    Study {
+        name: "logins",
+        about: "storms of logins: everybody comes back after a restart, by each way to log in",
+        kind: Kind::Own(|options, folder| logins::run(&logins::FULL, options.up_to, folder)),
+        arguments: &[],
+        headlines: &[
+            "SCRAM-SHA-256: verifications a second and core",
+            "SCRAM-SHA-256: everybody was back in",
+            "by the verifier: verifications a second and core",
+            "{ARGON2ID}: verifications a second and core",
         ],
     },
     Study {
@@ -274,7 +346,8 @@ pub struct Options {
     /// Write the index of what lies in results/ anew, and run nothing
     #[arg(long)]
     pub index: bool,
-    /// Of the study of scaling, leave out points with more sessions than this
+    /// No more sessions than this, for a try: of the study of scaling points with more are left
+    /// out, and the studies of a server, TLS and logins are run with fewer
     #[arg(long, value_name = "SESSIONS")]
     pub up_to: Option<u32>,
     /// Run the small twins of those studies that have one, below the target folder: they show that
@@ -309,7 +382,10 @@ pub fn run(options: &Options) -> Result<()> {
             let folder = folder(study.name, options)?;
             println!("== {}: {}", study.name, study.about);
             match study.kind {
-                Kind::Server(users, _) => server::run(study.arguments, users, &folder)?,
+                Kind::Server(users, _) => {
+                    let users = options.up_to.map_or(users, |most| most.min(users));
+                    server::run(&at_most(study.arguments, users), users, &folder)?;
+                }
                 Kind::Brokers => brokers::run(study.arguments, relative(&folder))?,
                 Kind::Peers => peers::run(&peers::FULL, &options.peer, &folder)?,
                 Kind::Hostile => hostile::run(&hostile::FULL, &options.peer, &folder)?,
@@ -319,6 +395,18 @@ pub fn run(options: &Options) -> Result<()> {
         }
     }
     index::write(&results, &STUDIES)
+}
+
+/// Arguments of the load generator with no more sessions than there are users.
+fn at_most(arguments: &[&str], users: u32) -> Vec<String> {
+    let mut arguments: Vec<String> = arguments.iter().map(|&it| it.to_owned()).collect();
+    let count = arguments.iter().position(|it| it == "--sessions");
+    if let Some(count) = count.and_then(|at| arguments.get_mut(at + 1))
+        && count.parse().is_ok_and(|count: u32| count > users)
+    {
+        *count = users.to_string();
+    }
+    arguments
 }
 
 /// The folder of a run that begins now: one of its own, unless a run of the day is replaced, or
@@ -350,12 +438,15 @@ pub fn twins() -> Result<()> {
     for study in &STUDIES {
         if let Kind::Server(_, tiny @ [_, ..]) = study.kind {
             println!("== the twin of {}", study.name);
-            server::run(tiny, TINY_USERS, &folder.join(study.name))?;
+            let tiny = at_most(tiny, TINY_USERS);
+            server::run(&tiny, TINY_USERS, &folder.join(study.name))?;
         }
     }
     peers::run(&peers::TINY, &[], &folder.join("peers"))?;
     hostile::run(&hostile::TINY, &[], &folder.join("hostile"))?;
     batches::run(&batches::TINY, &folder.join("batches"))?;
+    tls::run(&tls::TINY, None, &folder.join("tls"))?;
+    logins::run(&logins::TINY, None, &folder.join("logins"))?;
     scaling::run(&scaling::TINY, None, &folder.join("scaling"))
 }
 
@@ -391,7 +482,17 @@ fn date(days: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::date;
+    use super::{at_most, date};
+
+    #[test]
+    fn a_try_has_fewer_sessions() {
+        let words = ["--sessions", "10000", "--rate", "99999"];
+        assert_eq!(at_most(&words, 20_000), words);
+        assert_eq!(
+            at_most(&words, 500),
+            ["--sessions", "500", "--rate", "99999"]
+        );
+    }
 
     #[test]
     fn days_become_dates() {

@@ -3,13 +3,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use super::kernel::Tuned;
-use super::{relative, server};
+use super::relative;
+use super::server::{self, People};
 use crate::base::Base;
-use crate::shell;
+use crate::{install, shell};
 
 /// What a run of the load generator found: measures, values, units.
 pub(super) struct Figures(pub(super) Vec<(String, f64, String)>);
@@ -36,11 +38,47 @@ impl Figures {
             .map(Self)
     }
 
+    /// A measure as people read it, if it was measured.
+    pub(super) fn shown(&self, measure: &str) -> Option<String> {
+        let (_, value, unit) = self.0.iter().find(|(name, ..)| name == measure)?;
+        Some(format!("{} {unit}", thousands(*value)).trim_end().into())
+    }
+
+    /// A measure's unit, if it was measured.
+    pub(super) fn unit(&self, measure: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(name, ..)| name == measure)?;
+        Some(&found.2)
+    }
+
     /// A measure's value, if it was measured.
     pub(super) fn get(&self, measure: &str) -> Option<f64> {
         let found = self.0.iter().find(|(name, ..)| name == measure)?;
         Some(found.1)
     }
+}
+
+/// At least three digits, with separators.
+pub(super) fn thousands(value: f64) -> String {
+    let places = match value.abs() {
+        size if size >= 100.0 || value.fract() == 0.0 => 0,
+        size if size >= 10.0 => 1,
+        _ => 2,
+    };
+    let text = format!("{value:.places$}");
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let mut grouped = String::new();
+    for (place, digit) in whole.chars().enumerate() {
+        let left = whole.len() - place;
+        if place > 0 && left % 3 == 0 && grouped != "-" {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    if !fraction.is_empty() {
+        grouped.push('.');
+        grouped.push_str(fraction);
+    }
+    grouped
 }
 
 /// The store, and the server that is started on it.
@@ -52,11 +90,28 @@ pub(super) struct Prepared {
 impl Prepared {
     /// A base directory below the target folder with so many users, each with a mailbox.
     pub(super) fn fresh(users: u32) -> Result<Self> {
-        let tuned = Tuned::for_connections(users);
+        Self::with(&People::cheap(users))
+    }
+
+    /// The same with such users.
+    pub(super) fn with(people: &People) -> Result<Self> {
+        let tuned = Tuned::for_connections(people.count);
         Ok(Self {
-            base: server::prepared(users)?,
+            base: server::prepared(people)?,
             _tuned: tuned,
         })
+    }
+
+    /// Makes a certificate: from the next start on TLS is spoken too. Gives chain and key.
+    pub(super) fn certify(&self) -> Result<[PathBuf; 2]> {
+        let base = admin::Base::new(self.base.folder());
+        install::certify(&base)?;
+        Ok(["default.pem", "default.key"].map(|name| base.tls().join(name)))
+    }
+
+    /// The load generator for what needs no server.
+    pub(super) fn loadgen(&self) -> Command {
+        self.base.sbin("loadgen")
     }
 
     /// Sets an option of the server for the runs to come.
@@ -69,9 +124,13 @@ impl Prepared {
         admin::Base::new(self.base.folder()).data()
     }
 
-    /// Starts the server and loads it; the load generator's report goes to `out`.
+    /// Starts the server and loads it, over TLS if the arguments say so; the load generator's
+    /// report goes to `out`.
     pub(super) fn load(&self, arguments: &[&str], out: &Path) -> Result<Figures> {
-        let ports = self.base.start_anywhere()?;
+        let mut ports = self.base.start_anywhere()?;
+        if arguments.contains(&"--tls") {
+            ports.imap = ports.imaps.context("the server does not speak TLS")?;
+        }
         let mut load = server::load(&self.base, &ports);
         load.args(arguments).arg("--out").arg(relative(out));
         let status = shell::status(&mut load)?;

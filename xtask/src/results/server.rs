@@ -14,9 +14,9 @@ use crate::{paths, shell};
 
 /// Runs loadgen with these arguments against a server with so many users; the report goes to
 /// `folder`.
-pub(super) fn run(arguments: &[&str], users: u32, folder: &Path) -> Result<()> {
+pub(super) fn run(arguments: &[String], users: u32, folder: &Path) -> Result<()> {
     let _tuned = Tuned::for_connections(users);
-    let base = prepared(users)?;
+    let base = prepared(&People::cheap(users))?;
     let ports = base.start_anywhere()?;
     shell::run(
         load(&base, &ports)
@@ -27,18 +27,55 @@ pub(super) fn run(arguments: &[&str], users: u32, folder: &Path) -> Result<()> {
     base.stop()
 }
 
+/// What users of a base are like.
+pub(super) struct People {
+    /// How many.
+    pub(super) count: u32,
+    /// `--scheme` of `loadgen users`.
+    pub(super) scheme: &'static str,
+    /// `--auth` of `loadgen idle`.
+    pub(super) auth: &'static str,
+    /// Options of the server.
+    pub(super) options: &'static [(&'static str, &'static str)],
+}
+
+impl People {
+    /// With a hash that costs nothing, who log in by LOGIN.
+    pub(super) fn cheap(count: u32) -> Self {
+        Self {
+            count,
+            scheme: "ssha256",
+            auth: "login",
+            options: &[],
+        }
+    }
+}
+
 /// A base directory with users whose mailboxes are there, and which lets them all in.
-pub(super) fn prepared(users: u32) -> Result<Base> {
+pub(super) fn prepared(people: &People) -> Result<Base> {
     let base = Base::fresh(paths::target().join("results"), Profile::Release)?;
     // The kernel deals connections out by chance: a shard gets more than its share.
-    let sessions_max = (users + users / 8).max(1000);
+    let sessions_max = (people.count + people.count / 8).max(1000);
     base.set("service.imap.maxsessions", &sessions_max.to_string())?;
-    add_users(&base, &users.to_string())?;
+    for (name, value) in people.options {
+        base.set(name, value)?;
+    }
+    let count = people.count.to_string();
+    let mut users = base.sbin("loadgen");
+    users.args(["users", "--count", &count, "--scheme", people.scheme]);
+    base.import(&shell::capture(&mut users)?)?;
     let ports = base.start_anywhere()?;
-    let count = users.to_string();
     let mut visit = load(&base, &ports);
-    visit.args(["--sessions", &count, "--deliveries", "0"]);
+    visit.args([
+        "--sessions",
+        &count,
+        "--deliveries",
+        "0",
+        "--auth",
+        people.auth,
+    ]);
     visit.args(["--setup-concurrency", "1024", "--settle-seconds", "0"]);
+    visit.args(["--patience-seconds", "120"]);
     shell::capture(&mut visit)?;
     base.stop()?;
     Ok(base)

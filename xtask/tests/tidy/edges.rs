@@ -35,7 +35,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     (
         "loadgen",
         &[
-            "reactor", "engine", "ens", "mail", "proto", "model", "server",
+            "reactor", "engine", "tls", "ens", "mail", "proto", "model", "server", "admin",
         ],
     ),
     (

@@ -1,14 +1,12 @@
 //! Clients of the board, and what they check: numbers only grow, and none is from the future.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use bytes::Bytes;
+use reactor::Rng;
 use reactor::rng::Stream;
-use reactor::sim::SimReactor;
-use reactor::{Completion, Conn, Reactor, Rng};
+use reactor::sim::{Connections, News, SimReactor};
 use tls::{Alert, Opened};
 
 use super::board::Truth;
@@ -20,15 +18,13 @@ const MILLISECOND_NS: u64 = 1_000_000;
 const PINGS_MAX: usize = 100;
 
 pub struct Clients {
-    reactor: SimReactor,
+    connections: Connections,
     rng: Rng,
     /// In plain text at first, and with TLS from the first byte.
     servers: [SocketAddr; 2],
     truth: Rc<RefCell<Truth>>,
     topics: u64,
     clients: Vec<Client>,
-    by_conn: BTreeMap<Conn, usize>,
-    completions: Vec<Completion>,
     /// They come and go and change what they watch all the time.
     fickle: bool,
     /// They watch, ping, leave and come back; else they only listen.
@@ -64,11 +60,7 @@ struct Client {
     heard_end: bool,
     /// What came and is not opened yet.
     sealed: Vec<u8>,
-    conn: Option<Conn>,
-    connecting: bool,
     input: Vec<u8>,
-    owed: Bytes,
-    blocked: bool,
     topic: u64,
     /// Topics watched on this connection, as a bit set.
     watched: u64,
@@ -89,14 +81,12 @@ impl Clients {
         (count, topics, cuts): (usize, u64, bool),
     ) -> Self {
         Self {
-            reactor,
+            connections: Connections::new(reactor, count),
             rng: Rng::stream(seed, Stream::Workload),
             servers,
             truth,
             topics,
             clients: (0..count).map(|_| Client::default()).collect(),
-            by_conn: BTreeMap::new(),
-            completions: Vec::new(),
             fickle: seed.is_multiple_of(4),
             restless: true,
             leaving: false,
@@ -105,13 +95,11 @@ impl Clients {
     }
 
     pub fn turn(&mut self) {
-        let until_ns = self.reactor.now_ns() + 2 * MILLISECOND_NS;
-        let mut completions = std::mem::take(&mut self.completions);
-        self.reactor.turn(Some(until_ns), &mut completions);
-        for completion in completions.drain(..) {
-            self.complete(completion);
+        let until_ns = self.connections.now_ns() + 2 * MILLISECOND_NS;
+        self.connections.turn(Some(until_ns));
+        while let Some((number, news)) = self.connections.take_next() {
+            self.handle(number, news);
         }
-        self.completions = completions;
         for number in 0..self.clients.len() {
             self.act(number);
         }
@@ -122,17 +110,15 @@ impl Clients {
         let truth = self.truth.borrow();
         let unheard = |(number, client): (usize, &Client)| {
             let truth = truth.number(client.topic);
-            let ignorant = client.conn.is_none()
+            let open = self.connections.is_open(number);
+            let ignorant = !open
                 || (client.heard.unwrap_or(0) != truth)
                 || client.pongs != client.pings
                 || client.waits_in.is_some();
             let (heard, pings, pongs) = (client.heard, client.pings, client.pongs);
-            let (conn, topic) = (client.conn, client.topic);
-            ignorant.then(|| {
-                format!(
-                    "{number} {conn:?}: {topic} at {truth}, heard {heard:?}, {pongs} of {pings}"
-                )
-            })
+            let topic = client.topic;
+            let what = format!("{topic} at {truth}, heard {heard:?}, {pongs} of {pings}");
+            ignorant.then(|| format!("{number}, open: {open}: {what}"))
         };
         self.clients
             .iter()
@@ -141,27 +127,14 @@ impl Clients {
             .collect()
     }
 
-    fn complete(&mut self, completion: Completion) {
-        let number = match &completion {
-            Completion::Connected { token, .. } => *token as usize,
-            other => match other.conn().and_then(|conn| self.by_conn.get(&conn)) {
-                Some(number) => *number,
-                None => return,
-            },
-        };
-        match completion {
-            Completion::Connected { result, .. } => {
-                self.clients[number].connecting = false;
-                if let Ok(conn) = result {
-                    self.by_conn.insert(conn, number);
-                    self.clients[number].conn = Some(conn);
-                    self.reactor.read(conn, true);
-                    self.begin(number);
-                    self.watch(number);
-                }
+    fn handle(&mut self, number: usize, news: News) {
+        match news {
+            News::Connected => {
+                self.begin(number);
+                self.watch(number);
             }
-            Completion::Received { data, .. } => self.received(number, &data),
-            Completion::Hangup { error, .. } => {
+            News::Received(data) => self.received(number, &data),
+            News::Lost(error) => {
                 let client = &self.clients[number];
                 let open = matches!(client.stage, Stage::Plain | Stage::Sealed(_));
                 let quit = client.quit && open && !client.ended;
@@ -173,23 +146,9 @@ impl Clients {
                     told || !sealed,
                     "client {number} was cut behind its good-bye"
                 );
-                self.forget(number);
+                self.clients[number] = Client::default();
             }
-            Completion::Unsent { conn, rest, error } => {
-                self.clients[number].owed = rest;
-                self.clients[number].blocked = true;
-                if error.is_some() {
-                    self.forget(number);
-                } else {
-                    self.reactor.watch_writable(conn);
-                }
-            }
-            Completion::Writable { conn } => {
-                self.clients[number].blocked = false;
-                let owed = std::mem::take(&mut self.clients[number].owed);
-                self.reactor.send(conn, owed);
-            }
-            Completion::Accepted { .. } => unreachable!("clients don't listen"),
+            News::Refused | News::Room => {}
         }
     }
 
@@ -304,25 +263,24 @@ impl Clients {
 
     /// What a client does by itself.
     fn act(&mut self, number: usize) {
-        let client = &self.clients[number];
-        if client.connecting || client.blocked {
-            return;
-        }
-        let Some(conn) = client.conn else {
-            if !self.leaving && self.rng.chance(1, 4) {
+        if !self.connections.is_open(number) {
+            let may = self.connections.may_connect(number) && !self.leaving;
+            if may && self.rng.chance(1, 4) {
                 let way = self.rng.below(4);
                 self.clients[number] = Client {
-                    connecting: true,
                     implicit: way == 0,
                     asks: way == 1,
                     ..Client::default()
                 };
                 let server = self.servers[usize::from(way == 0)];
-                self.reactor.connect(number as u64, server, None);
+                self.connections.connect(number, server);
             }
             return;
-        };
-        if self.leaving && !client.quit {
+        }
+        if !self.connections.has_room(number) {
+            return;
+        }
+        if self.leaving && !self.clients[number].quit {
             self.clients[number].quit = true;
             self.say(number, "QUIT\n".into());
         }
@@ -341,8 +299,7 @@ impl Clients {
                 self.say(number, "QUIT\n".into());
             }
             10 => {
-                self.reactor.close(conn);
-                self.by_conn.remove(&conn);
+                self.connections.close(number);
                 self.clients[number] = Client::default();
             }
             11..14 => self.ask(number),
@@ -403,16 +360,6 @@ impl Clients {
     }
 
     fn put(&mut self, number: usize, bytes: Vec<u8>) {
-        if let Some(conn) = self.clients[number].conn {
-            self.reactor.send(conn, bytes.into());
-        }
-    }
-
-    fn forget(&mut self, number: usize) {
-        if let Some(conn) = self.clients[number].conn.take() {
-            self.reactor.close(conn);
-            self.by_conn.remove(&conn);
-        }
-        self.clients[number] = Client::default();
+        self.connections.send(number, bytes.into());
     }
 }

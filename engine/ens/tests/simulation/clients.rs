@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use bytes::Bytes;
 use ens::client::{ClientEvent, Machine};
 use ens::event_ref::{EventRef, Pattern};
+use reactor::Rng;
 use reactor::rng::Stream;
-use reactor::sim::SimReactor;
-use reactor::{Completion, Conn, Reactor, Rng};
+use reactor::sim::{Connections, News, SimReactor};
 
 const MILLISECOND_NS: u64 = 1_000_000;
 const KEYS: u64 = 3;
@@ -35,13 +34,11 @@ const PATTERNS: [&str; 12] = [
 type Name = (usize, u64);
 
 pub struct Clients {
-    reactor: SimReactor,
+    links: Connections,
     rng: Rng,
     server: Rc<Cell<SocketAddr>>,
     /// The publishers, then a subscriber for each pattern.
     peers: Vec<Peer>,
-    by_conn: BTreeMap<Conn, usize>,
-    completions: Vec<Completion>,
     /// All events, with their references.
     published: BTreeMap<Name, String>,
     next: [u64; PUBLISHERS],
@@ -56,10 +53,6 @@ pub struct Clients {
 
 struct Peer {
     machine: Machine,
-    conn: Option<Conn>,
-    connecting: bool,
-    owed: Bytes,
-    blocked: bool,
     reads: bool,
     pattern: Option<&'static str>,
     /// A subscription is in force on this connection.
@@ -81,10 +74,6 @@ impl Peer {
         }
         Self {
             machine,
-            conn: None,
-            connecting: false,
-            owed: Bytes::new(),
-            blocked: false,
             reads: true,
             pattern,
             established: false,
@@ -105,12 +94,10 @@ impl Clients {
         let publishers = (0..PUBLISHERS).map(|_| Peer::new(None));
         let subscribers = PATTERNS.iter().map(|pattern| Peer::new(Some(pattern)));
         Self {
-            reactor,
+            links: Connections::new(reactor, PUBLISHERS + PATTERNS.len()),
             rng: Rng::stream(seed, Stream::Workload),
             server,
             peers: publishers.chain(subscribers).collect(),
-            by_conn: BTreeMap::new(),
-            completions: Vec::new(),
             published: BTreeMap::new(),
             next: [1; PUBLISHERS],
             pooled: BTreeSet::new(),
@@ -121,56 +108,27 @@ impl Clients {
     }
 
     pub fn turn(&mut self) {
-        let until_ns = self.reactor.now_ns() + 2 * MILLISECOND_NS;
-        let mut completions = std::mem::take(&mut self.completions);
-        self.reactor.turn(Some(until_ns), &mut completions);
-        for completion in completions.drain(..) {
-            self.complete(completion);
+        let until_ns = self.links.now_ns() + 2 * MILLISECOND_NS;
+        self.links.turn(Some(until_ns));
+        while let Some((number, news)) = self.links.take_next() {
+            self.handle(number, news);
         }
-        self.completions = completions;
         for number in 0..self.peers.len() {
             self.act(number);
         }
     }
 
-    fn complete(&mut self, completion: Completion) {
-        let number = match &completion {
-            Completion::Connected { token, .. } => *token as usize,
-            other => match other.conn().and_then(|conn| self.by_conn.get(&conn)) {
-                Some(number) => *number,
-                None => return,
-            },
-        };
-        match completion {
-            Completion::Connected { result, .. } => {
+    fn handle(&mut self, number: usize, news: News) {
+        match news {
+            News::Connected => {
                 let peer = &mut self.peers[number];
-                peer.connecting = false;
-                if let Ok(conn) = result {
-                    peer.machine.reconnect();
-                    peer.conn = Some(conn);
-                    peer.last.clear();
-                    peer.connections += 1;
-                    self.by_conn.insert(conn, number);
-                    self.reactor.read(conn, true);
-                }
+                peer.machine.reconnect();
+                peer.last.clear();
+                peer.connections += 1;
             }
-            Completion::Received { data, .. } => self.input(number, &data),
-            Completion::Hangup { .. } => self.forget(number),
-            Completion::Unsent { conn, rest, error } => {
-                self.peers[number].owed = rest;
-                self.peers[number].blocked = true;
-                if error.is_some() {
-                    self.forget(number);
-                } else {
-                    self.reactor.watch_writable(conn);
-                }
-            }
-            Completion::Writable { conn } => {
-                self.peers[number].blocked = false;
-                let owed = std::mem::take(&mut self.peers[number].owed);
-                self.reactor.send(conn, owed);
-            }
-            Completion::Accepted { .. } => unreachable!("clients don't listen"),
+            News::Received(data) => self.input(number, &data),
+            News::Lost(_) => self.lost(number),
+            News::Refused | News::Room => {}
         }
     }
 
@@ -222,28 +180,20 @@ impl Clients {
 
     /// What a peer does by itself.
     fn act(&mut self, number: usize) {
-        let peer = &mut self.peers[number];
-        if peer.connecting {
-            return;
-        }
-        let Some(conn) = peer.conn else {
-            if !self.leaving && self.rng.chance(1, 4) {
-                peer.connecting = true;
-                self.reactor.connect(number as u64, self.server.get(), None);
+        if !self.links.is_open(number) {
+            let may = self.links.may_connect(number) && !self.leaving;
+            if may && self.rng.chance(1, 4) {
+                self.links.connect(number, self.server.get());
             }
             return;
-        };
+        }
         if self.leaving {
-            return self.leave(number, conn);
+            return self.leave(number);
         }
         if self.restless {
             match self.rng.below(300) {
-                0 => return self.leave(number, conn),
-                1..4 => {
-                    peer.reads = !peer.reads;
-                    let reads = peer.reads;
-                    self.reactor.read(conn, reads);
-                }
+                0 => return self.leave(number),
+                1..4 => self.set_reading(number, !self.peers[number].reads),
                 4..20 if number < PUBLISHERS => self.publish(number),
                 _ => {}
             }
@@ -252,13 +202,10 @@ impl Clients {
     }
 
     fn flush(&mut self, number: usize) {
-        let peer = &mut self.peers[number];
-        let Some(conn) = peer.conn.filter(|_| !peer.blocked) else {
-            return;
-        };
-        if peer.machine.has_output() {
-            let bytes = peer.machine.output().split().freeze();
-            self.reactor.send(conn, bytes);
+        let machine = &mut self.peers[number].machine;
+        if self.links.has_room(number) && machine.has_output() {
+            let bytes = machine.output().split().freeze();
+            self.links.send(number, bytes);
         }
     }
 
@@ -301,9 +248,9 @@ impl Clients {
     }
 
     fn set_reading(&mut self, number: usize, reads: bool) {
-        if let Some(conn) = self.peers[number].conn {
+        if self.links.is_open(number) {
             self.peers[number].reads = reads;
-            self.reactor.read(conn, reads);
+            self.links.read(number, reads);
         }
     }
 
@@ -348,23 +295,13 @@ impl Clients {
         missed
     }
 
-    fn leave(&mut self, number: usize, conn: Conn) {
-        self.reactor.close(conn);
-        self.by_conn.remove(&conn);
+    fn leave(&mut self, number: usize) {
+        self.links.close(number);
         self.lost(number);
-    }
-
-    fn forget(&mut self, number: usize) {
-        if let Some(conn) = self.peers[number].conn {
-            self.leave(number, conn);
-        }
     }
 
     fn lost(&mut self, number: usize) {
         let peer = &mut self.peers[number];
-        peer.conn = None;
-        peer.blocked = false;
-        peer.owed = Bytes::new();
         peer.reads = true;
         peer.established = false;
         // Until it is welcome again.

@@ -7,6 +7,7 @@
 //! waker was used or its time has come. The same seed gives the same run, and [`World::trace`] the
 //! same number.
 
+mod connections;
 mod end;
 mod network;
 mod options;
@@ -19,6 +20,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use connections::{Connections, News};
 pub use options::{Options, Ratio};
 pub use reactor::SimReactor;
 

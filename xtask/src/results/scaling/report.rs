@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use super::Point;
 use super::curves::{Chart, Curve};
 use crate::install::Profile;
+use crate::results::prepared::thousands;
 use crate::{paths, shell};
 
 /// Curves and their points.
@@ -56,7 +57,7 @@ fn headlines(text: &mut String, measured: &Measured<'_>) -> Result<()> {
     for (curve, points) in measured {
         let Some(last) = points.last() else { continue };
         for measure in curve.measures {
-            if let Some(value) = value(last, measure) {
+            if let Some(value) = last.figures.shown(measure) {
                 let name = format!("{}: {measure}", curve.name);
                 let at = thousands(last.x as f64);
                 writeln!(text, "| {name} | {value} | | {at} {} |", curve.over)?;
@@ -76,7 +77,7 @@ fn section(text: &mut String, curve: &Curve, points: &[Point]) -> Result<()> {
     for point in points {
         let cells = curve.measures.iter();
         let cells: Vec<String> = cells
-            .map(|measure| value(point, measure).unwrap_or_else(|| "–".into()))
+            .map(|measure| point.figures.shown(measure).unwrap_or_else(|| "–".into()))
             .collect();
         let x = format!("[{}]({}/)", thousands(point.x as f64), point.folder);
         writeln!(text, "| {x} | {} |", cells.join(" | "))?;
@@ -94,36 +95,6 @@ fn section(text: &mut String, curve: &Curve, points: &[Point]) -> Result<()> {
     }
     text.push_str("```\n\n");
     Ok(())
-}
-
-/// A measure as people read it.
-fn value(point: &Point, measure: &str) -> Option<String> {
-    let (_, value, unit) = point.figures.0.iter().find(|(name, ..)| name == measure)?;
-    Some(format!("{} {unit}", thousands(*value)).trim_end().into())
-}
-
-/// At least three digits, with separators.
-fn thousands(value: f64) -> String {
-    let places = match value.abs() {
-        size if size >= 100.0 || value.fract() == 0.0 => 0,
-        size if size >= 10.0 => 1,
-        _ => 2,
-    };
-    let text = format!("{value:.places$}");
-    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
-    let mut grouped = String::new();
-    for (place, digit) in whole.chars().enumerate() {
-        let left = whole.len() - place;
-        if place > 0 && left % 3 == 0 && grouped != "-" {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    if !fraction.is_empty() {
-        grouped.push('.');
-        grouped.push_str(fraction);
-    }
-    grouped
 }
 
 /// Draws a chart, of the series that have points.
