@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+pub use tls::Channel;
 
 use crate::event::{Event, SessionId};
 use crate::topic::TopicId;
@@ -43,6 +44,20 @@ pub trait Active {
     }
     /// A connection was accepted on a listener.
     fn open(&mut self, cx: &mut Context<'_, Self::Reply>, listener: u8) -> Self::Session;
+    /// Whether the client of a session is to be asked for a certificate in its TLS handshake.
+    fn asks_certificate(&self, session: &Self::Session) -> bool {
+        let _ = session;
+        false
+    }
+    /// The TLS handshake is over: what it has shown.
+    fn handle_channel(
+        &mut self,
+        session: &mut Self::Session,
+        cx: &mut Context<'_, Self::Reply>,
+        channel: &Channel,
+    ) {
+        let _ = (session, cx, channel);
+    }
     /// Bytes arrived.
     fn handle_input(
         &mut self,

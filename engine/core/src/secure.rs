@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tls::{Alert, Fault, HandshakeError, Opened};
+use tls::{Alert, Channel, Fault, HandshakeError, Opened};
 
 /// Which listeners a shard has, as far as TLS goes.
 #[derive(Clone, Debug, Default)]
@@ -20,13 +20,14 @@ pub trait Tls {
     /// What is left of it.
     type Records: Records;
 
-    /// A handshake for a connection that has just come or was just told to begin; none if there is
-    /// no TLS here.
-    fn begin(&self) -> Option<Self::Handshake>;
+    /// A handshake for a connection that has just come or was just told to begin, which `asks` the
+    /// client for a certificate or doesn't; none if there is no TLS here.
+    fn begin(&self, asks: bool) -> Option<Self::Handshake>;
 }
 
-/// The record layer and what came behind the handshake, once it is done; or why it failed.
-pub type Shaken<R> = Result<Option<(R, Vec<u8>)>, HandshakeError>;
+/// The record layer, what came behind the handshake, and what that has shown, once it is done; or
+/// why it failed.
+pub type Shaken<R> = Result<Option<(R, Vec<u8>, Channel)>, HandshakeError>;
 
 /// From the first byte to the keys: see [`tls::Handshake`].
 pub trait Handshake {
@@ -67,8 +68,8 @@ impl Tls for Option<Arc<tls::Config>> {
     type Handshake = tls::Handshake;
     type Records = tls::Records;
 
-    fn begin(&self) -> Option<tls::Handshake> {
-        tls::Handshake::new(self.as_ref()?).ok()
+    fn begin(&self, asks: bool) -> Option<tls::Handshake> {
+        tls::Handshake::with(self.as_ref()?, asks).ok()
     }
 }
 
@@ -77,7 +78,7 @@ impl Handshake for tls::Handshake {
 
     fn handle_input(&mut self, bytes: &[u8], output: &mut Vec<u8>) -> Shaken<tls::Records> {
         let established = self.handle_input(bytes, output)?;
-        Ok(established.map(|it| (it.records, it.input)))
+        Ok(established.map(|it| (it.records, it.input, it.channel)))
     }
 }
 

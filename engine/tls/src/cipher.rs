@@ -1,7 +1,7 @@
 //! The AEADs and the key derivation of TLS 1.3 (RFC 8446 §5.2, §7.1), over aws-lc.
 
 use aws_lc_rs::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::hkdf;
+use aws_lc_rs::{digest, hkdf};
 
 use crate::alert::{Alert, Fault};
 
@@ -63,11 +63,39 @@ impl Cipher {
         }
     }
 
+    /// The hash beside it in TLS 1.3.
+    pub(crate) fn hash(self, data: &[u8]) -> digest::Digest {
+        let algorithm = match self {
+            Self::Aes256Gcm => &digest::SHA384,
+            Self::Aes128Gcm | Self::ChaCha20Poly1305 => &digest::SHA256,
+        };
+        digest::digest(algorithm, data)
+    }
+
     /// HKDF-Expand-Label with an empty context (RFC 8446 §7.1).
     pub(crate) fn expand(self, secret: &[u8], label: &[u8], out: &mut [u8]) -> Result<(), Fault> {
+        self.expand_with(secret, label, b"", out)
+    }
+
+    /// HKDF-Expand-Label.
+    pub(crate) fn expand_with(
+        self,
+        secret: &[u8],
+        label: &[u8],
+        context: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), Fault> {
         let length = [0, out.len() as u8];
         let label_length = [b"tls13 ".len() as u8 + label.len() as u8];
-        let info: [&[u8]; 5] = [&length, &label_length, b"tls13 ", label, &[0]];
+        let context_length = [context.len() as u8];
+        let info = [
+            &length[..],
+            &label_length,
+            b"tls13 ",
+            label,
+            &context_length,
+            context,
+        ];
         let prk = hkdf::Prk::new_less_safe(self.hkdf(), secret);
         let okm = prk.expand(&info, Length(out.len())).map_err(|_| BROKEN)?;
         okm.fill(out).map_err(|_| BROKEN)

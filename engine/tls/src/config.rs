@@ -11,6 +11,7 @@ use rustls::time_provider::TimeProvider;
 use rustls::{ServerConfig, version};
 
 use crate::Version;
+use crate::clients::Clients;
 use crate::identity::Identity;
 use crate::names::Names;
 use crate::provider::provider;
@@ -43,11 +44,20 @@ impl Default for Options {
 /// they begin; sessions keep what they have.
 pub struct Config {
     options: Options,
-    current: ArcSwap<ServerConfig>,
+    current: ArcSwap<Current>,
     tickets: Arc<Tickets>,
     clock: Arc<Clock>,
     /// When the ticket keys were last rotated.
     rotated: AtomicU64,
+}
+
+/// What handshakes begin with.
+struct Current {
+    /// Without a word of certificates of clients.
+    plain: Arc<ServerConfig>,
+    /// Asking for them, and the authorities, if there are any. Nobody resumes: a ticket would carry
+    /// a certificate past its end, or that of its authority.
+    asking: Option<(Clients, Arc<ServerConfig>)>,
 }
 
 impl Config {
@@ -60,10 +70,14 @@ impl Config {
     pub fn new(identities: &[Identity], options: Options, now: u64) -> Result<Self, rustls::Error> {
         let clock = Arc::new(Clock(AtomicU64::new(now)));
         let tickets = Arc::new(Tickets::new());
-        let current = build(identities, &options, &tickets, &clock)?;
+        let plain = build(identities, &options, &tickets, &clock, None)?;
+        let current = Current {
+            plain,
+            asking: None,
+        };
         Ok(Self {
             options,
-            current: ArcSwap::new(current),
+            current: ArcSwap::from_pointee(current),
             tickets,
             clock,
             rotated: AtomicU64::new(now),
@@ -77,8 +91,40 @@ impl Config {
     ///
     /// What rustls said.
     pub fn reload(&self, identities: &[Identity]) -> Result<(), rustls::Error> {
-        let current = build(identities, &self.options, &self.tickets, &self.clock)?;
-        self.current.store(current);
+        let current = self.current.load();
+        let clients = current.asking.as_ref().map(|(clients, _)| clients.clone());
+        self.reload_with(identities, clients)
+    }
+
+    /// The same, and asks clients for certificates, or no more, where a handshake is begun
+    /// [with](crate::Handshake::with) that.
+    ///
+    /// # Errors
+    ///
+    /// What rustls said.
+    pub fn reload_with(
+        &self,
+        identities: &[Identity],
+        clients: Option<Clients>,
+    ) -> Result<(), rustls::Error> {
+        let build = |clients: Option<&Clients>| {
+            build(
+                identities,
+                &self.options,
+                &self.tickets,
+                &self.clock,
+                clients,
+            )
+        };
+        let asking = match clients {
+            Some(clients) => {
+                let config = build(Some(&clients))?;
+                Some((clients, config))
+            }
+            None => None,
+        };
+        let plain = build(None)?;
+        self.current.store(Arc::new(Current { plain, asking }));
         Ok(())
     }
 
@@ -99,8 +145,12 @@ impl Config {
         }
     }
 
-    pub(crate) fn current(&self) -> Arc<ServerConfig> {
-        self.current.load_full()
+    pub(crate) fn current(&self, asks: bool) -> Arc<ServerConfig> {
+        let current = self.current.load();
+        match &current.asking {
+            Some((_, asking)) if asks => asking.clone(),
+            _ => current.plain.clone(),
+        }
     }
 }
 
@@ -117,6 +167,7 @@ fn build(
     options: &Options,
     tickets: &Arc<Tickets>,
     clock: &Arc<Clock>,
+    clients: Option<&Clients>,
 ) -> Result<Arc<ServerConfig>, rustls::Error> {
     if identities.is_empty() {
         return Err(rustls::Error::NoCertificatesPresented);
@@ -126,10 +177,13 @@ fn build(
         Version::Tls13 => &[&version::TLS13],
     };
     let builder = ServerConfig::builder_with_details(provider(), clock.clone());
-    let mut config = builder
-        .with_protocol_versions(versions)?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(Names::new(identities)));
+    let builder = builder.with_protocol_versions(versions)?;
+    let builder = match clients {
+        Some(clients) => builder.with_client_cert_verifier(clients.verifier()),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(Names::new(identities)));
+    let tickets_made = options.tickets && clients.is_none();
     // Ours comes first: AES-128-GCM has the smallest state.
     config.ignore_client_order = true;
     config.alpn_protocols = options.protocols.clone();
@@ -138,8 +192,8 @@ fn build(
     config.max_early_data_size = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     // A client needs one for its next connection; that one brings another.
-    config.send_tls13_tickets = usize::from(options.tickets);
-    if options.tickets {
+    config.send_tls13_tickets = usize::from(tickets_made);
+    if tickets_made {
         config.ticketer = tickets.clone();
     }
     Ok(Arc::new(config))

@@ -7,6 +7,7 @@ use rustls::{CipherSuite, ConnectionTrafficSecrets, SupportedCipherSuite};
 use zeroize::Zeroizing;
 
 use crate::alert::Alert;
+use crate::channel::{self, Channel};
 use crate::cipher::Cipher;
 use crate::config::Config;
 use crate::keys::{Keys, Way};
@@ -15,7 +16,8 @@ use crate::records::Records;
 use crate::seal::{ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HEADER};
 use crate::secrets::{Secret, Secrets};
 
-/// Bytes that a client may need for its handshake: it shows no certificate.
+/// Bytes that a client may need for its handshake, with a chain of certificates if it is asked for
+/// one.
 const INPUT_MAX: usize = 32 << 10;
 /// Steps that a call may take; each handles a record or writes one, so it ends long before.
 const STEPS_MAX: usize = 4096;
@@ -40,6 +42,8 @@ pub struct Established {
     pub records: Records,
     /// What came behind the handshake, for [`Records::open`].
     pub input: Vec<u8>,
+    /// What the connection is known by, and who the client is.
+    pub channel: Channel,
     /// Whether the client has resumed a session of before.
     pub resumed: bool,
     /// The suite, by its name in the registry.
@@ -82,7 +86,17 @@ impl Handshake {
     ///
     /// What rustls said.
     pub fn new(config: &Config) -> Result<Self, HandshakeError> {
-        let connection = UnbufferedServerConnection::new(config.current())?;
+        Self::with(config, false)
+    }
+
+    /// The same; a client that `asks` is true for is asked for a certificate if the configuration
+    /// has authorities for them.
+    ///
+    /// # Errors
+    ///
+    /// What rustls said.
+    pub fn with(config: &Config, asks: bool) -> Result<Self, HandshakeError> {
+        let connection = UnbufferedServerConnection::new(config.current(asks))?;
         Ok(Self {
             connection: Some(Box::new(connection)),
             secrets: Secrets::default(),
@@ -205,14 +219,25 @@ impl Handshake {
         let resumed = connection.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
         let suite = connection.negotiated_cipher_suite();
         let suite = suite.ok_or(HandshakeError::NoKeys)?;
+        let certificates = connection.peer_certificates().unwrap_or_default();
+        let certificate = certificates.first().map(|it| it.as_ref().into());
         let (keys, _) = connection.dangerous_into_kernel_connection()?;
         let (sent, received) = (keys.tx.0, keys.rx.0);
+        let secrets = std::mem::take(&mut self.secrets);
         let keys = match suite {
             SupportedCipherSuite::Tls12(_) => Keys::tls12(&keys.tx.1, &keys.rx.1),
-            SupportedCipherSuite::Tls13(_) => tls13(&keys.tx.1, &std::mem::take(&mut self.secrets)),
+            SupportedCipherSuite::Tls13(_) => tls13(&keys.tx.1, &secrets),
+        };
+        let keys = keys.ok_or(HandshakeError::NoKeys)?;
+        let exporter = secrets.exporter.as_ref();
+        let binding = exporter.and_then(|it| channel::binding(keys.cipher(), it.as_bytes()));
+        let channel = Channel {
+            binding,
+            certificate,
         };
         Ok(Established {
-            records: Records::at(keys.ok_or(HandshakeError::NoKeys)?, sent, received),
+            records: Records::at(keys, sent, received),
+            channel,
             input: std::mem::take(&mut self.input),
             resumed,
             suite: suite.suite(),

@@ -12,8 +12,10 @@
 //! refused.
 
 mod alert;
+mod channel;
 mod cipher;
 mod client;
+mod clients;
 mod config;
 mod handshake;
 mod identity;
@@ -27,8 +29,10 @@ mod secrets;
 mod tickets;
 
 pub use alert::{Alert, Fault};
+pub use channel::Channel;
 pub use cipher::Cipher;
 pub use client::{ClientConfig, ClientHandshake, Joined};
+pub use clients::{Clients, ClientsError, NamedBy};
 pub use config::{Config, Options};
 pub use handshake::{Established, Handshake, HandshakeError};
 pub use identity::{Identity, IdentityError};

@@ -1,4 +1,4 @@
-//! How the traffic secrets of TLS 1.3 leave rustls.
+//! How the traffic secrets of TLS 1.3, and that of its exporter, leave rustls.
 //!
 //! rustls hands out keys, from which no KeyUpdate can be made; the secrets it tells its `KeyLog`.
 //! It does so within the call that makes them, so the handshake that runs on this thread takes them
@@ -33,16 +33,18 @@ impl Secret {
     }
 }
 
-/// The secrets of both ways, as far as they are known.
+/// The secrets of both ways and of the exporter, as far as they are known.
 #[derive(Default)]
 pub(crate) struct Secrets {
     pub client: Option<Secret>,
     pub server: Option<Secret>,
+    pub exporter: Option<Secret>,
 }
 
 impl Secrets {
     const CLIENT: &str = "CLIENT_TRAFFIC_SECRET_0";
     const SERVER: &str = "SERVER_TRAFFIC_SECRET_0";
+    const EXPORTER: &str = "EXPORTER_SECRET";
 
     /// Runs one step of a handshake, and keeps what is told meanwhile.
     pub fn during<T>(&mut self, step: impl FnOnce() -> T) -> T {
@@ -51,6 +53,7 @@ impl Secrets {
         let told = TOLD.take();
         self.client = told.client.or(self.client.take());
         self.server = told.server.or(self.server.take());
+        self.exporter = told.exporter.or(self.exporter.take());
         result
     }
 }
@@ -68,11 +71,12 @@ impl KeyLog for Listener {
         TOLD.with_borrow_mut(|told| match label {
             Secrets::CLIENT => told.client = Secret::new(secret),
             Secrets::SERVER => told.server = Secret::new(secret),
+            Secrets::EXPORTER => told.exporter = Secret::new(secret),
             _ => {}
         });
     }
 
     fn will_log(&self, label: &str) -> bool {
-        label == Secrets::CLIENT || label == Secrets::SERVER
+        [Secrets::CLIENT, Secrets::SERVER, Secrets::EXPORTER].contains(&label)
     }
 }

@@ -21,7 +21,7 @@ pub enum Reply {
     Done,
     /// Not done.
     Refused(Refusal),
-    /// The password is right.
+    /// The client is who it says.
     Authenticated(UserId),
     /// The name under which the store knows a recipient; none if there is no such user.
     Recipient(Option<Box<str>>),
@@ -263,6 +263,9 @@ pub enum Refusal {
     /// Wrong name or password.
     #[error("authentication failed")]
     Credentials,
+    /// The token is right, and lacks a scope that is needed.
+    #[error("the token lacks a scope that is needed")]
+    Scope,
     /// No such mailbox.
     #[error("no such mailbox")]
     NoMailbox,

@@ -17,8 +17,7 @@ use crate::{
 /// A request to the store (and to authentication, which stands in front of it).
 #[derive(Clone, Debug)]
 pub enum Request {
-    /// Check a password, or a proof of one. Reply: `Authenticated`, or `Proved` to a proof; or
-    /// `Refused`.
+    /// Check who a client is. Reply: `Authenticated`, or `Proved` to a proof; or `Refused`.
     Authenticate(Credentials),
     /// LMTP: whose mail goes there? Reply: `Recipient`.
     Recipient {
@@ -352,6 +351,10 @@ pub struct Credentials {
 pub enum Evidence {
     /// The password, as LOGIN or AUTHENTICATE gave it.
     Password(Box<[u8]>),
+    /// A bearer token (RFC 6750), which says who the client is: the name beside it is empty.
+    Token(Box<[u8]>),
+    /// A certificate that was verified in the TLS handshake: the name is from it.
+    Certificate,
     /// SCRAM's proof that the client knows it (RFC 5802 §3).
     Proof {
         /// All that was said before the proof, which it is made of.
@@ -364,13 +367,15 @@ pub enum Evidence {
 impl Credentials {
     fn bytes(&self) -> usize {
         let evidence = match &self.evidence {
-            Evidence::Password(password) => password.len(),
+            Evidence::Password(secret) | Evidence::Token(secret) => secret.len(),
+            Evidence::Certificate => 0,
             Evidence::Proof {
                 auth_message,
                 proof,
             } => auth_message.len() + proof.len(),
         };
-        self.user.len() + evidence
+        let authorization = self.authorization.as_ref().map_or(0, |name| name.len());
+        self.user.len() + authorization + evidence
     }
 }
 

@@ -1,10 +1,13 @@
-//! Before login: how long a line of a SASL exchange may be, and how many commands there may be.
+//! Before login: how long a line of a SASL exchange may be, how many commands there may be, and
+//! what each mechanism asks of its host.
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::sync::Arc;
 
+use mail::request::{Credentials, Evidence};
+use mail::{Refusal, Reply, Request};
 use proto::imap::action::Action;
-use proto::imap::{Session, SessionConfig};
+use proto::imap::{Channel, Session, SessionConfig, TokenHints};
 
 /// What is said to some input; `(asks)` stands for a request.
 fn said(session: &mut Session, input: &[u8]) -> String {
@@ -65,7 +68,7 @@ fn too_many_commands_before_login_end_the_session() {
     assert!(said(&mut session, b"nonsense\r\n").contains("BAD"));
     assert!(said(&mut session, b"c LOGIN {4}\r\n").starts_with("+ "));
     assert!(said(&mut session, b"fred x\r\n").ends_with("(asks)"));
-    session.handle_reply(mail::Reply::Refused(mail::Refusal::Credentials));
+    session.handle_reply(Reply::Refused(Refusal::Credentials));
     assert!(said(&mut session, b"").starts_with("c NO [AUTH"));
     assert!(!session.exceeds_commands());
     let end = said(&mut session, b"d NOOP\r\ne NOOP\r\n");
@@ -74,7 +77,7 @@ fn too_many_commands_before_login_end_the_session() {
     // After login there may be any number.
     let mut session = Session::new(config, true);
     said(&mut session, b"a LOGIN fred x\r\n");
-    session.handle_reply(mail::Reply::Authenticated(mail::UserId(1)));
+    session.handle_reply(Reply::Authenticated(mail::UserId(1)));
     for _ in 0..10 {
         assert!(said(&mut session, b"b CAPABILITY\r\n").ends_with("b OK CAPABILITY completed\r\n"));
     }
@@ -96,4 +99,266 @@ fn an_exchange_is_counted_in_bytes() {
     assert_eq!(said(&mut session, line.as_bytes()), "(asks)");
     let kept = session.held_bytes() - before;
     assert!(kept >= 2 * 400, "{kept}");
+}
+
+/// A session after its handshake, with this list of capabilities in its greeting.
+fn secure(config: &Arc<SessionConfig>, channel: Channel) -> (Session, String) {
+    let mut session = Session::before_handshake(config.clone());
+    assert_eq!(
+        said(&mut session, b""),
+        "",
+        "what it offers is not known yet"
+    );
+    session.handle_channel(channel);
+    let greeting = said(&mut session, b"");
+    assert!(greeting.starts_with("* OK [CAPABILITY "), "{greeting}");
+    (session, greeting)
+}
+
+/// The request that a session makes of some input, and what it says before.
+fn asked(session: &mut Session, input: &[u8]) -> Option<Credentials> {
+    session.handle_input(input);
+    let mut credentials = None;
+    while let Some(action) = session.poll_action() {
+        if let Action::Request(Request::Authenticate(it)) = action {
+            credentials = Some(it);
+        }
+    }
+    session.handle_drained();
+    credentials
+}
+
+fn encoded(text: impl AsRef<[u8]>) -> String {
+    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text)
+}
+
+fn decoded(line: &str) -> String {
+    let text = line.strip_prefix("+ ").unwrap().trim_end();
+    let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text);
+    String::from_utf8(bytes.unwrap()).unwrap()
+}
+
+fn with_tokens() -> Arc<SessionConfig> {
+    Arc::new(SessionConfig {
+        tokens: Some(TokenHints {
+            scope: "imap".into(),
+            configuration: "https://id.example".into(),
+        }),
+        ..SessionConfig::default()
+    })
+}
+
+const TOKENS: &str = " AUTH=OAUTHBEARER AUTH=XOAUTH2";
+
+#[test]
+fn tokens_are_offered_if_there_are_keys_and_where_passwords_are() {
+    let greeting = |config: Arc<SessionConfig>, cleartext| {
+        said(&mut Session::with_starttls(config, cleartext, true), b"")
+    };
+    assert!(greeting(with_tokens(), true).contains(TOKENS));
+    let refused = greeting(with_tokens(), false);
+    assert!(!refused.contains("AUTH="), "{refused}");
+    let mut session = Session::new(with_tokens(), false);
+    said(&mut session, b"");
+    let line = format!("a AUTHENTICATE XOAUTH2 {}\r\n", encoded("user=x\x01"));
+    assert!(said(&mut session, line.as_bytes()).starts_with("a NO [PRIVACYREQUIRED]"));
+    let none = Arc::new(SessionConfig::default());
+    assert!(!greeting(none.clone(), true).contains("OAUTH"));
+    let mut session = Session::new(none, true);
+    said(&mut session, b"");
+    let refused = said(&mut session, b"a AUTHENTICATE OAUTHBEARER\r\n");
+    assert!(refused.starts_with("a NO [CANNOT]"), "{refused}");
+}
+
+/// Tokens have kilobytes: with the command and as a line of their own.
+#[test]
+fn a_token_is_asked_about_and_a_wrong_one_explained() {
+    let token = "t".repeat(5000);
+    let bearer = format!("n,a=fred,\x01host=x\x01auth=Bearer {token}\x01\x01");
+    let old = format!("user=fred\x01auth=Bearer {token}\x01\x01");
+    for (mechanism, message, status) in [
+        (
+            "OAUTHBEARER",
+            bearer,
+            r#"{"status":"invalid_token","scope":"imap""#,
+        ),
+        (
+            "XOAUTH2",
+            old,
+            r#"{"status":"401","schemes":"bearer","scope":"imap"}"#,
+        ),
+    ] {
+        for at_once in [true, false] {
+            let mut session = Session::new(with_tokens(), true);
+            said(&mut session, b"");
+            let command = format!("a AUTHENTICATE {mechanism}");
+            let message = encoded(&message);
+            let give = |session: &mut Session| {
+                if at_once {
+                    return asked(session, format!("{command} {message}\r\n").as_bytes());
+                }
+                assert_eq!(said(session, format!("{command}\r\n").as_bytes()), "+ \r\n");
+                asked(session, format!("{message}\r\n").as_bytes())
+            };
+            for end in ["AQ==\r\n", "*\r\n", "\r\n"] {
+                let credentials = give(&mut session).expect("a request");
+                assert_eq!(&*credentials.user, "");
+                assert_eq!(credentials.authorization.as_deref(), Some("fred"));
+                assert!(credentials.evidence == Evidence::Token(token.as_bytes().into()));
+                session.handle_reply(Reply::Refused(Refusal::Credentials));
+                let why = decoded(&said(&mut session, b""));
+                assert!(why.starts_with(status), "{why}");
+                let refused = said(&mut session, end.as_bytes());
+                assert!(
+                    refused.starts_with("a NO [AUTHENTICATIONFAILED]"),
+                    "{refused}"
+                );
+                if end == "*\r\n" {
+                    assert!(give(&mut session).is_some());
+                    session.handle_reply(Reply::Authenticated(mail::UserId(1)));
+                    assert!(said(&mut session, b"").starts_with("a OK [CAPABILITY"));
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_token_without_its_scope_and_none_at_all_are_told_apart() {
+    let mut session = Session::new(with_tokens(), true);
+    said(&mut session, b"");
+    let line = |message: &str| format!("a AUTHENTICATE OAUTHBEARER {}\r\n", encoded(message));
+    let given = line("n,,\x01auth=Bearer x\x01\x01");
+    assert!(asked(&mut session, given.as_bytes()).is_some());
+    session.handle_reply(Reply::Refused(Refusal::Scope));
+    let why = decoded(&said(&mut session, b""));
+    assert!(
+        why.starts_with(r#"{"status":"insufficient_scope""#),
+        "{why}"
+    );
+    let refused = said(&mut session, b"AQ==\r\n");
+    assert!(
+        refused.starts_with("a NO [AUTHORIZATIONFAILED]"),
+        "{refused}"
+    );
+    // Who asks what is wanted is told, and nobody else is asked.
+    let why = decoded(&said(&mut session, line("n,,\x01auth=\x01\x01").as_bytes()));
+    assert!(why.contains("openid-configuration"), "{why}");
+    assert!(said(&mut session, b"AQ==\r\n").starts_with("a NO"));
+    let bad = said(&mut session, line("n,,\x01auth=Basic x\x01\x01").as_bytes());
+    assert_eq!(bad, "a BAD expected Bearer and a token\r\n");
+}
+
+fn channel(binding: bool, name: Option<&str>) -> Channel {
+    Channel {
+        binding: binding.then_some([7; 32]),
+        name: name.map(Box::from),
+    }
+}
+
+#[test]
+fn a_certificate_logs_in_whom_it_names() {
+    let config = Arc::new(SessionConfig::default());
+    let (mut session, greeting) = secure(&config, channel(false, Some("fred")));
+    assert!(greeting.contains(" AUTH=EXTERNAL"), "{greeting}");
+    for (input, authorization) in [
+        (&b"a AUTHENTICATE EXTERNAL =\r\n"[..], None),
+        (b"a AUTHENTICATE EXTERNAL\r\n\r\n", None),
+        (b"a AUTHENTICATE EXTERNAL bWFyeQ==\r\n", Some("mary")),
+    ] {
+        let credentials = asked(&mut session, input).expect("a request");
+        assert_eq!(
+            (&*credentials.user, credentials.authorization.as_deref()),
+            ("fred", authorization)
+        );
+        assert!(credentials.evidence == Evidence::Certificate);
+        session.handle_reply(Reply::Refused(Refusal::Busy("wait")));
+        assert!(said(&mut session, b"").starts_with("a NO"));
+    }
+    let bad = said(&mut session, b"a AUTHENTICATE EXTERNAL /w==\r\n");
+    assert!(bad.starts_with("a BAD"), "{bad}");
+    // Without one, and in clear text, there is no such thing.
+    let (mut session, greeting) = secure(&config, channel(true, None));
+    assert!(!greeting.contains("EXTERNAL"), "{greeting}");
+    let refused = said(&mut session, b"a AUTHENTICATE EXTERNAL =\r\n");
+    assert!(refused.starts_with("a NO [CANNOT]"), "{refused}");
+    // By STARTTLS it comes with the handshake.
+    let mut session = Session::with_starttls(config, false, true);
+    assert!(!said(&mut session, b"").contains("EXTERNAL"));
+    said(&mut session, b"s STARTTLS\r\n");
+    session.handle_channel(channel(false, Some("fred")));
+    assert!(said(&mut session, b"c CAPABILITY\r\n").contains(" AUTH=EXTERNAL"));
+}
+
+const PLUS: &str = " AUTH=SCRAM-SHA-256-PLUS";
+
+#[test]
+fn scram_is_bound_to_the_channel_it_is_said_over() {
+    let config = Arc::new(SessionConfig {
+        scram: Arc::new(true.into()),
+        login_failures_max: 200,
+        ..SessionConfig::default()
+    });
+    let (mut session, greeting) = secure(&config, channel(true, None));
+    assert!(greeting.contains(PLUS), "{greeting}");
+    let first = |session: &mut Session, mechanism: &str, header: &str| {
+        let message = encoded(format!("{header}n=fred,r=abc"));
+        said(
+            session,
+            format!("a AUTHENTICATE {mechanism} {message}\r\n").as_bytes(),
+        )
+    };
+    // Who binds in another way, or not at all, or believes that it can't be done here.
+    for (mechanism, header) in [
+        ("SCRAM-SHA-256-PLUS", "p=tls-unique,,"),
+        ("SCRAM-SHA-256-PLUS", "p=tls-server-end-point,,"),
+        ("SCRAM-SHA-256-PLUS", "n,,"),
+        ("SCRAM-SHA-256-PLUS", "y,,"),
+        ("SCRAM-SHA-256", "y,,"),
+    ] {
+        assert_eq!(first(&mut session, mechanism, header), "(asks)", "{header}");
+        session.handle_reply(Reply::Refused(Refusal::Credentials));
+        let refused = said(&mut session, b"");
+        assert!(
+            refused.starts_with("a NO [AUTHENTICATIONFAILED]"),
+            "{refused}"
+        );
+    }
+    let refused = first(&mut session, "SCRAM-SHA-256", "p=tls-exporter,,");
+    assert!(refused.starts_with("a NO [CANNOT]"), "{refused}");
+    let challenge = || {
+        Reply::Challenged(mail::reply::Challenge {
+            salt: b"salt"[..].into(),
+            iterations: 4096,
+            nonce: "xyz".into(),
+        })
+    };
+    let proof = |session: &mut Session, bound: &[u8]| {
+        assert_eq!(
+            first(session, "SCRAM-SHA-256-PLUS", "p=tls-exporter,,"),
+            "(asks)"
+        );
+        session.handle_reply(challenge());
+        said(session, b"");
+        let bound = encoded([b"p=tls-exporter,,", bound].concat());
+        let last = encoded(format!("c={bound},r=abcxyz,p=cHJvb2Y="));
+        let credentials = asked(session, format!("{last}\r\n").as_bytes()).unwrap();
+        session.handle_reply(Reply::Refused(Refusal::Credentials));
+        said(session, b"");
+        match credentials.evidence {
+            Evidence::Proof { proof, .. } => proof.to_vec(),
+            _ => panic!("a proof"),
+        }
+    };
+    assert_eq!(proof(&mut session, &[7; 32]), b"proof");
+    for other in [&[8; 32][..], &[7; 31], b""] {
+        assert_eq!(proof(&mut session, other), b"", "it is taken away");
+    }
+    // Without a channel that can be bound to nothing of it is there, and `y` is right.
+    let (mut session, greeting) = secure(&config, channel(false, None));
+    assert!(!greeting.contains(PLUS), "{greeting}");
+    let refused = first(&mut session, "SCRAM-SHA-256-PLUS", "p=tls-exporter,,");
+    assert!(refused.starts_with("a NO [CANNOT]"), "{refused}");
+    assert_eq!(first(&mut session, "SCRAM-SHA-256", "y,,"), "(asks)");
 }

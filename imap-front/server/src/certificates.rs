@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use admin::{Base, Config};
-use tls::{Identity, IdentityError, Version};
+use tls::{Clients, ClientsError, Identity, IdentityError, Version};
 
 const DAY_S: u64 = 86_400;
 /// A certificate that ends within so many days is warned of.
@@ -35,6 +35,25 @@ pub enum CertificatesError {
     /// A chain and its key are of no use.
     #[error("{0}; config/tls/ holds a chain NAME.pem and its private key NAME.key for each name")]
     Identity(#[from] IdentityError),
+    /// The authorities of clients' certificates can't be read.
+    #[error("ssl.clientca: {path}: {cause}; let the group of service.user read it")]
+    ReadAuthorities {
+        /// The file.
+        path: String,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// They are of no use.
+    #[error("ssl.clientca: {path}: {cause}")]
+    Authorities {
+        /// The file.
+        path: String,
+        /// Why.
+        cause: ClientsError,
+    },
+    /// Nobody says which they are.
+    #[error("ssl.clientcerts is {0}, and ssl.clientca names no file of authorities")]
+    NoAuthorities(String),
     /// All were removed.
     #[error("{0} holds no certificate (NAME.pem and NAME.key) any more")]
     Gone(String),
@@ -43,12 +62,49 @@ pub enum CertificatesError {
     Tls(String),
 }
 
+impl Authorities {
+    /// None if clients are not asked for certificates.
+    fn configured(config: &Config) -> Result<Option<Self>, CertificatesError> {
+        let mode = config.word("ssl.clientcerts");
+        if mode == "no" {
+            return Ok(None);
+        }
+        match config.path("ssl.clientca") {
+            Some(path) => Ok(Some(Self {
+                path,
+                required: mode == "required",
+            })),
+            None => Err(CertificatesError::NoAuthorities(mode)),
+        }
+    }
+
+    fn read(&self) -> Result<Clients, CertificatesError> {
+        let path = || self.path.display().to_string();
+        let text = fs::read(&self.path).map_err(|cause| CertificatesError::ReadAuthorities {
+            path: path(),
+            cause,
+        })?;
+        let clients = Clients::from_pem(&text, self.required);
+        clients.map_err(|cause| CertificatesError::Authorities {
+            path: path(),
+            cause,
+        })
+    }
+}
+
 /// The certificates in use.
 pub struct Certificates {
     folder: PathBuf,
     config: Arc<tls::Config>,
     shown: Vec<(PathBuf, Identity)>,
+    authorities: Option<Authorities>,
     warned_s: u64,
+}
+
+/// Whose certificates clients may show.
+struct Authorities {
+    path: PathBuf,
+    required: bool,
 }
 
 impl Certificates {
@@ -58,6 +114,7 @@ impl Certificates {
     /// The first that can't be used.
     pub fn load(config: &Config) -> Result<Option<Self>, CertificatesError> {
         let folder = folder(config.base());
+        let authorities = Authorities::configured(config)?;
         let shown = read(&folder)?;
         if shown.is_empty() {
             return Ok(None);
@@ -72,13 +129,15 @@ impl Certificates {
             tickets: true,
         };
         let made = tls::Config::new(&identities(&shown), options, now_s());
-        let config = made.map_err(|error| CertificatesError::Tls(error.to_string()))?;
+        let made = made.map_err(|error| CertificatesError::Tls(error.to_string()))?;
         let mut certificates = Self {
             folder,
-            config: Arc::new(config),
+            config: Arc::new(made),
             shown,
+            authorities,
             warned_s: 0,
         };
+        certificates.take(None)?;
         certificates.look();
         Ok(Some(certificates))
     }
@@ -97,11 +156,24 @@ impl Certificates {
         if shown.is_empty() {
             return Err(CertificatesError::Gone(self.folder.display().to_string()));
         }
-        let reloaded = self.config.reload(&identities(&shown));
-        reloaded.map_err(|error| CertificatesError::Tls(error.to_string()))?;
-        self.shown = shown;
+        self.take(Some(shown))?;
         self.warned_s = 0;
         self.look();
+        Ok(())
+    }
+
+    /// Gives TLS the certificates, these or those it has, and the authorities of clients', which
+    /// are read.
+    fn take(&mut self, shown: Option<Vec<(PathBuf, Identity)>>) -> Result<(), CertificatesError> {
+        let clients = self
+            .authorities
+            .as_ref()
+            .map(Authorities::read)
+            .transpose()?;
+        let identities = identities(shown.as_ref().unwrap_or(&self.shown));
+        let taken = self.config.reload_with(&identities, clients);
+        taken.map_err(|error| CertificatesError::Tls(error.to_string()))?;
+        self.shown = shown.unwrap_or_else(|| std::mem::take(&mut self.shown));
         Ok(())
     }
 
@@ -140,9 +212,21 @@ pub fn described(config: &Config) -> Vec<String> {
                 let warning = warning(identity, now).unwrap_or_else(|| "good".into());
                 format!("TLS: {} for {names}: {warning}", path.display())
             };
-            shown.iter().map(line).collect()
+            shown.iter().map(line).chain(of_clients(config)).collect()
         }
     }
+}
+
+/// A line for certificates of clients, if they are asked for any.
+fn of_clients(config: &Config) -> Option<String> {
+    let authorities = match Authorities::configured(config) {
+        Ok(authorities) => authorities?,
+        Err(error) => return Some(format!("TLS: {error}")),
+    };
+    Some(match authorities.read() {
+        Ok(_) => format!("TLS: {} for clients: good", authorities.path.display()),
+        Err(error) => format!("TLS: {error}"),
+    })
 }
 
 fn folder(base: &Path) -> PathBuf {

@@ -17,6 +17,8 @@ use reactor::rights::files::Reach;
 const SYSTEM: [&str; 9] = [
     "/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sys", "/usr",
 ];
+/// The options that name files which are read.
+const READ: [&str; 2] = ["oauth.keys", "ssl.clientca"];
 /// The options that name files which are written.
 const WRITTEN: [&str; 3] = ["ens.socket", "logfile.imap.file", "service.lmtp.socket"];
 /// Besides those of every program: the store's files, and the broker of another host.
@@ -69,7 +71,11 @@ fn reach(base: &Base, config: &Config) -> Reach {
 
 /// The folders of files that options name.
 fn written(base: &Base, config: &Config) -> impl Iterator<Item = PathBuf> {
-    let paths = WRITTEN.into_iter().filter_map(|name| config.path(name));
+    folders(base, config, &WRITTEN)
+}
+
+fn folders(base: &Base, config: &Config, options: &[&str]) -> impl Iterator<Item = PathBuf> {
+    let paths = options.iter().filter_map(|name| config.path(name));
     let paths: Vec<PathBuf> = paths.map(|path| base.root().join(path)).collect();
     paths
         .into_iter()
@@ -90,6 +96,7 @@ fn read_only(base: &Base, config: &Config) -> impl Iterator<Item = PathBuf> {
         .into_iter()
         .chain(of_plug_ins)
         .chain(of_program)
+        .chain(folders(base, config, &READ))
         .chain(system)
         .collect();
     paths.into_iter()

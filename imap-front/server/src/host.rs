@@ -119,6 +119,21 @@ impl<B: Backend> Active for Host<B> {
         }
     }
 
+    fn asks_certificate(&self, session: &HostSession) -> bool {
+        matches!(session, HostSession::Imap(session) if self.imap.asks_certificate(session))
+    }
+
+    fn handle_channel(
+        &mut self,
+        session: &mut HostSession,
+        cx: &mut Cx<'_>,
+        channel: &tls::Channel,
+    ) {
+        if let HostSession::Imap(session) = session {
+            self.imap.handle_channel(session, cx, channel);
+        }
+    }
+
     fn handle_input(&mut self, session: &mut HostSession, cx: &mut Cx<'_>, bytes: &[u8]) {
         match session {
             HostSession::Imap(session) => self.imap.handle_input(session, cx, bytes),

@@ -3,10 +3,10 @@
 //! In reading order: [`options`] (what `imapd` goes by), [`run`] (start and stop), [`planes`] (the
 //! threads), [`front`] (sessions in shards), [`control`] (requests to store and passwords),
 //! [`lmtp`] (deliveries), [`announce`] (committed events to the engine), [`notify`] (the same to
-//! plug-ins), [`broker`] (the event notification broker as a part of this process),
-//! [`descriptors`] (who may open how many files), [`certificates`] (what TLS shows), [`log`],
-//! [`statistics`]. What holds them to their measure: [`bounds`] (refusals and drops), [`stalls`]
-//! (calls that took too long), [`panics`].
+//! plug-ins), [`broker`] (the event notification broker as a part of this process), [`descriptors`]
+//! (who may open how many files), [`certificates`] (what TLS shows), [`tokens`] (by which clients
+//! log in), [`log`], [`statistics`]. What holds them to their measure: [`bounds`] (refusals and
+//! drops), [`stalls`] (calls that took too long), [`panics`].
 
 pub mod announce;
 pub mod bounds;
@@ -33,3 +33,4 @@ mod scram;
 mod sparing;
 pub mod stalls;
 pub mod statistics;
+pub mod tokens;

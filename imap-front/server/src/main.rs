@@ -20,7 +20,7 @@ use ens::ready::Ready;
 use server::log::Log;
 use server::ports::Ports;
 use server::run::Server;
-use server::{certificates, confinement, notify, panics};
+use server::{certificates, confinement, notify, panics, tokens};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
@@ -145,6 +145,9 @@ fn check(base: &Base, _: &Cli) -> Result<(), Box<dyn Error>> {
     let trial = |number| notify::trial(base, number).err();
     facts.not_loaded = plug_ins.map(trial).collect();
     for line in certificates::described(&config) {
+        writeln!(out, "{line}")?;
+    }
+    if let Some(line) = tokens::described(&config) {
         writeln!(out, "{line}")?;
     }
     let conditions = admin::idle::conditions(&config, facts);

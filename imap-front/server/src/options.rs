@@ -14,6 +14,7 @@ use proto::imap::SessionConfig;
 
 use crate::front::Timeouts;
 use crate::quotas::Quotas;
+use crate::tokens;
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Longer than any server runs.
@@ -43,6 +44,8 @@ pub struct Options {
     pub restricted_rings: bool,
     /// How long a data plane looks for work before it sleeps, in nanoseconds.
     pub spin_ns: u64,
+    /// What of a client's certificate is its user's name.
+    pub named_by: tls::NamedBy,
     /// What sessions have in common.
     pub session: SessionConfig,
     /// How long clients may be quiet.
@@ -95,6 +98,10 @@ impl Options {
             rings: config.count("service.imap.parkrings") as usize,
             restricted_rings: config.switch("service.restrictrings"),
             spin_ns: config.count("service.imap.spin") * 1000,
+            named_by: match config.word("ssl.clientname").as_str() {
+                "cn" => tls::NamedBy::CommonName,
+                _ => tls::NamedBy::Email,
+            },
             session: session(config),
             timeouts: Timeouts {
                 login_ns: LOGIN_NS,
@@ -176,6 +183,7 @@ fn session(config: &Config) -> SessionConfig {
         banner: config.banner("IMAP4", version, "", &date),
         product: "Ensign".into(),
         version: version.into(),
+        tokens: tokens::hints(config),
         append_bytes_max: config.count("store.maxmessagesize"),
         prelogin_commands_max: limit(config, "service.imap.maxprelogin").unwrap_or(0),
         ..SessionConfig::default()

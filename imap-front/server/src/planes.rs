@@ -30,6 +30,8 @@ pub struct DataPlane {
     pub ports: ShardPorts,
     /// What TLS is spoken with, if it is.
     pub tls: Option<Arc<tls::Config>>,
+    /// What of a client's certificate is its user's name.
+    pub named_by: tls::NamedBy,
     /// The rings.
     pub rings: Options,
     /// The engine's bounds.
@@ -96,6 +98,7 @@ impl DataPlane {
             .with_shares(self.addresses, self.users)
             .with_refusals(self.refusals)
             .with_starttls(self.tls.is_some())
+            .with_named_by(self.named_by)
             .with_revocations(&self.revocations);
         let implicit = (0..).zip(&doors).filter(|(_, door)| **door == Door::Imaps);
         let implicit = implicit.map(|(number, _)| number).collect();

@@ -34,6 +34,7 @@ use crate::scram::Scram;
 use crate::sparing::Sparing;
 use crate::stalls::Stalls;
 use crate::statistics;
+use crate::tokens::{Tokens, TokensError};
 
 /// Threads for searches through bodies and for parsing large messages.
 const SEARCH_THREADS: usize = 2;
@@ -58,6 +59,9 @@ pub enum StartError {
     /// The certificates.
     #[error(transparent)]
     Certificates(#[from] CertificatesError),
+    /// The keys of tokens.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
     /// Limits that contradict each other.
     #[error("{0}")]
     Limits(String),
@@ -85,6 +89,7 @@ pub struct Server {
     broker_statistics: Statistics,
     notifications: Notifications,
     authenticator: Arc<Authenticator>,
+    tokens: Option<Arc<Tokens>>,
     bounds: Arc<Bounds>,
     stalls: Arc<Stalls>,
     refusals: Arc<Refusals>,
@@ -118,11 +123,10 @@ impl Server {
         tracing::info!("{descriptors}");
         options.store.files_max = descriptors.tables;
         let certificates = Certificates::load(config)?;
+        let tokens = Tokens::load(config)?.map(Arc::new);
         ports.listening().iter().for_each(|line| ready.line(line));
         let handle: MailHandle = engine::mesh(options.shards, &options.limits);
-        let publisher = handle.clone();
-        let announcer =
-            Box::new(move |events: &[Arc<mail::Event>]| announce::announce(&publisher, events));
+        let announcer = announcer(handle.clone());
         // Mail doesn't need it.
         let started = ports.broker.map(ens::server::Bound::start).transpose();
         let broker = started.unwrap_or_else(|error| {
@@ -154,12 +158,11 @@ impl Server {
         of_broker.for_each(|line| ready.line(line));
         let of_lmtp = ports.lmtp.listening();
         of_lmtp.iter().for_each(|line| ready.line(line));
-        let bounds = Arc::default();
+        let (bounds, refusals) = (Arc::default(), Arc::<Refusals>::default());
         let watch = (Arc::clone(&bounds), Arc::clone(&stalls));
-        let refusals: Arc<Refusals> = Arc::default();
         let doorman = (Rate::new(options.logins_a_minute), refusals.clone());
         let login = (login(base, config, &users)?, doorman);
-        let control = control(&store, login, &handle, watch)?;
+        let control = control(&store, (login, tokens.clone()), &handle, watch)?;
         let mut server = Self {
             store,
             certificates,
@@ -177,6 +180,7 @@ impl Server {
             broker_statistics: Statistics::from_env(),
             notifications,
             authenticator: control.authenticator.clone(),
+            tokens,
             bounds,
             stalls,
             refusals,
@@ -253,6 +257,7 @@ impl Server {
             id,
             ports,
             tls: self.certificates.as_ref().map(Certificates::config),
+            named_by: options.named_by,
             rings,
             limits: options.limits.clone(),
             handle: self.handle.clone(),
@@ -287,6 +292,7 @@ impl Server {
         self.refresh_users();
         self.lmtp.refresh(lmtp::Settings::from_config(config));
         self.refresh_certificates();
+        self.refresh_tokens();
         tracing::info!("the configuration was read again");
     }
 
@@ -297,6 +303,17 @@ impl Server {
         };
         match certificates.reload() {
             Ok(()) => tracing::info!("the certificates were read again"),
+            Err(error) => tracing::error!("{error}; those known before are kept"),
+        }
+    }
+
+    /// Tokens from now on are checked by what oauth.keys holds; sessions stay.
+    fn refresh_tokens(&self) {
+        let Some(tokens) = &self.tokens else {
+            return;
+        };
+        match tokens.reload() {
+            Ok(()) => tracing::info!("the {} keys of tokens were read again", tokens.count()),
             Err(error) => tracing::error!("{error}; those known before are kept"),
         }
     }
@@ -472,10 +489,18 @@ fn login(base: &Base, config: &Config, users: &Arc<Users>) -> Result<Login, Star
         })
 }
 
+/// Tells the shards of what was committed.
+fn announcer(publisher: MailHandle) -> Box<impl Fn(&[Arc<mail::Event>]) + Send + Sync> {
+    Box::new(move |events: &[Arc<mail::Event>]| announce::announce(&publisher, events))
+}
+
+/// Who checks logins, how many there may be, and who hears of those that are refused.
+type Doorman = (Login, (Rate, Arc<Refusals>));
+
 /// What all control planes share.
 fn control(
     store: &Store,
-    (login, doorman): (Login, (Rate, Arc<Refusals>)),
+    (login, tokens): (Doorman, Option<Arc<Tokens>>),
     handle: &MailHandle,
     watch: (Arc<Bounds>, Arc<Stalls>),
 ) -> Result<Control, StartError> {
@@ -483,18 +508,13 @@ fn control(
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (bounds, stalls) = watch.clone();
     let replier = Replier::start(handle.clone(), bounds.clone()).map_err(failed)?;
-    let authenticator = Authenticator::start(
-        (login, doorman),
-        store.clone(),
-        replier.clone(),
-        cores,
-        watch.clone(),
-    )
-    .map_err(failed)?;
+    let authenticator =
+        Authenticator::start(login, store.clone(), replier.clone(), cores, watch.clone())
+            .map_err(failed)?;
     let searches = Workers::start("search", SEARCH_THREADS, SEARCHES_MAX, watch);
     Ok(Control {
         store: store.clone(),
-        authenticator: Arc::new(authenticator),
+        authenticator: Arc::new(authenticator.with_tokens(tokens)),
         replier,
         searches: searches.map_err(failed)?,
         bounds,

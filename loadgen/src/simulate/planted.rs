@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use engine::event::{Event, SessionId};
-use engine::protocol::{Active, Announce, Context, Parked as Due, Parking, Protocol};
+use engine::protocol::{Active, Announce, Channel, Context, Parked as Due, Parking, Protocol};
 
 /// A bug, planted at a seam.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -75,6 +75,17 @@ impl<P: Protocol> Active for Planted<P> {
     }
     fn open(&mut self, cx: &mut Context<'_, P::Reply>, listener: u8) -> P::Session {
         self.inner.open(cx, listener)
+    }
+    fn asks_certificate(&self, session: &P::Session) -> bool {
+        self.inner.asks_certificate(session)
+    }
+    fn handle_channel(
+        &mut self,
+        session: &mut P::Session,
+        cx: &mut Context<'_, P::Reply>,
+        channel: &Channel,
+    ) {
+        self.inner.handle_channel(session, cx, channel);
     }
     fn handle_input(
         &mut self,

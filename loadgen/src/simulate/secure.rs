@@ -5,7 +5,7 @@
 //! answered `s` and says `f`.
 
 use engine::secure::{Handshake, Records, Shaken, Tls};
-use tls::{Alert, Cipher, Fault, HandshakeError, Opened};
+use tls::{Alert, Channel, Cipher, Fault, HandshakeError, Opened};
 
 use super::Mutant;
 
@@ -62,7 +62,7 @@ impl Tls for StandIn {
     type Handshake = Hello;
     type Records = Layer;
 
-    fn begin(&self) -> Option<Hello> {
+    fn begin(&self, _: bool) -> Option<Hello> {
         Some(Hello {
             mutant: self.mutant,
             input: Vec::new(),
@@ -89,7 +89,7 @@ impl Handshake for Hello {
             (Some(number), [b'f', rest @ ..]) => {
                 let layer = Layer::new(number, self.mutant);
                 let layer = layer.map_err(|_| HandshakeError::NoKeys)?;
-                Ok(Some((layer, rest.to_vec())))
+                Ok(Some((layer, rest.to_vec(), Channel::default())))
             }
             _ => Err(HandshakeError::Closed),
         }

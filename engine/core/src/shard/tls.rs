@@ -5,14 +5,14 @@
 
 use bytes::Bytes;
 use reactor::Reactor;
-use tls::{Alert, Fault, Opened, RECORD_MAX};
+use tls::{Alert, Channel, Fault, Opened, RECORD_MAX};
 
 use super::Shard;
 use super::layers::{Layer, Layers, Shaking};
 use crate::limits::JOIN_BYTES_MAX;
 use crate::mutant::{Mutant, planted};
 use crate::protocol::Protocol;
-use crate::row::Row;
+use crate::row::{Row, State};
 use crate::secure::{Handshake, Records, Tls};
 use crate::stats::{Counter, Reason};
 
@@ -99,7 +99,11 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             return self.close(slot);
         }
         if shaking.handshake.is_none() {
-            let handshake = self.layers.doors.tls.begin();
+            let asks = match &self.rows[slot].state {
+                State::Active(session) => self.protocol.asks_certificate(session),
+                _ => false,
+            };
+            let handshake = self.layers.doors.tls.begin(asks);
             if let Some(shaking) = self.layers.shaking(slot) {
                 shaking.handshake = handshake;
             }
@@ -113,12 +117,16 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         self.emit_ready(slot, output.into());
         match step {
             Some(Ok(None)) => {}
-            Some(Ok(Some((records, input)))) => self.established(slot, records, input),
+            Some(Ok(Some(all))) => self.established(slot, all),
             Some(Err(_)) | None => self.fail_tls(slot, Reason::HandshakeFailed, None),
         }
     }
 
-    fn established(&mut self, slot: u32, records: T::Records, mut input: Vec<u8>) {
+    fn established(
+        &mut self,
+        slot: u32,
+        (records, mut input, channel): (T::Records, Vec<u8>, Channel),
+    ) {
         self.port().stats.add(Counter::Handshakes, 1);
         if let Layer::Shaking(shaking) = self.layers.set(slot, Layer::Sealing(records)) {
             self.owed -= shaking.cost();
@@ -128,7 +136,13 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         if row.outbox.is_some() {
             self.dirty.push(slot);
         }
-        if !input.is_empty() {
+        let id = self.session_id(slot);
+        if matches!(self.rows[slot].state, State::Active(_)) {
+            self.call(slot, |protocol, session, cx| {
+                protocol.handle_channel(session, cx, &channel)
+            });
+        }
+        if !input.is_empty() && self.rows.of(id).is_some() {
             self.open_records(slot, &mut input);
         }
     }

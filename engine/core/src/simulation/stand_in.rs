@@ -5,7 +5,7 @@
 //! client says `h`, is answered `s`, and says `f`; then come `d` (data), `u` (the next epoch
 //! begins; asks for the same or not) and `c` (the end).
 
-use tls::{Alert, Fault, HandshakeError, Opened};
+use tls::{Alert, Channel, Fault, HandshakeError, Opened};
 
 use crate::secure::{Handshake, Records, Shaken, Tls};
 
@@ -37,7 +37,7 @@ impl Tls for StandIn {
     type Handshake = Hello;
     type Records = Layer;
 
-    fn begin(&self) -> Option<Hello> {
+    fn begin(&self, _: bool) -> Option<Hello> {
         Some(Hello::default())
     }
 }
@@ -51,7 +51,7 @@ impl Handshake for Hello {
             let rest = rest.to_vec();
             match first {
                 b'h' => output.push(b's'),
-                b'f' => return Ok(Some((Layer::default(), rest))),
+                b'f' => return Ok(Some((Layer::default(), rest, Channel::default()))),
                 _ => return Err(HandshakeError::Closed),
             }
             self.input = rest;

@@ -20,6 +20,8 @@ pub struct SessionConfig {
     /// Whether SCRAM-SHA-256 is offered to those who may log in; it comes and goes with what is
     /// known of the users.
     pub scram: Arc<AtomicBool>,
+    /// What is told of bearer tokens, by which clients may log in then; none if they may not.
+    pub tokens: Option<TokenHints>,
     /// Longest command line with its literals, in bytes.
     pub command_bytes_max: usize,
     /// Longest command line with its literals before login, longest line of a SASL exchange, and
@@ -33,6 +35,37 @@ pub struct SessionConfig {
     pub prelogin_commands_max: u32,
 }
 
+/// What a client is told whose token is not taken (RFC 7628 §3.2.2). Both may be empty.
+#[derive(Clone, Debug, Default)]
+pub struct TokenHints {
+    /// Scopes that a token needs, with blanks between them.
+    pub scope: String,
+    /// Where the issuer describes itself: the URL of its OpenID configuration.
+    pub configuration: String,
+}
+
+/// What a TLS handshake has shown, of which logins make use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Channel {
+    /// What the connection is known by to both ends and nobody else (`tls-exporter`, RFC 9266).
+    pub binding: Option<[u8; 32]>,
+    /// The name in the certificate that the client has shown.
+    pub name: Option<Box<str>>,
+}
+
+/// What a connection offers to who has not logged in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Offer {
+    /// Passwords and the like may come over it.
+    pub cleartext: bool,
+    /// TLS may be begun.
+    pub starttls: bool,
+    /// SCRAM can be bound to its channel.
+    pub binding: bool,
+    /// Its client has shown a certificate with a name.
+    pub external: bool,
+}
+
 impl Default for SessionConfig {
     fn default() -> Self {
         Self {
@@ -42,6 +75,7 @@ impl Default for SessionConfig {
             idle: true,
             idle_announced: Arc::new(AtomicBool::new(true)),
             scram: Arc::default(),
+            tokens: None,
             command_bytes_max: 64 << 10,
             login_bytes_max: 8 << 10,
             append_bytes_max: 50 << 20,
@@ -56,23 +90,12 @@ impl SessionConfig {
         self.scram.load(Ordering::Relaxed)
     }
 
-    /// The capabilities that a session has, before or after login (RFC 3501 §6.1.1). Only what is
-    /// fully there is listed.
-    pub fn capabilities(&self, passwords: bool, starttls: bool, authenticated: bool) -> String {
+    /// The capabilities that a session has, before login if there is an offer, or after it
+    /// (RFC 3501 §6.1.1). Only what is fully there is listed.
+    pub(super) fn capabilities(&self, offer: Option<Offer>) -> String {
         let mut list = String::from("IMAP4rev1 LITERAL+ SASL-IR ID ENABLE");
-        if starttls && !authenticated {
-            list.push_str(" STARTTLS");
-        }
-        if !authenticated {
-            let login = if passwords {
-                " AUTH=PLAIN AUTH=LOGIN"
-            } else {
-                " LOGINDISABLED"
-            };
-            list.push_str(login);
-        }
-        if passwords && !authenticated && self.offers_scram() {
-            list.push_str(" AUTH=SCRAM-SHA-256");
+        if let Some(offer) = offer {
+            self.add_offer(&mut list, offer);
         }
         if self.idle && self.idle_announced.load(Ordering::Relaxed) {
             list.push_str(" IDLE");
@@ -84,5 +107,24 @@ impl SessionConfig {
         // RFC 7889 §2: the same for all mailboxes.
         list.push_str(&format!(" APPENDLIMIT={}", self.append_bytes_max));
         list
+    }
+
+    fn add_offer(&self, list: &mut String, offer: Offer) {
+        let passwords = offer.cleartext;
+        let scram = passwords && self.offers_scram();
+        let tokens = passwords && self.tokens.is_some();
+        for (is_offered, names) in [
+            (offer.starttls, " STARTTLS"),
+            (passwords, " AUTH=PLAIN AUTH=LOGIN"),
+            (!passwords, " LOGINDISABLED"),
+            (scram, " AUTH=SCRAM-SHA-256"),
+            (scram && offer.binding, " AUTH=SCRAM-SHA-256-PLUS"),
+            (tokens, " AUTH=OAUTHBEARER AUTH=XOAUTH2"),
+            (offer.external, " AUTH=EXTERNAL"),
+        ] {
+            if is_offered {
+                list.push_str(names);
+            }
+        }
     }
 }

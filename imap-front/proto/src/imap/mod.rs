@@ -1,10 +1,10 @@
 //! IMAP4rev1 (RFC 3501) and its extensions.
 //!
 //! In reading order: [`lexer`], [`ast`], [`parse`] (bytes to commands), [`encode`], [`mod@render`],
-//! [`mutf7`] (values to bytes), `receive` (a stream to commands), `output` (answers
-//! in pieces), `view` (the client's numbering),
-//! [`session`] (the machine), [`action`] (what it asks of its host), `parked` (a session at rest),
-//! `idle` (what an idling client is sent).
+//! [`mutf7`] (values to bytes), `receive` (a stream to commands), `scram` and `bearer` (messages of
+//! SASL), `output` (answers in pieces), `view` (the client's numbering), [`session`] (the machine),
+//! [`action`] (what it asks of its host), `parked` (a session at rest), `idle` (what an idling
+//! client is sent).
 
 pub mod action;
 pub mod ast;
@@ -16,6 +16,7 @@ pub mod parse;
 pub mod render;
 pub mod session;
 
+mod bearer;
 mod idle;
 mod output;
 mod parked;
@@ -23,7 +24,7 @@ mod receive;
 mod scram;
 mod view;
 
-pub use config::SessionConfig;
+pub use config::{Channel, SessionConfig, TokenHints};
 pub use idle::{Announce, RenderKey, announce, claim, render, render_many};
 pub use parked::Parked;
 pub use session::{STILL_HERE, Session};

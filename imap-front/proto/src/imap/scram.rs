@@ -127,6 +127,11 @@ impl Challenged {
         &self.server_first
     }
 
+    /// Whether the client's last message is bound to the channel.
+    pub fn is_bound(&self) -> bool {
+        matches!(self.first.binding, Binding::Of(_))
+    }
+
     /// Who it says to be, and as whom it wants to act.
     pub fn into_names(self) -> (Box<str>, Option<Box<str>>) {
         (self.first.user, self.first.authorization)
@@ -166,7 +171,7 @@ pub(super) fn server_final(signature: &[u8]) -> String {
 }
 
 /// `saslname`: `=2C` is a comma and `=3D` an equals sign.
-fn name(text: &str) -> Result<Box<str>, &'static str> {
+pub(super) fn name(text: &str) -> Result<Box<str>, &'static str> {
     let mut pieces = text.split('=');
     let mut name = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
@@ -244,7 +249,7 @@ mod tests {
             .unwrap()
         {
             Evidence::Proof { proof, .. } => proof,
-            Evidence::Password(_) => unreachable!("SCRAM sends none"),
+            _ => unreachable!("SCRAM sends a proof"),
         };
         assert_eq!(&*proof("c=biws,r=onetwo,p=eHl6", b""), b"xyz");
         assert_eq!(&*proof("c=biws,r=onetwo,x=,p=,p=eHl6", b""), b"xyz");

@@ -4,7 +4,9 @@
 //! [`Backend`], watches to the shard. It also owns the session's clock: logins must come soon,
 //! quiet clients are logged out, idling ones are told that the server is still here.
 
+mod backend;
 mod claims;
+mod cleartext;
 mod deadlines;
 mod endings;
 mod logins;
@@ -23,7 +25,8 @@ use engine::protocol::{Active, Context};
 use engine::topic::TopicId;
 use mail::{MailboxId, Refusal, Reply, Request, Uid, UserId};
 use proto::imap::action::Action;
-use proto::imap::{Session, SessionConfig};
+use proto::imap::{Channel, Session, SessionConfig};
+use tls::NamedBy;
 
 use crate::bounds::{Bound, Bounds};
 use crate::refusals::{Refusals, Refused};
@@ -32,6 +35,8 @@ use claims::Claims;
 use revoked::Revoked;
 use shares::Counted;
 
+pub use backend::Backend;
+pub use cleartext::Cleartext;
 pub use deadlines::Timeouts;
 pub use logins::Logins;
 pub use requester::{Requester, network};
@@ -46,18 +51,6 @@ const CLAIMS_A_TURN: usize = 256;
 /// Places for waiting requests that are kept although none waits.
 const KEPT_MAX: usize = 1024;
 
-/// Where a session's requests go: the store and authentication. Answers come back through the
-/// engine's handle as replies to the same session.
-pub trait Backend {
-    /// Takes a request; gives it back if too many are waiting.
-    fn submit(&mut self, requester: &Arc<Requester>, request: Request) -> Result<(), Request>;
-
-    /// Whether there is room for requests that can wait.
-    fn has_room(&self) -> bool {
-        true
-    }
-}
-
 /// The IMAP front of one shard.
 pub struct Front<B: Backend> {
     config: Arc<SessionConfig>,
@@ -65,6 +58,8 @@ pub struct Front<B: Backend> {
     cleartext: Cleartext,
     /// Whether clients may begin TLS.
     starttls: bool,
+    /// What of their certificates is their user's name.
+    named_by: NamedBy,
     backend: B,
     /// Requests that the backend could not take yet, in order.
     waiting: VecDeque<(Arc<Requester>, Request)>,
@@ -82,15 +77,6 @@ pub struct Front<B: Backend> {
     revoked: Revoked,
     logins: Option<Logins>,
     claims: Claims,
-}
-
-/// From where passwords may come without TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cleartext {
-    /// From this host only, judged by the peer's address.
-    Loopback,
-    /// The listener can only be reached from this host.
-    ListenerIsLoopback,
 }
 
 /// An active session and its clock.
@@ -136,6 +122,7 @@ impl<B: Backend> Front<B> {
             timeouts,
             cleartext,
             starttls: false,
+            named_by: NamedBy::default(),
             backend,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
@@ -175,6 +162,11 @@ impl<B: Backend> Front<B> {
     /// Lets clients begin TLS.
     pub fn with_starttls(self, starttls: bool) -> Self {
         Self { starttls, ..self }
+    }
+
+    /// Takes this of a client's certificate for its user's name.
+    pub fn with_named_by(self, named_by: NamedBy) -> Self {
+        Self { named_by, ..self }
     }
 
     /// Limits the connections of each address and of each user, this host's own but for; none is no
@@ -363,7 +355,6 @@ impl<B: Backend> Front<B> {
 
     fn may_log_in(&self, cx: &Context<'_, Reply>) -> bool {
         match self.cleartext {
-            _ if cx.is_secure() => true,
             Cleartext::ListenerIsLoopback => true,
             Cleartext::Loopback => cx
                 .peer()
@@ -389,9 +380,11 @@ impl<B: Backend> Active for Front<B> {
     }
 
     fn open(&mut self, cx: &mut Context<'_, Reply>, _listener: u8) -> FrontSession {
-        let starttls = self.starttls && !cx.is_secure();
-        let may_log_in = self.may_log_in(cx);
-        let mut machine = Session::with_starttls(self.config.clone(), may_log_in, starttls);
+        let config = self.config.clone();
+        let mut machine = match cx.is_secure() {
+            true => Session::before_handshake(config),
+            false => Session::with_starttls(config, self.may_log_in(cx), self.starttls),
+        };
         if let (Some(addresses), Some(peer)) = (&mut self.addresses, cx.peer())
             && !peer.ip().to_canonical().is_loopback()
             && !addresses.enter(cx.id().slot, network(peer.ip()))
@@ -420,6 +413,22 @@ impl<B: Backend> Active for Front<B> {
         };
         self.carry_out(&mut session, cx);
         session
+    }
+
+    fn asks_certificate(&self, _: &FrontSession) -> bool {
+        true
+    }
+
+    fn handle_channel(
+        &mut self,
+        session: &mut FrontSession,
+        cx: &mut Context<'_, Reply>,
+        channel: &tls::Channel,
+    ) {
+        let binding = channel.binding.as_ref().map(|binding| **binding);
+        let name = channel.name(self.named_by);
+        session.machine.handle_channel(Channel { binding, name });
+        self.carry_out(session, cx);
     }
 
     fn handle_input(

@@ -104,6 +104,7 @@ impl Server {
                 loopback: true,
             },
             tls: None,
+            named_by: tls::NamedBy::default(),
             rings: uring::Options::for_connections(100),
             limits,
             handle: handle.clone(),

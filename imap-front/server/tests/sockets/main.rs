@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod accounts;
+mod channels;
 mod confined;
 mod damage;
 mod deliverers;
@@ -22,5 +23,6 @@ mod stop;
 mod strangers;
 mod supervised;
 mod tls;
+mod tokens;
 mod uploads;
 mod users;

@@ -3,6 +3,7 @@
 mod ens;
 mod local;
 mod logfile;
+mod oauth;
 mod service;
 mod ssl;
 mod store;
@@ -23,10 +24,11 @@ pub static OWN: ConfigOption = ConfigOption {
 };
 
 /// In the order of their names.
-static TABLES: [&[ConfigOption]; 6] = [
+static TABLES: [&[ConfigOption]; 7] = [
     ens::ENS,
     local::LOCAL,
     logfile::LOGFILE,
+    oauth::OAUTH,
     service::SERVICE,
     ssl::SSL,
     store::STORE,

@@ -9,8 +9,9 @@ pub(super) static STORE: &[ConfigOption] = &[
         kind: Kind::Text,
         default: "",
         refreshable: false,
-        help: "users with commas or blanks between them who may act as any other: they log in with \
-               AUTHENTICATE PLAIN, their own name and password, and the other's name (authzid)",
+        help: "users with commas or blanks between them who may act as any other: they log in \
+               with AUTHENTICATE, by their own name and password, token or certificate, and the \
+               other's name (authzid)",
     },
     ConfigOption {
         name: "store.cachesize",
@@ -58,16 +59,16 @@ pub(super) static STORE: &[ConfigOption] = &[
         },
         default: "90",
         refreshable: false,
-        help: "days for which the store knows which messages were expunged; \
-               a client away for longer looks at its mailboxes anew",
+        help: "days for which the store knows which messages were expunged; a client away for \
+               longer looks at its mailboxes anew",
     },
     ConfigOption {
         name: "store.expungedminutes",
         kind: Kind::Number { min: 0, max: 1440 },
         default: "60",
         refreshable: false,
-        help: "minutes for which an expunged message can be read by sessions that have \
-               it in view; 0: not at all",
+        help: "minutes for which an expunged message can be read by sessions that have it in \
+               view; 0: not at all",
     },
     ConfigOption {
         name: "store.maxkeywords",

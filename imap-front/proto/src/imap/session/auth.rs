@@ -1,5 +1,5 @@
-//! LOGIN (RFC 3501 §6.2.3) and AUTHENTICATE PLAIN, LOGIN and SCRAM-SHA-256 (§6.2.2, RFC 4616,
-//! RFC 4959).
+//! LOGIN (RFC 3501 §6.2.3) and AUTHENTICATE PLAIN, LOGIN and EXTERNAL (§6.2.2, RFC 4616, RFC 4422
+//! appendix A, RFC 4959); what the other mechanisms have in common.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -7,6 +7,7 @@ use mail::request::{Credentials, Evidence};
 use mail::{Refusal, Reply, Request, UserId};
 
 use super::{Session, Step, Work};
+use crate::imap::bearer::Dialect;
 use crate::imap::scram::Challenged;
 
 /// A SASL exchange that waits for the client.
@@ -31,7 +32,14 @@ pub(super) enum Mechanism {
     Plain,
     LoginUser,
     LoginPassword(Vec<u8>),
-    ScramFirst,
+    External,
+    Bearer(Dialect),
+    /// The token was not taken: whatever comes, the login has failed.
+    TokenRefused(Refusal),
+    /// With a channel or without.
+    ScramFirst {
+        plus: bool,
+    },
     ScramFinal(Box<Challenged>),
     /// The client is to look at the server's signature.
     ScramProved(UserId),
@@ -68,7 +76,17 @@ impl Session {
         let (mechanism, challenge) = match mechanism {
             "PLAIN" => (Mechanism::Plain, ""),
             "LOGIN" => (Mechanism::LoginUser, "VXNlcm5hbWU6"),
-            "SCRAM-SHA-256" if self.config.offers_scram() => (Mechanism::ScramFirst, ""),
+            "SCRAM-SHA-256" if self.config.offers_scram() => {
+                (Mechanism::ScramFirst { plus: false }, "")
+            }
+            "SCRAM-SHA-256-PLUS" if self.config.offers_scram() && self.binding().is_some() => {
+                (Mechanism::ScramFirst { plus: true }, "")
+            }
+            "OAUTHBEARER" if self.config.tokens.is_some() => {
+                (Mechanism::Bearer(Dialect::OAuthBearer), "")
+            }
+            "XOAUTH2" if self.config.tokens.is_some() => (Mechanism::Bearer(Dialect::XOAuth2), ""),
+            "EXTERNAL" if self.certified().is_some() => (Mechanism::External, ""),
             _ => return self.done(&tag, "NO [CANNOT] That mechanism is not offered"),
         };
         match initial {
@@ -87,6 +105,10 @@ impl Session {
         let Work::Sasl(exchange) = std::mem::replace(&mut self.work, Work::Ready) else {
             return false;
         };
+        if let Mechanism::TokenRefused(refusal) = &exchange.mechanism {
+            self.failed(&exchange.tag, refusal);
+            return true;
+        }
         match line {
             Ok(line) if &line[..] == b"*" => self.done(&exchange.tag, "BAD Cancelled"),
             Ok(line) => match BASE64.decode(&line) {
@@ -117,10 +139,41 @@ impl Session {
                 self.exchange(tag, Mechanism::LoginPassword(bytes));
             }
             Mechanism::LoginPassword(user) => self.check(tag, &user, None, &bytes),
-            Mechanism::ScramFirst => self.scram_first(tag, &bytes),
+            Mechanism::External => self.external(tag, &bytes),
+            Mechanism::Bearer(dialect) => self.bearer(tag, dialect, &bytes),
+            Mechanism::TokenRefused(refusal) => self.failed(&tag, &refusal),
+            Mechanism::ScramFirst { plus } => self.scram_first(tag, plus, &bytes),
             Mechanism::ScramFinal(exchange) => self.scram_final(tag, *exchange, &bytes),
             Mechanism::ScramProved(user) => self.scram_end(&tag, user, &bytes),
         }
+    }
+
+    /// Who the client is says its certificate; the message says as whom it wants to act, if as
+    /// another (RFC 4422 appendix A).
+    fn external(&mut self, tag: Box<str>, message: &[u8]) {
+        let authorization = match std::str::from_utf8(message) {
+            Ok(name) if !name.contains('\0') => (!name.is_empty()).then(|| name.into()),
+            _ => return self.done(&tag, "BAD expected a name, or nothing"),
+        };
+        let Some(user) = self.certified().map(Box::from) else {
+            return self.failed(&tag, &Refusal::Credentials);
+        };
+        let credentials = Credentials {
+            user,
+            authorization,
+            evidence: Evidence::Certificate,
+        };
+        self.ask(Request::Authenticate(credentials), Step::Login { tag });
+    }
+
+    /// The name in the certificate that the client has shown.
+    fn certified(&self) -> Option<&str> {
+        self.channel.as_ref()?.name.as_deref()
+    }
+
+    /// What SCRAM is bound to.
+    pub(super) fn binding(&self) -> Option<[u8; 32]> {
+        self.channel.as_ref()?.binding
     }
 
     fn check(&mut self, tag: Box<str>, user: &[u8], acts_as: Option<&[u8]>, password: &[u8]) {
@@ -150,14 +203,15 @@ impl Session {
 
     pub(super) fn log_in(&mut self, tag: &str, user: UserId) {
         self.user = Some(user);
+        self.channel = None;
         self.output.log_in();
-        let list = self.config.capabilities(self.cleartext, false, true);
+        let list = self.capabilities();
         self.done(tag, &format!("OK [CAPABILITY {list}] Logged in"));
     }
 
     pub(super) fn failed(&mut self, tag: &str, refusal: &Refusal) {
         self.refuse(tag, refusal);
-        self.failures += u8::from(*refusal == Refusal::Credentials);
+        self.failures += u8::from(matches!(refusal, Refusal::Credentials | Refusal::Scope));
         if self.failures >= self.config.login_failures_max {
             self.bye("Too many failed logins");
         }

@@ -92,9 +92,7 @@ impl Session {
         use Command as C;
         match command {
             C::Capability => {
-                let authenticated = self.user.is_some();
-                let (passwords, starttls) = (self.cleartext, self.starttls);
-                let list = self.config.capabilities(passwords, starttls, authenticated);
+                let list = self.capabilities();
                 self.say(&format!("* CAPABILITY {list}"));
                 self.finish(tag, "OK CAPABILITY completed");
             }
@@ -277,6 +275,7 @@ impl Session {
     pub(super) fn finish_step(&mut self, step: Step, reply: Reply) {
         match step {
             Step::Login { tag } => self.logged_in(&tag, reply),
+            Step::Bearer { tag, dialect } => self.token_checked(tag, dialect, reply),
             Step::Challenge { tag, first } => self.challenged(tag, *first, reply),
             Step::Sync { tag, command } => {
                 if self.synced(reply) {

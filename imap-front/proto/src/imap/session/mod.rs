@@ -6,6 +6,7 @@
 
 mod append;
 mod auth;
+mod bearer;
 mod catch_up;
 mod copy;
 mod dispatch;
@@ -33,7 +34,8 @@ use mail::{
 
 use super::action::Action;
 use super::ast::Command;
-use super::config::SessionConfig;
+use super::bearer::Dialect;
+use super::config::{Channel, Offer, SessionConfig};
 use super::output::Output;
 use super::receive::Receiver;
 use super::scram::ClientFirst;
@@ -47,6 +49,10 @@ pub struct Session {
     cleartext: bool,
     /// TLS may be begun.
     starttls: bool,
+    /// Of TLS, until the client has logged in.
+    channel: Option<Box<Channel>>,
+    /// The greeting is to be said when the handshake is over.
+    greets_later: bool,
     receiver: Receiver,
     output: Output,
     actions: VecDeque<Action>,
@@ -119,6 +125,11 @@ enum Step {
     Login {
         tag: Box<str>,
     },
+    /// A token was given.
+    Bearer {
+        tag: Box<str>,
+        dialect: Dialect,
+    },
     /// The client's proof is to be awaited.
     Challenge {
         tag: Box<str>,
@@ -190,10 +201,34 @@ impl Session {
     pub fn with_starttls(config: Arc<SessionConfig>, cleartext: bool, starttls: bool) -> Self {
         let mut session = Self::quiet(config, cleartext);
         session.starttls = starttls;
-        let capabilities = session.config.capabilities(cleartext, starttls, false);
-        let banner = session.config.banner.clone();
-        session.say(&format!("* OK [CAPABILITY {capabilities}] {banner}"));
+        session.greet();
         session
+    }
+
+    /// A session on a connection that begins with a TLS handshake: the greeting comes with
+    /// [`Session::handle_channel`], as it lists what the handshake brings.
+    pub fn before_handshake(config: Arc<SessionConfig>) -> Self {
+        let mut session = Self::quiet(config, true);
+        session.greets_later = true;
+        session
+    }
+
+    fn greet(&mut self) {
+        let capabilities = self.capabilities();
+        let banner = self.config.banner.clone();
+        self.say(&format!("* OK [CAPABILITY {capabilities}] {banner}"));
+    }
+
+    fn capabilities(&self) -> String {
+        let channel = self.channel.as_deref();
+        let offer = Offer {
+            cleartext: self.cleartext,
+            starttls: self.starttls,
+            binding: channel.is_some_and(|it| it.binding.is_some()),
+            external: channel.is_some_and(|it| it.name.is_some()),
+        };
+        self.config
+            .capabilities(self.user.is_none().then_some(offer))
     }
 
     fn quiet(config: Arc<SessionConfig>, cleartext: bool) -> Self {
@@ -201,6 +236,8 @@ impl Session {
             config,
             cleartext,
             starttls: false,
+            channel: None,
+            greets_later: false,
             receiver: Receiver::default(),
             output: Output::default(),
             actions: VecDeque::new(),
@@ -222,6 +259,17 @@ impl Session {
         if !self.closing {
             self.receiver.feed(bytes);
             self.go_on();
+        }
+    }
+
+    /// The TLS handshake is over.
+    pub fn handle_channel(&mut self, channel: Channel) {
+        if self.closing || self.user.is_some() {
+            return;
+        }
+        self.channel = Some(Box::new(channel));
+        if std::mem::take(&mut self.greets_later) {
+            self.greet();
         }
     }
 

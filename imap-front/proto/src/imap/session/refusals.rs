@@ -18,6 +18,7 @@ impl Session {
     fn refuse_with(&mut self, tag: &str, refusal: &Refusal, missing: &str) {
         let code = match refusal {
             Refusal::Credentials => "AUTHENTICATIONFAILED",
+            Refusal::Scope => "AUTHORIZATIONFAILED",
             Refusal::NoMailbox => missing,
             Refusal::NoMessage => "EXPUNGEISSUED",
             Refusal::Exists => "ALREADYEXISTS",

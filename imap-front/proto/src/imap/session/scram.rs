@@ -1,25 +1,46 @@
-//! AUTHENTICATE SCRAM-SHA-256: the client's first message, its proof, and its empty answer to the
-//! server's signature, before which it is not logged in (RFC 5802 §5).
+//! AUTHENTICATE SCRAM-SHA-256 and SCRAM-SHA-256-PLUS: the client's first message, its proof, and
+//! its empty answer to the server's signature, before which it is not logged in (RFC 5802 §5).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use mail::request::Credentials;
+use mail::request::{Credentials, Evidence};
 use mail::{Refusal, Reply, Request, UserId};
 
 use super::auth::{Exchange, Mechanism};
 use super::{Session, Step, Work};
 use crate::imap::scram::{Binding, Challenged, ClientFirst, server_final};
 
+/// How a client may bind SCRAM to its channel (RFC 9266).
+const BINDING: &str = "tls-exporter";
+
 impl Session {
-    pub(super) fn scram_first(&mut self, tag: Box<str>, message: &[u8]) {
+    pub(super) fn scram_first(&mut self, tag: Box<str>, plus: bool, message: &[u8]) {
         let first = match ClientFirst::parse(message) {
             Ok(first) => first,
             Err(expected) => return self.done(&tag, &format!("BAD expected {expected}")),
         };
-        if let Binding::Of(_) = first.binding {
+        if let (false, Binding::Of(_)) = (plus, &first.binding) {
             return self.done(&tag, "NO [CANNOT] Channel binding is not offered");
         }
+        let fits = match &first.binding {
+            Binding::None => !plus,
+            // Somebody between has taken what is offered out of the list (RFC 5802 §6).
+            Binding::Unused => !plus && self.binding().is_none(),
+            Binding::Of(name) => plus && &**name == BINDING,
+        };
         let user = first.user.clone();
+        if !fits {
+            // Refused, delayed and logged as any wrong proof.
+            let credentials = Credentials {
+                user,
+                authorization: None,
+                evidence: Evidence::Proof {
+                    auth_message: Box::default(),
+                    proof: Box::default(),
+                },
+            };
+            return self.ask(Request::Authenticate(credentials), Step::Login { tag });
+        }
         let first = Box::new(first);
         self.ask(Request::Challenge { user }, Step::Challenge { tag, first });
     }
@@ -37,7 +58,9 @@ impl Session {
     }
 
     pub(super) fn scram_final(&mut self, tag: Box<str>, exchange: Challenged, message: &[u8]) {
-        match exchange.evidence(message, b"") {
+        let channel = self.binding().filter(|_| exchange.is_bound());
+        let channel = channel.as_ref().map_or(&[][..], |it| &it[..]);
+        match exchange.evidence(message, channel) {
             Ok(evidence) => {
                 let (user, authorization) = exchange.into_names();
                 let credentials = Credentials {

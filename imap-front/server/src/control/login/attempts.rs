@@ -48,10 +48,14 @@ impl Default for Attempts {
 
 impl Attempts {
     /// A login has failed; gives for how long its answer is kept back. An address that is none
-    /// counts no failures: this host's, from which webmail comes.
+    /// counts no failures: this host's, from which webmail comes; nor does no name, which would be
+    /// everybody's.
     pub fn failed(&self, user: &str, client: Option<IpAddr>) -> Duration {
         let now_s = self.now_s();
-        let user = self.count(self.hasher.hash_one(user), now_s);
+        let user = match user {
+            "" => 0,
+            user => self.count(self.hasher.hash_one(user), now_s),
+        };
         let client = client.map(|client| self.count(self.hasher.hash_one(network(client)), now_s));
         delay(user.max(client.unwrap_or(0)))
     }
@@ -103,6 +107,11 @@ mod tests {
         assert_eq!(delays, [1, 2, 4, 8, 16, 32, 32], "of the address");
         assert_eq!(attempts.failed("z", None).as_secs(), 1);
         assert_eq!(attempts.failed("z", None).as_secs(), 2, "of the user");
+        assert_eq!(
+            [(); 3].map(|()| attempts.failed("", None).as_secs()),
+            [1; 3],
+            "of nobody"
+        );
         attempts.succeeded("z");
         assert_eq!(attempts.failed("z", None).as_secs(), 1);
         let key = 77;

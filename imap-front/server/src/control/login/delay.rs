@@ -44,6 +44,7 @@ struct Failed {
 struct Waiting {
     due: Instant,
     requester: Arc<Requester>,
+    refusal: Refusal,
 }
 
 impl PartialEq for Waiting {
@@ -86,9 +87,9 @@ impl Delay {
         let end = Arc::new(End(shared.clone()));
         let (own, replies) = (shared.clone(), replier.clone());
         panics::spawn_plane("login-delay", move || {
-            while let Some(requester) = own.next() {
+            while let Some((requester, refusal)) = own.next() {
                 planted::here("login-delay");
-                replies.reply(requester.id, Reply::Refused(Refusal::Credentials));
+                replies.reply(requester.id, Reply::Refused(refusal));
             }
         })?;
         Ok(Self {
@@ -100,7 +101,7 @@ impl Delay {
     }
 
     /// Refuses a login after a while.
-    pub fn refuse(&self, requester: Arc<Requester>, after: Duration) {
+    pub fn refuse(&self, requester: Arc<Requester>, refusal: Refusal, after: Duration) {
         let mut failed = self.shared.failed();
         if failed.waiting.len() >= WAITING_MAX {
             failed.waiting.retain(|Reverse(it)| !it.requester.is_gone());
@@ -111,7 +112,11 @@ impl Delay {
             return self.replier.reply(requester.id, super::too_many());
         }
         let due = Instant::now() + after;
-        failed.waiting.push(Reverse(Waiting { due, requester }));
+        failed.waiting.push(Reverse(Waiting {
+            due,
+            requester,
+            refusal,
+        }));
         self.shared.changed.notify_one();
     }
 }
@@ -122,7 +127,7 @@ impl Shared {
     }
 
     /// Waits for the next that is due and still there; none at the end.
-    fn next(&self) -> Option<Arc<Requester>> {
+    fn next(&self) -> Option<(Arc<Requester>, Refusal)> {
         let mut failed = self.failed();
         while !failed.closed {
             let now = Instant::now();
@@ -130,7 +135,7 @@ impl Shared {
                 Some(Reverse(first)) if first.due <= now => {
                     let Reverse(first) = failed.waiting.pop()?;
                     if !first.requester.is_gone() {
-                        return Some(first.requester);
+                        return Some((first.requester, first.refusal));
                     }
                     continue;
                 }

@@ -1,6 +1,6 @@
-//! Passwords: what verified lately is remembered, cheap hashes and SCRAM's proofs are checked at
-//! once, costly ones by [`Workers`], each only once for all who ask the same at the same time.
-//! Failures cost a growing [delay](Delay).
+//! Who logs in. Of passwords, what verified lately is remembered, cheap hashes are checked at once,
+//! as SCRAM's proofs and tokens are, costly ones by [`Workers`], each only once for all who ask the
+//! same at the same time. Failures cost a growing [delay](Delay).
 
 mod attempts;
 mod checks;
@@ -30,6 +30,7 @@ use crate::front::{Requester, network};
 use crate::refusals::{Refusals, Refused};
 use crate::sparing::Sparing;
 use crate::stalls::Stalls;
+use crate::tokens::{TokenFault, Tokens};
 use attempts::Attempts;
 use checks::{Check, Checks, Identity, Waiter};
 use delay::Delay;
@@ -61,6 +62,7 @@ pub struct Authenticator {
     hasher: RandomState,
     computed: AtomicU64,
     lookups: Sparing,
+    tokens: Option<Arc<Tokens>>,
 }
 
 impl Authenticator {
@@ -90,7 +92,13 @@ impl Authenticator {
             hasher: RandomState::new(),
             computed: AtomicU64::new(0),
             lookups: Sparing::default(),
+            tokens: None,
         })
+    }
+
+    /// Takes tokens, too, if there is something to check them by.
+    pub fn with_tokens(self, tokens: Option<Arc<Tokens>>) -> Self {
+        Self { tokens, ..self }
     }
 
     /// Costly passwords computed since the start.
@@ -128,10 +136,13 @@ impl Authenticator {
             authorization,
         };
         match evidence {
-            Evidence::Password(_) if !self.admits(&requester) => {}
+            Evidence::Password(_) | Evidence::Token(_) | Evidence::Certificate
+                if !self.admits(&requester) => {}
             Evidence::Password(password) => {
                 self.handle_password(requester, asked, Zeroizing::new(password));
             }
+            Evidence::Token(token) => self.handle_token(requester, asked, &Zeroizing::new(token)),
+            Evidence::Certificate => self.vouched(requester, &asked),
             Evidence::Proof {
                 auth_message,
                 proof,
@@ -142,6 +153,31 @@ impl Authenticator {
                 self.answer(requester, &asked, &proved);
             }
         }
+    }
+
+    /// The token names the user, whoever its holder says to be.
+    fn handle_token(&self, requester: Arc<Requester>, asked: Identity, token: &[u8]) {
+        let claimed = asked.authorization;
+        let Some(tokens) = &self.tokens else {
+            return self.fail(requester, &claimed.unwrap_or_default(), None);
+        };
+        match tokens.check(token) {
+            Ok(user) => {
+                let asked = Identity {
+                    user,
+                    authorization: claimed,
+                };
+                self.vouched(requester, &asked);
+            }
+            Err(TokenFault::Expired) => expired(&self.replier, &requester, claimed.as_deref()),
+            Err(fault) => self.fail(requester, &claimed.unwrap_or_default(), Some(&fault)),
+        }
+    }
+
+    /// Something else than a password has shown who it is.
+    fn vouched(&self, requester: Arc<Requester>, asked: &Identity) {
+        let found = self.login.vouched(&asked.user);
+        self.answer(requester, asked, &without_signature(found));
     }
 
     fn handle_password(
@@ -265,20 +301,25 @@ impl Authenticator {
                 self.attempts.succeeded(&counted(&asked.user));
                 self.accept(&requester, &user, signature);
             }
-            Ok(None) => {
-                log_failure(&requester, &asked.user);
-                let delay = self
-                    .attempts
-                    .failed(&counted(&asked.user), requester.client);
-                self.delay.refuse(requester, delay);
-            }
+            Ok(None) => self.fail(requester, &asked.user, None),
             Err(error) => self.cannot_check(&requester, &error),
         }
     }
 
+    /// Refuses a login, later the more have failed.
+    fn fail(&self, requester: Arc<Requester>, user: &str, fault: Option<&TokenFault>) {
+        log_failure(&requester, user, fault);
+        let delay = self.attempts.failed(&counted(user), requester.client);
+        let refusal = match fault {
+            Some(TokenFault::Scope(_)) => Refusal::Scope,
+            _ => Refusal::Credentials,
+        };
+        self.delay.refuse(requester, refusal, delay);
+    }
+
     fn cannot_check(&self, requester: &Requester, error: &UsersError) {
-        tracing::error!("can't check a password: {error}");
-        let why = "passwords can't be checked now, try again later";
+        tracing::error!("can't check a login: {error}");
+        let why = "logins can't be checked now, try again later";
         let reply = Reply::Refused(Refusal::Busy(why));
         self.replier.reply(requester.id, reply);
     }
@@ -353,15 +394,34 @@ fn counted(user: &str) -> Box<str> {
     users::canonical(user).unwrap_or_else(|_| user.into())
 }
 
+/// A token that was right once is no guess: its client learns at once that it needs another.
+fn expired(replier: &Replier, requester: &Requester, user: Option<&str>) {
+    let user: String = user
+        .unwrap_or_default()
+        .chars()
+        .take(NAME_LOGGED_MAX)
+        .collect();
+    let client = requester
+        .client
+        .map(|client| client.to_canonical().to_string());
+    let client = client.as_deref().unwrap_or("this host");
+    tracing::info!(
+        "login refused from {client}, user {user:?}: {}",
+        TokenFault::Expired
+    );
+    replier.reply(requester.id, Reply::Refused(Refusal::Credentials));
+}
+
 /// The line by which whoever guards the host knows an address that guesses. The name comes from the
-/// client: it is quoted, and its control characters are escaped.
-fn log_failure(requester: &Requester, user: &str) {
+/// client: it is quoted, and its control characters are escaped. Of a token it says what is wrong.
+fn log_failure(requester: &Requester, user: &str, fault: Option<&TokenFault>) {
     let user: String = user.chars().take(NAME_LOGGED_MAX).collect();
+    let why = fault.map_or_else(String::new, |fault| format!(": {fault}"));
     match requester.client {
         Some(client) => {
             let client = client.to_canonical();
-            tracing::warn!("login failed from {client}, user {user:?}");
+            tracing::warn!("login failed from {client}, user {user:?}{why}");
         }
-        None => tracing::warn!("login failed from this host, user {user:?}"),
+        None => tracing::warn!("login failed from this host, user {user:?}{why}"),
     }
 }
