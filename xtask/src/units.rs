@@ -23,7 +23,7 @@ struct Installation {
     config: Config,
 }
 
-const UNITS: [Unit; 4] = [
+const UNITS: [Unit; 5] = [
     Unit {
         name: "ensign-ens.service",
         text: ens,
@@ -41,6 +41,18 @@ const UNITS: [Unit; 4] = [
                 "IMAP",
                 "service.imap.port",
                 it.config.imap_address(),
+            )
+        },
+    },
+    Unit {
+        name: "ensign-imaps.socket",
+        text: |it| {
+            socket(
+                it,
+                "imaps",
+                "IMAP over TLS",
+                "service.imap.sslport",
+                it.config.imap_tls_address(),
             )
         },
     },
@@ -249,13 +261,14 @@ mod tests {
         );
         let config = Config::default();
         let address = config.value("service.listenaddr");
-        let expected = format!("{address}:1143");
-        assert_eq!(listen("ensign-imap.socket"), Some(expected));
+        let expected = |port| Some(format!("{address}:{port}"));
+        assert_eq!(listen("ensign-imap.socket"), expected(1143));
+        assert_eq!(listen("ensign-imaps.socket"), expected(993));
         let (_, units) = units_in("ensign", "service.lmtp.port = 0\n");
         assert!(
-            units[3].1.contains("# service.lmtp.port is 0"),
+            units[4].1.contains("# service.lmtp.port is 0"),
             "{}",
-            units[3].1
+            units[4].1
         );
     }
 

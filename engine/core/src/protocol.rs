@@ -284,6 +284,8 @@ pub struct Effects<R> {
     pub(crate) reading: Option<bool>,
     pub(crate) acknowledge: bool,
     pub(crate) start_tls: bool,
+    /// A handshake begins before all output of the call, with this input.
+    pub(crate) begin_tls: Option<Vec<u8>>,
     pub(crate) close: bool,
 }
 
@@ -298,6 +300,7 @@ impl<R> Default for Effects<R> {
             reading: None,
             acknowledge: false,
             start_tls: false,
+            begin_tls: None,
             close: false,
         }
     }
@@ -333,6 +336,20 @@ impl<R> Context<'_, R> {
     /// came before must not be acted upon: whoever has some closes the connection instead.
     pub fn start_tls(&mut self) {
         self.effects.start_tls = true;
+    }
+
+    /// Begins a TLS handshake, as the server's side, on a connection to which nothing was sent in
+    /// plain text. `input` came behind what was to be read before, and is the handshake's; what is
+    /// sent in this call and later leaves sealed.
+    pub fn begin_tls(&mut self, input: Vec<u8>) {
+        self.secure = true;
+        self.effects.begin_tls = Some(input);
+    }
+
+    /// Somebody whom the host trusts has told whose connection this is: for the rest of this call
+    /// that is the peer.
+    pub fn set_peer(&mut self, peer: SocketAddr) {
+        self.peer = Some(peer);
     }
 
     /// Sends bytes after those sent before.

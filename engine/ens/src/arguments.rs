@@ -1,5 +1,6 @@
 //! What `apub` and `asub` have in common.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
@@ -13,13 +14,17 @@ pub const EVENT: &str = "enp://127.0.0.1/store";
 #[derive(Debug, PartialEq, Eq, Parser)]
 #[command(version)]
 pub struct Arguments {
-    /// Where the broker is; a path is a Unix socket.
+    /// Where the broker is; a path is a Unix socket, and enps://HOST one that speaks TLS.
     pub host: String,
     /// Its port, such as 7997; of no account for a Unix socket.
     pub port: u16,
     /// Event reference that is published, or pattern of events that are wanted.
     #[arg(long, value_name = "REFERENCE", default_value = EVENT)]
     pub event: String,
+    /// Certificates (PEM) of which one must have signed the broker's; without it those of
+    /// ENS_CA_FILE or the system
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
     /// Print events as JSON, a line each, for programs.
     #[arg(long)]
     pub json: bool,

@@ -59,20 +59,20 @@ pub fn confine_calls(wanted: bool, groups: &[Group]) -> Result<(), ConfinementEr
     Ok(())
 }
 
-/// What `enpd` reaches: its Unix socket's folder, to remove it; and for reading what it shows to
-/// others, and what a panic's report is made of.
-pub fn reach_of_broker(socket: Option<&Path>, read: Option<PathBuf>) -> Reach {
+/// What `enpd` reaches: the folders of files that it makes (its Unix socket, its answer to whoever
+/// refreshes it); and for reading what it shows to others, and what a panic's report is made of.
+pub fn reach_of_broker(made: &[&Path], read: Option<PathBuf>) -> Reach {
     let program = std::env::current_exe().ok();
     let of_program = program
         .as_deref()
         .and_then(Path::parent)
         .map(Path::to_owned);
-    let folder = |socket: &Path| match socket.parent() {
+    let folder = |file: &&Path| match file.parent() {
         Some(folder) if folder != Path::new("") => folder.to_owned(),
         _ => PathBuf::from("."),
     };
     Reach {
-        written: socket.map(folder).into_iter().collect(),
+        written: made.iter().map(folder).collect(),
         read: [of_program, read, Some("/proc/self".into())]
             .into_iter()
             .flatten()
@@ -81,10 +81,12 @@ pub fn reach_of_broker(socket: Option<&Path>, read: Option<PathBuf>) -> Reach {
     }
 }
 
-/// The system calls of `enpd`, with a Unix socket or without.
-pub fn calls_of_broker(socket: bool) -> Vec<Group> {
+/// The system calls of `enpd`, with a Unix socket or without, and with a file for its answers or
+/// without.
+pub fn calls_of_broker(socket: bool, answers: bool) -> Vec<Group> {
     let removing = socket.then_some(Group::Removing);
-    BROKER.into_iter().chain(removing).collect()
+    let writing = answers.then_some(Group::Writing);
+    BROKER.into_iter().chain(removing).chain(writing).collect()
 }
 
 #[cfg(test)]
@@ -108,7 +110,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let socket = own.join("file");
         let attempts = move || {
-            let reach = reach_of_broker(Some(&socket), None);
+            let reach = reach_of_broker(&[&socket], None);
             let confinement = files::confine(&reach).unwrap();
             let removed = fs::remove_file(&socket);
             let denied = [

@@ -6,6 +6,8 @@ use crate::event_ref::{EVENT_REF_BYTES_MAX, EventRef, RefError};
 
 /// What every HELLO begins with.
 pub const MAGIC: [u8; 4] = *b"ENP\0";
+/// What it is called by ALPN (RFC 7301), where it is spoken within TLS.
+pub const PROTOCOL: &[u8] = b"enp";
 /// The version of the protocol.
 pub const VERSION: u16 = 1;
 /// Largest payload, in bytes.

@@ -10,6 +10,7 @@ use std::thread::{Builder, JoinHandle};
 
 use bytes::Bytes;
 use engine::event::{SessionId, ShardId};
+use engine::secure::Doors;
 use engine::{Contradiction, Handle, Limits, Shard};
 use reactor::listen::{self, ListenError};
 use reactor::steer::Steering;
@@ -34,6 +35,8 @@ pub struct Options {
     pub tcp: Option<SocketAddr>,
     /// The option that sets the port, for messages.
     pub port_option: String,
+    /// The TCP port on which TLS is spoken; none is off.
+    pub tls: Option<SocketAddr>,
     /// The Unix socket; none is off.
     pub unix: Option<PathBuf>,
     /// Shards, 1 or more.
@@ -73,7 +76,9 @@ pub struct Bound {
     limits: Limits,
     listeners: Vec<Vec<OwnedFd>>,
     listening: Vec<String>,
-    steering: Option<Steering>,
+    steering: Vec<Steering>,
+    /// What TLS is spoken with.
+    certificates: Option<Arc<tls::Config>>,
 }
 
 /// A broker at work.
@@ -101,6 +106,7 @@ impl Default for Options {
         Self {
             tcp: None,
             port_option: "ens.port".into(),
+            tls: None,
             unix: None,
             shards: 1,
             pending_bytes_max: 1 << 20,
@@ -158,13 +164,16 @@ pub fn bind(options: Options) -> Result<Bound, StartError> {
     let mut listening = Vec::new();
     let mut listeners: Vec<Vec<OwnedFd>> = Vec::new();
     listeners.resize_with(count, Vec::new);
-    let mut steering = None;
-    if let Some(address) = options.tcp {
-        let ports = listen::listeners("ens", &options.port_option, address, count)?;
+    let mut steering = Vec::new();
+    let tcp = ("ens", &*options.port_option, options.tcp);
+    let tls = ("enps", "ens.sslport", options.tls);
+    for (name, option, address) in [tcp, tls] {
+        let Some(address) = address else { continue };
+        let ports = listen::listeners(name, option, address, count)?;
         if let Some(address) = ports.first().and_then(|port| port.local_addr().ok()) {
-            listening.push(format!("ens listening on {address}"));
+            listening.push(format!("{name} listening on {address}"));
         }
-        steering = ports.first().and_then(|port| Steering::of(port).ok());
+        steering.extend(ports.first().and_then(|port| Steering::of(port).ok()));
         for (own, port) in listeners.iter_mut().zip(ports) {
             own.push(port.into());
         }
@@ -180,10 +189,21 @@ pub fn bind(options: Options) -> Result<Bound, StartError> {
         listeners,
         listening,
         steering,
+        certificates: None,
     })
 }
 
 impl Bound {
+    /// Shows these certificates on the port of TLS, where without any no handshake succeeds.
+    #[must_use]
+    pub fn with_certificates(self, certificates: Arc<tls::Config>) -> Self {
+        let certificates = Some(certificates);
+        Self {
+            certificates,
+            ..self
+        }
+    }
+
     /// Starts the broker's threads.
     ///
     /// # Errors
@@ -195,13 +215,14 @@ impl Bound {
             listeners,
             listening,
             steering,
+            certificates,
         } = self;
         let handle = engine::mesh(options.shards, &limits);
         let subscribing = Arc::new(SubscribingShards::new(options.shards));
         let stats = Arc::new(Stats::default());
         let placement = Arc::new(Placement::new(steering));
         let config = Arc::new(BrokerConfig {
-            tcp_listeners: u8::from(options.tcp.is_some()),
+            tcp_listeners: u8::from(options.tcp.is_some()) + u8::from(options.tls.is_some()),
             ..options.broker
         });
         let mut running = Running {
@@ -222,7 +243,16 @@ impl Bound {
                 receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
                 ..uring::Options::for_connections(limits.connections_max + 64)
             };
-            let plane = (id, broker, uring, limits.clone(), handle.clone());
+            let doors = Doors {
+                tls: certificates.clone(),
+                // Behind that in plain text, if there is one.
+                implicit: options
+                    .tls
+                    .map(|_| u8::from(options.tcp.is_some()))
+                    .into_iter()
+                    .collect(),
+            };
+            let plane = (id, broker, uring, limits.clone(), handle.clone(), doors);
             let thread = start_shard(plane, listeners).map_err(StartError::Kernel)?;
             running.threads.push(thread);
         }
@@ -253,17 +283,18 @@ type Plane = (
     uring::Options,
     Limits,
     Handle<(), BrokerMessage>,
+    Doors<Option<Arc<tls::Config>>>,
 );
 
 fn start_shard(plane: Plane, listeners: Vec<OwnedFd>) -> io::Result<JoinHandle<()>> {
-    let (id, broker, uring, limits, handle) = plane;
+    let (id, broker, uring, limits, handle, doors) = plane;
     let (sender, started) = mpsc::channel();
     let run = move || {
         let uring = match Uring::new(uring, listeners) {
             Ok(uring) => uring,
             Err(error) => return drop(sender.send(Err(error))),
         };
-        let mut shard = Shard::new(id, uring, broker, limits, handle);
+        let mut shard = Shard::with_tls(id, uring, broker, limits, handle, doors);
         // The starter waits; it can't be gone.
         let _ = sender.send(Ok(()));
         shard.run();

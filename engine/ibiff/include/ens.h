@@ -29,7 +29,8 @@ typedef void (*destructor_t)(void *body);
 typedef void (*notify_cb_t)(void *rock, char *event, char *body, size_t body_len);
 
 /* Connects to the broker at host and port; a host that begins with / is a Unix socket. NULL if no
- * broker answers, or it doesn't let this host in. Without lost_cnx_cb a connection that is lost is
+ * broker answers, or it doesn't let this host in. One that begins with enps:// is a broker that speaks
+ * TLS, whose certificate has to be trusted: by the file of ENS_CA_FILE, or by the system. Without lost_cnx_cb a connection that is lost is
  * made again, with all its subscriptions. */
 ensclient_t *ens_open(const char *host, int port, lost_cnx_cb_t lost_cnx_cb, void *lost_cnx_arg);
 

@@ -51,18 +51,19 @@ pub struct Config {
     rotated: AtomicU64,
 }
 
-/// What handshakes begin with.
+/// What handshakes begin with: nothing while there is no identity.
 struct Current {
     /// Without a word of certificates of clients.
-    plain: Arc<ServerConfig>,
+    plain: Option<Arc<ServerConfig>>,
     /// Asking for them, and the authorities, if there are any. Nobody resumes: a ticket would carry
     /// a certificate past its end, or that of its authority.
-    asking: Option<(Clients, Arc<ServerConfig>)>,
+    asking: Option<(Clients, Option<Arc<ServerConfig>>)>,
 }
 
 impl Config {
-    /// With at least one identity, the first of which is shown to clients that name none. `now` is
-    /// in seconds since 1970.
+    /// With these identities, the first of which is shown to clients that name none. Without any
+    /// there is no handshake until a [`Config::reload`] brings some. `now` is in seconds since
+    /// 1970.
     ///
     /// # Errors
     ///
@@ -145,7 +146,7 @@ impl Config {
         }
     }
 
-    pub(crate) fn current(&self, asks: bool) -> Arc<ServerConfig> {
+    pub(crate) fn current(&self, asks: bool) -> Option<Arc<ServerConfig>> {
         let current = self.current.load();
         match &current.asking {
             Some((_, asking)) if asks => asking.clone(),
@@ -168,9 +169,9 @@ fn build(
     tickets: &Arc<Tickets>,
     clock: &Arc<Clock>,
     clients: Option<&Clients>,
-) -> Result<Arc<ServerConfig>, rustls::Error> {
+) -> Result<Option<Arc<ServerConfig>>, rustls::Error> {
     if identities.is_empty() {
-        return Err(rustls::Error::NoCertificatesPresented);
+        return Ok(None);
     }
     let versions = match options.oldest {
         Version::Tls12 => &[&version::TLS13, &version::TLS12][..],
@@ -196,7 +197,7 @@ fn build(
     if tickets_made {
         config.ticketer = tickets.clone();
     }
-    Ok(Arc::new(config))
+    Ok(Some(Arc::new(config)))
 }
 
 /// What time the host says it is.

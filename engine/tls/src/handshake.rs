@@ -60,6 +60,9 @@ pub enum HandshakeError {
     /// The client ended it.
     #[error("the client closed before the end of its handshake")]
     Closed,
+    /// There is no identity to show.
+    #[error("there is no certificate")]
+    NoIdentity,
     /// Far more than a handshake needs.
     #[error("the client sent more than {INPUT_MAX} bytes and its handshake has no end")]
     TooLong,
@@ -84,7 +87,7 @@ impl Handshake {
     ///
     /// # Errors
     ///
-    /// What rustls said.
+    /// If there is no identity; or what rustls said.
     pub fn new(config: &Config) -> Result<Self, HandshakeError> {
         Self::with(config, false)
     }
@@ -94,9 +97,10 @@ impl Handshake {
     ///
     /// # Errors
     ///
-    /// What rustls said.
+    /// If there is no identity; or what rustls said.
     pub fn with(config: &Config, asks: bool) -> Result<Self, HandshakeError> {
-        let connection = UnbufferedServerConnection::new(config.current(asks))?;
+        let config = config.current(asks).ok_or(HandshakeError::NoIdentity)?;
+        let connection = UnbufferedServerConnection::new(config)?;
         Ok(Self {
             connection: Some(Box::new(connection)),
             secrets: Secrets::default(),

@@ -5,13 +5,14 @@
 //! connection to its keys with rustls; its buffers are gone afterwards. [`Records`] seals and opens
 //! from then on, whether the session is active or parked: about a hundred bytes. There is no socket
 //! and no clock: bytes come in and go out, and the host says what time it is
-//! ([`Config::set_time`]).
+//! ([`Config::set_time`]); only [`certificates`] reads files and the calendar.
 //!
 //! TLS 1.3 (RFC 8446) and, if allowed, 1.2 (RFC 5246) with ECDHE and AES-GCM (RFC 5288) or
 //! ChaCha20-Poly1305 (RFC 7905). Early data (0-RTT) is never accepted, renegotiation always
 //! refused.
 
 mod alert;
+pub mod certificates;
 mod channel;
 mod cipher;
 mod client;

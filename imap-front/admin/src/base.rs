@@ -92,6 +92,11 @@ impl Base {
         self.run().join("imapd.statistics")
     }
 
+    /// What a service, by its program, answered when it was last told to refresh.
+    pub fn refreshed(&self, program: &str) -> PathBuf {
+        self.run().join(format!("{program}.refreshed"))
+    }
+
     /// A program that is not for people to start: `imapd`, `enpd`, `watcher`.
     pub fn program(&self, name: &str) -> PathBuf {
         self.root.join("lib").join(name)

@@ -6,6 +6,8 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 /// Holds a file's writer lock until dropped. The lock is on a file of its own (`NAME.lock`),
 /// because the file itself is replaced by each write.
 pub struct Lock {
@@ -44,11 +46,17 @@ fn lock_file(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// For writing a file that may lie in another user's folder: a link there leads nowhere else.
+/// For a file that may lie in another user's folder: a link there leads nowhere else, and a pipe
+/// makes nobody wait.
+pub(crate) const FOREIGN: i32 = OFlags::NOFOLLOW
+    .union(OFlags::NONBLOCK)
+    .bits()
+    .cast_signed();
+
+/// For writing such a file.
 pub fn in_place() -> OpenOptions {
     let mut options = OpenOptions::new();
-    let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-    options.create(true).write(true).custom_flags(flags);
+    options.create(true).write(true).custom_flags(FOREIGN);
     options
 }
 

@@ -180,6 +180,7 @@ pub fn is_embedded(config: &Config, plug_in: &PlugIn) -> bool {
 }
 
 fn not_reached(host: &str, port: u16) -> Option<String> {
+    let host = host.strip_prefix("enps://").unwrap_or(host);
     if host.starts_with('/') {
         return UnixStream::connect(host)
             .err()

@@ -109,7 +109,7 @@ fn told(output: Output) -> (Option<i32>, String, String) {
 
 /// A server that serves until SIGTERM and says so when it gets SIGHUP.
 const GOOD: &str = "trap 'exit 0' TERM
-trap 'echo refreshed' HUP
+trap 'cat answer >run/answer; mv run/answer run/imapd.refreshed' HUP
 echo 'imap listening on 127.0.0.1:40143' >&$ENSIGN_READY_FD
 echo 'lmtp listening on 127.0.0.1:40024' >&$ENSIGN_READY_FD
 echo ready >&$ENSIGN_READY_FD
@@ -148,7 +148,12 @@ fn start_refresh_and_stop() {
             format!("start-msg: imap server is already running, pid {pid}\n")
         )
     );
+    fs::write(site.path("answer"), "").unwrap();
     assert_eq!(site.run("refresh", &[]).0, Some(0));
+    fs::write(site.path("answer"), "the certificates are kept\n").unwrap();
+    let (code, _, err) = site.run("refresh", &[]);
+    let kept = "refresh: imap: the certificates are kept\n";
+    assert_eq!((code, &*err), (Some(1), kept));
     let (code, out, _) = site.run("stop-msg", &[]);
     assert_eq!(
         (code, out),

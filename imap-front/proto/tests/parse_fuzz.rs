@@ -43,6 +43,11 @@ fn session() {
 }
 
 #[test]
+fn proxy() {
+    run("proxy", targets::proxy);
+}
+
+#[test]
 fn search() {
     run("search", targets::search);
 }

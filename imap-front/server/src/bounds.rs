@@ -37,6 +37,8 @@ pub enum Bound {
     UserConnections,
     /// A login was refused because there were too many from its address within a minute.
     LoginRate,
+    /// A connection of a proxy was closed because it did not begin with a header.
+    ProxyHeader,
     /// A session was ended because it gave too many commands before it logged in.
     PreloginCommands,
     /// A session was ended because its shard has no memory for what it sent.
@@ -103,6 +105,10 @@ const TEXTS: [(Bound, &str); COUNT] = [
     (
         Bound::LoginRate,
         "logins were refused, there were too many from their address",
+    ),
+    (
+        Bound::ProxyHeader,
+        "connections of proxies were closed, they did not begin with a good PROXY header",
     ),
     (
         Bound::PreloginCommands,

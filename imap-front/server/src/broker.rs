@@ -31,13 +31,17 @@ pub fn bind(config: &Config) -> Result<Option<Bound>, BrokerError> {
         0 => 1,
         shards => shards as u16,
     };
-    let port = config.count("ens.port") as u16;
     let address = config
         .value("service.listenaddr")
         .parse()
         .expect("values are checked when they are read");
+    let port = |option| match config.count(option) as u16 {
+        0 => None,
+        port => Some(SocketAddr::new(address, port)),
+    };
     let options = Options {
-        tcp: (port != 0).then(|| SocketAddr::new(address, port)),
+        tcp: port("ens.port"),
+        tls: port("ens.sslport"),
         unix: config.path("ens.socket"),
         shards: shards.clamp(1, engine::limits::SHARDS_MAX),
         pending_bytes_max: config.count("ens.maxpending").max(1) as usize,

@@ -3,38 +3,24 @@
 //! `NAME.pem` is a chain, the server's own certificate first, and `NAME.key` its private key. A
 //! client is shown the one for the name it asks for; `default.pem`, or else the first by name, if
 //! there is none.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "certificates and tickets end by the calendar"
-)]
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::AtomicBool;
 
 use admin::{Base, Config};
-use tls::{Clients, ClientsError, Identity, IdentityError, Version};
+use tls::{Clients, ClientsError, Options, Version, certificates};
 
-const DAY_S: u64 = 86_400;
-/// A certificate that ends within so many days is warned of.
-const WARNING_DAYS: u64 = 30;
+/// Looks between two times that the log is told of certificates that end soon: a day's.
+const WARN_EVERY: u32 = 86_400;
 
 /// Why there is no TLS as it is configured.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificatesError {
-    /// The folder can't be read.
-    #[error("{path}: {cause}; let the group of service.user read it")]
-    Folder {
-        /// The folder.
-        path: String,
-        /// Why.
-        cause: std::io::Error,
-    },
-    /// A chain and its key are of no use.
-    #[error("{0}; config/tls/ holds a chain NAME.pem and its private key NAME.key for each name")]
-    Identity(#[from] IdentityError),
+    /// What `config/tls/` holds.
+    #[error(transparent)]
+    Files(#[from] certificates::CertificatesError),
     /// The authorities of clients' certificates can't be read.
     #[error("ssl.clientca: {path}: {cause}; let the group of service.user read it")]
     ReadAuthorities {
@@ -54,12 +40,6 @@ pub enum CertificatesError {
     /// Nobody says which they are.
     #[error("ssl.clientcerts is {0}, and ssl.clientca names no file of authorities")]
     NoAuthorities(String),
-    /// All were removed.
-    #[error("{0} holds no certificate (NAME.pem and NAME.key) any more")]
-    Gone(String),
-    /// TLS refuses them.
-    #[error("TLS: {0}")]
-    Tls(String),
 }
 
 impl Authorities {
@@ -94,11 +74,10 @@ impl Authorities {
 
 /// The certificates in use.
 pub struct Certificates {
-    folder: PathBuf,
-    config: Arc<tls::Config>,
-    shown: Vec<(PathBuf, Identity)>,
+    files: certificates::Certificates,
     authorities: Option<Authorities>,
-    warned_s: u64,
+    /// Looks since the last warnings.
+    looks: u32,
 }
 
 /// Whose certificates clients may show.
@@ -108,111 +87,83 @@ struct Authorities {
 }
 
 impl Certificates {
-    /// Those of the base directory; none if there are none: then there is no TLS.
+    /// Those of the base directory. While there are none there is no TLS.
     ///
     /// # Errors
     /// The first that can't be used.
-    pub fn load(config: &Config) -> Result<Option<Self>, CertificatesError> {
-        let folder = folder(config.base());
+    pub fn load(config: &Config) -> Result<Self, CertificatesError> {
+        let folder = Base::new(config.base()).tls();
         let authorities = Authorities::configured(config)?;
-        let shown = read(&folder)?;
-        if shown.is_empty() {
-            return Ok(None);
-        }
-        let oldest = match config.word("ssl.minversion").as_str() {
-            "tls1.3" => Version::Tls13,
-            _ => Version::Tls12,
-        };
-        let options = tls::Options {
-            oldest,
-            protocols: vec![b"imap".to_vec()],
-            tickets: true,
-        };
-        let made = tls::Config::new(&identities(&shown), options, now_s());
-        let made = made.map_err(|error| CertificatesError::Tls(error.to_string()))?;
+        let clients = authorities.as_ref().map(Authorities::read).transpose()?;
+        let options = options(config, b"imap");
         let mut certificates = Self {
-            folder,
-            config: Arc::new(made),
-            shown,
+            files: certificates::Certificates::load(folder, options, clients)?,
             authorities,
-            warned_s: 0,
+            looks: 0,
         };
-        certificates.take(None)?;
         certificates.look();
-        Ok(Some(certificates))
+        Ok(certificates)
     }
 
-    /// What handshakes are begun with.
+    /// What handshakes of mail are begun with.
     pub fn config(&self) -> Arc<tls::Config> {
-        self.config.clone()
+        self.files.config()
     }
 
-    /// Reads them again: all are taken or, on an error, none. Sessions stay.
+    /// What those of the broker are begun with.
+    ///
+    /// # Errors
+    /// What TLS says.
+    pub fn for_broker(&mut self, config: &Config) -> Result<Arc<tls::Config>, CertificatesError> {
+        Ok(self.files.also(options(config, ens::frame::PROTOCOL))?)
+    }
+
+    /// Whether handshakes can be begun: STARTTLS is offered then.
+    pub fn offered(&self) -> Arc<AtomicBool> {
+        self.files.offered()
+    }
+
+    /// Reads them again: all are taken or, on an error, none. Sessions stay. Gives how many there
+    /// are.
     ///
     /// # Errors
     /// The first that can't be used.
-    pub fn reload(&mut self) -> Result<(), CertificatesError> {
-        let shown = read(&self.folder)?;
-        if shown.is_empty() {
-            return Err(CertificatesError::Gone(self.folder.display().to_string()));
-        }
-        self.take(Some(shown))?;
-        self.warned_s = 0;
+    pub fn reload(&mut self) -> Result<usize, CertificatesError> {
+        let authorities = self.authorities.as_ref();
+        let clients = authorities.map(Authorities::read).transpose()?;
+        let count = self.files.reload(clients)?;
+        self.looks = 0;
         self.look();
-        Ok(())
+        Ok(count)
     }
 
-    /// Gives TLS the certificates, these or those it has, and the authorities of clients', which
-    /// are read.
-    fn take(&mut self, shown: Option<Vec<(PathBuf, Identity)>>) -> Result<(), CertificatesError> {
-        let clients = self
-            .authorities
-            .as_ref()
-            .map(Authorities::read)
-            .transpose()?;
-        let identities = identities(shown.as_ref().unwrap_or(&self.shown));
-        let taken = self.config.reload_with(&identities, clients);
-        taken.map_err(|error| CertificatesError::Tls(error.to_string()))?;
-        self.shown = shown.unwrap_or_else(|| std::mem::take(&mut self.shown));
-        Ok(())
-    }
-
-    /// Tells TLS the time, and once a day the log what ends soon. To be called every few seconds.
+    /// Tells TLS the time, and once a day the log what ends soon. To be called once a second.
     pub fn look(&mut self) {
-        let now = now_s();
-        self.config.set_time(now);
-        if now < self.warned_s + DAY_S {
-            return;
-        }
-        self.warned_s = now;
-        for (path, identity) in &self.shown {
-            if let Some(warning) = warning(identity, now) {
-                tracing::warn!("{}: {warning}", path.display());
+        self.files.look();
+        if self.looks.is_multiple_of(WARN_EVERY) {
+            for warning in self.files.warnings() {
+                tracing::warn!("{warning}");
             }
         }
+        self.looks = self.looks.wrapping_add(1);
     }
 }
 
 /// Whether there is any certificate.
 pub fn are_there(base: &Path) -> bool {
-    chains(&folder(base)).is_ok_and(|chains| !chains.is_empty())
+    certificates::are_there(&Base::new(base).tls())
 }
 
 /// A line for each certificate, for who asks.
 pub fn described(config: &Config) -> Vec<String> {
-    let now = now_s();
-    match read(&folder(config.base())) {
+    match certificates::described(&Base::new(config.base()).tls()) {
         Err(error) => vec![format!("TLS: {error}")],
-        Ok(shown) if shown.is_empty() => {
+        Ok(lines) if lines.is_empty() => {
             vec!["TLS: off, config/tls/ holds no certificate".into()]
         }
-        Ok(shown) => {
-            let line = |(path, identity): &(PathBuf, Identity)| {
-                let names = identity.names().join(" ");
-                let warning = warning(identity, now).unwrap_or_else(|| "good".into());
-                format!("TLS: {} for {names}: {warning}", path.display())
-            };
-            shown.iter().map(line).chain(of_clients(config)).collect()
+        Ok(lines) => {
+            let lines = lines.iter().map(|line| format!("TLS: {line}"));
+            lines.chain(of_clients(config)).collect()
         }
     }
 }
@@ -229,74 +180,14 @@ fn of_clients(config: &Config) -> Option<String> {
     })
 }
 
-fn folder(base: &Path) -> PathBuf {
-    Base::new(base).tls()
-}
-
-fn identities(shown: &[(PathBuf, Identity)]) -> Vec<Identity> {
-    shown.iter().map(|(_, identity)| identity.clone()).collect()
-}
-
-/// The files that hold chains, the default first.
-fn chains(folder: &Path) -> Result<Vec<PathBuf>, CertificatesError> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(vec![]),
-        Err(cause) => {
-            let path = folder.display().to_string();
-            return Err(CertificatesError::Folder { path, cause });
-        }
+fn options(config: &Config, protocol: &[u8]) -> Options {
+    let oldest = match config.word("ssl.minversion").as_str() {
+        "tls1.3" => Version::Tls13,
+        _ => Version::Tls12,
     };
-    let paths = entries.flatten().map(|entry| entry.path());
-    let mut chains: Vec<PathBuf> = paths
-        .filter(|path| path.extension().is_some_and(|it| it == "pem"))
-        .collect();
-    chains.sort_by_key(|path| (path.file_stem() != Some("default".as_ref()), path.clone()));
-    Ok(chains)
-}
-
-fn read(folder: &Path) -> Result<Vec<(PathBuf, Identity)>, CertificatesError> {
-    let chains = chains(folder)?.into_iter();
-    let each = chains.map(|chain| {
-        let identity = Identity::read(&chain, &chain.with_extension("key"))?;
-        Ok((chain, identity))
-    });
-    each.collect()
-}
-
-/// What there is to say against a certificate at that time.
-fn warning(identity: &Identity, now_s: u64) -> Option<String> {
-    let left_s = identity.not_after() - now_s.cast_signed();
-    let days = left_s.unsigned_abs() / DAY_S;
-    if left_s < 0 {
-        Some(format!("this certificate ended {days} days ago; renew it"))
-    } else if days < WARNING_DAYS {
-        Some(format!("this certificate ends in {days} days; renew it"))
-    } else if identity.is_self_signed() {
-        Some("this certificate is self-signed; clients must be told to trust it".into())
-    } else {
-        None
-    }
-}
-
-fn now_s() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.unwrap_or_default().as_secs()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_ends_soon_is_warned_of() {
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
-        let key = made.signing_key.serialize_pem();
-        let identity = Identity::from_pem(made.cert.pem().as_bytes(), key.as_bytes()).unwrap();
-        let end_s = identity.not_after().cast_unsigned();
-        let said = |now_s| warning(&identity, now_s).unwrap();
-        assert!(said(end_s + 3 * DAY_S).contains("ended 3 days ago"));
-        assert!(said(end_s - 29 * DAY_S).contains("ends in 29 days"));
-        assert!(said(end_s - 31 * DAY_S).contains("self-signed"));
+    Options {
+        oldest,
+        protocols: vec![protocol.to_vec()],
+        tickets: true,
     }
 }

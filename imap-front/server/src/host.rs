@@ -1,6 +1,7 @@
 //! What a shard hosts: sessions of IMAP, which park, and of LMTP, which don't. The listener says
 //! which kind a connection opens.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -9,9 +10,13 @@ use engine::event::{Event, SessionId};
 use engine::protocol::{Active, Announce, Context, Parked as Due, Parking};
 use mail::Reply;
 use proto::imap::{Parked, RenderKey};
+use proto::proxy::{Header, Origin};
 
-use crate::front::{Backend, Front, FrontSession};
+use crate::bounds::{Bound, Bounds};
+use crate::front::{Backend, Behind, Front, FrontSession};
 use crate::lmtp::{self, LmtpSession, LmtpShard};
+use crate::proxies::{Arriving, HEADER_NS, Proxies};
+use crate::refusals::{Refusals, Refused};
 
 /// What a listener lets in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +54,11 @@ pub struct Host<B: Backend> {
     imap: Front<B>,
     places: Arc<ImapPlaces>,
     lmtp: LmtpShard,
+    proxies: Proxies,
+    refusals: Arc<Refusals>,
+    bounds: Arc<Bounds>,
+    /// What is kept of headers of proxies.
+    header_bytes: usize,
 }
 
 /// An active session of either kind.
@@ -57,6 +67,8 @@ pub enum HostSession {
     Imap(Box<FrontSession>),
     /// LMTP's.
     Lmtp(Box<LmtpSession>),
+    /// A proxy's, which has not said yet whose it is.
+    Arriving(Box<Arriving>),
     /// A connection for which there is no place, on its way out.
     TurnedAway,
 }
@@ -69,11 +81,112 @@ impl<B: Backend> Host<B> {
             imap,
             places,
             lmtp,
+            proxies: Proxies::default(),
+            refusals: Arc::default(),
+            bounds: Arc::default(),
+            header_bytes: 0,
+        }
+    }
+
+    /// Lets proxies in, and says to whom that was refused.
+    #[must_use]
+    pub fn with_proxies(
+        self,
+        proxies: Proxies,
+        refusals: Arc<Refusals>,
+        bounds: Arc<Bounds>,
+    ) -> Self {
+        Self {
+            proxies,
+            refusals,
+            bounds,
+            ..self
         }
     }
 
     fn door(&self, listener: u8) -> Door {
         self.doors[usize::from(listener)]
+    }
+
+    /// Whether proxies may come by a door.
+    fn is_marked(&self, door: Door) -> bool {
+        match door {
+            Door::Imap | Door::Imaps => self.proxies.come_to_imap(),
+            Door::Lmtp => self.proxies.come_to_lmtp(),
+            Door::LmtpSocket => false,
+        }
+    }
+
+    /// A session for whoever has come.
+    fn let_in(&mut self, cx: &mut Cx<'_>, door: Door, behind: Behind) -> HostSession {
+        match door {
+            Door::Imap | Door::Imaps => {
+                HostSession::Imap(Box::new(self.imap.open_behind(cx, behind)))
+            }
+            Door::Lmtp | Door::LmtpSocket => self
+                .lmtp
+                .open(&mut self.imap, cx)
+                .map_or(HostSession::TurnedAway, HostSession::Lmtp),
+        }
+    }
+
+    /// A proxy has come. It has one of all places, and none of an address: whose it is isn't known.
+    fn await_header(&mut self, cx: &mut Cx<'_>, listener: u8, proxy: SocketAddr) -> HostSession {
+        if self.door(listener) == Door::Lmtp && !self.lmtp.admit_unknown(cx) {
+            return HostSession::TurnedAway;
+        }
+        cx.deadline(cx.now_ns() + HEADER_NS);
+        HostSession::Arriving(Box::new(Arriving {
+            listener,
+            proxy,
+            header: Header::default(),
+        }))
+    }
+
+    /// Bytes of a header have come. Once it is there, gives the session that follows, and what came
+    /// behind the header for that.
+    fn arrive<'a>(
+        &mut self,
+        arriving: &mut Arriving,
+        cx: &mut Cx<'_>,
+        bytes: &'a [u8],
+    ) -> Option<(HostSession, &'a [u8])> {
+        self.header_bytes -= arriving.header.held_bytes();
+        let (origin, length) = match arriving.header.take(bytes) {
+            Ok(Some(whole)) => whole,
+            Ok(None) => {
+                self.header_bytes += arriving.header.held_bytes();
+                return None;
+            }
+            Err(why) => {
+                self.refuse(cx, arriving.proxy, Refused::Header(why));
+                return Some((HostSession::TurnedAway, &[]));
+            }
+        };
+        cx.set_peer(arriving.peer(&origin));
+        let behind = match origin {
+            Origin { tls: true, .. } => Behind::Tls,
+            Origin {
+                client: None,
+                own: false,
+                ..
+            } => Behind::Unknown,
+            _ => Behind::Named,
+        };
+        let door = self.door(arriving.listener);
+        let mut rest = &bytes[length..];
+        if door == Door::Imaps {
+            cx.begin_tls(std::mem::take(&mut rest).to_vec());
+        }
+        Some((self.let_in(cx, door, behind), rest))
+    }
+
+    /// A proxy did not say whose connection it passes on.
+    fn refuse(&mut self, cx: &mut Cx<'_>, proxy: SocketAddr, refused: Refused) {
+        self.bounds.meet(Bound::ProxyHeader);
+        self.refusals.put(refused, Some(proxy.ip()));
+        cx.read(false);
+        cx.close();
     }
 }
 
@@ -86,6 +199,7 @@ impl<B: Backend> Active for Host<B> {
 
     fn needs_peer(&self, listener: u8) -> bool {
         match self.door(listener) {
+            door if self.is_marked(door) => true,
             Door::Imap | Door::Imaps => self.imap.needs_peer(listener),
             Door::Lmtp => true,
             Door::LmtpSocket => false,
@@ -104,19 +218,25 @@ impl<B: Backend> Active for Host<B> {
 
     fn refusal(&self, listener: u8) -> Option<Bytes> {
         match self.door(listener) {
+            // It speaks TLS, which has not begun.
+            door @ Door::Imaps if self.is_marked(door) => None,
             Door::Imap | Door::Imaps => self.imap.refusal(listener),
             Door::Lmtp | Door::LmtpSocket => Some(Bytes::from_static(lmtp::FULL)),
         }
     }
 
     fn open(&mut self, cx: &mut Cx<'_>, listener: u8) -> HostSession {
-        match self.door(listener) {
-            Door::Imap | Door::Imaps => HostSession::Imap(Box::new(self.imap.open(cx, listener))),
-            Door::Lmtp | Door::LmtpSocket => self
-                .lmtp
-                .open(&mut self.imap, cx)
-                .map_or(HostSession::TurnedAway, HostSession::Lmtp),
+        let door = self.door(listener);
+        if self.is_marked(door) {
+            match cx.peer() {
+                Some(proxy) if self.proxies.trust(proxy.ip()) => {
+                    return self.await_header(cx, listener, proxy);
+                }
+                _ if door == Door::Imaps => cx.begin_tls(vec![]),
+                _ => {}
+            }
         }
+        self.let_in(cx, door, Behind::Named)
     }
 
     fn asks_certificate(&self, session: &HostSession) -> bool {
@@ -140,6 +260,14 @@ impl<B: Backend> Active for Host<B> {
             HostSession::Lmtp(session) => {
                 self.lmtp.handle_input(&mut self.imap, session, cx, bytes);
             }
+            HostSession::Arriving(arriving) => {
+                if let Some((next, rest)) = self.arrive(arriving, cx, bytes) {
+                    *session = next;
+                    if !rest.is_empty() {
+                        self.handle_input(session, cx, rest);
+                    }
+                }
+            }
             HostSession::TurnedAway => {}
         }
     }
@@ -150,7 +278,7 @@ impl<B: Backend> Active for Host<B> {
             HostSession::Lmtp(session) => {
                 self.lmtp.handle_reply(&mut self.imap, session, cx, reply);
             }
-            HostSession::TurnedAway => {}
+            HostSession::Arriving(_) | HostSession::TurnedAway => {}
         }
     }
 
@@ -188,6 +316,12 @@ impl<B: Backend> Active for Host<B> {
             HostSession::Lmtp(session) => {
                 self.lmtp.handle_deadline(&mut self.imap, session, cx);
             }
+            HostSession::Arriving(arriving) => {
+                let proxy = arriving.proxy;
+                self.header_bytes -= arriving.header.held_bytes();
+                self.refuse(cx, proxy, Refused::NoHeader);
+                *session = HostSession::TurnedAway;
+            }
             HostSession::TurnedAway => {}
         }
     }
@@ -198,6 +332,7 @@ impl<B: Backend> Active for Host<B> {
             HostSession::Lmtp(session) => {
                 self.lmtp.handle_shutdown(&mut self.imap, session, cx);
             }
+            HostSession::Arriving(_) => cx.close(),
             HostSession::TurnedAway => {}
         }
     }
@@ -225,7 +360,7 @@ impl<B: Backend> Active for Host<B> {
     }
 
     fn held_bytes(&self) -> usize {
-        self.imap.held_bytes() + self.lmtp.held_bytes()
+        self.imap.held_bytes() + self.lmtp.held_bytes() + self.header_bytes
     }
 
     fn takes_requests(&self) -> bool {
@@ -236,6 +371,7 @@ impl<B: Backend> Active for Host<B> {
         match session {
             HostSession::Imap(session) => self.imap.handle_closed(session, id),
             HostSession::Lmtp(session) => self.lmtp.handle_closed(&mut self.imap, session, id),
+            HostSession::Arriving(arriving) => self.header_bytes -= arriving.header.held_bytes(),
             HostSession::TurnedAway => {}
         }
     }
@@ -251,7 +387,9 @@ impl<B: Backend> Active for Host<B> {
         match session {
             Some(HostSession::Imap(session)) => self.imap.handle_stall(Some(session), name, ns),
             Some(HostSession::Lmtp(session)) => self.imap.handle_stall(None, session.doing(), ns),
-            Some(HostSession::TurnedAway) | None => self.imap.handle_stall(None, name, ns),
+            Some(HostSession::Arriving(_) | HostSession::TurnedAway) | None => {
+                self.imap.handle_stall(None, name, ns)
+            }
         }
     }
 
@@ -267,7 +405,7 @@ impl<B: Backend> Parking for Host<B> {
     fn park(&mut self, session: &HostSession) -> Option<Parked> {
         match session {
             HostSession::Imap(session) => self.imap.park(session),
-            HostSession::Lmtp(_) | HostSession::TurnedAway => None,
+            HostSession::Lmtp(_) | HostSession::Arriving(_) | HostSession::TurnedAway => None,
         }
     }
 

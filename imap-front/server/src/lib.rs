@@ -5,8 +5,9 @@
 //! [`lmtp`] (deliveries), [`announce`] (committed events to the engine), [`notify`] (the same to
 //! plug-ins), [`broker`] (the event notification broker as a part of this process), [`descriptors`]
 //! (who may open how many files), [`certificates`] (what TLS shows), [`tokens`] (by which clients
-//! log in), [`log`], [`statistics`]. What holds them to their measure: [`bounds`] (refusals and
-//! drops), [`stalls`] (calls that took too long), [`panics`].
+//! log in), [`proxies`] (who may say whose connection it is), [`log`], [`statistics`]. What holds
+//! them to their measure: [`bounds`] (refusals and drops), [`stalls`] (calls that took too long),
+//! [`panics`].
 
 pub mod announce;
 pub mod bounds;
@@ -26,6 +27,7 @@ pub mod panics;
 pub mod planes;
 mod planted;
 pub mod ports;
+pub mod proxies;
 mod quotas;
 pub mod refusals;
 pub mod run;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use admin::idle::Facts;
 use admin::privacy::{self, PrivacyError};
+use admin::service::{self, refreshed};
 use admin::service_user::{ServiceUser, ServiceUserError};
 use admin::status::Status;
 use admin::{Base, Config};
@@ -173,6 +174,25 @@ fn make_private(base: &Base) -> Result<(), PrivacyError> {
     Ok(())
 }
 
+/// Reads the configuration again, and says for who asked what could not be taken.
+fn refresh(base: &Base, log: &Log, server: &mut Server) {
+    let refused = match Config::load(base) {
+        Ok(config) => {
+            log.refresh(&config);
+            server.refresh(&config)
+        }
+        Err(error) => {
+            let why = format!("{error}; what was known before is kept");
+            tracing::error!("{why}");
+            vec![why]
+        }
+    };
+    let path = base.refreshed(service::IMAP.program);
+    if let Err(error) = refreshed::write(&path, &refused) {
+        tracing::error!("can't write {}: {error}", path.display());
+    }
+}
+
 fn serve(base: &Base, accept_loss: bool, ready: &mut Ready) -> Result<(), Box<dyn Error>> {
     reactor::memory::return_large();
     let config = Config::load(base)?;
@@ -191,13 +211,7 @@ fn serve(base: &Base, accept_loss: bool, ready: &mut Ready) -> Result<(), Box<dy
     let mut looks = 0u64;
     loop {
         match signals.pending().next() {
-            Some(SIGHUP) => match Config::load(base) {
-                Ok(config) => {
-                    log.refresh(&config);
-                    server.refresh(&config);
-                }
-                Err(error) => tracing::error!("{error}; what was known before is kept"),
-            },
+            Some(SIGHUP) => refresh(base, &log, &mut server),
             Some(SIGUSR1) => {
                 let path = base.statistics();
                 if let Err(error) = server.write_statistics(&path) {

@@ -8,11 +8,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use admin::config::Networks;
 use admin::{Base, Config, Users};
 use engine::Limits;
 use proto::imap::SessionConfig;
 
 use crate::front::Timeouts;
+use crate::proxies::Proxies;
 use crate::quotas::Quotas;
 use crate::tokens;
 
@@ -56,6 +58,10 @@ pub struct Options {
     pub address_max: Option<u32>,
     /// Connections that one user may have, if that is limited.
     pub user_max: Option<u32>,
+    /// Proxies that say whose connections they pass on.
+    pub proxies: Proxies,
+    /// Who may name the client by the command ID.
+    pub trusted: Arc<Networks>,
     /// Logins that one address may try a minute; 0 is no limit.
     pub logins_a_minute: u64,
     /// Calls that take longer are named in the log, in nanoseconds; 0 is never.
@@ -114,6 +120,8 @@ impl Options {
             limits,
             address_max: limit(config, "service.imap.maxperaddress"),
             user_max: limit(config, "service.imap.maxperuser"),
+            proxies: Proxies::from_config(config),
+            trusted: Arc::new(config.networks("service.imap.trustednetworks")),
             logins_a_minute: config.count("service.imap.loginsperminute"),
             stall_ns: config.count("service.stallms") * 1_000_000,
             store: store_options(config, users),
@@ -126,6 +134,7 @@ impl Options {
     /// # Errors
     /// Which options don't, and what to do.
     pub fn check(&self) -> Result<(), String> {
+        self.proxies.check()?;
         let Limits {
             output_bytes_max,
             stall_ns,
@@ -232,6 +241,14 @@ mod tests {
             "service.imap.maxoutput leaves 16384 bytes to each of 64 shards, and 65536 are the \
              least: raise it, or lower service.imap.shards"
         );
+        let said = checked("service.lmtp.proxyprotocol = yes\n");
+        assert_eq!(
+            said.expect_err("nobody is trusted"),
+            "service.lmtp.proxyprotocol is on and service.proxy.networks names nobody: set it to \
+             the addresses of your proxies"
+        );
+        let both = "service.lmtp.proxyprotocol = yes\nservice.proxy.networks = 10.0.0.0/8\n";
+        assert_eq!(checked(both), Ok(()));
         let said = checked("service.stallms = 10000\nservice.imap.writetimeout = 5\n");
         assert_eq!(
             said.expect_err("too long"),

@@ -1,9 +1,11 @@
 //! The two threads of each core: a data plane on io_uring, and a control plane for its requests.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 use std::thread::{Builder, JoinHandle};
 
+use admin::config::Networks;
 use engine::event::ShardId;
 use engine::secure::Doors;
 use engine::{Limits, Shard};
@@ -16,6 +18,7 @@ use crate::front::{Cleartext, Front, Logins, Revocations, Shares, Timeouts};
 use crate::host::{Door, Host, ImapPlaces};
 use crate::lmtp::LmtpShard;
 use crate::ports::ShardPorts;
+use crate::proxies::Proxies;
 use crate::refusals::Refusals;
 use crate::stalls::Stalls;
 
@@ -28,8 +31,10 @@ pub struct DataPlane {
     pub id: ShardId,
     /// Where clients and deliverers come in.
     pub ports: ShardPorts,
-    /// What TLS is spoken with, if it is.
-    pub tls: Option<Arc<tls::Config>>,
+    /// What TLS is spoken with.
+    pub tls: Arc<tls::Config>,
+    /// Whether it can be: there is a certificate.
+    pub starttls: Arc<AtomicBool>,
     /// What of a client's certificate is its user's name.
     pub named_by: tls::NamedBy,
     /// The rings.
@@ -60,6 +65,10 @@ pub struct DataPlane {
     pub refusals: Arc<Refusals>,
     /// Places for IMAP connections.
     pub places: Arc<ImapPlaces>,
+    /// Proxies that say whose connections they pass on.
+    pub proxies: Proxies,
+    /// Who may name the client by the command ID.
+    pub trusted: Arc<Networks>,
     /// Deliveries.
     pub lmtp: LmtpShard,
     /// Where requests go.
@@ -89,24 +98,30 @@ impl DataPlane {
             Ok(uring) => uring,
             Err(error) => return drop(started.send(Err(error))),
         };
-        let lmtp = self.lmtp.with_starttls(self.tls.is_some());
+        let lmtp = self.lmtp.with_starttls(self.starttls.clone());
         let lmtp = lmtp.with_refusals(self.refusals.clone());
+        let bounds = self.bounds;
         let front = Front::new(self.session, self.timeouts, self.cleartext, self.backend)
             .with_logins(self.logins)
             .with_memory(self.limits.output_bytes_max)
-            .with_watch(self.bounds, self.stalls)
+            .with_watch(bounds.clone(), self.stalls)
             .with_shares(self.addresses, self.users)
-            .with_refusals(self.refusals)
-            .with_starttls(self.tls.is_some())
+            .with_refusals(self.refusals.clone())
+            .with_starttls(self.starttls)
             .with_named_by(self.named_by)
+            .with_trusted(self.trusted)
             .with_revocations(&self.revocations);
-        let implicit = (0..).zip(&doors).filter(|(_, door)| **door == Door::Imaps);
+        // Where proxies come in the handshake follows their header.
+        let proxied = self.proxies.come_to_imap();
+        let implicit = (0..).zip(&doors);
+        let implicit = implicit.filter(|(_, door)| **door == Door::Imaps && !proxied);
         let implicit = implicit.map(|(number, _)| number).collect();
         let tls = Doors {
-            tls: self.tls,
+            tls: Some(self.tls),
             implicit,
         };
         let host = Host::new(doors, front, self.places, lmtp);
+        let host = host.with_proxies(self.proxies, self.refusals, bounds);
         let mut shard = Shard::with_tls(self.id, uring, host, self.limits, self.handle, tls);
         // The starter waits; it can't be gone.
         let _ = started.send(Ok(()));

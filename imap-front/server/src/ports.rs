@@ -59,9 +59,16 @@ impl Ports {
             None => vec![],
         };
         let certified = certificates::are_there(config.base());
-        let imaps = match config.imap_tls_address().filter(|_| certified) {
-            Some(address) => listen::listeners("imaps", "service.imap.sslport", address, count)?,
-            None => vec![],
+        let imaps = match config.imap_tls_address() {
+            Some(address) => listen::listeners("imaps", "service.imap.sslport", address, count),
+            None => Ok(vec![]),
+        };
+        let imaps = match imaps {
+            Err(error) if !certified => {
+                tracing::warn!("{error}; config/tls/ holds no certificate, so the rest serves");
+                vec![]
+            }
+            taken => taken?,
         };
         let broker = broker::bind(config).unwrap_or_else(|error| {
             ready.part_failed("ens", &error);
@@ -77,12 +84,16 @@ impl Ports {
         })
     }
 
-    /// A line for each port of IMAP.
-    pub(crate) fn listening(&self) -> Vec<String> {
+    /// A line for each port of IMAP. That of TLS is of no use yet without a certificate.
+    pub(crate) fn listening(&self, certified: bool) -> Vec<String> {
         let services = [("imap", &self.imap), ("imaps", &self.imaps)];
         let line = |(name, listeners): (&str, &Vec<TcpListener>)| {
             let address = listeners.first()?.local_addr().ok()?;
-            Some(format!("{name} listening on {address}"))
+            let waits = match name {
+                "imaps" if !certified => ", of use once config/tls/ holds a certificate",
+                _ => "",
+            };
+            Some(format!("{name} listening on {address}{waits}"))
         };
         services.into_iter().filter_map(line).collect()
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use mail::UserId;
+use proto::proxy::HeaderError;
 
 /// Lines that may wait: so many are written in a second at most, and the rest is counted.
 const LINES_MAX: usize = 200;
@@ -24,6 +25,10 @@ pub enum Refused {
     Deliverer,
     /// An LMTP connection: there are enough in all.
     Deliverers,
+    /// A connection of a proxy was closed: it did not begin with a header.
+    Header(HeaderError),
+    /// The same, for want of time.
+    NoHeader,
     /// A connection was ended: it said too much before it logged in.
     Commands,
     /// A connection was ended: a browser sent an HTTP request to IMAP or LMTP.
@@ -90,6 +95,14 @@ impl Refusals {
                 Refused::Http => format!(
                     "connection ended {client}, it sent an HTTP request: a browser may have been \
                      led here"
+                ),
+                Refused::Header(why) => format!(
+                    "connection closed {client}, a proxy (service.proxy.networks) that must send a \
+                     PROXY header: {why}"
+                ),
+                Refused::NoHeader => format!(
+                    "connection closed {client}, a proxy (service.proxy.networks) that must send a \
+                     PROXY header: none came in time"
                 ),
                 Refused::Commands => format!(
                     "connection ended {client}, too many commands before login \

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use admin::users::{Edition, Learned, Login, ScramUse};
@@ -76,7 +77,9 @@ pub enum StartError {
 /// A running server.
 pub struct Server {
     store: Store,
-    certificates: Option<Certificates>,
+    certificates: Certificates,
+    /// Whether IMAP over TLS has its port.
+    has_imaps: bool,
     users: Arc<Users>,
     users_failures: Sparing,
     handle: MailHandle,
@@ -122,17 +125,13 @@ impl Server {
         let descriptors = Descriptors::raise()?;
         tracing::info!("{descriptors}");
         options.store.files_max = descriptors.tables;
-        let certificates = Certificates::load(config)?;
+        let mut certificates = Certificates::load(config)?;
         let tokens = Tokens::load(config)?.map(Arc::new);
-        ports.listening().iter().for_each(|line| ready.line(line));
+        let of_imap = ports.listening(certificates.offered().load(Ordering::Relaxed));
+        of_imap.iter().for_each(|line| ready.line(line));
         let handle: MailHandle = engine::mesh(options.shards, &options.limits);
         let announcer = announcer(handle.clone());
-        // Mail doesn't need it.
-        let started = ports.broker.map(ens::server::Bound::start).transpose();
-        let broker = started.unwrap_or_else(|error| {
-            ready.part_failed("ens", &error);
-            None
-        });
+        let broker = start_broker(ports.broker, &mut certificates, config, ready)?;
         let mut notifications = Notifications::new(config);
         options.store.observer = notifications.observer();
         let stalls = Arc::new(Stalls::new(options.stall_ns));
@@ -166,6 +165,7 @@ impl Server {
         let mut server = Self {
             store,
             certificates,
+            has_imaps: config.imap_tls_address().is_none() || !ports.imaps.is_empty(),
             edition: users.edition(),
             revocations: Revocations::default(),
             scram: Scram::new(&options.session),
@@ -246,7 +246,9 @@ impl Server {
         let plane = planes::start_control(id, control, requests)
             .map_err(|error| StartError::Kernel("a control plane", error))?;
         self.control.push(plane);
-        let loopback = ports.loopback;
+        // A proxy on this host passes on others' connections.
+        let named = options.proxies.come_to_imap() || !options.trusted.is_empty();
+        let loopback = ports.loopback && !named;
         let mut rings = uring::Options::for_connections(places(options));
         if options.rings > 0 {
             rings.rings = options.rings;
@@ -256,7 +258,8 @@ impl Server {
         let plane = DataPlane {
             id,
             ports,
-            tls: self.certificates.as_ref().map(Certificates::config),
+            tls: self.certificates.config(),
+            starttls: self.certificates.offered(),
             named_by: options.named_by,
             rings,
             limits: options.limits.clone(),
@@ -276,6 +279,8 @@ impl Server {
             users: self.user_shares.clone().filter(|_| !loopback),
             refusals: self.refusals.clone(),
             places: common.places.clone(),
+            proxies: options.proxies.clone(),
+            trusted: options.trusted.clone(),
             lmtp: self.lmtp.shard(id, options.shards, self.bounds.clone()),
             backend,
         };
@@ -287,42 +292,61 @@ impl Server {
     }
 
     /// Reads again what may be changed while the server runs: the users, and the options that
-    /// `configutil -m` lists.
-    pub fn refresh(&mut self, config: &Config) {
-        self.refresh_users();
+    /// `configutil -m` lists. Gives what could not be taken, a line each.
+    pub fn refresh(&mut self, config: &Config) -> Vec<String> {
+        let users = self.refresh_users();
         self.lmtp.refresh(lmtp::Settings::from_config(config));
-        self.refresh_certificates();
-        self.refresh_tokens();
+        let certificates = self.refresh_certificates().err();
+        let tokens = self.refresh_tokens();
         tracing::info!("the configuration was read again");
+        [users, certificates, tokens]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     /// Handshakes from now on use what config/tls/ holds; sessions stay.
-    fn refresh_certificates(&mut self) {
-        let Some(certificates) = &mut self.certificates else {
-            return;
+    fn refresh_certificates(&mut self) -> Result<(), String> {
+        let had = self.certificates.offered().load(Ordering::Relaxed);
+        let refused = match self.certificates.reload() {
+            Ok(0) => return Ok(()),
+            Ok(_) if had || self.has_imaps => None,
+            Ok(_) => Some(
+                "service.imap.sslport could not be taken when the server started, so the first \
+                 certificate brings STARTTLS only; restart the server"
+                    .to_owned(),
+            ),
+            Err(error) => Some(format!("{error}; those known before are kept")),
         };
-        match certificates.reload() {
-            Ok(()) => tracing::info!("the certificates were read again"),
-            Err(error) => tracing::error!("{error}; those known before are kept"),
+        match refused {
+            None => tracing::info!("the certificates were read again"),
+            Some(why) => {
+                tracing::error!("{why}");
+                return Err(why);
+            }
         }
+        Ok(())
     }
 
     /// Tokens from now on are checked by what oauth.keys holds; sessions stay.
-    fn refresh_tokens(&self) {
-        let Some(tokens) = &self.tokens else {
-            return;
-        };
+    fn refresh_tokens(&self) -> Option<String> {
+        let tokens = self.tokens.as_ref()?;
         match tokens.reload() {
-            Ok(()) => tracing::info!("the {} keys of tokens were read again", tokens.count()),
-            Err(error) => tracing::error!("{error}; those known before are kept"),
+            Ok(()) => {
+                tracing::info!("the {} keys of tokens were read again", tokens.count());
+                None
+            }
+            Err(error) => {
+                let why = format!("{error}; those known before are kept");
+                tracing::error!("{why}");
+                Some(why)
+            }
         }
     }
 
     /// Tells TLS the time and the log which certificates end soon. To be called once a second.
     pub fn look_at_certificates(&mut self) {
-        if let Some(certificates) = &mut self.certificates {
-            certificates.look();
-        }
+        self.certificates.look();
     }
 
     /// Offers SCRAM, or no longer, as what is known of the users has changed.
@@ -331,19 +355,26 @@ impl Server {
     }
 
     /// Reads the user directory again if it has changed. Sessions of users who were deleted or have
-    /// another password end.
-    pub fn refresh_users(&mut self) {
+    /// another password end. Gives why, if it can't be read.
+    pub fn refresh_users(&mut self) -> Option<String> {
+        let mut refused = None;
         match self.users.reload_if_changed() {
             Ok(true) => tracing::info!("the user directory was read again"),
             Ok(false) => {}
-            Err(error) => self.users_failures.say(|more| {
-                tracing::error!("{error}; the users known before are kept{more}");
-            }),
+            Err(error) => {
+                refused = Some(format!("{error}; the users known before are kept"));
+                self.users_failures.say(|more| {
+                    tracing::error!("{error}; the users known before are kept{more}");
+                });
+            }
         }
         let revoked = match self.users.revoked_since(&mut self.edition) {
-            Ok(revoked) if revoked.is_empty() => return,
+            Ok(revoked) if revoked.is_empty() => return refused,
             Ok(revoked) => revoked,
-            Err(error) => return tracing::error!("{error}; whose sessions must end is not known"),
+            Err(error) => {
+                tracing::error!("{error}; whose sessions must end is not known");
+                return refused.or_else(|| Some(error.to_string()));
+            }
         };
         tracing::info!(
             "{} users were deleted, renamed or locked, or have another password",
@@ -352,6 +383,7 @@ impl Server {
         let ids = revoked.iter().map(|account| self.store.user(account));
         self.revocations.add(ids.filter_map(|id| id.ok().flatten()));
         self.handle.review();
+        refused
     }
 
     /// Looks whether brokers have come or gone: IDLE is offered while one is there. Prints the
@@ -453,6 +485,23 @@ struct ShardsCommon<'a> {
     session: Arc<SessionConfig>,
     places: Arc<ImapPlaces>,
     control: Control,
+}
+
+/// Starts the broker, if it is in this process. Mail doesn't need it.
+fn start_broker(
+    broker: Option<ens::server::Bound>,
+    certificates: &mut Certificates,
+    config: &Config,
+    ready: &mut Ready,
+) -> Result<Option<ens::server::Running>, StartError> {
+    let Some(broker) = broker else {
+        return Ok(None);
+    };
+    let shown = certificates.for_broker(config)?;
+    let started = broker.with_certificates(shown).start();
+    Ok(started
+        .inspect_err(|error| ready.part_failed("ens", error))
+        .ok())
 }
 
 /// What is told of a loss that was accepted.

@@ -178,7 +178,7 @@ impl Simulation {
                 };
                 let id = ShardId(number as u16);
                 let lmtp = lmtp.shard(id, shards, Arc::new(Bounds::default()));
-                let lmtp = lmtp.with_starttls(true);
+                let lmtp = lmtp.with_starttls(Arc::new(true.into()));
                 let doors = vec![Door::Imap, Door::Lmtp, Door::Imaps];
                 let host = Host::new(doors, front(backend), places.clone(), lmtp);
                 let host = Planted::new(host, mutant);
@@ -276,7 +276,8 @@ fn front(backend: QueueBackend) -> Front<QueueBackend> {
         keepalive_ns: KEEPALIVE_NS,
     };
     let config = Arc::new(SessionConfig::default());
-    Front::new(config, timeouts, Cleartext::ListenerIsLoopback, backend).with_starttls(true)
+    Front::new(config, timeouts, Cleartext::ListenerIsLoopback, backend)
+        .with_starttls(Arc::new(true.into()))
 }
 
 /// LMTP whose time of day is the world's, with places for all or for a few.

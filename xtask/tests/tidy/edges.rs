@@ -10,7 +10,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ("reactor", &[]),
     ("engine", &["reactor", "tls"]),
     ("tls", &[]),
-    ("ens", &["reactor", "engine"]),
+    ("ens", &["reactor", "engine", "tls"]),
     ("ibiff", &["ens"]),
     ("mail", &[]),
     ("proto", &["mail", "dev:model"]),

@@ -130,6 +130,14 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             self.watch(slot, topic.unwrap_or(TopicId(0)));
         }
         let close = std::mem::take(&mut effects.close);
+        if let Some(mut input) = effects.begin_tls.take()
+            && !self.row(slot).has(Row::<P>::SECURE)
+        {
+            self.begin_tls(slot);
+            if !input.is_empty() {
+                self.sealed_input(slot, &mut input);
+            }
+        }
         for bytes in effects.output.drain(..) {
             self.emit(slot, bytes);
         }

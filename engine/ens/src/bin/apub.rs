@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     let on_news = move |_: &Connection, news| drop(sender.send(news));
     let options = Options {
         name: "apub".into(),
+        ca: arguments.ca.clone(),
         ..Options::default()
     };
     let address = Address::new(&arguments.host, arguments.port);

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     let options = Options {
         name: "asub".into(),
         reconnect: true,
+        ca: arguments.ca.clone(),
         ..Options::default()
     };
     let address = Address::new(&arguments.host, arguments.port);

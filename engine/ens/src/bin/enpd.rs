@@ -5,23 +5,27 @@
 )]
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::Parser;
 use ens::access::{Access, AccessError};
 use ens::broker::{BrokerConfig, SubscriptionLimits};
 use ens::confinement;
+use ens::frame::PROTOCOL;
 use ens::ready::Ready;
 use ens::server::{self, Options, Running};
 use ens::statistics::Statistics;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use tls::certificates::Certificates;
 use tracing_subscriber::EnvFilter;
 
 /// How often signals are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOKS_A_SECOND: u64 = 10;
 
 #[derive(Parser)]
 #[command(
@@ -36,6 +40,18 @@ struct Cli {
     /// TCP port; 0 turns it off
     #[arg(long, default_value_t = 7997)]
     port: u16,
+    /// TCP port on which TLS is spoken; 0 turns it off
+    #[arg(long, default_value_t = 0)]
+    tls_port: u16,
+    /// Folder of certificates: a chain NAME.pem and its private key NAME.key for each name
+    #[arg(long, value_name = "FOLDER")]
+    certificates: Option<PathBuf>,
+    /// Speak TLS 1.3 only
+    #[arg(long)]
+    tls13: bool,
+    /// File that is written when a hang-up signal was worked on: what went wrong, if anything did
+    #[arg(long, value_name = "FILE")]
+    refreshed: Option<PathBuf>,
     /// Unix socket to listen on as well
     #[arg(long)]
     socket: Option<PathBuf>,
@@ -131,6 +147,7 @@ fn serve(cli: &Cli, access: Access, ready: &mut Ready) -> Result<(), Box<dyn std
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let options = Options {
         tcp: (cli.port != 0).then(|| SocketAddr::new(cli.listen, cli.port)),
+        tls: (cli.tls_port != 0).then(|| SocketAddr::new(cli.listen, cli.tls_port)),
         unix: cli.socket.clone(),
         shards: cli
             .shards
@@ -154,26 +171,111 @@ fn serve(cli: &Cli, access: Access, ready: &mut Ready) -> Result<(), Box<dyn std
         },
         ..Options::default()
     };
-    let bound = server::bind(options)?;
-    let reach = confinement::reach_of_broker(cli.socket.as_deref(), None);
+    let mut certificates = certificates(cli)?;
+    let mut bound = server::bind(options)?;
+    if let Some(certificates) = &certificates {
+        bound = bound.with_certificates(certificates.config());
+    }
+    let written: Vec<&Path> = [&cli.socket, &cli.refreshed]
+        .into_iter()
+        .flatten()
+        .map(PathBuf::as_path)
+        .collect();
+    let reach = confinement::reach_of_broker(&written, cli.certificates.clone());
     confinement::confine_files(!cli.no_landlock, &reach)?;
     // From here on there will be other threads.
     reactor::rights::give_up()?;
     let broker = bound.start()?;
     broker.listening().iter().for_each(|line| ready.line(line));
-    let calls = confinement::calls_of_broker(cli.socket.is_some());
+    let calls = confinement::calls_of_broker(cli.socket.is_some(), cli.refreshed.is_some());
     confinement::confine_calls(!cli.no_seccomp, &calls)?;
     ready.ready();
-    run(&broker, &mut signals);
+    run(cli, &broker, &mut signals, certificates.as_mut());
     broker.stop();
     Ok(())
 }
 
-/// Until a signal ends it. A hang-up changes nothing: rules are in the environment.
-fn run(broker: &Running, signals: &mut Signals) {
+/// What TLS shows, if it is spoken.
+fn certificates(cli: &Cli) -> Result<Option<Certificates>, Box<dyn std::error::Error>> {
+    if cli.tls_port == 0 {
+        return Ok(None);
+    }
+    let folder = cli.certificates.clone();
+    let folder = folder.ok_or("--tls-port needs --certificates FOLDER")?;
+    let oldest = match cli.tls13 {
+        true => tls::Version::Tls13,
+        false => tls::Version::Tls12,
+    };
+    let options = tls::Options {
+        oldest,
+        protocols: vec![PROTOCOL.to_vec()],
+        tickets: true,
+    };
+    let certificates = Certificates::load(folder.clone(), options, None)?;
+    if !certificates.offered().load(Ordering::Relaxed) {
+        let folder = folder.display();
+        tracing::warn!("{folder} holds no certificate: no TLS until a hang-up signal finds one");
+    }
+    Ok(Some(certificates))
+}
+
+/// Until a signal ends it. A hang-up has it read its certificates again; rules are in the
+/// environment.
+fn run(
+    cli: &Cli,
+    broker: &Running,
+    signals: &mut Signals,
+    mut certificates: Option<&mut Certificates>,
+) {
     let mut statistics = Statistics::from_env();
-    while !signals.pending().any(|signal| signal != SIGHUP) {
+    let mut looks = 0;
+    loop {
+        let pending: Vec<_> = signals.pending().collect();
+        if pending.iter().any(|signal| *signal != SIGHUP) {
+            return;
+        }
+        if !pending.is_empty() {
+            refresh(cli, certificates.as_deref_mut());
+            looks = 0;
+        }
+        if let Some(certificates) = &certificates {
+            look(certificates, looks);
+        }
+        looks += 1;
         std::thread::sleep(LOOK_EVERY);
         statistics.print_if_due(broker.stats());
+    }
+}
+
+/// Tells TLS the time once a second, and once a day the log which certificates end soon.
+fn look(certificates: &Certificates, looks: u64) {
+    if looks.is_multiple_of(LOOKS_A_SECOND) {
+        certificates.look();
+    }
+    if looks.is_multiple_of(LOOKS_A_SECOND * 86_400) {
+        for warning in certificates.warnings() {
+            tracing::warn!("{warning}");
+        }
+    }
+}
+
+fn refresh(cli: &Cli, certificates: Option<&mut Certificates>) {
+    let refused = match certificates.map(|it| it.reload(None)) {
+        Some(Err(error)) => {
+            tracing::error!("{error}; those known before are kept");
+            format!("{error}; those known before are kept\n")
+        }
+        Some(Ok(_)) => {
+            tracing::info!("the certificates were read again");
+            String::new()
+        }
+        None => String::new(),
+    };
+    let Some(path) = &cli.refreshed else { return };
+    // Whole or not at all.
+    let written = path.with_extension("written");
+    let told = std::fs::write(&written, refused).and_then(|()| std::fs::rename(&written, path));
+    if let Err(error) = told {
+        tracing::error!("can't write {}: {error}", path.display());
     }
 }

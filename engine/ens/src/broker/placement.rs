@@ -14,13 +14,14 @@ const FEW_AGAIN: usize = FEW_MAX / 4;
 #[derive(Debug)]
 pub struct Placement {
     open: AtomicUsize,
-    steering: Option<Steering>,
+    /// Of each port.
+    steering: Vec<Steering>,
 }
 
 impl Placement {
-    /// Steers a port, if it can be; ports that somebody else opened can't.
-    pub fn new(steering: Option<Steering>) -> Self {
-        let steering = steering.filter(|steering| steering.first_only().is_ok());
+    /// Steers ports that can be; those that somebody else opened can't.
+    pub fn new(mut steering: Vec<Steering>) -> Self {
+        steering.retain(|steering| steering.first_only().is_ok());
         Self {
             open: AtomicUsize::new(0),
             steering,
@@ -34,18 +35,18 @@ impl Placement {
             self.open.fetch_sub(1, Ordering::Relaxed);
             return false;
         }
-        if let (FEW_MAX, Some(steering)) = (before, &self.steering) {
+        if before == FEW_MAX {
             // Fails only if it is so already.
-            let _ = steering.all();
+            self.steering.iter().for_each(|port| _ = port.all());
         }
         true
     }
 
     pub(super) fn left(&self) {
         let before = self.open.fetch_sub(1, Ordering::Relaxed);
-        if let (FEW_AGAIN, Some(steering)) = (before, &self.steering) {
+        if before == FEW_AGAIN {
             // Fails only if the kernel has no memory; then they are dealt out, as before.
-            let _ = steering.first_only();
+            self.steering.iter().for_each(|port| _ = port.first_only());
         }
     }
 }

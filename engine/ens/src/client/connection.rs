@@ -5,6 +5,7 @@
 )]
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
@@ -34,6 +35,9 @@ pub struct Options {
     pub reconnect: bool,
     /// Also the first one: [`Connection::open`] succeeds although nobody answers yet.
     pub patient: bool,
+    /// Certificates of authorities, PEM, one of which must have signed a broker's that speaks TLS.
+    /// Without it those of the file that [`super::ENS_CA_FILE`] names, or else the system's.
+    pub ca: Option<PathBuf>,
     /// Bytes that may wait to be sent.
     pub backlog_bytes_max: usize,
 }
@@ -44,6 +48,7 @@ impl Default for Options {
             name: "ens client".into(),
             reconnect: false,
             patient: false,
+            ca: None,
             backlog_bytes_max: 16 << 20,
         }
     }
@@ -220,7 +225,10 @@ impl Connection {
     /// Waits until everything has been given to the kernel, or the connection is lost, or the time
     /// is over.
     pub fn drain(&self, within: Duration) {
-        let waits = |state: &mut State| state.life == Life::Up && state.machine.has_output();
+        let waits = |state: &mut State| {
+            let behind = state.stream.as_ref().is_some_and(|it| it.is_behind());
+            state.life == Life::Up && (state.machine.has_output() || behind)
+        };
         let state = self.shared.lock();
         drop(self.shared.changed.wait_timeout_while(state, within, waits));
     }
@@ -304,8 +312,9 @@ impl Shared {
         } = state;
         let Some(stream) = stream else { return };
         let output = machine.output();
-        while !output.is_empty() {
+        while !output.is_empty() || stream.is_behind() {
             match stream.send_some(output) {
+                Ok(0) if output.is_empty() && !stream.is_behind() => return,
                 Ok(0) => return self.changed.notify_all(),
                 Ok(sent) => output.advance(sent),
                 // The listener finds out and connects again.
@@ -319,7 +328,10 @@ impl Shared {
         loop {
             let waits = match (&state.life, &state.stream) {
                 (Life::Over, _) => return,
-                (_, Some(stream)) => state.machine.has_output().then(|| stream.clone()),
+                (_, Some(stream)) => {
+                    let waits = state.machine.has_output() || stream.is_behind();
+                    waits.then(|| stream.clone())
+                }
                 _ => None,
             };
             let Some(stream) = waits else {
@@ -339,7 +351,8 @@ impl Shared {
     /// Connects and hears the greeting; what comes with it goes to `news`.
     fn connect(&self, news: &mut Vec<ClientEvent>) -> Result<(), OpenError> {
         let failed = |error| OpenError::Connect(self.address.clone(), error);
-        let stream = Stream::connect(&self.address, CONNECT_WITHIN).map_err(failed)?;
+        let ca = self.options.ca.as_deref();
+        let stream = Stream::connect(&self.address, ca, CONNECT_WITHIN).map_err(failed)?;
         let stream = Arc::new(stream);
         let mut state = self.lock();
         if state.life == Life::Over {

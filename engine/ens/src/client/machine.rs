@@ -8,6 +8,9 @@ use crate::event_ref::{EventRef, Pattern, RefError};
 use crate::frame::{Frame, FrameError, Receipt, Unpublishable, VERSION, decode, publishable};
 use crate::matcher::{EntryId, Matcher};
 
+/// What whoever speaks TLS says of bytes that are none: an alert's type and version.
+const TLS_ALERT: [u8; 2] = [21, 3];
+
 /// What a broker had to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientEvent {
@@ -217,6 +220,12 @@ impl Machine {
         let mut taken = 0;
         while !self.over {
             match decode(&input[taken..]) {
+                _ if !self.welcome && input.starts_with(&TLS_ALERT) => {
+                    let why = "it speaks TLS on that port: begin the host with enps://".into();
+                    news.push(ClientEvent::Over(why));
+                    self.over = true;
+                    taken = input.len();
+                }
                 Ok(None) => break,
                 Ok(Some((frame, length))) => {
                     taken += length;

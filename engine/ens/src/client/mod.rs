@@ -4,8 +4,10 @@
 mod address;
 mod connection;
 mod machine;
+mod secure;
 mod stream;
 
 pub use address::Address;
 pub use connection::{Connection, OpenError, Options, PublishError};
 pub use machine::{ClientEvent, Machine};
+pub use secure::ENS_CA_FILE;

@@ -5,5 +5,6 @@
 mod clients;
 mod pools;
 mod programs;
+mod secure;
 mod strangers;
 mod talk;

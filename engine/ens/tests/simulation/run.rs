@@ -87,7 +87,7 @@ impl Run {
         let handle = engine::mesh::<(), BrokerMessage>(count, &self.limits);
         let subscribing = Arc::new(SubscribingShards::new(count));
         let stats = Arc::new(Stats::default());
-        let placement = Arc::new(Placement::new(None));
+        let placement = Arc::new(Placement::new(vec![]));
         let mut config = BrokerConfig::new(Access::parse("").unwrap(), 0);
         config.secret = [7; 32];
         let config = Arc::new(config);

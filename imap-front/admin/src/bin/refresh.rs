@@ -4,13 +4,14 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use admin::command::{self, DONE, USAGE};
+use admin::command::{self, DONE, FAILED, USAGE};
+use admin::service::Service;
 use admin::service_user::ServiceUser;
 use admin::{Base, Config, service};
 use clap::Parser;
 
 /// Makes the running services read their configuration again. `configutil -m` shows which options
-/// take effect so.
+/// take effect so. What a service could not take is told, and the exit code is 1.
 #[derive(Parser)]
 #[command(name = "refresh", version)]
 struct Arguments {
@@ -34,12 +35,31 @@ fn refresh(base: &Base, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
         user.let_read_config(base)?;
     }
     let all = arguments.services.is_empty();
+    let mut code = DONE;
     for service in [&service::ENS, &service::IMAP] {
         let asked = arguments.services.iter().any(|name| name == service.name);
-        if asked || all && service == &service::IMAP {
-            let pid = service::refresh(base, service)?;
+        if asked || all && has_something_to_read(base, &config, service)? {
+            let refreshed = service::refresh(base, service)?;
+            let pid = refreshed.pid;
             command::say(format_args!("Refreshing {} server {pid}", service.name));
+            for why in refreshed.refused {
+                command::complain(format_args!("refresh: {}: {why}", service.name));
+                code = FAILED;
+            }
         }
     }
-    Ok(DONE)
+    Ok(code)
+}
+
+/// Of the broker these are certificates.
+fn has_something_to_read(
+    base: &Base,
+    config: &Config,
+    service: &Service,
+) -> Result<bool, Box<dyn Error>> {
+    if service == &service::IMAP {
+        return Ok(true);
+    }
+    let speaks_tls = service.is_enabled(config) && config.count("ens.sslport") != 0;
+    Ok(speaks_tls && service::running(base, service)?.is_some())
 }

@@ -44,6 +44,8 @@ pub enum Kind {
     Word(&'static [&'static str]),
     /// Host or domain names with commas or blanks between them.
     Names,
+    /// Addresses, and networks as address and length of the prefix.
+    Networks,
     /// Notification plug-ins.
     PlugIns,
     /// The key of events: `scheme://…`.
@@ -75,6 +77,7 @@ impl Kind {
             Kind::Address => value.parse::<IpAddr>().is_ok(),
             Kind::Word(words) => words.iter().any(|word| word.eq_ignore_ascii_case(value)),
             Kind::Names => names(value).all(is_host_name),
+            Kind::Networks => super::Networks::parse(value).is_ok(),
             Kind::PlugIns => {
                 return super::plugins::parse(value)
                     .map(drop)
@@ -82,7 +85,8 @@ impl Kind {
             }
             Kind::EventKey => value.contains("://") && !value.contains([' ', '?']),
             Kind::Host => {
-                value.starts_with('/') || value.parse::<IpAddr>().is_ok() || is_host_name(value)
+                let host = value.strip_prefix("enps://").unwrap_or(value);
+                value.starts_with('/') || host.parse::<IpAddr>().is_ok() || is_host_name(host)
             }
             Kind::Path | Kind::Text => true,
         };
@@ -126,9 +130,16 @@ impl Kind {
             Kind::Address => "an IPv4 or IPv6 address".into(),
             Kind::Word(words) => format!("one of {}", words.join(", ")),
             Kind::Names => "host names with commas between them".into(),
+            Kind::Networks => {
+                "addresses and networks such as 192.0.2.1, 10.0.0.0/8, 2001:db8::/32".into()
+            }
             Kind::PlugIns => "lib$instance$$lib$instance, one to five plug-ins".into(),
             Kind::EventKey => "an event key such as enp://127.0.0.1/store/%M".into(),
-            Kind::Host => "a host name, an IP address, or the path of a Unix socket".into(),
+            Kind::Host => {
+                "a host name or IP address, after enps:// if TLS is spoken there, or the path of a \
+                 Unix socket"
+                    .into()
+            }
             Kind::Path => "a path".into(),
             Kind::Text => "text".into(),
         }
@@ -229,6 +240,11 @@ mod tests {
             &Kind::Names,
             &["a.example, b.example c"],
             &["a..b", "-x", "a:b"],
+        );
+        check(
+            &Kind::Networks,
+            &["", "::1", "192.0.2.1, 10.0.0.0/8"],
+            &["10.0.0.0/40", "localhost"],
         );
         check(&Kind::Text, &["%h %p"], &["a\u{7}b"]);
     }

@@ -4,6 +4,7 @@
 mod edit;
 mod kind;
 mod lookup;
+mod networks;
 mod options;
 pub mod plugins;
 mod syntax;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 pub use edit::{ConfigEdit, apply, defaults_text, parse_import, write_defaults};
 pub use kind::{ConfigOption, Kind, bytes};
 pub use lookup::{find, like, matches};
+pub use networks::Networks;
 pub use options::options;
 pub use plugins::PlugIn;
 pub use syntax::quoted;
@@ -111,6 +113,11 @@ impl Config {
         kind::names(self.value(name))
             .map(str::to_lowercase)
             .collect()
+    }
+
+    /// Networks.
+    pub fn networks(&self, name: &str) -> Networks {
+        Networks::parse(self.value(name)).expect("values are checked when they are read")
     }
 
     /// One of an option's words, in lower case.
@@ -217,7 +224,7 @@ impl Config {
 }
 
 fn may_be_empty(kind: &Kind) -> bool {
-    matches!(kind, Kind::Names | Kind::Path | Kind::Text)
+    matches!(kind, Kind::Names | Kind::Networks | Kind::Path | Kind::Text)
 }
 
 /// The options a file sets. A file that doesn't exist sets none.

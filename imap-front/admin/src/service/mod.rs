@@ -3,13 +3,15 @@
 pub mod environment;
 mod pid_file;
 mod process;
+pub mod refreshed;
 mod watch;
 
 use std::ffi::{OsStr, OsString};
 
 pub use pid_file::running;
 pub use process::{
-    LAUNCH, Progress, READY_FD, ServiceError, exec, forget_dead, launch, refresh, start, stop,
+    LAUNCH, Progress, READY_FD, Refreshed, ServiceError, exec, forget_dead, launch, refresh, start,
+    stop,
 };
 pub use watch::{died, watch};
 
@@ -75,6 +77,7 @@ impl Service {
         for (flag, option) in [
             ("--listen", "service.listenaddr"),
             ("--port", "ens.port"),
+            ("--tls-port", "ens.sslport"),
             ("--max-connections", "ens.maxconnections"),
             ("--write-timeout", "ens.writetimeout"),
             ("--keepalive", "ens.keepalive"),
@@ -102,6 +105,9 @@ impl Service {
         ] {
             arguments.extend((!config.switch(option)).then(|| flag.into()));
         }
+        arguments.extend(["--certificates".into(), base.tls().into()]);
+        arguments.extend(["--refreshed".into(), base.refreshed(self.program).into()]);
+        arguments.extend((config.word("ssl.minversion") == "tls1.3").then(|| "--tls13".into()));
         if config.count("ens.shards") > 0 {
             arguments.extend(["--shards".into(), config.value("ens.shards").into()]);
         }

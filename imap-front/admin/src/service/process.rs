@@ -23,7 +23,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal, setsid};
 
 use super::pid_file::{self, running};
-use super::{Service, WATCHER, environment};
+use super::{Service, WATCHER, environment, refreshed};
 use crate::files::{Lock, in_place};
 use crate::service_user::{ServiceUser, ServiceUserError};
 use crate::{Base, Config};
@@ -34,6 +34,9 @@ pub const READY_FD: &str = "ENSIGN_READY_FD";
 pub const LAUNCH: &str = "--launch";
 /// Longest complaint of the server that is repeated, in bytes.
 const COMPLAINT_BYTES_MAX: u64 = 4096;
+/// How long a service may take to read its configuration again, and between two looks.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+const ANSWER_LOOK: Duration = Duration::from_millis(20);
 
 /// Why a service can't be started, stopped or refreshed.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +48,7 @@ pub enum ServiceError {
     #[error("{0} server is not running")]
     NotRunning(&'static str),
     /// Another command is at work.
-    #[error("another start-msg or stop-msg is at work in this base directory")]
+    #[error("another start-msg, stop-msg or refresh is at work in this base directory")]
     Busy,
     /// The server said why it can't start.
     #[error("{0} server did not start: {1}")]
@@ -75,6 +78,19 @@ pub enum ServiceError {
     /// It takes too long.
     #[error("{name} server {pid} still runs after {seconds} s; stop-msg -f kills it")]
     StillRuns {
+        /// The service.
+        name: &'static str,
+        /// Its process id.
+        pid: i32,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// It was told to read its configuration again, and says nothing.
+    #[error(
+        "{name} server {pid} has not said within {seconds} s that it has read its configuration \
+         again; see its log"
+    )]
+    NoAnswer {
         /// The service.
         name: &'static str,
         /// Its process id.
@@ -451,17 +467,49 @@ fn wait_gone(process: &OwnedFd, within: Duration) -> io::Result<bool> {
     }
 }
 
-/// Makes the service read its configuration again.
+/// What a service says that was told to read its configuration again.
+#[derive(Debug)]
+pub struct Refreshed {
+    /// Its process id.
+    pub pid: i32,
+    /// What it could not take, a line each.
+    pub refused: Vec<String>,
+}
+
+/// Makes the service read its configuration again, and waits for what it says of it.
 ///
 /// # Errors
-/// If it doesn't run or can't be signalled.
-pub fn refresh(base: &Base, service: &Service) -> Result<i32, ServiceError> {
+/// If it doesn't run, can't be signalled, or doesn't answer.
+pub fn refresh(base: &Base, service: &Service) -> Result<Refreshed, ServiceError> {
     let file = pid_file::path(base, service);
     let pid = running(base, service)
         .map_err(system(format!("{}", file.display())))?
         .ok_or(ServiceError::NotRunning(service.name))?;
     let number = pid.as_raw_nonzero().get();
     let failed = system(format!("can't signal the {} server {number}", service.name));
+    let path = base.refreshed(service.program);
+    let cannot = || system(format!("{}", path.display()));
+    let deadline = Instant::now() + ANSWER_WITHIN;
+    // Two who ask at the same time would take each other's answer.
+    let _lock = loop {
+        match Lock::take(&path).map_err(cannot())? {
+            None if Instant::now() < deadline => std::thread::sleep(ANSWER_LOOK),
+            None => return Err(ServiceError::Busy),
+            Some(lock) => break lock,
+        }
+    };
+    refreshed::expect(&path).map_err(cannot())?;
     kill_process(pid, Signal::HUP).map_err(failed)?;
-    Ok(number)
+    while Instant::now() < deadline {
+        if let Some(refused) = refreshed::answer(&path).map_err(cannot())? {
+            let pid = number;
+            return Ok(Refreshed { pid, refused });
+        }
+        std::thread::sleep(ANSWER_LOOK);
+    }
+    Err(ServiceError::NoAnswer {
+        name: service.name,
+        pid: number,
+        seconds: ANSWER_WITHIN.as_secs(),
+    })
 }

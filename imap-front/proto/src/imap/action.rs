@@ -2,6 +2,8 @@
 
 use mail::{MailboxId, Request, Uid};
 
+use super::forwarded::Forwarded;
+
 /// An action for the host. The host takes them with [`super::Session::poll_action`] until there
 /// are none, in order, after each input.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub enum Action {
     Watch(MailboxId),
     /// No longer watch.
     Unwatch,
+    /// Whoever speaks for a client has named it (the command ID), before login.
+    Forwarded(Box<Forwarded>),
     /// Begin a TLS handshake behind what was sent so far; all that comes later is the handshake's,
     /// and then what was said within TLS.
     StartTls,

@@ -4,7 +4,7 @@
 //! [`mutf7`] (values to bytes), `receive` (a stream to commands), `scram` and `bearer` (messages of
 //! SASL), `output` (answers in pieces), `view` (the client's numbering), [`session`] (the machine),
 //! [`action`] (what it asks of its host), `parked` (a session at rest), `idle` (what an idling
-//! client is sent).
+//! client is sent), `forwarded` (whom a client speaks for).
 
 pub mod action;
 pub mod ast;
@@ -17,6 +17,7 @@ pub mod render;
 pub mod session;
 
 mod bearer;
+mod forwarded;
 mod idle;
 mod output;
 mod parked;
@@ -25,6 +26,7 @@ mod scram;
 mod view;
 
 pub use config::{Channel, SessionConfig, TokenHints};
+pub use forwarded::Forwarded;
 pub use idle::{Announce, RenderKey, announce, claim, render, render_many};
 pub use parked::Parked;
 pub use session::{STILL_HERE, Session};

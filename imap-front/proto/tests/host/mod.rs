@@ -202,7 +202,7 @@ fn perform(
             model.handle(Request::Claim { mailbox, below });
         }
         Action::Watch(_) => session.handle_watching(),
-        Action::Unwatch | Action::StartTls => {}
+        Action::Unwatch | Action::StartTls | Action::Forwarded(_) => {}
         Action::Close => client.closed = true,
     }
 }

@@ -49,7 +49,10 @@ impl Host {
                         self.session.handle_reply(reply);
                     }
                     Action::Watch(_) => self.session.handle_watching(),
-                    Action::Unwatch | Action::StartTls | Action::Claim(..) => {}
+                    Action::Unwatch
+                    | Action::StartTls
+                    | Action::Forwarded(_)
+                    | Action::Claim(..) => {}
                     Action::Close => self.closed = true,
                 }
             }

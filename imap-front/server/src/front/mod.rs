@@ -10,6 +10,7 @@ mod cleartext;
 mod deadlines;
 mod endings;
 mod logins;
+mod opening;
 mod parking;
 mod requester;
 mod revoked;
@@ -18,7 +19,9 @@ mod shares;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
+use admin::config::Networks;
 use bytes::Bytes;
 use engine::event::SessionId;
 use engine::protocol::{Active, Context};
@@ -39,6 +42,7 @@ pub use backend::Backend;
 pub use cleartext::Cleartext;
 pub use deadlines::Timeouts;
 pub use logins::Logins;
+pub(crate) use opening::Behind;
 pub use requester::{Requester, network};
 pub use revoked::Revocations;
 pub use shares::Shares;
@@ -57,7 +61,7 @@ pub struct Front<B: Backend> {
     timeouts: Timeouts,
     cleartext: Cleartext,
     /// Whether clients may begin TLS.
-    starttls: bool,
+    starttls: Arc<AtomicBool>,
     /// What of their certificates is their user's name.
     named_by: NamedBy,
     backend: B,
@@ -72,6 +76,8 @@ pub struct Front<B: Backend> {
     bounds: Arc<Bounds>,
     stalls: Option<Arc<Stalls>>,
     refusals: Arc<Refusals>,
+    /// Who may name the client by the command ID.
+    trusted: Arc<Networks>,
     addresses: Option<Counted>,
     users: Option<Counted>,
     revoked: Revoked,
@@ -92,6 +98,8 @@ pub struct FrontSession {
     proved: Option<UserId>,
     /// From where, until it has logged in.
     peer: Option<IpAddr>,
+    /// What a proxy calls it.
+    called: Option<Box<str>>,
     /// Who it is to others, once it has asked something.
     requester: Option<Arc<Requester>>,
     /// It was told that it gave too many commands.
@@ -104,7 +112,10 @@ pub struct FrontSession {
 
 impl FrontSession {
     fn requester(&mut self, id: SessionId) -> Arc<Requester> {
-        let new = || Arc::new(Requester::new(id, self.user, self.peer));
+        let new = || {
+            let requester = Requester::new(id, self.user, self.peer);
+            Arc::new(requester.called(self.called.clone()))
+        };
         self.requester.get_or_insert_with(new).clone()
     }
 }
@@ -121,7 +132,7 @@ impl<B: Backend> Front<B> {
             config,
             timeouts,
             cleartext,
-            starttls: false,
+            starttls: Arc::default(),
             named_by: NamedBy::default(),
             backend,
             waiting: VecDeque::new(),
@@ -131,6 +142,7 @@ impl<B: Backend> Front<B> {
             bounds: Arc::default(),
             stalls: None,
             refusals: Arc::default(),
+            trusted: Arc::default(),
             addresses: None,
             users: None,
             revoked: Revoked::default(),
@@ -159,14 +171,19 @@ impl<B: Backend> Front<B> {
         Self { memory_max, ..self }
     }
 
-    /// Lets clients begin TLS.
-    pub fn with_starttls(self, starttls: bool) -> Self {
+    /// Lets clients begin TLS that come while this is set.
+    pub fn with_starttls(self, starttls: Arc<AtomicBool>) -> Self {
         Self { starttls, ..self }
     }
 
     /// Takes this of a client's certificate for its user's name.
     pub fn with_named_by(self, named_by: NamedBy) -> Self {
         Self { named_by, ..self }
+    }
+
+    /// Lets clients of these networks name who they speak for, before login.
+    pub fn with_trusted(self, trusted: Arc<Networks>) -> Self {
+        Self { trusted, ..self }
     }
 
     /// Limits the connections of each address and of each user, this host's own but for; none is no
@@ -258,6 +275,7 @@ impl<B: Backend> Front<B> {
                 Action::Watch(mailbox) => cx.watch(TopicId(mailbox.0)),
                 Action::Unwatch => cx.unwatch(),
                 Action::StartTls => cx.start_tls(),
+                Action::Forwarded(client) => self.forwarded(session, cx, *client),
                 Action::Close => cx.close(),
             }
         }
@@ -352,15 +370,6 @@ impl<B: Backend> Front<B> {
         }
         true
     }
-
-    fn may_log_in(&self, cx: &Context<'_, Reply>) -> bool {
-        match self.cleartext {
-            Cleartext::ListenerIsLoopback => true,
-            Cleartext::Loopback => cx
-                .peer()
-                .is_some_and(|peer| peer.ip().to_canonical().is_loopback()),
-        }
-    }
 }
 
 impl<B: Backend> Active for Front<B> {
@@ -370,7 +379,8 @@ impl<B: Backend> Active for Front<B> {
 
     fn needs_peer(&self, _listener: u8) -> bool {
         // A client of a listener that only this host reaches is this host.
-        self.cleartext == Cleartext::Loopback || self.logins.is_some() || self.addresses.is_some()
+        let counted = self.logins.is_some() || self.addresses.is_some();
+        self.cleartext == Cleartext::Loopback || counted || !self.trusted.is_empty()
     }
 
     fn refusal(&self, _listener: u8) -> Option<Bytes> {
@@ -380,39 +390,7 @@ impl<B: Backend> Active for Front<B> {
     }
 
     fn open(&mut self, cx: &mut Context<'_, Reply>, _listener: u8) -> FrontSession {
-        let config = self.config.clone();
-        let mut machine = match cx.is_secure() {
-            true => Session::before_handshake(config),
-            false => Session::with_starttls(config, self.may_log_in(cx), self.starttls),
-        };
-        if let (Some(addresses), Some(peer)) = (&mut self.addresses, cx.peer())
-            && !peer.ip().to_canonical().is_loopback()
-            && !addresses.enter(cx.id().slot, network(peer.ip()))
-        {
-            self.bounds.meet(Bound::AddressConnections);
-            let client = Some(peer.ip());
-            self.refusals.put(Refused::Connection, client);
-            machine.handle_closed();
-            cx.send(Bytes::from_static(
-                b"* BYE Too many connections from your address, try again later\r\n",
-            ));
-            cx.close();
-        }
-        let mut session = FrontSession {
-            machine,
-            reading: true,
-            held_bytes: 0,
-            heard_ns: cx.now_ns(),
-            user: None,
-            proved: None,
-            peer: cx.peer().map(|peer| peer.ip()),
-            requester: None,
-            ended: false,
-            asked: "input",
-            quiet: false,
-        };
-        self.carry_out(&mut session, cx);
-        session
+        self.open_behind(cx, Behind::Named)
     }
 
     fn asks_certificate(&self, _: &FrontSession) -> bool {

@@ -35,6 +35,7 @@ impl<B: Backend> Parking for Front<B> {
             user: Some(parked.user),
             proved: None,
             peer: None,
+            called: None,
             requester: None,
             ended: false,
             asked: "input",

@@ -15,6 +15,8 @@ pub struct Requester {
     pub user: Option<UserId>,
     /// From where, if that is not this host itself; only before login.
     pub client: Option<IpAddr>,
+    /// What a proxy calls the session, for the log.
+    pub session: Option<Box<str>>,
     gone: AtomicBool,
 }
 
@@ -25,8 +27,14 @@ impl Requester {
             id,
             user,
             client: client.filter(|client| !client.to_canonical().is_loopback()),
+            session: None,
             gone: AtomicBool::new(false),
         }
+    }
+
+    /// The same, with what a proxy calls the session.
+    pub fn called(self, session: Option<Box<str>>) -> Self {
+        Self { session, ..self }
     }
 
     /// The session is gone: nobody waits for its answers.

@@ -49,8 +49,8 @@ pub(super) struct Seats {
 
 struct Seat {
     id: SessionId,
-    /// What stands for its peer.
-    key: u32,
+    /// What stands for its peer, once that is known.
+    key: Option<u32>,
     /// Since when it is quiet without a transaction, on the reactor's clock, or [`BUSY`].
     quiet_since_ns: u64,
     /// It was told to leave, since others want its place.
@@ -65,13 +65,24 @@ impl Seats {
         id: SessionId,
         address: Option<IpAddr>,
     ) -> Result<(), Full> {
+        let key = places.peers.key_of(address.map(network));
+        self.take(places, id, Some(key))
+    }
+
+    /// A connection has come of which it isn't known whose it is.
+    pub fn enter_unknown(&mut self, places: &Places, id: SessionId) -> Result<(), Full> {
+        self.take(places, id, None)
+    }
+
+    fn take(&mut self, places: &Places, id: SessionId, key: Option<u32>) -> Result<(), Full> {
         self.taken.insert(id.slot, None);
         let more = |open: usize| (open < places.max).then_some(open + 1);
         if places.open.fetch_update(Relaxed, Relaxed, more).is_err() {
             return Err(Full::All);
         }
-        let key = places.peers.key_of(address.map(network));
-        if !places.peers.enter(key) {
+        if let Some(key) = key
+            && !places.peers.enter(key)
+        {
             places.open.fetch_sub(1, Relaxed);
             return Err(Full::Peer(key));
         }
@@ -91,7 +102,9 @@ impl Seats {
             return false;
         };
         if let Some(seat) = seat {
-            places.peers.leave(seat.key);
+            if let Some(key) = seat.key {
+                places.peers.leave(key);
+            }
             places.open.fetch_sub(1, Relaxed);
         }
         if self.taken.is_empty() {
@@ -116,7 +129,7 @@ impl Seats {
         let seat = seats
             .filter(|seat| match full {
                 Full::All => true,
-                Full::Peer(key) => seat.key == key,
+                Full::Peer(key) => seat.key == Some(key),
             })
             .filter(|seat| !seat.gives_way)
             .filter(|seat| seat.quiet_since_ns.saturating_add(GIVES_WAY_AFTER_NS) <= now_ns)

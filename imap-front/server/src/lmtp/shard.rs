@@ -1,6 +1,7 @@
 //! LMTP on one shard: what its sessions ask is carried out here.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use bytes::Bytes;
 use engine::event::{SessionId, ShardId};
@@ -36,7 +37,7 @@ pub struct LmtpShard {
     seats: Seats,
     held_bytes: usize,
     /// Whether clients may begin TLS.
-    starttls: bool,
+    starttls: Arc<AtomicBool>,
     /// When other shards may be asked again whether somebody gives way.
     ask_others_ns: u64,
 }
@@ -53,7 +54,7 @@ impl LmtpShard {
             refusals: Arc::default(),
             seats: Seats::default(),
             held_bytes: 0,
-            starttls: false,
+            starttls: Arc::default(),
             ask_others_ns: 0,
         }
     }
@@ -64,9 +65,10 @@ impl LmtpShard {
         Self { refusals, ..self }
     }
 
-    /// Lets clients begin TLS, those of the Unix socket excepted: there nobody listens.
+    /// Lets clients begin TLS that come while this is set, those of the Unix socket excepted: there
+    /// nobody listens.
     #[must_use]
-    pub fn with_starttls(self, starttls: bool) -> Self {
+    pub fn with_starttls(self, starttls: Arc<AtomicBool>) -> Self {
         Self { starttls, ..self }
     }
 
@@ -75,14 +77,24 @@ impl LmtpShard {
         self.held_bytes
     }
 
-    /// A connection has come; none if there is no place for it: then it is told and closed.
-    pub fn open<B: Backend>(
-        &mut self,
-        front: &mut Front<B>,
-        cx: &mut Context<'_, Reply>,
-    ) -> Option<Box<LmtpSession>> {
+    /// A connection has come, or is known to be somebody's by now: it takes a place. False if there
+    /// is none; then it is told and closed.
+    fn admit(&mut self, cx: &mut Context<'_, Reply>) -> bool {
         let address = cx.peer().map(|peer| peer.ip().to_canonical());
-        if let Err(full) = self.seats.enter(&self.common.places, cx.id(), address) {
+        self.seats.leave(&self.common.places, cx.id().slot);
+        let entered = self.seats.enter(&self.common.places, cx.id(), address);
+        self.admitted(cx, entered)
+    }
+
+    /// A connection has come of which a proxy has not said whose it is.
+    pub fn admit_unknown(&mut self, cx: &mut Context<'_, Reply>) -> bool {
+        let entered = self.seats.enter_unknown(&self.common.places, cx.id());
+        self.admitted(cx, entered)
+    }
+
+    fn admitted(&mut self, cx: &mut Context<'_, Reply>, entered: Result<(), Full>) -> bool {
+        let address = cx.peer().map(|peer| peer.ip().to_canonical());
+        if let Err(full) = entered {
             self.bounds.meet(Bound::DeliveryConnections);
             let refused = match full {
                 Full::All => Refused::Deliverers,
@@ -93,13 +105,26 @@ impl LmtpShard {
             cx.send(Bytes::from_static(FULL));
             cx.read(false);
             cx.close();
+            return false;
+        }
+        true
+    }
+
+    /// A session for a connection that has come; none if there is no place for it.
+    pub fn open<B: Backend>(
+        &mut self,
+        front: &mut Front<B>,
+        cx: &mut Context<'_, Reply>,
+    ) -> Option<Box<LmtpSession>> {
+        if !self.admit(cx) {
             return None;
         }
         if self.settings.0 != self.common.edition() {
             self.settings = self.common.settings();
         }
+        let address = cx.peer().map(|peer| peer.ip().to_canonical());
         let peer = address.map(|address| address.to_string().into());
-        let starttls = self.starttls && peer.is_some();
+        let starttls = self.starttls.load(Relaxed) && peer.is_some();
         let session = LmtpSession::new(&self.settings.1, peer, starttls, cx.now_ns());
         let mut session = Box::new(session);
         self.carry_out(front, &mut session, cx);

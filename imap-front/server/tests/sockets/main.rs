@@ -16,6 +16,7 @@ mod memory;
 mod notified;
 mod offer;
 mod panics;
+mod proxies;
 mod scram;
 mod service_user;
 mod site;

@@ -103,7 +103,7 @@ impl Site {
         });
         let [imap, lmtp, ens] = addresses.map(|address| address.port());
         let ports = format!(
-            "service.listenaddr = 127.0.0.1\nservice.imap.port = {imap}\n\
+            "service.listenaddr = 127.0.0.1\nservice.imap.port = {imap}\nservice.imap.sslport = 0\n\
              service.lmtp.port = {lmtp}\nens.port = {ens}\n\
              local.store.notifyplugin.ensport = {ens}\n{}",
             self.options

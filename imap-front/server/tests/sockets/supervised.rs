@@ -12,20 +12,25 @@ use crate::site::{Site, Talk};
 
 #[test]
 fn it_takes_over_open_sockets_and_says_when_it_is_ready() {
-    let site = Site::new("");
+    let site = Site::new("service.imap.sslport = 993\n");
     site.configure();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    fcntl_setfd(&listener, FdFlags::empty()).unwrap();
+    let open = || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        fcntl_setfd(&listener, FdFlags::empty()).unwrap();
+        listener
+    };
+    let (listener, of_tls) = (open(), open());
     let path = site.folder.path().join("run/notify");
     let notified = UnixDatagram::bind(&path).unwrap();
     notified
         .set_read_timeout(Some(Duration::from_secs(30)))
         .unwrap();
     let script = format!(
-        "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=imap exec {} --base {} 3<&{}",
+        "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=imap:imaps exec {} --base {} 3<&{} 4<&{}",
         env!("CARGO_BIN_EXE_imapd"),
         site.folder.path().display(),
-        listener.as_raw_fd()
+        listener.as_raw_fd(),
+        of_tls.as_raw_fd()
     );
     let mut child = Command::new("sh")
         .args(["-c", &script])
@@ -40,6 +45,10 @@ fn it_takes_over_open_sockets_and_says_when_it_is_ready() {
     assert_eq!(&buffer[..length], b"READY=1\n");
     assert!(talk.line().starts_with("* OK [CAPABILITY "));
     talk.ask("a LOGIN fred fred");
+    // There is no certificate, so the handshake fails.
+    let mut talk = Talk::to(of_tls.local_addr().unwrap());
+    talk.say("\x16\x03\x01");
+    assert_eq!(talk.rest(), 0);
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert!(child.wait().unwrap().success());

@@ -21,15 +21,27 @@ fn pair(name: &str) -> (String, String) {
     (made.cert.pem(), made.signing_key.serialize_pem())
 }
 
+/// Runs Python, which has to begin with a word.
+fn python(arguments: &[&str], word: &str) {
+    let output = Command::new("python3").args(arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.starts_with(word), "{arguments:?}: {said}{error}");
+}
+
 impl Secure {
     fn new() -> Self {
+        let secure = Self::without_certificate();
+        secure.put(&pair("first.example"));
+        secure
+    }
+
+    fn without_certificate() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let site = Site::new(&format!("service.imap.sslport = {port}\n"));
         fs::create_dir(site.folder.path().join("config/tls")).unwrap();
-        let secure = Self { site, port };
-        secure.put(&pair("first.example"));
-        secure
+        Self { site, port }
     }
 
     fn put(&self, (chain, key): &(String, String)) {
@@ -47,6 +59,36 @@ impl Secure {
         );
         let output = Command::new("sh").arg("-c").arg(command).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// A client comes in, idles, and is told of a delivery.
+    fn client(&self, server: &Server, way: &str, version: &str) {
+        let ports = [server.imap.port(), self.port, server.lmtp.port()];
+        let ports = ports.map(|port| port.to_string());
+        let mut arguments = vec!["-c", CLIENT, way];
+        arguments.extend(ports.iter().map(String::as_str));
+        arguments.push(version);
+        python(&arguments, "told");
+    }
+
+    /// A deliverer delivers to both users, twice.
+    fn deliverer(&self, server: &Server, version: &str) {
+        let port = server.lmtp.port().to_string();
+        python(&["-c", DELIVERER, &port, version], "delivered");
+    }
+
+    /// What the server answers to whoever has it read its files again.
+    fn refreshed(&self, server: &Server) -> String {
+        let path = self.site.folder.path().join("run/imapd.refreshed");
+        let _ = fs::remove_file(&path);
+        server.signal(Signal::HUP);
+        for _ in 0..200 {
+            if let Ok(answer) = fs::read_to_string(&path) {
+                return answer;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("no answer:\n{}", self.site.log());
     }
 
     fn refresh(&self, server: &Server, until: &str) {
@@ -101,17 +143,7 @@ fn a_client_idles_and_is_told_over_tls_of_both_versions_and_by_starttls() {
     let server = secure.site.start();
     for way in ["implicit", "starttls"] {
         for version in ["TLSv1_2", "TLSv1_3"] {
-            let output = Command::new("python3")
-                .args(["-c", CLIENT, way])
-                .arg(server.imap.port().to_string())
-                .arg(secure.port.to_string())
-                .arg(server.lmtp.port().to_string())
-                .arg(version)
-                .output()
-                .unwrap();
-            let said = String::from_utf8_lossy(&output.stdout).into_owned();
-            let error = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(said.starts_with("told"), "{way} {version}: {said}{error}");
+            secure.client(&server, way, version);
         }
     }
     let statistics = server.statistics(&secure.site);
@@ -210,7 +242,8 @@ fn certificates_are_read_again_and_one_with_another_key_is_refused() {
     let (chain, _) = pair("third.example");
     let (_, key) = pair("fourth.example");
     secure.put(&(chain, key));
-    secure.refresh(&server, "those known before are kept");
+    let answer = secure.refreshed(&server);
+    assert!(answer.contains("those known before are kept"), "{answer}");
     assert!(secure.site.log().contains("is not that of the chain"));
     assert!(secure.shown().contains("second.example"));
     idle.say("DONE\r\n");
@@ -218,6 +251,55 @@ fn certificates_are_read_again_and_one_with_another_key_is_refused() {
     drop(server);
     let refused = secure.site.try_start(":").err().unwrap();
     assert!(refused.contains("is not that of the chain"), "{refused}");
+}
+
+fn lmtp_offers(server: &Server) -> String {
+    let mut talk = Talk::to(server.lmtp);
+    talk.line();
+    talk.say("LHLO here\r\n");
+    let mut offers = String::new();
+    loop {
+        let line = talk.line();
+        offers.push_str(&line);
+        if line.as_bytes()[3] != b'-' {
+            return offers;
+        }
+    }
+}
+
+#[test]
+fn the_first_certificate_needs_no_restart_and_the_last_is_kept() {
+    let secure = Secure::without_certificate();
+    let server = secure.site.start();
+    let mut idle = server.idle("fred");
+    assert!(!server.greeting().contains("STARTTLS"));
+    assert!(!lmtp_offers(&server).contains("STARTTLS"));
+    assert!(!secure.shown().contains("DNS"));
+    assert_eq!(
+        secure.refreshed(&server),
+        "",
+        "there are none, and there were none"
+    );
+    secure.put(&pair("first.example"));
+    assert_eq!(secure.refreshed(&server), "");
+    assert!(server.greeting().contains(" STARTTLS "));
+    assert!(lmtp_offers(&server).contains("STARTTLS"));
+    assert!(secure.shown().contains("first.example"));
+    for (way, version) in [("implicit", "TLSv1_3"), ("starttls", "TLSv1_2")] {
+        secure.client(&server, way, version);
+    }
+    secure.deliverer(&server, "TLSv1_3");
+    let folder = secure.site.folder.path().join("config/tls");
+    fs::remove_dir_all(&folder).unwrap();
+    for _ in 0..2 {
+        let answer = secure.refreshed(&server);
+        assert!(answer.contains("holds no certificate"), "{answer}");
+        assert!(answer.contains("those known before are kept"), "{answer}");
+    }
+    assert!(secure.shown().contains("first.example"));
+    assert!(server.greeting().contains(" STARTTLS "));
+    idle.say("DONE\r\n");
+    idle.until("i");
 }
 
 const DELIVERER: &str = r#"
@@ -250,15 +332,7 @@ fn mail_is_delivered_over_tls_of_both_versions() {
     let secure = Secure::new();
     let server = secure.site.start();
     for version in ["TLSv1_2", "TLSv1_3"] {
-        let output = Command::new("python3")
-            .args(["-c", DELIVERER])
-            .arg(server.lmtp.port().to_string())
-            .arg(version)
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(said.starts_with("delivered"), "{version}: {said}{error}");
+        secure.deliverer(&server, version);
     }
     for user in ["fred", "mary"] {
         let mut reader = server.select(user);

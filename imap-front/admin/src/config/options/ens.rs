@@ -108,6 +108,15 @@ pub(super) static ENS: &[ConfigOption] = &[
         help: "microseconds for which the broker looks for work before it sleeps; costs cores",
     },
     ConfigOption {
+        name: "ens.sslport",
+        kind: PORT,
+        default: "0",
+        refreshable: false,
+        help: "TCP port on which the broker speaks TLS, with the certificates of config/tls/, for \
+               clients on other hosts (asub enps://HOST PORT); 0 turns the listener off. Who may \
+               connect is in ENS_ACCESS all the same",
+    },
+    ConfigOption {
         name: "ens.writetimeout",
         kind: Kind::Number { min: 5, max: 3600 },
         default: "120",

@@ -79,7 +79,9 @@ pub(super) static LOCAL: &[ConfigOption] = &[
         kind: Kind::Host,
         default: "127.0.0.1",
         refreshable: false,
-        help: "host of the event notification broker, or the path of its Unix socket",
+        help: "host of the event notification broker, or the path of its Unix socket; enps://HOST \
+               if it speaks TLS on ensport (ENS_CA_FILE in config/ens.env: a file below config/ or \
+               /etc of whose certificates are trusted)",
     },
     ConfigOption {
         name: "local.store.notifyplugin.ensport",

@@ -120,6 +120,16 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         help: "TCP port of IMAP; 0 turns the listener off",
     },
     ConfigOption {
+        name: "service.imap.proxyprotocol",
+        kind: Kind::Switch,
+        default: "no",
+        refreshable: false,
+        help: "whether connections from service.proxy.networks to the ports of IMAP begin with a \
+               header of the PROXY protocol (HAProxy's send-proxy or send-proxy-v2, nginx's \
+               proxy_protocol on), which names the client; those without one are closed. Version 2 \
+               can tell that the client came by TLS: then passwords may come",
+    },
+    ConfigOption {
         name: "service.imap.scram",
         kind: Kind::Word(&["auto", "yes", "no"]),
         default: "auto",
@@ -151,7 +161,7 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         kind: PORT,
         default: "993",
         refreshable: false,
-        help: "TCP port of IMAP over TLS, taken if config/tls/ holds a certificate; 0 turns the \
+        help: "TCP port of IMAP over TLS, of use once config/tls/ holds a certificate; 0 turns the \
                listener off",
     },
     ConfigOption {
@@ -161,6 +171,15 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         refreshable: false,
         help: "seconds between two words to an idling client that the server is still here; \
                0 means never: TCP's own probes keep connections open and find dead ones",
+    },
+    ConfigOption {
+        name: "service.imap.trustednetworks",
+        kind: Kind::Networks,
+        default: "",
+        refreshable: false,
+        help: "networks of webmail and proxies that may name the client before login, by the \
+               fields x-originating-ip and x-session-id of the command ID; log lines, limits and \
+               delays are the client's then. From others these fields mean nothing",
     },
     ConfigOption {
         name: "service.imap.writetimeout",
@@ -229,6 +248,13 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         help: "TCP port of LMTP; 0 turns the listener off",
     },
     ConfigOption {
+        name: "service.lmtp.proxyprotocol",
+        kind: Kind::Switch,
+        default: "no",
+        refreshable: false,
+        help: "the same as service.imap.proxyprotocol for the TCP port of LMTP",
+    },
+    ConfigOption {
         name: "service.lmtp.socket",
         kind: Kind::Path,
         default: "",
@@ -245,6 +271,16 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         default: "1800",
         refreshable: false,
         help: "seconds that a deliverer may take from MAIL to the message's end",
+    },
+    ConfigOption {
+        name: "service.proxy.networks",
+        kind: Kind::Networks,
+        default: "",
+        refreshable: false,
+        help: "networks of proxies whose connections begin with a header of the PROXY protocol, on \
+               ports whose proxyprotocol is on. From elsewhere no header is looked for. A proxy on \
+               this host can have an address of its own (HAProxy: source 127.0.0.2), so that other \
+               programs here come without one",
     },
     ConfigOption {
         name: "service.restrictrings",

@@ -136,7 +136,10 @@ impl Host {
                         session.handle_reply(reply);
                     }
                     Action::Watch(_) => session.handle_watching(),
-                    Action::Unwatch | Action::StartTls | Action::Claim(..) => {}
+                    Action::Unwatch
+                    | Action::StartTls
+                    | Action::Forwarded(_)
+                    | Action::Claim(..) => {}
                     Action::Close => self.closed = true,
                 }
             }
@@ -151,7 +154,9 @@ impl Host {
                 }
                 Some(Action::Close) => self.closed = true,
                 Some(Action::Watch(_)) => session.handle_watching(),
-                Some(Action::Unwatch | Action::StartTls | Action::Claim(..)) => {}
+                Some(
+                    Action::Unwatch | Action::StartTls | Action::Forwarded(_) | Action::Claim(..),
+                ) => {}
             }
         }
     }

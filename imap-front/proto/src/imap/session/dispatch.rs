@@ -6,7 +6,8 @@ use mail::{Reply, Request};
 use super::{Session, Step, Work};
 use crate::http::is_request;
 use crate::imap::action::Action;
-use crate::imap::ast::{Command, Tagged};
+use crate::imap::ast::{Command, IdField, Tagged};
+use crate::imap::forwarded::Forwarded;
 use crate::imap::lexer::{Fault, ParseError, is_astring_char};
 use crate::imap::parse::parse_command;
 use crate::imap::receive::Received;
@@ -102,7 +103,7 @@ impl Session {
                 self.done(&tag, "OK LOGOUT completed");
                 self.close();
             }
-            C::Id(_) => self.id(tag),
+            C::Id(fields) => self.id(tag, fields.as_deref()),
             C::StartTls => self.start_tls(&tag),
             C::Login { user, password } => self.login(tag, &user, &password),
             C::Authenticate { mechanism, initial } => self.authenticate(tag, &mechanism, initial),
@@ -251,8 +252,19 @@ impl Session {
         }
     }
 
+    /// Whom this client speaks for is believed, until it has logged in: [`Action::Forwarded`].
+    pub fn trust_forwarded(&mut self) {
+        self.trusted = true;
+    }
+
     /// RFC 2971 §3.1
-    fn id(&mut self, tag: Box<str>) {
+    fn id(&mut self, tag: Box<str>, fields: Option<&[IdField]>) {
+        if self.trusted
+            && self.user.is_none()
+            && let Some(client) = fields.and_then(Forwarded::of)
+        {
+            self.act(Action::Forwarded(Box::new(client)));
+        }
         let (product, version) = (self.config.product.clone(), self.config.version.clone());
         self.say(&format!(
             "* ID (\"name\" \"{product}\" \"version\" \"{version}\")"

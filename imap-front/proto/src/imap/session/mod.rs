@@ -53,6 +53,8 @@ pub struct Session {
     channel: Option<Box<Channel>>,
     /// The greeting is to be said when the handshake is over.
     greets_later: bool,
+    /// The client may name whom it speaks for.
+    trusted: bool,
     receiver: Receiver,
     output: Output,
     actions: VecDeque<Action>,
@@ -238,6 +240,7 @@ impl Session {
             starttls: false,
             channel: None,
             greets_later: false,
+            trusted: false,
             receiver: Receiver::default(),
             output: Output::default(),
             actions: VecDeque::new(),

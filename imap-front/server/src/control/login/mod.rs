@@ -417,11 +417,15 @@ fn expired(replier: &Replier, requester: &Requester, user: Option<&str>) {
 fn log_failure(requester: &Requester, user: &str, fault: Option<&TokenFault>) {
     let user: String = user.chars().take(NAME_LOGGED_MAX).collect();
     let why = fault.map_or_else(String::new, |fault| format!(": {fault}"));
+    let session = match &requester.session {
+        Some(session) => format!(", session {session:?}"),
+        None => String::new(),
+    };
     match requester.client {
         Some(client) => {
             let client = client.to_canonical();
-            tracing::warn!("login failed from {client}, user {user:?}{why}");
+            tracing::warn!("login failed from {client}, user {user:?}{why}{session}");
         }
-        None => tracing::warn!("login failed from this host, user {user:?}{why}"),
+        None => tracing::warn!("login failed from this host, user {user:?}{why}{session}"),
     }
 }
