@@ -61,7 +61,7 @@ pub fn confine_calls(wanted: bool, groups: &[Group]) -> Result<(), ConfinementEr
 
 /// What `enpd` reaches: the folders of files that it makes (its Unix socket, its answer to whoever
 /// refreshes it); and for reading what it shows to others, and what a panic's report is made of.
-pub fn reach_of_broker(made: &[&Path], read: Option<PathBuf>) -> Reach {
+pub fn reach_of_broker(made: &[&Path], read: Vec<PathBuf>) -> Reach {
     let program = std::env::current_exe().ok();
     let of_program = program
         .as_deref()
@@ -73,12 +73,24 @@ pub fn reach_of_broker(made: &[&Path], read: Option<PathBuf>) -> Reach {
     };
     Reach {
         written: made.iter().map(folder).collect(),
-        read: [of_program, read, Some("/proc/self".into())]
+        read: of_program
             .into_iter()
-            .flatten()
+            .chain(read)
+            .chain(["/proc/self".into()])
             .collect(),
         network: false,
     }
+}
+
+/// A folder of certificates, and those folders to which links lead that lie in it.
+pub fn with_targets_of_links(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let targets = entries.filter_map(|entry| std::fs::canonicalize(entry.path()).ok());
+    let targets = targets.filter_map(|file| file.parent().map(Path::to_owned));
+    let mut folders: Vec<PathBuf> = targets.chain([folder.to_owned()]).collect();
+    folders.sort();
+    folders.dedup();
+    folders
 }
 
 /// The system calls of `enpd`, with a Unix socket or without, and with a file for its answers or
@@ -97,6 +109,19 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn links_are_followed_to_their_folders() {
+        let outer = tempfile::tempdir().unwrap();
+        let outer = fs::canonicalize(outer.path()).unwrap();
+        let [tls, live, archive] = ["tls", "live", "archive"].map(|name| outer.join(name));
+        [&tls, &live, &archive].map(|folder| fs::create_dir(folder).unwrap());
+        fs::write(archive.join("chain1.pem"), "").unwrap();
+        std::os::unix::fs::symlink("../archive/chain1.pem", live.join("chain.pem")).unwrap();
+        std::os::unix::fs::symlink(live.join("chain.pem"), tls.join("default.pem")).unwrap();
+        assert_eq!(with_targets_of_links(&tls), [archive, tls]);
+        assert_eq!(with_targets_of_links(&live.join("none")).len(), 1);
+    }
+
     /// Tries to leave from within a thread that is confined as `enpd` is.
     #[test]
     fn the_broker_reaches_its_socket_and_nothing_else() {
@@ -110,7 +135,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let socket = own.join("file");
         let attempts = move || {
-            let reach = reach_of_broker(&[&socket], None);
+            let reach = reach_of_broker(&[&socket], vec![]);
             let confinement = files::confine(&reach).unwrap();
             let removed = fs::remove_file(&socket);
             let denied = [

@@ -76,6 +76,8 @@ impl Authorities {
 pub struct Certificates {
     files: certificates::Certificates,
     authorities: Option<Authorities>,
+    /// As they were read last.
+    clients: Option<Clients>,
     /// Looks since the last warnings.
     looks: u32,
 }
@@ -97,8 +99,9 @@ impl Certificates {
         let clients = authorities.as_ref().map(Authorities::read).transpose()?;
         let options = options(config, b"imap");
         let mut certificates = Self {
-            files: certificates::Certificates::load(folder, options, clients)?,
+            files: certificates::Certificates::load(folder, options, clients.clone())?,
             authorities,
+            clients,
             looks: 0,
         };
         certificates.look();
@@ -123,18 +126,19 @@ impl Certificates {
         self.files.offered()
     }
 
-    /// Reads them again: all are taken or, on an error, none. Sessions stay. Gives how many there
-    /// are.
+    /// Reads them again: all of the server are taken or, on an error, none, and the authorities of
+    /// clients apart from them. Sessions stay. Gives how many there are.
     ///
     /// # Errors
     /// The first that can't be used.
     pub fn reload(&mut self) -> Result<usize, CertificatesError> {
         let authorities = self.authorities.as_ref();
-        let clients = authorities.map(Authorities::read).transpose()?;
-        let count = self.files.reload(clients)?;
+        let read = authorities.map(Authorities::read).transpose();
+        let read = read.map(|clients| self.clients = clients);
+        let count = self.files.reload(self.clients.clone())?;
         self.looks = 0;
         self.look();
-        Ok(count)
+        read.map(|()| count)
     }
 
     /// Tells TLS the time, and once a day the log what ends soon. To be called once a second.

@@ -10,7 +10,7 @@ use engine::event::{Event, SessionId};
 use engine::protocol::{Active, Announce, Context, Parked as Due, Parking};
 use mail::Reply;
 use proto::imap::{Parked, RenderKey};
-use proto::proxy::{Header, Origin};
+use proto::proxy::Header;
 
 use crate::bounds::{Bound, Bounds};
 use crate::front::{Backend, Behind, Front, FrontSession};
@@ -164,15 +164,7 @@ impl<B: Backend> Host<B> {
             }
         };
         cx.set_peer(arriving.peer(&origin));
-        let behind = match origin {
-            Origin { tls: true, .. } => Behind::Tls,
-            Origin {
-                client: None,
-                own: false,
-                ..
-            } => Behind::Unknown,
-            _ => Behind::Named,
-        };
+        let behind = self.proxies.behind(&origin);
         let door = self.door(arriving.listener);
         let mut rest = &bytes[length..];
         if door == Door::Imaps {
@@ -236,7 +228,7 @@ impl<B: Backend> Active for Host<B> {
                 _ => {}
             }
         }
-        self.let_in(cx, door, Behind::Named)
+        self.let_in(cx, door, Behind::NONE)
     }
 
     fn asks_certificate(&self, session: &HostSession) -> bool {

@@ -117,8 +117,13 @@ impl Refusals {
     }
 }
 
-fn from(client: Option<IpAddr>) -> String {
+/// Where a client comes from, as lines of the log say it. Who came to a proxy that doesn't know its
+/// clients has no address that could be shut out.
+pub fn from(client: Option<IpAddr>) -> String {
     match client {
+        Some(client) if client.is_unspecified() => {
+            "from a client that its proxy does not know".into()
+        }
         Some(client) => format!("from {}", client.to_canonical()),
         None => "from this host".into(),
     }

@@ -181,7 +181,10 @@ fn serve(cli: &Cli, access: Access, ready: &mut Ready) -> Result<(), Box<dyn std
         .flatten()
         .map(PathBuf::as_path)
         .collect();
-    let reach = confinement::reach_of_broker(&written, cli.certificates.clone());
+    // What is not shown is not reached.
+    let shown = certificates.as_ref().and(cli.certificates.as_deref());
+    let shown = shown.map(confinement::with_targets_of_links);
+    let reach = confinement::reach_of_broker(&written, shown.unwrap_or_default());
     confinement::confine_files(!cli.no_landlock, &reach)?;
     // From here on there will be other threads.
     reactor::rights::give_up()?;

@@ -39,7 +39,15 @@ fn refresh(base: &Base, arguments: &Arguments) -> Result<u8, Box<dyn Error>> {
     for service in [&service::ENS, &service::IMAP] {
         let asked = arguments.services.iter().any(|name| name == service.name);
         if asked || all && has_something_to_read(base, &config, service)? {
-            let refreshed = service::refresh(base, service)?;
+            let refreshed = match service::refresh(base, service) {
+                Ok(refreshed) => refreshed,
+                // The other one is refreshed all the same.
+                Err(error) => {
+                    command::complain(format_args!("refresh: {}: {error}", service.name));
+                    code = FAILED;
+                    continue;
+                }
+            };
             let pid = refreshed.pid;
             command::say(format_args!("Refreshing {} server {pid}", service.name));
             for why in refreshed.refused {

@@ -390,7 +390,7 @@ impl<B: Backend> Active for Front<B> {
     }
 
     fn open(&mut self, cx: &mut Context<'_, Reply>, _listener: u8) -> FrontSession {
-        self.open_behind(cx, Behind::Named)
+        self.open_behind(cx, Behind::NONE)
     }
 
     fn asks_certificate(&self, _: &FrontSession) -> bool {

@@ -17,13 +17,20 @@ const ENOUGH: &[u8] = b"* BYE Too many connections from your address, try again 
 
 /// What a proxy has told of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Behind {
-    /// There is none, or it has told whose it is.
-    Named,
+pub(crate) struct Behind {
     /// Its client speaks TLS with it: passwords may come.
-    Tls,
-    /// It doesn't know its client, which is not this host then, wherever the proxy is.
-    Unknown,
+    pub tls: bool,
+    /// It has told whose it is. Whom it doesn't know is not this host, wherever the proxy is, and
+    /// names nobody else.
+    pub known: bool,
+}
+
+impl Behind {
+    /// There is no proxy.
+    pub const NONE: Self = Self {
+        tls: false,
+        known: true,
+    };
 }
 
 impl<B: Backend> Front<B> {
@@ -33,16 +40,16 @@ impl<B: Backend> Front<B> {
         cx: &mut Context<'_, Reply>,
         behind: Behind,
     ) -> FrontSession {
-        let tls = behind == Behind::Tls || cx.is_secure();
+        let tls = behind.tls || cx.is_secure();
         let starttls = self.starttls.load(Relaxed) && !tls;
-        let may_log_in = tls || behind != Behind::Unknown && self.may_log_in(cx);
+        let may_log_in = tls || behind.known && self.may_log_in(cx);
         let config = self.config.clone();
         let mut machine = match cx.is_secure() {
             true => Session::before_handshake(config),
             false => Session::with_starttls(config, may_log_in, starttls),
         };
         let peer = cx.peer().map(|peer| peer.ip());
-        if peer.is_some_and(|peer| self.trusted.contain(peer)) {
+        if behind.known && peer.is_some_and(|peer| self.trusted.contain(peer)) {
             machine.trust_forwarded();
         }
         if !peer.is_none_or(|peer| self.admits_address(cx.id().slot, peer)) {

@@ -18,8 +18,9 @@ pub(super) static SSL: &[ConfigOption] = &[
         default: "no",
         refreshable: false,
         help: "whether clients of IMAP are asked for a certificate by ssl.clientca, with which \
-               they may log in (EXTERNAL): no, optional, or required: then TLS needs one, and \
-               clear text from this host does not. With either, clients don't resume sessions: \
+               they may log in (EXTERNAL): no, optional, or required: then TLS needs one, \
+               TLS that ends at a proxy does not count, and clear text from this host needs \
+               none. With either, clients don't resume sessions: \
                each handshake is a whole one",
     },
     ConfigOption {

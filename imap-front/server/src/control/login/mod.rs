@@ -27,7 +27,7 @@ use super::fair_queue::Owner;
 use super::workers::{NotDone, Workers};
 use crate::bounds::{Bound, Bounds};
 use crate::front::{Requester, network};
-use crate::refusals::{Refusals, Refused};
+use crate::refusals::{self, Refusals, Refused};
 use crate::sparing::Sparing;
 use crate::stalls::Stalls;
 use crate::tokens::{TokenFault, Tokens};
@@ -138,6 +138,8 @@ impl Authenticator {
         match evidence {
             Evidence::Password(_) | Evidence::Token(_) | Evidence::Certificate
                 if !self.admits(&requester) => {}
+            // It belongs to no challenge, which would have been counted.
+            Evidence::Proof { ref proof, .. } if proof.is_empty() && !self.admits(&requester) => {}
             Evidence::Password(password) => {
                 self.handle_password(requester, asked, Zeroizing::new(password));
             }
@@ -401,12 +403,9 @@ fn expired(replier: &Replier, requester: &Requester, user: Option<&str>) {
         .chars()
         .take(NAME_LOGGED_MAX)
         .collect();
-    let client = requester
-        .client
-        .map(|client| client.to_canonical().to_string());
-    let client = client.as_deref().unwrap_or("this host");
+    let from = refusals::from(requester.client);
     tracing::info!(
-        "login refused from {client}, user {user:?}: {}",
+        "login refused {from}, user {user:?}: {}",
         TokenFault::Expired
     );
     replier.reply(requester.id, Reply::Refused(Refusal::Credentials));
@@ -421,11 +420,6 @@ fn log_failure(requester: &Requester, user: &str, fault: Option<&TokenFault>) {
         Some(session) => format!(", session {session:?}"),
         None => String::new(),
     };
-    match requester.client {
-        Some(client) => {
-            let client = client.to_canonical();
-            tracing::warn!("login failed from {client}, user {user:?}{why}{session}");
-        }
-        None => tracing::warn!("login failed from this host, user {user:?}{why}{session}"),
-    }
+    let from = refusals::from(requester.client);
+    tracing::warn!("login failed {from}, user {user:?}{why}{session}");
 }
