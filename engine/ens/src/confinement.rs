@@ -114,7 +114,9 @@ mod tests {
         let outer = tempfile::tempdir().unwrap();
         let outer = fs::canonicalize(outer.path()).unwrap();
         let [tls, live, archive] = ["tls", "live", "archive"].map(|name| outer.join(name));
-        [&tls, &live, &archive].map(|folder| fs::create_dir(folder).unwrap());
+        for folder in [&tls, &live, &archive] {
+            fs::create_dir(folder).unwrap();
+        }
         fs::write(archive.join("chain1.pem"), "").unwrap();
         std::os::unix::fs::symlink("../archive/chain1.pem", live.join("chain.pem")).unwrap();
         std::os::unix::fs::symlink(live.join("chain.pem"), tls.join("default.pem")).unwrap();

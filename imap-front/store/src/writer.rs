@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError, select_biased};
+use crossbeam_channel::{Receiver, RecvTimeoutError, select_biased};
 use mail::{Refusal, Reply};
 
 use crate::Error;
@@ -115,12 +115,6 @@ impl Writer {
         }
         let job = match self.running.is_empty() {
             true => self.jobs.recv_deadline(self.running.work_off_at()),
-            // A wait of no time spins, and yields its core, before it ends.
-            false if pause.is_zero() => match self.jobs.try_recv() {
-                Ok(job) => Ok(job),
-                Err(TryRecvError::Empty) => Err(RecvTimeoutError::Timeout),
-                Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
-            },
             false => self.jobs.recv_timeout(pause),
         };
         match job {

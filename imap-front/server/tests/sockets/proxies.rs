@@ -96,6 +96,15 @@ fn a_header_names_the_client_whole_or_byte_by_byte() {
     for header in [&b"PROXY UNKNOWN\r\n"[..], &binary(0x21, 0, b"")] {
         assert!(behind(header, server.imap).line().contains("LOGINDISABLED"));
     }
+    // Nor is one whose TLS ends there, and who came by a Unix socket: it has no address that could
+    // be shut out.
+    let sockets = [&[0; 2 * 108][..], &TLS].concat();
+    let mut talk = behind(&binary(0x21, 0x31, &sockets), server.imap);
+    talk.line();
+    talk.say("a LOGIN fred wrong\r\n");
+    assert!(talk.line().starts_with("a NO"));
+    let unknown = "login failed from a client that its proxy does not know, user \"fred\"";
+    logged(&site, unknown);
     assert_eq!(met(&site, &server, "ProxyHeader"), 0);
 }
 

@@ -195,8 +195,8 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         refreshable: false,
         help: "whether the IMAP server can reach only the base directory, the folders of sockets, \
                log file and plug-ins that options name, and for reading what programs need of the \
-               system; and the broker only its Unix socket's folder, run/ and its certificates. Neither can signal processes \
-               that it has not started, if the kernel knows how",
+               system; and the broker only its Unix socket's folder, run/ and its certificates. \
+               Neither can signal processes that it has not started, if the kernel knows how",
     },
     ConfigOption {
         name: "service.listenaddr",
