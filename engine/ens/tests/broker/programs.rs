@@ -8,35 +8,41 @@ use std::time::Duration;
 
 use crate::talk::Site;
 
-#[test]
-fn what_apub_is_told_asub_prints() {
-    let site = Site::new();
-    let port = site.address.port().to_string();
+/// The first lines that `asub` prints of what `apub` is told, at a broker of this host.
+fn printed(port: &str, told: &str, lines: usize) -> Vec<String> {
     let mut asub = Command::new(env!("CARGO_BIN_EXE_asub"))
-        .args(["127.0.0.1", &port])
+        .args(["127.0.0.1", port])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut printed = BufReader::new(asub.stdout.take().unwrap()).lines();
     assert_eq!(printed.next().unwrap().unwrap(), "Subscription successful");
     let mut apub = Command::new(env!("CARGO_BIN_EXE_apub"))
-        .args(["127.0.0.1", &port])
+        .args(["127.0.0.1", port])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    apub.stdin
-        .take()
-        .unwrap()
-        .write_all(b"hello\n\nthere\n.\nnot this\n")
-        .unwrap();
+    let mut input = apub.stdin.take().unwrap();
+    input.write_all(told.as_bytes()).unwrap();
+    drop(input);
     assert!(apub.wait().unwrap().success());
-    for line in ["hello", "(null)", "there"] {
-        let expected = format!("[enp://127.0.0.1/store] {line}");
-        assert_eq!(printed.next().unwrap().unwrap(), expected);
-    }
+    let heard = printed.take(lines).map(Result::unwrap).collect();
     asub.kill().unwrap();
     asub.wait().unwrap();
+    heard
+}
+
+#[test]
+fn what_apub_is_told_asub_prints() {
+    let site = Site::new();
+    let port = site.address.port().to_string();
+    let printed = printed(&port, "hello\n\nthere\n.\nnot this\n", 3);
+    let expected = ["hello", "(null)", "there"];
+    assert_eq!(
+        printed,
+        expected.map(|line| format!("[enp://127.0.0.1/store] {line}"))
+    );
 }
 
 #[test]
@@ -146,24 +152,7 @@ fn enpd_gives_up_what_it_does_not_need_and_serves() {
         assert!(of_threads(child.id(), name, value).len() >= 3);
     }
     // It has no files, and its listeners are there: clients come, are told, and go.
-    let mut asub = Command::new(env!("CARGO_BIN_EXE_asub"))
-        .args(["127.0.0.1", &port])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut printed = BufReader::new(asub.stdout.take().unwrap()).lines();
-    assert_eq!(printed.next().unwrap().unwrap(), "Subscription successful");
-    let mut apub = Command::new(env!("CARGO_BIN_EXE_apub"))
-        .args(["127.0.0.1", &port])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    apub.stdin.take().unwrap().write_all(b"hello\n.\n").unwrap();
-    assert!(apub.wait().unwrap().success());
-    assert!(printed.next().unwrap().unwrap().ends_with("hello"));
-    asub.kill().unwrap();
-    asub.wait().unwrap();
+    assert!(printed(&port, "hello\n.\n", 1)[0].ends_with("hello"));
     assert!(socket.exists());
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();

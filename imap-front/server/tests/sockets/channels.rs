@@ -4,10 +4,8 @@
 use std::fs;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use admin::users::{self, NewPassword, Quota};
-use rustix::process::Signal;
 
 use crate::site::{Server, Site, Talk};
 
@@ -21,11 +19,7 @@ impl Secure {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let site = Site::new(&format!("service.imap.sslport = {port}\n{options}"));
-        let folder = site.folder.path().join("config/tls");
-        fs::create_dir(&folder).unwrap();
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        fs::write(folder.join("default.pem"), made.cert.pem()).unwrap();
-        fs::write(folder.join("default.key"), made.signing_key.serialize_pem()).unwrap();
+        site.show_certificate("localhost");
         Self { site, port }
     }
 
@@ -249,18 +243,6 @@ impl Secure {
         let said = self.python(EXTERNAL, &[&port, way, version, who.0, who.1]);
         said.trim().to_owned()
     }
-
-    fn refresh(&self, server: &Server, until: &str) {
-        let before = self.site.log().matches(until).count();
-        server.signal(Signal::HUP);
-        for _ in 0..200 {
-            if self.site.log().matches(until).count() > before {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("{until:?} is not in the log:\n{}", self.site.log());
-    }
 }
 
 #[test]
@@ -366,11 +348,11 @@ fn authorities_are_changed_by_refresh_and_nobody_comes_back_by_a_ticket() {
         );
     }
     secure.trust("other");
-    secure.refresh(&server, "were read again");
+    secure.site.refresh(&server, "were read again");
     assert_eq!(external("fred"), "no connection");
     assert!(external("stranger").starts_with("offered"));
     fs::write(folder.join("config/ca.pem"), "nonsense").unwrap();
-    secure.refresh(&server, "those known before are kept");
+    secure.site.refresh(&server, "those known before are kept");
     assert!(external("stranger").starts_with("offered"));
     idle.say("DONE\r\n");
     assert!(idle.line().starts_with("i OK"), "sessions stay");

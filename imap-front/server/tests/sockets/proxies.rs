@@ -270,12 +270,7 @@ fn tls_follows_the_header() {
     let port = listener.local_addr().unwrap().port();
     drop(listener);
     let site = Site::bare(&format!("service.imap.sslport = {port}\n{MARKED}"));
-    let folder = site.folder.path().join("config/tls");
-    std::fs::create_dir(&folder).unwrap();
-    let made = rcgen::generate_simple_self_signed(vec!["imap.example".to_owned()]).unwrap();
-    std::fs::write(folder.join("default.pem"), made.cert.pem()).unwrap();
-    let key = made.signing_key.serialize_pem();
-    std::fs::write(folder.join("default.key"), key).unwrap();
+    site.show_certificate("imap.example");
     let _server = site.start();
     let hexadecimal =
         |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };

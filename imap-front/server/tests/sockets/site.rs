@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 /// Nothing the server says takes as long.
@@ -46,6 +47,28 @@ pub fn idle_offered() -> String {
 }
 
 impl Site {
+    /// Puts a certificate for a name, signed by itself, where the server looks for it.
+    pub fn show_certificate(&self, name: &str) {
+        let folder = self.folder.path().join("config/tls");
+        fs::create_dir(&folder).unwrap();
+        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+        fs::write(folder.join("default.pem"), made.cert.pem()).unwrap();
+        fs::write(folder.join("default.key"), made.signing_key.serialize_pem()).unwrap();
+    }
+
+    /// Has the server read again what it can, until the log has a line once more.
+    pub fn refresh(&self, server: &Server, until: &str) {
+        let before = self.log().matches(until).count();
+        server.signal(Signal::HUP);
+        for _ in 0..200 {
+            if self.log().matches(until).count() > before {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("{until:?} is not in the log:\n{}", self.log());
+    }
+
     /// With users `fred` and `mary`, whose passwords are their names, and IDLE.
     pub fn new(options: &str) -> Self {
         Self::bare(&format!("{}{options}", idle_offered()))

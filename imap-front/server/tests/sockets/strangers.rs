@@ -62,12 +62,7 @@ impl Strangers {
             "service.listenaddr = 0.0.0.0\nservice.imap.sslport = {port}\n\
              service.imap.shards = 2\n{options}"
         ));
-        let folder = site.folder.path().join("config/tls");
-        std::fs::create_dir(&folder).unwrap();
-        let made = rcgen::generate_simple_self_signed(vec!["imap.example".to_owned()]).unwrap();
-        std::fs::write(folder.join("default.pem"), made.cert.pem()).unwrap();
-        let key = made.signing_key.serialize_pem();
-        std::fs::write(folder.join("default.key"), key).unwrap();
+        site.show_certificate("imap.example");
         Some(Self {
             site,
             address,

@@ -3,11 +3,9 @@
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rustix::process::Signal;
 
 use crate::site::{Server, Site, Talk};
 
@@ -159,18 +157,6 @@ impl Issuer {
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(ends.len(), cases.len(), "{said}{error}");
         ends
-    }
-
-    fn refresh(&self, server: &Server, until: &str) {
-        let before = self.site.log().matches(until).count();
-        server.signal(Signal::HUP);
-        for _ in 0..200 {
-            if self.site.log().matches(until).count() > before {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("{until:?} is not in the log:\n{}", self.site.log());
     }
 }
 
@@ -352,10 +338,14 @@ fn keys_are_changed_by_refresh_and_broken_ones_are_not_taken() {
     let is_in = |case: &str| issuer.logins(&server, &[case])[0].starts_with("OK");
     assert!(is_in(&old) && !is_in(&new));
     issuer.publish(&["ed", "ed2"]);
-    issuer.refresh(&server, "the 2 keys of tokens were read again");
+    issuer
+        .site
+        .refresh(&server, "the 2 keys of tokens were read again");
     assert!(is_in(&old) && is_in(&new));
     issuer.publish(&["ed2"]);
-    issuer.refresh(&server, "the 1 keys of tokens were read again");
+    issuer
+        .site
+        .refresh(&server, "the 1 keys of tokens were read again");
     assert!(!is_in(&old) && is_in(&new));
     let keys = issuer.folder().join("config/keys");
     fs::write(
@@ -363,7 +353,7 @@ fn keys_are_changed_by_refresh_and_broken_ones_are_not_taken() {
         "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
     )
     .unwrap();
-    issuer.refresh(&server, "those known before are kept");
+    issuer.site.refresh(&server, "those known before are kept");
     assert!(is_in(&new));
     idle.say("DONE\r\n");
     assert!(idle.line().starts_with("i OK"), "sessions stay");
