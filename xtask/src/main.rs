@@ -1,10 +1,10 @@
 //! Project tasks: `cargo xtask demo | test | install | results | crash | campaign |
-//! instructions`.
+//! instructions | docs`.
 //!
 //! In reading order: [`paths`] and [`shell`] are the ground; [`install`] lays out a base directory,
 //! [`base`] runs the server in one, [`packages`] installs what others' programs need, [`count`]
-//! counts what passed; [`demo`], [`crash`], [`campaign`], [`instructions`], [`page`], [`results`]
-//! and [`check`] use these.
+//! counts what passed; [`demo`], [`crash`], [`campaign`], [`instructions`], [`page`], [`docs`],
+//! [`results`] and [`check`] use these.
 
 mod base;
 mod campaign;
@@ -12,6 +12,7 @@ mod check;
 mod count;
 mod crash;
 mod demo;
+mod docs;
 mod install;
 mod instructions;
 mod packages;
@@ -61,6 +62,8 @@ enum Task {
     Crash(crash::Options),
     /// Look for faults for as long as one likes
     Campaign(campaign::Options),
+    /// Write those pages of docs/ that are made from tables in the code
+    Docs,
     /// Count the instructions of the pure benches, and compare with benches/instructions.toml
     Instructions(instructions::Options),
 }
@@ -100,6 +103,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
         }
         Task::Results(options) => results::run(&options),
         Task::Crash(options) => crash::run(&options),
+        Task::Docs => docs::write(&paths::root()),
     }?;
     Ok(true)
 }

@@ -39,9 +39,10 @@ pub fn differences() -> Vec<String> {
     broken
 }
 
-/// The folder of each crate, and each folder of tests that is none.
+/// The folder of each crate, that of the documents, and each folder of tests that is no crate.
 fn folders() -> BTreeSet<String> {
     let mut folders: BTreeSet<String> = edges::members().into_iter().collect();
+    folders.insert("docs".into());
     let tests = fs::read_dir(files::root().join("tests")).unwrap();
     for entry in tests
         .map(Result::unwrap)

@@ -22,7 +22,7 @@ struct Arguments {
     /// The new value; "" clears it.
     #[arg(short = 'v', requires = "option", allow_hyphen_values = true)]
     value: Option<String>,
-    /// Delete the option's option, so that its default holds.
+    /// Delete the option's line, so that its default holds.
     #[arg(short = 'd', requires = "option", conflicts_with = "value")]
     delete: bool,
     /// List the options whose names contain PATTERN; * and ? stand for any text and character.

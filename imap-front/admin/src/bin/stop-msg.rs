@@ -20,7 +20,7 @@ struct Arguments {
     #[arg(short = 'f', long)]
     force: bool,
     /// Seconds a service may take to end its sessions.
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, default_value_t = 90)]
     timeout: u64,
 }
 

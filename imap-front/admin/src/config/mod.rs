@@ -6,6 +6,7 @@ mod kind;
 mod lookup;
 mod networks;
 mod options;
+mod page;
 pub mod plugins;
 mod syntax;
 
@@ -18,6 +19,7 @@ pub use kind::{ConfigOption, Kind, bytes};
 pub use lookup::{find, like, matches};
 pub use networks::Networks;
 pub use options::options;
+pub use page::options_page;
 pub use plugins::PlugIn;
 pub use syntax::quoted;
 
