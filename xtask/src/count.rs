@@ -46,6 +46,15 @@ impl Count {
         }
     }
 
+    /// The sum in a line as [`Count`] is shown.
+    pub fn of_summary(line: &str) -> Option<Count> {
+        let (passed, failed) = line.strip_suffix(" failed")?.split_once(" passed, ")?;
+        Some(Count {
+            passed: passed.parse().ok()?,
+            failed: failed.parse().ok()?,
+        })
+    }
+
     /// What a line of the clients' runner adds: one, if it tells how a client did.
     pub fn of_clients(line: &str) -> Count {
         let is = |word: &str| u32::from(line.starts_with(word));
@@ -93,6 +102,16 @@ mod tests {
             }
         );
         assert_eq!(Count::of_cargo_test("test a ... ok"), Count::default());
+    }
+
+    #[test]
+    fn a_sum_is_read_as_it_is_shown() {
+        let count = Count {
+            passed: 46,
+            failed: 2,
+        };
+        assert_eq!(Count::of_summary(&count.to_string()), Some(count));
+        assert_eq!(Count::of_summary("46 passed"), None);
     }
 
     #[test]
