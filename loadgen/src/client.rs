@@ -280,6 +280,23 @@ mod tests {
     }
 
     #[test]
+    fn it_logs_in_by_a_token() {
+        let credentials = Credentials {
+            auth: Auth::Oauthbearer,
+            ..Credentials::new("u%d", "p")
+        };
+        let mut client = Client::new(&Rc::new(credentials), 7);
+        client.handle_input(b"* OK hi\r\n", &mut Vec::new());
+        let first = String::from_utf8(client.take_output()).expect("text");
+        let first = first.strip_prefix("a AUTHENTICATE OAUTHBEARER ");
+        let first = STANDARD.decode(first.expect("its command").trim_end());
+        let first = String::from_utf8(first.expect("base64")).expect("text");
+        let token = first.strip_prefix("n,,\x01auth=Bearer ").expect("a token");
+        assert_eq!(token.matches('.').count(), 2);
+        assert!(token.ends_with("\x01\x01"));
+    }
+
+    #[test]
     fn it_begins_tls_before_it_logs_in() {
         let credentials = Credentials {
             starttls: true,

@@ -1,8 +1,8 @@
 //! Many clients, an oracle, honest latency.
 //!
 //! In reading order: [`plan`] (what is to happen, from a seed), [`client`] and [`deliverer`] (the
-//! machines that speak IMAP and LMTP), [`login`] and [`users`] (how clients say who they are, and
-//! who they are), [`link`] (TLS under them), [`oracle`] (what every session must have heard),
+//! machines that speak IMAP and LMTP), [`login`], [`issuer`] and [`users`] (how clients say who
+//! they are, and who they are), [`link`] (TLS under them), [`oracle`] (what every session must have heard),
 //! [`fleet`] (machines on a reactor), [`study`] (the phases of a run), [`sendloop`] (what the
 //! kernel alone takes), [`measure`] (clock, memory, CPU, histograms), [`processes`] (who the server
 //! is), [`account`] (what everybody takes), [`progress`], [`report`] (tables, files, plots),
@@ -20,6 +20,7 @@ pub mod client;
 pub mod deliverer;
 pub mod fleet;
 pub mod hostile;
+pub mod issuer;
 pub mod link;
 pub mod login;
 pub mod measure;

@@ -1,10 +1,13 @@
 //! How clients say who they are.
 
+use std::sync::OnceLock;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
+use crate::issuer::Issuer;
 use crate::measure::now_ns;
 use crate::plan;
 
@@ -26,6 +29,8 @@ pub enum Auth {
     /// AUTHENTICATE SCRAM-SHA-256, as clients that remember their salted passwords: they are those
     /// of `loadgen users --scheme keys`.
     Scram,
+    /// AUTHENTICATE OAUTHBEARER, in one line, with a token of `loadgen issuer`.
+    Oauthbearer,
 }
 
 /// Who may log in, and how: all users of a pattern have one password.
@@ -39,6 +44,8 @@ pub struct Credentials {
     pub auth: Auth,
     /// They begin TLS before that.
     pub starttls: bool,
+    /// Who issues their tokens, once one is needed.
+    pub issuer: OnceLock<Issuer>,
 }
 
 impl Credentials {
@@ -49,6 +56,7 @@ impl Credentials {
             password: password.to_owned(),
             auth: Auth::Login,
             starttls: false,
+            issuer: OnceLock::new(),
         }
     }
 
@@ -69,6 +77,13 @@ impl Credentials {
                 let initial = STANDARD.encode(format!("n,,{}", exchange.first));
                 let command = format!("AUTHENTICATE SCRAM-SHA-256 {initial}");
                 (command, Some(Box::new(exchange)))
+            }
+            Auth::Oauthbearer => {
+                let issuer = self.issuer.get_or_init(|| Issuer::new(password));
+                // RFC 7628 §3.1
+                let token = issuer.token(&user);
+                let initial = STANDARD.encode(format!("n,,\x01auth=Bearer {token}\x01\x01"));
+                (format!("AUTHENTICATE OAUTHBEARER {initial}"), None)
             }
         }
     }

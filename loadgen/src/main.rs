@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use loadgen::brokers::measures::{self, Plan};
 use loadgen::brokers::{self, Broker, listener};
+use loadgen::issuer::Issuer;
 use loadgen::link::Security;
 use loadgen::login::Auth;
 use loadgen::plan::{self, Mailboxes};
@@ -50,6 +51,13 @@ enum Command {
     /// It delivers mail and makes mailboxes and large messages; give it a server of its own.
     Hostile(Box<hostile::args::Args>),
     /// Print users for `msguser import`.
+    /// Print the public key by which a server checks the tokens of `idle --auth oauthbearer`: the
+    /// file of its option oauth.keys.
+    Issuer {
+        /// The users' password: the key comes from it.
+        #[arg(long, default_value = "secret")]
+        password: String,
+    },
     Users {
         /// How many.
         #[arg(long, default_value_t = 10_000)]
@@ -257,6 +265,10 @@ fn main() -> ExitCode {
                 Ok(())
             })
             .map(|()| true),
+        Command::Issuer { password } => {
+            print!("{}", Issuer::new(&password).public_key());
+            Ok(true)
+        }
         Command::Shake(args) => shake::run(&args).map(|rate| {
             println!("{rate:.0}");
             true

@@ -1,12 +1,16 @@
 //! What a password costs a server: verifications by its own functions, on one core.
 
+use std::fs;
 use std::hint::black_box;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use admin::password::{self, Scheme, VerifiedCache, scram::Verifier};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use server::tokens::Tokens;
 
+use crate::issuer::Issuer;
 use crate::login::{self, Exchange};
 use crate::measure::worked;
 
@@ -70,8 +74,32 @@ fn ways() -> Vec<Way> {
             "by the verifier",
             Box::new(move || verifier.is_of(PASSWORD.as_bytes())),
         ),
+        ("OAUTHBEARER", bearer()),
         ("{ARGON2ID}", by_hash(Scheme::Argon2id)),
     ]
+}
+
+/// A token that is right.
+fn bearer() -> Box<dyn Fn() -> bool> {
+    let issuer = Issuer::new(PASSWORD);
+    let (tokens, token) = (tokens(&issuer), issuer.token(USER));
+    Box::new(move || tokens.check(token.as_bytes()).is_ok())
+}
+
+/// What a server checks an issuer's tokens by.
+pub(crate) fn tokens(issuer: &Issuer) -> Tokens {
+    let folder = tempfile::tempdir().expect("a folder for a moment");
+    let base = admin::Base::new(folder.path());
+    let write = |path: PathBuf, text: &str| fs::write(path, text).expect("it can be written");
+    fs::create_dir(folder.path().join("config")).expect("it is empty");
+    write(base.msg_conf(), "oauth.keys = config/issuer.pem\n");
+    write(
+        folder.path().join("config/issuer.pem"),
+        &issuer.public_key(),
+    );
+    let config = admin::Config::load(&base).expect("the configuration is right");
+    let tokens = Tokens::load(&config).expect("the key is right");
+    tokens.expect("there is a key")
 }
 
 /// A proof of SCRAM that is right.
@@ -102,7 +130,7 @@ mod tests {
             .skip(1)
             .filter_map(|line| line.rsplit_once(',')?.1.parse().ok())
             .collect();
-        assert_eq!(rates.len(), 5, "{text}");
+        assert_eq!(rates.len(), 6, "{text}");
         assert!(rates.iter().all(|rate| *rate > 1.0), "{text}");
     }
 }

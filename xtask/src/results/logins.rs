@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use super::prepared::{Figures, Prepared, thousands};
-use super::server::People;
+use super::server::{ISSUER_FILE, People};
 use crate::shell;
 
 /// How many sessions there are of each way.
@@ -58,7 +58,17 @@ struct Way {
     sessions: fn(&Sizes) -> u32,
 }
 
-const WAYS: [Way; 4] = [
+impl Way {
+    /// What its folder is called.
+    fn folder(&self) -> &'static str {
+        match self.auth {
+            "oauthbearer" => self.auth,
+            _ => self.scheme,
+        }
+    }
+}
+
+const WAYS: [Way; 5] = [
     Way {
         name: "SCRAM-SHA-256",
         about: "AUTHENTICATE SCRAM-SHA-256",
@@ -67,6 +77,14 @@ const WAYS: [Way; 4] = [
         // From the first moment on: what auto finds takes a look at all users.
         options: &[("service.imap.scram", "yes")],
         sessions: |sizes| sizes.scram,
+    },
+    Way {
+        name: "OAUTHBEARER",
+        about: "AUTHENTICATE OAUTHBEARER, tokens signed by Ed25519",
+        scheme: "ssha256",
+        auth: "oauthbearer",
+        options: &[("oauth.keys", ISSUER_FILE)],
+        sessions: |sizes| sizes.cheap,
     },
     Way {
         name: "{SSHA256}",
@@ -123,7 +141,7 @@ pub(super) fn run(sizes: &Sizes, up_to: Option<u32>, out: &Path) -> Result<()> {
             way.auth, sizes.settle_s
         );
         let arguments: Vec<&str> = words.split(' ').collect();
-        let figures = prepared.load(&arguments, &out.join(way.scheme))?;
+        let figures = prepared.load(&arguments, &out.join(way.folder()))?;
         rows.push((way, sessions, words, figures));
         let text = report(&rows, &machine, &rates)?;
         fs::write(out.join("README.md"), text).context("cannot write the report")?;
@@ -160,7 +178,7 @@ fn report(rows: &[Row], machine: &str, rates: &str) -> Result<String> {
             text,
             "| [{}]({}/) | {} | {} | {} | {} | {} | {} | {} |",
             way.about,
-            way.scheme,
+            way.folder(),
             thousands(rate.round()),
             thousands(f64::from(*sessions)),
             shown("storm restart"),

@@ -1,10 +1,11 @@
 //! A study of one server: started anew, on a store whose users had all been there before. What a
 //! new user's mailbox costs is not what a session costs.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::kernel::Tuned;
 use super::relative;
@@ -51,6 +52,9 @@ impl People {
     }
 }
 
+/// Where the key by which tokens are checked is below the base directory.
+pub(super) const ISSUER_FILE: &str = "config/issuer.pem";
+
 /// A base directory with users whose mailboxes are there, and which lets them all in.
 pub(super) fn prepared(people: &People) -> Result<Base> {
     let base = Base::fresh(paths::target().join("results"), Profile::Release)?;
@@ -64,6 +68,10 @@ pub(super) fn prepared(people: &People) -> Result<Base> {
     let mut users = base.sbin("loadgen");
     users.args(["users", "--count", &count, "--scheme", people.scheme]);
     base.import(&shell::capture(&mut users)?)?;
+    if people.auth == "oauthbearer" {
+        let key = shell::capture(base.sbin("loadgen").arg("issuer"))?;
+        fs::write(base.folder().join(ISSUER_FILE), key).context("cannot write the issuer's key")?;
+    }
     let ports = base.start_anywhere()?;
     let mut visit = load(&base, &ports);
     visit.args([
