@@ -11,8 +11,8 @@ const EXPIRES: u64 = 4_102_444_800;
 /// Characters of a line of PEM.
 const PEM_LINE: usize = 64;
 
-/// What signs tokens by Ed25519 (RFC 8037). The key pair is made once: the libraries for tokens make
-/// it anew for each, which would be most of a client's work.
+/// What signs tokens by Ed25519 (RFC 8037). The key pair is made once: libraries for tokens make it
+/// anew for each, which would be most of a client's work.
 #[derive(Debug)]
 pub struct Issuer {
     pair: Ed25519KeyPair,

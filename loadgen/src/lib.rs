@@ -2,10 +2,10 @@
 //!
 //! In reading order: [`plan`] (what is to happen, from a seed), [`client`] and [`deliverer`] (the
 //! machines that speak IMAP and LMTP), [`login`], [`issuer`] and [`users`] (how clients say who
-//! they are, and who they are), [`link`] (TLS under them), [`oracle`] (what every session must have heard),
-//! [`fleet`] (machines on a reactor), [`study`] (the phases of a run), [`sendloop`] (what the
-//! kernel alone takes), [`measure`] (clock, memory, CPU, histograms), [`processes`] (who the server
-//! is), [`account`] (what everybody takes), [`progress`], [`report`] (tables, files, plots),
+//! they are, and who they are), [`link`] (TLS under them), [`oracle`] (what every session must have
+//! heard), [`fleet`] (machines on a reactor), [`study`] (the phases of a run), [`sendloop`] (what
+//! the kernel alone takes), [`measure`] (clock, memory, CPU, histograms), [`processes`] (who the
+//! server is), [`account`] (what everybody takes), [`progress`], [`report`] (tables, files, plots),
 //! [`simulate`] (the whole server in a deterministic world), [`soak`] (sessions that come, act and
 //! go for hours), [`verify`] and [`shake`] (what a password and a handshake cost a server),
 //! [`hostile`] (attacks beside a quiet population), [`brokers`] (publish/subscribe brokers side by

@@ -19,8 +19,8 @@ use crate::{campaign, crash, demo, instructions, packages, page, results, shell}
 const CRASH_ROUNDS: u32 = 50;
 /// Rounds of killing everything and starting it again.
 const KILL_ROUNDS: u32 = 4;
-/// A stage that counts what does not depend on time, and the one beside which it runs: there servers
-/// mostly wait for their settling. What it takes to wait for its end is its own time.
+/// A stage that counts what does not depend on time, and the one beside which it runs: there,
+/// servers mostly wait until they have settled. What is waited for its end is its own time.
 const GUEST: &str = "instructions";
 const HOST: &str = "results";
 /// Seeds of the simulation, as `simulate` takes them.

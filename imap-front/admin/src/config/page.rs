@@ -9,9 +9,10 @@ use super::options;
 pub fn options_page() -> String {
     let mut page = String::from(
         "# Options\n\n\
-         Set by `sbin/configutil -o NAME -v VALUE`, which writes `config/msg.conf`. A running server\n\
-         takes those marked *refresh* at `sbin/refresh`, and the others when it is started again.\n\n\
-         <!-- Written by `cargo xtask docs` from the table in `imap-front/admin/src/config/options`. -->\n",
+         Set by `sbin/configutil -o NAME -v VALUE`, which writes `config/msg.conf`. A running\n\
+         server takes those marked *refresh* at `sbin/refresh`, and others when it is started\n\
+         again.\n\n\
+         <!-- Written by `cargo xtask docs` from the table in imap-front/admin. -->\n",
     );
     let mut first_word = "";
     for option in options() {
