@@ -6,6 +6,10 @@ import time
 from dataclasses import dataclass
 
 
+# Lines that are shown when one that was waited for did not come.
+LAST = 4
+
+
 @dataclass(frozen=True)
 class Line:
     """One line: when it arrived (monotonic seconds), who said it, and what."""
@@ -57,7 +61,9 @@ class Transcript:
                 after = len(self._lines)
                 left = deadline - time.monotonic()
                 if left <= 0 or not self._grown.wait(left):
-                    raise Expired(f"no line like {pattern!r} from {who or 'anyone'}")
+                    last = "; ".join(line.text for line in self._lines[-LAST:])
+                    raise Expired(f"no line like {pattern!r} from {who or 'anyone'}; the last "
+                                  f"lines were: {last}")
 
     def __len__(self):
         with self._grown:
