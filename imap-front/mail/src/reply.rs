@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    Event, Flags, InternalDate, MailboxId, ModSeq, SpoolId, Uid, UidSet, UidValidity, UserId,
-    list::Piece, mime::Structure,
+    Event, Flags, InternalDate, MailboxId, ModSeq, SpoolId, Uid, UidRanges, UidSet, UidValidity,
+    UserId, list::Piece, mime::Structure,
 };
 
 /// What happened to a mailbox after the asker's `since`: a chain of events, oldest first, whose
@@ -54,6 +54,14 @@ pub enum Reply {
         keywords: Vec<Arc<str>>,
         /// What happened since.
         delta: Delta,
+    },
+    /// Which messages changed or went, of those asked for.
+    Changes {
+        /// Those that went. If it is not known any more when that was, or there are very many, all
+        /// of those asked for that are not there.
+        vanished: UidRanges,
+        /// Where those that came or changed lie. Others may lie there too.
+        changed: UidRanges,
     },
     /// Messages, in the order asked for; those that are gone are left out.
     Fetched {
@@ -117,6 +125,7 @@ impl Reply {
                 let bytes = |it: &Message| it.bytes.as_ref().map_or(0, Bytes::len);
                 size_of_val(&messages[..]) + messages.iter().map(bytes).sum::<usize>()
             }
+            Self::Changes { vanished, changed } => vanished.bytes() + changed.bytes(),
             Self::Piece(bytes) => bytes.len(),
             Self::Stored {
                 modified,

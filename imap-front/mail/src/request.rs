@@ -115,6 +115,20 @@ pub enum Request {
         /// A mod-sequence the asker was told.
         at: ModSeq,
     },
+    /// Which messages changed or went from a mod-sequence to another. Reply: `Changes`.
+    Changes {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// What changed up to here is not asked for.
+        since: ModSeq,
+        /// The asker's mod-sequence: what went after it, it hears of otherwise.
+        upto: ModSeq,
+        /// Messages that the asker means.
+        known: UidRanges,
+        /// Whether those that went are asked for, and a UID up to which the asker has heard of
+        /// all, should it not be known any more when they went (RFC 7162 §3.2.5.2).
+        vanished: Option<Uid>,
+    },
     /// Messages, also those that were expunged lately: the asker may not have been told. Reply:
     /// `Fetched` with at least one message if any of `uids` is known, and with as many as fit
     /// `budget_bytes`, in the order of `uids`; the asker asks again for the rest.
@@ -231,6 +245,7 @@ impl Request {
             | Self::Status { .. }
             | Self::Sync { .. }
             | Self::View { .. }
+            | Self::Changes { .. }
             | Self::Fetch { .. }
             | Self::Read { .. }
             | Self::Search { .. }
@@ -279,6 +294,7 @@ impl Request {
             Self::Claim { .. } => "Claim",
             Self::Sync { .. } => "Sync",
             Self::View { .. } => "View",
+            Self::Changes { .. } => "Changes",
             Self::Fetch { .. } => "Fetch",
             Self::Read { .. } => "Read",
             Self::Store { .. } => "Store",
@@ -296,6 +312,7 @@ impl Request {
     pub fn bytes(&self) -> usize {
         let more = match self {
             Self::Fetch { uids, .. } => size_of_val(&uids[..]),
+            Self::Changes { known, .. } => known.bytes(),
             Self::Store { ranges, .. } => ranges.bytes(),
             Self::Copy { messages, .. } => messages.bytes(),
             Self::Expunge { within, .. } => within.as_ref().map_or(0, UidRanges::bytes),

@@ -169,6 +169,24 @@ impl UidRanges {
         self.0.iter().map(span).sum()
     }
 
+    /// The UIDs that lie in both.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        let mut both = Vec::new();
+        let (mut ours, mut theirs) = (self.iter().peekable(), other.iter().peekable());
+        while let (Some(&&(low, high)), Some(&&(from, to))) = (ours.peek(), theirs.peek()) {
+            let (first, last) = (low.max(from), high.min(to));
+            if first <= last {
+                both.push((first, last));
+            }
+            match high <= to {
+                true => ours.next(),
+                false => theirs.next(),
+            };
+        }
+        Self(both)
+    }
+
     /// What they take in memory, in bytes.
     pub fn bytes(&self) -> usize {
         size_of_val(&self.0[..])
@@ -266,6 +284,22 @@ mod tests {
         assert_eq!(there, [1, 2, 3, 7, 9, 10]);
         assert_eq!(ranges.from(Uid(8)), &expected[2..]);
         assert_eq!(ranges.from(Uid(11)), &[]);
+    }
+
+    #[test]
+    fn ranges_have_in_common_what_lies_in_both() {
+        let ranges = |ranges: &[(u32, u32)]| -> UidRanges {
+            ranges
+                .iter()
+                .map(|&(low, high)| (Uid(low), Uid(high)))
+                .collect()
+        };
+        let ours = ranges(&[(1, 5), (8, 8), (10, 20), (30, u32::MAX)]);
+        let theirs = ranges(&[(2, 3), (5, 9), (15, 40), (50, 60)]);
+        let both = ranges(&[(2, 3), (5, 5), (8, 8), (15, 20), (30, 40), (50, 60)]);
+        assert_eq!(ours.intersection(&theirs), both);
+        assert_eq!(theirs.intersection(&ours), both);
+        assert_eq!(ours.intersection(&ranges(&[])), ranges(&[]));
     }
 
     #[test]

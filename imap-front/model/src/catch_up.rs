@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use mail::{Change, Delta, Event, MailboxId, ModSeq, Uid};
+use mail::{Change, Delta, Event, MailboxId, ModSeq, Reply, Uid, UidRanges};
 
 use crate::state::{Mailbox, State};
 
@@ -47,6 +47,26 @@ pub(crate) fn uids_at(mailbox: &Mailbox, at: ModSeq) -> BTreeSet<Uid> {
         .filter(|e| e.created <= at && e.gone > at)
         .map(|e| e.uid);
     present.chain(gone).collect()
+}
+
+/// Which of the messages in `known` came, changed or went after `since`, for a session that stands
+/// at `upto`.
+pub(crate) fn missed(
+    mailbox: &Mailbox,
+    (since, upto): (ModSeq, ModSeq),
+    known: &UidRanges,
+    vanished: bool,
+) -> Reply {
+    let gone = mailbox.expunged.iter();
+    let gone = gone.filter(|gone| vanished && since < gone.gone && gone.gone <= upto);
+    let gone: BTreeSet<Uid> = gone.map(|gone| gone.uid).collect();
+    let changed = mailbox.messages.iter();
+    let changed = changed.filter(|(_, message)| message.modseq > since);
+    let is_known = |uid: &Uid| known.contains(*uid);
+    Reply::Changes {
+        vanished: gone.into_iter().filter(is_known).collect(),
+        changed: changed.map(|(uid, _)| *uid).filter(is_known).collect(),
+    }
 }
 
 /// Walks an observer's view from `since` to now, one change after the other.

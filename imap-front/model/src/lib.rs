@@ -193,6 +193,7 @@ impl Model {
             | R::Status { .. }
             | R::Sync { .. }
             | R::View { .. }
+            | R::Changes { .. }
             | R::Fetch { .. }
             | R::Read { .. }
             | R::Search { .. } => (reading::answer(&self.state, &self.limits, request), vec![]),

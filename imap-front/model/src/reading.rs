@@ -35,6 +35,18 @@ pub(crate) fn answer(state: &State, limits: &Limits, request: Request) -> Reply 
                 delta: catch_up::delta(state, mailbox, at),
             }
         }
+        R::Changes {
+            mailbox,
+            since,
+            upto,
+            known,
+            vanished,
+        } => {
+            let Some(mailbox) = state.mailbox(mailbox) else {
+                return Reply::Refused(Refusal::NoMailbox);
+            };
+            catch_up::missed(mailbox, (since, upto), &known, vanished.is_some())
+        }
         R::Fetch {
             mailbox,
             uids,

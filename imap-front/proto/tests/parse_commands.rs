@@ -4,9 +4,9 @@ use mail::SpecialUse;
 use mail::request::StoreMode;
 use mail::search::{DateField, Day, Key};
 use mail::set::SetNumber::{Largest, Value};
-use mail::{Flags, InternalDate, MailboxName, ModSeq, SequenceSet, SystemFlag};
+use mail::{Flags, InternalDate, MailboxName, ModSeq, SequenceSet, SystemFlag, UidValidity};
 use proto::imap::ast::{
-    Command, FetchItem, List, ListReturn, ListSelect, SearchReturn, Section, SectionText,
+    Command, FetchItem, List, ListReturn, ListSelect, Resync, SearchReturn, Section, SectionText,
     StatusItem,
 };
 use proto::imap::lexer::Fault;
@@ -144,13 +144,17 @@ fn mailboxes() {
         mailbox: name(mailbox),
         read_only,
         condstore,
+        resync: None,
     };
     check("A142 SELECT INBOX", select("INBOX", false, false));
     check(
         "A932 EXAMINE \"a b\" (CONDSTORE)",
         select("a b", true, true),
     );
-    refused("a SELECT x (QRESYNC (1 2))", "CONDSTORE at column 13");
+    refused(
+        "a SELECT x (RESYNC (1 2))",
+        "CONDSTORE or QRESYNC at column 13",
+    );
     let items = vec![
         StatusItem::UidNext,
         StatusItem::Messages,
@@ -222,6 +226,30 @@ fn listings() {
 }
 
 #[test]
+fn a_mailbox_is_remembered() {
+    let run = |low, high| (Value(low), Value(high));
+    let remembered = Resync {
+        uid_validity: UidValidity(67_890_007),
+        modseq: ModSeq(20_050_715_194_045_000),
+        known: Some(SequenceSet(vec![run(41, 41), run(43, 211), run(214, 541)])),
+        matches: Some((
+            SequenceSet(vec![run(1, 1), run(3, 4)]),
+            SequenceSet(vec![run(41, 41), run(43, 44)]),
+        )),
+    };
+    check(
+        "A02 SELECT INBOX (QRESYNC (67890007 20050715194045000 41,43:211,214:541 \
+         (1,3:4 41,43:44)))",
+        Command::Select {
+            mailbox: name("INBOX"),
+            read_only: false,
+            condstore: false,
+            resync: Some(Box::new(remembered)),
+        },
+    );
+}
+
+#[test]
 fn appends() {
     let append = |flags, date, size, non_sync| Command::Append {
         mailbox: name("saved-messages"),
@@ -271,6 +299,7 @@ fn fetches() {
         set: SequenceSet(vec![(Value(2), Value(4)), (Value(7), Largest)]),
         items,
         changed_since: None,
+        vanished: false,
     };
     let fast = [
         FetchItem::Flags,
@@ -326,6 +355,7 @@ fn fetches_of_changes() {
         set: SequenceSet(vec![(Value(1), Largest)]),
         items: vec![FetchItem::Flags, FetchItem::ModSeq],
         changed_since: Some(ModSeq(12345)),
+        vanished: false,
     };
     check("s100 UID FETCH 1:* (FLAGS) (CHANGEDSINCE 12345)", changed);
 }

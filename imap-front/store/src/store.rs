@@ -360,6 +360,7 @@ fn mailbox_of(request: &Request) -> Option<MailboxId> {
     match request {
         Request::Sync { mailbox, .. }
         | Request::View { mailbox, .. }
+        | Request::Changes { mailbox, .. }
         | Request::Fetch { mailbox, .. }
         | Request::Read { mailbox, .. }
         | Request::Search { mailbox, .. } => Some(*mailbox),

@@ -276,6 +276,28 @@ fn what_was_expunged_before_the_horizon_is_not_told_wrongly() {
     let view = bench.ask(Request::View { mailbox: INBOX, at });
     assert!(matches!(view, Reply::Refused(_)));
     assert!(matches!(sync(&bench, after), Reply::Synced(delta) if delta.len() == 1));
+    // Who comes back from before it is told all that it may know and that is not there.
+    let missed = |known: (u32, u32), heard| {
+        bench.ask(Request::Changes {
+            mailbox: INBOX,
+            since: before,
+            upto: after,
+            known: [(Uid(known.0), Uid(known.1))].into_iter().collect(),
+            vanished: Some(Uid(heard)),
+        })
+    };
+    for (known, heard, gone) in [
+        ((1, u32::MAX), 0, vec![(1, 2)]),
+        ((2, 3), 0, vec![(2, 2)]),
+        ((1, 9), 1, vec![(2, 2)]),
+        ((1, 9), 2, vec![]),
+    ] {
+        let Reply::Changes { vanished, .. } = missed(known, heard) else {
+            panic!("no answer")
+        };
+        let vanished: Vec<(u32, u32)> = vanished.iter().map(|it| (it.0.0, it.1.0)).collect();
+        assert_eq!(vanished, gone, "{known:?}, heard of all up to {heard}");
+    }
     // A write tells who stands before the horizon to ask, and that is refused.
     let mut reply = bench.ask(Request::Expunge {
         mailbox: INBOX,

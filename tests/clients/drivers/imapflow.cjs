@@ -11,10 +11,11 @@ async function main() {
     doSTARTTLS: false,
     auth: { user: CLIENT_USER, pass: CLIENT_PASSWORD },
     logger: false,
+    qresync: true,
   });
   client.on("error", (failure) => console.log(`error ${failure.message}`));
   await client.connect();
-  await client.mailboxOpen("INBOX");
+  const { highestModseq, uidValidity } = await client.mailboxOpen("INBOX");
   const exists = new Promise((heard) => client.once("exists", heard));
   client.idle().catch((failure) => console.log(`idle ${failure.message}`));
   const { count } = await exists;
@@ -25,6 +26,21 @@ async function main() {
     throw new Error(`listed ${JSON.stringify(folders)}`);
   }
   await client.messageFlagsAdd({ uid: String(message.uid) }, ["\\Flagged"], { uid: true });
+  // It enabled QRESYNC, so it hears of UIDs.
+  const vanished = new Promise((heard) => client.once("expunge", heard));
+  await client.messageDelete({ uid: String(message.uid) }, { uid: true });
+  const gone = await vanished;
+  if (!gone.vanished || gone.uid !== message.uid) {
+    throw new Error(`vanished ${JSON.stringify(gone)}`);
+  }
+  // It comes back as of when it opened INBOX first.
+  await client.mailboxClose();
+  const earlier = new Promise((heard) => client.once("expunge", heard));
+  await client.mailboxOpen("INBOX", { changedSince: highestModseq, uidValidity });
+  const missed = await earlier;
+  if (!missed.earlier || missed.uid !== message.uid) {
+    throw new Error(`missed ${JSON.stringify(missed)}`);
+  }
   await client.logout();
   console.log("logged out");
 }

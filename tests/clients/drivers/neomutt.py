@@ -1,4 +1,7 @@
-"""neomutt in a tmux of its own: the index on the screen must show the new subject."""
+"""neomutt in a tmux of its own: the index on the screen must show the new subject.
+
+It goes by QRESYNC, and comes back once to a mailbox of which it has a cache.
+"""
 
 import contextlib
 import os
@@ -13,22 +16,26 @@ set imap_pass = "{password}"
 set folder = "imap://{host}:{port}/"
 set spoolfile = "imap://{host}:{port}/INBOX"
 set imap_idle = yes
+set imap_condstore = yes
+set imap_qresync = yes
 set imap_authenticators = "login"
 set ssl_starttls = no
 set ssl_force_tls = no
 set timeout = 1
-set header_cache = ""
+set header_cache = "{cache}"
 set index_format = "%4C %Z %s"
 """
 
 
 def drive(stage):
-    """One message before it starts, one while it idles, then one is deleted in it."""
+    """One message before it starts, one while it idles, then one is deleted in it; and one comes
+    while it is away."""
     tap = stage.tap()
     before = f"{stage.subject}-before"
     stage.deliver(before)
     rc = stage.write("muttrc", CONFIGURATION.format(
-        host=tap.host, port=tap.port, user=stage.user, password=stage.password
+        host=tap.host, port=tap.port, user=stage.user, password=stage.password,
+        cache=stage.home / "cache"
     ))
     screen = Screen(stage, f"neomutt -n -F {rc}")
     screen.wait_for(before)
@@ -36,8 +43,15 @@ def drive(stage):
     sent = stage.deliver()
     seen = screen.wait_for(stage.subject + "\n")
     screen.keys("=", "d", "$", "y")
-    line, _ = tap.wait_client(r"EXPUNGE$")
-    assert line, "the deletion was not sent"
+    _, behind = tap.wait_client(r"EXPUNGE$")
+    tap.wait_server(r"^\* VANISHED \d+$", behind)
+    screen.keys("q")
+    _, behind = tap.wait_client(r"LOGOUT$", behind)
+    later = f"{stage.subject}-later"
+    stage.deliver(later)
+    screen.run(f"neomutt -n -F {rc}")
+    tap.wait_client(r"SELECT .*QRESYNC \(\d+ \d+", behind)
+    screen.wait_for(later)
     screen.keys("q")
     return f"showed the subject after {seen - sent:.3f} s"
 
@@ -55,7 +69,11 @@ class Screen:
         stage.run([*self._tmux, "new-session", "-d", "-x", "100", "-y", "30", "/bin/cat"])
         stage.at_end(self._end)
         stage.run([*self._tmux, "pipe-pane", f"cat > {fifo}"])
-        stage.run([*self._tmux, "respawn-pane", "-k", command])
+        self.run(command)
+
+    def run(self, command):
+        """Runs another program in the place of the last."""
+        self._stage.run([*self._tmux, "respawn-pane", "-k", command])
 
     def wait_for(self, text, timeout=30.0):
         """Looks at the screen whenever it changes, until it shows `text`; returns when."""

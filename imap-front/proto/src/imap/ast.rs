@@ -4,8 +4,8 @@
 //! [`MailboxName`]; other strings are bytes as the client sent them.
 
 use mail::{
-    Flags, InternalDate, MailboxName, ModSeq, SequenceSet, SpecialUse, request::StoreMode,
-    search::Key,
+    Flags, InternalDate, MailboxName, ModSeq, SequenceSet, SpecialUse, UidValidity,
+    request::StoreMode, search::Key,
 };
 
 /// A command with its tag.
@@ -57,6 +57,8 @@ pub enum Command {
         read_only: bool,
         /// `(CONDSTORE)` was given (RFC 7162 §3.1.8).
         condstore: bool,
+        /// `(QRESYNC (…))`.
+        resync: Option<Box<Resync>>,
     },
     /// RFC 3691
     Unselect,
@@ -133,6 +135,8 @@ pub enum Command {
         items: Vec<FetchItem>,
         /// `(CHANGEDSINCE n)`.
         changed_since: Option<ModSeq>,
+        /// `(CHANGEDSINCE n VANISHED)`, of UID FETCH (RFC 7162 §3.2.6).
+        vanished: bool,
     },
     /// RFC 3501 §6.4.6, RFC 7162 §3.1.3
     Store {
@@ -160,6 +164,19 @@ pub enum Command {
         /// MOVE.
         remove: bool,
     },
+}
+
+/// What a client remembers of a mailbox that it selects again (RFC 7162 §3.2.5). No set has `*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resync {
+    /// The mailbox's UIDVALIDITY then.
+    pub uid_validity: UidValidity,
+    /// Its mod-sequence.
+    pub modseq: ModSeq,
+    /// The UIDs that the client knows; none if it does not say.
+    pub known: Option<SequenceSet>,
+    /// Some message numbers and the UIDs that they had, as many.
+    pub matches: Option<(SequenceSet, SequenceSet)>,
 }
 
 /// LIST with its options (RFC 5258 §3, RFC 5819, RFC 6154).

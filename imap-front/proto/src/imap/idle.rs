@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mail::{Change, Event, Flags, ModSeq, Uid};
 
-use super::encode::keyword_lines;
+use super::encode::{keyword_lines, number_set};
 use super::parked::Parked;
 use super::view::fetch_flags;
 
@@ -18,6 +18,8 @@ pub struct RenderKey {
     recent_from: u32,
     /// Only where keywords are sent: the client can't change any flags.
     read_only: bool,
+    /// Only where messages are gone: it is told their UIDs.
+    qresync: bool,
 }
 
 /// What an event means for a parked session.
@@ -50,11 +52,13 @@ pub fn announce(parked: &mut Parked, event: &Event) -> Announce {
     let recent_from = if has_flags { parked.recent_from.0 } else { 0 };
     let condstore = parked.has(Parked::CONDSTORE);
     let has_keywords = matches!(event.changes[..], [Change::Keywords(_), ..]);
+    let is_expunge = |change: &Change| matches!(change, Change::Expunged { .. });
     Announce::Line(RenderKey {
         condstore,
         recent: parked.recent,
         recent_from,
         read_only: has_keywords && parked.has(Parked::READ_ONLY),
+        qresync: parked.has(Parked::QRESYNC) && event.changes.iter().any(is_expunge),
     })
 }
 
@@ -78,9 +82,11 @@ pub fn claim(parked: &Parked, event: &Event) -> Option<Uid> {
 pub fn render(event: &Event, key: RenderKey) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
     let mut newest = None;
+    let mut vanished = Vec::new();
     for change in &event.changes {
         match change {
             Change::Keywords(keywords) => push_keywords(&mut out, keywords, key.read_only),
+            Change::Expunged { uid, .. } if key.qresync => vanished.push(uid.0),
             Change::Expunged { number, .. } => {
                 out.extend_from_slice(format!("* {number} EXPUNGE\r\n").as_bytes());
             }
@@ -90,6 +96,7 @@ pub fn render(event: &Event, key: RenderKey) -> Vec<u8> {
             Change::Flags { .. } => {}
         }
     }
+    push_vanished(&mut out, vanished);
     if let Some(exists) = newest {
         push_exists(&mut out, exists, key.recent);
     }
@@ -117,6 +124,8 @@ pub fn render_many<'a>(
 ) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut keywords = None;
+    let mut vanished = Vec::new();
+    let by_uid = parked.has(Parked::QRESYNC);
     let mut sent = parked.exists;
     let mut flags: BTreeMap<Uid, (u32, Arc<Flags>, ModSeq)> = BTreeMap::new();
     for event in events {
@@ -138,6 +147,10 @@ pub fn render_many<'a>(
                         .for_each(|(have, ..)| *have -= 1);
                     if *number <= sent {
                         sent -= 1;
+                        if by_uid {
+                            vanished.push(uid.0);
+                            continue;
+                        }
                         out.extend_from_slice(format!("* {number} EXPUNGE\r\n").as_bytes());
                     }
                 }
@@ -153,6 +166,7 @@ pub fn render_many<'a>(
             }
         }
     }
+    push_vanished(&mut out, vanished);
     if parked.exists > sent {
         push_exists(&mut out, parked.exists, parked.recent);
     }
@@ -177,6 +191,17 @@ pub fn render_many<'a>(
 fn push_keywords(out: &mut Vec<u8>, keywords: &[Arc<str>], read_only: bool) {
     let keywords = Flags::new(0, keywords.iter().cloned());
     out.extend_from_slice(keyword_lines(&keywords, read_only).as_bytes());
+}
+
+/// VANISHED with these UIDs, if there are any (RFC 7162 §3.2.10.2).
+fn push_vanished(out: &mut Vec<u8>, mut uids: Vec<u32>) {
+    if uids.is_empty() {
+        return;
+    }
+    uids.sort_unstable();
+    out.extend_from_slice(b"* VANISHED ");
+    number_set(out, uids);
+    out.extend_from_slice(b"\r\n");
 }
 
 fn push_exists(out: &mut Vec<u8>, exists: u32, recent: u32) {
@@ -237,6 +262,27 @@ mod tests {
     }
 
     #[test]
+    fn who_goes_by_uids_is_told_which_have_vanished() {
+        let mut row = parked(5, 4);
+        row.bits |= Parked::QRESYNC;
+        let expunged = |(uid, number)| Change::Expunged {
+            uid: Uid(uid),
+            number,
+        };
+        let gone = [(7, 1), (8, 1), (20, 2)].map(expunged);
+        let Announce::Line(key) = announce(&mut row, &event(5, gone.to_vec())) else {
+            panic!("not sent")
+        };
+        assert_eq!(
+            render(&event(5, gone.to_vec()), key),
+            b"* VANISHED 7:8,20\r\n"
+        );
+        // What says nothing of it is said to all in the same words.
+        let (came, mut other) = (event(6, vec![new(100, 2)]), parked(6, 1));
+        assert_eq!(announce(&mut row, &came), announce(&mut other, &came));
+    }
+
+    #[test]
     fn a_gap_is_stale() {
         let mut row = parked(5, 2);
         assert_eq!(
@@ -262,6 +308,11 @@ mod tests {
         let bytes = render_many(&mut row, &events).expect("in order");
         let text = String::from_utf8(bytes).expect("ASCII");
         assert_eq!(text, "* 1 EXPUNGE\r\n* 2 EXISTS\r\n* 1 RECENT\r\n");
+        let mut row = parked(5, 2);
+        row.bits |= Parked::QRESYNC;
+        let bytes = render_many(&mut row, &events).expect("in order");
+        let text = String::from_utf8(bytes).expect("ASCII");
+        assert_eq!(text, "* VANISHED 1\r\n* 2 EXISTS\r\n* 1 RECENT\r\n");
         assert_eq!((row.exists, row.recent), (2, 1));
         assert_eq!(
             render_many(&mut row, &events[..0]).as_deref(),

@@ -46,6 +46,9 @@ impl Parked {
     /// Passwords in clear text are allowed on this connection.
     pub const CLEARTEXT: u16 = 32;
 
+    /// The client is told of UIDs that have vanished (RFC 7162 §3.2.3).
+    pub const QRESYNC: u16 = 64;
+
     /// Whether a bit is set.
     pub fn has(&self, bit: u16) -> bool {
         self.bits & bit != 0

@@ -14,7 +14,7 @@ use crate::kv::{Kv, Space};
 use crate::rows::{Mailbox, MessageRow, u64_row};
 
 /// When a message went, which it was, and when it had come.
-type Gone = (ModSeq, (Uid, ModSeq));
+pub(super) type Gone = (ModSeq, (Uid, ModSeq));
 
 /// Messages that came at once and are told one by one, with their flags.
 const SINGLE_MAX: u32 = 256;
@@ -203,7 +203,12 @@ pub(super) fn push_runs(changes: &mut Vec<Change>, uids: &[Uid], before: u32) {
 
 /// UIDs expunged after `since` and the mod-sequences at which they came, by when they went; at
 /// most one more than `max`.
-fn gone_after(kv: &dyn Kv, id: MailboxId, since: ModSeq, max: usize) -> Result<Vec<Gone>, Error> {
+pub(super) fn gone_after(
+    kv: &dyn Kv,
+    id: MailboxId,
+    since: ModSeq,
+    max: usize,
+) -> Result<Vec<Gone>, Error> {
     let mut gone = Vec::new();
     let mut outcome = Ok(());
     let (from, to) = keys::changed_after(id, since);
@@ -227,7 +232,7 @@ fn gone_after(kv: &dyn Kv, id: MailboxId, since: ModSeq, max: usize) -> Result<V
 
 /// UIDs whose flags changed after `since`, by when that was. If there are more than `max`, those
 /// of the first mod-sequences, and one more.
-fn changed_after(
+pub(super) fn changed_after(
     kv: &dyn Kv,
     id: MailboxId,
     since: ModSeq,
@@ -250,7 +255,7 @@ fn changed_after(
 
 /// The first UID of those that came after `since`; UIDs and mod-sequences are given in the same
 /// order.
-fn first_after(
+pub(super) fn first_after(
     kv: &dyn Kv,
     id: MailboxId,
     mailbox: &Mailbox,

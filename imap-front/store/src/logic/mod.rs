@@ -1,7 +1,8 @@
 //! What each request means, over any rows.
 //!
 //! In reading order: `keys`, `tables` (typed rows), `numbering` (which message has which number),
-//! `catch_up` (what happened since), `reading`, `searching`, `naming` and `renaming` (mailboxes),
+//! `catch_up` (what happened since), `resync` (what a client has missed),
+//! `reading`, `searching`, `naming` and `renaming` (mailboxes),
 //! `keywords` (their places), `depositing` (messages come), `choosing` (which are meant),
 //! `changing` (flags, expunges), `keeping` (what was expunged), `copying` and `bodies`,
 //! `operation` (what takes many slices).
@@ -25,6 +26,7 @@ mod numbering;
 mod operation;
 mod reading;
 mod renaming;
+mod resync;
 #[cfg(test)]
 mod search_tests;
 mod searching;
@@ -121,6 +123,16 @@ pub(crate) fn read(kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Opti
         R::Status { user, name } => reading::status(kv, rules, *user, name)?,
         R::Sync { mailbox, since } => reading::sync(kv, rules, *mailbox, *since)?,
         R::View { mailbox, at } => reading::view(kv, rules, *mailbox, *at)?,
+        R::Changes {
+            mailbox,
+            since,
+            upto,
+            known,
+            vanished,
+        } => {
+            let span = (*since, *upto);
+            resync::changes(kv, rules, *mailbox, span, known, *vanished)?
+        }
         R::Fetch {
             mailbox,
             uids,

@@ -28,7 +28,7 @@ const SEEN: usize = (SystemFlag::Seen as u8).trailing_zeros() as usize;
 const COUNTED_MAX: u32 = 4096;
 
 /// Changes that one answer tells, about; the asker asks again for the rest.
-const CHANGES_MAX: usize = 32 << 10;
+pub(super) const CHANGES_MAX: usize = 32 << 10;
 
 /// All mailboxes and subscriptions of a user, sorted by name.
 pub(super) fn mailboxes(kv: &dyn Kv, user: UserId) -> Result<Vec<MailboxInfo>, Error> {
@@ -130,7 +130,12 @@ pub(super) fn open(
     }))
 }
 
-fn numbering(kv: &dyn Kv, rules: &Rules, id: MailboxId, row: &Mailbox) -> Result<Numbering, Error> {
+pub(super) fn numbering(
+    kv: &dyn Kv,
+    rules: &Rules,
+    id: MailboxId,
+    row: &Mailbox,
+) -> Result<Numbering, Error> {
     catch_up::numbering(kv, id, row, rules.options.index_messages_min)
 }
 

@@ -399,6 +399,57 @@ fn slices_of_a_view_are_the_view() {
     }
 }
 
+/// A client that comes back after a few changes costs a few rows, however large the mailbox is.
+#[test]
+fn a_client_that_was_away_costs_the_rows_of_what_changed() {
+    for messages in [1_000, 30_000] {
+        let mut world = World::new(messages);
+        world.warm();
+        let since = world.modseq();
+        world.expunge_odd(100);
+        let mut flag = world.store(SystemFlag::Flagged);
+        if let Request::Store { ranges, .. } = &mut flag {
+            *ranges = (500..550).map(Uid).collect();
+        }
+        world.carry_out(flag);
+        world.counted.read.set(0);
+        let all = || [(Uid(1), Uid(u32::MAX))].into_iter().collect();
+        let changes = Request::Changes {
+            mailbox: world.inbox,
+            since,
+            upto: world.modseq(),
+            known: all(),
+            vanished: Some(Uid(0)),
+        };
+        let reply = super::read(&world.counted, &world.rules, &changes).expect("memory");
+        let Some(Reply::Changes { vanished, changed }) = reply else {
+            panic!("{reply:?}")
+        };
+        assert_eq!((vanished.span(), changed.span()), (50, 50));
+        let rows = world.counted.read.get();
+        assert!(rows <= 200, "{rows} rows in a mailbox of {messages}");
+        // One from before all tombstones: the index alone tells what is gone.
+        let mut row = tables::mailbox(&world.counted.rows, world.inbox)
+            .expect("memory")
+            .expect("there");
+        row.horizon = row.modseq;
+        let inbox = world.inbox;
+        world.commit(|txn, _| {
+            tables::put_mailbox(txn, inbox, &row);
+            Ok(())
+        });
+        world.warm();
+        world.counted.read.set(0);
+        let reply = super::read(&world.counted, &world.rules, &changes).expect("memory");
+        let Some(Reply::Changes { vanished, .. }) = reply else {
+            panic!("{reply:?}")
+        };
+        assert_eq!(vanished.span(), 50);
+        let rows = world.counted.read.get();
+        assert!(rows <= 200, "{rows} rows in a mailbox of {messages}");
+    }
+}
+
 /// The rows that the limit of names goes by, counted.
 fn counted_names(world: &World) -> usize {
     let (from, to) = super::keys::names(world.user);

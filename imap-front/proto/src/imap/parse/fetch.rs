@@ -4,6 +4,7 @@ use mail::request::StoreMode;
 use mail::{Flags, ModSeq};
 
 use super::append::{flag, flag_list};
+use super::resync::FetchModifiers;
 use super::sequence_set;
 use crate::imap::ast::{Command, FetchItem, Section, SectionText};
 use crate::imap::lexer::{Lexer, Parsed};
@@ -17,8 +18,8 @@ const FIELDS_MAX: usize = 256;
 
 /// ```text
 /// fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att /
-///         "(" fetch-att *(SP fetch-att) ")") [SP "(" "CHANGEDSINCE" SP mod-sequence-value ")"]
-///                                                 ; RFC 3501 §9, RFC 7162 §7
+///         "(" fetch-att *(SP fetch-att) ")") [SP "(" fetch-modifier *(SP fetch-modifier) ")"]
+///                                                 ; RFC 3501 §9, RFC 4466 §3
 /// ```
 pub(super) fn fetch(lexer: &mut Lexer<'_>, uid: bool) -> Parsed<Command> {
     lexer.space()?;
@@ -36,18 +37,15 @@ pub(super) fn fetch(lexer: &mut Lexer<'_>, uid: bool) -> Parsed<Command> {
             None => vec![item(lexer)?],
         }
     };
-    let mut changed_since = None;
+    let mut modifiers = FetchModifiers::default();
     if lexer.take(b' ') {
-        lexer.list(false, |lexer| {
-            if !lexer.keyword("CHANGEDSINCE") {
-                return lexer.fail("CHANGEDSINCE");
-            }
-            lexer.space()?;
-            changed_since = Some(ModSeq(lexer.number64()?));
-            Ok(())
-        })?;
-        // RFC 7162 §3.1.4.1: the modifier implies MODSEQ.
-        if !items.contains(&FetchItem::ModSeq) {
+        let start = lexer.clone();
+        lexer.list(false, |lexer| modifiers.read(lexer, uid))?;
+        if modifiers.vanished && modifiers.changed_since.is_none() {
+            return start.fail("CHANGEDSINCE beside VANISHED");
+        }
+        // RFC 7162 §3.1.4.1: CHANGEDSINCE implies MODSEQ.
+        if modifiers.changed_since.is_some() && !items.contains(&FetchItem::ModSeq) {
             items.push(FetchItem::ModSeq);
         }
     }
@@ -55,7 +53,8 @@ pub(super) fn fetch(lexer: &mut Lexer<'_>, uid: bool) -> Parsed<Command> {
         uid,
         set,
         items,
-        changed_since,
+        changed_since: modifiers.changed_since,
+        vanished: modifiers.vanished,
     })
 }
 

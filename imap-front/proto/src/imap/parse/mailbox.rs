@@ -5,6 +5,7 @@ use mail::MailboxName;
 use mail::SpecialUse;
 use mail::name::DELIMITER;
 
+use super::resync;
 use crate::imap::ast::{Command, List, StatusItem};
 use crate::imap::lexer::{Fault, Lexer, Parsed, is_astring_char};
 use crate::imap::mutf7;
@@ -26,11 +27,12 @@ pub(super) fn command(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Comman
         "SELECT" | "EXAMINE" => {
             lexer.space()?;
             let mailbox = name(lexer)?;
-            let condstore = select_parameters(lexer)?;
+            let (condstore, resync) = resync::select_parameters(lexer)?;
             Command::Select {
                 mailbox,
                 read_only: word == "EXAMINE",
                 condstore,
+                resync,
             }
         }
         "CREATE" => create(lexer)?,
@@ -129,23 +131,6 @@ fn listed(reference: Decoded, patterns: Vec<Decoded>, list: List) -> List {
         patterns,
         ..list
     }
-}
-
-/// ```text
-/// select-params = SP "(" "CONDSTORE" ")"          ; RFC 7162 §7, of the parameters of RFC 4466 §3
-/// ```
-fn select_parameters(lexer: &mut Lexer<'_>) -> Parsed<bool> {
-    if !lexer.take(b' ') {
-        return Ok(false);
-    }
-    lexer.list(false, |lexer| {
-        if lexer.keyword("CONDSTORE") {
-            Ok(())
-        } else {
-            lexer.fail("CONDSTORE")
-        }
-    })?;
-    Ok(true)
 }
 
 /// ```text

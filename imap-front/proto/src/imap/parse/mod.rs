@@ -6,6 +6,7 @@
 mod append;
 mod fetch;
 mod mailbox;
+mod resync;
 mod search;
 mod set;
 #[cfg(test)]

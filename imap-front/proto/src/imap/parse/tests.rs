@@ -120,6 +120,7 @@ fn mailboxes() {
         mailbox: MailboxName::inbox(),
         read_only: false,
         condstore: true,
+        resync: None,
     };
     assert_eq!(command("a select inbox (condstore)"), inbox);
     let Command::List(list) = command(

@@ -102,7 +102,7 @@ impl Session {
         }
         if self.synced(Reply::Synced(delta)) {
             self.send_updates(true);
-            self.done(&tag, "OK MOVE completed");
+            self.expunged(&tag, "MOVE");
         }
     }
 }

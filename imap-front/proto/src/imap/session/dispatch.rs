@@ -120,8 +120,9 @@ impl Session {
                 mailbox,
                 read_only,
                 condstore,
+                resync,
             } => {
-                self.select(tag, mailbox, read_only, condstore);
+                self.select(tag, mailbox, read_only, (condstore, resync));
             }
             C::Create {
                 mailbox,
@@ -185,8 +186,9 @@ impl Session {
                 set,
                 items,
                 changed_since,
+                vanished,
             } => {
-                self.fetch(tag, uid, &set, items, changed_since);
+                self.fetch(tag, uid, &set, items, (changed_since, vanished));
             }
             C::Store {
                 uid,
@@ -272,14 +274,20 @@ impl Session {
         self.finish(tag, "OK ID completed");
     }
 
-    /// RFC 5161 §3.1: CONDSTORE is all that can be enabled here.
+    /// RFC 5161 §3.1, RFC 7162 §3.2.3.
     fn enable(&mut self, tag: Box<str>, names: &[Box<str>]) {
-        if !self.condstore && names.iter().any(|name| &**name == "CONDSTORE") {
-            self.say("* ENABLED CONDSTORE");
-            self.enable_condstore();
-        } else {
-            self.say("* ENABLED");
+        let is_named = |wanted: &str| names.iter().any(|name| **name == *wanted);
+        let condstore = is_named("CONDSTORE") && !self.condstore;
+        let qresync = is_named("QRESYNC") && !self.qresync;
+        let mut line = "* ENABLED".to_owned();
+        for (is_new, name) in [(condstore, " CONDSTORE"), (qresync, " QRESYNC")] {
+            line.push_str(if is_new { name } else { "" });
         }
+        self.say(&line);
+        if condstore || qresync {
+            self.enable_condstore();
+        }
+        self.qresync |= qresync;
         self.finish(tag, "OK ENABLE completed");
     }
 
@@ -309,7 +317,7 @@ impl Session {
             Step::Expunge { tag } => {
                 if self.synced(reply) {
                     self.send_updates(true);
-                    self.done(&tag, "OK EXPUNGE completed");
+                    self.expunged(&tag, "EXPUNGE");
                 }
             }
             Step::Close { tag } => match reply {

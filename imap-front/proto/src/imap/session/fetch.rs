@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mail::mime::header;
 use mail::request::{FlagChange, StoreMode, Want};
+use mail::set::SetNumber;
 use mail::{
     Flags, Message, ModSeq, Reply, Request, SequenceSet, SystemFlag, Uid, UidRanges, UidSet,
 };
@@ -35,6 +36,8 @@ pub(super) struct Job {
     tag: Box<str>,
     items: Arc<[FetchItem]>,
     changed_since: Option<ModSeq>,
+    /// What went is told too, of these, and was heard of up to here ([`Request::Changes`]).
+    vanished: Option<(UidRanges, Uid)>,
     ending: Ending,
     /// What is to be asked for.
     ranges: VecDeque<(Uid, Uid)>,
@@ -65,12 +68,33 @@ pub(super) struct Job {
 enum Ending {
     Fetch { uid: bool },
     Store(Line),
+    Select(Line),
 }
 
 impl Job {
     /// Whether flags that were changed are only told by this job: of STORE or of `\Seen`.
     fn changes_flags(&self) -> bool {
         !self.seen.is_empty() || matches!(self.ending, Ending::Store(_))
+    }
+
+    /// Tells these items of messages that changed after a mod-sequence to a client that selects a
+    /// mailbox again, and which went of those it knows above a UID.
+    pub(super) fn resync(
+        tag: Box<str>,
+        known: UidRanges,
+        items: Vec<FetchItem>,
+        (since, heard): (ModSeq, Uid),
+        ending: Line,
+    ) -> Box<Self> {
+        let mut job = job(tag, known.clone(), items, Ending::Select(ending));
+        job.changed_since = Some(since);
+        job.vanished = Some((known, heard));
+        job
+    }
+
+    /// Whether a mailbox is being selected by it.
+    fn selects(&self) -> bool {
+        matches!(self.ending, Ending::Select(_))
     }
 
     /// Whether the client has begun to hear a response whose rest is to come.
@@ -80,6 +104,8 @@ impl Job {
 }
 
 enum Stage {
+    /// It is asked which messages changed.
+    Changes,
     /// `\Seen` is being set.
     Seen,
     /// A batch was asked for.
@@ -100,8 +126,11 @@ impl Session {
         uid: bool,
         set: &SequenceSet,
         mut items: Vec<FetchItem>,
-        changed_since: Option<ModSeq>,
+        (changed_since, vanished): (Option<ModSeq>, bool),
     ) {
+        if vanished && !self.qresync {
+            return self.done(&tag, "BAD ENABLE QRESYNC comes before VANISHED");
+        }
         let ranges = match self.resolve(set, uid) {
             Ok(ranges) => ranges,
             Err(why) => return self.done(&tag, &format!("BAD {why}")),
@@ -120,8 +149,13 @@ impl Session {
                 .is_some_and(|selected| !selected.read_only);
         let mut job = job(tag, ranges, items, Ending::Fetch { uid });
         job.changed_since = changed_since;
+        let known = vanished.then(|| known_uids(set, self.view().last_uid()));
+        job.vanished = known.map(|known| (known, Uid(0)));
         job.sets_seen = sets_seen;
-        self.next_batch(job);
+        match changed_since {
+            Some(_) => self.ask_changes(job),
+            None => self.next_batch(job),
+        }
     }
 
     /// Tells these items of the messages that a STORE changed, then ends it.
@@ -136,6 +170,23 @@ impl Session {
         let mut job = job(tag, ranges, items, Ending::Store(ending));
         job.skip = skip;
         self.next_batch(job);
+    }
+
+    /// Asks which messages a FETCH with CHANGEDSINCE is about.
+    pub(super) fn ask_changes(&mut self, mut job: Box<Job>) {
+        job.stage = Stage::Changes;
+        let (known, heard) = match job.vanished.take() {
+            Some((known, heard)) => (known, Some(heard)),
+            None => (job.ranges.iter().copied().collect(), None),
+        };
+        let request = Request::Changes {
+            mailbox: self.mailbox(),
+            since: job.changed_since.unwrap_or_default(),
+            upto: self.view().modseq,
+            known,
+            vanished: heard,
+        };
+        self.ask(request, Step::Fetch(job));
     }
 
     fn next_batch(&mut self, mut job: Box<Job>) {
@@ -182,8 +233,17 @@ impl Session {
         if job.unreadable > 0 {
             // RFC 5530 §3 CORRUPTION: which messages, is in the log.
             let text = format!("NO [CORRUPTION] {} messages can't be read", job.unreadable);
-            return self.done(&job.tag, &text);
+            if !job.selects() {
+                return self.done(&job.tag, &text);
+            }
+            // It comes back for them, as of when it was away.
+            self.done("*", &text);
+            let modseq = job.changed_since.unwrap_or_default().max(ModSeq(1));
+            self.say(&format!(
+                "* OK [HIGHESTMODSEQ {modseq}] Where it can't be read"
+            ));
         }
+        self.say_withheld();
         let job = *job;
         match job.ending {
             // RFC 5530 §3 EXPUNGEISSUED: the client numbered a message of which nothing is left.
@@ -192,7 +252,7 @@ impl Session {
                 self.done(&job.tag, "NO [EXPUNGEISSUED] Some messages are gone");
             }
             Ending::Fetch { .. } => self.done(&job.tag, "OK FETCH completed"),
-            Ending::Store(line) => self.output.pieces(line),
+            Ending::Store(line) | Ending::Select(line) => self.output.pieces(line),
         }
     }
 
@@ -210,6 +270,16 @@ impl Session {
     /// The store answered.
     pub(super) fn fetched(&mut self, mut job: Box<Job>, reply: Reply) {
         match (std::mem::replace(&mut job.stage, Stage::Batch), reply) {
+            (Stage::Changes, Reply::Changes { vanished, changed }) => {
+                if !vanished.is_empty() {
+                    let uids = vanished.into_iter().map(|(low, high)| (low.0, high.0));
+                    let line = Line::new("* VANISHED (EARLIER) ").ranges(Box::new(uids));
+                    self.output.pieces(line.text("\r\n"));
+                }
+                let ranges: UidRanges = job.ranges.drain(..).collect();
+                job.ranges = ranges.intersection(&changed).into_iter().collect();
+                self.next_batch(job);
+            }
             (Stage::Seen, Reply::Stored { delta, .. }) => {
                 if !self.synced(Reply::Synced(delta)) {
                     return;
@@ -255,7 +325,17 @@ impl Session {
                 // They are changed, and the client would never hear of it.
                 self.bye("Flags were changed but can't be told, please reconnect");
             }
-            (_, Reply::Refused(refusal)) => self.refuse(&job.tag, &refusal),
+            (_, reply) => self.refuse_job(&job, reply),
+        }
+    }
+
+    /// It can't be done.
+    fn refuse_job(&mut self, job: &Job, reply: Reply) {
+        if job.selects() {
+            self.unselect();
+        }
+        match reply {
+            Reply::Refused(refusal) => self.refuse(&job.tag, &refusal),
             _ => self.done(&job.tag, "NO [SERVERBUG] The store gave another answer"),
         }
     }
@@ -358,12 +438,30 @@ impl Session {
     }
 }
 
+/// The UIDs that a client means in which some may have gone: `*` is the last that is there, and all
+/// up to the last that ever was.
+pub(super) fn known_uids(set: &SequenceSet, last: Uid) -> UidRanges {
+    let with = |largest: Uid| {
+        let number = move |number| match number {
+            SetNumber::Largest => SetNumber::Value(largest.0),
+            number => number,
+        };
+        set.0
+            .iter()
+            .map(move |(low, high)| (number(*low), number(*high)))
+    };
+    let both = SequenceSet(with(last).chain(with(Uid(u32::MAX))).collect());
+    let ranges = both.resolve(u32::MAX).into_iter();
+    ranges.map(|(low, high)| (Uid(low), Uid(high))).collect()
+}
+
 fn job(tag: Box<str>, ranges: UidRanges, items: Vec<FetchItem>, ending: Ending) -> Box<Job> {
     Box::new(Job {
         tag,
         want: fetch_items::want(&items),
         items: items.into(),
         changed_since: None,
+        vanished: None,
         ending,
         ranges: ranges.into_iter().collect(),
         asked: vec![],

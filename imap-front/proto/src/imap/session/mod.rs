@@ -17,6 +17,7 @@ mod list;
 mod mailboxes;
 mod parking;
 mod refusals;
+mod resync;
 mod scram;
 mod search;
 mod select;
@@ -62,6 +63,8 @@ pub struct Session {
     selected: Option<Box<Selected>>,
     /// The client knows of mod-sequences.
     condstore: bool,
+    /// It is told of UIDs that have vanished, and never of EXPUNGE (RFC 7162 §3.2.3).
+    qresync: bool,
     failures: u8,
     /// Commands before login.
     commands: u32,
@@ -247,6 +250,7 @@ impl Session {
             user: None,
             selected: None,
             condstore: false,
+            qresync: false,
             failures: 0,
             commands: 0,
             http: false,
@@ -473,17 +477,6 @@ impl Session {
             self.sync(Step::Finish { tag, text });
         } else {
             self.done(&tag, &text);
-        }
-    }
-
-    fn finished(&mut self, tag: &str, text: &str, reply: Reply) {
-        let synced = self.take_sync(reply);
-        if synced.is_ok() {
-            self.send_updates(true);
-        }
-        self.done(tag, text);
-        if let Err(why) = synced {
-            self.bye(&why);
         }
     }
 

@@ -41,6 +41,7 @@ impl Session {
         parked.tag[..tag.len()].copy_from_slice(tag.as_bytes());
         let mut set = |bit, on| parked.bits |= if on { bit } else { 0 };
         set(Parked::CONDSTORE, self.condstore);
+        set(Parked::QRESYNC, self.qresync);
         set(Parked::CLEARTEXT, self.cleartext);
         if let Some(selected) = &self.selected {
             set(Parked::SELECTED, true);
@@ -77,6 +78,7 @@ impl Session {
         session.user = Some(parked.user);
         session.output = Output::logged_in();
         session.condstore = parked.has(Parked::CONDSTORE);
+        session.qresync = parked.has(Parked::QRESYNC);
         if parked.has(Parked::SELECTED) {
             session.selected = Some(Box::new(Selected {
                 mailbox: parked.mailbox,

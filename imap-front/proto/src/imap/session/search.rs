@@ -103,6 +103,7 @@ impl Session {
             None => self.say_search(found, uid),
             Some(returns) => self.say_esearch(&tag, uid, &returns, found),
         }
+        self.say_withheld();
         if unreadable > 0 {
             // RFC 5530 §3 CORRUPTION: which messages, is in the log.
             let ending = format!("NO [CORRUPTION] {unreadable} messages can't be searched");

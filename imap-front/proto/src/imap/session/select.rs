@@ -3,6 +3,7 @@
 use mail::{Flags, MailboxName, Reply, Request};
 
 use super::{Selected, Session, Step, ViewState};
+use crate::imap::ast::Resync;
 use crate::imap::encode::keyword_lines;
 use crate::imap::view::View;
 
@@ -10,6 +11,7 @@ use crate::imap::view::View;
 pub(super) struct Selecting {
     tag: Box<str>,
     read_only: bool,
+    resync: Option<Box<Resync>>,
 }
 
 impl Session {
@@ -18,22 +20,38 @@ impl Session {
         tag: Box<str>,
         name: MailboxName,
         read_only: bool,
-        condstore: bool,
+        (condstore, resync): (bool, Option<Box<Resync>>),
     ) {
         let Some(user) = self.user else { return };
+        if resync.is_some() && !self.qresync {
+            return self.done(&tag, "BAD ENABLE QRESYNC comes before its use");
+        }
         // RFC 3501 §6.3.1: a failed SELECT leaves nothing selected.
-        self.unselect();
+        if self.selected.is_some() {
+            self.unselect();
+            // RFC 7162 §3.2.11: what came before is about the mailbox before.
+            self.say("* OK [CLOSED] The mailbox selected before is closed");
+        }
         self.condstore |= condstore;
         let request = Request::Open {
             user,
             name,
             read_only,
         };
-        self.ask(request, Step::Select(Selecting { tag, read_only }));
+        let selecting = Selecting {
+            tag,
+            read_only,
+            resync,
+        };
+        self.ask(request, Step::Select(selecting));
     }
 
     pub(super) fn opened(&mut self, selecting: Selecting, reply: Reply) {
-        let Selecting { tag, read_only } = selecting;
+        let Selecting {
+            tag,
+            read_only,
+            resync,
+        } = selecting;
         let opened = match reply {
             Reply::Opened(opened) => opened,
             Reply::Refused(refusal) => return self.refuse(&tag, &refusal),
@@ -64,13 +82,14 @@ impl Session {
             keywords: Some(keywords),
             view: ViewState::Loaded(view),
         }));
-        self.done(
-            &tag,
-            if read_only {
-                "OK [READ-ONLY] EXAMINE completed"
-            } else {
-                "OK [READ-WRITE] SELECT completed"
-            },
-        );
+        let text = match read_only {
+            true => "OK [READ-ONLY] EXAMINE completed",
+            false => "OK [READ-WRITE] SELECT completed",
+        };
+        // RFC 7162 §3.2.5.1: with another UIDVALIDITY all that it remembers is void.
+        match resync.filter(|it| it.uid_validity == opened.uid_validity) {
+            Some(resync) => self.resync(&tag, text, *resync),
+            None => self.done(&tag, text),
+        }
     }
 }

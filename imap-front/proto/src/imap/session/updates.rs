@@ -7,6 +7,7 @@ use mail::{Flags, ModSeq, Reply, Request, Uid};
 use super::{Selected, Session, Step, View, ViewState};
 use crate::imap::action::Action;
 use crate::imap::encode::keyword_lines;
+use crate::imap::view::ToldBy;
 
 impl Session {
     /// Asks for what the view lacks; the step gets the answer.
@@ -86,21 +87,41 @@ impl Session {
         if current { Ok(()) } else { Err(gone()) }
     }
 
+    pub(super) fn finished(&mut self, tag: &str, text: &str, reply: Reply) {
+        let synced = self.take_sync(reply);
+        if synced.is_ok() {
+            self.send_updates(true);
+        }
+        self.done(tag, text);
+        if let Err(why) = synced {
+            self.bye(&why);
+        }
+    }
+
     /// Adds what the client may be sent now.
     pub(super) fn send_updates(&mut self, expunges: bool) {
         self.send_keywords();
-        let condstore = self.condstore;
+        let (condstore, told_by) = (self.condstore, self.told_by());
         if let Some(view) = loaded(&mut self.selected) {
-            let told = view.send_updates(&mut self.output, expunges, condstore);
+            let told = view.send_updates(&mut self.output, expunges.then_some(told_by), condstore);
             self.claim(told);
         }
     }
 
     /// Adds which messages there are, and nothing of their flags.
     pub(super) fn send_numbers(&mut self, expunges: bool) {
+        let told_by = self.told_by();
         if let Some(view) = loaded(&mut self.selected) {
-            let told = view.send_numbers(&mut self.output, expunges);
+            let told = view.send_numbers(&mut self.output, expunges.then_some(told_by));
             self.claim(told);
+        }
+    }
+
+    /// How the client hears of messages that are gone.
+    fn told_by(&self) -> ToldBy {
+        match self.qresync {
+            true => ToldBy::Uids,
+            false => ToldBy::Numbers,
         }
     }
 

@@ -17,10 +17,10 @@ use mail::{Change, Event, Flags, InView, ModSeq, Uid, UidRanges, UidSet};
 use roaring::RoaringBitmap;
 
 use slots::{Seek, Slots};
-pub(super) use updates::fetch_flags;
 use updates::{Expunges, FlagUpdates};
+pub(super) use updates::{ToldBy, fetch_flags};
 
-use super::output::Output;
+use super::output::{Line, Output};
 
 /// The view of one session.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub(super) struct View {
     gone: RoaringBitmap,
     /// The UIDs in them.
     withheld: Arc<UidSet>,
+    /// The mod-sequence before the first of them went.
+    withheld_after: ModSeq,
     /// Slots up to here are announced: by EXISTS, or as gone before they were.
     announced: u32,
     /// Flags that changed, and were not sent.
@@ -56,6 +58,7 @@ impl View {
             unnumbered: RoaringBitmap::new(),
             gone: RoaringBitmap::new(),
             withheld: Arc::default(),
+            withheld_after: modseq,
             flags: BTreeMap::new(),
             keywords: None,
             all_keywords: None,
@@ -105,6 +108,9 @@ impl View {
                     if let Some(slot) = self.slots.find_from(&mut near, *uid)
                         && !self.unnumbered.contains(slot)
                     {
+                        if self.gone.is_empty() {
+                            self.withheld_after = event.prev;
+                        }
                         self.gone.insert(slot);
                         Arc::make_mut(&mut self.withheld).insert(*uid);
                     }
@@ -253,6 +259,11 @@ impl View {
             })
     }
 
+    /// Up to when the client has heard of all, if messages are gone of which it hasn't.
+    pub fn withheld_after(&self) -> Option<ModSeq> {
+        (!self.gone.is_empty()).then_some(self.withheld_after)
+    }
+
     /// Forgets flags that the client will be sent, or was sent, by other means.
     pub fn forget_flags(&mut self, uid: Uid) -> Option<(Arc<Flags>, ModSeq)> {
         self.flags.remove(&uid)
@@ -276,12 +287,12 @@ impl View {
             && self.announced == self.slots.len()
     }
 
-    /// Writes what the client may be sent now; expunges only if `expunges`. Gives the UID below
+    /// Writes what the client may be sent now; expunges only if it is said how. Gives the UID below
     /// which it knows all messages, if there are new ones.
     pub fn send_updates(
         &mut self,
         output: &mut Output,
-        expunges: bool,
+        expunges: Option<ToldBy>,
         condstore: bool,
     ) -> Option<Uid> {
         let told = self.send_numbers(output, expunges);
@@ -293,15 +304,26 @@ impl View {
     }
 
     /// Of the updates, those that tell which messages there are.
-    pub fn send_numbers(&mut self, output: &mut Output, expunges: bool) -> Option<Uid> {
-        if expunges && !self.gone.is_empty() {
+    pub fn send_numbers(&mut self, output: &mut Output, expunges: Option<ToldBy>) -> Option<Uid> {
+        if let Some(told_by) = expunges
+            && !self.gone.is_empty()
+        {
             let gone = std::mem::take(&mut self.gone);
             self.withheld = Arc::default();
             // A message that came and went unseen is nobody's business.
             let seen = gone.range_cardinality(..self.announced) as u32;
             let before = self.unnumbered.clone();
             self.unnumbered |= &gone;
-            output.pieces(Expunges::new(gone, before, seen));
+            match told_by {
+                ToldBy::Numbers => output.pieces(Expunges::new(gone, before, seen)),
+                // RFC 7162 §3.2.10: with at least one UID.
+                ToldBy::Uids if seen == 0 => {}
+                ToldBy::Uids => {
+                    let (slots, gone) = (self.slots.clone(), gone.into_iter());
+                    let uids = gone.take(seen as usize).map(move |slot| slots.uid(slot).0);
+                    output.pieces(Line::new("* VANISHED ").set(uids).text("\r\n"));
+                }
+            }
         }
         if self.slots.len() <= self.announced {
             return None;

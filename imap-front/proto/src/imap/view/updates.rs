@@ -12,6 +12,15 @@ use super::{Numbering, View};
 use crate::imap::encode;
 use crate::imap::output::{PIECE_BYTES, Pieces};
 
+/// How a client hears of messages that are gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::imap) enum ToldBy {
+    /// EXPUNGE
+    Numbers,
+    /// VANISHED (RFC 7162 §3.2.10)
+    Uids,
+}
+
 /// `* n EXPUNGE` for each of many messages, in ascending order.
 pub(super) struct Expunges {
     gone: roaring::bitmap::IntoIter,
