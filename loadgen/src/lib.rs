@@ -9,11 +9,12 @@
 //! [`simulate`] (the whole server in a deterministic world), [`soak`] (sessions that come, act and
 //! go for hours), [`verify`] and [`shake`] (what a password and a handshake cost a server),
 //! [`hostile`] (attacks beside a quiet population), [`brokers`] (publish/subscribe brokers side by
-//! side).
+//! side), [`arguments`] (the command line).
 //!
 //! Machines and oracle know no sockets: they run against the kernel and in a simulated world alike.
 
 pub mod account;
+pub mod arguments;
 pub mod batches;
 pub mod brokers;
 pub mod client;

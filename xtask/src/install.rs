@@ -1,22 +1,23 @@
 //! Laying out a base directory: what the administration guide calls msg-svr-base.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use admin::service_user::ServiceUser;
-use admin::{Config, config};
+use admin::{Config, installation};
 use anyhow::{Context, Result};
 
 use crate::{paths, shell, units};
 
 /// The packages whose binaries an installation holds.
-const PACKAGES: [&str; 5] = ["server", "admin", "ens", "ibiff", "loadgen"];
+pub const PACKAGES: [&str; 5] = ["server", "admin", "ens", "ibiff", "loadgen"];
 /// What goes to `sbin/`.
-const SBIN: [&str; 9] = [
+pub const SBIN: [&str; 10] = [
     "apub",
     "asub",
+    "configure",
     "start-msg",
     "stop-msg",
     "refresh",
@@ -31,19 +32,10 @@ const LIB: [&str; 4] = ["imapd", "enpd", "watcher", "libibiff.so"];
 const C_SOURCES: &str = "engine/ibiff";
 /// Where what other programs of the host need to know is, and where it goes.
 const FAIL2BAN: [&str; 2] = ["imap-front/server/share/fail2ban", "share/fail2ban"];
-/// Folders that exist from the beginning.
-const FOLDERS: [&str; 8] = [
-    "sbin", "lib", "include", "examples", "config", "data", "log", "run",
-];
-
-/// Those of them that only their owner may enter: the server checks them when it starts.
-const PRIVATE: [&str; 4] = ["config", "data", "log", "run"];
-
-/// The administrator's own configuration, as it begins.
-const MSG_CONF: &str = "\
-# Options of this site, one a line: name = value. They go before those in msg.conf.defaults,
-# which lists all options with what they do, and which every installation writes anew.
-";
+/// Where systemd's units stand; `systemctl link` takes them from there.
+const UNITS: &str = "lib/systemd";
+/// Folders of what belongs to the release.
+const FOLDERS: [&str; 5] = ["sbin", "lib", "include", "examples", "share"];
 
 /// How to build.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,6 +63,7 @@ pub fn run(prefix: &Path, profile: Profile, user: &str) -> Result<()> {
     build(profile)?;
     make_user(user)?;
     lay_out(&prefix, profile, user)?;
+    write_manual(&prefix, profile)?;
     let base = admin::Base::new(&prefix);
     certify(&base)?;
     if let Some(user) = ServiceUser::of(&Config::load(&base)?)? {
@@ -82,49 +75,26 @@ pub fn run(prefix: &Path, profile: Profile, user: &str) -> Result<()> {
 
 /// Makes a certificate that signs itself where there is none, so that TLS works at once.
 pub fn certify(base: &admin::Base) -> Result<()> {
-    let folder = base.tls();
-    if folder.exists() {
-        return Ok(());
+    if let Some(made) = installation::certify(base)? {
+        println!("{made}");
     }
-    fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let host = Config::load(base)?.hostname();
-    let names = vec![host.clone(), "localhost".into()];
-    let [pem, key] = self_signed(&host, names).context("cannot make a certificate")?;
-    for (name, text) in [("default.pem", pem), ("default.key", key)] {
-        let path = folder.join(name);
-        admin::files::replace(&path, 0o600, |to| to.write_all(text.as_bytes()))
-            .with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    fs::set_permissions(&folder, Permissions::from_mode(0o700))?;
-    println!(
-        "made a self-signed certificate for {host} in {}: clients must be told to trust it; \
-         put your own in its place (NAME.pem and NAME.key) and run refresh",
-        folder.display()
-    );
     Ok(())
-}
-
-/// A certificate for a host under these names, and its key.
-fn self_signed(host: &str, names: Vec<String>) -> Result<[String; 2], rcgen::Error> {
-    let mut params = rcgen::CertificateParams::new(names)?;
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    let subject = &mut params.distinguished_name;
-    subject.push(rcgen::DnType::CommonName, host);
-    let key = rcgen::KeyPair::generate()?;
-    let pem = params.self_signed(&key)?.pem();
-    Ok([pem, key.serialize_pem()])
 }
 
 /// Builds every program that an installation holds.
 pub fn build(profile: Profile) -> Result<()> {
-    let mut command = shell::cargo(&["build", "--bins", "--lib"]);
-    for package in PACKAGES {
+    shell::run(build_command(profile, &PACKAGES).args(["--bins", "--lib"]))
+}
+
+fn build_command(profile: Profile, packages: &[&str]) -> Command {
+    let mut command = shell::cargo(&["build"]);
+    for package in packages {
         command.args(["-p", package]);
     }
     if profile == Profile::Release {
         command.arg("--release");
     }
-    shell::run(&mut command)
+    command
 }
 
 /// Makes a system user without a password, home or shell, if this process may and there is none.
@@ -143,19 +113,23 @@ fn make_user(name: &str) -> Result<()> {
 /// Lays out `prefix` from what was built, for services that run as `user`. Programs are replaced;
 /// configuration that an administrator wrote, users and mail are left alone.
 pub fn lay_out(prefix: &Path, profile: Profile, user: &str) -> Result<()> {
+    lay_out_release(prefix, profile)?;
+    let base = admin::Base::new(prefix);
+    installation::make_folders(&base)?;
+    installation::write_configuration(&base, user)?;
+    units::write(&prefix.join(UNITS), prefix, Config::load(&base)?)
+}
+
+/// Lays out what belongs to the release: programs, libraries, headers, examples.
+pub fn lay_out_release(prefix: &Path, profile: Profile) -> Result<()> {
     for name in FOLDERS {
         let folder = prefix.join(name);
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        if PRIVATE.contains(&name) {
-            fs::set_permissions(&folder, Permissions::from_mode(0o700))
-                .with_context(|| format!("cannot close {} to others", folder.display()))?;
-        }
     }
     let built = profile.folder();
-    for (folder, programs) in [("sbin", &SBIN[..]), ("lib", &LIB[..])] {
-        for program in programs {
-            replace(&built.join(program), &prefix.join(folder).join(program))?;
-        }
+    for program in programs() {
+        let name = program.file_name().context("a program has a name")?;
+        replace(&built.join(name), &prefix.join(&program))?;
     }
     for folder in ["include", "examples"] {
         copy_all(
@@ -170,23 +144,22 @@ pub fn lay_out(prefix: &Path, profile: Profile, user: &str) -> Result<()> {
     if !link.is_symlink() {
         symlink("sbin/configutil", &link).context("cannot link configutil")?;
     }
-    write_configuration(prefix, user)?;
-    units::write(prefix)
+    Ok(())
 }
 
-/// Writes the defaults, which belong to the release, and an empty `msg.conf` if there is none.
-fn write_configuration(prefix: &Path, user: &str) -> Result<()> {
-    let base = admin::Base::new(prefix);
-    let defaults = base.msg_conf_defaults();
-    config::write_defaults(&defaults, user)
-        .with_context(|| format!("cannot write {}", defaults.display()))?;
-    let own = base.msg_conf();
-    if !own.exists() {
-        fs::write(&own, MSG_CONF).with_context(|| format!("cannot write {}", own.display()))?;
-        fs::set_permissions(&own, Permissions::from_mode(0o600))
-            .with_context(|| format!("cannot close {} to others", own.display()))?;
-    }
-    Ok(())
+/// Writes man pages and completions, by a program that is built as those are that it describes.
+pub fn write_manual(prefix: &Path, profile: Profile) -> Result<()> {
+    shell::run(build_command(profile, &["manual"]).arg("--bins"))?;
+    shell::run(Command::new(profile.folder().join("manual")).arg(prefix.join("share")))
+}
+
+/// The programs and libraries of an installation, below its base directory.
+pub fn programs() -> impl Iterator<Item = PathBuf> {
+    let folders = [("sbin", &SBIN[..]), ("lib", &LIB[..])];
+    let below = |(folder, names): (&'static str, &'static [&'static str])| {
+        names.iter().map(move |name| Path::new(folder).join(name))
+    };
+    folders.into_iter().flat_map(below)
 }
 
 /// Copies every file of a folder.

@@ -1,10 +1,10 @@
-//! Project tasks: `cargo xtask demo | test | install | results | crash | campaign |
+//! Project tasks: `cargo xtask demo | test | install | package | results | crash | campaign |
 //! instructions | docs`.
 //!
 //! In reading order: [`paths`] and [`shell`] are the ground; [`install`] lays out a base directory,
 //! [`base`] runs the server in one, [`packages`] installs what others' programs need, [`count`]
-//! counts what passed; [`demo`], [`crash`], [`campaign`], [`instructions`], [`page`], [`docs`],
-//! [`results`] and [`check`] use these.
+//! counts what passed; [`demo`], [`package`], [`crash`], [`campaign`], [`instructions`], [`page`],
+//! [`docs`], [`results`] and [`check`] use these.
 
 mod base;
 mod campaign;
@@ -15,6 +15,7 @@ mod demo;
 mod docs;
 mod install;
 mod instructions;
+mod package;
 mod packages;
 mod page;
 mod paths;
@@ -56,6 +57,8 @@ enum Task {
         #[arg(long)]
         release: bool,
     },
+    /// Build, and make a Debian package below the target folder
+    Package(package::Options),
     /// Measure, and leave a folder with figures below results/
     Results(results::Options),
     /// Kill the server with SIGKILL in bursts of mail and check that it kept every promise
@@ -101,6 +104,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
             };
             install::run(&prefix, profile, &user)
         }
+        Task::Package(options) => package::run(&options),
         Task::Results(options) => results::run(&options),
         Task::Crash(options) => crash::run(&options),
         Task::Docs => docs::write(&paths::root()),

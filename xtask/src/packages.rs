@@ -98,6 +98,24 @@ pub fn peers() -> Result<()> {
     apt_install(&missing(&PEERS))
 }
 
+/// Installs what makes a small Debian.
+pub fn debootstrap() -> Result<()> {
+    apt_install(&missing(&[("debootstrap", "debootstrap")]))
+}
+
+/// Where apt is configured to get packages of a release of Debian.
+pub fn mirror(suite: &str) -> Option<String> {
+    let format = ["--format", "$(REPO_URI) $(CODENAME)"];
+    let targets = apt()
+        .arg("indextargets")
+        .args(format)
+        .arg("Created-By: Packages")
+        .output();
+    let said = String::from_utf8(targets.ok()?.stdout).ok()?;
+    let of_suite = |line: &str| Some(line.strip_suffix(suite)?.strip_suffix(' ')?.to_owned());
+    said.lines().find_map(of_suite)
+}
+
 /// Unpacks a Debian package below a folder: one that can't be installed next to another.
 pub fn unpack(package: &str, folder: &Path) -> Result<()> {
     let archives = folder.join("archives");

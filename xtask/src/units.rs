@@ -7,9 +7,6 @@ use std::path::Path;
 use admin::Config;
 use anyhow::{Context, Result, bail};
 
-/// Where the units stand below the base directory; `systemctl link` takes them from there.
-const FOLDER: &str = "lib/systemd";
-
 /// What a service is to systemd.
 struct Unit {
     name: &'static str,
@@ -70,17 +67,16 @@ const UNITS: [Unit; 5] = [
     },
 ];
 
-/// Writes the units of the base directory `prefix`.
-pub fn write(prefix: &Path) -> Result<()> {
-    let folder = prefix.join(FOLDER);
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let base = prefix.to_str().context("the base's path is no text")?;
+/// Writes the units of a base directory, of which this is the configuration, to `folder`.
+pub fn write(folder: &Path, base: &Path, config: Config) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let base = base.to_str().context("the base's path is no text")?;
     if base.contains('\n') {
         bail!("the base's path has a line break, which no unit can name");
     }
     let installation = Installation {
         base: base.to_owned(),
-        config: Config::load(&admin::Base::new(prefix))?,
+        config,
     };
     for unit in &UNITS {
         let path = folder.join(unit.name);
@@ -161,7 +157,8 @@ fn socket(
         "\
 [Unit]
 Description=Ensign's port of {protocol}
-# The address is that of {base}config when Ensign was installed; after a change there install again.
+# The address is that of {base}config when this was written. After a change there install again, or
+# give this unit another by systemctl edit, with an empty ListenStream= before it.
 
 [Socket]
 {listen}
@@ -235,10 +232,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let prefix = folder.path().join(name);
         fs::create_dir_all(prefix.join("config")).unwrap();
-        fs::write(admin::Base::new(&prefix).msg_conf(), options).unwrap();
-        write(&prefix).unwrap();
+        let base = admin::Base::new(&prefix);
+        fs::write(base.msg_conf(), options).unwrap();
+        let folder = folder.path().join("units");
+        write(&folder, &prefix, Config::load(&base).unwrap()).unwrap();
         let read = |unit: &Unit| {
-            let text = fs::read_to_string(prefix.join(FOLDER).join(unit.name)).unwrap();
+            let text = fs::read_to_string(folder.join(unit.name)).unwrap();
             (unit.name.to_owned(), text)
         };
         let base = prefix.to_str().unwrap().to_owned();
@@ -269,6 +268,37 @@ mod tests {
             units[4].1.contains("# service.lmtp.port is 0"),
             "{}",
             units[4].1
+        );
+    }
+
+    /// Where systemd is installed, it finds nothing to complain of.
+    #[test]
+    fn systemd_takes_them() {
+        if !crate::shell::found("systemd-analyze") {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let prefix = folder.path().join("a b");
+        let program = prefix.join("sbin/start-msg");
+        fs::create_dir_all(program.parent().unwrap()).unwrap();
+        fs::copy("/bin/true", &program).unwrap();
+        let units = folder.path().join("units");
+        let options = "service.user = root\n";
+        fs::create_dir_all(prefix.join("config")).unwrap();
+        let base = admin::Base::new(&prefix);
+        fs::write(base.msg_conf(), options).unwrap();
+        write(&units, &prefix, Config::load(&base).unwrap()).unwrap();
+        let mut verify = std::process::Command::new("systemd-analyze");
+        verify.args(["verify", "--man=no", "--recursive-errors=no"]);
+        let verify = verify.args(UNITS.iter().map(|unit| units.join(unit.name)));
+        let said = verify.output().unwrap();
+        let complaints = String::from_utf8_lossy(&said.stderr);
+        assert!(said.status.success(), "{complaints}");
+        let names_one = |line: &&str| UNITS.iter().any(|unit| line.contains(unit.name));
+        assert_eq!(
+            complaints.lines().filter(names_one).count(),
+            0,
+            "{complaints}"
         );
     }
 

@@ -1,14 +1,39 @@
-//! What `apub` and `asub` have in common.
+//! What `apub` and `asub` have in common; and the command lines of all programs of this crate.
+
+pub mod enpd;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser};
 
 /// What the manual's samples end with if they are called in a wrong way.
 const USAGE: u8 = 5;
 /// The key of the manual's samples: what the plug-in publishes under unless it is told otherwise.
 pub const EVENT: &str = "enp://127.0.0.1/store";
+
+/// A program, and what it does.
+pub type Program = [&'static str; 2];
+
+/// The publisher.
+pub const APUB: Program = [
+    "apub",
+    "Publishes what is typed, a line an event; a line with a dot alone ends",
+];
+/// The subscriber.
+pub const ASUB: Program = [
+    "asub",
+    "Prints each event that is published, with its payload",
+];
+
+/// The command lines of all programs of this crate.
+pub fn commands() -> Vec<Command> {
+    vec![
+        Arguments::of(APUB),
+        Arguments::of(ASUB),
+        enpd::Cli::command(),
+    ]
+}
 
 /// Their arguments.
 #[derive(Debug, PartialEq, Eq, Parser)]
@@ -31,13 +56,16 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Reads the command line of `program`, which does `about`.
+    fn of([name, about]: Program) -> Command {
+        Self::command().name(name).about(about)
+    }
+
+    /// Reads the command line of a program.
     ///
     /// # Errors
     /// How to end: help or version were shown, or the command line makes no sense.
-    pub fn parse(program: &'static str, about: &'static str) -> Result<Self, ExitCode> {
-        let command = Self::command().name(program).about(about);
-        let parsed = command
+    pub fn parse(program: Program) -> Result<Self, ExitCode> {
+        let parsed = Self::of(program)
             .try_get_matches()
             .and_then(|matches| Self::from_arg_matches(&matches));
         parsed.map_err(|error| {

@@ -5,17 +5,20 @@
 //! `msg.conf.defaults` over the table of options), [`users`] (the user directory), [`password`]
 //! (hashing, verification, the cache of verified passwords), [`privacy`] (modes of files),
 //! [`service`] (starting, stopping, refreshing and watching services), [`idle`] (what IDLE needs),
-//! [`command`] (what the command lines have in common).
+//! [`installation`] (what a base directory needs besides programs), [`command`] (what the command
+//! lines have in common), [`arguments`] (the command lines).
 //! [`status`] is what the running server has in force.
 //!
 //! Invariants: passwords and hashes are never logged or printed; a file is written whole or not at
 //! all; everything here blocks, so the server calls the slow parts on blocking threads.
 
+pub mod arguments;
 pub mod base;
 pub mod command;
 pub mod config;
 pub mod files;
 pub mod idle;
+pub mod installation;
 pub mod lines;
 pub mod password;
 pub mod privacy;

@@ -10,6 +10,7 @@
 //! [`panics`].
 
 pub mod announce;
+pub mod arguments;
 pub mod bounds;
 pub mod broker;
 pub mod certificates;

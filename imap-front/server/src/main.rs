@@ -6,7 +6,6 @@
 
 use std::error::Error;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use admin::status::Status;
 use admin::{Base, Config};
 use clap::Parser;
 use ens::ready::Ready;
+use server::arguments::imapd::Cli;
 use server::log::Log;
 use server::ports::Ports;
 use server::run::Server;
@@ -29,32 +29,6 @@ use signal_hook::iterator::Signals;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Every so many looks memory is given back, if there is any.
 const TIDY_EVERY: u64 = 10;
-
-#[derive(Parser)]
-#[command(
-    name = "imapd",
-    version,
-    about = "The IMAP and LMTP server; start it with start-msg"
-)]
-struct Cli {
-    /// Base directory; by default the one this program lies in.
-    #[arg(long)]
-    base: Option<PathBuf>,
-    /// Recover and check the store, and end.
-    #[arg(long)]
-    recover: bool,
-    /// Start although the store has lost mail, or files of it are damaged: what can be read is
-    /// served, the damaged files are kept in data/damaged-DATE, and every mailbox gets a new
-    /// UIDVALIDITY. Without it such a store is not served.
-    #[arg(long)]
-    accept_loss: bool,
-    /// Say which of the conditions are met under which IDLE is offered, and end.
-    #[arg(long)]
-    check: bool,
-    /// Load a notification plug-in, by its place in the list, and end.
-    #[arg(long, hide = true)]
-    try_plugin: Option<usize>,
-}
 
 /// Something else to do than to serve.
 type Errand = fn(&Base, &Cli) -> Result<(), Box<dyn Error>>;

@@ -46,6 +46,7 @@ impl FromStr for Series {
 
 /// A chart's texts, and which axes are logarithmic.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Chart {
     /// What it shows.
     #[arg(long)]

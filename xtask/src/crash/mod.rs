@@ -5,9 +5,9 @@
 //! is the measure: [`ledger`] keeps it, [`burst`] makes it, [`imap`] reads back.
 
 mod burst;
-mod imap;
+pub mod imap;
 mod ledger;
-mod lmtp;
+pub mod lmtp;
 pub mod loss;
 mod message;
 

@@ -14,8 +14,7 @@ const ACCEPTED_WITHIN: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     ens::output::end_when_nobody_reads();
-    let about = "Publishes what is typed, a line an event; a line with a dot alone ends";
-    let arguments = match ens::arguments::Arguments::parse("apub", about) {
+    let arguments = match ens::arguments::Arguments::parse(ens::arguments::APUB) {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::mpsc;
 
-use ens::arguments::{Arguments, EVENT, json};
+use ens::arguments::{ASUB, Arguments, EVENT, json};
 use ens::client::{Address, ClientEvent, Connection, Options};
 
 /// What the plug-in publishes under if its key ends in `%M`, as IDLE needs it.
@@ -12,8 +12,7 @@ const DEEPER: &str = "enp://127.0.0.1/store/*";
 
 fn main() -> ExitCode {
     ens::output::end_when_nobody_reads();
-    let about = "Prints each event that is published, with its payload";
-    let arguments = match Arguments::parse("asub", about) {
+    let arguments = match Arguments::parse(ASUB) {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };

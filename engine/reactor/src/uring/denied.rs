@@ -66,7 +66,8 @@ fn cause(code: i32, facts: &Facts) -> Option<String> {
             .into(),
         (libc::EPERM | libc::ENOSYS | libc::EACCES, _) if facts.filtered => {
             "a seccomp filter denies it: let the container or unit have io_uring_setup, \
-             io_uring_enter and io_uring_register"
+             io_uring_enter and io_uring_register (container/seccomp.json of Ensign's sources is a \
+             profile that does; podman and docker take it by --security-opt seccomp=FILE)"
                 .into()
         }
         (libc::ENOSYS, _) => "this kernel has no io_uring".into(),

@@ -4,20 +4,12 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use admin::arguments::refresh::Arguments;
 use admin::command::{self, DONE, FAILED, USAGE};
 use admin::service::Service;
 use admin::service_user::ServiceUser;
 use admin::{Base, Config, service};
 use clap::Parser;
-
-/// Makes the running services read their configuration again. `configutil -m` shows which options
-/// take effect so. What a service could not take is told, and the exit code is 1.
-#[derive(Parser)]
-#[command(name = "refresh", version)]
-struct Arguments {
-    /// Services to refresh: imap, ens. Without any, those that have something to read.
-    services: Vec<OsString>,
-}
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use admin::arguments::start_msg::Arguments;
 use admin::command::{self, DONE, FAILED, USAGE};
 use admin::service::{self, HA, NAMES, Progress, STORE, Service, WATCHER};
 use admin::{Base, Config};
@@ -12,30 +13,6 @@ use clap::Parser;
 
 /// The argument of `imapd` to serve a store that has lost something.
 const ACCEPT_LOSS: &str = "--accept-loss";
-
-/// Starts the services of this base directory and waits until they serve.
-#[derive(Parser)]
-#[command(
-    name = "start-msg",
-    version,
-    override_usage = "start-msg [COMPONENTS...]"
-)]
-struct Arguments {
-    /// Services to start: watcher, ens, store, imap. Without any, all that are enabled. With ha
-    /// as well, the watcher gives up when one dies, so that another host takes over.
-    services: Vec<OsString>,
-    /// Seconds a service may take until it serves.
-    #[arg(long, default_value_t = 300)]
-    timeout: u64,
-    /// Start although the store has lost mail, or files of it are damaged: what can be read is
-    /// served, the damaged files are kept in data/damaged-DATE, and every mailbox gets a new
-    /// UIDVALIDITY. Without it such a store is not served; what is lost is said either way.
-    #[arg(long)]
-    accept_loss: bool,
-    /// Become this service instead, for a supervisor such as systemd.
-    #[arg(long, value_name = "SERVICE", conflicts_with = "services")]
-    exec: Option<OsString>,
-}
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);

@@ -6,23 +6,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use admin::Base;
+use admin::arguments::stop_msg::Arguments;
 use admin::command::{self, DONE, USAGE};
 use admin::service::{self, HA, NAMES, Service, ServiceError, WATCHER};
 use clap::Parser;
-
-/// Stops the services of this base directory and waits until they are gone.
-#[derive(Parser)]
-#[command(name = "stop-msg", version)]
-struct Arguments {
-    /// Services to stop: watcher, ens, store, imap. Without any, all, disabled ones too.
-    services: Vec<OsString>,
-    /// Kill at once (SIGKILL). What was acknowledged is durable all the same.
-    #[arg(short = 'f', long)]
-    force: bool,
-    /// Seconds a service may take to end its sessions.
-    #[arg(long, default_value_t = 90)]
-    timeout: u64,
-}
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

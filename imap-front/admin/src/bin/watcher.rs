@@ -4,19 +4,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use admin::arguments::watcher::Arguments;
 use admin::command::{self, DONE};
 use admin::service;
 use clap::Parser;
 use signal_hook::consts::{SIGINT, SIGTERM};
-
-/// Starts services of this base directory again when they die.
-#[derive(Parser)]
-#[command(name = "watcher", version)]
-struct Arguments {
-    /// Give up at the first death instead: another host takes over.
-    #[arg(long)]
-    ha: bool,
-}
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

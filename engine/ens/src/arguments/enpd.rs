@@ -1,0 +1,75 @@
+//! The command line of `enpd`.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// The event notification broker. Who may connect is in the environment: ENS_ACCESS
+#[derive(Parser)]
+#[command(name = "enpd", version)]
+pub struct Cli {
+    /// Address to listen on
+    #[arg(long, default_value = "0.0.0.0")]
+    pub listen: IpAddr,
+    /// TCP port; 0 turns it off
+    #[arg(long, default_value_t = 7997)]
+    pub port: u16,
+    /// TCP port on which TLS is spoken; 0 turns it off
+    #[arg(long, default_value_t = 0)]
+    pub tls_port: u16,
+    /// Folder of certificates: a chain NAME.pem and its private key NAME.key for each name
+    #[arg(long, value_name = "FOLDER")]
+    pub certificates: Option<PathBuf>,
+    /// Speak TLS 1.3 only
+    #[arg(long)]
+    pub tls13: bool,
+    /// File that is written when a hang-up signal was worked on: what went wrong, if anything did
+    #[arg(long, value_name = "FILE")]
+    pub refreshed: Option<PathBuf>,
+    /// Unix socket to listen on as well
+    #[arg(long)]
+    pub socket: Option<PathBuf>,
+    /// Shards, a thread each; by default as many as cores
+    #[arg(long)]
+    pub shards: Option<u16>,
+    /// Connections at a time; more are told to come back later
+    #[arg(long, default_value_t = 100_000)]
+    pub max_connections: usize,
+    /// Subscriptions of one client
+    #[arg(long, default_value_t = 100_000)]
+    pub max_subscriptions: usize,
+    /// Bytes that the subscriptions of one client may take
+    #[arg(long, default_value_t = 64 << 20)]
+    pub max_subscription_bytes: usize,
+    /// Subscriptions of all clients together
+    #[arg(long, default_value_t = 1_000_000)]
+    pub max_all_subscriptions: usize,
+    /// Bytes that the subscriptions of all clients together may take
+    #[arg(long, default_value_t = 512 << 20)]
+    pub max_all_subscription_bytes: usize,
+    /// Bytes that may wait for a subscriber before it is told that it lags
+    #[arg(long, default_value_t = 1 << 20)]
+    pub max_pending: usize,
+    /// Seconds after which a subscriber that takes nothing is disconnected
+    #[arg(long, default_value_t = 120)]
+    pub write_timeout: u64,
+    /// Seconds of silence after which a client is asked for a sign of life; 0 is never
+    #[arg(long, default_value_t = 120)]
+    pub keepalive: u16,
+    /// Microseconds for which a shard looks for work before it sleeps: faster, for a core's price
+    #[arg(long, default_value_t = 0)]
+    pub spin: u64,
+    /// Leave all files of the user within reach
+    #[arg(long)]
+    pub no_landlock: bool,
+    /// Allow every system call
+    #[arg(long)]
+    pub no_seccomp: bool,
+    /// Allow rings every operation
+    #[arg(long)]
+    pub no_restricted_rings: bool,
+    /// Say whether ADDRESS may connect and by which rule, and do nothing else
+    #[arg(long, value_name = "ADDRESS")]
+    pub check_access: Option<IpAddr>,
+}
