@@ -3,7 +3,8 @@
 //! In reading order: [`ids`] (who and where), [`name`] (mailbox names), [`mailbox`], [`flags`],
 //! [`date`], [`set`] (sequence sets), [`event`] (what happened to a mailbox), [`request`] and
 //! [`reply`] (the store seam), [`list`] (which names a LIST gives), [`mime`] (a message's
-//! structure), [`search`] (search programs and their evaluation).
+//! structure), [`search`] (search programs and their evaluation), [`sort`] and [`thread`] (the
+//! order in which SORT and THREAD give what was found).
 //!
 //! Invariants: no I/O, no clock, no wire syntax. The protocol machines, the durable store and its
 //! in-memory model all depend on this crate and not on each other.
@@ -20,6 +21,8 @@ pub mod reply;
 pub mod request;
 pub mod search;
 pub mod set;
+pub mod sort;
+pub mod thread;
 
 pub use date::InternalDate;
 pub use event::{Change, Event};

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     Event, Flags, InternalDate, MailboxId, ModSeq, SpoolId, Uid, UidRanges, UidSet, UidValidity,
-    UserId, list::Piece, mime::Structure,
+    UserId, list::Piece, mime::Structure, thread::Part,
 };
 
 /// What happened to a mailbox after the asker's `since`: a chain of events, oldest first, whose
@@ -107,6 +107,20 @@ pub enum Reply {
         /// What happened.
         delta: Delta,
     },
+    /// Search hits, arranged.
+    Arranged {
+        /// The messages.
+        arrangement: Arrangement,
+        /// The same, as a set.
+        found: UidSet,
+        /// Mod-sequences of the first and the last that were sorted, and the highest of all, if
+        /// there are any and the program asks for such.
+        modseqs: Option<HitModSeqs>,
+        /// How many messages can't be read, and so may be missing or in a wrong place.
+        unreadable: usize,
+        /// What happened.
+        delta: Delta,
+    },
     /// The upload goes on under this id.
     Spooled(SpoolId),
     /// The message is durable.
@@ -135,6 +149,9 @@ impl Reply {
             } => modified.bytes() + size_of_val(&own[..]) + crossed.bytes(),
             Self::Copied { from, to, .. } => from.bytes() + to.bytes(),
             Self::Found { hits, .. } => hits.bytes(),
+            Self::Arranged {
+                arrangement, found, ..
+            } => found.bytes() + arrangement.bytes(),
             _ => 0,
         };
         size_of::<Self>() + more
@@ -147,7 +164,8 @@ impl Reply {
             | Self::Viewed { delta, .. }
             | Self::Stored { delta, .. }
             | Self::Copied { delta, .. }
-            | Self::Found { delta, .. } => Some(delta),
+            | Self::Found { delta, .. }
+            | Self::Arranged { delta, .. } => Some(delta),
             _ => None,
         }
     }
@@ -157,6 +175,25 @@ impl Reply {
     pub fn take_more(&mut self) -> bool {
         let cut = |delta: &&mut Delta| delta.last().is_some_and(|event| event.is_more());
         self.delta_mut().filter(cut).and_then(Vec::pop).is_some()
+    }
+}
+
+/// Messages in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arrangement {
+    /// SORT.
+    Sorted(Vec<Uid>),
+    /// THREAD.
+    Threaded(Vec<Part>),
+}
+
+impl Arrangement {
+    /// What it takes in memory, in bytes.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Sorted(uids) => size_of_val(&uids[..]),
+            Self::Threaded(parts) => size_of_val(&parts[..]),
+        }
     }
 }
 

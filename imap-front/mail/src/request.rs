@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::{
     Flags, InView, InternalDate, MailboxId, MailboxName, ModSeq, SpecialUse, SpoolId, Uid,
-    UidRanges, UserId, list::Query, search::Program,
+    UidRanges, UserId, list::Query, search::Program, sort::Criterion, thread::Algorithm,
 };
 
 /// A request to the store (and to authentication, which stands in front of it).
@@ -198,6 +198,19 @@ pub enum Request {
         /// UIDs at and above this one are `\Recent` in the asking session.
         recent_from: Uid,
     },
+    /// SORT or THREAD. Reply: `Arranged`.
+    Arrange {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// What to look for; message numbers are already UIDs in it.
+        program: Program,
+        /// How to arrange what is found.
+        how: Arrange,
+        /// The asker's mod-sequence.
+        since: ModSeq,
+        /// UIDs at and above this one are `\Recent` in the asking session.
+        recent_from: Uid,
+    },
     /// Adds a piece to an upload, or begins one. Reply: `Spooled`.
     Spool {
         /// The upload, or none to begin one.
@@ -249,6 +262,7 @@ impl Request {
             | Self::Fetch { .. }
             | Self::Read { .. }
             | Self::Search { .. }
+            | Self::Arrange { .. }
             | Self::Open { .. }
             | Self::Claim { .. } => false,
             Self::Create { .. }
@@ -301,6 +315,7 @@ impl Request {
             Self::Expunge { .. } => "Expunge",
             Self::Copy { .. } => "Copy",
             Self::Search { .. } => "Search",
+            Self::Arrange { how, .. } => how.name(),
             Self::Spool { .. } => "Spool",
             Self::Discard { .. } => "Discard",
             Self::Append { .. } => "Append",
@@ -321,7 +336,7 @@ impl Request {
                 Body::Inline(bytes) => bytes.len(),
                 Body::Spooled(_) => 0,
             },
-            Self::Search { program, .. } => program.bytes(),
+            Self::Search { program, .. } | Self::Arrange { program, .. } => program.bytes(),
             Self::List { query, .. } => query.patterns.iter().map(|it| it.len()).sum(),
             Self::Recipient { whole, local } => {
                 whole.as_ref().map_or(0, |whole| whole.len()) + local.len()
@@ -331,6 +346,25 @@ impl Request {
             _ => 0,
         };
         size_of::<Self>() + more
+    }
+}
+
+/// How messages that were found are arranged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arrange {
+    /// SORT, by these in this order; then by UID.
+    Sort(Box<[Criterion]>),
+    /// THREAD.
+    Thread(Algorithm),
+}
+
+impl Arrange {
+    /// What it is called in logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Sort(_) => "Sort",
+            Self::Thread(_) => "Thread",
+        }
     }
 }
 

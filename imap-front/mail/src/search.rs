@@ -3,9 +3,12 @@
 mod content;
 mod matching;
 
+pub(crate) use content::decoded_words;
 pub use matching::{Candidate, matches};
 
-use crate::{ModSeq, SequenceSet, SystemFlag};
+use std::sync::Arc;
+
+use crate::{ModSeq, SequenceSet, SystemFlag, UidSet};
 
 /// What a message must satisfy. Message numbers have been turned into UIDs before the store sees a
 /// program ([`Key::Numbers`] never reaches it).
@@ -46,6 +49,8 @@ pub enum Key {
     Uids(SequenceSet),
     /// UIDs as sorted ranges, low end first.
     UidRanges(Vec<(u32, u32)>),
+    /// UIDs of a set that several keys may share.
+    Among(Arc<UidSet>),
     /// A system flag is set: ANSWERED, DELETED, DRAFT, FLAGGED, SEEN.
     Flag(SystemFlag),
     /// A keyword is set.
@@ -58,6 +63,10 @@ pub enum Key {
     On(DateField, Day),
     /// The date is the day or later.
     Since(DateField, Day),
+    /// Received so many seconds ago, or earlier (RFC 5032): OLDER.
+    Older(u32),
+    /// Received so many seconds ago, or later: YOUNGER.
+    Younger(u32),
     /// More bytes than this.
     Larger(u64),
     /// Fewer bytes than this.
@@ -83,10 +92,11 @@ impl Program {
     pub fn looks_at_messages(&self) -> bool {
         self.key.is_any(&|key| match key {
             Key::Before(..) | Key::On(..) | Key::Since(..) => true,
+            Key::Older(_) | Key::Younger(_) => true,
             Key::Larger(_) | Key::Smaller(_) | Key::ModSeq(_) => true,
             Key::Header(..) | Key::Body(_) | Key::Text(_) => true,
             Key::All | Key::And(_) | Key::Or(..) | Key::Not(_) => false,
-            Key::Numbers(_) | Key::Uids(_) | Key::UidRanges(_) => false,
+            Key::Numbers(_) | Key::Uids(_) | Key::UidRanges(_) | Key::Among(_) => false,
             Key::Flag(_) | Key::Keyword(_) | Key::Recent => false,
         })
     }

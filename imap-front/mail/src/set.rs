@@ -18,10 +18,19 @@ pub enum SetNumber {
 }
 
 /// A set of message numbers or UIDs as a client wrote it: ranges in any order, either end first.
+/// None at all: `$`, what a SEARCH has saved (RFC 5182).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SequenceSet(pub Vec<(SetNumber, SetNumber)>);
 
 impl SequenceSet {
+    /// `$`
+    pub const SAVED: Self = Self(Vec::new());
+
+    /// Whether it is `$`.
+    pub fn is_saved(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What it takes in memory, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         size_of_val(&self.0[..])
@@ -54,7 +63,14 @@ impl SequenceSet {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UidSet(RoaringBitmap);
 
+impl Eq for UidSet {}
+
 impl UidSet {
+    /// As a bitmap.
+    pub fn bits(&self) -> &RoaringBitmap {
+        &self.0
+    }
+
     /// Whether one is there.
     pub fn contains(&self, uid: Uid) -> bool {
         self.0.contains(uid.0)
@@ -88,6 +104,21 @@ impl UidSet {
     /// The highest.
     pub fn last(&self) -> Option<Uid> {
         self.0.max().map(Uid)
+    }
+
+    /// Those at some places, of which the lowest has 0; the last place is included.
+    pub fn at(&self, first: usize, last: usize) -> Self {
+        let at = |place| {
+            u32::try_from(place)
+                .ok()
+                .and_then(|place| self.0.select(place))
+        };
+        let mut uids = RoaringBitmap::new();
+        if let Some(low) = at(first) {
+            uids.insert_range(low..=at(last).or(self.0.max()).unwrap_or(low));
+            uids &= &self.0;
+        }
+        Self(uids)
     }
 
     /// Adds those of another set.

@@ -16,6 +16,7 @@ fn found(message: &'static str, key: Key) -> (bool, u32) {
         flags: &flags,
         date: InternalDate::default(),
         size: message.len() as u64,
+        now_s: 1_000_000_000,
         recent: false,
         bytes: &|| {
             reads.set(reads.get() + 1);

@@ -196,7 +196,11 @@ impl Model {
             | R::Changes { .. }
             | R::Fetch { .. }
             | R::Read { .. }
-            | R::Search { .. } => (reading::answer(&self.state, &self.limits, request), vec![]),
+            | R::Search { .. }
+            | R::Arrange { .. } => {
+                let reply = reading::answer(&self.state, &self.limits, self.now, request);
+                (reply, vec![])
+            }
             request => {
                 self.dirty |= request.is_write() || request.claims();
                 self.change(request)

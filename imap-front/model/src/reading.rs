@@ -1,21 +1,25 @@
 //! Requests that change nothing, and SELECT.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use mail::MailboxInfo;
 use mail::UserId;
 use mail::mime::Structure;
-use mail::reply::{HitModSeqs, Opened, Status};
-use mail::request::Want;
+use mail::reply::{Arrangement, HitModSeqs, Opened, Status};
+use mail::request::{Arrange, Want};
 use mail::search::{Candidate, Program, matches};
+use mail::sort::{self, Criterion, Facts, SortField, SortKeys};
+use mail::thread::Threader;
 use mail::{
-    MailboxId, MailboxName, Message, ModSeq, Refusal, Reply, Request, SystemFlag, Uid, UidSet,
+    InternalDate, MailboxId, MailboxName, Message, ModSeq, Refusal, Reply, Request, SystemFlag,
+    Uid, UidSet,
 };
 
 use crate::state::State;
 use crate::{Limits, Outcome, catch_up, refused};
 
-pub(crate) fn answer(state: &State, limits: &Limits, request: Request) -> Reply {
+pub(crate) fn answer(state: &State, limits: &Limits, now: InternalDate, request: Request) -> Reply {
     use Request as R;
     match request {
         R::List { user, query, after } => {
@@ -73,7 +77,17 @@ pub(crate) fn answer(state: &State, limits: &Limits, request: Request) -> Reply 
             program,
             since,
             recent_from,
-        } => search(state, mailbox, &program, since, recent_from),
+        } => search(state, mailbox, (&program, now), since, recent_from),
+        R::Arrange {
+            mailbox,
+            program,
+            how,
+            since,
+            recent_from,
+        } => {
+            let found = search(state, mailbox, (&program, now), since, recent_from);
+            arrange(state, mailbox, &how, found)
+        }
         _ => Reply::Refused(Refusal::Cannot("not a question")),
     }
 }
@@ -207,7 +221,7 @@ fn fetch(
 fn search(
     state: &State,
     id: MailboxId,
-    program: &Program,
+    (program, now): (&Program, InternalDate),
     since: ModSeq,
     recent_from: Uid,
 ) -> Reply {
@@ -223,6 +237,7 @@ fn search(
             flags: &message.flags,
             date: message.date,
             size: message.size(),
+            now_s: now.unix_s,
             recent: uid >= recent_from,
             bytes: &|| message.bytes.clone(),
         };
@@ -236,5 +251,95 @@ fn search(
         hits,
         modseqs: modseqs.filter(|_| program.asks_for_modseqs()),
         delta: catch_up::delta(state, id, since),
+    }
+}
+
+/// What was found, in the order that is asked for.
+fn arrange(state: &State, id: MailboxId, how: &Arrange, found: Reply) -> Reply {
+    let (hits, modseqs, delta) = match found {
+        Reply::Found {
+            hits,
+            modseqs,
+            delta,
+            ..
+        } => (hits, modseqs, delta),
+        refused => return refused,
+    };
+    let messages = state.mailbox(id).map(|it| &it.messages);
+    let messages: Vec<_> = messages
+        .into_iter()
+        .flatten()
+        .filter(|(uid, _)| hits.contains(**uid))
+        .map(|(uid, message)| (*uid, message, sort::keys::of_header(&message.bytes)))
+        .collect();
+    let mut facts: Vec<Facts<'_>> = messages
+        .iter()
+        .map(|(uid, message, keys)| Facts {
+            uid: *uid,
+            arrival_s: message.date.unix_s,
+            size: message.size(),
+            keys: SortKeys::read(keys).unwrap_or_default(),
+        })
+        .collect();
+    let arrangement = match how {
+        Arrange::Sort(criteria) => {
+            let compare = |one: &Facts<'_>, other: &Facts<'_>| {
+                let by = criteria.iter().map(|it| compared(one, other, *it));
+                by.fold(Ordering::Equal, Ordering::then)
+            };
+            facts.sort_by(compare);
+            Arrangement::Sorted(facts.iter().map(|it| it.uid).collect())
+        }
+        Arrange::Thread(algorithm) => {
+            let mut threader = Threader::new(*algorithm);
+            facts.iter().for_each(|facts| threader.push(facts));
+            while !threader.step() {}
+            Arrangement::Threaded(threader.into_parts())
+        }
+    };
+    let of = |uid: Option<&Uid>, other| {
+        let message = state
+            .mailbox(id)
+            .zip(uid)
+            .map(|(it, uid)| it.messages.get(uid));
+        message.flatten().map_or(other, |it| it.modseq)
+    };
+    let modseqs = modseqs.map(|HitModSeqs { highest, .. }| match &arrangement {
+        Arrangement::Sorted(uids) => HitModSeqs {
+            first: of(uids.first(), highest),
+            last: of(uids.last(), highest),
+            highest,
+        },
+        Arrangement::Threaded(_) => HitModSeqs {
+            first: highest,
+            last: highest,
+            highest,
+        },
+    });
+    Reply::Arranged {
+        arrangement,
+        found: hits,
+        modseqs,
+        unreadable: 0,
+        delta,
+    }
+}
+
+/// Which of two messages comes first by a criterion.
+fn compared(one: &Facts<'_>, other: &Facts<'_>, criterion: Criterion) -> Ordering {
+    let order = match criterion.field {
+        SortField::Arrival => one.arrival_s.cmp(&other.arrival_s),
+        SortField::Date => one.sent_s().cmp(&other.sent_s()),
+        SortField::Size => one.size.cmp(&other.size),
+        SortField::Cc => one.keys.cc.cmp(other.keys.cc),
+        SortField::From => one.keys.from.cmp(other.keys.from),
+        SortField::To => one.keys.to.cmp(other.keys.to),
+        SortField::Subject => one.keys.subject.cmp(other.keys.subject),
+        SortField::DisplayFrom => one.keys.display_from.cmp(other.keys.display_from),
+        SortField::DisplayTo => one.keys.display_to.cmp(other.keys.display_to),
+    };
+    match criterion.reverse {
+        true => order.reverse(),
+        false => order,
     }
 }

@@ -300,6 +300,7 @@ fn fetches() {
         items,
         changed_since: None,
         vanished: false,
+        partial: None,
     };
     let fast = [
         FetchItem::Flags,
@@ -356,6 +357,7 @@ fn fetches_of_changes() {
         items: vec![FetchItem::Flags, FetchItem::ModSeq],
         changed_since: Some(ModSeq(12345)),
         vanished: false,
+        partial: None,
     };
     check("s100 UID FETCH 1:* (FLAGS) (CHANGEDSINCE 12345)", changed);
 }
@@ -428,7 +430,7 @@ fn stores_copies_and_expunges() {
     );
     refused(
         "a UID NOOP",
-        "COPY, EXPUNGE, FETCH, MOVE, SEARCH or STORE at column 7",
+        "COPY, EXPUNGE, FETCH, MOVE, SEARCH, SORT, STORE or THREAD at column 7",
     );
 }
 

@@ -5,6 +5,8 @@ use mail::{Body, MailboxId, Refusal, Reply, Request};
 use crate::Error;
 use crate::callbacks::Completion;
 use crate::disk::Durability;
+use crate::logic::MadeKeys;
+use crate::sort_keys::Taken;
 
 /// What an operation counts at most: what is larger goes on in slices.
 const SLICE_WEIGHT: usize = 128;
@@ -16,6 +18,8 @@ pub(crate) enum Job {
     EnsureUser(String, Completion),
     /// Note what was claimed as recent in a mailbox.
     Claimed(MailboxId),
+    /// Keep sort keys of messages in a mailbox.
+    SortKeys(MailboxId, Vec<MadeKeys>, Taken),
 }
 
 impl Job {
@@ -44,6 +48,8 @@ impl Job {
             Self::Request(Request::Spool { .. } | Request::Discard { .. }, _) => {
                 Durability::WithTheNext
             }
+            // Those that are lost are made again.
+            Self::SortKeys(..) => Durability::WithTheNext,
             _ => Durability::Now,
         }
     }
@@ -63,7 +69,7 @@ impl Job {
                     | R::Create { .. }
                     | R::Subscribe { .. }
             ),
-            Self::EnsureUser(..) | Self::Claimed(_) => true,
+            Self::EnsureUser(..) | Self::Claimed(_) | Self::SortKeys(..) => true,
         }
     }
 
@@ -76,6 +82,7 @@ impl Job {
             }
             Self::Request(Request::Expunge { .. } | Request::Rename { .. }, _) => SLICE_WEIGHT,
             Self::Request(Request::Deliver { targets, .. }, _) => targets.len().max(1),
+            Self::SortKeys(_, made, _) => made.len(),
             _ => 1,
         }
     }
@@ -85,7 +92,7 @@ impl Job {
         match self {
             Self::Request(request, completion) => Some((refused(&request, refusal), completion)),
             Self::EnsureUser(_, completion) => Some((Reply::Refused(refusal.clone()), completion)),
-            Self::Claimed(_) => None,
+            Self::Claimed(_) | Self::SortKeys(..) => None,
         }
     }
 }

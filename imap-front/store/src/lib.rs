@@ -2,8 +2,8 @@
 //!
 //! In reading order: [`options`] and `quota`, [`kv`] (rows in keyspaces, and a transaction over
 //! them), `rows` (their encodings), `index`, `index_build`, `index_files`, `index_cache`,
-//! `structure_cache` and `claims` (what is kept in memory), `long_read` (reads in pieces),
-//! [`logic`] (what each request means, over any [`kv::Kv`]), `disk` (fjall), `free_space`,
+//! `structure_cache`, `sort_keys` and `claims` (what is kept in memory), `long_read` (reads in
+//! pieces), [`logic`] (what each request means, over any [`kv::Kv`]), `disk` (fjall), `free_space`,
 //! `progress` and `commit_marker` (how far it came), `inspect` (what is on the disk before it is
 //! opened), `opening` (what is lost, and whether to go on), `loss`, `stats`, `running`
 //! (operations that take many slices), `job` (what the writer is given), `group` (what becomes one
@@ -56,6 +56,7 @@ mod progress;
 mod quota;
 mod rows;
 mod running;
+mod sort_keys;
 mod structure_cache;
 mod writer;
 

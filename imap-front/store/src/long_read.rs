@@ -9,7 +9,7 @@ use crate::Error;
 use crate::disk::Disk;
 use crate::index_build::SharedBuild;
 use crate::kv::{Kv, Unindexed};
-use crate::logic::{self, BUILD_ROWS, Findings, Rules, Search};
+use crate::logic::{self, Arranging, BUILD_ROWS, Findings, MadeKeys, Rules, Search};
 
 /// How often a piece is begun again because what it needs in memory has changed.
 const READS_MAX: usize = 4;
@@ -36,6 +36,11 @@ impl LongRead {
         &self.request
     }
 
+    /// What was asked, and how far it has come.
+    pub(crate) fn parts(&mut self) -> (&Request, &mut Reading) {
+        (&self.request, &mut self.reading)
+    }
+
     pub(crate) fn piece(&mut self, disk: &Disk, rules: &Rules) -> Result<Piece, Error> {
         self.reading.piece(disk, rules, &self.request)
     }
@@ -57,6 +62,8 @@ pub(crate) struct Reading {
     builds: usize,
     /// Of a search.
     findings: Findings,
+    /// Of SORT and THREAD.
+    arranging: Option<Box<Arranging>>,
 }
 
 impl Reading {
@@ -94,26 +101,50 @@ impl Reading {
         self.read(&Unindexed(&disk.view()?), rules, request)
     }
 
+    /// Sort keys that had to be made, since this was asked last.
+    pub fn take_made_keys(&mut self) -> Vec<MadeKeys> {
+        let arranging = self.arranging.as_deref_mut();
+        arranging.map(Arranging::take_made_keys).unwrap_or_default()
+    }
+
     /// Does what needs no index that is not there.
     ///
     /// # Errors
     /// As above, and [`Error::Cold`] and [`Error::Moved`].
     pub fn read(&mut self, kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Piece, Error> {
-        let Request::Search {
-            mailbox,
-            program,
-            since,
-            recent_from,
-        } = request
-        else {
-            return logic::read(kv, rules, request).map(Piece::Done);
+        let reply = match request {
+            Request::Search {
+                mailbox,
+                program,
+                since,
+                recent_from,
+            } => {
+                let search = Search {
+                    mailbox: *mailbox,
+                    program,
+                    recent_from: *recent_from,
+                };
+                search.go_on(kv, rules, *since, &mut self.findings)?
+            }
+            Request::Arrange {
+                mailbox,
+                program,
+                how,
+                since,
+                recent_from,
+            } => {
+                let search = Search {
+                    mailbox: *mailbox,
+                    program,
+                    recent_from: *recent_from,
+                };
+                let arranging = self
+                    .arranging
+                    .get_or_insert_with(|| Box::new(Arranging::new(how, rules)));
+                arranging.go_on(kv, rules, &search, *since)?
+            }
+            _ => return logic::read(kv, rules, request).map(Piece::Done),
         };
-        let search = Search {
-            mailbox: *mailbox,
-            program,
-            recent_from: *recent_from,
-        };
-        let reply = search.go_on(kv, rules, *since, &mut self.findings)?;
         Ok(reply.map_or(Piece::More, |reply| Piece::Done(Some(reply))))
     }
 }

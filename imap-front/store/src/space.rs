@@ -35,11 +35,13 @@ pub enum Space {
     Kept,
     /// What waits, when it began to, mailbox id, mod-sequence of an expunge → nothing.
     Departed,
+    /// Body id → what its header gives to sort and thread by ([`mail::sort::keys`]).
+    SortKeys,
 }
 
 impl Space {
     /// All keyspaces.
-    pub const ALL: [Space; 14] = [
+    pub const ALL: [Space; 15] = [
         Self::Meta,
         Self::Users,
         Self::Accounts,
@@ -54,6 +56,7 @@ impl Space {
         Self::Tasks,
         Self::Kept,
         Self::Departed,
+        Self::SortKeys,
     ];
 
     /// Its name on disk.
@@ -73,6 +76,7 @@ impl Space {
             Self::Tasks => "tasks",
             Self::Kept => "kept",
             Self::Departed => "departed",
+            Self::SortKeys => "sort_keys",
         }
     }
 }

@@ -14,12 +14,13 @@ use crate::disk::Disk;
 use crate::free_space::FreeSpace;
 use crate::index::Figures;
 use crate::job::{self, Job};
-use crate::logic::{self, Rules};
+use crate::logic::{self, MadeKeys, Rules};
 use crate::long_read::{LongRead, Piece, Reading};
 use crate::opening::{self, Opening, Recovery};
 use crate::pipeline::Pipeline;
 use crate::reconstruct;
 use crate::running::RunningQueue;
+use crate::sort_keys::Taken;
 use crate::stats::Stats;
 use crate::writer::{Uploads, Writer};
 use crate::{Error, OpenError, Options};
@@ -117,7 +118,9 @@ impl Store {
         let Inner { disk, rules, .. } = &*self.inner;
         let mut reading = Reading::default();
         loop {
-            match reading.piece(disk, rules, request) {
+            let piece = reading.piece(disk, rules, request);
+            self.keep_sort_keys(request, &mut reading);
+            match piece {
                 Ok(Piece::More) => {}
                 Ok(Piece::Done(reply)) => return self.finish_read(request, Ok(reply)),
                 Err(error) => return self.finish_read(request, Err(error)),
@@ -130,13 +133,30 @@ impl Store {
     /// mod-sequence as of the last.
     pub fn read_piece(&self, read: &mut LongRead) -> Option<Reply> {
         let Inner { disk, rules, .. } = &*self.inner;
-        let outcome = match read.piece(disk, rules) {
+        let piece = read.piece(disk, rules);
+        let (request, reading) = read.parts();
+        self.keep_sort_keys(request, reading);
+        let outcome = match piece {
             Ok(Piece::More) => return None,
             Ok(Piece::Done(reply)) => Ok(reply),
             Err(error) => Err(error),
         };
         let reply = self.finish_read(read.request(), outcome);
         Some(reply.unwrap_or(Reply::Refused(Refusal::Bug)))
+    }
+
+    /// Has sort keys kept that a read had to make.
+    fn keep_sort_keys(&self, request: &Request, reading: &mut Reading) {
+        let mut made = reading.take_made_keys();
+        while let (false, Some(mailbox)) = (made.is_empty(), mailbox_of(request)) {
+            let max = self.inner.rules.options.slice_messages;
+            let some = made.split_off(made.len().saturating_sub(max));
+            let mut taken = Taken::none_of(&self.inner.rules.made_room);
+            // If too much waits they are made again.
+            if taken.grow_to(some.iter().map(MadeKeys::bytes).sum()) {
+                let _ = self.give(Job::SortKeys(mailbox, some, taken));
+            }
+        }
     }
 
     /// Does some of what can wait until those who asked are answered: saves indexes that were
@@ -246,7 +266,7 @@ impl Store {
         match self.give(Job::Request(request, completion)) {
             Ok(()) => Ok(()),
             Err(Job::Request(request, completion)) => Err((request, completion)),
-            Err(Job::EnsureUser(..) | Job::Claimed(_)) => Ok(()),
+            Err(Job::EnsureUser(..) | Job::Claimed(_) | Job::SortKeys(..)) => Ok(()),
         }
     }
 
@@ -282,7 +302,7 @@ impl Store {
         match self.give(Job::EnsureUser(name.to_owned(), completion)) {
             Ok(()) => Ok(()),
             Err(Job::EnsureUser(_, completion) | Job::Request(_, completion)) => Err(completion),
-            Err(Job::Claimed(_)) => Ok(()),
+            Err(Job::Claimed(_) | Job::SortKeys(..)) => Ok(()),
         }
     }
 
@@ -363,7 +383,8 @@ fn mailbox_of(request: &Request) -> Option<MailboxId> {
         | Request::Changes { mailbox, .. }
         | Request::Fetch { mailbox, .. }
         | Request::Read { mailbox, .. }
-        | Request::Search { mailbox, .. } => Some(*mailbox),
+        | Request::Search { mailbox, .. }
+        | Request::Arrange { mailbox, .. } => Some(*mailbox),
         _ => None,
     }
 }

@@ -559,6 +559,7 @@ impl Writer {
                 }
                 return;
             }
+            Job::SortKeys(id, made, _taken) => return logic::keep_sort_keys(txn, id, made),
         };
         match outcome {
             Ok(Applied {

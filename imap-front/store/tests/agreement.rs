@@ -5,6 +5,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use common::sorting::{Picks, arrange, headed};
 use common::{Bench, Pending, body, follow};
 use mail::SpecialUse;
 use mail::list::Query;
@@ -45,6 +46,17 @@ struct Step {
     flags: u16,
     size: usize,
     on: bool,
+}
+
+impl From<&Step> for Picks {
+    fn from(step: &Step) -> Self {
+        Self {
+            name: step.name,
+            other: step.other,
+            size: step.size,
+            on: step.on,
+        }
+    }
 }
 
 prop_compose! {
@@ -230,7 +242,7 @@ impl World {
         {
             return Body::Spooled(spool);
         }
-        Body::Inline(body(self.bodies, step.size))
+        Body::Inline(headed(self.bodies, step.into()))
     }
 
     fn flag_change(step: &Step, since: ModSeq) -> FlagChange {
@@ -398,12 +410,21 @@ impl World {
                 } else {
                     key
                 };
-                let recent_from = Uid(step.size as u32 % 9);
-                Request::Search {
-                    mailbox,
-                    program: Program { key },
-                    since,
-                    recent_from,
+                let (program, recent_from) = (Program { key }, Uid(step.size as u32 % 9));
+                match arrange(step.into()) {
+                    None => Request::Search {
+                        mailbox,
+                        program,
+                        since,
+                        recent_from,
+                    },
+                    Some(how) => Request::Arrange {
+                        mailbox,
+                        program,
+                        how,
+                        since,
+                        recent_from,
+                    },
                 }
             }
         }

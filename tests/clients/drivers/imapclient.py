@@ -1,4 +1,4 @@
-"""imapclient (PyPI): idle, look, done, fetch the envelope."""
+"""imapclient (PyPI): idle, look, done, fetch the envelope, sort and thread."""
 
 import time
 
@@ -26,6 +26,14 @@ def drive(stage):
         fetched = client.fetch(uids, ["ENVELOPE", "FLAGS", "RFC822.SIZE", "BODYSTRUCTURE"])
         subjects = [fetched[uid][b"ENVELOPE"].subject.decode() for uid in uids]
         assert subjects == [stage.subject, f"{stage.subject}-again"], f"fetched {subjects}"
+        again = client.sort(["REVERSE SUBJECT"])
+        assert again == uids[::-1], f"sorted {again}"
+        again = client.sort(["REVERSE ARRIVAL", "SIZE"], "UNSEEN", "UTF-8")
+        assert sorted(again) == uids, f"sorted {again}"
+        for algorithm in ("REFERENCES", "REFS", "ORDEREDSUBJECT"):
+            threads = client.thread(algorithm)
+            flat = sorted(uid for thread in threads for uid in thread)
+            assert flat == uids, f"threads by {algorithm} {threads}"
         client.add_flags(uids[:1], [b"\\Deleted"])
         client.expunge()
         assert client.search("ALL") == uids[1:], "the expunge did not hold"

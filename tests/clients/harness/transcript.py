@@ -6,10 +6,6 @@ import time
 from dataclasses import dataclass
 
 
-# Lines that are shown when one that was waited for did not come.
-LAST = 4
-
-
 @dataclass(frozen=True)
 class Line:
     """One line: when it arrived (monotonic seconds), who said it, and what."""
@@ -61,9 +57,7 @@ class Transcript:
                 after = len(self._lines)
                 left = deadline - time.monotonic()
                 if left <= 0 or not self._grown.wait(left):
-                    last = "; ".join(line.text for line in self._lines[-LAST:])
-                    raise Expired(f"no line like {pattern!r} from {who or 'anyone'}; the last "
-                                  f"lines were: {last}")
+                    raise Expired(f"no line like {pattern!r} from {who or 'anyone'}")
 
     def __len__(self):
         with self._grown:

@@ -20,6 +20,7 @@ mod walk;
 mod weight;
 
 pub use text::TEXT_BYTES_MAX;
+pub(crate) use text::encoded_word;
 
 use std::ops::Range;
 

@@ -7,7 +7,7 @@ pub const TEXT_BYTES_MAX: usize = 16 * 1024;
 const CHARSET_BYTES_MAX: usize = 64;
 
 /// The length of the encoded word at the front: `=?charset?encoding?text?=` without blanks.
-pub(super) fn encoded_word(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn encoded_word(bytes: &[u8]) -> Option<usize> {
     let rest = bytes.strip_prefix(b"=?")?;
     let is_charset = |b: &&u8| b.is_ascii_graphic() && !b"()<>@,;:\"/[]?.=".contains(b);
     let charset = rest

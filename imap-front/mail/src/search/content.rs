@@ -20,6 +20,7 @@ use mail_parser::parsers::MessageStream;
 use super::Day;
 use crate::mime::address::parse as addresses;
 use crate::mime::budget::Room;
+use crate::mime::encoded_word;
 use crate::mime::{self, Address, Part, Structure, header, parameters};
 
 /// Longest field whose encoded words are decoded; a longer one is searched as it stands.
@@ -155,11 +156,44 @@ fn texts(value: &[u8]) -> impl Iterator<Item = String> + use<> {
 }
 
 /// The text with its encoded words decoded, if it has some.
-fn decoded_words(text: &[u8]) -> Option<String> {
-    let has_words = text.len() <= FIELD_BYTES_MAX && memchr::memmem::find(text, b"=?").is_some();
-    let line = has_words.then(|| [text, b"\n"].concat())?;
+///
+/// Each is found by a look at what stands around it and decoded by itself, so the work is as much
+/// as the text is long, whatever only looks like the beginning of one.
+pub(crate) fn decoded_words(text: &[u8]) -> Option<String> {
+    if text.len() > FIELD_BYTES_MAX {
+        return None;
+    }
+    let mut decoded = String::new();
+    // What stands since the last word, and whether there was one.
+    let (mut rest, mut at, mut has_words) = (0, 0, false);
+    while let Some(next) = memchr::memmem::find(&text[at..], b"=?") {
+        at += next;
+        let Some(length) = encoded_word(&text[at..]) else {
+            at += 2;
+            continue;
+        };
+        let Some(word) = decoded_word(&text[at..at + length]) else {
+            at += length;
+            continue;
+        };
+        // RFC 2047 §6.2: blanks between words are not shown.
+        let between = &text[rest..at];
+        if !has_words || !between.trim_ascii().is_empty() {
+            decoded.push_str(&String::from_utf8_lossy(between));
+        }
+        decoded.push_str(&word);
+        at += length;
+        (rest, has_words) = (at, true);
+    }
+    decoded.push_str(&String::from_utf8_lossy(&text[rest..]));
+    has_words.then_some(decoded)
+}
+
+/// An encoded word that is whole, decoded.
+fn decoded_word(word: &[u8]) -> Option<String> {
+    let line = [word, b"\n"].concat();
     match MessageStream::new(&line).parse_unstructured() {
-        HeaderValue::Text(text) => Some(text.into_owned()),
+        HeaderValue::Text(text) if text.as_bytes() != word => Some(text.into_owned()),
         _ => None,
     }
 }
@@ -261,4 +295,42 @@ fn day(year: i64, month: u32, day: u32) -> Option<Day> {
         + day_of_year
         - 719_468;
     i32::try_from(days).ok().map(Day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decoded_words;
+
+    #[test]
+    fn encoded_words_are_decoded_one_by_one() {
+        for (text, expected) in [
+            ("plain", None),
+            ("=?utf-8?q?caf=C3=A9?=", Some("café")),
+            ("a =?utf-8?q?b?= \t =?iso-8859-1?b?6Q==?= c", Some("a bé c")),
+            ("(=?utf-8?q?b_c?=)x=?utf-8?q?d?=", Some("(b c)xd")),
+            ("=?utf-8?q?b?= =?utf-8?x?b?=", Some("b =?utf-8?x?b?=")),
+            ("=?", None),
+        ] {
+            assert_eq!(
+                decoded_words(text.as_bytes()).as_deref(),
+                expected,
+                "{text}"
+            );
+        }
+    }
+
+    /// What only begins as a word costs a look, and not one at all that follows.
+    #[test]
+    fn the_work_is_as_much_as_the_text_is_long() {
+        for begun in [
+            "=?ab?q?x",
+            "=?utf-8?q?",
+            "=?",
+            "=?utf-8?b?YQ==",
+            "=?x?q?a?=",
+            "=?a?q?=41",
+        ] {
+            decoded_words(begun.repeat(256 * 1024 / begun.len()).as_bytes());
+        }
+    }
 }

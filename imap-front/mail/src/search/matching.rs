@@ -20,6 +20,8 @@ pub struct Candidate<'a> {
     pub date: InternalDate,
     /// Its size in bytes.
     pub size: u64,
+    /// Now, in seconds since 1970-01-01T00:00:00Z: the same for all messages of a search.
+    pub now_s: i64,
     /// It is `\Recent` in the asking session.
     pub recent: bool,
     /// Reads its bytes; called at most once, and only if a key looks into the message.
@@ -68,12 +70,15 @@ impl Evaluation<'_> {
             Key::Numbers(_) => false,
             Key::Uids(set) => in_ranges(&set.resolve(u32::MAX), candidate.uid.0),
             Key::UidRanges(ranges) => in_ranges(ranges, candidate.uid.0),
+            Key::Among(uids) => uids.contains(candidate.uid),
             Key::Flag(flag) => candidate.flags.has(*flag),
             Key::Keyword(keyword) => candidate.flags.has_keyword(keyword),
             Key::Recent => candidate.recent,
             Key::Before(field, day) => self.day(*field).is_some_and(|have| have < *day),
             Key::On(field, day) => self.day(*field) == Some(*day),
             Key::Since(field, day) => self.day(*field).is_some_and(|have| have >= *day),
+            Key::Older(age_s) => candidate.date.unix_s <= candidate.now_s - i64::from(*age_s),
+            Key::Younger(age_s) => candidate.date.unix_s >= candidate.now_s - i64::from(*age_s),
             Key::Larger(size) => candidate.size > *size,
             Key::Smaller(size) => candidate.size < *size,
             Key::Header(name, text) => self.content().header_contains(name, text),
@@ -131,6 +136,7 @@ mod tests {
                 zone_min: 60,
             },
             size: 100,
+            now_s: 86_400 + 9,
             recent: true,
             bytes: &|| Bytes::from_static(MESSAGE.as_bytes()),
         };
@@ -155,6 +161,14 @@ mod tests {
         // One second before midnight in Greenwich is the next day an hour east.
         check(Key::On(DateField::Internal, Day(1)), true);
         check(Key::Before(DateField::Internal, Day(1)), false);
+    }
+
+    #[test]
+    fn ages_are_counted_in_seconds() {
+        for (age_s, older, younger) in [(9, true, false), (10, true, true), (11, false, true)] {
+            check(Key::Older(age_s), older);
+            check(Key::Younger(age_s), younger);
+        }
     }
 
     #[test]

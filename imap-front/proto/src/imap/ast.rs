@@ -5,7 +5,7 @@
 
 use mail::{
     Flags, InternalDate, MailboxName, ModSeq, SequenceSet, SpecialUse, UidValidity,
-    request::StoreMode, search::Key,
+    request::StoreMode, search::Key, sort::Criterion, thread::Algorithm,
 };
 
 /// A command with its tag.
@@ -125,6 +125,26 @@ pub enum Command {
         /// The condition; strings converted to UTF-8.
         key: Key,
     },
+    /// RFC 5256 §3, RFC 5267 §3
+    Sort {
+        /// UID SORT.
+        uid: bool,
+        /// `RETURN (…)`, as of SEARCH.
+        returns: Option<Vec<SearchReturn>>,
+        /// By what.
+        criteria: Vec<Criterion>,
+        /// The condition.
+        key: Key,
+    },
+    /// RFC 5256 §3
+    Thread {
+        /// UID THREAD.
+        uid: bool,
+        /// How.
+        algorithm: Algorithm,
+        /// The condition.
+        key: Key,
+    },
     /// RFC 3501 §6.4.5, RFC 7162 §3.1.4
     Fetch {
         /// UID FETCH.
@@ -137,6 +157,8 @@ pub enum Command {
         changed_since: Option<ModSeq>,
         /// `(CHANGEDSINCE n VANISHED)`, of UID FETCH (RFC 7162 §3.2.6).
         vanished: bool,
+        /// `(PARTIAL n:m)` (RFC 9394 §3.3).
+        partial: Option<PartialRange>,
     },
     /// RFC 3501 §6.4.6, RFC 7162 §3.1.3
     Store {
@@ -252,6 +274,47 @@ pub enum SearchReturn {
     All,
     /// `COUNT`
     Count,
+    /// `SAVE` (RFC 5182 §2.1)
+    Save,
+    /// `PARTIAL n:m` (RFC 9394 §3.1)
+    Partial(PartialRange),
+}
+
+/// Places in a result, the first is 1 (RFC 9394 §4 `partial-range`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartialRange {
+    /// Counted from the end: `-n:-m`.
+    pub from_end: bool,
+    /// The lower, and the higher, which is included.
+    pub places: (u32, u32),
+    /// The higher was given first.
+    pub turned: bool,
+}
+
+impl PartialRange {
+    /// Places counted from the front, the first is 0, in a result of so many; none if it has
+    /// none there.
+    pub fn of(self, count: usize) -> Option<(usize, usize)> {
+        let (low, high) = (self.places.0 as usize, self.places.1 as usize);
+        if low > count {
+            return None;
+        }
+        let high = high.min(count);
+        Some(match self.from_end {
+            false => (low - 1, high - 1),
+            true => (count - high, count - low),
+        })
+    }
+}
+
+impl std::fmt::Display for PartialRange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sign = if self.from_end { "-" } else { "" };
+        match (self.places, self.turned) {
+            ((low, high), false) => write!(f, "{sign}{low}:{sign}{high}"),
+            ((low, high), true) => write!(f, "{sign}{high}:{sign}{low}"),
+        }
+    }
 }
 
 /// FETCH data items (RFC 3501 §6.4.5, RFC 7162 §3.1.5).

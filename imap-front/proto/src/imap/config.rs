@@ -102,7 +102,8 @@ impl SessionConfig {
         }
         list.push_str(
             " NAMESPACE CHILDREN UIDPLUS UNSELECT MOVE SPECIAL-USE CREATE-SPECIAL-USE \
-             LIST-EXTENDED LIST-STATUS ESEARCH CONDSTORE QRESYNC STATUS=SIZE",
+             LIST-EXTENDED LIST-STATUS ESEARCH SEARCHRES WITHIN PARTIAL SORT SORT=DISPLAY ESORT \
+             THREAD=ORDEREDSUBJECT THREAD=REFERENCES THREAD=REFS CONDSTORE QRESYNC STATUS=SIZE",
         );
         // RFC 7889 §2: the same for all mailboxes.
         list.push_str(&format!(" APPENDLIMIT={}", self.append_bytes_max));

@@ -26,6 +26,10 @@ pub(super) trait Pieces: Send {
     fn is_one_line(&self) -> bool {
         false
     }
+    /// Bytes of what it is made from, as long as nobody else has that.
+    fn held_bytes(&self) -> usize {
+        0
+    }
 }
 
 enum Later {
@@ -69,7 +73,7 @@ impl Output {
     pub fn held_bytes(&self) -> usize {
         let later = self.later.iter().map(|later| match later {
             Later::Bytes(bytes) => bytes.len(),
-            Later::Pieces(_) => 0,
+            Later::Pieces(pieces) => pieces.held_bytes(),
         });
         self.ready.len() + later.sum::<usize>()
     }
@@ -171,6 +175,7 @@ impl Output {
 #[derive(Default)]
 pub(super) struct Line {
     parts: VecDeque<Part>,
+    held_bytes: usize,
 }
 
 type Numbers = Box<dyn Iterator<Item = u32> + Send>;
@@ -189,6 +194,12 @@ impl Line {
     /// A line that begins so.
     pub fn new(text: impl Into<Vec<u8>>) -> Self {
         Self::default().text(text)
+    }
+
+    /// Its numbers come from something that takes so much in memory.
+    pub fn holding(mut self, bytes: usize) -> Self {
+        self.held_bytes += bytes;
+        self
     }
 
     /// Then this text.
@@ -234,6 +245,10 @@ impl Pieces for Line {
 
     fn is_one_line(&self) -> bool {
         true
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.held_bytes
     }
 }
 

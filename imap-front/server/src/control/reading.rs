@@ -1,5 +1,5 @@
-//! Reads that take long: searches, structures of messages, and large mailboxes that have to be
-//! looked through first.
+//! Reads that take long: searches, sorting, structures of messages, and large mailboxes that have
+//! to be looked through first.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ const KEYS_MAX: usize = 32;
 /// Whether a request may take longer than others should wait for it, whatever is in memory.
 pub fn is_long(request: &Request) -> bool {
     match request {
-        Request::List { .. } | Request::Changes { .. } => true,
+        Request::List { .. } | Request::Changes { .. } | Request::Arrange { .. } => true,
         Request::Search { program, .. } => program.looks_at_messages() || program.keys() > KEYS_MAX,
         Request::Fetch { want, .. } => want.structure,
         _ => false,

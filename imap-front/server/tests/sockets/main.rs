@@ -20,6 +20,7 @@ mod proxies;
 mod scram;
 mod service_user;
 mod site;
+mod sorted;
 mod stop;
 mod strangers;
 mod supervised;

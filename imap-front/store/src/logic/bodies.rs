@@ -17,7 +17,10 @@ pub(super) fn pieces(row: &MessageRow) -> usize {
 pub(super) fn release(txn: &mut Transaction<'_>, row: &MessageRow) -> Result<(), Error> {
     let key = keys::number(row.body);
     match txn.get(Space::References, &key)? {
-        None => tables::remove_pieces(txn, row.body, row.size),
+        None => {
+            tables::remove_pieces(txn, row.body, row.size);
+            txn.delete(Space::SortKeys, &key);
+        }
         Some(count) => match u64_row(&count)? {
             0..=2 => txn.delete(Space::References, &key),
             count => txn.put(Space::References, &key, keys::number(count - 1)),

@@ -7,7 +7,7 @@ use mail::reply::Appended;
 use mail::request::Target;
 use mail::{
     Body, Event, Flags, InternalDate, MailboxId, MailboxName, ModSeq, Refusal, Reply, SpoolId, Uid,
-    UserId,
+    UserId, sort,
 };
 
 use super::keywords::{Places, introduce};
@@ -110,7 +110,7 @@ fn size_of(kv: &dyn Kv, rules: &Rules, body: &Body) -> Result<Result<u64, Refusa
     })
 }
 
-/// Puts a body where messages find it.
+/// Puts a body where messages find it, with its sort keys.
 fn keep(txn: &mut Transaction<'_>, body: Body, size: u64) -> Result<Stored, Error> {
     let mut header = None;
     let body = match body {
@@ -118,14 +118,22 @@ fn keep(txn: &mut Transaction<'_>, body: Body, size: u64) -> Result<Stored, Erro
             let id = tables::next(txn, "body")?;
             write_pieces(txn, id, 0, &bytes)?;
             header = Some(header_length(&bytes));
+            put_sort_keys(txn, id, &bytes);
             id
         }
         Body::Spooled(spool) => {
             txn.delete(Space::Spools, &keys::number(spool.0));
+            let first = txn.get(Space::Bodies, &keys::piece(spool.0, 0))?;
+            put_sort_keys(txn, spool.0, &first.unwrap_or_default());
             spool.0
         }
     };
     Ok(Stored { body, size, header })
+}
+
+fn put_sort_keys(txn: &mut Transaction<'_>, body: u64, message: &[u8]) {
+    let row = sort::keys::of_header(message);
+    txn.put(Space::SortKeys, &keys::number(body), row);
 }
 
 /// The upload of a body that was refused is consumed too.

@@ -1,14 +1,17 @@
 //! What each request means, over any rows.
 //!
 //! In reading order: `keys`, `tables` (typed rows), `numbering` (which message has which number),
-//! `catch_up` (what happened since), `resync` (what a client has missed),
-//! `reading`, `searching`, `naming` and `renaming` (mailboxes),
+//! `catch_up` (what happened since), `resync` (what a client has missed), `reading`, `searching`,
+//! `arranging` (SORT and THREAD), `naming` and `renaming` (mailboxes),
 //! `keywords` (their places), `depositing` (messages come), `choosing` (which are meant),
 //! `changing` (flags, expunges), `keeping` (what was expunged), `copying` and `bodies`,
 //! `operation` (what takes many slices).
 
 pub(crate) mod keys;
 
+#[cfg(test)]
+mod arrange_tests;
+mod arranging;
 mod bodies;
 mod catch_up;
 mod changing;
@@ -42,6 +45,7 @@ use mail::{
     UidRanges, UserId,
 };
 
+pub(crate) use arranging::{Arranging, MadeKeys, keep_sort_keys};
 pub(crate) use damage::place;
 pub(crate) use naming::renew_uid_validities;
 
@@ -55,6 +59,7 @@ pub(crate) use tables::{
 };
 
 use crate::kv::{Kv, Transaction};
+use crate::sort_keys::{SortKeyCache, SortRoom};
 use crate::structure_cache::StructureCache;
 use crate::{Error, Options};
 
@@ -66,6 +71,12 @@ pub struct Rules {
     pub now: InternalDate,
     /// What bodies hold, of those asked for lately.
     pub(crate) structures: StructureCache,
+    /// Sort keys of messages that were sorted lately.
+    pub(crate) sort_keys: SortKeyCache,
+    /// Memory for what is being sorted.
+    pub(crate) sort_room: Arc<SortRoom>,
+    /// Memory for sort keys that wait to be kept.
+    pub(crate) made_room: Arc<SortRoom>,
 }
 
 impl Rules {
@@ -75,6 +86,9 @@ impl Rules {
             now: (options.now)(),
             options,
             structures: StructureCache::new(),
+            sort_keys: SortKeyCache::default(),
+            sort_room: Arc::new(SortRoom::of_sorting()),
+            made_room: Arc::new(SortRoom::of_made_keys()),
         }
     }
 }

@@ -170,6 +170,7 @@ fn naive(world: &World, program: &Program, recent_from: Uid) -> (UidSet, Option<
             flags: &row.flags(&mailbox),
             date: row.date,
             size: row.size,
+            now_s: 1_000_000_000,
             recent: uid >= recent_from,
             bytes: &|| tables::body(rows, row.body, 0..row.size).expect("memory"),
         };

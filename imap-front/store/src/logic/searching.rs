@@ -35,6 +35,8 @@ pub(crate) struct Findings {
     pub unreadable: usize,
     /// It goes on with this UID.
     pub next: Uid,
+    /// When it was begun, in seconds since 1970-01-01T00:00:00Z.
+    pub begun_s: Option<i64>,
 }
 
 /// What a search is for.
@@ -65,6 +67,8 @@ impl Search<'_> {
         let Some(first) = index.uids().range(findings.next.0..).next() else {
             return Ok(Some(false));
         };
+        let now = || (rules.options.now)().unix_s;
+        findings.begun_s.get_or_insert_with(now);
         let window = window(first, self.program.keys());
         let mut split = Bitmaps {
             index,
@@ -180,6 +184,7 @@ impl Search<'_> {
             flags: &row.flags(mailbox),
             date: row.date,
             size: row.size,
+            now_s: findings.begun_s.unwrap_or_default(),
             recent: uid >= self.recent_from,
             bytes: &|| {
                 read.set(row.size);
@@ -296,6 +301,7 @@ impl Bitmaps<'_> {
             Key::Numbers(_) => Split::sure(RoaringBitmap::new()),
             Key::Uids(set) => self.ranges(&set.resolve(u32::MAX)),
             Key::UidRanges(ranges) => self.ranges(ranges),
+            Key::Among(uids) => Split::sure(self.uids & uids.bits()),
             Key::Flag(flag) => {
                 let bit = (*flag as u8).trailing_zeros() as usize;
                 Split::sure(self.uids & self.index.with_system(bit))
@@ -313,6 +319,8 @@ impl Bitmaps<'_> {
             Key::Before(..)
             | Key::On(..)
             | Key::Since(..)
+            | Key::Older(_)
+            | Key::Younger(_)
             | Key::Larger(_)
             | Key::Smaller(_)
             | Key::Header(..)

@@ -86,7 +86,17 @@ fn release_unused(survey: &mut Survey<'_>) {
             unused.push(key.to_vec());
         }
     });
-    for (space, outcome) in [(Space::Spools, read_spools), (Space::Bodies, read_bodies)] {
+    let mut unused_keys = Vec::new();
+    let read_keys = survey.rows.keys(Space::SortKeys, &mut |key| {
+        if !number(key).is_some_and(|body| survey.bodies.contains_key(&body)) {
+            unused_keys.push(key.to_vec());
+        }
+    });
+    for (space, outcome) in [
+        (Space::Spools, read_spools),
+        (Space::Bodies, read_bodies),
+        (Space::SortKeys, read_keys),
+    ] {
         if let Err(error) = outcome {
             return survey.unreadable(space, &error);
         }
@@ -97,7 +107,13 @@ fn release_unused(survey: &mut Survey<'_>) {
         let what = format!("{pieces} pieces of bodies are used by no message; they are released");
         survey.find(None, None, false, what);
     }
-    unused
-        .into_iter()
-        .for_each(|key| survey.repair.delete(Space::Bodies, key));
+    if !unused_keys.is_empty() {
+        let rows = unused_keys.len();
+        let what = format!("{rows} rows of sort keys belong to no message; they are removed");
+        survey.find(None, None, false, what);
+    }
+    for (space, keys) in [(Space::Bodies, unused), (Space::SortKeys, unused_keys)] {
+        keys.into_iter()
+            .for_each(|key| survey.repair.delete(space, key));
+    }
 }

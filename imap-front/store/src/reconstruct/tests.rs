@@ -121,6 +121,17 @@ fn read<T>(folder: &Path, ask: impl FnOnce(&crate::disk::View<'_>) -> T) -> T {
 }
 
 #[test]
+fn sort_keys_of_no_message_are_removed() {
+    let row = Bytes::from(mail::sort::keys::of_header(b""));
+    let (found, _) = found_and_mended(one(Space::SortKeys, keys::number(99), Some(row)));
+    let said = said(&found);
+    assert!(
+        said.contains("1 rows of sort keys belong to no message"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_message_whose_body_is_missing_is_dropped_and_told() {
     // Body 2 has two pieces and is shared by two messages.
     let (found, folder) = found_and_mended(one(Space::Bodies, keys::piece(2, 1), None));

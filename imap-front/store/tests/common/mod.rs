@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 pub mod harm;
+pub mod sorting;
 
 use std::path::Path;
 use std::sync::mpsc;

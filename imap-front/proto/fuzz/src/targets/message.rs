@@ -153,6 +153,7 @@ fn holds(key: Key, message: &Bytes) -> bool {
         flags: &Flags::default(),
         date: InternalDate::default(),
         size: message.len() as u64,
+        now_s: 1_000_000_000,
         recent: false,
         bytes: &|| {
             reads.set(reads.get() + 1);

@@ -55,6 +55,9 @@ fn holds(set: &SequenceSet, number: u32, largest: u32) -> bool {
 }
 
 fn written(set: &SequenceSet) -> String {
+    if set.is_saved() {
+        return "$".to_owned();
+    }
     let end = |end: SetNumber| match end {
         SetNumber::Value(value) => value.to_string(),
         SetNumber::Largest => "*".to_owned(),

@@ -19,7 +19,7 @@ const FIELDS_MAX: usize = 256;
 /// ```text
 /// fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att /
 ///         "(" fetch-att *(SP fetch-att) ")") [SP "(" fetch-modifier *(SP fetch-modifier) ")"]
-///                                                 ; RFC 3501 §9, RFC 4466 §3
+///                                                 ; RFC 3501 §9, RFC 4466 §2.4
 /// ```
 pub(super) fn fetch(lexer: &mut Lexer<'_>, uid: bool) -> Parsed<Command> {
     lexer.space()?;
@@ -55,6 +55,7 @@ pub(super) fn fetch(lexer: &mut Lexer<'_>, uid: bool) -> Parsed<Command> {
         items,
         changed_since: modifiers.changed_since,
         vanished: modifiers.vanished,
+        partial: modifiers.partial,
     })
 }
 

@@ -9,6 +9,7 @@ mod mailbox;
 mod resync;
 mod search;
 mod set;
+mod sort;
 #[cfg(test)]
 mod tests;
 
@@ -44,8 +45,8 @@ pub fn parse_command(input: &[u8]) -> Result<Tagged, ParseError> {
 }
 
 /// ```text
-/// uid = "UID" SP (copy / move / fetch / search / store / uid-expunge)
-///                                                 ; RFC 3501 §9, RFC 6851 §4.4
+/// uid = "UID" SP (copy / move / fetch / search / sort / store / thread / uid-expunge)
+///                                                 ; RFC 3501 §9, RFC 6851 §4.4, RFC 5256 §5
 /// uid-expunge = "EXPUNGE" SP sequence-set         ; RFC 4315 §4
 /// ```
 fn command(lexer: &mut Lexer<'_>) -> Parsed<Command> {
@@ -54,7 +55,8 @@ fn command(lexer: &mut Lexer<'_>) -> Parsed<Command> {
     if word == "UID" {
         lexer.space()?;
         let start = lexer.clone();
-        let word = lexer.word("COPY, EXPUNGE, FETCH, MOVE, SEARCH or STORE")?;
+        const EXPECTED: &str = "COPY, EXPUNGE, FETCH, MOVE, SEARCH, SORT, STORE or THREAD";
+        let word = lexer.word(EXPECTED)?;
         return match word.as_str() {
             "EXPUNGE" => {
                 lexer.space()?;
@@ -62,7 +64,7 @@ fn command(lexer: &mut Lexer<'_>) -> Parsed<Command> {
             }
             _ => match message_command(lexer, &word, true)? {
                 Some(command) => Ok(command),
-                None => start.fail("COPY, EXPUNGE, FETCH, MOVE, SEARCH or STORE"),
+                None => start.fail(EXPECTED),
             },
         };
     }
@@ -86,6 +88,8 @@ fn message_command(lexer: &mut Lexer<'_>, word: &str, uid: bool) -> Parsed<Optio
         "FETCH" => fetch::fetch(lexer, uid)?,
         "STORE" => fetch::store(lexer, uid)?,
         "SEARCH" => search::search(lexer, uid)?,
+        "SORT" => sort::sort(lexer, uid)?,
+        "THREAD" => sort::thread(lexer, uid)?,
         "COPY" | "MOVE" => {
             lexer.space()?;
             let set = sequence_set(lexer)?;

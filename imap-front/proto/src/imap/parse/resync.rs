@@ -4,7 +4,8 @@ use mail::set::SetNumber;
 use mail::{ModSeq, SequenceSet, UidValidity};
 
 use super::sequence_set;
-use crate::imap::ast::Resync;
+use super::set::partial_range;
+use crate::imap::ast::{PartialRange, Resync};
 use crate::imap::lexer::{Lexer, Parsed};
 
 /// ```text
@@ -96,8 +97,8 @@ fn without_star(lexer: &mut Lexer<'_>) -> Parsed<SequenceSet> {
     let star = |(low, high): &(SetNumber, SetNumber)| {
         *low == SetNumber::Largest || *high == SetNumber::Largest
     };
-    if set.0.iter().any(star) {
-        return start.fail("a set without *");
+    if set.is_saved() || set.0.iter().any(star) {
+        return start.fail("a set without * and $");
     }
     Ok(set)
 }
@@ -107,6 +108,7 @@ fn without_star(lexer: &mut Lexer<'_>) -> Parsed<SequenceSet> {
 pub(super) struct FetchModifiers {
     pub changed_since: Option<ModSeq>,
     pub vanished: bool,
+    pub partial: Option<PartialRange>,
 }
 
 impl FetchModifiers {
@@ -114,6 +116,7 @@ impl FetchModifiers {
     ///
     /// ```text
     /// fetch-modifier = "CHANGEDSINCE" SP mod-sequence-value / "VANISHED"   ; RFC 7162 §7
+    /// fetch-modifier =/ "PARTIAL" SP partial-range                         ; RFC 9394 §4
     /// ```
     pub fn read(&mut self, lexer: &mut Lexer<'_>, uid: bool) -> Parsed<()> {
         if self.changed_since.is_none() && lexer.keyword("CHANGEDSINCE") {
@@ -121,10 +124,13 @@ impl FetchModifiers {
             self.changed_since = Some(ModSeq(lexer.number64()?));
         } else if uid && lexer.keyword("VANISHED") {
             self.vanished = true;
+        } else if self.partial.is_none() && lexer.keyword("PARTIAL") {
+            lexer.space()?;
+            self.partial = Some(partial_range(lexer)?);
         } else if uid {
-            return lexer.fail("CHANGEDSINCE or VANISHED");
+            return lexer.fail("CHANGEDSINCE, PARTIAL or VANISHED");
         } else {
-            return lexer.fail("CHANGEDSINCE");
+            return lexer.fail("CHANGEDSINCE or PARTIAL");
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use mail::search::{DateField, Day, Key};
 use mail::{ModSeq, SystemFlag};
 
 use super::sequence_set;
+use super::set::partial_range;
 use crate::imap::ast::{Command, SearchReturn};
 use crate::imap::encode;
 use crate::imap::lexer::{Fault, Lexer, Parsed};
@@ -19,21 +20,50 @@ const KEYS_MAX: usize = 1024;
 /// ```
 pub(super) fn search(lexer: &mut Lexer<'_>, uid: bool) -> Parsed<Command> {
     lexer.space()?;
-    let mut returns = None;
-    if lexer.keyword("RETURN") {
-        lexer.space()?;
-        returns = Some(lexer.list(true, return_option)?);
-        lexer.space()?;
-    }
+    let returns = returns(lexer)?;
     if lexer.keyword("CHARSET") {
         lexer.space()?;
-        let start = lexer.clone();
-        let charset = lexer.astring()?.to_ascii_uppercase();
-        if charset != b"UTF-8" && charset != b"US-ASCII" {
-            return start.fail_as(Fault::Charset, "CHARSET US-ASCII or UTF-8");
-        }
+        charset(lexer)?;
         lexer.space()?;
     }
+    Ok(Command::Search {
+        uid,
+        returns,
+        key: program(lexer)?,
+    })
+}
+
+/// `RETURN (…)` and the space behind it, if it comes next.
+pub(super) fn returns(lexer: &mut Lexer<'_>) -> Parsed<Option<Vec<SearchReturn>>> {
+    if !lexer.keyword("RETURN") {
+        return Ok(None);
+    }
+    lexer.space()?;
+    let start = lexer.clone();
+    let returns = lexer.list(true, return_option)?;
+    // RFC 9394 §3.1
+    let is_partial = |it: &&SearchReturn| matches!(it, SearchReturn::Partial(_));
+    let (partial, all) = (returns.iter().filter(is_partial), SearchReturn::All);
+    match (partial.count(), returns.contains(&all)) {
+        (0, _) | (1, false) => {}
+        _ => return start.fail("ALL or PARTIAL once, and not both"),
+    }
+    lexer.space()?;
+    Ok(Some(returns))
+}
+
+/// A character set that is offered.
+pub(super) fn charset(lexer: &mut Lexer<'_>) -> Parsed<()> {
+    let start = lexer.clone();
+    let charset = lexer.astring()?.to_ascii_uppercase();
+    if charset != b"UTF-8" && charset != b"US-ASCII" {
+        return start.fail_as(Fault::Charset, "CHARSET US-ASCII or UTF-8");
+    }
+    Ok(())
+}
+
+/// One or more search keys: all of them.
+pub(super) fn program(lexer: &mut Lexer<'_>) -> Parsed<Key> {
     let mut keys = Vec::new();
     let mut budget = KEYS_MAX;
     loop {
@@ -42,11 +72,7 @@ pub(super) fn search(lexer: &mut Lexer<'_>, uid: bool) -> Parsed<Command> {
             break;
         }
     }
-    Ok(Command::Search {
-        uid,
-        returns,
-        key: all_of(keys),
-    })
+    Ok(all_of(keys))
 }
 
 fn all_of(mut keys: Vec<Key>) -> Key {
@@ -58,17 +84,23 @@ fn all_of(mut keys: Vec<Key>) -> Key {
 }
 
 /// ```text
-/// search-return-opt = "MIN" / "MAX" / "ALL" / "COUNT"
-///                                                 ; RFC 4731 §4
+/// search-return-opt = "MIN" / "MAX" / "ALL" / "COUNT" / "SAVE" / "PARTIAL" SP partial-range
+///                                                 ; RFC 4731 §4, RFC 5182 §3, RFC 9394 §4
 /// ```
 fn return_option(lexer: &mut Lexer<'_>) -> Parsed<SearchReturn> {
     let start = lexer.clone();
-    Ok(match lexer.word("MIN, MAX, ALL or COUNT")?.as_str() {
+    const EXPECTED: &str = "MIN, MAX, ALL, COUNT, SAVE or PARTIAL";
+    Ok(match lexer.word(EXPECTED)?.as_str() {
         "MIN" => SearchReturn::Min,
         "MAX" => SearchReturn::Max,
         "ALL" => SearchReturn::All,
         "COUNT" => SearchReturn::Count,
-        _ => return start.fail("MIN, MAX, ALL or COUNT"),
+        "SAVE" => SearchReturn::Save,
+        "PARTIAL" => {
+            lexer.space()?;
+            SearchReturn::Partial(partial_range(lexer)?)
+        }
+        _ => return start.fail(EXPECTED),
     })
 }
 
@@ -82,7 +114,7 @@ fn key(lexer: &mut Lexer<'_>, depth: usize, budget: &mut usize) -> Parsed<Key> {
             let keys = lexer.list(false, |lexer| key(lexer, depth - 1, budget))?;
             return Ok(all_of(keys));
         }
-        Some(b'0'..=b'9' | b'*') => return Ok(Key::Numbers(sequence_set(lexer)?)),
+        Some(b'0'..=b'9' | b'*' | b'$') => return Ok(Key::Numbers(sequence_set(lexer)?)),
         _ => {}
     }
     let start = lexer.clone();
@@ -132,7 +164,7 @@ fn flag_key(word: &str) -> Option<Key> {
 
 fn argument_key(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Key>> {
     use DateField::{Internal, Sent};
-    const KNOWN: [&str; 20] = [
+    const KNOWN: [&str; 22] = [
         "BCC",
         "BEFORE",
         "BODY",
@@ -142,6 +174,7 @@ fn argument_key(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Key>> {
         "KEYWORD",
         "LARGER",
         "MODSEQ",
+        "OLDER",
         "ON",
         "SENTBEFORE",
         "SENTON",
@@ -153,6 +186,7 @@ fn argument_key(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Key>> {
         "TO",
         "UID",
         "UNKEYWORD",
+        "YOUNGER",
     ];
     if !KNOWN.contains(&word) {
         return Ok(None);
@@ -175,11 +209,26 @@ fn argument_key(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Key>> {
         "SENTBEFORE" => Key::Before(Sent, date(lexer)?),
         "SENTON" => Key::On(Sent, date(lexer)?),
         "SENTSINCE" => Key::Since(Sent, date(lexer)?),
+        "OLDER" => Key::Older(interval(lexer)?),
+        "YOUNGER" => Key::Younger(interval(lexer)?),
         "LARGER" => Key::Larger(lexer.number64()?),
         "SMALLER" => Key::Smaller(lexer.number64()?),
         "UID" => Key::Uids(sequence_set(lexer)?),
         _ => mod_sequence(lexer)?,
     }))
+}
+
+/// A time in seconds.
+///
+/// ```text
+/// search-key =/ ("OLDER" / "YOUNGER") SP nz-number  ; RFC 5032 §4
+/// ```
+fn interval(lexer: &mut Lexer<'_>) -> Parsed<u32> {
+    let start = lexer.clone();
+    match lexer.number()? {
+        0 => start.fail("a number of seconds above 0"),
+        seconds => Ok(seconds),
+    }
 }
 
 /// ```text

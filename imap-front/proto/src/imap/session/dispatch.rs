@@ -1,6 +1,7 @@
 //! Which command may be done when (RFC 3501 §3), and what comes next.
 
 use bytes::Bytes;
+use mail::request::Arrange;
 use mail::{Reply, Request};
 
 use super::{Session, Step, Work};
@@ -171,6 +172,8 @@ impl Session {
                 | C::Store { uid: false, .. }
                 | C::Copy { uid: false, .. }
                 | C::Search { .. }
+                | C::Sort { .. }
+                | C::Thread { .. }
         );
         match &command {
             // Others' flags heard now would be taken for what this command makes of them: they
@@ -187,8 +190,10 @@ impl Session {
                 items,
                 changed_since,
                 vanished,
+                partial,
             } => {
-                self.fetch(tag, uid, &set, items, (changed_since, vanished));
+                let modifiers = (changed_since, vanished, partial);
+                self.fetch((tag, uid), &set, items, modifiers);
             }
             C::Store {
                 uid,
@@ -202,6 +207,20 @@ impl Session {
                 self.store(tag, uid, &set, change, silent);
             }
             C::Search { uid, returns, key } => self.search(tag, uid, returns, key),
+            C::Sort {
+                uid,
+                returns,
+                criteria,
+                key,
+            } => {
+                let how = Arrange::Sort(criteria.into());
+                self.arrange((tag, uid), how, returns, key);
+            }
+            C::Thread {
+                uid,
+                algorithm,
+                key,
+            } => self.arrange((tag, uid), Arrange::Thread(algorithm), None, key),
             C::Copy {
                 uid,
                 set,
@@ -313,6 +332,7 @@ impl Session {
             Step::Fetch(job) => self.fetched(job, reply),
             Step::Store(storing) => self.stored(storing, reply),
             Step::Search(searching) => self.found(searching, reply),
+            Step::Arrange(arranging) => self.arranged(arranging, reply),
             Step::Copy(copying) => self.copied(copying, reply),
             Step::Expunge { tag } => {
                 if self.synced(reply) {

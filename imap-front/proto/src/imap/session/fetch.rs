@@ -16,7 +16,7 @@ use mail::{
 
 use super::fetch_items::{self, Extra, Response, Segment};
 use super::{Session, Step, Stream, Work};
-use crate::imap::ast::{FetchItem, SectionText};
+use crate::imap::ast::{FetchItem, PartialRange, SectionText};
 use crate::imap::encode;
 use crate::imap::output::{Line, PIECE_BYTES};
 
@@ -122,19 +122,21 @@ enum Stage {
 impl Session {
     pub(super) fn fetch(
         &mut self,
-        tag: Box<str>,
-        uid: bool,
+        (tag, uid): (Box<str>, bool),
         set: &SequenceSet,
         mut items: Vec<FetchItem>,
-        (changed_since, vanished): (Option<ModSeq>, bool),
+        (changed_since, vanished, partial): (Option<ModSeq>, bool, Option<PartialRange>),
     ) {
         if vanished && !self.qresync {
             return self.done(&tag, "BAD ENABLE QRESYNC comes before VANISHED");
         }
-        let ranges = match self.resolve(set, uid) {
+        let mut ranges = match self.resolve(set, uid) {
             Ok(ranges) => ranges,
             Err(why) => return self.done(&tag, &format!("BAD {why}")),
         };
+        if let Some(partial) = partial {
+            ranges = self.view().places(&ranges, |count| partial.of(count));
+        }
         // RFC 3501 §6.4.8: UID FETCH always tells the UID.
         if uid && !items.contains(&FetchItem::Uid) {
             items.insert(0, FetchItem::Uid);
@@ -149,7 +151,10 @@ impl Session {
                 .is_some_and(|selected| !selected.read_only);
         let mut job = job(tag, ranges, items, Ending::Fetch { uid });
         job.changed_since = changed_since;
-        let known = vanished.then(|| known_uids(set, self.view().last_uid()));
+        let known = vanished.then(|| match set.is_saved() {
+            true => self.saved_ranges(),
+            false => known_uids(set, self.view().last_uid()),
+        });
         job.vanished = known.map(|known| (known, Uid(0)));
         job.sets_seen = sets_seen;
         match changed_since {

@@ -18,20 +18,19 @@ mod mailboxes;
 mod parking;
 mod refusals;
 mod resync;
+mod saved;
 mod scram;
 mod search;
 mod select;
+mod sets;
+mod sort;
 mod store;
 mod updates;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use mail::set::SetNumber;
-use mail::{
-    Flags, MailboxId, MailboxName, ModSeq, Reply, Request, SequenceSet, SpoolId, Uid, UidRanges,
-    UserId,
-};
+use mail::{Flags, MailboxId, MailboxName, ModSeq, Reply, Request, SpoolId, Uid, UidSet, UserId};
 
 use super::action::Action;
 use super::ast::Command;
@@ -87,6 +86,8 @@ pub(super) struct Selected {
     /// Keywords that the client was told of as the mailbox's; none after the session was parked.
     keywords: Option<Flags>,
     view: ViewState,
+    /// What a SEARCH has saved (RFC 5182); a session that has something saved is not parked.
+    saved: Arc<UidSet>,
 }
 
 /// The view, or what a parked session remembers of it.
@@ -160,6 +161,7 @@ enum Step {
     Fetch(Box<fetch::Job>),
     Store(store::Storing),
     Search(search::Searching),
+    Arrange(sort::Arranging),
     Copy(copy::Copying),
     /// Bring the view up to date, then end the command.
     Finish {
@@ -407,7 +409,7 @@ impl Session {
             Work::Sasl(exchange) => exchange.held_bytes(),
             _ => 0,
         };
-        self.receiver.unread() + self.output.held_bytes() + work
+        self.receiver.unread() + self.output.held_bytes() + work + self.saved_bytes()
     }
 
     /// Longest command now: until a login there is no reason for a long one.
@@ -535,56 +537,5 @@ impl Session {
         self.selected
             .as_ref()
             .map_or(MailboxId(0), |selected| selected.mailbox)
-    }
-
-    /// Turns a set of numbers or UIDs into ranges of UIDs in the view, ascending.
-    ///
-    /// # Errors
-    /// If a message number is beyond the last (RFC 3501 §6.4.8 allows that for UIDs only).
-    fn resolve(&mut self, set: &SequenceSet, uid: bool) -> Result<UidRanges, &'static str> {
-        if uid {
-            Ok(self.resolve_uids(set))
-        } else {
-            self.resolve_numbers(set, false)
-        }
-    }
-
-    fn resolve_uids(&mut self, set: &SequenceSet) -> UidRanges {
-        let last = self.view().last_uid();
-        set.resolve(last.0)
-            .into_iter()
-            .map(|(low, high)| (Uid(low), Uid(high).min(last)))
-            .filter(|(low, high)| low <= high)
-            .collect()
-    }
-
-    /// Numbers beyond the last are an error, or left out if `lenient`. A range with `*` ends at the
-    /// last message, be there one or none.
-    fn resolve_numbers(
-        &mut self,
-        set: &SequenceSet,
-        lenient: bool,
-    ) -> Result<UidRanges, &'static str> {
-        let view = self.view();
-        let count = view.exists();
-        let mut there = Vec::with_capacity(set.0.len());
-        for &(one, other) in &set.0 {
-            let open = one == SetNumber::Largest || other == SetNumber::Largest;
-            let clipped = |n| match n {
-                SetNumber::Value(n) if n <= count => Some(SetNumber::Value(n)),
-                SetNumber::Value(_) if open || lenient => Some(SetNumber::Value(count)),
-                SetNumber::Value(_) => None,
-                SetNumber::Largest => Some(SetNumber::Value(count)),
-            };
-            let beyond = |n| matches!(n, SetNumber::Value(n) if n > count);
-            let (Some(one_clipped), Some(other_clipped)) = (clipped(one), clipped(other)) else {
-                return Err("a message number is beyond the last message");
-            };
-            let outside = lenient && !open && beyond(one) && beyond(other);
-            if count > 0 && !outside {
-                there.push((one_clipped, other_clipped));
-            }
-        }
-        Ok(view.uids_of_numbers(&SequenceSet(there).resolve(count)))
     }
 }

@@ -21,7 +21,8 @@ impl Session {
             || self.stale
             || !self.output.is_drained()
             || !self.receiver.is_empty()
-            || !self.actions.is_empty();
+            || !self.actions.is_empty()
+            || self.saved_bytes() > 0;
         let mut parked = Parked {
             user: self.user?,
             mailbox: MailboxId(0),
@@ -81,6 +82,7 @@ impl Session {
         session.qresync = parked.has(Parked::QRESYNC);
         if parked.has(Parked::SELECTED) {
             session.selected = Some(Box::new(Selected {
+                saved: Arc::default(),
                 mailbox: parked.mailbox,
                 read_only: parked.has(Parked::READ_ONLY),
                 watching: parked.has(Parked::WATCHING),

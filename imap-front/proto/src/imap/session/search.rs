@@ -4,8 +4,8 @@ use mail::reply::HitModSeqs;
 use mail::search::{Key, Program};
 use mail::{Reply, Request, Uid, UidRanges, UidSet};
 
-use super::{Session, Step};
-use crate::imap::ast::SearchReturn;
+use super::{Session, Step, saved};
+use crate::imap::ast::{PartialRange, SearchReturn};
 use crate::imap::output::{Line, Ranges};
 
 /// A SEARCH under way.
@@ -55,7 +55,7 @@ impl Session {
     }
 
     /// The key with message numbers and `*` turned into UIDs.
-    fn with_uids(&mut self, key: Key, modseq: &mut bool) -> Result<Key, &'static str> {
+    pub(super) fn with_uids(&mut self, key: Key, modseq: &mut bool) -> Result<Key, &'static str> {
         Ok(match key {
             Key::And(keys) => Key::And(
                 keys.into_iter()
@@ -67,6 +67,7 @@ impl Session {
                 Box::new(self.with_uids(*second, modseq)?),
             ),
             Key::Not(key) => Key::Not(Box::new(self.with_uids(*key, modseq)?)),
+            Key::Numbers(set) | Key::Uids(set) if set.is_saved() => Key::Among(self.saved()),
             // Numbers beyond the last match nothing.
             Key::Numbers(set) => ranges(self.resolve_numbers(&set, true)?),
             Key::Uids(set) => ranges(self.resolve_uids(&set)),
@@ -92,29 +93,64 @@ impl Session {
                 unreadable,
                 delta,
             } => ((hits, modseqs.filter(|_| modseq)), unreadable, delta),
-            Reply::Refused(refusal) => return self.refuse(&tag, &refusal),
+            Reply::Refused(refusal) => {
+                self.forget_saved(returns.as_deref());
+                return self.refuse(&tag, &refusal);
+            }
             _ => return self.done(&tag, "NO [SERVERBUG] The store gave another answer"),
         };
         if !self.synced(Reply::Synced(delta)) {
             return;
         }
         self.send_updates(uid);
-        match returns {
-            None => self.say_search(found, uid),
-            Some(returns) => self.say_esearch(&tag, uid, &returns, found),
-        }
+        let saved = match &returns {
+            None => {
+                self.say_search(found, uid);
+                true
+            }
+            Some(returns) => {
+                let hits = &found.0;
+                let partial = partial_of(returns).map(|it| places(hits, it));
+                let ends = (hits.first(), hits.last());
+                let saved = self.save(returns, || {
+                    Some(saved::of_result(returns, hits, ends, partial.as_ref()))
+                });
+                self.say_esearch(&tag, uid, returns, found);
+                saved
+            }
+        };
         self.say_withheld();
+        self.end_search(&tag, "SEARCH", (unreadable, saved), returns.as_deref());
+    }
+
+    /// Ends a SEARCH, SORT or THREAD.
+    pub(super) fn end_search(
+        &mut self,
+        tag: &str,
+        name: &str,
+        (unreadable, saved): (usize, bool),
+        returns: Option<&[SearchReturn]>,
+    ) {
         if unreadable > 0 {
             // RFC 5530 §3 CORRUPTION: which messages, is in the log.
+            self.forget_saved(returns);
             let ending = format!("NO [CORRUPTION] {unreadable} messages can't be searched");
-            return self.done(&tag, &ending);
+            return self.done(tag, &ending);
         }
-        self.done(&tag, "OK SEARCH completed");
+        match saved {
+            true => self.done(tag, &format!("OK {name} completed")),
+            // RFC 5182 §2.1
+            false => self.done(
+                tag,
+                "NO [NOTSAVED] The result has more parts than can be saved",
+            ),
+        }
     }
 
     fn say_search(&mut self, (hits, modseqs): Hits, uid: bool) {
+        let bytes = hits.bytes();
         let numbers = self.numbers_of(hits.into_iter(), uid);
-        let mut line = Line::new("* SEARCH").spaced(numbers);
+        let mut line = Line::new("* SEARCH").spaced(numbers).holding(bytes);
         if let Some(modseqs) = modseqs {
             line = line.text(format!(" (MODSEQ {})", modseqs.highest));
         }
@@ -129,8 +165,10 @@ impl Session {
         returns: &[SearchReturn],
         (hits, modseqs): Hits,
     ) {
-        let wants =
-            |item| returns.contains(&item) || (returns.is_empty() && item == SearchReturn::All);
+        let wants = |item| wants(returns, item);
+        if !says(returns) {
+            return;
+        }
         let mut head = format!("* ESEARCH (TAG \"{tag}\")");
         if uid {
             head.push_str(" UID");
@@ -165,7 +203,18 @@ impl Session {
         if wants(SearchReturn::All) || wants(SearchReturn::Count) {
             highest = modseqs.map(|it| it.highest);
         }
-        let mut line = Line::new(head);
+        let mut line = Line::new(head).holding(hits.bytes());
+        if let Some(partial) = partial_of(returns) {
+            let mut ranges = self.ranges_of(places(&hits, partial), uid).peekable();
+            line = match ranges.peek() {
+                Some(_) => line
+                    .text(format!(" PARTIAL ({partial} "))
+                    .ranges(Box::new(ranges))
+                    .text(")"),
+                None => line.text(format!(" PARTIAL ({partial} NIL)")),
+            };
+            highest = modseqs.map(|it| it.highest);
+        }
         if wants(SearchReturn::All) {
             // None may be left: what was found can have left the view since.
             let mut ranges = self.ranges_of(hits, uid).peekable();
@@ -207,6 +256,30 @@ impl Session {
             }
         }))
     }
+}
+
+/// Whether the answer is to have something (RFC 4731 §3.1).
+pub(super) fn wants(returns: &[SearchReturn], item: SearchReturn) -> bool {
+    returns.contains(&item) || (returns.is_empty() && item == SearchReturn::All)
+}
+
+/// Whether there is an answer: not if the result is saved and nothing else (RFC 5182 §2.1).
+pub(super) fn says(returns: &[SearchReturn]) -> bool {
+    returns.is_empty() || returns.iter().any(|it| *it != SearchReturn::Save)
+}
+
+/// The part of a result that is asked for.
+pub(super) fn partial_of(returns: &[SearchReturn]) -> Option<PartialRange> {
+    returns.iter().find_map(|it| match it {
+        SearchReturn::Partial(range) => Some(*range),
+        _ => None,
+    })
+}
+
+/// A part of what was found.
+fn places(hits: &UidSet, partial: PartialRange) -> UidSet {
+    let range = partial.of(hits.len());
+    range.map_or_else(UidSet::default, |(first, last)| hits.at(first, last))
 }
 
 /// What was found, with the mod-sequences that the answer tells.

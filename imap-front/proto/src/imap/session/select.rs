@@ -1,5 +1,7 @@
 //! SELECT and EXAMINE (RFC 3501 §6.3.1, §6.3.2; RFC 7162 §3.1.2, §3.1.8).
 
+use std::sync::Arc;
+
 use mail::{Flags, MailboxName, Reply, Request};
 
 use super::{Selected, Session, Step, ViewState};
@@ -76,6 +78,7 @@ impl Session {
             opened.highest_modseq
         ));
         self.selected = Some(Box::new(Selected {
+            saved: Arc::default(),
             mailbox: opened.mailbox,
             read_only,
             watching: false,

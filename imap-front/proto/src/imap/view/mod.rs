@@ -198,6 +198,37 @@ impl View {
             .collect()
     }
 
+    /// Of the messages with a number in ranges of UIDs, those at some places among them, which
+    /// follow from how many there are: the first has place 0, and the last is included.
+    pub fn places(
+        &self,
+        ranges: &UidRanges,
+        places: impl FnOnce(usize) -> Option<(usize, usize)>,
+    ) -> UidRanges {
+        let numbers = |&(low, high): &(Uid, Uid)| {
+            let from = self.slots.lower_bound(low).min(self.announced);
+            let to = self.slots.upper_bound(high).min(self.announced).max(from);
+            let first = from - self.unnumbered_below(from) + 1;
+            (first, to - self.unnumbered_below(to))
+        };
+        let numbers: Vec<(u32, u32)> = ranges.iter().map(numbers).collect();
+        let count = |&(first, last): &(u32, u32)| (last + 1 - first) as usize;
+        let Some((first, last)) = places(numbers.iter().map(count).sum()) else {
+            return UidRanges::default();
+        };
+        let (mut before, mut some) = (0, Vec::new());
+        for range in numbers {
+            let (begin, end) = (before, before + count(&range));
+            let (from, to) = (first.max(begin), (last + 1).min(end));
+            if from < to {
+                let at = |place: usize| range.0 + (place - begin) as u32;
+                some.push((at(from), at(to - 1)));
+            }
+            before = end;
+        }
+        self.uids_of_numbers(&some)
+    }
+
     /// Takes the first `max` UIDs with a number out of the ranges.
     pub fn take_uids(&self, ranges: &mut VecDeque<(Uid, Uid)>, max: usize) -> Vec<Uid> {
         let mut uids = Vec::new();
@@ -356,6 +387,13 @@ impl Numbering {
         let slot = self.slots.find_from(&mut self.near, uid)?;
         let numbered = slot < self.announced && !self.unnumbered.contains(slot);
         // The slot itself has a number, so it is not counted.
+        numbered.then(|| slot + 1 - self.unnumbered.rank(slot) as u32)
+    }
+
+    /// The number of a message, wherever it is.
+    pub fn look_up(&self, uid: Uid) -> Option<u32> {
+        let slot = self.slots.find(uid)?;
+        let numbered = slot < self.announced && !self.unnumbered.contains(slot);
         numbered.then(|| slot + 1 - self.unnumbered.rank(slot) as u32)
     }
 

@@ -1,0 +1,285 @@
+//! SORT and THREAD (RFC 5256), and SORT with RETURN (RFC 5267 §3).
+
+use mail::reply::{Arrangement, HitModSeqs};
+use mail::request::Arrange;
+use mail::search::{Key, Program};
+use mail::thread::Part;
+use mail::{Reply, Request, Uid, UidSet};
+
+use super::search::{partial_of, says, wants};
+use super::{Session, Step, saved};
+use crate::imap::ast::SearchReturn;
+use crate::imap::output::{Line, PIECE_BYTES, Pieces};
+
+/// Places of a sorted result that are saved, if it is not all of it.
+const PART_SAVED_MAX: usize = 4096;
+
+/// A SORT or THREAD under way.
+pub(super) struct Arranging {
+    tag: Box<str>,
+    uid: bool,
+    returns: Option<Vec<SearchReturn>>,
+    /// The program asked for mod-sequences.
+    modseq: bool,
+}
+
+/// Numbers of messages, or their UIDs.
+type Numbers = Box<dyn FnMut(Uid) -> Option<u32> + Send>;
+
+impl Session {
+    pub(super) fn arrange(
+        &mut self,
+        (tag, uid): (Box<str>, bool),
+        how: Arrange,
+        returns: Option<Vec<SearchReturn>>,
+        key: Key,
+    ) {
+        let mut modseq = false;
+        let key = match self.with_uids(key, &mut modseq) {
+            Ok(key) => key,
+            Err(why) => return self.done(&tag, &format!("BAD {why}")),
+        };
+        if modseq {
+            self.enable_condstore();
+        }
+        let (since, recent_from) = (self.view().modseq, self.view().recent_from);
+        let request = Request::Arrange {
+            mailbox: self.mailbox(),
+            program: Program { key },
+            how,
+            since,
+            recent_from,
+        };
+        let arranging = Arranging {
+            tag,
+            uid,
+            returns,
+            modseq,
+        };
+        self.ask(request, Step::Arrange(arranging));
+    }
+
+    pub(super) fn arranged(&mut self, arranging: Arranging, reply: Reply) {
+        let Arranging {
+            tag,
+            uid,
+            returns,
+            modseq,
+        } = arranging;
+        let (arrangement, found, modseqs, unreadable, delta) = match reply {
+            Reply::Arranged {
+                arrangement,
+                found,
+                modseqs,
+                unreadable,
+                delta,
+            } => (arrangement, found, modseqs, unreadable, delta),
+            Reply::Refused(refusal) => {
+                self.forget_saved(returns.as_deref());
+                return self.refuse(&tag, &refusal);
+            }
+            _ => return self.done(&tag, "NO [SERVERBUG] The store gave another answer"),
+        };
+        if !self.synced(Reply::Synced(delta)) {
+            return;
+        }
+        self.send_updates(uid);
+        let modseqs = modseqs.filter(|_| modseq);
+        let (name, saved) = match (arrangement, &returns) {
+            (Arrangement::Threaded(parts), _) => {
+                let numbers = self.numbers(uid);
+                self.output.pieces(ThreadLine::new(parts, numbers));
+                ("THREAD", true)
+            }
+            (Arrangement::Sorted(uids), None) => {
+                let bytes = size_of_val(&uids[..]);
+                let numbers = uids.into_iter().filter_map(self.numbers(uid));
+                let mut line = Line::new("* SORT").spaced(numbers).holding(bytes);
+                if let Some(modseqs) = modseqs {
+                    // RFC 7162 §3.1.6
+                    line = line.text(format!(" (MODSEQ {})", modseqs.highest));
+                }
+                self.output.pieces(line.text("\r\n"));
+                ("SORT", true)
+            }
+            (Arrangement::Sorted(uids), Some(returns)) => {
+                let saved = self.save_sorted(&uids, &found, returns);
+                self.say_esort((&tag, uid), returns, uids, modseqs);
+                ("SORT", saved)
+            }
+        };
+        self.say_withheld();
+        self.end_search(&tag, name, (unreadable, saved), returns.as_deref());
+    }
+
+    fn save_sorted(&mut self, uids: &[Uid], found: &UidSet, returns: &[SearchReturn]) -> bool {
+        self.save(returns, || {
+            let part = match partial_of(returns).map(|partial| partial.of(uids.len())) {
+                None => None,
+                Some(None) => Some(UidSet::default()),
+                // Each would be put into its place among the others.
+                Some(Some((first, last))) if last - first >= PART_SAVED_MAX => return None,
+                Some(Some((first, last))) => Some(uids[first..=last].iter().copied().collect()),
+            };
+            let ends = (uids.first().copied(), uids.last().copied());
+            Some(saved::of_result(returns, found, ends, part.as_ref()))
+        })
+    }
+
+    /// RFC 5267 §3.1: as of an extended SEARCH, in the order that was asked for.
+    fn say_esort(
+        &mut self,
+        (tag, uid): (&str, bool),
+        returns: &[SearchReturn],
+        uids: Vec<Uid>,
+        modseqs: Option<HitModSeqs>,
+    ) {
+        if !says(returns) {
+            return;
+        }
+        let mut head = format!("* ESEARCH (TAG \"{tag}\")");
+        if uid {
+            head.push_str(" UID");
+        }
+        let mut number = self.numbers(uid);
+        let (mut highest, count) = (None, uids.len());
+        for (item, name, end, modseq) in [
+            (
+                SearchReturn::Min,
+                "MIN",
+                uids.first(),
+                modseqs.map(|it| it.first),
+            ),
+            (
+                SearchReturn::Max,
+                "MAX",
+                uids.last(),
+                modseqs.map(|it| it.last),
+            ),
+        ] {
+            if let (Some(end), true) = (end, wants(returns, item)) {
+                head.extend(number(*end).map(|number| format!(" {name} {number}")));
+                highest = highest.max(modseq);
+            }
+        }
+        let (all, partial) = (wants(returns, SearchReturn::All), partial_of(returns));
+        if all || partial.is_some() || wants(returns, SearchReturn::Count) {
+            highest = modseqs.map(|it| it.highest);
+        }
+        // All or a part, as ranges of numbers that stand in order.
+        let (open, close, places) = match partial {
+            Some(partial) => (format!(" PARTIAL ({partial} "), ")", partial.of(count)),
+            None if all => (
+                " ALL ".to_owned(),
+                "",
+                count.checked_sub(1).map(|last| (0, last)),
+            ),
+            None => (String::new(), "", None),
+        };
+        let bytes = size_of_val(&uids[..]);
+        let (skipped, taken) = places.map_or((0, 0), |(first, last)| (first, last + 1 - first));
+        let some = uids.into_iter().skip(skipped).take(taken);
+        let mut numbers = some.filter_map(number).peekable();
+        let mut line = Line::new(head).holding(bytes);
+        if numbers.peek().is_some() {
+            line = line.text(open).set(numbers).text(close);
+        } else if partial.is_some() {
+            line = line.text(format!("{open}NIL)"));
+        }
+        if wants(returns, SearchReturn::Count) {
+            line = line.text(format!(" COUNT {count}"));
+        }
+        if let Some(highest) = highest {
+            line = line.text(format!(" MODSEQ {highest}"));
+        }
+        self.output.pieces(line.text("\r\n"));
+    }
+
+    /// What messages are called in an answer, in any order; none if they have no number any more.
+    fn numbers(&mut self, uid: bool) -> Numbers {
+        if uid {
+            return Box::new(|uid: Uid| Some(uid.0));
+        }
+        let numbering = self.view().numbering();
+        Box::new(move |uid| numbering.look_up(uid))
+    }
+}
+
+/// An answer to THREAD (RFC 5256 §4), one line of any length. Brackets around nothing are left out.
+struct ThreadLine {
+    parts: std::vec::IntoIter<Part>,
+    numbers: Numbers,
+    /// Openings that are said once something follows.
+    opened: usize,
+    after_number: bool,
+    /// A number was said.
+    begun: bool,
+    has_head: bool,
+}
+
+impl ThreadLine {
+    fn new(parts: Vec<Part>, numbers: Numbers) -> Self {
+        Self {
+            parts: parts.into_iter(),
+            numbers,
+            opened: 0,
+            after_number: false,
+            begun: false,
+            has_head: false,
+        }
+    }
+
+    fn part(&mut self, part: Part, out: &mut Vec<u8>) {
+        match part {
+            Part::Open => self.opened += 1,
+            Part::Close if self.opened > 0 => self.opened -= 1,
+            Part::Close => {
+                out.push(b')');
+                self.after_number = false;
+            }
+            Part::Message(uid) => {
+                let Some(number) = (self.numbers)(uid) else {
+                    return;
+                };
+                if self.after_number || !self.begun {
+                    out.push(b' ');
+                }
+                out.extend(std::iter::repeat_n(b'(', std::mem::take(&mut self.opened)));
+                out.extend_from_slice(number.to_string().as_bytes());
+                (self.after_number, self.begun) = (true, true);
+            }
+        }
+    }
+}
+
+/// Parts looked at in one go: many may have no number any more.
+const PARTS_A_PIECE: usize = 32 << 10;
+
+impl Pieces for ThreadLine {
+    fn next(&mut self, out: &mut Vec<u8>) -> bool {
+        if !std::mem::replace(&mut self.has_head, true) {
+            out.extend_from_slice(b"* THREAD");
+        }
+        for _ in 0..PARTS_A_PIECE {
+            if out.len() >= PIECE_BYTES {
+                return true;
+            }
+            match self.parts.next() {
+                Some(part) => self.part(part, out),
+                None => {
+                    out.extend_from_slice(b"\r\n");
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn is_one_line(&self) -> bool {
+        true
+    }
+
+    fn held_bytes(&self) -> usize {
+        size_of_val(self.parts.as_slice())
+    }
+}
