@@ -220,6 +220,10 @@ RestrictSUIDSGID=yes
 LockPersonality=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service @io-event @aio
+# What the services give up their rights by; a group of these is known to newer systemd only.
+SystemCallFilter=landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp
+# A call that is not listed fails; nobody is killed for it.
+SystemCallErrorNumber=EPERM
 "
     )
 }
@@ -300,6 +304,27 @@ mod tests {
             0,
             "{complaints}"
         );
+    }
+
+    /// systemd's own lists lacked them for long, and killed the services by which they were called.
+    #[test]
+    fn services_may_give_up_their_rights() {
+        let (_, units) = units_in("ensign", "");
+        for (name, text) in units.iter().filter(|(name, _)| name.ends_with(".service")) {
+            let filters: Vec<&str> = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("SystemCallFilter="))
+                .flat_map(|list| list.split(' '))
+                .collect();
+            for call in [
+                "landlock_create_ruleset",
+                "landlock_restrict_self",
+                "seccomp",
+            ] {
+                assert!(filters.contains(&call), "{name} lacks {call}");
+            }
+            assert!(text.contains("\nSystemCallErrorNumber=EPERM\n"), "{name}");
+        }
     }
 
     #[test]

@@ -245,9 +245,20 @@ fn purge(debian: &Debian, before: &Seen) -> Result<()> {
         said.contains("the mail is kept in /opt/ensign/data"),
         "it says nothing of mail"
     );
-    debian.must_have(false, &["/opt/ensign/config", "/opt/ensign/log"])?;
-    debian
-        .run("dpkg -i /package.deb && msguser import /opt/ensign/data/users.kept && start-msg")?;
+    let configured = [
+        "/opt/ensign/config",
+        "/opt/ensign/log",
+        "/etc/fail2ban/filter.d/ensign.conf",
+    ];
+    debian.must_have(false, &configured)?;
+    // Somebody else meanwhile: the first users' lines must not be lost by a second purge.
+    debian.run("dpkg -i /package.deb && echo secret | msguser add barney --password-stdin")?;
+    println!("{}", debian.run("dpkg -P ensign")?.trim());
+    debian.run("grep -q ^fred: /opt/ensign/users.kept")?;
+    debian.run("grep -q ^barney: /opt/ensign/users.kept.1")?;
+    let modes = debian.run("stat -c '%a %U' /opt/ensign/users.kept*")?;
+    ensure!(modes == "600 root\n600 root\n", "lists of users: {modes}");
+    debian.run("dpkg -i /package.deb && msguser import /opt/ensign/users.kept && start-msg")?;
     ensure!(look()? == *before, "the mail is not what it was");
     let answer = "ensign ensign/purge-mail boolean true";
     debian.run(&format!(
