@@ -9,12 +9,12 @@ use admin::service_user::ServiceUser;
 use admin::{Config, installation};
 use anyhow::{Context, Result};
 
-use crate::{paths, shell, units};
+use crate::{logrotate, paths, shell, units};
 
 /// The packages whose binaries an installation holds.
 pub const PACKAGES: [&str; 5] = ["server", "admin", "ens", "ibiff", "loadgen"];
 /// What goes to `sbin/`.
-pub const SBIN: [&str; 10] = [
+pub const SBIN: [&str; 14] = [
     "apub",
     "asub",
     "configure",
@@ -22,6 +22,10 @@ pub const SBIN: [&str; 10] = [
     "stop-msg",
     "refresh",
     "configutil",
+    "counterutil",
+    "deliver",
+    "imsconnutil",
+    "mboxutil",
     "msguser",
     "reconstruct",
     "loadgen",
@@ -117,7 +121,9 @@ pub fn lay_out(prefix: &Path, profile: Profile, user: &str) -> Result<()> {
     let base = admin::Base::new(prefix);
     installation::make_folders(&base)?;
     installation::write_configuration(&base, user)?;
-    units::write(&prefix.join(UNITS), prefix, Config::load(&base)?)
+    let config = Config::load(&base)?;
+    logrotate::write(&prefix.join(logrotate::PATH), prefix, &config)?;
+    units::write(&prefix.join(UNITS), prefix, config)
 }
 
 /// Lays out what belongs to the release: programs, libraries, headers, examples.

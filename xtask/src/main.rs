@@ -15,6 +15,7 @@ mod demo;
 mod docs;
 mod install;
 mod instructions;
+mod logrotate;
 mod package;
 mod packages;
 mod page;

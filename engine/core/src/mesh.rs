@@ -33,6 +33,8 @@ pub(crate) struct Port<F, R> {
     pub stopping: AtomicBool,
     /// The protocol is to say of each session whether it may stay.
     pub review: AtomicBool,
+    /// The protocol is to say which sessions it wants to look at.
+    pub visit: AtomicBool,
     /// Its thread has ended: nothing that is put here is looked at any more.
     pub ended: AtomicBool,
     waker: OnceLock<Waker>,
@@ -53,6 +55,7 @@ impl<F, R> Port<F, R> {
             stats: Stats::default(),
             stopping: AtomicBool::new(false),
             review: AtomicBool::new(false),
+            visit: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             waker: OnceLock::new(),
         }
@@ -75,6 +78,7 @@ impl<F, R> Port<F, R> {
     /// Whether something waits for the shard.
     pub fn has_work(&self) -> bool {
         self.review.load(Ordering::Relaxed)
+            || self.visit.load(Ordering::Relaxed)
             || !self.events.is_empty()
             || !self.replies.is_empty()
             || self.messages.iter().any(|queue| !queue.is_empty())

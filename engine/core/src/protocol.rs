@@ -2,12 +2,14 @@
 //! what bytes mean.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 pub use tls::Channel;
 
 use crate::event::{Event, SessionId};
+use crate::stats::Reason;
 use crate::topic::TopicId;
 
 /// What a shard hosts: both halves. One value lives on each shard and is only touched by it.
@@ -135,6 +137,11 @@ pub trait Active {
     fn takes_requests(&self) -> bool {
         true
     }
+    /// Why the connection has ended of which the next call tells: [`Active::handle_closed`] or
+    /// [`Parking::handle_parked_closed`].
+    fn note_end(&mut self, why: Reason) {
+        let _ = why;
+    }
     /// The connection is gone; the session is dropped after this.
     fn handle_closed(&mut self, session: &mut Self::Session, id: SessionId);
 
@@ -184,11 +191,40 @@ pub trait Parking: Active {
     ) -> Option<Bytes>;
     /// The deadline of a parked session has come.
     fn parked_deadline(&mut self, parked: &mut Self::Parked, now_ns: u64) -> Parked;
+    /// The connection of a parked session is gone.
+    fn handle_parked_closed(&mut self, parked: &Self::Parked, id: SessionId) {
+        let _ = (parked, id);
+    }
+    /// What is looked at now, on the reactor's clock, after [`crate::Handle::visit`]: slots of this
+    /// shard, few enough for one turn. None if nothing more was asked for; else [`Parking::visit`]
+    /// follows for each session that is there, and [`Parking::end_visit`].
+    fn next_visit(&mut self, now_ns: u64) -> Option<Range<u32>> {
+        let _ = now_ns;
+        None
+    }
+    /// Looks at a session. True if it is to end: [`Active::handle_must_end`] follows.
+    fn visit(&mut self, id: SessionId, seen: Seen<'_, Self::Session, Self::Parked>) -> bool {
+        let _ = (id, seen);
+        false
+    }
+    /// All slots were looked at that were asked for; `slots` is how many there are.
+    fn end_visit(&mut self, slots: u32) {
+        let _ = slots;
+    }
     /// Whether a parked session must end.
     fn must_end_parked(&self, parked: &Self::Parked) -> bool {
         let _ = parked;
         false
     }
+}
+
+/// A session that is looked at.
+#[derive(Debug)]
+pub enum Seen<'a, S, K> {
+    /// It is active.
+    Active(&'a S),
+    /// It is packed away.
+    Parked(&'a K),
 }
 
 /// A host without the second half: all its sessions stay active.

@@ -94,6 +94,10 @@ impl<P: Protocol> Row<P> {
     pub const SHAKING: u16 = 512;
     /// It speaks TLS, and nothing can be sealed any more.
     pub const OVER: u16 = 1024;
+    /// It speaks TLS, and its client has said that it ends.
+    pub const HUNG_UP: u16 = 2048;
+    /// It can't go on, because of its TLS.
+    pub const FAULT: u16 = 4096;
 
     pub fn free(generation: u16) -> Self {
         Self {

@@ -116,6 +116,14 @@ impl<F, R> Handle<F, R> {
         }
     }
 
+    /// Has the protocol on a shard look at sessions of its choice, one slice a turn: see
+    /// [`crate::protocol::Parking::next_visit`].
+    pub fn visit(&self, shard: ShardId) {
+        let port = &self.ports[usize::from(shard.0)];
+        port.visit.store(true, Ordering::SeqCst);
+        port.wake();
+    }
+
     /// Lets every session say good-bye; each shard's `run` ends when its connections are closed or
     /// the time for that is over.
     pub fn shutdown(&self) {

@@ -82,6 +82,11 @@ impl Base {
         self.root.join("run")
     }
 
+    /// The socket on which the running server answers the administrator's tools.
+    pub fn control(&self) -> PathBuf {
+        self.run().join("control")
+    }
+
     /// What the running server has in force.
     pub fn status(&self) -> PathBuf {
         self.run().join("imapd.status")

@@ -7,7 +7,7 @@
 //! [`service`] (starting, stopping, refreshing and watching services), [`idle`] (what IDLE needs),
 //! [`installation`] (what a base directory needs besides programs), [`command`] (what the command
 //! lines have in common), [`arguments`] (the command lines).
-//! [`status`] is what the running server has in force.
+//! [`status`] is what the running server has in force, [`tools`] are those that ask it.
 //!
 //! Invariants: passwords and hashes are never logged or printed; a file is written whole or not at
 //! all; everything here blocks, so the server calls the slow parts on blocking threads.
@@ -25,6 +25,7 @@ pub mod privacy;
 pub mod service;
 pub mod service_user;
 pub mod status;
+pub mod tools;
 pub mod users;
 
 pub use base::Base;

@@ -149,6 +149,13 @@ impl Bounds {
         TEXTS.map(|(bound, _)| (bound, self.met(bound))).into_iter()
     }
 
+    /// The same, with what each counts.
+    pub fn all_with_help(&self) -> impl Iterator<Item = (Bound, u64, &'static str)> {
+        TEXTS
+            .map(|(bound, text)| (bound, self.met(bound), text))
+            .into_iter()
+    }
+
     /// How often it was met.
     pub fn met(&self, bound: Bound) -> u64 {
         self.met[bound as usize].load(Relaxed)
@@ -160,7 +167,11 @@ impl Bounds {
             let met = self.met(bound);
             let before = self.logged[bound as usize].swap(met, Relaxed);
             if met > before {
-                tracing::warn!("{} {text} ({met} since the start)", met - before);
+                let count = met - before;
+                tracing::warn!(
+                    target: "imapd", event = %"bound", result = ?bound, count, in_all = met,
+                    "{text}"
+                );
             }
         }
     }

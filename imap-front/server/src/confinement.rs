@@ -21,12 +21,14 @@ const SYSTEM: [&str; 9] = [
 const READ: [&str; 2] = ["oauth.keys", "ssl.clientca"];
 /// The options that name files which are written.
 const WRITTEN: [&str; 3] = ["ens.socket", "logfile.imap.file", "service.lmtp.socket"];
-/// Besides those of every program: the store's files, and the broker of another host.
-const CALLS: [Group; 4] = [
+/// Besides those of every program: the store's files, the broker of another
+/// host, and the administrator's tools.
+const CALLS: [Group; 5] = [
     Group::Base,
     Group::Reading,
     Group::Writing,
     Group::Connecting,
+    Group::Accepting,
 ];
 
 /// The plug-in that is ours.

@@ -2,21 +2,24 @@
 //! which kind a connection opens.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use bytes::Bytes;
 use engine::event::{Event, SessionId};
-use engine::protocol::{Active, Announce, Context, Parked as Due, Parking};
+use engine::protocol::{Active, Announce, Context, Parked as Due, Parking, Seen};
+use engine::stats::Reason;
 use mail::Reply;
 use proto::imap::{Parked, RenderKey};
 use proto::proxy::Header;
 
 use crate::bounds::{Bound, Bounds};
 use crate::front::{Backend, Behind, Front, FrontSession};
+use crate::lines::Lines;
 use crate::lmtp::{self, LmtpSession, LmtpShard};
 use crate::proxies::{Arriving, HEADER_NS, Proxies};
-use crate::refusals::{Refusals, Refused};
+use crate::refusals::Refused;
 
 /// What a listener lets in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +58,7 @@ pub struct Host<B: Backend> {
     places: Arc<ImapPlaces>,
     lmtp: LmtpShard,
     proxies: Proxies,
-    refusals: Arc<Refusals>,
+    lines: Arc<Lines>,
     bounds: Arc<Bounds>,
     /// What is kept of headers of proxies.
     header_bytes: usize,
@@ -82,7 +85,7 @@ impl<B: Backend> Host<B> {
             places,
             lmtp,
             proxies: Proxies::default(),
-            refusals: Arc::default(),
+            lines: Arc::default(),
             bounds: Arc::default(),
             header_bytes: 0,
         }
@@ -90,15 +93,10 @@ impl<B: Backend> Host<B> {
 
     /// Lets proxies in, and says to whom that was refused.
     #[must_use]
-    pub fn with_proxies(
-        self,
-        proxies: Proxies,
-        refusals: Arc<Refusals>,
-        bounds: Arc<Bounds>,
-    ) -> Self {
+    pub fn with_proxies(self, proxies: Proxies, lines: Arc<Lines>, bounds: Arc<Bounds>) -> Self {
         Self {
             proxies,
-            refusals,
+            lines,
             bounds,
             ..self
         }
@@ -176,7 +174,7 @@ impl<B: Backend> Host<B> {
     /// A proxy did not say whose connection it passes on.
     fn refuse(&mut self, cx: &mut Cx<'_>, proxy: SocketAddr, refused: Refused) {
         self.bounds.meet(Bound::ProxyHeader);
-        self.refusals.put(refused, Some(proxy.ip()));
+        self.lines.refuse(refused, Some(proxy.ip()), cx.id());
         cx.read(false);
         cx.close();
     }
@@ -368,6 +366,10 @@ impl<B: Backend> Active for Host<B> {
         }
     }
 
+    fn note_end(&mut self, why: Reason) {
+        self.imap.note_end(why);
+    }
+
     fn handle_gone(&mut self, cx: &mut Cx<'_>) {
         if !self.lmtp.handle_gone(cx.id().slot) {
             self.places.open.fetch_sub(1, Relaxed);
@@ -431,6 +433,27 @@ impl<B: Backend> Parking for Host<B> {
 
     fn parked_deadline(&mut self, parked: &mut Parked, now_ns: u64) -> Due {
         self.imap.parked_deadline(parked, now_ns)
+    }
+
+    fn next_visit(&mut self, now_ns: u64) -> Option<Range<u32>> {
+        self.imap.next_visit(now_ns)
+    }
+
+    fn visit(&mut self, id: SessionId, seen: Seen<'_, HostSession, Parked>) -> bool {
+        match seen {
+            Seen::Active(HostSession::Imap(session)) => self.imap.visit(id, Seen::Active(session)),
+            // Deliverers have limits of their own, and leave.
+            Seen::Active(_) => false,
+            Seen::Parked(parked) => self.imap.visit(id, Seen::Parked(parked)),
+        }
+    }
+
+    fn end_visit(&mut self, slots: u32) {
+        self.imap.end_visit(slots);
+    }
+
+    fn handle_parked_closed(&mut self, parked: &Parked, id: SessionId) {
+        self.imap.handle_parked_closed(parked, id);
     }
 
     fn must_end_parked(&self, parked: &Parked) -> bool {

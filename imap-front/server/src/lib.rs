@@ -5,10 +5,13 @@
 //! [`lmtp`] (deliveries), [`announce`] (committed events to the engine), [`notify`] (the same to
 //! plug-ins), [`broker`] (the event notification broker as a part of this process), [`descriptors`]
 //! (who may open how many files), [`certificates`] (what TLS shows), [`tokens`] (by which clients
-//! log in), [`proxies`] (who may say whose connection it is), [`log`], [`statistics`]. What holds
+//! log in), [`proxies`] (who may say whose connection it is), [`admin_socket`] (what the
+//! administrator's tools ask), [`log`], [`lines`] (what sessions have
+//! done), [`statistics`]. What holds
 //! them to their measure: [`bounds`] (refusals and drops), [`stalls`] (calls that took too long),
 //! [`panics`].
 
+pub mod admin_socket;
 pub mod announce;
 pub mod arguments;
 pub mod bounds;
@@ -20,6 +23,7 @@ pub mod control;
 pub mod descriptors;
 pub mod front;
 pub mod host;
+pub mod lines;
 pub mod lmtp;
 pub mod log;
 pub mod notify;

@@ -152,8 +152,9 @@ fn make_private(base: &Base) -> Result<(), PrivacyError> {
 fn refresh(base: &Base, log: &Log, server: &mut Server) {
     let refused = match Config::load(base) {
         Ok(config) => {
-            log.refresh(&config);
-            server.refresh(&config)
+            let file = log.refresh(&config);
+            let refused = server.refresh(&config);
+            file.into_iter().chain(refused).collect()
         }
         Err(error) => {
             let why = format!("{error}; what was known before is kept");
@@ -181,6 +182,10 @@ fn serve(base: &Base, accept_loss: bool, ready: &mut Ready) -> Result<(), Box<dy
     reactor::rights::give_up()?;
     let mut server = Server::start(base, &config, ports, accept_loss, ready)?;
     confinement::confine_calls(&config)?;
+    tracing::info!(
+        target: "imapd", event = %"start", result = %"ok", version = %env!("CARGO_PKG_VERSION"),
+        pid = std::process::id(), "the server serves"
+    );
     ready.ready();
     let mut looks = 0u64;
     loop {
@@ -192,7 +197,12 @@ fn serve(base: &Base, accept_loss: bool, ready: &mut Ready) -> Result<(), Box<dy
                     tracing::error!("can't write {}: {error}", path.display());
                 }
             }
-            Some(_) => break,
+            Some(signal) => {
+                tracing::info!(
+                    target: "imapd", event = %"stop", result = %"ok", signal, "the server stops"
+                );
+                break;
+            }
             None => {
                 std::thread::sleep(LOOK_EVERY);
                 looks += 1;

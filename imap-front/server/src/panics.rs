@@ -1,4 +1,8 @@
 //! What becomes of a panic: a request's costs that request, a plane's ends the process.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a process that ends waits for its log, and nobody for it"
+)]
 
 use std::backtrace::Backtrace;
 use std::io;
@@ -23,6 +27,8 @@ pub fn log_all() {
 pub fn end_process(plane: &str) -> ! {
     tracing::error!("the plane {plane} has ended; so does this process, to be started again");
     eprintln!("imapd: the plane {plane} has ended; see the log");
+    // What sessions did until now is on its way to the log.
+    std::thread::sleep(crate::lines::WRITTEN_WITHIN);
     std::process::exit(EXIT_CODE);
 }
 

@@ -14,12 +14,12 @@ use reactor::uring::{Options, Uring};
 
 use crate::bounds::Bounds;
 use crate::control::{self, Control, MailHandle, PortBackend, Requests};
-use crate::front::{Cleartext, Front, Logins, Revocations, Shares, Timeouts};
+use crate::front::{Cleartext, Front, Logins, Revocations, Shares, Timeouts, Visits};
 use crate::host::{Door, Host, ImapPlaces};
+use crate::lines::Lines;
 use crate::lmtp::LmtpShard;
 use crate::ports::ShardPorts;
 use crate::proxies::Proxies;
-use crate::refusals::Refusals;
 use crate::stalls::Stalls;
 
 // A million of these are kept: see "What a parked session costs" in ARCHITECTURE.md.
@@ -50,19 +50,21 @@ pub struct DataPlane {
     /// From where passwords may come.
     pub cleartext: Cleartext,
     /// Who is told of logins.
-    pub logins: Option<Logins>,
+    pub logins: Logins,
     /// What is refused and dropped.
     pub bounds: Arc<Bounds>,
     /// What takes too long.
     pub stalls: Arc<Stalls>,
     /// Whose sessions are to end.
     pub revocations: Revocations,
+    /// Who looks at sessions.
+    pub visits: Visits,
     /// How many connections each address has, if that is limited.
     pub addresses: Option<Arc<Shares>>,
     /// And each user.
     pub users: Option<Arc<Shares>>,
     /// Whom something was refused.
-    pub refusals: Arc<Refusals>,
+    pub lines: Arc<Lines>,
     /// Places for IMAP connections.
     pub places: Arc<ImapPlaces>,
     /// Proxies that say whose connections they pass on.
@@ -99,18 +101,19 @@ impl DataPlane {
             Err(error) => return drop(started.send(Err(error))),
         };
         let lmtp = self.lmtp.with_starttls(self.starttls.clone());
-        let lmtp = lmtp.with_refusals(self.refusals.clone());
+        let lmtp = lmtp.with_lines(self.lines.clone());
         let bounds = self.bounds;
         let front = Front::new(self.session, self.timeouts, self.cleartext, self.backend)
             .with_logins(self.logins)
             .with_memory(self.limits.output_bytes_max)
             .with_watch(bounds.clone(), self.stalls)
             .with_shares(self.addresses, self.users)
-            .with_refusals(self.refusals.clone())
+            .with_lines(self.lines.clone())
             .with_starttls(self.starttls)
             .with_named_by(self.named_by)
             .with_trusted(self.trusted)
-            .with_revocations(&self.revocations);
+            .with_revocations(&self.revocations)
+            .with_visits(&self.visits);
         // Where proxies come in the handshake follows their header.
         let proxied = self.proxies.come_to_imap();
         let implicit = (0..).zip(&doors);
@@ -121,7 +124,7 @@ impl DataPlane {
             implicit,
         };
         let host = Host::new(doors, front, self.places, lmtp);
-        let host = host.with_proxies(self.proxies, self.refusals, bounds);
+        let host = host.with_proxies(self.proxies, self.lines, bounds);
         let mut shard = Shard::with_tls(self.id, uring, host, self.limits, self.handle, tls);
         // The starter waits; it can't be gone.
         let _ = started.send(Ok(()));

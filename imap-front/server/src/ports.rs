@@ -8,6 +8,7 @@ use admin::Config;
 use ens::ready::Ready;
 use reactor::listen::{self, ListenError};
 
+use crate::admin_socket::AdminSocket;
 use crate::broker;
 use crate::certificates;
 use crate::host::Door;
@@ -44,6 +45,8 @@ pub struct Ports {
     pub(crate) broker: Option<ens::server::Bound>,
     /// LMTP's.
     pub(crate) lmtp: lmtp::Listeners,
+    /// The administrator's, if it can be had.
+    pub(crate) admin: Option<AdminSocket>,
 }
 
 impl Ports {
@@ -76,7 +79,14 @@ impl Ports {
         });
         let socket = config.path("service.lmtp.socket");
         let lmtp = lmtp::Listeners::bind(config.lmtp_address(), socket.as_deref(), count)?;
+        let admin = admin::Base::new(config.base()).control();
+        // Mail doesn't need it.
+        let admin = AdminSocket::bind(&admin).inspect_err(|error| {
+            let path = admin.display();
+            tracing::error!("can't listen on {path}: {error}; no tool can ask this server");
+        });
         Ok(Self {
+            admin: admin.ok(),
             imap,
             imaps,
             broker,

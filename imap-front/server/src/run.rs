@@ -1,5 +1,7 @@
 //! Starting and stopping the server.
 
+mod refreshing;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,11 +13,11 @@ use engine::event::ShardId;
 use engine::stats::Counter;
 use ens::ready::Ready;
 use ens::statistics::Statistics;
-use mail::UserId;
 use proto::imap::SessionConfig;
 use reactor::uring;
 use store::Store;
 
+use crate::admin_socket::{AdminSocket, Asking, Serving};
 use crate::announce;
 use crate::bounds::Bounds;
 use crate::certificates::{Certificates, CertificatesError};
@@ -23,14 +25,14 @@ use crate::control::{
     self, Authenticator, Control, MailHandle, Rate, Replier, SEARCHES_MAX, Workers,
 };
 use crate::descriptors::{Descriptors, TooFewFiles};
-use crate::front::{Cleartext, Logins, Revocations, Shares};
+use crate::front::{Cleartext, Logins, Revocations, Shares, Visits};
 use crate::host::ImapPlaces;
+use crate::lines::{Directory, Lines, Writing};
 use crate::lmtp::{self, Lmtp, SocketPath};
 use crate::notify::Notifications;
 use crate::options::Options;
 use crate::planes::{self, DataPlane};
 use crate::ports::{self, Ports, ShardPorts};
-use crate::refusals::Refusals;
 use crate::scram::Scram;
 use crate::sparing::Sparing;
 use crate::stalls::Stalls;
@@ -95,7 +97,10 @@ pub struct Server {
     tokens: Option<Arc<Tokens>>,
     bounds: Arc<Bounds>,
     stalls: Arc<Stalls>,
-    refusals: Arc<Refusals>,
+    lines: Arc<Lines>,
+    writing: Writing,
+    visits: Visits,
+    admin: Option<Serving>,
     addresses: Option<Arc<Shares>>,
     user_shares: Option<Arc<Shares>>,
     edition: Edition,
@@ -142,24 +147,20 @@ impl Server {
         if let Some(loss) = &recovery.loss {
             ready.line(&accepted(loss, recovery.messages_lost));
         }
+        let local = broker.as_ref().map(|it| it.local());
         notifications
-            .start(
-                base,
-                config,
-                &store,
-                &users,
-                broker.as_ref().map(|it| it.local()),
-            )
+            .start(base, config, &store, &users, local)
             .map_err(|error| StartError::Kernel("the plug-ins' thread", error))?;
         (options.session.idle, options.session.idle_announced) = notifications.idle();
         let lmtp = Lmtp::new(&lmtp::Options::from_config(config));
         let of_broker = broker.iter().flat_map(|broker| broker.listening());
         of_broker.for_each(|line| ready.line(line));
-        let of_lmtp = ports.lmtp.listening();
-        of_lmtp.iter().for_each(|line| ready.line(line));
-        let (bounds, refusals) = (Arc::default(), Arc::<Refusals>::default());
+        let of_lmtp = ports.lmtp.listening().into_iter();
+        of_lmtp.for_each(|line| ready.line(&line));
+        let bounds = Arc::default();
         let watch = (Arc::clone(&bounds), Arc::clone(&stalls));
-        let doorman = (Rate::new(options.logins_a_minute), refusals.clone());
+        let (lines, writing) = write_lines(&store, &users)?;
+        let doorman = (Rate::new(options.logins_a_minute), lines.clone());
         let login = (login(base, config, &users)?, doorman);
         let control = control(&store, (login, tokens.clone()), &handle, watch)?;
         let mut server = Self {
@@ -183,7 +184,10 @@ impl Server {
             tokens,
             bounds,
             stalls,
-            refusals,
+            lines,
+            writing,
+            visits: Visits::default(),
+            admin: None,
             addresses: options.address_max.map(|max| Arc::new(Shares::new(max, 0))),
             user_shares: options
                 .user_max
@@ -195,7 +199,27 @@ impl Server {
         let lmtp = (ports.lmtp.tcp, ports.lmtp.unix);
         let by_shard = ports::by_shard(ports.imap, ports.imaps, lmtp, options.shards);
         server.start_shards(&options, by_shard, control)?;
+        server.serve_tools(ports.admin, config.count("store.maxmessagesize"))?;
         Ok(server)
+    }
+
+    /// Lets the administrator's tools ask.
+    fn serve_tools(&mut self, socket: Option<AdminSocket>, max: u64) -> Result<(), StartError> {
+        let asking = Asking {
+            handle: self.handle.clone(),
+            visits: self.visits.clone(),
+            store: self.store.clone(),
+            users: self.users.clone(),
+            bounds: self.bounds.clone(),
+            stalls: self.stalls.clone(),
+            authenticator: self.authenticator.clone(),
+            lines: self.lines.clone(),
+            message_bytes_max: max,
+        };
+        let serving = socket.map(|socket| Serving::start(socket, asking));
+        let failed = |error| StartError::Kernel("the socket of the administrator's tools", error);
+        self.admin = serving.transpose().map_err(failed)?;
+        Ok(())
     }
 
     /// Opens the store, which recovers it, and closes it. Gives what was lost, if that was
@@ -271,13 +295,14 @@ impl Server {
             } else {
                 Cleartext::Loopback
             },
-            logins: self.notifications.logins().map(Logins::new),
+            logins: Logins::new(self.notifications.logins()),
             bounds: self.bounds.clone(),
             stalls: self.stalls.clone(),
             revocations: self.revocations.clone(),
+            visits: self.visits.clone(),
             addresses: self.addresses.clone().filter(|_| !loopback),
             users: self.user_shares.clone().filter(|_| !loopback),
-            refusals: self.refusals.clone(),
+            lines: self.lines.clone(),
             places: common.places.clone(),
             proxies: options.proxies.clone(),
             trusted: options.trusted.clone(),
@@ -289,101 +314,6 @@ impl Server {
             .map_err(|error| StartError::Kernel("io_uring", error))?;
         self.data.push(thread);
         Ok(())
-    }
-
-    /// Reads again what may be changed while the server runs: the users, and the options that
-    /// `configutil -m` lists. Gives what could not be taken, a line each.
-    pub fn refresh(&mut self, config: &Config) -> Vec<String> {
-        let users = self.refresh_users();
-        self.lmtp.refresh(lmtp::Settings::from_config(config));
-        let certificates = self.refresh_certificates().err();
-        let tokens = self.refresh_tokens();
-        tracing::info!("the configuration was read again");
-        [users, certificates, tokens]
-            .into_iter()
-            .flatten()
-            .collect()
-    }
-
-    /// Handshakes from now on use what config/tls/ holds; sessions stay.
-    fn refresh_certificates(&mut self) -> Result<(), String> {
-        let had = self.certificates.offered().load(Ordering::Relaxed);
-        let refused = match self.certificates.reload() {
-            Ok(0) => return Ok(()),
-            Ok(_) if had || self.has_imaps => None,
-            Ok(_) => Some(
-                "service.imap.sslport could not be taken when the server started, so the first \
-                 certificate brings STARTTLS only; restart the server"
-                    .to_owned(),
-            ),
-            Err(error) => Some(format!("{error}; those known before are kept")),
-        };
-        match refused {
-            None => tracing::info!("the certificates were read again"),
-            Some(why) => {
-                tracing::error!("{why}");
-                return Err(why);
-            }
-        }
-        Ok(())
-    }
-
-    /// Tokens from now on are checked by what oauth.keys holds; sessions stay.
-    fn refresh_tokens(&self) -> Option<String> {
-        let tokens = self.tokens.as_ref()?;
-        match tokens.reload() {
-            Ok(()) => {
-                tracing::info!("the {} keys of tokens were read again", tokens.count());
-                None
-            }
-            Err(error) => {
-                let why = format!("{error}; those known before are kept");
-                tracing::error!("{why}");
-                Some(why)
-            }
-        }
-    }
-
-    /// Tells TLS the time and the log which certificates end soon. To be called once a second.
-    pub fn look_at_certificates(&mut self) {
-        self.certificates.look();
-    }
-
-    /// Offers SCRAM, or no longer, as what is known of the users has changed.
-    pub fn look_at_scram(&mut self) {
-        self.scram.look(&self.users, &self.authenticator);
-    }
-
-    /// Reads the user directory again if it has changed. Sessions of users who were deleted or have
-    /// another password end. Gives why, if it can't be read.
-    pub fn refresh_users(&mut self) -> Option<String> {
-        let mut refused = None;
-        match self.users.reload_if_changed() {
-            Ok(true) => tracing::info!("the user directory was read again"),
-            Ok(false) => {}
-            Err(error) => {
-                refused = Some(format!("{error}; the users known before are kept"));
-                self.users_failures.say(|more| {
-                    tracing::error!("{error}; the users known before are kept{more}");
-                });
-            }
-        }
-        let revoked = match self.users.revoked_since(&mut self.edition) {
-            Ok(revoked) if revoked.is_empty() => return refused,
-            Ok(revoked) => revoked,
-            Err(error) => {
-                tracing::error!("{error}; whose sessions must end is not known");
-                return refused.or_else(|| Some(error.to_string()));
-            }
-        };
-        tracing::info!(
-            "{} users were deleted, renamed or locked, or have another password",
-            revoked.len()
-        );
-        let ids = revoked.iter().map(|account| self.store.user(account));
-        self.revocations.add(ids.filter_map(|id| id.ok().flatten()));
-        self.handle.review();
-        refused
     }
 
     /// Looks whether brokers have come or gone: IDLE is offered while one is there. Prints the
@@ -406,21 +336,15 @@ impl Server {
             bounds: &self.bounds,
             stalls: &self.stalls,
             passwords: self.authenticator.computed(),
+            lines_dropped: self.lines.dropped(),
         };
         statistics::write(path, &counted)
     }
 
-    /// The name that the directory has for a user of the store.
-    fn user_name(&self, user: UserId) -> Option<String> {
-        let account = self.store.user_name(user).ok()?;
-        Some(self.users.name_of(&account).into())
-    }
-
-    /// Logs what was refused, cut and dropped since the last time, and what took too long. To be
+    /// Logs which bounds were met since the last time, and what took too long. To be
     /// called once a second.
     pub fn log_trouble(&self) {
         self.bounds.log();
-        self.refusals.log(|user| self.user_name(user));
         self.stalls.log(|user| self.store.user_name(user).ok());
     }
 
@@ -464,6 +388,9 @@ impl Server {
 
     /// Stops cleanly: sessions get BYE, deliveries under way are finished, everything is durable.
     pub fn stop(self) {
+        if let Some(admin) = self.admin {
+            admin.stop();
+        }
         self.handle.shutdown();
         for thread in self.data.into_iter().chain(self.control) {
             if thread.join().is_err() {
@@ -474,6 +401,7 @@ impl Server {
         if let Some(broker) = self.broker {
             broker.stop();
         }
+        self.writing.finish();
         self.store.close();
         drop(self.lmtp_socket);
     }
@@ -485,6 +413,18 @@ struct ShardsCommon<'a> {
     session: Arc<SessionConfig>,
     places: Arc<ImapPlaces>,
     control: Control,
+}
+
+/// Where lines about sessions go, and the thread that writes them.
+fn write_lines(store: &Store, users: &Arc<Users>) -> Result<(Arc<Lines>, Writing), StartError> {
+    let names = Directory {
+        store: store.clone(),
+        users: users.clone(),
+    };
+    let lines = Arc::<Lines>::default();
+    let writing = Writing::start(lines.clone(), names);
+    let failed = |error| StartError::Kernel("the log's thread", error);
+    Ok((lines, writing.map_err(failed)?))
 }
 
 /// Starts the broker, if it is in this process. Mail doesn't need it.
@@ -544,7 +484,7 @@ fn announcer(publisher: MailHandle) -> Box<impl Fn(&[Arc<mail::Event>]) + Send +
 }
 
 /// Who checks logins, how many there may be, and who hears of those that are refused.
-type Doorman = (Login, (Rate, Arc<Refusals>));
+type Doorman = (Login, (Rate, Arc<Lines>));
 
 /// What all control planes share.
 fn control(

@@ -9,8 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use engine::event::SessionId;
 use mail::UserId;
 use store::Timekeeper;
+use tracing::field::display;
+
+use crate::lines::SessionName;
 
 /// Who was held up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +46,8 @@ pub struct Stall {
     pub name: &'static str,
     /// For whom, if that is known.
     pub user: Option<UserId>,
+    /// In which session, if that is known.
+    pub session: Option<SessionId>,
 }
 
 /// The stall detector.
@@ -73,7 +79,7 @@ impl Stalls {
         &self,
         plane: Plane,
         name: &'static str,
-        user: Option<UserId>,
+        (user, session): (Option<UserId>, Option<SessionId>),
         work: impl FnOnce() -> T,
     ) -> T {
         if self.limit_ns == 0 {
@@ -82,7 +88,13 @@ impl Stalls {
         let began = Instant::now();
         let outcome = work();
         let ns = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.took(plane, Stall { ns, name, user });
+        let stall = Stall {
+            ns,
+            name,
+            user,
+            session,
+        };
+        self.took(plane, stall);
         outcome
     }
 
@@ -106,8 +118,13 @@ impl Stalls {
         let stalls = self.clone();
         Arc::new(move |name, took| {
             let ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-            let user = None;
-            stalls.took(Plane::Writer, Stall { ns, name, user });
+            let stall = Stall {
+                ns,
+                name,
+                user: None,
+                session: None,
+            };
+            stalls.took(Plane::Writer, stall);
         })
     }
 
@@ -126,18 +143,15 @@ impl Stalls {
             let (count, Some(stall)) = taken else {
                 continue;
             };
-            let whose = match stall.user {
-                Some(id) => {
-                    let name = user(id).unwrap_or_else(|| format!("number {}", id.0));
-                    format!(" of the user {name}")
-                }
-                None => String::new(),
-            };
+            let named = |id| user(id).unwrap_or_else(|| format!("number {id}"));
+            let user = stall.user.map(named);
+            let session = stall.session.map(|id| display(SessionName(id)));
             let (ms, name) = (stall.ns / 1_000_000, stall.name);
+            let limit_ms = self.limit_ns / 1_000_000;
             tracing::warn!(
-                "{held_up} was held up for {ms} ms by {name}{whose}; {count} calls took \
-                 longer than {} ms",
-                self.limit_ns / 1_000_000,
+                target: "imapd", event = %"slow", result = %name, user, session, ms, count,
+                "{held_up} was held up; {count} calls took longer than {limit_ms} ms \
+                 (service.stallms)"
             );
         }
     }
@@ -154,6 +168,7 @@ mod tests {
             ns,
             name,
             user: None,
+            session: None,
         };
         stalls.took(Plane::Writer, of(10, "short"));
         stalls.took(Plane::Writer, of(30, "long"));

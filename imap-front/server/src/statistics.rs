@@ -24,6 +24,8 @@ pub struct Counted<'a> {
     pub stalls: &'a Stalls,
     /// Costly passwords computed.
     pub passwords: u64,
+    /// Lines of the log that found no room.
+    pub lines_dropped: u64,
 }
 
 /// Writes a line `shard name value` for each counter of each shard, the file whole or not at all.
@@ -31,7 +33,7 @@ pub struct Counted<'a> {
 /// `store name value`: commits and the operations in them, in all and by step of size
 /// (`CommitsOf4`: of 3 or 4 operations), how often it synced, and how long the writer was busy, and
 /// committed. Then lines `server name value`: how often each bound was met, how often each plane
-/// was held up, passwords computed.
+/// was held up, passwords computed, lines of the log that were dropped.
 ///
 /// # Errors
 /// If the file can't be written.
@@ -63,7 +65,8 @@ fn of_server(text: &mut String, counted: &Counted<'_>) -> std::fmt::Result {
     for (plane, count) in counted.stalls.counts() {
         writeln!(text, "server {plane:?}Stalls {count}")?;
     }
-    writeln!(text, "server PasswordsComputed {}", counted.passwords)
+    writeln!(text, "server PasswordsComputed {}", counted.passwords)?;
+    writeln!(text, "server LinesDropped {}", counted.lines_dropped)
 }
 
 fn of_store(text: &mut String, stats: &Stats) -> std::fmt::Result {

@@ -286,6 +286,22 @@ impl Store {
         logic::name_of(&self.inner.disk.view()?, mailbox)
     }
 
+    /// The mailbox that an account has under a name; none if there is no such.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn mailbox_named(
+        &self,
+        account: &str,
+        name: &MailboxName,
+    ) -> Result<Option<MailboxId>, Error> {
+        let view = self.inner.disk.view()?;
+        let Some(user) = logic::lookup_user(&view, account)? else {
+            return Ok(None);
+        };
+        Ok(logic::named_mailbox(&view, user, name)?.map(|(id, _)| id))
+    }
+
     /// A user's name.
     ///
     /// # Errors

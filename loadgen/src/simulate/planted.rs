@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use engine::event::{Event, SessionId};
 use engine::protocol::{Active, Announce, Channel, Context, Parked as Due, Parking, Protocol};
+use engine::stats::Reason;
 
 /// A bug, planted at a seam.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -118,6 +119,9 @@ impl<P: Protocol> Active for Planted<P> {
     fn handle_shutdown(&mut self, session: &mut P::Session, cx: &mut Context<'_, P::Reply>) {
         self.inner.handle_shutdown(session, cx);
     }
+    fn note_end(&mut self, why: Reason) {
+        self.inner.note_end(why);
+    }
     fn handle_closed(&mut self, session: &mut P::Session, id: SessionId) {
         self.inner.handle_closed(session, id);
     }
@@ -147,6 +151,10 @@ impl<P: Protocol> Active for Planted<P> {
 impl<P: Protocol> Parking for Planted<P> {
     type Parked = P::Parked;
     type Key = P::Key;
+
+    fn handle_parked_closed(&mut self, parked: &P::Parked, id: SessionId) {
+        self.inner.handle_parked_closed(parked, id);
+    }
 
     fn park(&mut self, session: &P::Session) -> Option<P::Parked> {
         self.inner.park(session)

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use super::licences;
 use crate::install::{self, Profile};
-use crate::{paths, shell, units};
+use crate::{logrotate, paths, shell, units};
 
 /// The base directory. Programs find what is theirs from where they lie, and the server looks at
 /// the owners and modes of its folders, not at what links lead to.
@@ -99,6 +99,8 @@ fn write_configured(tree: &Path) -> Result<()> {
     admin::installation::write_configuration(&scratch, USER)?;
     let config = Config::load(&scratch)?;
     let base = Path::new("/").join(BASE);
+    let rotated = tree.join("etc/logrotate.d/ensign");
+    logrotate::write(&rotated, &base, &config)?;
     units::write(&tree.join("usr/lib/systemd/system"), &base, config)
 }
 

@@ -128,7 +128,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         for slot in 0..self.rows.len() as u32 {
             if self.rows.get(slot).is_some_and(Row::is_open) {
                 self.drop_for(Reason::ShutdownForced);
-                self.close(slot);
+                self.close(slot, Reason::ShutdownForced);
             }
         }
     }

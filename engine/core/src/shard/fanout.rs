@@ -144,7 +144,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         }
         for slot in broken {
             self.drop_for(Reason::TlsFault);
-            self.close(slot);
+            self.close(slot, Reason::TlsFault);
         }
         for slot in stale {
             match self.rows[slot].state {

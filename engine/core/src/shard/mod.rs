@@ -14,6 +14,7 @@ mod review;
 mod sessions;
 mod stalls;
 mod tls;
+mod visit;
 mod watch;
 
 use std::collections::VecDeque;
@@ -170,6 +171,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         self.end_phase("announcing events");
         self.take_deadlines();
         self.review_some();
+        self.visit_some();
         self.flush();
         self.protocol_waits = self.turn_of_protocol();
         self.end_phase("deadlines and output");

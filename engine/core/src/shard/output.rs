@@ -96,7 +96,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             let blocked = row.is_some_and(|row| row.has(Row::<P>::BLOCKED));
             if blocked && self.is_overfull() {
                 self.drop_for(Reason::OutputFull);
-                self.close(id.slot);
+                self.close(id.slot, Reason::OutputFull);
             }
         }
     }
@@ -132,7 +132,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         };
         let Some(pieces) = pieces else {
             self.drop_for(Reason::TlsFault);
-            return self.close(slot);
+            return self.close(slot, Reason::TlsFault);
         };
         let bytes: usize = pieces.iter().map(Bytes::len).sum();
         self.port().stats.add(Counter::SentBytes, bytes as u64);
@@ -144,7 +144,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         }
         if too_much {
             self.drop_for(Reason::OutboxFull);
-            self.close(slot);
+            self.close(slot, Reason::OutboxFull);
             return;
         }
         if self.rows[slot].outbox.is_none() {
@@ -208,7 +208,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         self.port().stats.add(Counter::Unsent, 1);
         if broken {
             self.drop_for(Reason::Broken);
-            self.close(slot);
+            self.close(slot, Reason::Broken);
             return;
         }
         let now_ns = self.reactor.now_ns();
@@ -244,7 +244,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         self.owed = self.owed - before + cost;
         if self.is_overfull() {
             self.drop_for(Reason::OutputFull);
-            self.close(slot);
+            self.close(slot, Reason::OutputFull);
             return;
         }
         self.reactor.watch_writable(conn);
@@ -306,7 +306,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             return false;
         }
         self.drop_for(Reason::WriteTimeout);
-        self.close(slot);
+        self.close(slot, Reason::WriteTimeout);
         true
     }
 }

@@ -156,13 +156,13 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         }
         if row.has(Row::<P>::CLOSING) {
             if planted(Mutant::HastyClose) {
-                self.close(slot);
+                self.close(slot, Reason::Closed);
             } else if row.outbox.is_none() || planted(Mutant::HastyNotify) {
                 self.leave(slot);
             } else if row.flags & (Row::<P>::SHAKING | Row::<P>::OVER) == Row::<P>::SHAKING {
                 // What it has to say can't leave before the end of the handshake.
                 self.drop_for(Reason::Closed);
-                self.close(slot);
+                self.close(slot, Reason::Closed);
             }
         } else if row.outbox.is_none() {
             self.park(slot);
@@ -220,9 +220,15 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                 let outbox = row.outbox.as_ref();
                 outbox.is_some_and(|outbox| outbox.ready > 0 || !row.has(Row::<P>::OVER))
             };
-            if row.is_some_and(|row| !waits(row)) {
+            if let Some(row) = row.filter(|row| !waits(row)) {
+                let why = match (row.has(Row::<P>::FAULT), row.has(Row::<P>::HUNG_UP)) {
+                    (true, _) if row.has(Row::<P>::SHAKING) => Reason::HandshakeFailed,
+                    (true, _) => Reason::TlsFault,
+                    (false, true) => Reason::Hangup,
+                    (false, false) => Reason::Closed,
+                };
                 self.drop_for(Reason::Closed);
-                self.close(id.slot);
+                self.close(id.slot, why);
             }
         }
     }
@@ -230,16 +236,17 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     pub(super) fn hung_up(&mut self, slot: u32, broken: bool) {
         // A client that speaks TLS says so before it ends.
         let secure = self.row(slot).has(Row::<P>::SECURE);
-        self.drop_for(match (broken, secure) {
+        let why = match (broken, secure) {
             (true, _) => Reason::Broken,
             (false, true) => Reason::Truncated,
             (false, false) => Reason::Hangup,
-        });
-        self.close(slot);
+        };
+        self.drop_for(why);
+        self.close(slot, why);
     }
 
-    /// Ends a connection at once.
-    pub(super) fn close(&mut self, slot: u32) {
+    /// Ends a connection at once, for a reason that was counted.
+    pub(super) fn close(&mut self, slot: u32, why: Reason) {
         let id = self.session_id(slot);
         self.watch(slot, TopicId(0));
         let row = self.row(slot);
@@ -248,8 +255,15 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         let old = std::mem::replace(row, Row::free(generation));
         self.owed -= old.outbox.as_ref().map_or(0, |outbox| outbox.cost());
         match old.state {
-            State::Active(mut session) => self.protocol.handle_closed(&mut session, id),
-            State::Parked(_) => self.parked -= 1,
+            State::Active(mut session) => {
+                self.protocol.note_end(why);
+                self.protocol.handle_closed(&mut session, id);
+            }
+            State::Parked(parked) => {
+                self.parked -= 1;
+                self.protocol.note_end(why);
+                self.protocol.handle_parked_closed(&parked, id);
+            }
             State::Free | State::Taken => {}
         }
         if old.flags & Row::<P>::SECURE != 0 {

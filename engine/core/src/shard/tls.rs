@@ -96,7 +96,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         };
         if overfull {
             self.drop_for(Reason::OutputFull);
-            return self.close(slot);
+            return self.close(slot, Reason::OutputFull);
         }
         if shaking.handshake.is_none() {
             let asks = match &self.rows[slot].state {
@@ -183,7 +183,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                 Ok((_, Opened::Closed)) => return self.peer_closed(slot),
                 Ok((_, Opened::Failed(_))) => {
                     self.drop_for(Reason::TlsFault);
-                    return self.close(slot);
+                    return self.close(slot, Reason::TlsFault);
                 }
             };
             from += length;
@@ -219,7 +219,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     fn refuse_renegotiation(&mut self, slot: u32) -> bool {
         if self.row(slot).outbox.is_some() {
             self.drop_for(Reason::TlsFault);
-            self.close(slot);
+            self.close(slot, Reason::TlsFault);
             return false;
         }
         if let Some(records) = self.layers.records(slot) {
@@ -234,7 +234,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     fn peer_closed(&mut self, slot: u32) {
         self.drop_for(Reason::Hangup);
         let row = self.row(slot);
-        row.set(Row::<P>::CLOSING, true);
+        row.set(Row::<P>::CLOSING | Row::<P>::HUNG_UP, true);
         if row.outbox.is_none() {
             self.leave(slot);
         }
@@ -250,7 +250,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         }
         self.emit_ready(slot, output.into());
         let row = self.row(slot);
-        row.set(Row::<P>::CLOSING | Row::<P>::OVER, true);
+        row.set(Row::<P>::CLOSING | Row::<P>::OVER | Row::<P>::FAULT, true);
         match row.outbox {
             Some(_) => self.dirty.push(slot),
             None => self.leave(slot),
@@ -288,7 +288,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             return false;
         }
         self.drop_for(Reason::HandshakeFailed);
-        self.close(slot);
+        self.close(slot, Reason::HandshakeFailed);
         true
     }
 }

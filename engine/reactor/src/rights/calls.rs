@@ -27,6 +27,8 @@ pub enum Group {
     Removing,
     /// Making, changing, moving and removing files and folders.
     Writing,
+    /// Connections of others that come to a socket which is listened on, without a ring.
+    Accepting,
     /// Connections to others over TCP, UDP (names of hosts) and Unix sockets.
     Connecting,
 }
@@ -153,6 +155,8 @@ const WRITING: &[c_long] = &[
 
 const REMOVING: &[c_long] = &[libc::SYS_unlinkat];
 
+const ACCEPTING: &[c_long] = &[libc::SYS_accept4];
+
 const CONNECTING: &[c_long] = &[
     libc::SYS_connect,
     libc::SYS_epoll_create1,
@@ -257,6 +261,7 @@ fn always(groups: &[Group]) -> Vec<c_long> {
         Group::Reading => [READING, of_old::READING].concat(),
         Group::Removing => [REMOVING, of_old::REMOVING].concat(),
         Group::Writing => [WRITING, of_old::WRITING, REMOVING, of_old::REMOVING].concat(),
+        Group::Accepting => ACCEPTING.to_vec(),
         Group::Connecting => [CONNECTING, of_old::CONNECTING].concat(),
     };
     groups.iter().flat_map(of).collect()

@@ -13,7 +13,7 @@ use clap::{Command, CommandFactory as _};
 
 /// All of them.
 pub fn commands() -> Vec<Command> {
-    vec![
+    let mut commands = vec![
         configure::Arguments::command(),
         configutil::Arguments::command(),
         msguser::Arguments::command(),
@@ -21,5 +21,7 @@ pub fn commands() -> Vec<Command> {
         start_msg::Arguments::command(),
         stop_msg::Arguments::command(),
         watcher::Arguments::command(),
-    ]
+    ];
+    commands.extend(crate::tools::commands());
+    commands
 }

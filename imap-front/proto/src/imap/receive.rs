@@ -55,6 +55,8 @@ pub(super) struct Receiver {
     literal: usize,
     /// The rest of a refused command is being dropped.
     dropping: Option<Dropping>,
+    /// Commands that came.
+    given: u32,
 }
 
 /// What is left of a refused command.
@@ -113,8 +115,20 @@ impl Receiver {
         }
     }
 
+    /// Commands that came so far, those that were refused too.
+    pub fn commands_given(&self) -> u32 {
+        self.given
+    }
+
     /// The next command.
     pub fn command(&mut self, bytes_max: usize) -> Option<Received> {
+        let received = self.next_received(bytes_max);
+        let is_command = received.as_ref().is_some_and(Received::is_command);
+        self.given = self.given.saturating_add(u32::from(is_command));
+        received
+    }
+
+    fn next_received(&mut self, bytes_max: usize) -> Option<Received> {
         loop {
             let first = self.dropping.as_ref().and_then(|rest| rest.first.clone());
             if !self.dropped() {

@@ -1,5 +1,6 @@
 //! The LMTP session.
 
+mod facts;
 mod http;
 
 use std::sync::Arc;

@@ -59,7 +59,9 @@ pub fn serve(control: &Control, requests: &Requests) {
         }
         let (name, user, id) = (request.name(), requester.user, requester.id);
         let handle = || panics::catch(name, || handle(control, requester, request));
-        let handled = control.stalls.time(Plane::Control, name, user, handle);
+        let handled = control
+            .stalls
+            .time(Plane::Control, name, (user, Some(id)), handle);
         if handled.is_none() {
             control.replier.reply(id, Reply::Refused(Refusal::Bug));
         }

@@ -190,7 +190,7 @@ impl Shared {
         }
         let (name, user) = work.about();
         let piece = || panics::catch(name, || work.piece());
-        match self.stalls.time(Plane::Worker, name, user, piece) {
+        match self.stalls.time(Plane::Worker, name, (user, None), piece) {
             Some(Progress::Done) => None,
             Some(Progress::More) => Some(work),
             None => {

@@ -1,11 +1,13 @@
 //! Sessions that end for what was said before login.
 
+use engine::event::SessionId;
+
 use super::{Backend, Bound, Front, FrontSession};
 use crate::refusals::Refused;
 
 impl<B: Backend> Front<B> {
     /// Has a line logged, once, if the machine ended the session for what was said before login.
-    pub(super) fn note_end(&mut self, session: &mut FrontSession) {
+    pub(super) fn note_refused(&mut self, session: &mut FrontSession, id: SessionId) {
         let machine = &session.machine;
         let refused = match (machine.exceeds_commands(), machine.speaks_http()) {
             (true, _) => Refused::Commands,
@@ -19,6 +21,6 @@ impl<B: Backend> Front<B> {
             self.bounds.meet(Bound::PreloginCommands);
         }
         let client = Self::stranger(session);
-        self.refusals.put(refused, client);
+        self.lines.refuse(refused, client, id);
     }
 }

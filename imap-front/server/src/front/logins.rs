@@ -8,74 +8,107 @@ use engine::event::SessionId;
 use mail::UserId;
 use reactor::sparse::Sparse;
 
+use super::deadlines::seconds;
 use crate::notify::{Queue, ServerEvent};
 
 /// Sessions of one shard that have logged in. Parked sessions are many, so one takes eight bytes,
-/// in the place of its slot.
+/// in the place of its slot; whose it is stands in its row.
+#[derive(Default)]
 pub struct Logins {
-    queue: Queue,
+    /// Who is told; nobody if there is none.
+    queue: Option<Queue>,
     slots: Sparse<Slot>,
-    /// Those that don't fit into a slot.
-    large: HashMap<u32, (UserId, IpAddr), RandomState>,
+    /// Addresses that don't fit into a slot.
+    large: HashMap<u32, IpAddr, RandomState>,
 }
 
-/// One session; all 0 if it has not logged in, or is among the large ones.
+/// One session; all 0 if it has not logged in.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Slot {
-    user: u32,
+    /// When it logged in: seconds on the reactor's clock, 1 at least.
+    at_s: u32,
+    /// Its address of IPv4, or one of those below.
     client: u32,
 }
 
 const _: () = assert!(size_of::<Slot>() == 8);
 
-impl Slot {
-    /// None if the user's number or the client's address are too long.
-    fn of(user: UserId, client: IpAddr) -> Option<Self> {
-        let IpAddr::V4(client) = client.to_canonical() else {
-            return None;
-        };
-        let user = u32::try_from(user.0).ok().filter(|user| *user != 0)?;
-        let client = client.to_bits();
-        Some(Self { user, client })
-    }
+/// The address is among the large ones.
+const LARGE: u32 = u32::MAX - 1;
+/// There is no address: it is this host.
+const NONE: u32 = u32::MAX;
+
+/// When a session logged in, and from where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Came {
+    /// Seconds on the reactor's clock, 1 at least.
+    pub at_s: u32,
+    /// The client's address, if it is known.
+    pub client: Option<IpAddr>,
 }
 
 impl Logins {
-    /// Reports to a queue.
-    pub fn new(queue: Queue) -> Self {
+    /// Reports to a queue, if there is one.
+    pub fn new(queue: Option<Queue>) -> Self {
         Self {
             queue,
-            slots: Sparse::default(),
-            large: HashMap::default(),
+            ..Self::default()
         }
+    }
+
+    /// Whether somebody is told of logins.
+    pub(super) fn are_reported(&self) -> bool {
+        self.queue.is_some()
     }
 
     /// A session has logged in.
-    pub(super) fn came(&mut self, id: SessionId, user: UserId, client: IpAddr) {
-        match Slot::of(user, client) {
-            Some(slot) => {
-                self.slots.set(id.slot as usize, slot);
+    pub(super) fn came(
+        &mut self,
+        id: SessionId,
+        now_ns: u64,
+        user: UserId,
+        client: Option<IpAddr>,
+    ) {
+        let at_s = seconds(now_ns).max(1);
+        let place = match client.map(|client| client.to_canonical()) {
+            None => NONE,
+            Some(IpAddr::V4(client)) if client.to_bits() < LARGE => client.to_bits(),
+            Some(client) => {
+                self.large.insert(id.slot, client);
+                LARGE
             }
-            None => drop(self.large.insert(id.slot, (user, client))),
+        };
+        let slot = Slot {
+            at_s,
+            client: place,
+        };
+        self.slots.set(id.slot as usize, slot);
+        if let (Some(queue), Some(client)) = (&self.queue, client) {
+            queue.report(ServerEvent::Login { user, client });
         }
-        self.queue.report(ServerEvent::Login { user, client });
     }
 
-    /// A session is gone.
-    pub(super) fn left(&mut self, id: SessionId) {
-        if let Some((user, client)) = self.take(id.slot) {
-            self.queue.report(ServerEvent::Logout { user, client });
+    /// A session of a user is gone. Gives how it came, if it had logged in.
+    pub(super) fn left(&mut self, id: SessionId, user: UserId) -> Option<Came> {
+        let came = self.came_of(id)?;
+        self.slots.set(id.slot as usize, Slot::default());
+        self.large.remove(&id.slot);
+        if let (Some(queue), Some(client)) = (&self.queue, came.client) {
+            queue.report(ServerEvent::Logout { user, client });
         }
+        Some(came)
     }
 
-    fn take(&mut self, slot: u32) -> Option<(UserId, IpAddr)> {
-        match self.slots.set(slot as usize, Slot::default()) {
-            Slot { user: 0, .. } => self.large.remove(&slot),
-            Slot { user, client } => {
-                let client = Ipv4Addr::from_bits(client).into();
-                Some((UserId(user.into()), client))
-            }
-        }
+    /// How a session came that has logged in.
+    pub(super) fn came_of(&self, id: SessionId) -> Option<Came> {
+        let Slot { at_s, client } = self.slots.get(id.slot as usize);
+        let client = match client {
+            _ if at_s == 0 => return None,
+            NONE => None,
+            LARGE => self.large.get(&id.slot).copied(),
+            bits => Some(Ipv4Addr::from_bits(bits).into()),
+        };
+        Some(Came { at_s, client })
     }
 }
 
@@ -88,7 +121,7 @@ mod tests {
     #[test]
     fn each_session_is_reported_as_it_came() {
         let (queue, events) = Queue::new();
-        let mut logins = Logins::new(queue);
+        let mut logins = Logins::new(Some(queue));
         let session = |slot| SessionId {
             shard: ShardId(0),
             generation: 1,
@@ -96,17 +129,32 @@ mod tests {
         };
         let all = [
             (UserId(7), IpAddr::from([192, 0, 2, 1])),
-            (UserId(1 << 40), IpAddr::from([192, 0, 2, 2])),
+            (UserId(1 << 40), IpAddr::from([255, 255, 255, 255])),
             (UserId(9), IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1])),
         ];
         for (slot, (user, client)) in (3..).zip(all) {
-            logins.came(session(slot), user, client);
+            logins.came(
+                session(slot),
+                u64::from(slot) * 1_000_000_000,
+                user,
+                Some(client),
+            );
         }
-        logins.left(session(0));
-        logins.left(session(99));
-        for slot in [3, 3, 4, 5] {
-            logins.left(session(slot));
+        logins.came(session(99), 0, UserId(5), None);
+        assert_eq!(logins.left(session(0), UserId(7)), None);
+        for (slot, (user, client)) in (3..).zip(all) {
+            let came = Came {
+                at_s: slot,
+                client: Some(client),
+            };
+            assert_eq!(logins.left(session(slot), user), Some(came));
+            assert_eq!(logins.left(session(slot), user), None);
         }
+        let here = Came {
+            at_s: 1,
+            client: None,
+        };
+        assert_eq!(logins.left(session(99), UserId(5)), Some(here));
         let said: Vec<_> = events
             .try_iter()
             .map(|one| match one {

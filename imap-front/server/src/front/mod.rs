@@ -15,6 +15,8 @@ mod parking;
 mod requester;
 mod revoked;
 mod shares;
+mod tally;
+mod visits;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -25,6 +27,7 @@ use admin::config::Networks;
 use bytes::Bytes;
 use engine::event::SessionId;
 use engine::protocol::{Active, Context};
+use engine::stats::Reason;
 use engine::topic::TopicId;
 use mail::{MailboxId, Refusal, Reply, Request, Uid, UserId};
 use proto::imap::action::Action;
@@ -32,11 +35,14 @@ use proto::imap::{Channel, Session, SessionConfig};
 use tls::NamedBy;
 
 use crate::bounds::{Bound, Bounds};
-use crate::refusals::{Refusals, Refused};
-use crate::stalls::{Plane, Stall, Stalls};
+use crate::lines::Lines;
+use crate::refusals::Refused;
+use crate::stalls::Stalls;
 use claims::Claims;
 use revoked::Revoked;
 use shares::Counted;
+use tally::{Ending, Ends, Tally};
+use visits::Visitor;
 
 pub use backend::Backend;
 pub use cleartext::Cleartext;
@@ -46,6 +52,7 @@ pub(crate) use opening::Behind;
 pub use requester::{Requester, network};
 pub use revoked::Revocations;
 pub use shares::Shares;
+pub use visits::{Filter, Found, SLOTS_A_VISIT, SessionFacts, State, Visit, Visits};
 
 /// Input of a client that may be held although a shard has no memory left: a command that is not
 /// complete, or some that wait for the one before.
@@ -75,13 +82,15 @@ pub struct Front<B: Backend> {
     memory_max: usize,
     bounds: Arc<Bounds>,
     stalls: Option<Arc<Stalls>>,
-    refusals: Arc<Refusals>,
+    lines: Arc<Lines>,
     /// Who may name the client by the command ID.
     trusted: Arc<Networks>,
     addresses: Option<Counted>,
     users: Option<Counted>,
     revoked: Revoked,
-    logins: Option<Logins>,
+    visitor: Visitor,
+    logins: Logins,
+    ends: Ends,
     claims: Claims,
 }
 
@@ -108,6 +117,7 @@ pub struct FrontSession {
     asked: &'static str,
     /// It has been quiet long enough to be packed away outside of IDLE too.
     quiet: bool,
+    tally: Tally,
 }
 
 impl FrontSession {
@@ -141,18 +151,20 @@ impl<B: Backend> Front<B> {
             memory_max: usize::MAX,
             bounds: Arc::default(),
             stalls: None,
-            refusals: Arc::default(),
+            lines: Arc::default(),
             trusted: Arc::default(),
             addresses: None,
             users: None,
             revoked: Revoked::default(),
-            logins: None,
+            visitor: Visitor::default(),
+            logins: Logins::default(),
+            ends: Ends::default(),
             claims: Claims::default(),
         }
     }
 
     /// Reports who logs in and out.
-    pub fn with_logins(self, logins: Option<Logins>) -> Self {
+    pub fn with_logins(self, logins: Logins) -> Self {
         Self { logins, ..self }
     }
 
@@ -197,8 +209,8 @@ impl<B: Backend> Front<B> {
     }
 
     /// Tells whom something was refused.
-    pub fn with_refusals(self, refusals: Arc<Refusals>) -> Self {
-        Self { refusals, ..self }
+    pub fn with_lines(self, lines: Arc<Lines>) -> Self {
+        Self { lines, ..self }
     }
 
     /// Ends sessions of users who may not stay.
@@ -217,11 +229,12 @@ impl<B: Backend> Front<B> {
     /// Carries out what the machine asks until it asks nothing more.
     fn carry_out(&mut self, session: &mut FrontSession, cx: &mut Context<'_, Reply>) {
         if session.user.is_none() {
-            self.note_login(session, cx.id());
+            self.note_login(session, cx);
         }
         self.carry_out_actions(session, cx);
         if self.counts_too_much(session, cx.owed_bytes()) {
             self.bounds.meet(Bound::Memory);
+            session.tally.ending = Some(Ending::Memory);
             let text = "The server has no memory for what you sent, try again later";
             session.machine.handle_shutdown(text);
             self.carry_out_actions(session, cx);
@@ -249,27 +262,28 @@ impl<B: Backend> Front<B> {
         let fits = users.enter(id.slot, user.0);
         if !fits {
             self.bounds.meet(Bound::UserConnections);
-            self.refusals.put(Refused::User(user), Some(peer));
+            self.lines.refuse(Refused::User(user), Some(peer), id);
         }
         fits
     }
 
-    fn note_login(&mut self, session: &mut FrontSession, id: SessionId) {
+    fn note_login(&mut self, session: &mut FrontSession, cx: &Context<'_, Reply>) {
         let Some(user) = session.machine.user() else {
-            return self.note_end(session);
+            return self.note_refused(session, cx.id());
         };
         session.user = Some(user);
         // From now on it is its user's.
         session.requester = None;
-        if let (Some(logins), Some(peer)) = (&mut self.logins, session.peer.take()) {
-            logins.came(id, user, peer);
-        }
+        self.welcome(session, cx, user);
     }
 
     fn carry_out_actions(&mut self, session: &mut FrontSession, cx: &mut Context<'_, Reply>) {
         while let Some(action) = session.machine.poll_action() {
             match action {
-                Action::Send(bytes) => cx.send(bytes),
+                Action::Send(bytes) => {
+                    session.tally.sent += bytes.len() as u64;
+                    cx.send(bytes);
+                }
                 Action::Request(request) => self.submit(session, cx, request),
                 Action::Claim(mailbox, below) => self.claim(mailbox, Some(below)),
                 Action::Watch(mailbox) => cx.watch(TopicId(mailbox.0)),
@@ -379,7 +393,7 @@ impl<B: Backend> Active for Front<B> {
 
     fn needs_peer(&self, _listener: u8) -> bool {
         // A client of a listener that only this host reaches is this host.
-        let counted = self.logins.is_some() || self.addresses.is_some();
+        let counted = self.logins.are_reported() || self.addresses.is_some();
         self.cleartext == Cleartext::Loopback || counted || !self.trusted.is_empty()
     }
 
@@ -417,6 +431,7 @@ impl<B: Backend> Active for Front<B> {
     ) {
         session.heard_ns = cx.now_ns();
         session.quiet = false;
+        session.tally.received += bytes.len() as u64;
         session.machine.handle_input(bytes);
         self.carry_out(session, cx);
         if session.machine.is_within_a_command() {
@@ -472,6 +487,7 @@ impl<B: Backend> Active for Front<B> {
 
     fn handle_deadline(&mut self, session: &mut FrontSession, cx: &mut Context<'_, Reply>) {
         if self.timeouts.is_over(session, cx.now_ns()) {
+            session.tally.ending = Some(Ending::Quiet);
             session.machine.handle_timeout();
         } else if session.machine.is_idling() {
             session.machine.handle_keepalive();
@@ -481,9 +497,9 @@ impl<B: Backend> Active for Front<B> {
     }
 
     fn handle_shutdown(&mut self, session: &mut FrontSession, cx: &mut Context<'_, Reply>) {
-        session
-            .machine
-            .handle_shutdown("Server is shutting down, please reconnect");
+        session.tally.ending = Some(Ending::Shutdown);
+        let text = "Server is shutting down, please reconnect";
+        session.machine.handle_shutdown(text);
         self.carry_out(session, cx);
     }
 
@@ -497,10 +513,7 @@ impl<B: Backend> Active for Front<B> {
     }
 
     fn handle_must_end(&mut self, session: &mut FrontSession, cx: &mut Context<'_, Reply>) {
-        self.bounds.meet(Bound::Revoked);
-        let text =
-            "Your password was changed or your account removed, renamed or locked; log in again";
-        session.machine.handle_shutdown(text);
+        self.say_good_bye(session);
         self.carry_out(session, cx);
     }
 
@@ -537,7 +550,12 @@ impl<B: Backend> Active for Front<B> {
         self.waiting.is_empty() && self.backend.has_room()
     }
 
+    fn note_end(&mut self, why: Reason) {
+        self.ends.note(why);
+    }
+
     fn handle_closed(&mut self, session: &mut FrontSession, id: SessionId) {
+        self.note_ended(session, id);
         if let Some(requester) = session.requester.take() {
             requester.leave();
         }
@@ -553,9 +571,7 @@ impl<B: Backend> Active for Front<B> {
     }
 
     fn handle_gone(&mut self, cx: &mut Context<'_, Reply>) {
-        if let Some(logins) = &mut self.logins {
-            logins.left(cx.id());
-        }
+        self.tell_end(cx);
         let counted = [&mut self.addresses, &mut self.users];
         for counted in counted.into_iter().flatten() {
             counted.leave(cx.id().slot);
@@ -563,11 +579,7 @@ impl<B: Backend> Active for Front<B> {
     }
 
     fn handle_stall(&mut self, session: Option<&FrontSession>, name: &'static str, ns: u64) {
-        if let Some(stalls) = &self.stalls {
-            let name = session.map_or(name, |session| session.asked);
-            let user = session.and_then(|session| session.user);
-            stalls.took(Plane::Data, Stall { ns, name, user });
-        }
+        self.tell_stall(session, name, ns);
     }
 
     fn hears(&self, session: &FrontSession) -> bool {

@@ -4,10 +4,12 @@ use std::net::IpAddr;
 use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
+use engine::event::SessionId;
 use engine::protocol::Context;
 use mail::Reply;
 use proto::imap::{Forwarded, Session};
 
+use super::tally::Tally;
 use super::{Backend, Cleartext, Front, FrontSession, network};
 use crate::bounds::Bound;
 use crate::refusals::Refused;
@@ -52,7 +54,7 @@ impl<B: Backend> Front<B> {
         if behind.known && peer.is_some_and(|peer| self.trusted.contain(peer)) {
             machine.trust_forwarded();
         }
-        if !peer.is_none_or(|peer| self.admits_address(cx.id().slot, peer)) {
+        if !peer.is_none_or(|peer| self.admits_address(cx.id(), peer)) {
             machine.handle_closed();
             cx.send(Bytes::from_static(ENOUGH));
             cx.close();
@@ -70,24 +72,25 @@ impl<B: Backend> Front<B> {
             ended: false,
             asked: "input",
             quiet: false,
+            tally: Tally::default(),
         };
         self.carry_out(&mut session, cx);
         session
     }
 
     /// Counts a connection as one of this address and of no other. False if that has enough.
-    pub(crate) fn admits_address(&mut self, slot: u32, address: IpAddr) -> bool {
+    pub(crate) fn admits_address(&mut self, id: SessionId, address: IpAddr) -> bool {
         let Some(addresses) = &mut self.addresses else {
             return true;
         };
         if address.to_canonical().is_loopback() {
-            addresses.leave(slot);
+            addresses.leave(id.slot);
             return true;
         }
-        let fits = addresses.enter(slot, network(address));
+        let fits = addresses.enter(id.slot, network(address));
         if !fits {
             self.bounds.meet(Bound::AddressConnections);
-            self.refusals.put(Refused::Connection, Some(address));
+            self.lines.refuse(Refused::Connection, Some(address), id);
         }
         fits
     }
@@ -108,7 +111,7 @@ impl<B: Backend> Front<B> {
             return;
         };
         session.peer = Some(address);
-        if !self.admits_address(cx.id().slot, address) {
+        if !self.admits_address(cx.id(), address) {
             session.machine.handle_closed();
             cx.send(Bytes::from_static(ENOUGH));
             cx.close();

@@ -1,17 +1,35 @@
 //! Sessions that are packed away, and what they are told meanwhile.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use engine::event::{Event, SessionId};
-use engine::protocol::{Announce, Parked as Due, Parking};
+use engine::protocol::{Announce, Parked as Due, Parking, Seen};
 use proto::imap::{self, Parked, Session};
 
+use super::tally::Tally;
 use super::{Backend, Front, FrontSession, deadlines};
 
 impl<B: Backend> Parking for Front<B> {
     type Parked = Parked;
     type Key = imap::RenderKey;
+
+    fn next_visit(&mut self, now_ns: u64) -> Option<Range<u32>> {
+        self.begin_visit(now_ns)
+    }
+
+    fn visit(&mut self, id: SessionId, seen: Seen<'_, FrontSession, Parked>) -> bool {
+        self.look_at(id, seen)
+    }
+
+    fn end_visit(&mut self, slots: u32) {
+        self.finish_visit(slots);
+    }
+
+    fn handle_parked_closed(&mut self, parked: &Parked, id: SessionId) {
+        self.note_parked_ended(parked, id);
+    }
 
     fn must_end_parked(&self, parked: &Parked) -> bool {
         self.revoked.contains(parked.user)
@@ -40,6 +58,10 @@ impl<B: Backend> Parking for Front<B> {
             ended: false,
             asked: "input",
             quiet: false,
+            tally: Tally {
+                was_parked: true,
+                ..Tally::default()
+            },
         }
     }
 

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use engine::event::SessionId;
 use mail::UserId;
 
+use crate::lines::Who;
+
 /// A session that asks something. While the session is there its requests are wanted.
 #[derive(Debug)]
 pub struct Requester {
@@ -35,6 +37,15 @@ impl Requester {
     /// The same, with what a proxy calls the session.
     pub fn called(self, session: Option<Box<str>>) -> Self {
         Self { session, ..self }
+    }
+
+    /// Who it is to the log.
+    pub fn who(&self) -> Who {
+        Who {
+            session: Some(self.id),
+            client: self.client,
+            called: self.session.clone(),
+        }
     }
 
     /// The session is gone: nobody waits for its answers.

@@ -2,8 +2,10 @@
 //!
 //! In reading order: [`Lmtp`] (what all shards share), `listeners` (where deliverers come in),
 //! `shard` (what sessions ask is carried out), `session` (one connection's machine and its
-//! request under way), `seats` (the connections there are), `stamp` (ids and dates).
+//! request under way), `seats` (the connections there are), `stamp` (ids and dates),
+//! `account` (what the log is told).
 
+mod account;
 mod listeners;
 mod seats;
 mod session;

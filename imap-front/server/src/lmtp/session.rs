@@ -9,6 +9,7 @@ use mail::{Refusal, Reply, Request, SpoolId};
 use proto::lmtp::{Delivery, Lookup, Recipient, Session};
 
 use super::Settings;
+use super::account::Account;
 use crate::front::Requester;
 
 /// An active LMTP session.
@@ -22,6 +23,8 @@ pub struct LmtpSession {
     asked_bytes: usize,
     /// The message's pieces so far.
     spool: Option<SpoolId>,
+    /// What the log is told.
+    pub(super) account: Account,
     pub(super) reading: bool,
     /// What it kept when that was last counted, in bytes.
     pub(super) held_bytes: usize,
@@ -64,6 +67,7 @@ impl LmtpSession {
             asked: Asked::Nothing,
             asked_bytes: 0,
             spool: None,
+            account: Account::default(),
             reading: true,
             held_bytes: 0,
             heard_ns: now_ns,
@@ -132,8 +136,11 @@ impl LmtpSession {
     }
 
     /// Gives a piece of a message to the store.
-    pub(super) fn keep(&self, chunk: bytes::Bytes) -> Next {
+    pub(super) fn keep(&mut self, chunk: bytes::Bytes) -> Next {
         let spool = self.spool;
+        if spool.is_none() {
+            self.account.text_begins(&chunk);
+        }
         Next(Request::Spool { spool, chunk }, Asked::Piece)
     }
 
@@ -164,11 +171,18 @@ impl LmtpSession {
                 None
             }
             Asked::Lookup => {
-                self.machine.handle_lookup(match reply {
+                let answer = match reply {
                     Reply::Recipient(Some(account)) => Lookup::Found(account),
-                    Reply::Recipient(None) => Lookup::Unknown,
-                    _ => Lookup::Unavailable,
-                });
+                    Reply::Recipient(None) => {
+                        self.account.refused("unknown-user");
+                        Lookup::Unknown
+                    }
+                    _ => {
+                        self.account.refused("unavailable");
+                        Lookup::Unavailable
+                    }
+                };
+                self.machine.handle_lookup(answer);
                 None
             }
             Asked::Piece => {
@@ -204,6 +218,7 @@ impl LmtpSession {
     }
 
     fn delivered(&mut self, results: &[Result<Appended, Refusal>]) {
+        self.account.delivered(&self.machine, results);
         self.machine.handle_delivered(results);
         // The client may have begun the next one already.
         self.over_by_ns = None;

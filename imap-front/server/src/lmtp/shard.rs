@@ -14,7 +14,8 @@ use super::session::{LmtpSession, Next};
 use super::{Common, Settings, stamp};
 use crate::bounds::{Bound, Bounds};
 use crate::front::{Backend, Front};
-use crate::refusals::{Refusals, Refused};
+use crate::lines::{Lines, Who};
+use crate::refusals::Refused;
 
 /// What a client hears that is one too many, in all or of its peer.
 pub const FULL: &[u8] = b"421 4.3.2 Too many connections, come back later\r\n";
@@ -30,7 +31,7 @@ pub struct LmtpShard {
     common: Arc<Common>,
     shards: u16,
     bounds: Arc<Bounds>,
-    refusals: Arc<Refusals>,
+    lines: Arc<Lines>,
     /// The settings, and which edition of them.
     settings: (u64, Settings),
     ids: stamp::Ids,
@@ -51,7 +52,7 @@ impl LmtpShard {
             common,
             shards,
             bounds,
-            refusals: Arc::default(),
+            lines: Arc::default(),
             seats: Seats::default(),
             held_bytes: 0,
             starttls: Arc::default(),
@@ -61,8 +62,8 @@ impl LmtpShard {
 
     /// Puts down who finds no place.
     #[must_use]
-    pub fn with_refusals(self, refusals: Arc<Refusals>) -> Self {
-        Self { refusals, ..self }
+    pub fn with_lines(self, lines: Arc<Lines>) -> Self {
+        Self { lines, ..self }
     }
 
     /// Lets clients begin TLS that come while this is set, those of the Unix socket excepted: there
@@ -100,7 +101,7 @@ impl LmtpShard {
                 Full::All => Refused::Deliverers,
                 Full::Peer(_) => Refused::Deliverer,
             };
-            self.refusals.put(refused, address);
+            self.lines.refuse(refused, address, cx.id());
             self.make_room(full, cx);
             cx.send(Bytes::from_static(FULL));
             cx.read(false);
@@ -188,6 +189,7 @@ impl LmtpShard {
             session.heard_ns = cx.now_ns();
             let next = session.take(reply);
             self.ask(front, session, cx, next);
+            self.tell(session, cx);
         }
         self.carry_out(front, session, cx);
     }
@@ -284,19 +286,26 @@ impl LmtpShard {
                 }
                 Action::Lookup(recipient) => {
                     let next = session.lookup(&recipient);
+                    session.account.looked_up(recipient.address);
                     if next.is_none() {
+                        session.account.refused("not-here");
                         session.machine.handle_lookup(Lookup::NotHere);
                     }
                     next
                 }
                 Action::Begin => {
                     let unix_s = (self.common.unix_s)(cx.now_ns());
-                    session.machine.handle_begin(Ok(self.ids.stamp(unix_s)));
+                    let stamp = self.ids.stamp(unix_s);
+                    session.account.begin(&stamp.id);
+                    session.machine.handle_begin(Ok(stamp));
                     None
                 }
                 Action::Chunk(chunk) => Some(session.keep(chunk)),
                 Action::Discard => session.discard(),
-                Action::Deliver(delivery) => Some(session.deliver(delivery)),
+                Action::Deliver(delivery) => {
+                    session.account.complete(&delivery, cx.now_ns());
+                    Some(session.deliver(delivery))
+                }
                 Action::StartTls => {
                     cx.start_tls();
                     None
@@ -305,13 +314,27 @@ impl LmtpShard {
                     if session.machine.speaks_http() {
                         let peer = session.machine.peer();
                         let peer = peer.and_then(|peer| peer.parse().ok());
-                        self.refusals.put(Refused::Http, peer);
+                        self.lines.refuse(Refused::Http, peer, cx.id());
                     }
                     cx.close();
                     None
                 }
             };
             self.ask(front, session, cx, next);
+            self.tell(session, cx);
+        }
+    }
+
+    /// Has the log told what came of recipients and messages.
+    fn tell(&self, session: &mut LmtpSession, cx: &Context<'_, Reply>) {
+        let peer = session.machine.peer();
+        let who = || Who {
+            session: Some(cx.id()),
+            client: peer.and_then(|peer| peer.parse().ok()),
+            called: None,
+        };
+        if let Some(line) = session.account.take(who, cx.now_ns()) {
+            self.lines.put(line);
         }
     }
 

@@ -19,7 +19,7 @@ use store::Store;
 
 use super::*;
 use crate::control::{self, Authenticator, Control, MailHandle, Rate, Replier, Workers};
-use crate::front::{Cleartext, Revocations, Timeouts};
+use crate::front::{Cleartext, Logins, Revocations, Timeouts, Visits};
 use crate::host::{Door, ImapPlaces};
 use crate::planes::{self, DataPlane};
 use crate::ports::ShardPorts;
@@ -118,13 +118,14 @@ impl Server {
                 keepalive_ns: u64::MAX / 4,
             },
             cleartext: Cleartext::ListenerIsLoopback,
-            logins: None,
+            logins: Logins::default(),
+            visits: Visits::default(),
             bounds: bounds.clone(),
             stalls,
             revocations: Revocations::default(),
             addresses: None,
             users: None,
-            refusals: Arc::default(),
+            lines: Arc::default(),
             places: Arc::new(ImapPlaces::new(1)),
             lmtp: Lmtp::new(&options).shard(id, 1, bounds),
             backend,

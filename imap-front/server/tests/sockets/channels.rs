@@ -276,7 +276,7 @@ fn a_client_logs_in_by_its_certificate() {
     assert_eq!(external(("nobody", "")), refused);
     let log = secure.site.log();
     assert!(
-        log.contains(r#"login failed from this host, user "nobody""#),
+        log.contains(r#"result=failed ip=local user="nobody""#),
         "{log}"
     );
     let users = admin::Base::new(secure.site.folder.path()).users();

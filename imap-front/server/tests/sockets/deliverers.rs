@@ -64,7 +64,7 @@ fn a_thousand_idle_connections_of_one_peer_leave_room_for_others() {
     let mut other = connect_from(3, server.lmtp);
     assert!(other.line().starts_with("220 "));
     assert!(deliver(&mut other, "fred").starts_with("250 2.0.0"));
-    let refused = "LMTP connection refused from 127.0.0.2, ";
+    let refused = "result=maxperpeer ip=local";
     let patience = Instant::now() + Duration::from_secs(20);
     while !site.log().contains(refused) {
         assert!(Instant::now() < patience, "{}", site.log());

@@ -115,7 +115,7 @@ fn an_address_has_its_share_of_connections_and_this_hosts_own_are_not_counted() 
         assert!(Talk::to(server.imap).line().starts_with("* OK"));
     }
     assert!(server.statistics(&site)["AddressConnections"] >= 20);
-    let line = format!("connection refused from {address}, its address has enough");
+    let line = format!("event=refusal result=maxperaddress ip={address} ");
     while !site.log().contains(&line) {
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -95,15 +95,12 @@ fn administrators_act_as_others_and_failures_have_a_line() {
     talk.say("a AUTHENTICATE PLAIN bWFyeQBmcmVkAGZyZWQ=\r\n");
     let said = talk.line_within(Duration::from_secs(20)).unwrap();
     assert!(said.starts_with("a NO [AUTHENTICATIONFAILED]"), "{said}");
-    assert!(
-        site.log()
-            .contains("login failed from this host, user \"fred\"")
-    );
+    assert!(site.log().contains("result=failed ip=local user=\"fred\""));
     talk.say("b LOGIN \"x\\\", user\" wrong\r\n");
     talk.line_within(Duration::from_secs(20)).unwrap();
     let log = site.log();
     assert!(
-        log.contains(r#"login failed from this host, user "x\", user""#),
+        log.contains(r#"result=failed ip=local user="x\", user""#),
         "{log}"
     );
 }

@@ -88,7 +88,7 @@ fn a_header_names_the_client_whole_or_byte_by_byte() {
     assert!(greeting.contains("AUTH=PLAIN") && !greeting.contains("LOGINDISABLED"));
     talk.say("a LOGIN fred wrong\r\n");
     assert!(talk.line().starts_with("a NO"));
-    logged(&site, &format!("login failed from {CLIENT}, user \"fred\""));
+    logged(&site, &format!("result=failed ip={CLIENT} user=\"fred\""));
     talk.ask("b LOGIN fred fred");
     // The proxy itself is this host; a client that it doesn't know is not.
     let own = behind(&binary(0x20, 0, b""), server.imap);
@@ -103,7 +103,7 @@ fn a_header_names_the_client_whole_or_byte_by_byte() {
     talk.line();
     talk.say("a LOGIN fred wrong\r\n");
     assert!(talk.line().starts_with("a NO"));
-    let unknown = "login failed from a client that its proxy does not know, user \"fred\"";
+    let unknown = "result=failed ip=unknown user=\"fred\"";
     logged(&site, unknown);
     assert_eq!(met(&site, &server, "ProxyHeader"), 0);
 }
@@ -128,7 +128,7 @@ fn who_is_no_trusted_proxy_is_not_believed_and_a_proxy_must_send_a_header() {
             assert!(!said.is_empty() && !said.contains(CLIENT));
         }
     }
-    logged(&site, "login failed from this host, user \"mary\"");
+    logged(&site, "result=failed ip=local user=\"mary\"");
     assert!(!site.log().contains(CLIENT));
     let long = [&b"PROXY UNKNOWN "[..], &[b'x'; 200]].concat();
     for bad in [
@@ -143,7 +143,7 @@ fn who_is_no_trusted_proxy_is_not_believed_and_a_proxy_must_send_a_header() {
         assert_eq!(talk.rest(), 0, "{}", bad.escape_ascii());
     }
     for why in ["is no header", "is too large", "is malformed"] {
-        logged(&site, &format!("connection closed from {PROXY}, a proxy"));
+        logged(&site, "event=refusal result=proxy-header ip=local");
         logged(&site, why);
     }
     assert_eq!(met(&site, &server, "ProxyHeader"), 6);
@@ -203,7 +203,7 @@ fn connections_count_for_the_client_that_their_header_names() {
     assert_eq!(come().line(), full);
     logged(
         &site,
-        &format!("connection refused from {CLIENT}, its address has enough"),
+        &format!("event=refusal result=maxperaddress ip={CLIENT} "),
     );
     // Loopback of the proxy's host is that host, which is not this one to anybody else: its
     // clients count, and say no passwords in clear text.
@@ -287,7 +287,7 @@ fn tls_follows_the_header() {
         );
     };
     come("127.0.0.1", b"", "65536");
-    logged(&site, "login failed from this host");
+    logged(&site, "result=failed ip=local");
     assert!(!site.log().contains(CLIENT));
     // All in one piece, in small ones, and byte by byte.
     for (header, size) in [
@@ -297,7 +297,7 @@ fn tls_follows_the_header() {
     ] {
         come(PROXY, &header, size);
     }
-    let line = format!("login failed from {CLIENT}, user \"fred\"");
+    let line = format!("result=failed ip={CLIENT} user=\"fred\"");
     logged(&site, &line);
     assert_eq!(site.log().matches(&line).count(), 3);
     // TLS without a header is none.
@@ -374,13 +374,13 @@ fn webmail_names_its_client_by_id_before_login() {
     let mut talk = come("127.0.0.3", CLIENT);
     talk.say("a LOGIN fred wrong\r\n");
     assert!(talk.line().starts_with("a NO"));
-    logged(&site, "login failed from this host, user \"fred\"\n");
+    logged(&site, "result=failed ip=local user=\"fred\"");
     assert!(!site.log().contains(CLIENT));
     let mut talk = come(PROXY, CLIENT);
     talk.say("a LOGIN fred wrong\r\n");
     assert!(talk.line().starts_with("a NO"));
-    let line = format!("login failed from {CLIENT}, user \"fred\", session \"q1/a\"");
-    logged(&site, &line);
+    logged(&site, &format!("result=failed ip={CLIENT} user=\"fred\""));
+    logged(&site, "proxy_session=\"q1/a\"");
     talk.say("b LOGIN mary wrong\r\n");
     assert!(talk.line().starts_with("b NO [AUTH"));
     talk.say("c LOGIN fred fred\r\n");

@@ -124,7 +124,10 @@ fn a_client_logs_in_by_proofs_and_by_nothing_less() {
     let cancelled = ended(&server, "mary", "mary", "cancel");
     assert!(cancelled.starts_with("a BAD Cancelled"), "{cancelled}");
     assert!(cancelled.ends_with("/ BAD"), "{cancelled}");
-    let failures = site.log().matches("login failed from this host").count();
+    let failures = site
+        .log()
+        .matches("event=login result=failed ip=local")
+        .count();
     assert_eq!(failures, 3, "{}", site.log());
     let computed = server.statistics(&site)["PasswordsComputed"];
     assert_eq!(computed, 0, "proofs cost microseconds");

@@ -149,7 +149,7 @@ fn a_user_has_so_many_connections_in_all_shards() {
     assert!(said.iter().all(ok), "{said:?}");
     assert_eq!(met(&strangers, &server, "UserConnections"), 2);
     let line = format!(
-        "login refused from {}, user \"fred\" has enough connections (service.imap.maxperuser)",
+        "event=refusal result=maxperuser ip={} user=\"fred\"",
         strangers.address
     );
     strangers.logged(&line);
@@ -185,17 +185,15 @@ fn those_who_come_too_often_are_refused_and_the_log_tells_fail2ban_who() {
     assert_eq!(met(&strangers, &server, "LoginRate"), 2);
     let address = strangers.address;
     strangers.logged(&format!(
-        "login refused from {address}, too many from its address (service.imap.loginsperminute)"
+        "event=refusal result=loginsperminute ip={address} "
     ));
     let noops = ["e NOOP"; 7];
     let said = strangers.say(&noops);
     assert_eq!(said[5], "t OK NOOP completed");
     assert_eq!(said[6], "* BYE [LIMIT");
     assert_eq!(met(&strangers, &server, "PreloginCommands"), 1);
-    strangers.logged(&format!(
-        "connection ended from {address}, too many commands before login (service.imap.maxprelogin)"
-    ));
-    strangers.logged("user \"x: login failed from 203.0.113.9, user \\\"\"");
+    strangers.logged(&format!("event=refusal result=maxprelogin ip={address} "));
+    strangers.logged("user=\"x: login failed from 203.0.113.9, user \\\"\"");
     // Two wrong passwords, two logins too many, one that said too much.
     assert_eq!(strangers.offences(), 5);
     server.select("fred");

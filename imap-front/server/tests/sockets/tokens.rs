@@ -263,19 +263,20 @@ fn whatever_is_wrong_with_a_token_is_refused_and_logged() {
         assert!(end.contains(told), "{user}: {end}");
         // Who lets the server tell that a token has expired does not guess.
         let verdict = match *user {
-            "expired" => "refused",
+            "expired" => "expired",
             _ => "failed",
         };
-        let start = &format!("login {verdict} from this host, user {user:?}: ");
+        let start = &format!("event=login result={verdict} ip=local user={user:?} ");
         let line = log.lines().find(|line| line.contains(start));
         let line = line.unwrap_or_else(|| panic!("{user}: {log}"));
-        assert!(line.contains(why), "{line}");
+        let said = line.replace(r#"\""#, "\"");
+        assert!(said.contains(why), "{line}");
     }
     assert!(!log.contains("203.0.113.9"), "nothing of a token: {log}");
     let filter = concat!(env!("CARGO_MANIFEST_DIR"), "/share/fail2ban/ensign.conf");
     let filter = fs::read_to_string(filter).unwrap();
     assert!(
-        filter.contains(r#"login failed from <ADDR>, user ""#),
+        filter.contains(r#"login failed event=login result=failed ip=<ADDR> user=""#),
         "as the lines begin"
     );
 }
@@ -295,11 +296,11 @@ fn a_token_that_is_right_opens_no_other_door() {
     assert!(ends[0].contains("[AUTHORIZATIONFAILED]"), "{ends:?}");
     let told = r#"{"status":"insufficient_scope","scope":"mail"}"#;
     assert!(ends[0].contains(told), "{ends:?}");
-    let line = r#"user "scope": its token lacks the scope "mail""#;
+    let line = r#"why="its token lacks the scope \"mail\"""#;
     assert!(log.contains(line), "{log}");
     for (end, user) in ends[1..].iter().zip(["nobody", "fred"]) {
         assert!(end.contains("[AUTHENTICATIONFAILED]"), "{end}");
-        let line = format!("login failed from this host, user {user:?}");
+        let line = format!("result=failed ip=local user={user:?}");
         assert!(log.contains(&line), "{log}");
     }
 }
@@ -424,7 +425,7 @@ fn a_set_of_keys_has_ids_and_may_have_a_secret() {
     assert!(issuer.logins(&server, &[&case("two")])[0].contains("AUTHENTICATIONFAILED"));
     let log = issuer.site.log();
     assert!(
-        log.contains(r#"user "": oauth.keys has no key "two" of its token"#),
+        log.contains(r#"why="oauth.keys has no key \"two\" of its token""#),
         "{log}"
     );
 }

@@ -54,8 +54,8 @@ use operation::Storing;
 pub(crate) use operation::{BUILD_ROWS, Operation, Step};
 pub(crate) use searching::{Findings, Search};
 pub(crate) use tables::{
-    check_body, forget_uploads, lookup_user, mailbox, name_of, note_claim, recover_spools,
-    user_name,
+    check_body, forget_uploads, lookup_user, mailbox, name_of, named_mailbox, note_claim,
+    recover_spools, user_name,
 };
 
 use crate::kv::{Kv, Transaction};

@@ -136,7 +136,7 @@ pub(crate) fn note_claim(txn: &mut Transaction<'_>, id: MailboxId, from: Uid) ->
 }
 
 /// The mailbox of a name, with its id.
-pub(super) fn named_mailbox(
+pub(crate) fn named_mailbox(
     kv: &dyn Kv,
     user: UserId,
     wanted: &MailboxName,

@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use super::*;
 
-const ALL: [Group; 4] = [
+const ALL: [Group; 5] = [
     Group::Base,
     Group::Reading,
     Group::Writing,
     Group::Connecting,
+    Group::Accepting,
 ];
 /// Tells the test's child what it is.
 const CHILD: &str = "CALLS_TEST_CHILD";

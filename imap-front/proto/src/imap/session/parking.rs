@@ -103,4 +103,14 @@ impl Session {
         }
         session
     }
+
+    /// Commands that came, good and bad, since the session began or was last inflated.
+    pub fn commands_given(&self) -> u32 {
+        self.receiver.commands_given()
+    }
+
+    /// The selected mailbox.
+    pub fn selected_mailbox(&self) -> Option<MailboxId> {
+        self.selected.as_ref().map(|selected| selected.mailbox)
+    }
 }

@@ -27,7 +27,8 @@ use super::fair_queue::Owner;
 use super::workers::{NotDone, Workers};
 use crate::bounds::{Bound, Bounds};
 use crate::front::{Requester, network};
-use crate::refusals::{self, Refusals, Refused};
+use crate::lines::{Line, Lines};
+use crate::refusals::Refused;
 use crate::sparing::Sparing;
 use crate::stalls::Stalls;
 use crate::tokens::{TokenFault, Tokens};
@@ -57,7 +58,7 @@ pub struct Authenticator {
     delay: Delay,
     learning: Learning,
     rate: Rate,
-    refusals: Arc<Refusals>,
+    lines: Arc<Lines>,
     workers: Workers,
     hasher: RandomState,
     computed: AtomicU64,
@@ -71,7 +72,7 @@ impl Authenticator {
     /// # Errors
     /// If the system has no more threads.
     pub fn start(
-        (login, (rate, refusals)): (Login, (Rate, Arc<Refusals>)),
+        (login, (rate, lines)): (Login, (Rate, Arc<Lines>)),
         store: Store,
         replier: Replier,
         threads: usize,
@@ -85,7 +86,7 @@ impl Authenticator {
             checks: Checks::default(),
             learning: Learning::default(),
             rate,
-            refusals,
+            lines,
             delay: Delay::start(replier.clone(), watch.0.clone())?,
             workers: Workers::start("password", threads, (GROUP_MAX, ALL_MAX), watch)?,
             replier,
@@ -171,7 +172,13 @@ impl Authenticator {
                 };
                 self.vouched(requester, &asked);
             }
-            Err(TokenFault::Expired) => expired(&self.replier, &requester, claimed.as_deref()),
+            Err(fault @ TokenFault::Expired) => {
+                // It was right once, and is no guess: its client learns at once that it needs
+                // another.
+                self.note_failure(&requester, &claimed.unwrap_or_default(), Some(&fault));
+                let reply = Reply::Refused(Refusal::Credentials);
+                self.replier.reply(requester.id, reply);
+            }
             Err(fault) => self.fail(requester, &claimed.unwrap_or_default(), Some(&fault)),
         }
     }
@@ -219,7 +226,8 @@ impl Authenticator {
         let admits = self.rate.admits(requester.client);
         if !admits {
             self.bounds.meet(Bound::LoginRate);
-            self.refusals.put(Refused::Rate, requester.client);
+            let (who, what) = (requester.who(), Refused::Rate);
+            self.lines.put(Line::Refused { who, what });
             let why = "too many logins from your address, try again in a minute";
             let reply = Reply::Refused(Refusal::Limit(why));
             self.replier.reply(requester.id, reply);
@@ -298,7 +306,11 @@ impl Authenticator {
         match acting {
             Ok(Some(user)) => {
                 if !user.name.eq_ignore_ascii_case(&asked.user) {
-                    tracing::info!("{:?} logs in as {}", &*asked.user, user.name);
+                    self.lines.put(Line::ActsAs {
+                        who: requester.who(),
+                        user: user.name.clone(),
+                        by: shortened(&asked.user),
+                    });
                 }
                 self.attempts.succeeded(&counted(&asked.user));
                 self.accept(&requester, &user, signature);
@@ -310,13 +322,24 @@ impl Authenticator {
 
     /// Refuses a login, later the more have failed.
     fn fail(&self, requester: Arc<Requester>, user: &str, fault: Option<&TokenFault>) {
-        log_failure(&requester, user, fault);
+        self.note_failure(&requester, user, fault);
         let delay = self.attempts.failed(&counted(user), requester.client);
         let refusal = match fault {
             Some(TokenFault::Scope(_)) => Refusal::Scope,
             _ => Refusal::Credentials,
         };
         self.delay.refuse(requester, refusal, delay);
+    }
+
+    /// The line by which whoever guards the host knows an address that guesses. Of a token it says
+    /// what is wrong.
+    fn note_failure(&self, requester: &Requester, name: &str, fault: Option<&TokenFault>) {
+        self.lines.put(Line::Failed {
+            who: requester.who(),
+            name: shortened(name),
+            why: fault.map(|fault| fault.to_string().into()),
+            expired: matches!(fault, Some(TokenFault::Expired)),
+        });
     }
 
     fn cannot_check(&self, requester: &Requester, error: &UsersError) {
@@ -396,30 +419,10 @@ fn counted(user: &str) -> Box<str> {
     users::canonical(user).unwrap_or_else(|_| user.into())
 }
 
-/// A token that was right once is no guess: its client learns at once that it needs another.
-fn expired(replier: &Replier, requester: &Requester, user: Option<&str>) {
-    let user: String = user
-        .unwrap_or_default()
-        .chars()
+/// A name that comes from a client, as much of it as is logged.
+fn shortened(name: &str) -> Box<str> {
+    name.chars()
         .take(NAME_LOGGED_MAX)
-        .collect();
-    let from = refusals::from(requester.client);
-    tracing::info!(
-        "login refused {from}, user {user:?}: {}",
-        TokenFault::Expired
-    );
-    replier.reply(requester.id, Reply::Refused(Refusal::Credentials));
-}
-
-/// The line by which whoever guards the host knows an address that guesses. The name comes from the
-/// client: it is quoted, and its control characters are escaped. Of a token it says what is wrong.
-fn log_failure(requester: &Requester, user: &str, fault: Option<&TokenFault>) {
-    let user: String = user.chars().take(NAME_LOGGED_MAX).collect();
-    let why = fault.map_or_else(String::new, |fault| format!(": {fault}"));
-    let session = match &requester.session {
-        Some(session) => format!(", session {session:?}"),
-        None => String::new(),
-    };
-    let from = refusals::from(requester.client);
-    tracing::warn!("login failed {from}, user {user:?}{why}{session}");
+        .collect::<String>()
+        .into()
 }

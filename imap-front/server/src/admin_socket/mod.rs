@@ -1,0 +1,296 @@
+//! `run/control`: the Unix socket of the administrator's tools (`imsconnutil`, `counterutil`,
+//! `mboxutil`, `deliver`).
+//!
+//! A tool connects, sends a line of JSON that says what it asks, and gets lines of JSON: facts, and
+//! at the end `{"done": N}`, or `{"error": "why"}` at any time. Then it may ask again, unless a
+//! message was refused. `asked` has what can be asked. Only root and the service user are listened
+//! to. Threads of their own serve it, a few at a time; data planes are asked for a slice of their
+//! sessions at a time.
+
+mod asked;
+mod counters;
+mod mailboxes;
+mod sessions;
+
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use admin::Users;
+use admin::tools::ask;
+use rustix::net::Shutdown;
+use serde_json::{Value, json};
+use store::Store;
+
+use crate::bounds::Bounds;
+use crate::control::{Authenticator, MailHandle};
+use crate::front::Visits;
+use crate::lines::{Directory, Lines};
+use crate::panics;
+use crate::sparing::Sparing;
+use crate::stalls::Stalls;
+use asked::Asked;
+
+/// Tools that are served at a time.
+const TOOLS_MAX: usize = 8;
+/// The longest question, in bytes.
+const QUESTION_BYTES_MAX: u64 = 64 << 10;
+/// How long a tool may take to ask, and to take what it is told.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How soon it is tried again to let tools in, if that failed.
+const AGAIN: Duration = Duration::from_millis(100);
+/// Only for the service user, and root.
+const SOCKET_MODE: u32 = 0o600;
+
+/// The socket; nobody is served yet. Dropping it removes its name.
+pub struct AdminSocket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Drop for AdminSocket {
+    fn drop(&mut self) {
+        // A socket that nobody listens on; the next start removes it, too.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl AdminSocket {
+    /// Listens at a path. A socket that a server left there is replaced.
+    ///
+    /// # Errors
+    /// If it can't be bound, or another server listens there.
+    pub fn bind(path: &Path) -> io::Result<Self> {
+        if let Ok(there) = std::fs::symlink_metadata(path) {
+            if !there.file_type().is_socket() || ask::is_listened_on(path) {
+                return Err(io::ErrorKind::AddrInUse.into());
+            }
+            std::fs::remove_file(path)?;
+        }
+        let listener = UnixListener::bind(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE))?;
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+        })
+    }
+}
+
+/// What is asked about.
+pub struct Asking {
+    /// The shards.
+    pub handle: MailHandle,
+    /// Looks at their sessions.
+    pub visits: Visits,
+    /// The store.
+    pub store: Store,
+    /// The user directory.
+    pub users: Arc<Users>,
+    /// What was refused and dropped.
+    pub bounds: Arc<Bounds>,
+    /// What took too long.
+    pub stalls: Arc<Stalls>,
+    /// Who computes passwords.
+    pub authenticator: Arc<Authenticator>,
+    /// Lines of the log.
+    pub lines: Arc<Lines>,
+    /// The longest message, in bytes.
+    pub message_bytes_max: u64,
+}
+
+/// Who serves the administrator's tools.
+pub struct Serving {
+    door: Arc<Door>,
+    thread: JoinHandle<()>,
+}
+
+/// Where tools come in.
+struct Door {
+    socket: AdminSocket,
+    is_over: AtomicBool,
+}
+
+impl Serving {
+    /// Serves from now on.
+    ///
+    /// # Errors
+    /// If the system has no more threads.
+    pub fn start(socket: AdminSocket, asking: Asking) -> io::Result<Self> {
+        let door = Arc::new(Door {
+            socket,
+            is_over: AtomicBool::new(false),
+        });
+        let (own, asking) = (door.clone(), Arc::new(asking));
+        let thread = panics::spawn_plane("admin-socket", move || accept(&own, &asking))?;
+        Ok(Self { door, thread })
+    }
+
+    /// Ends it; tools that are being served are cut with the process.
+    pub fn stop(self) {
+        self.door.is_over.store(true, Ordering::SeqCst);
+        // Whoever accepts there is told.
+        let _ = rustix::net::shutdown(&self.door.socket.listener, Shutdown::Both);
+        let _ = self.thread.join();
+    }
+}
+
+fn accept(door: &Door, asking: &Arc<Asking>) {
+    let served = Arc::new(AtomicUsize::new(0));
+    let failures = Sparing::default();
+    while !door.is_over.load(Ordering::SeqCst) {
+        let begun = door.socket.listener.accept().and_then(|(stream, _)| {
+            let place = Place::take(&served);
+            let asking = asking.clone();
+            Builder::new().name("admin".into()).spawn(move || {
+                let serve = || serve(stream, place.is_some(), &asking);
+                // A tool that has left is no fault.
+                let _ = panics::catch("a tool's", serve);
+                drop(place);
+            })
+        });
+        if let Err(error) = begun
+            && !door.is_over.load(Ordering::SeqCst)
+        {
+            failures.say(|more| {
+                tracing::error!("an administrator's tool can't be served: {error}{more}");
+            });
+            // There may be descriptors, threads or memory again; whoever waits to be let in stays.
+            std::thread::park_timeout(AGAIN);
+        }
+    }
+}
+
+/// One of the places for tools.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(served: &Arc<AtomicUsize>) -> Option<Self> {
+        let more = |served: usize| (served < TOOLS_MAX).then_some(served + 1);
+        let order = Ordering::Relaxed;
+        let taken = served.fetch_update(order, order, more);
+        taken.is_ok().then(|| Self(served.clone()))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A tool that is served.
+struct Tool {
+    input: BufReader<UnixStream>,
+    output: BufWriter<UnixStream>,
+    /// Who it is, for the log.
+    uid: u32,
+    /// It is told no more: what it has sent of a message that was refused is no question.
+    is_over: bool,
+}
+
+/// Why something was not done, for the tool's user.
+struct Failed(String);
+
+impl<E: std::error::Error> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl Tool {
+    fn say(&mut self, line: &Value) -> io::Result<()> {
+        writeln!(self.output, "{line}")
+    }
+
+    fn question(&mut self) -> io::Result<Option<String>> {
+        let mut line = String::new();
+        let mut limited = (&mut self.input).take(QUESTION_BYTES_MAX);
+        limited.read_line(&mut line)?;
+        match line.ends_with('\n') {
+            true => Ok(Some(line)),
+            false if line.is_empty() => Ok(None),
+            false => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+}
+
+fn serve(stream: UnixStream, has_place: bool, asking: &Asking) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let peer = rustix::net::sockopt::socket_peercred(&stream)?;
+    let uid = peer.uid.as_raw();
+    let mut tool = Tool {
+        input: BufReader::new(stream.try_clone()?),
+        output: BufWriter::new(stream),
+        uid,
+        is_over: false,
+    };
+    let own = rustix::process::geteuid().as_raw();
+    let refused = if uid != 0 && uid != own {
+        Some("only root and the service user may ask")
+    } else if !has_place {
+        Some("too many tools are being served, try again")
+    } else {
+        None
+    };
+    if let Some(why) = refused {
+        tool.say(&json!({ "error": why }))?;
+        return tool.output.flush();
+    }
+    while let Some(line) = tool.question()? {
+        let outcome = match Asked::read(&line) {
+            Ok(asked) => asking.answer(asked, &mut tool),
+            Err(failed) => Err(failed),
+        };
+        let last = match outcome {
+            Ok(done) => json!({ "done": done }),
+            Err(Failed(why)) => json!({ "error": why }),
+        };
+        tool.say(&last)?;
+        tool.output.flush()?;
+        if tool.is_over {
+            break;
+        }
+    }
+    Ok(())
+}
+
+impl Asking {
+    /// Answers; gives how many things were told or done.
+    fn answer(&self, asked: Asked, tool: &mut Tool) -> Result<u64, Failed> {
+        match asked {
+            Asked::Counters => self.counters(tool),
+            Asked::Sessions { who, kick } => self.sessions(&who, kick, tool),
+            Asked::Mailboxes { user, pattern } => self.mailboxes(&user, &pattern, tool),
+            Asked::Create { user, mailbox } => self.create(&user, &mailbox, tool.uid),
+            Asked::Delete { user, mailbox } => self.delete(&user, &mailbox, tool.uid),
+            Asked::Rename { user, from, to } => self.rename(&user, (&from, &to), tool.uid),
+            Asked::Empty { user } => self.empty(&user, tool.uid),
+            Asked::Deliver {
+                user,
+                mailbox,
+                size,
+            } => self.deliver((&user, &mailbox), size, tool),
+        }
+    }
+
+    fn directory(&self) -> Directory {
+        Directory {
+            store: self.store.clone(),
+            users: self.users.clone(),
+        }
+    }
+}
+
+/// An administrator's act, for the log.
+fn note_act(act: &'static str, user: &str, mailbox: Option<&str>, uid: u32) {
+    tracing::info!(
+        target: "imapd", event = %"admin", result = %act, user, mailbox, uid,
+        "an administrator's tool"
+    );
+}
