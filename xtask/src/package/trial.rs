@@ -157,9 +157,11 @@ fn install(debian: &Debian) -> Result<()> {
             "/usr/share/bash-completion/completions/start-msg",
             "/usr/share/doc/ensign/THIRD-PARTY.gz",
             "/etc/fail2ban/filter.d/ensign.conf",
+            "/etc/logrotate.d/ensign",
             "/etc/systemd/system/multi-user.target.wants/ensign-imap.service",
         ],
     )?;
+    debian.run("logrotate --debug /etc/logrotate.d/ensign")?;
     println!("installed: user, owners, certificate, pages, units");
     Ok(())
 }
