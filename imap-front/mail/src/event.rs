@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Flags, MailboxId, ModSeq, Uid};
+use crate::{Acl, Flags, MailboxId, ModSeq, Uid};
 
 /// One committed operation on one mailbox. Events of a mailbox form a gapless chain:
 /// `seq == prev + 1` when the store announces it; an event that the store builds for a catch-up
@@ -16,7 +16,7 @@ pub struct Event {
     /// HIGHESTMODSEQ after it.
     pub seq: ModSeq,
     /// What changed, in the order in which a client must be told: keywords, then expunges, then
-    /// new messages, then flags.
+    /// new messages, then flags. Who may do what comes before all.
     pub changes: Vec<Change>,
     /// The mailbox was deleted; `changes` is empty.
     pub deleted: bool,
@@ -46,6 +46,8 @@ impl Event {
 /// event.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
+    /// Who may do what is this now: who may do less than before feels it at once.
+    Acl(Arc<Acl>),
     /// Keywords are used in the mailbox that were not before: all that it has now. A client must
     /// know them before it is told of their use (RFC 3501 §7.2.6).
     Keywords(Arc<[Arc<str>]>),

@@ -1,14 +1,16 @@
 //! Mail facts: what sessions and the store say to each other.
 //!
-//! In reading order: [`ids`] (who and where), [`name`] (mailbox names), [`mailbox`], [`flags`],
-//! [`date`], [`set`] (sequence sets), [`event`] (what happened to a mailbox), [`request`] and
-//! [`reply`] (the store seam), [`list`] (which names a LIST gives), [`mime`] (a message's
+//! In reading order: [`ids`] (who and where), [`name`] (mailbox names), [`namespace`] (others'
+//! among them), [`mailbox`], [`flags`], [`acl`] (who may do what), [`date`], [`set`] (sequence
+//! sets), [`event`] (what happened to a mailbox), [`request`] and [`reply`] (the store seam),
+//! [`list`] (which names a LIST gives), [`mime`] (a message's
 //! structure), [`search`] (search programs and their evaluation), [`sort`] and [`thread`] (the
 //! order in which SORT and THREAD give what was found).
 //!
 //! Invariants: no I/O, no clock, no wire syntax. The protocol machines, the durable store and its
 //! in-memory model all depend on this crate and not on each other.
 
+pub mod acl;
 pub mod date;
 pub mod event;
 pub mod flags;
@@ -17,6 +19,7 @@ pub mod list;
 pub mod mailbox;
 pub mod mime;
 pub mod name;
+pub mod namespace;
 pub mod reply;
 pub mod request;
 pub mod search;
@@ -24,12 +27,14 @@ pub mod set;
 pub mod sort;
 pub mod thread;
 
+pub use acl::{Acl, AclEntry, Grantee, Rights, RightsMode};
 pub use date::InternalDate;
 pub use event::{Change, Event};
 pub use flags::{Flags, SystemFlag};
 pub use ids::{MailboxId, ModSeq, SpoolId, Uid, UidValidity, UserId};
 pub use mailbox::{MailboxInfo, SpecialUse};
 pub use name::MailboxName;
+pub use namespace::Namespaces;
 pub use reply::{Delta, Message, Refusal, Reply};
 pub use request::{Body, Request};
 pub use set::{InView, SequenceSet, UidRanges, UidSet};

@@ -34,6 +34,15 @@ pub struct Query {
     pub recursive_match: bool,
 }
 
+/// How far below a prefix names can match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Depth {
+    /// Only the first level of the prefix itself.
+    First,
+    /// Further.
+    Any,
+}
+
 /// A name in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -111,6 +120,21 @@ impl Query {
             last = name;
         }
         piece
+    }
+
+    /// How far below a prefix, which has a delimiter at its end, names can match; none if none can.
+    pub fn depth_below(&self, prefix: &str) -> Option<Depth> {
+        let depth = |pattern: &str| {
+            let fixed = pattern
+                .find(['%', '*'])
+                .map_or(pattern, |at| &pattern[..at]);
+            // Or the name above all of them itself.
+            let can = prefix.starts_with(fixed) || fixed.starts_with(prefix);
+            let is_flat = !pattern.contains('*') && !pattern.contains(DELIMITER);
+            can.then_some(if is_flat { Depth::First } else { Depth::Any })
+        };
+        let depths = self.patterns.iter().filter_map(|pattern| depth(pattern));
+        depths.max()
     }
 
     /// Whether a name's place in the listing depends on names below it.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    Event, Flags, InternalDate, MailboxId, ModSeq, SpoolId, Uid, UidRanges, UidSet, UidValidity,
-    UserId, list::Piece, mime::Structure, thread::Part,
+    Event, Flags, InternalDate, MailboxId, ModSeq, Rights, SpoolId, Uid, UidRanges, UidSet,
+    UidValidity, UserId, list::Piece, mime::Structure, thread::Part,
 };
 
 /// What happened to a mailbox after the asker's `since`: a chain of events, oldest first, whose
@@ -39,6 +39,8 @@ pub enum Reply {
     Challenged(Challenge),
     /// A piece of a listing.
     Listed(Piece),
+    /// What was asked of an access control list.
+    Acl(AclAnswer),
     /// A mailbox's figures.
     Status(Status),
     /// A mailbox, selected.
@@ -140,6 +142,10 @@ impl Reply {
                 size_of_val(&messages[..]) + messages.iter().map(bytes).sum::<usize>()
             }
             Self::Changes { vanished, changed } => vanished.bytes() + changed.bytes(),
+            Self::Acl(AclAnswer::Entries(entries)) => {
+                let bytes = |(name, _): &(Box<str>, Rights)| name.len();
+                size_of_val(&entries[..]) + entries.iter().map(bytes).sum::<usize>()
+            }
             Self::Piece(bytes) => bytes.len(),
             Self::Stored {
                 modified,
@@ -219,6 +225,22 @@ impl HitModSeqs {
     }
 }
 
+/// The answer to an [`crate::request::AclQuestion`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AclAnswer {
+    /// Identifiers and their rights, the owner first.
+    Entries(Vec<(Box<str>, Rights)>),
+    /// What the asker may do.
+    Mine(Rights),
+    /// What an identifier has in any case, and what it can be given besides.
+    Grantable {
+        /// In any case.
+        always: Rights,
+        /// Besides.
+        optional: Rights,
+    },
+}
+
 /// Where a message went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
@@ -282,6 +304,8 @@ pub struct Opened {
     pub first_unseen: Option<u32>,
     /// Keywords in use in the mailbox.
     pub keywords: Vec<Arc<str>>,
+    /// What the asker may do with it.
+    pub rights: Rights,
 }
 
 /// One message of a `Fetched` reply.
@@ -318,6 +342,9 @@ pub enum Refusal {
     /// No such message, or it is gone.
     #[error("no such message")]
     NoMessage,
+    /// The mailbox is there for the asker, who has no right to do that (RFC 4314).
+    #[error("you have no right to do that")]
+    NoPermission,
     /// The name is taken.
     #[error("a mailbox of that name exists")]
     Exists,

@@ -3,6 +3,9 @@
 //! Requests that name a selected mailbox carry `since`, the mod-sequence up to which the asker's
 //! view is complete; the reply's [`crate::Delta`] brings it up to date, so a command sees all that
 //! was committed before it without any other message having to arrive first.
+//!
+//! A `user` is who asks, and names are as that user has them: a mailbox may be another's
+//! ([`crate::namespace`]). What the asker has no right to is refused (RFC 4314 §4).
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,8 +13,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    Flags, InView, InternalDate, MailboxId, MailboxName, ModSeq, SpecialUse, SpoolId, Uid,
-    UidRanges, UserId, list::Query, search::Program, sort::Criterion, thread::Algorithm,
+    Flags, InView, InternalDate, MailboxId, MailboxName, ModSeq, Rights, RightsMode, SpecialUse,
+    SpoolId, Uid, UidRanges, UserId, list::Query, search::Program, sort::Criterion,
+    thread::Algorithm,
 };
 
 /// A request to the store (and to authentication, which stands in front of it).
@@ -74,6 +78,28 @@ pub enum Request {
         name: MailboxName,
         /// Whether to add or to remove it.
         on: bool,
+    },
+    /// SETACL or DELETEACL (RFC 4314 §3.1, §3.2). Reply: `Done` or `Refused`.
+    SetAcl {
+        /// Who asks.
+        user: UserId,
+        /// Its name, as that user has it.
+        name: MailboxName,
+        /// Whose rights; with a dash before it, what is taken away.
+        identifier: Box<str>,
+        /// Whether to add, to remove or to replace.
+        mode: RightsMode,
+        /// Which rights.
+        rights: Rights,
+    },
+    /// GETACL, LISTRIGHTS or MYRIGHTS (RFC 4314 §3.3 to §3.5). Reply: `Acl`.
+    Acl {
+        /// Who asks.
+        user: UserId,
+        /// Its name, as that user has it.
+        name: MailboxName,
+        /// What is asked.
+        question: AclQuestion,
     },
     /// STATUS figures. Reply: `Status`.
     Status {
@@ -172,6 +198,14 @@ pub enum Request {
         /// The asker's mod-sequence.
         since: ModSeq,
     },
+    /// CLOSE: as `Expunge`, if the asker may still do that, without telling; else nothing (RFC 4314
+    /// §4). Reply: `Synced`, which tells nothing, or `Done`.
+    Close {
+        /// Who asks.
+        user: UserId,
+        /// The mailbox.
+        mailbox: MailboxId,
+    },
     /// COPY or MOVE (RFC 6851): all or nothing. Reply: `Copied` or `Refused`.
     Copy {
         /// The source.
@@ -256,6 +290,7 @@ impl Request {
             | Self::Challenge { .. }
             | Self::List { .. }
             | Self::Status { .. }
+            | Self::Acl { .. }
             | Self::Sync { .. }
             | Self::View { .. }
             | Self::Changes { .. }
@@ -269,8 +304,10 @@ impl Request {
             | Self::Delete { .. }
             | Self::Rename { .. }
             | Self::Subscribe { .. }
+            | Self::SetAcl { .. }
             | Self::Store { .. }
             | Self::Expunge { .. }
+            | Self::Close { .. }
             | Self::Copy { .. }
             | Self::Spool { .. }
             | Self::Discard { .. }
@@ -303,6 +340,8 @@ impl Request {
             Self::Delete { .. } => "Delete",
             Self::Rename { .. } => "Rename",
             Self::Subscribe { .. } => "Subscribe",
+            Self::SetAcl { .. } => "SetAcl",
+            Self::Acl { .. } => "Acl",
             Self::Status { .. } => "Status",
             Self::Open { .. } => "Open",
             Self::Claim { .. } => "Claim",
@@ -313,6 +352,7 @@ impl Request {
             Self::Read { .. } => "Read",
             Self::Store { .. } => "Store",
             Self::Expunge { .. } => "Expunge",
+            Self::Close { .. } => "Close",
             Self::Copy { .. } => "Copy",
             Self::Search { .. } => "Search",
             Self::Arrange { how, .. } => how.name(),
@@ -343,6 +383,7 @@ impl Request {
             }
             Self::Authenticate(credentials) => credentials.bytes(),
             Self::Challenge { user } => user.len(),
+            Self::SetAcl { identifier, .. } => identifier.len(),
             _ => 0,
         };
         size_of::<Self>() + more
@@ -366,6 +407,17 @@ impl Arrange {
             Self::Thread(_) => "Thread",
         }
     }
+}
+
+/// What is asked of an access control list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AclQuestion {
+    /// GETACL.
+    Entries,
+    /// MYRIGHTS.
+    Mine,
+    /// LISTRIGHTS of this identifier.
+    Grantable(Box<str>),
 }
 
 /// A message's bytes: in hand, or uploaded before.
@@ -467,6 +519,8 @@ pub enum StoreMode {
     Remove,
     /// `FLAGS`
     Replace,
+    /// `FLAGS`, by somebody who may change some of them only.
+    ReplaceSome(Rights),
 }
 
 /// What [`Request::Copy`] does.

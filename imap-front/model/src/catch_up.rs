@@ -73,6 +73,9 @@ pub(crate) fn missed(
 fn changes(mailbox: &Mailbox, since: ModSeq) -> Vec<Change> {
     let mut view: Vec<Uid> = uids_at(mailbox, since).into_iter().collect();
     let mut changes = Vec::new();
+    if mailbox.acl_at > since {
+        changes.push(Change::Acl(Arc::new(mailbox.acl.clone())));
+    }
     if mailbox.keywords_at > since {
         changes.push(Change::Keywords(mailbox.keywords.clone().into()));
     }

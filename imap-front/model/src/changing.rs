@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use mail::request::{CopyHow, FlagChange, StoreMode};
 use mail::{
-    Change, Event, InView, MailboxId, MailboxName, ModSeq, Refusal, Reply, SystemFlag, Uid,
+    Change, Event, InView, MailboxId, MailboxName, ModSeq, Refusal, Reply, Rights, SystemFlag, Uid,
     UidRanges, UidSet, UserId,
 };
 
 use crate::depositing::{charge, deposit};
 use crate::state::{Expunged, State};
-use crate::{Limits, Outcome, catch_up, refused};
+use crate::{Limits, Outcome, access, catch_up, refused};
 
 /// STORE (RFC 3501 §6.4.6, RFC 7162 §3.1.3). What leaves the flags as they are is no operation.
 pub(crate) fn store(
@@ -51,6 +51,7 @@ pub(crate) fn store(
             StoreMode::Add => new.union(&change.flags),
             StoreMode::Remove => new.subtract(&change.flags),
             StoreMode::Replace => new = change.flags.clone(),
+            StoreMode::ReplaceSome(rights) => new = rights.replaced(&old, &change.flags),
         }
         let new = mailbox.spelled(&new);
         if new == *old {
@@ -122,6 +123,20 @@ pub(crate) fn expunge(
     (Reply::Synced(catch_up::delta(state, id, since)), events)
 }
 
+/// CLOSE (RFC 3501 §6.4.2, RFC 4314 §4).
+pub(crate) fn close(state: &mut State, id: MailboxId, user: UserId) -> Outcome {
+    let Some(mailbox) = state.mailbox(id) else {
+        return refused(Refusal::NoMailbox);
+    };
+    if !mailbox.acl.rights_of(user).contains(Rights::EXPUNGE) {
+        return (Reply::Done, vec![]);
+    }
+    let since = mailbox.modseq;
+    let (_, events) = expunge(state, id, None, since);
+    let delta = catch_up::delta(state, id, since);
+    (Reply::Synced(delta), events)
+}
+
 /// Takes messages out as one operation.
 fn remove(state: &mut State, id: MailboxId, leaving: &[Uid]) -> Vec<Arc<Event>> {
     if leaving.is_empty() {
@@ -168,6 +183,26 @@ pub(crate) struct CopyOrMove<'a> {
     pub since: ModSeq,
 }
 
+/// Where a COPY or MOVE goes, and what who asks may do there, if they have what it needs in the
+/// source.
+fn target(
+    state: &State,
+    has: Rights,
+    how: CopyHow,
+    user: UserId,
+    to: &MailboxName,
+) -> Result<(MailboxId, Rights), Refusal> {
+    let needed = match how {
+        CopyHow::Move => Rights::READ | Rights::DELETE_MESSAGES | Rights::EXPUNGE,
+        _ => Rights::READ,
+    };
+    if !has.contains(needed) {
+        return Err(access::denied(has));
+    }
+    let id = access::may(state, user, to, Rights::INSERT)?;
+    Ok((id, access::rights(state, id, user)))
+}
+
 /// COPY (RFC 3501 §6.4.7) and MOVE (RFC 6851), all or nothing. A MOVE is two operations: messages
 /// come to the target, then they leave the source.
 pub(crate) fn copy(
@@ -187,8 +222,9 @@ pub(crate) fn copy(
     let Some(source) = state.mailbox(from) else {
         return refused(Refusal::NoMailbox);
     };
-    let Some(id) = state.named(user, to) else {
-        return refused(Refusal::NoMailbox);
+    let (id, rights) = match target(state, source.acl.rights_of(user), how, user, to) {
+        Ok(target) => target,
+        Err(refusal) => return refused(refusal),
     };
     // RFC 3501 §6.4.8: UIDs that don't exist are ignored.
     let mut meant: BTreeMap<&Uid, _> = source.messages.iter().collect();
@@ -207,16 +243,18 @@ pub(crate) fn copy(
     if how == CopyHow::Whole && found.len() < asked.count as usize {
         return refused(Refusal::NoMessage);
     }
-    let uids = &found[..];
-    let keeps_use = take_out && source.user == user;
+    let from_owner = source.user;
     let mut target = state.changing(id).clone();
+    let owner = target.user;
+    let keeps_use = take_out && from_owner == owner;
     let (mut adopted, mut places) = (Vec::new(), BTreeSet::new());
     for message in &messages {
-        adopted.push(target.adopt(&message.flags, limits.keywords_max, &mut places));
+        let flags = rights.changeable(&message.flags);
+        adopted.push(target.adopt(&flags, limits.keywords_max, &mut places));
     }
     let bytes = messages.iter().map(|message| message.size()).sum();
     let before = state.clone();
-    if !keeps_use && !charge(state, limits, user, bytes, messages.len() as u64) {
+    if !keeps_use && !charge(state, limits, owner, bytes, messages.len() as u64) {
         return refused(Refusal::OverQuota);
     }
     if adopted.iter().any(Option::is_none) {
@@ -227,7 +265,7 @@ pub(crate) fn copy(
     }
     if keeps_use {
         // Counted twice until it is taken out of the source.
-        let account = state.account(user);
+        let account = state.account(owner);
         account.bytes += bytes;
         account.messages += messages.len() as u64;
     }
@@ -241,16 +279,16 @@ pub(crate) fn copy(
             .map(|(message, flags)| (Arc::new(flags), message.date, message.bytes))
             .collect();
         let (appended, event) = deposit(state, id, arriving, &known);
-        came = (appended.uid.0..).map(Uid).take(uids.len()).collect();
+        came = (appended.uid.0..).map(Uid).take(found.len()).collect();
         events.push(event);
     }
     if take_out {
-        events.extend(remove(state, from, uids));
+        events.extend(remove(state, from, &found));
     }
     (
         Reply::Copied {
             uid_validity,
-            from: uids.iter().copied().collect(),
+            from: found.iter().copied().collect(),
             to: came,
             delta: catch_up::delta(state, from, since),
         },

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use mail::reply::Appended;
 use mail::request::Target;
 use mail::{
-    Body, Change, Event, Flags, InternalDate, MailboxId, MailboxName, Refusal, Reply, SpoolId, Uid,
-    UserId,
+    Body, Change, Event, Flags, InternalDate, MailboxId, MailboxName, Refusal, Reply, Rights,
+    SpoolId, Uid, UserId,
 };
 
 use crate::making::ensure_user;
 use crate::state::{Message, State};
-use crate::{Limits, Outcome, refused};
+use crate::{Limits, Outcome, access, refused};
 
 pub(crate) fn spool(
     state: &mut State,
@@ -83,9 +83,11 @@ pub(crate) fn append(
         Ok(bytes) => bytes,
         Err(refusal) => return refused(refusal),
     };
-    let Some(id) = state.named(user, name) else {
-        return refused(Refusal::NoMailbox);
+    let id = match access::may(state, user, name, Rights::INSERT) {
+        Ok(id) => id,
+        Err(refusal) => return refused(refusal),
     };
+    let flags = access::rights(state, id, user).changeable(&flags);
     // On a copy: a refusal for quota must not leave the keywords behind.
     let mut mailbox = state.changing(id).clone();
     let Some(flags) = mailbox.adopt(&flags, limits.keywords_max, &mut BTreeSet::new()) else {
@@ -93,7 +95,8 @@ pub(crate) fn append(
             "the mailbox has as many keywords as it may have",
         ));
     };
-    if !charge(state, limits, user, bytes.len() as u64, 1) {
+    let owner = mailbox.user;
+    if !charge(state, limits, owner, bytes.len() as u64, 1) {
         return refused(Refusal::OverQuota);
     }
     let known = std::mem::replace(&mut state.changing(id).keywords, mailbox.keywords);
@@ -173,7 +176,9 @@ pub(crate) fn deliver(
     for target in targets {
         let user = ensure_user(state, now, &target.user);
         let folder = state.named(user, &target.folder);
+        let posts = |id: &MailboxId| access::rights(state, *id, user).contains(Rights::POST);
         let id = folder
+            .filter(posts)
             .or_else(|| state.named(user, &MailboxName::inbox()))
             .expect("a user has an INBOX");
         let already = results

@@ -1,7 +1,7 @@
 //! An in-memory model of the mail store: what each request means, written as plainly as possible.
 //!
-//! In reading order: [`Model`] (the requests), `state` (users, names, mailboxes), `catch_up` (what
-//! happened since), `naming`, `depositing`, `changing`, `reading`.
+//! In reading order: [`Model`] (the requests), `state` (users, names, mailboxes), `access` (who may
+//! do what), `catch_up` (what happened since), `naming`, `depositing`, `changing`, `reading`.
 //!
 //! It is an oracle and a stand-in. As an oracle it shares no code with the durable store, so that
 //! a test may run both and compare. As a stand-in it serves the simulator: it is deterministic,
@@ -10,6 +10,7 @@
 //! Invariants: a change is lost by [`Model::crash`] unless [`Model::sync`] came after it; uploads
 //! never survive a crash.
 
+mod access;
 mod catch_up;
 mod changing;
 mod depositing;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 
 use mail::reply::Challenge;
 use mail::request::{Credentials, Evidence};
-use mail::{Event, InternalDate, Refusal, Reply, Request, UserId};
+use mail::{Event, InternalDate, Namespaces, Refusal, Reply, Request, UserId};
 
 use state::State;
 
@@ -42,6 +43,10 @@ pub struct Limits {
     pub names_max: usize,
     /// Messages up to this size come along with a `Fetch`.
     pub inline_bytes_max: u64,
+    /// Whether rights may be given to `anyone`.
+    pub anyone: bool,
+    /// Entries that an access control list may have.
+    pub acl_entries_max: usize,
 }
 
 impl Default for Limits {
@@ -53,6 +58,8 @@ impl Default for Limits {
             keywords_max: 64,
             names_max: 10_000,
             inline_bytes_max: 64 << 10,
+            anyone: true,
+            acl_entries_max: 64,
         }
     }
 }
@@ -116,6 +123,12 @@ impl Model {
     /// Sets the time that messages without a date and UIDVALIDITY are given.
     pub fn set_now(&mut self, now: InternalDate) {
         self.now = now;
+    }
+
+    /// Sets where others' mailboxes lie among a user's names: at first, nowhere. Durable at once.
+    pub fn set_namespaces(&mut self, namespaces: Namespaces) {
+        self.state.namespaces = namespaces.clone();
+        self.durable.namespaces = namespaces;
     }
 
     /// Lets a user log in by that password, and gives them their INBOX. Durable at once.
@@ -191,6 +204,7 @@ impl Model {
             }
             R::List { .. }
             | R::Status { .. }
+            | R::Acl { .. }
             | R::Sync { .. }
             | R::View { .. }
             | R::Changes { .. }
@@ -224,6 +238,13 @@ impl Model {
             R::Delete { user, name } => naming::delete(state, user, &name),
             R::Rename { user, from, to } => naming::rename(state, context, user, &from, &to),
             R::Subscribe { user, name, on } => naming::subscribe(state, context, user, &name, on),
+            R::SetAcl {
+                user,
+                name,
+                identifier,
+                mode,
+                rights,
+            } => access::set(state, limits, (user, &name), &identifier, (mode, rights)),
             R::Open {
                 user,
                 name,
@@ -241,6 +262,7 @@ impl Model {
                 within,
                 since,
             } => changing::expunge(state, mailbox, within.as_ref(), since),
+            R::Close { user, mailbox } => changing::close(state, mailbox, user),
             R::Copy {
                 mailbox,
                 messages,

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mail::SpecialUse;
-use mail::{InternalDate, MailboxId, MailboxName, ModSeq, Uid, UidValidity, UserId};
+use mail::{Acl, InternalDate, MailboxId, MailboxName, ModSeq, Uid, UidValidity, UserId};
 
+use crate::access::nobody;
 use crate::state::{Mailbox, Name, State};
 
 pub(crate) fn ensure_user(state: &mut State, now: InternalDate, name: &str) -> UserId {
@@ -14,17 +15,18 @@ pub(crate) fn ensure_user(state: &mut State, now: InternalDate, name: &str) -> U
     }
     let user = UserId(state.users.len() as u64 + 1);
     state.users.insert(name.into(), user);
-    make_mailbox(state, now, user, &MailboxName::inbox(), None);
+    make_mailbox(state, now, &nobody(user), &MailboxName::inbox(), None);
     user
 }
 
 pub(crate) fn make_mailbox(
     state: &mut State,
     now: InternalDate,
-    user: UserId,
+    acl: &Acl,
     name: &MailboxName,
     special_use: Option<SpecialUse>,
 ) -> MailboxId {
+    let user = acl.owner;
     state.last_mailbox += 1;
     let id = MailboxId(state.last_mailbox);
     let now = u32::try_from(now.unix_s.max(0)).unwrap_or(u32::MAX);
@@ -39,6 +41,8 @@ pub(crate) fn make_mailbox(
         keywords_at: ModSeq(0),
         messages: Default::default(),
         expunged: vec![],
+        acl: acl.clone(),
+        acl_at: ModSeq(u64::from(!acl.entries.is_empty())),
         kept: BTreeMap::new(),
     };
     state.mailboxes.insert(id, Arc::new(mailbox));

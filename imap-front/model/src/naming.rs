@@ -3,11 +3,22 @@
 use std::sync::Arc;
 
 use mail::SpecialUse;
-use mail::{Event, InternalDate, MailboxName, ModSeq, Refusal, Reply, UserId};
+use mail::namespace::Place;
+use mail::{Acl, Event, InternalDate, MailboxName, ModSeq, Refusal, Reply, Rights, UserId};
 
 use crate::making::make_mailbox;
 use crate::state::{Name, State};
-use crate::{Outcome, changing, refused};
+use crate::{Outcome, access, changing, refused};
+
+/// Why no mailbox can have a name.
+fn nowhere(state: &State, name: &MailboxName) -> Refusal {
+    match state.namespaces.place(name) {
+        Place::Above => ABOVE_OTHERS,
+        _ => Refusal::NoMailbox,
+    }
+}
+
+const ABOVE_OTHERS: Refusal = Refusal::Cannot("other users' mailboxes lie below that name");
 
 /// What naming goes by besides the names.
 #[derive(Clone, Copy)]
@@ -44,23 +55,33 @@ pub(crate) fn create(
     if let Err(why) = name.creatable() {
         return refused(Refusal::Name(why));
     }
-    if state.named(user, name).is_some() {
+    let Some((owner, name)) = access::place(state, user, name) else {
+        return refused(nowhere(state, name));
+    };
+    if let Err(why) = name.creatable() {
+        return refused(Refusal::Name(why));
+    }
+    let acl = match access::may_make(state, user, owner, &name) {
+        Ok(acl) => acl,
+        Err(refusal) => return refused(refusal),
+    };
+    if state.named(owner, &name).is_some() {
         return refused(Refusal::Exists);
     }
-    if let Err(refusal) = context.room(state, user) {
+    if let Err(refusal) = context.room(state, owner) {
         return refused(refusal);
     }
-    make_parents(state, context.now, user, name);
-    make_mailbox(state, context.now, user, name, special_use);
+    make_parents(state, context.now, &acl, &name);
+    make_mailbox(state, context.now, &acl, &name, special_use);
     (Reply::Done, vec![])
 }
 
 /// Superior names that don't exist are made as well, the nearest first.
-fn make_parents(state: &mut State, now: InternalDate, user: UserId, name: &MailboxName) {
+fn make_parents(state: &mut State, now: InternalDate, acl: &Acl, name: &MailboxName) {
     let mut parent = name.parent();
     while let Some(name) = parent {
-        if state.name(user, &name).is_none() {
-            make_mailbox(state, now, user, &name, None);
+        if state.name(acl.owner, &name).is_none() {
+            make_mailbox(state, now, acl, &name, None);
         }
         parent = name.parent();
     }
@@ -79,12 +100,24 @@ fn children(state: &State, user: UserId, parent: &MailboxName) -> Vec<MailboxNam
 }
 
 pub(crate) fn delete(state: &mut State, user: UserId, name: &MailboxName) -> Outcome {
-    if name.is_inbox() {
-        return refused(Refusal::Cannot("INBOX can't be deleted"));
-    }
+    let asker = user;
+    let Some((user, name)) = access::place(state, asker, name) else {
+        return refused(Refusal::NoMailbox);
+    };
+    let name = &name;
     let Some(row) = state.name(user, name).cloned() else {
         return refused(Refusal::NoMailbox);
     };
+    match row.mailbox.map(|id| access::rights(state, id, asker)) {
+        Some(rights) if !rights.contains(Rights::DELETE) => {
+            return refused(access::denied(rights));
+        }
+        None if user != asker => return refused(Refusal::NoMailbox),
+        _ => {}
+    }
+    if name.is_inbox() {
+        return refused(Refusal::Cannot("INBOX can't be deleted"));
+    }
     let has_children = !children(state, user, name).is_empty();
     if row.mailbox.is_none() && has_children {
         return refused(Refusal::Cannot(
@@ -134,9 +167,11 @@ pub(crate) fn rename(
     if let Err(why) = to.creatable() {
         return refused(Refusal::Name(why));
     }
-    if state.name(user, from).is_none() {
-        return refused(Refusal::NoMailbox);
-    }
+    let (acl, from, to) = match may_rename(state, user, from, to) {
+        Ok(may) => may,
+        Err(refusal) => return refused(refusal),
+    };
+    let (user, from, to) = (acl.owner, &from, &to);
     if state.name(user, to).is_some() {
         return refused(Refusal::Exists);
     }
@@ -149,8 +184,8 @@ pub(crate) fn rename(
     }
     let now = context.now;
     if from.is_inbox() {
-        make_parents(state, now, user, to);
-        let target = make_mailbox(state, now, user, to, None);
+        make_parents(state, now, &acl, to);
+        let target = make_mailbox(state, now, &acl, to, None);
         let inbox = state.named(user, from).expect("INBOX can't be deleted");
         return (Reply::Done, changing::move_all(state, inbox, target));
     }
@@ -169,13 +204,40 @@ pub(crate) fn rename(
             "an inferior mailbox's name would be too long",
         ));
     }
-    make_parents(state, now, user, to);
+    make_parents(state, now, &acl, to);
     let names = &mut state.account(user).names;
     for name in children.iter().chain([from]) {
         let row = names.remove(name).expect("it was listed");
         names.insert(renamed(name), row);
     }
     (Reply::Done, vec![])
+}
+
+/// The list that mailboxes above the new name inherit, and the two names as their owner has them.
+fn may_rename(
+    state: &State,
+    asker: UserId,
+    from: &MailboxName,
+    to: &MailboxName,
+) -> Result<(Acl, MailboxName, MailboxName), Refusal> {
+    let (user, from) = access::place(state, asker, from).ok_or(Refusal::NoMailbox)?;
+    let row = state.name(user, &from).ok_or(Refusal::NoMailbox)?;
+    match row.mailbox.map(|id| access::rights(state, id, asker)) {
+        Some(rights) if !rights.contains(Rights::DELETE) => return Err(access::denied(rights)),
+        None if user != asker => return Err(Refusal::NoMailbox),
+        _ => {}
+    }
+    let (new_owner, to) = access::place(state, asker, to).ok_or_else(|| nowhere(state, to))?;
+    if new_owner != user {
+        let why = "a mailbox stays its owner's; copy its messages instead";
+        return Err(Refusal::Cannot(why));
+    }
+    if user != asker && from.is_inbox() {
+        return Err(Refusal::Cannot("another's INBOX can't be renamed"));
+    }
+    to.creatable().map_err(Refusal::Name)?;
+    let acl = access::may_make(state, asker, user, &to)?;
+    Ok((acl, from, to))
 }
 
 pub(crate) fn subscribe(
@@ -185,9 +247,25 @@ pub(crate) fn subscribe(
     name: &MailboxName,
     on: bool,
 ) -> Outcome {
+    let mut name = name.clone();
+    let place = access::place(state, user, &name);
+    let is_own = place.as_ref().is_some_and(|(owner, _)| *owner == user);
+    if on
+        && !is_own
+        && let Err(refusal) = access::may(state, user, &name, Rights::LOOKUP)
+    {
+        return refused(refusal);
+    }
+    match place {
+        Some((_, own)) if is_own => name = own,
+        Some((owner, theirs)) => name = access::name_for_others(state, owner, &theirs),
+        None => {}
+    }
+    let name = &name;
     let exists = state.name(user, name).is_some();
     if on
         && !exists
+        && is_own
         && let Err(why) = name.creatable()
     {
         return refused(Refusal::Name(why));

@@ -12,12 +12,12 @@ use mail::search::{Candidate, Program, matches};
 use mail::sort::{self, Criterion, Facts, SortField, SortKeys};
 use mail::thread::Threader;
 use mail::{
-    InternalDate, MailboxId, MailboxName, Message, ModSeq, Refusal, Reply, Request, SystemFlag,
-    Uid, UidSet,
+    InternalDate, MailboxId, MailboxName, Message, ModSeq, Refusal, Reply, Request, Rights,
+    SystemFlag, Uid, UidSet,
 };
 
 use crate::state::State;
-use crate::{Limits, Outcome, catch_up, refused};
+use crate::{Limits, Outcome, access, catch_up, refused};
 
 pub(crate) fn answer(state: &State, limits: &Limits, now: InternalDate, request: Request) -> Reply {
     use Request as R;
@@ -26,6 +26,11 @@ pub(crate) fn answer(state: &State, limits: &Limits, now: InternalDate, request:
             Reply::Listed(query.piece(&mailboxes(state, user), after.as_ref()))
         }
         R::Status { user, name } => status(state, user, &name),
+        R::Acl {
+            user,
+            name,
+            question,
+        } => access::answer(state, limits, (user, &name), &question),
         R::Sync { mailbox, since } => Reply::Synced(catch_up::delta(state, mailbox, since)),
         R::View { mailbox, at } => {
             let uids = state
@@ -112,12 +117,35 @@ fn mailboxes(state: &State, user: UserId) -> Vec<MailboxInfo> {
             special_use: row.and_then(|row| row.special_use),
         }
     };
-    names.into_iter().map(info).collect()
+    let mut infos: Vec<MailboxInfo> = names.into_iter().map(info).collect();
+    for name in access::visible(state, user) {
+        match infos.binary_search_by(|info| info.name.cmp(&name)) {
+            Ok(at) if infos[at].exists => {}
+            Ok(at) => {
+                infos[at].exists = true;
+                infos[at].selectable = true;
+            }
+            Err(at) => {
+                let info = MailboxInfo {
+                    name,
+                    selectable: true,
+                    exists: true,
+                    subscribed: false,
+                    special_use: None,
+                };
+                infos.insert(at, info);
+            }
+        }
+    }
+    infos
 }
 
 fn status(state: &State, user: UserId, name: &MailboxName) -> Reply {
-    let id = state.named(user, name);
-    let Some(mailbox) = id.and_then(|id| state.mailbox(id)) else {
+    let id = match access::may(state, user, name, Rights::READ) {
+        Ok(id) => id,
+        Err(refusal) => return Reply::Refused(refusal),
+    };
+    let Some(mailbox) = state.mailbox(id) else {
         return Reply::Refused(Refusal::NoMailbox);
     };
     Reply::Status(Status {
@@ -137,9 +165,11 @@ pub(crate) fn open(
     name: &MailboxName,
     read_only: bool,
 ) -> Outcome {
-    let Some(id) = state.named(user, name) else {
-        return refused(Refusal::NoMailbox);
+    let id = match access::may(state, user, name, Rights::READ) {
+        Ok(id) => id,
+        Err(refusal) => return refused(refusal),
     };
+    let rights = access::rights(state, id, user);
     let Some(mailbox) = state.mailbox(id) else {
         return refused(Refusal::NoMailbox);
     };
@@ -156,8 +186,9 @@ pub(crate) fn open(
         recent_from: mailbox.recent_from,
         first_unseen: first_unseen.map(|index| index as u32 + 1),
         keywords: mailbox.keywords.clone(),
+        rights,
     };
-    if !read_only && mailbox.recent_from < mailbox.uid_next {
+    if !read_only && rights.may_change() && mailbox.recent_from < mailbox.uid_next {
         let mailbox = state.changing(id);
         mailbox.recent_from = mailbox.uid_next;
     }

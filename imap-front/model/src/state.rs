@@ -6,12 +6,13 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use mail::SpecialUse;
 use mail::{
-    Change, Flags, InternalDate, MailboxId, MailboxName, ModSeq, SpoolId, SystemFlag, Uid,
-    UidValidity, UserId,
+    Acl, Change, Flags, InternalDate, MailboxId, MailboxName, ModSeq, Namespaces, SpoolId,
+    SystemFlag, Uid, UidValidity, UserId,
 };
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
+    pub namespaces: Namespaces,
     pub users: BTreeMap<Box<str>, UserId>,
     pub accounts: BTreeMap<UserId, Account>,
     pub mailboxes: BTreeMap<MailboxId, Arc<Mailbox>>,
@@ -50,6 +51,9 @@ pub(crate) struct Mailbox {
     pub keywords_at: ModSeq,
     pub messages: BTreeMap<Uid, Message>,
     pub expunged: Vec<Expunged>,
+    /// Who may do what, and since when that is so.
+    pub acl: Acl,
+    pub acl_at: ModSeq,
     /// What was expunged can still be read.
     pub kept: BTreeMap<Uid, Message>,
 }

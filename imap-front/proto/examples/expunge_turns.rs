@@ -70,6 +70,7 @@ impl Host {
                 recent_from: Uid(u32::MAX),
                 first_unseen: None,
                 keywords: vec![],
+                rights: mail::Rights::ALL,
             }),
             Request::Search { .. } => Reply::Found {
                 hits: (1..=MESSAGES).filter(|n| n % 10 != 5).map(Uid).collect(),

@@ -3,9 +3,9 @@
 //!
 //! `C:` is a line from the client, `S:` one from the server, `O:` a command of another client of
 //! the same user, whose answers don't matter but for being OK; `<<` before a message stands for its
-//! literal. `!` lines are the host's: `scram` (it is offered from now on), `keepalive`, `timeout`,
-//! `shutdown`. `#` begins a remark. The user is `fred` with the password `secret`, and by SCRAM the
-//! `user` of RFC 7677.
+//! literal. `!` lines are the host's: `scram` (it is offered from now on), `users` (there are
+//! `mary` and `public`, whose mailboxes are shared), `keepalive`, `timeout`, `shutdown`. `#` begins
+//! a remark. The user is `fred` with the password `secret`, and by SCRAM the `user` of RFC 7677.
 //!
 //! `TRANSCRIPTS=write cargo test -p proto --test transcripts` writes what the server says into the
 //! files, to be read before it is believed.

@@ -11,6 +11,7 @@
 //! them to their measure: [`bounds`] (refusals and drops), [`stalls`] (calls that took too long),
 //! [`panics`].
 
+mod accounts;
 pub mod admin_socket;
 pub mod announce;
 pub mod arguments;

@@ -11,8 +11,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use admin::config::Networks;
 use admin::{Base, Config, Users};
 use engine::Limits;
+use mail::Namespaces;
 use proto::imap::SessionConfig;
 
+use crate::accounts::Accounts;
 use crate::front::Timeouts;
 use crate::proxies::Proxies;
 use crate::quotas::Quotas;
@@ -158,6 +160,9 @@ impl Options {
         if self.session.login_bytes_max > self.session.command_bytes_max {
             return Err("a command may be longer before login than after it".into());
         }
+        if let Err(why) = self.store.namespaces.check() {
+            return Err(format!("store.otherusers and store.sharedfolders: {why}"));
+        }
         self.store.check()?;
         self.limits.check().map_err(|found| found.to_string())
     }
@@ -194,8 +199,19 @@ fn session(config: &Config) -> SessionConfig {
         version: version.into(),
         tokens: tokens::hints(config),
         append_bytes_max: config.count("store.maxmessagesize"),
+        namespaces: namespaces(config),
         prelogin_commands_max: limit(config, "service.imap.maxprelogin").unwrap_or(0),
         ..SessionConfig::default()
+    }
+}
+
+/// Where other users' mailboxes lie, and the shared ones.
+fn namespaces(config: &Config) -> Namespaces {
+    let text = |option| config.value(option).into();
+    Namespaces {
+        others: text("store.otherusers"),
+        shared: text("store.sharedfolders"),
+        shared_owner: config.word("store.sharedowner").into(),
     }
 }
 
@@ -209,6 +225,10 @@ fn store_options(config: &Config, users: &Arc<Users>) -> store::Options {
         message_bytes_max: config.count("store.maxmessagesize"),
         quota: Arc::new(move |name: &str| quotas.of(name)),
         keywords_max: config.count("store.maxkeywords") as usize,
+        namespaces: namespaces(config),
+        directory: Some(Arc::new(Accounts(users.clone()))),
+        anyone: config.switch("store.aclanyone"),
+        acl_entries_max: config.count("store.maxaclentries") as usize,
         kept_s: config.count("store.expungedminutes") * 60,
         kept_bytes_max: config.count("store.expungedbytes"),
         horizon_s: config.count("store.expungeddays") * 24 * 3600,
@@ -240,6 +260,11 @@ mod tests {
             said.expect_err("too little"),
             "service.imap.maxoutput leaves 16384 bytes to each of 64 shards, and 65536 are the \
              least: raise it, or lower service.imap.shards"
+        );
+        let said = checked("store.otherusers = Others\n");
+        assert_eq!(
+            said.expect_err("no delimiter"),
+            "store.otherusers and store.sharedfolders: Others has no / at its end"
         );
         let said = checked("service.lmtp.proxyprotocol = yes\n");
         assert_eq!(

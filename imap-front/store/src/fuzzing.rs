@@ -9,7 +9,7 @@ use crate::commit_marker;
 use crate::index_files;
 use crate::inspect::journal as journals;
 use crate::progress::{Progress, Touched};
-use crate::rows::{Account, Mailbox, MessageRow, Name, u64_row};
+use crate::rows::{Account, AclRow, Mailbox, MessageRow, Name, u64_row};
 
 #[cfg(test)]
 #[path = "../../../tests/fuzz/inputs.rs"]
@@ -21,7 +21,7 @@ pub fn rows(data: &[u8]) {
     let Some((&space, row)) = data.split_first() else {
         return;
     };
-    match space % 7 {
+    match space % 8 {
         0 => {
             if let Ok(account) = Account::decode(row) {
                 assert_eq!(Account::decode(&account.encode()).ok(), Some(account));
@@ -54,6 +54,11 @@ pub fn rows(data: &[u8]) {
         5 => {
             if let Ok(touched) = Touched::decode(row) {
                 assert_eq!(Touched::decode(&touched.encode()).ok(), Some(touched));
+            }
+        }
+        7 => {
+            if let Ok(acl) = AclRow::decode(row) {
+                assert_eq!(AclRow::decode(&acl.encode()).ok(), Some(acl));
             }
         }
         _ => assert_eq!(u64_row(row).is_ok(), row.len() == 8),

@@ -1,6 +1,6 @@
 //! What the writer is given to do, and what is answered if it can't be done.
 
-use mail::{Body, MailboxId, Refusal, Reply, Request};
+use mail::{Body, MailboxId, Refusal, Reply, Request, RightsMode};
 
 use crate::Error;
 use crate::callbacks::Completion;
@@ -80,7 +80,10 @@ impl Job {
             Self::Request(Request::Copy { messages, .. }, _) => {
                 at_most_a_slice(messages.count.into())
             }
-            Self::Request(Request::Expunge { .. } | Request::Rename { .. }, _) => SLICE_WEIGHT,
+            Self::Request(
+                Request::Expunge { .. } | Request::Close { .. } | Request::Rename { .. },
+                _,
+            ) => SLICE_WEIGHT,
             Self::Request(Request::Deliver { targets, .. }, _) => targets.len().max(1),
             Self::SortKeys(_, made, _) => made.len(),
             _ => 1,
@@ -110,8 +113,19 @@ pub(crate) fn may_be_cold(request: &Request) -> bool {
     }
 }
 
-/// Whether a request stores more than it removes.
+/// Whether a request stores more than it removes. What takes rights away does not, so that it can
+/// be done on a full disk.
 pub(crate) fn grows(request: &Request) -> bool {
+    if let Request::SetAcl {
+        identifier,
+        mode,
+        rights,
+        ..
+    } = request
+    {
+        let takes = identifier.starts_with('-') || *mode == RightsMode::Remove;
+        return !takes && !rights.is_empty();
+    }
     matches!(
         request,
         Request::Append { .. }

@@ -60,7 +60,7 @@ mod sort_keys;
 mod structure_cache;
 mod writer;
 
-pub use callbacks::{Announcer, Completion, Timekeeper};
+pub use callbacks::{Announcer, Completion, Directory, Timekeeper};
 pub use error::{Error, OpenError};
 pub use long_read::LongRead;
 pub use loss::{Fault, Loss};

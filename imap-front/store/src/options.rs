@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mail::InternalDate;
+use mail::{InternalDate, Namespaces};
 
 use crate::Quota;
-use crate::callbacks::Timekeeper;
+use crate::callbacks::{Directory, Timekeeper};
 use crate::notification::Observer;
 
 /// Options of a [`crate::Store`].
@@ -20,6 +20,17 @@ pub struct Options {
     pub keywords_max: usize,
     /// Names that one user may have: mailboxes, and subscriptions to what is not there.
     pub names_max: usize,
+    /// Where others' mailboxes lie among a user's names.
+    pub namespaces: Namespaces,
+    /// Who the users are; if there is nothing, those that the store knows, by the names it has.
+    pub directory: Option<Arc<dyn Directory>>,
+    /// Whether rights may be given to `anyone`.
+    pub anyone: bool,
+    /// Entries that a mailbox's access control list may have.
+    pub acl_entries_max: usize,
+    /// Mailboxes of others that LIST looks at for a user, and as many that all are let into by
+    /// `anyone`; a tenth of that an owner may let one of them into.
+    pub grants_max: usize,
     /// How long what was expunged can still be read by who has it in view, in seconds.
     pub kept_s: u64,
     /// How many bytes of it are kept; with more, what went first is given up before its time.
@@ -65,6 +76,11 @@ impl Default for Options {
             quota: Arc::new(|_| Quota::default()),
             keywords_max: 64,
             names_max: 10_000,
+            namespaces: Namespaces::default(),
+            directory: None,
+            anyone: true,
+            acl_entries_max: 64,
+            grants_max: 10_000,
             kept_s: 3600,
             kept_bytes_max: 256 << 20,
             horizon_s: 90 * 24 * 3600,
@@ -96,6 +112,8 @@ impl Options {
         let at_least = [
             ("keywords_max", self.keywords_max, 1),
             ("names_max", self.names_max, 1),
+            ("acl_entries_max", self.acl_entries_max, 1),
+            ("grants_max", self.grants_max, 10),
             ("slice_messages", self.slice_messages, 1),
             ("queue", self.queue, 1),
             ("files_max", self.files_max, 10),
@@ -103,6 +121,7 @@ impl Options {
         if let Some((name, is, min)) = at_least.iter().find(|(_, is, min)| is < min) {
             return Err(format!("{name} is {is}, and {min} is the least"));
         }
+        self.namespaces.check()?;
         if self.horizon_s < self.kept_s {
             return Err(format!(
                 "horizon_s of {} is less than kept_s of {}: a message could be read of which \

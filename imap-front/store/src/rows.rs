@@ -12,6 +12,10 @@ use crate::notification::Counts;
 
 const VERSION: u8 = 1;
 
+mod acl;
+
+pub(crate) use acl::AclRow;
+
 /// A user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Account {
@@ -58,6 +62,8 @@ pub(crate) struct Mailbox {
     pub horizon: ModSeq,
     /// When the keywords last got a new one, or [`Mailbox::UNTOLD`].
     pub keywords_at: ModSeq,
+    /// When its access control list was last changed; 0 if it never had one.
+    pub acl_at: ModSeq,
 }
 
 /// Messages that came by one large COPY.
@@ -355,7 +361,8 @@ impl Mailbox {
         let is_usual = self.staging.is_none()
             && self.batches.is_empty()
             && self.horizon == ModSeq(0)
-            && self.keywords_at == ModSeq(0);
+            && self.keywords_at == ModSeq(0)
+            && self.acl_at == ModSeq(0);
         if is_usual {
             return encoder.done();
         }
@@ -371,7 +378,11 @@ impl Mailbox {
                 .u64(batch.modseq.0)
         };
         let encoder = self.batches.iter().fold(encoder, batch);
-        encoder.u64(self.horizon.0).u64(self.keywords_at.0).done()
+        let encoder = encoder.u64(self.horizon.0).u64(self.keywords_at.0);
+        match self.acl_at {
+            ModSeq(0) => encoder.done(),
+            acl_at => encoder.u64(acl_at.0).done(),
+        }
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
@@ -411,6 +422,9 @@ impl Mailbox {
         }
         if !decoder.is_at_end() {
             mailbox.keywords_at = ModSeq(decoder.u64()?);
+        }
+        if !decoder.is_at_end() {
+            mailbox.acl_at = ModSeq(decoder.u64()?);
         }
         Ok(mailbox)
     }
@@ -521,6 +535,7 @@ mod tests {
             }],
             horizon: ModSeq(4),
             keywords_at: ModSeq(5),
+            acl_at: ModSeq(6),
             ..Mailbox::default()
         };
         assert_eq!(Mailbox::decode(&mailbox.encode()).expect("valid"), mailbox);

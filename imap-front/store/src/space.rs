@@ -37,11 +37,13 @@ pub enum Space {
     Departed,
     /// Body id → what its header gives to sort and thread by ([`mail::sort::keys`]).
     SortKeys,
+    /// Mailbox id → who may do what; and the same by who may: see `logic::keys`.
+    Acls,
 }
 
 impl Space {
     /// All keyspaces.
-    pub const ALL: [Space; 15] = [
+    pub const ALL: [Space; 16] = [
         Self::Meta,
         Self::Users,
         Self::Accounts,
@@ -57,6 +59,7 @@ impl Space {
         Self::Kept,
         Self::Departed,
         Self::SortKeys,
+        Self::Acls,
     ];
 
     /// Its name on disk.
@@ -77,6 +80,7 @@ impl Space {
             Self::Kept => "kept",
             Self::Departed => "departed",
             Self::SortKeys => "sort_keys",
+            Self::Acls => "acls",
         }
     }
 }

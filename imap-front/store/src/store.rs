@@ -200,6 +200,7 @@ impl Store {
         if let (Ok(Some(Reply::Opened(opened))), Request::Open { read_only, .. }) =
             (&mut reply, request)
             && !read_only
+            && opened.rights.may_change()
             && let Err(error) = self.claim(opened)
         {
             reply = Err(error);

@@ -1,4 +1,4 @@
-"""imapclient (PyPI): idle, look, done, fetch the envelope, sort and thread."""
+"""imapclient (PyPI): idle, look, done, fetch the envelope, sort and thread; access control lists."""
 
 import time
 
@@ -37,4 +37,21 @@ def drive(stage):
         client.add_flags(uids[:1], [b"\\Deleted"])
         client.expunge()
         assert client.search("ALL") == uids[1:], "the expunge did not hold"
-    return f"heard EXISTS after {seen - sent:.3f} s"
+        shared = client.has_capability("ACL")
+        if shared:
+            share(client, stage.user)
+    return f"heard EXISTS after {seen - sent:.3f} s" + (", shared a mailbox" if shared else "")
+
+
+def share(client, user):
+    """Lets everybody look into a mailbox, sees that it is so, and takes it back."""
+    assert client.namespace().other[0] == ("Other Users/", "/"), client.namespace()
+    client.create_folder("Shared by me")
+    client.setacl("Shared by me", "anyone", "lr")
+    client.setacl("Shared by me", "anyone", "+s")
+    heard = dict(client.getacl("Shared by me"))
+    assert heard == {user.encode(): b"lrswipkxtecda", b"anyone": b"lrs"}, f"heard {heard}"
+    client.setacl("Shared by me", "anyone", "")
+    heard = dict(client.getacl("Shared by me"))
+    assert heard == {user.encode(): b"lrswipkxtecda"}, f"heard {heard}"
+    client.delete_folder("Shared by me")

@@ -4,8 +4,8 @@
 //! [`MailboxName`]; other strings are bytes as the client sent them.
 
 use mail::{
-    Flags, InternalDate, MailboxName, ModSeq, SequenceSet, SpecialUse, UidValidity,
-    request::StoreMode, search::Key, sort::Criterion, thread::Algorithm,
+    Flags, InternalDate, MailboxName, ModSeq, Rights, RightsMode, SequenceSet, SpecialUse,
+    UidValidity, request::StoreMode, search::Key, sort::Criterion, thread::Algorithm,
 };
 
 /// A command with its tag.
@@ -88,6 +88,32 @@ pub enum Command {
     List(List),
     /// RFC 3501 §6.3.9: a reference and a pattern.
     Lsub(List),
+    /// RFC 4314 §3.1, and §3.2: DELETEACL replaces all rights by none.
+    SetAcl {
+        /// Of which mailbox.
+        mailbox: MailboxName,
+        /// Whose, after SASLprep.
+        identifier: Box<str>,
+        /// How.
+        mode: RightsMode,
+        /// Which.
+        rights: Rights,
+        /// DELETEACL.
+        delete: bool,
+    },
+    /// RFC 4314 §3.3
+    GetAcl(MailboxName),
+    /// RFC 4314 §3.4
+    ListRights {
+        /// Of which mailbox.
+        mailbox: MailboxName,
+        /// Whose, as the client wrote it.
+        written: Vec<u8>,
+        /// The same after SASLprep.
+        identifier: Box<str>,
+    },
+    /// RFC 4314 §3.5
+    MyRights(MailboxName),
     /// RFC 2342
     Namespace,
     /// RFC 3501 §6.3.10
@@ -240,6 +266,8 @@ pub struct ListReturn {
     pub special_use: bool,
     /// `STATUS (…)`
     pub status: Option<Vec<StatusItem>>,
+    /// `MYRIGHTS` (RFC 8440)
+    pub my_rights: bool,
 }
 
 /// STATUS data items.

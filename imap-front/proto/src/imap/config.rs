@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use mail::Namespaces;
+
 /// Limits and texts; shared by all sessions.
 #[derive(Clone, Debug)]
 pub struct SessionConfig {
@@ -29,6 +31,8 @@ pub struct SessionConfig {
     pub login_bytes_max: usize,
     /// Largest message that APPEND takes, in bytes.
     pub append_bytes_max: u64,
+    /// Where others' mailboxes lie among a user's names.
+    pub namespaces: Namespaces,
     /// Failed logins before the session is closed.
     pub login_failures_max: u8,
     /// Commands that a client may give before it has logged in; 0 is no limit.
@@ -79,6 +83,7 @@ impl Default for SessionConfig {
             command_bytes_max: 64 << 10,
             login_bytes_max: 8 << 10,
             append_bytes_max: 50 << 20,
+            namespaces: Namespaces::default(),
             login_failures_max: 3,
             prelogin_commands_max: 0,
         }
@@ -102,8 +107,9 @@ impl SessionConfig {
         }
         list.push_str(
             " NAMESPACE CHILDREN UIDPLUS UNSELECT MOVE SPECIAL-USE CREATE-SPECIAL-USE \
-             LIST-EXTENDED LIST-STATUS ESEARCH SEARCHRES WITHIN PARTIAL SORT SORT=DISPLAY ESORT \
-             THREAD=ORDEREDSUBJECT THREAD=REFERENCES THREAD=REFS CONDSTORE QRESYNC STATUS=SIZE",
+             LIST-EXTENDED LIST-STATUS LIST-MYRIGHTS ACL RIGHTS=kxte ESEARCH SEARCHRES WITHIN \
+             PARTIAL SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES THREAD=REFS \
+             CONDSTORE QRESYNC STATUS=SIZE",
         );
         // RFC 7889 §2: the same for all mailboxes.
         list.push_str(&format!(" APPENDLIMIT={}", self.append_bytes_max));

@@ -2,24 +2,30 @@
 
 use std::borrow::Cow;
 
-use mail::{Flags, InternalDate, MailboxName, SystemFlag};
+use mail::{Flags, InternalDate, MailboxName, Rights, SystemFlag};
 
 use super::lexer::is_atom_char;
 use super::mutf7;
 
-/// FLAGS and PERMANENTFLAGS of a mailbox that has these keywords.
-pub fn keyword_lines(keywords: &Flags, read_only: bool) -> String {
+/// FLAGS and PERMANENTFLAGS of a mailbox that has these keywords, for who has these rights
+/// (RFC 4314 §5.1.1).
+pub fn keyword_lines(keywords: &Flags, rights: Rights) -> String {
     const SYSTEM: &str = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
     let keywords: String = keywords
         .keywords()
         .iter()
         .map(|keyword| format!(" {keyword}"))
         .collect();
-    let permanent = if read_only {
-        String::new()
-    } else {
-        format!("{SYSTEM}{keywords} \\*")
+    let bits = rights.system_bits();
+    let changeable = |flag: &&str| {
+        let mut known = SystemFlag::ALL.into_iter();
+        known.any(|it| it.name() == *flag && bits & it as u8 != 0)
     };
+    let system: Vec<&str> = SYSTEM.split(' ').filter(changeable).collect();
+    let mut permanent = system.join(" ");
+    if rights.contains(Rights::WRITE) {
+        permanent.push_str(&format!("{keywords} \\*"));
+    }
     format!(
         "* FLAGS ({SYSTEM}{keywords})\r\n\
          * OK [PERMANENTFLAGS ({permanent})] Flags that are kept\r\n"
@@ -84,6 +90,11 @@ pub fn astring(out: &mut Vec<u8>, bytes: &[u8]) {
 /// A mailbox name.
 pub fn mailbox(out: &mut Vec<u8>, name: &MailboxName) {
     astring(out, mutf7::encode(name.as_str()).as_bytes());
+}
+
+/// A mailbox name, or the beginning of one, as it is written: in modified UTF-7.
+pub fn mailbox_text(name: &str) -> String {
+    mutf7::encode(name)
 }
 
 /// A parenthesised flag list; `recent` adds `\Recent`.

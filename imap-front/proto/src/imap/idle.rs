@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mail::{Change, Event, Flags, ModSeq, Uid};
+use mail::{Change, Event, Flags, ModSeq, Rights, Uid};
 
 use super::encode::{keyword_lines, number_set};
 use super::parked::Parked;
@@ -16,8 +16,8 @@ pub struct RenderKey {
     recent: u32,
     /// Only where flags are sent: they carry `\Recent`.
     recent_from: u32,
-    /// Only where keywords are sent: the client can't change any flags.
-    read_only: bool,
+    /// Only where keywords are sent: the flags that the client may change.
+    rights: Rights,
     /// Only where messages are gone: it is told their UIDs.
     qresync: bool,
 }
@@ -41,6 +41,14 @@ pub fn announce(parked: &mut Parked, event: &Event) -> Announce {
     if event.deleted || event.prev != parked.modseq {
         return Announce::Stale;
     }
+    if let Some(Change::Acl(acl)) = event.changes.first() {
+        // What it hears of that, and whether it may stay, is for its session to say.
+        if event.changes.len() > 1 || !parked.has_rights(acl.rights_of(parked.user)) {
+            return Announce::Stale;
+        }
+        parked.apply(event);
+        return Announce::Silent;
+    }
     parked.apply(event);
     if event.changes.is_empty() {
         return Announce::Silent;
@@ -57,7 +65,10 @@ pub fn announce(parked: &mut Parked, event: &Event) -> Announce {
         condstore,
         recent: parked.recent,
         recent_from,
-        read_only: has_keywords && parked.has(Parked::READ_ONLY),
+        rights: match has_keywords {
+            true => parked.flag_rights(),
+            false => Rights::NONE,
+        },
         qresync: parked.has(Parked::QRESYNC) && event.changes.iter().any(is_expunge),
     })
 }
@@ -85,7 +96,7 @@ pub fn render(event: &Event, key: RenderKey) -> Vec<u8> {
     let mut vanished = Vec::new();
     for change in &event.changes {
         match change {
-            Change::Keywords(keywords) => push_keywords(&mut out, keywords, key.read_only),
+            Change::Keywords(keywords) => push_keywords(&mut out, keywords, key.rights),
             Change::Expunged { uid, .. } if key.qresync => vanished.push(uid.0),
             Change::Expunged { number, .. } => {
                 out.extend_from_slice(format!("* {number} EXPUNGE\r\n").as_bytes());
@@ -93,7 +104,7 @@ pub fn render(event: &Event, key: RenderKey) -> Vec<u8> {
             Change::New { exists, .. } | Change::NewRun { exists, .. } => {
                 newest = Some(*exists);
             }
-            Change::Flags { .. } => {}
+            Change::Acl(_) | Change::Flags { .. } => {}
         }
     }
     push_vanished(&mut out, vanished);
@@ -138,6 +149,8 @@ pub fn render_many<'a>(
         parked.apply(event);
         for change in &event.changes {
             match change {
+                Change::Acl(acl) if parked.has_rights(acl.rights_of(parked.user)) => {}
+                Change::Acl(_) => return None,
                 Change::Keywords(all) => keywords = Some(all),
                 Change::Expunged { uid, number } => {
                     flags.remove(uid);
@@ -171,7 +184,7 @@ pub fn render_many<'a>(
         push_exists(&mut out, parked.exists, parked.recent);
     }
     if let Some(keywords) = keywords {
-        push_keywords(&mut out, keywords, parked.has(Parked::READ_ONLY));
+        push_keywords(&mut out, keywords, parked.flag_rights());
     }
     let condstore = parked.has(Parked::CONDSTORE);
     for (uid, (number, flags, modseq)) in flags {
@@ -188,9 +201,9 @@ pub fn render_many<'a>(
 }
 
 /// FLAGS and PERMANENTFLAGS of a mailbox that has these keywords.
-fn push_keywords(out: &mut Vec<u8>, keywords: &[Arc<str>], read_only: bool) {
+fn push_keywords(out: &mut Vec<u8>, keywords: &[Arc<str>], rights: Rights) {
     let keywords = Flags::new(0, keywords.iter().cloned());
-    out.extend_from_slice(keyword_lines(&keywords, read_only).as_bytes());
+    out.extend_from_slice(keyword_lines(&keywords, rights).as_bytes());
 }
 
 /// VANISHED with these UIDs, if there are any (RFC 7162 §3.2.10.2).

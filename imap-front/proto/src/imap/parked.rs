@@ -1,6 +1,6 @@
 //! A session packed away.
 
-use mail::{Change, Event, MailboxId, ModSeq, Uid, UserId};
+use mail::{Change, Event, MailboxId, ModSeq, Rights, Uid, UserId};
 
 /// A session packed away. Small and `Copy`: a million of these are kept.
 ///
@@ -48,6 +48,51 @@ impl Parked {
 
     /// The client is told of UIDs that have vanished (RFC 7162 §3.2.3).
     pub const QRESYNC: u16 = 64;
+    /// The first of four bits: each says that the user has one of [`Parked::RIGHTS`].
+    const FIRST_RIGHT: u16 = 1 << 12;
+    /// The rights that a session goes by while its mailbox is selected, besides that to read it.
+    const RIGHTS: [Rights; 4] = [
+        Rights::SEEN,
+        Rights::WRITE,
+        Rights::DELETE_MESSAGES,
+        Rights::EXPUNGE,
+    ];
+
+    /// Those of the rights that a session goes by.
+    pub(super) fn kept_rights(rights: Rights) -> Rights {
+        Self::RIGHTS
+            .into_iter()
+            .fold(Rights::NONE, |sum, right| sum | (rights & right))
+    }
+
+    /// Notes which of the rights that a session goes by the user has.
+    pub(super) fn set_rights(&mut self, rights: Rights) {
+        for (place, right) in Self::RIGHTS.into_iter().enumerate() {
+            let bit = Self::FIRST_RIGHT << place;
+            self.bits = (self.bits & !bit) | if rights.contains(right) { bit } else { 0 };
+        }
+    }
+
+    /// The rights that the user had when the session last heard of it.
+    pub(super) fn rights(&self) -> Rights {
+        let places = Self::RIGHTS.into_iter().enumerate();
+        let has = places.filter(|(place, _)| self.has(Self::FIRST_RIGHT << place));
+        has.fold(Rights::READ, |sum, (_, right)| sum | right)
+    }
+
+    /// Whether rights are what they were, as far as the session goes by them.
+    pub(super) fn has_rights(&self, rights: Rights) -> bool {
+        rights.contains(Rights::READ)
+            && Self::kept_rights(rights) == Self::kept_rights(self.rights())
+    }
+
+    /// The flags that the client may change.
+    pub(super) fn flag_rights(&self) -> Rights {
+        match self.has(Self::READ_ONLY) {
+            true => Rights::NONE,
+            false => self.rights() & Rights::FLAGS,
+        }
+    }
 
     /// Whether a bit is set.
     pub fn has(&self, bit: u16) -> bool {
@@ -81,7 +126,7 @@ impl Parked {
                     self.exists = *exists;
                     self.recent += last.0 - first.0 + 1;
                 }
-                Change::Keywords(_) | Change::Flags { .. } => {}
+                Change::Acl(_) | Change::Keywords(_) | Change::Flags { .. } => {}
             }
         }
         self.modseq = event.seq;

@@ -37,10 +37,13 @@ impl World {
         let mut model = Model::default();
         model.add_user("fred", "secret");
         model.add_scram(scram());
+        let namespaces = mail::Namespaces::usual("public");
+        model.set_namespaces(namespaces.clone());
         let config = Arc::new(SessionConfig {
             version: "1".into(),
             append_bytes_max: 2000,
             command_bytes_max: 1000,
+            namespaces,
             ..SessionConfig::default()
         });
         let client = || Client {
@@ -148,6 +151,12 @@ impl World {
     }
 
     pub fn host(&mut self, what: &str) {
+        if what == "users" {
+            for name in ["mary", "public"] {
+                self.model.add_user(name, "secret");
+            }
+            return;
+        }
         let scram_offered = self.config.scram.clone();
         self.with(false, |session| match what {
             "scram" => scram_offered.store(true, Ordering::Relaxed),

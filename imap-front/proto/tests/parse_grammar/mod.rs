@@ -150,7 +150,7 @@ impl Grammar {
     }
 
     fn session(&mut self) {
-        match self.rng.below(8) {
+        match self.rng.below(9) {
             0 => self.word(&[
                 "CAPABILITY",
                 "NOOP",
@@ -202,7 +202,38 @@ impl Grammar {
                 self.word(&["UID EXPUNGE "]);
                 self.set();
             }
+            6 => self.access_control(),
             _ => self.append(),
+        }
+    }
+
+    fn access_control(&mut self) {
+        self.foreign = true;
+        let word = self.one_of(&[
+            "SETACL ",
+            "DELETEACL ",
+            "GETACL ",
+            "LISTRIGHTS ",
+            "MYRIGHTS ",
+        ]);
+        self.word(&[word]);
+        self.mailbox();
+        if word.starts_with("GET") || word.starts_with("MY") {
+            return;
+        }
+        self.put(" ");
+        let who = self.one_of(&[
+            "mary",
+            "-mary",
+            "anyone",
+            "\"a b\"",
+            "{4}\r\nmary",
+            "{4+}\r\nmary",
+        ]);
+        self.put(who);
+        if word == "SETACL " {
+            let rights = self.one_of(&[" lrs", " +cd", " -x", " \"\"", " +", " {2+}\r\nla"]);
+            self.put(rights);
         }
     }
 

@@ -97,6 +97,7 @@ pub fn opened(count: u32) -> Reply {
         recent_from: Uid(u32::MAX),
         first_unseen: None,
         keywords: vec![],
+        rights: mail::Rights::ALL,
     })
 }
 

@@ -4,11 +4,13 @@ use imap_codec::decode::Decoder;
 use imap_codec::imap_types::response::{Response, Status};
 use imap_codec::{GreetingCodec, ResponseCodec};
 
-/// Responses that imap-codec doesn't know: ESEARCH (RFC 4731), extended items of LIST (RFC 5258),
-/// SIZE (RFC 8438) and APPENDLIMIT (RFC 7889) of STATUS.
+/// Responses that imap-codec doesn't know: ESEARCH (RFC 4731), those of ACL (RFC 4314), extended
+/// items of LIST (RFC 5258), SIZE (RFC 8438) and APPENDLIMIT (RFC 7889) of STATUS.
 fn is_foreign(rest: &[u8]) -> bool {
     let line = rest.split(|&b| b == b'\r').next().unwrap_or(rest);
-    line.starts_with(b"* ESEARCH ")
+    ["* ESEARCH ", "* ACL ", "* MYRIGHTS ", "* LISTRIGHTS "]
+        .iter()
+        .any(|word| line.starts_with(word.as_bytes()))
         || line.starts_with(b"* LIST ") && line.ends_with(b"(\"CHILDINFO\" (\"SUBSCRIBED\"))")
         || line.starts_with(b"* STATUS ") && line.ends_with(b"APPENDLIMIT 2000)")
 }

@@ -271,7 +271,7 @@ fn mode_number(mode: StoreMode) -> u8 {
     match mode {
         StoreMode::Add => 1,
         StoreMode::Remove => 2,
-        StoreMode::Replace => 3,
+        StoreMode::Replace | StoreMode::ReplaceSome(_) => 3,
     }
 }
 

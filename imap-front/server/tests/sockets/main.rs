@@ -20,6 +20,7 @@ mod panics;
 mod proxies;
 mod scram;
 mod service_user;
+mod shared;
 mod site;
 mod sorted;
 mod stop;

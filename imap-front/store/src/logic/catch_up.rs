@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mail::{Change, Delta, Event, Flags, MailboxId, ModSeq, Uid};
 
 use super::numbering::{Numbering, scanned};
-use super::{keys, tables};
+use super::{access, keys, tables};
 use crate::Error;
 use crate::index::MailboxIndex;
 use crate::kv::{Kv, Space};
@@ -120,6 +120,10 @@ impl Piece<'_> {
             self.numbering.number(uid) + later.partition_point(|have| *have <= uid) as u32
         };
         let mut changes = Vec::new();
+        if self.since < self.mailbox.acl_at {
+            let acl = access::acl(self.kv, self.id, self.mailbox)?;
+            changes.push(Change::Acl(Arc::new(acl)));
+        }
         if self.since < self.mailbox.keywords_at && self.mailbox.keywords_at != Mailbox::UNTOLD {
             changes.push(Change::Keywords(self.mailbox.keywords.clone().into()));
         }

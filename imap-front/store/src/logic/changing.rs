@@ -89,6 +89,7 @@ pub(super) fn store_some(
             StoreMode::Add => flags.union(&wanted),
             StoreMode::Remove => flags.subtract(&wanted),
             StoreMode::Replace => flags = wanted.clone(),
+            StoreMode::ReplaceSome(rights) => flags = rights.replaced(&old, &wanted),
         }
         if flags != old {
             changed.push((uid, row, Arc::new(flags)));

@@ -1,12 +1,13 @@
 //! Messages are copied and moved.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow::{Break, Continue};
 use std::sync::Arc;
 
 use mail::request::CopyHow;
 use mail::{
-    Change, Event, InView, MailboxId, ModSeq, Refusal, Reply, Uid, UidRanges, UidSet, UidValidity,
-    UserId,
+    Change, Event, Flags, InView, MailboxId, ModSeq, Refusal, Reply, Rights, Uid, UidRanges,
+    UidSet, UidValidity, UserId,
 };
 
 use super::changing::{delta, event, remove};
@@ -26,15 +27,23 @@ const TOO_MANY_KEYWORDS: Refusal = Refusal::Limit("the target has as many keywor
 /// Batches of a mailbox that may wait to be rewritten.
 const BATCHES_MAX: usize = 8;
 
+/// Where messages go, and what who sends them may do there: only flags that they may change come
+/// along (RFC 4314 §4).
+#[derive(Clone, Copy)]
+pub(super) struct Target {
+    pub id: MailboxId,
+    pub rights: Rights,
+}
+
 /// COPY (RFC 3501 §6.4.7) and MOVE (RFC 6851) of few messages.
 pub(super) fn copy(
     txn: &mut Transaction<'_>,
     rules: &Rules,
     (from, source): (MailboxId, &Mailbox),
     (some, since): (&[Flagged], ModSeq),
-    (id, how): (MailboxId, CopyHow),
+    (to, how): (Target, CopyHow),
 ) -> Result<Applied, Error> {
-    match transfer(txn, rules, from, some, id, how == CopyHow::Move)? {
+    match transfer(txn, rules, from, some, to, how == CopyHow::Move)? {
         Err(refusal) => {
             undo(txn, &refusal);
             refused(refusal)
@@ -97,7 +106,7 @@ pub(super) fn transfer(
     rules: &Rules,
     from: MailboxId,
     leaving: &[Flagged],
-    id: MailboxId,
+    Target { id, rights }: Target,
     take_out: bool,
 ) -> Result<Result<Transferred, Refusal>, Error> {
     let (Some(mut source), Some(mut target)) =
@@ -124,13 +133,15 @@ pub(super) fn transfer(
     let mut arriving = Vec::with_capacity(leaving.len());
     let mut places = Places::new(rules.options.keywords_max);
     for (_, row, flags) in leaving {
-        let Ok(keywords) = places.of(txn, id, &mut target, flags)? else {
+        let flags = stored_flags(rights, flags);
+        let Ok(keywords) = places.of(txn, id, &mut target, &flags)? else {
             return Ok(Err(TOO_MANY_KEYWORDS));
         };
         if !take_out {
             bodies::share(txn, row.body)?;
         }
         arriving.push(MessageRow {
+            system: flags.system_bits(),
             keywords,
             ..row.clone()
         });
@@ -158,6 +169,14 @@ pub(super) fn transfer(
     Ok(Ok(done))
 }
 
+/// The flags that come along (RFC 4314 §4).
+fn stored_flags(rights: Rights, flags: &Flags) -> Cow<'_, Flags> {
+    match rights.contains(Rights::FLAGS) {
+        true => Cow::Borrowed(flags),
+        false => Cow::Owned(rights.changeable(flags)),
+    }
+}
+
 /// The target's UIDVALIDITY, and what to announce.
 pub(super) type Published = (UidValidity, Vec<Arc<Event>>);
 
@@ -166,6 +185,7 @@ pub(super) type Published = (UidValidity, Vec<Arc<Event>>);
 pub(super) struct Staging {
     pub from: MailboxId,
     pub id: MailboxId,
+    rights: Rights,
     messages: InView,
     pub since: ModSeq,
     how: CopyHow,
@@ -183,13 +203,14 @@ pub(super) struct Staging {
 impl Staging {
     pub fn new(
         from: MailboxId,
-        id: MailboxId,
+        Target { id, rights }: Target,
         (messages, since): (InView, ModSeq),
         how: CopyHow,
     ) -> Self {
         Self {
             from,
             id,
+            rights,
             messages,
             since,
             how,
@@ -244,13 +265,15 @@ impl Staging {
         let mut figures = self.figures.clone();
         let mut places = Places::new(rules.options.keywords_max);
         for (_, row, flags) in &rows {
-            let Ok(keywords) = places.of(txn, self.id, &mut target, flags)? else {
+            let flags = stored_flags(self.rights, flags);
+            let Ok(keywords) = places.of(txn, self.id, &mut target, &flags)? else {
                 return Ok(Err(TOO_MANY_KEYWORDS));
             };
             bodies::share(txn, row.body)?;
             let row = MessageRow {
                 modseq: ModSeq(0),
                 created: ModSeq(0),
+                system: flags.system_bits(),
                 keywords,
                 ..row.clone()
             };

@@ -56,15 +56,24 @@ pub(crate) fn place(kv: &dyn Kv, id: MailboxId) -> String {
 
 /// Says that a message can't be read.
 pub(super) fn report(kv: &dyn Kv, (id, uid): (MailboxId, Uid), error: &Error) {
+    report_what(kv, id, &format!("the message with UID {uid}"), error);
+}
+
+/// Says that an access control list can't be read.
+pub(super) fn report_list(kv: &dyn Kv, id: MailboxId, error: &Error) {
+    report_what(kv, id, "the access control list", error);
+}
+
+fn report_what(kv: &dyn Kv, id: MailboxId, what: &str, error: &Error) {
     let mut lines = LINES.lock().unwrap_or_else(|error| error.into_inner());
     let Some(left_out) = lines.admit(Instant::now()) else {
         return;
     };
     drop(lines);
     let place = place(kv, id);
-    tracing::error!("{place}: the message with UID {uid} can't be read: {error}");
+    tracing::error!("{place}: {what} can't be read: {error}");
     if left_out > 0 {
-        tracing::error!("{left_out} more messages could not be read before");
+        tracing::error!("{left_out} more could not be read before");
     }
 }
 

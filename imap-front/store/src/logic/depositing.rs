@@ -6,10 +6,11 @@ use bytes::{Bytes, BytesMut};
 use mail::reply::Appended;
 use mail::request::Target;
 use mail::{
-    Body, Event, Flags, InternalDate, MailboxId, MailboxName, ModSeq, Refusal, Reply, SpoolId, Uid,
-    UserId, sort,
+    Body, Event, Flags, InternalDate, MailboxId, MailboxName, ModSeq, Refusal, Reply, Rights,
+    SpoolId, Uid, UserId, sort,
 };
 
+use super::access::{self, Found};
 use super::keywords::{Places, introduce};
 use super::tables::PIECE_BYTES;
 use super::{Applied, Rules, ensure_user, keys, notifications, refused, tables};
@@ -183,8 +184,19 @@ pub(super) fn append(
         Ok(size) => size,
         Err(refusal) => return refuse(txn, refusal),
     };
-    let Some((id, mut row)) = tables::named_mailbox(txn, user, name)? else {
-        return refuse(txn, Refusal::NoMailbox);
+    let Found {
+        owner,
+        id,
+        mut row,
+        rights,
+        ..
+    } = match access::may(txn, rules, user, name, Rights::INSERT)? {
+        Ok(found) => found,
+        Err(refusal) => return refuse(txn, refusal),
+    };
+    let flags = match rights.contains(Rights::FLAGS) {
+        true => flags,
+        false => rights.changeable(&flags),
     };
     let mut places = Places::new(rules.options.keywords_max);
     let keywords = match places.of(txn, id, &mut row, &flags)? {
@@ -194,7 +206,7 @@ pub(super) fn append(
     if let Err(refusal) = room_below(&row, 1)? {
         return refuse(txn, refusal);
     }
-    if !charge(txn, rules, user, size, 1)? {
+    if !charge(txn, rules, owner, size, 1)? {
         return refuse(txn, Refusal::OverQuota);
     }
     let stored = keep(txn, body, size)?;
@@ -304,7 +316,14 @@ pub(super) fn deliver(
     let mut accepted: Vec<MailboxId> = Vec::new();
     for target in targets {
         let user = ensure_user(txn, rules, &target.user)?;
-        let named = tables::named_mailbox(txn, user, &target.folder)?;
+        // RFC 4314 §2.1: what is addressed to a folder comes there if its owner may post.
+        let named = match tables::named_mailbox(txn, user, &target.folder)? {
+            Some((id, row)) => {
+                let may = access::rights(txn, id, &row, user)?.contains(Rights::POST);
+                Some((id, row)).filter(|_| may)
+            }
+            None => None,
+        };
         let found = match named {
             Some(found) => Some(found),
             None => tables::named_mailbox(txn, user, &MailboxName::inbox())?,

@@ -1,6 +1,6 @@
 //! Keys: big-endian numbers one after the other.
 
-use mail::{MailboxId, MailboxName, ModSeq, Uid, UserId};
+use mail::{Grantee, MailboxId, MailboxName, ModSeq, Uid, UserId};
 
 pub(crate) fn number(number: u64) -> Vec<u8> {
     number.to_be_bytes().to_vec()
@@ -96,6 +96,56 @@ pub(crate) fn departed_parts(key: &[u8]) -> Option<(u8, u64, MailboxId, ModSeq)>
     let number = u64::from_be_bytes;
     let (mailbox, modseq) = (MailboxId(number(mailbox)), ModSeq(number(modseq)));
     Some((*waits, number(since_s), mailbox, modseq))
+}
+
+/// The access control list of a mailbox.
+pub(crate) fn acl(mailbox: MailboxId) -> Vec<u8> {
+    [&[ACL][..], &mailbox.0.to_be_bytes()].concat()
+}
+
+/// First byte of keys in [`crate::kv::Space::Acls`]: lists by mailbox.
+pub(crate) const ACL: u8 = 1;
+/// What a grantee was given, by grantee, owner and mailbox.
+pub(crate) const GRANT: u8 = 2;
+/// How many mailboxes that are, by grantee and owner.
+pub(crate) const GRANTS: u8 = 3;
+
+/// A number for each grantee; no user has the number 0.
+pub(crate) fn grantee(grantee: Grantee) -> u64 {
+    match grantee {
+        Grantee::Anyone => 0,
+        Grantee::User(user) => user.0,
+    }
+}
+
+/// Somebody was given rights on a mailbox of an owner.
+pub(crate) fn grant(to: Grantee, owner: UserId, mailbox: MailboxId) -> Vec<u8> {
+    let numbers = [grantee(to), owner.0, mailbox.0].map(u64::to_be_bytes);
+    [&[GRANT][..], numbers.as_flattened()].concat()
+}
+
+/// The range of all that a grantee was given.
+pub(crate) fn grants(to: Grantee) -> (Vec<u8>, Vec<u8>) {
+    let key = |number: u64| [&[GRANT][..], &number.to_be_bytes()].concat();
+    (key(grantee(to)), key(grantee(to) + 1))
+}
+
+/// Owner and mailbox of such a key; none if it is not one.
+pub(crate) fn grant_parts(key: &[u8]) -> Option<(UserId, MailboxId)> {
+    let (numbers, []) = key.strip_prefix(&[GRANT])?.as_chunks::<8>() else {
+        return None;
+    };
+    let [_, owner, mailbox] = *<&[[u8; 8]; 3]>::try_from(numbers).ok()?;
+    Some((
+        UserId(u64::from_be_bytes(owner)),
+        MailboxId(u64::from_be_bytes(mailbox)),
+    ))
+}
+
+/// How many mailboxes of an owner a grantee was let into.
+pub(crate) fn grant_count(to: Grantee, owner: UserId) -> Vec<u8> {
+    let numbers = [grantee(to), owner.0].map(u64::to_be_bytes);
+    [&[GRANTS][..], numbers.as_flattened()].concat()
 }
 
 /// The range of what one expunge took out of a mailbox.

@@ -1,6 +1,7 @@
 //! What each request means, over any rows.
 //!
-//! In reading order: `keys`, `tables` (typed rows), `numbering` (which message has which number),
+//! In reading order: `keys`, `tables` (typed rows), `access` (whose a name is, and what one may
+//! do), `acl` (who may do what), `numbering` (which message has which number),
 //! `catch_up` (what happened since), `resync` (what a client has missed), `reading`, `searching`,
 //! `arranging` (SORT and THREAD), `naming` and `renaming` (mailboxes),
 //! `keywords` (their places), `depositing` (messages come), `choosing` (which are meant),
@@ -9,6 +10,10 @@
 
 pub(crate) mod keys;
 
+mod access;
+mod acl;
+#[cfg(test)]
+mod acl_tests;
 #[cfg(test)]
 mod arrange_tests;
 mod arranging;
@@ -41,14 +46,15 @@ use std::sync::Arc;
 
 use mail::request::CopyHow;
 use mail::{
-    Event, InView, InternalDate, MailboxId, MailboxName, ModSeq, Refusal, Reply, Request, Uid,
-    UidRanges, UserId,
+    Event, InView, InternalDate, MailboxId, MailboxName, ModSeq, Refusal, Reply, Request, Rights,
+    Uid, UidRanges, UserId,
 };
 
 pub(crate) use arranging::{Arranging, MadeKeys, keep_sort_keys};
 pub(crate) use damage::place;
 pub(crate) use naming::renew_uid_validities;
 
+use copying::Target;
 pub(crate) use numbering::build_some;
 use operation::Storing;
 pub(crate) use operation::{BUILD_ROWS, Operation, Step};
@@ -91,6 +97,24 @@ impl Rules {
             made_room: Arc::new(SortRoom::of_made_keys()),
         }
     }
+
+    /// The account of the user who logs in with a name, if there is one.
+    fn account(&self, name: &str) -> Option<Box<str>> {
+        match &self.options.directory {
+            Some(directory) => directory.account(name),
+            None => Some(name.into()),
+        }
+    }
+
+    /// The name by which an account's user logs in; none if nobody does, or somebody else.
+    fn present_name(&self, account: &str) -> Option<Box<str>> {
+        let name = match &self.options.directory {
+            Some(directory) => directory.name(account),
+            None => account.into(),
+        };
+        let is_theirs = self.account(&name).is_some_and(|it| &*it == account);
+        is_theirs.then_some(name)
+    }
 }
 
 /// The result of a change.
@@ -132,8 +156,14 @@ pub(crate) fn read(kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Opti
     use Request as R;
     Ok(Some(match request {
         R::List { user, query, after } => {
-            Reply::Listed(query.piece(&reading::mailboxes(kv, *user)?, after.as_ref()))
+            let infos = reading::mailboxes(kv, rules, *user, query)?;
+            Reply::Listed(query.piece(&infos, after.as_ref()))
         }
+        R::Acl {
+            user,
+            name,
+            question,
+        } => acl::answer(kv, rules, (*user, name), question)?,
         R::Status { user, name } => reading::status(kv, rules, *user, name)?,
         R::Sync { mailbox, since } => reading::sync(kv, rules, *mailbox, *since)?,
         R::View { mailbox, at } => reading::view(kv, rules, *mailbox, *at)?,
@@ -199,9 +229,16 @@ pub(crate) fn apply(
             name,
             special_use,
         } => naming::create(txn, rules, user, &name, special_use),
-        R::Delete { user, name } => naming::delete(txn, user, &name),
+        R::Delete { user, name } => naming::delete(txn, rules, user, &name),
         R::Rename { user, from, to } => naming::rename(txn, rules, user, &from, &to),
         R::Subscribe { user, name, on } => naming::subscribe(txn, rules, user, &name, on),
+        R::SetAcl {
+            user,
+            name,
+            identifier,
+            mode,
+            rights,
+        } => acl::set(txn, rules, (user, &name), &identifier, (mode, rights)),
         R::Store {
             mailbox,
             ranges,
@@ -219,6 +256,7 @@ pub(crate) fn apply(
             within,
             since,
         } => expunge(txn, rules, mailbox, within, since),
+        R::Close { user, mailbox } => close(txn, rules, user, mailbox),
         R::Copy {
             mailbox,
             messages,
@@ -238,6 +276,21 @@ pub(crate) fn apply(
         } => depositing::append(txn, rules, user, &name, (flags, date), body),
         R::Deliver { targets, body } => depositing::deliver(txn, rules, &targets, body),
         _ => refused(Refusal::Cannot("not a change")),
+    }
+}
+
+fn close(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    user: UserId,
+    id: MailboxId,
+) -> Result<Applied, Error> {
+    let Some(row) = tables::mailbox(txn, id)? else {
+        return refused(Refusal::NoMailbox);
+    };
+    match access::rights(txn, id, &row, user)?.contains(Rights::EXPUNGE) {
+        true => expunge(txn, rules, id, None, row.modseq),
+        false => Ok((Reply::Done, vec![]).into()),
     }
 }
 
@@ -274,10 +327,25 @@ fn copy(
     (user, to): (UserId, &MailboxName),
     how: CopyHow,
 ) -> Result<Applied, Error> {
-    let source = tables::mailbox(txn, from)?;
-    let target = tables::named_mailbox(txn, user, to)?;
-    let (Some(source), Some((id, _))) = (source, target) else {
+    let Some(source) = tables::mailbox(txn, from)? else {
         return refused(Refusal::NoMailbox);
+    };
+    // RFC 6851 §4.2 for what a MOVE needs.
+    let needed = match how {
+        CopyHow::Move => Rights::READ | Rights::DELETE_MESSAGES | Rights::EXPUNGE,
+        _ => Rights::READ,
+    };
+    let has = access::rights(txn, from, &source, user)?;
+    if !has.contains(needed) {
+        return refused(access::denied(has));
+    }
+    let target = match access::may(txn, rules, user, to, Rights::INSERT)? {
+        Ok(target) => target,
+        Err(refusal) => return refused(refusal),
+    };
+    let to = Target {
+        id: target.id,
+        rights: target.rights,
     };
     if !numbering::is_cold(txn, from)? {
         let (max, of) = (rules.options.slice_messages, (from, &source));
@@ -288,13 +356,13 @@ fn copy(
         let is_whole = some.len() as u32 >= messages.count;
         match (next, how) {
             (None, CopyHow::Whole) if !is_whole => return refused(Refusal::NoMessage),
-            (None, _) => return copying::copy(txn, rules, of, (&some, since), (id, how)),
+            (None, _) => return copying::copy(txn, rules, of, (&some, since), (to, how)),
             (Some(_), _) => {}
         }
     }
     Ok(match how {
-        CopyHow::Move => Operation::move_chosen(from, id, messages.ranges, since),
-        how => Operation::copy(copying::Staging::new(from, id, (messages, since), how)),
+        CopyHow::Move => Operation::move_chosen(from, to, messages.ranges, since),
+        how => Operation::copy(copying::Staging::new(from, to, (messages, since), how)),
     }
     .into())
 }

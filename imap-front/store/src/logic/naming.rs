@@ -4,10 +4,15 @@ use std::ops::ControlFlow::Continue;
 use std::sync::Arc;
 
 use mail::SpecialUse;
-use mail::{Event, MailboxId, MailboxName, ModSeq, Refusal, Reply, Uid, UidValidity, UserId};
+use mail::namespace::Place;
+use mail::{
+    Acl, Event, MailboxId, MailboxName, ModSeq, Refusal, Reply, Rights, Uid, UidValidity, UserId,
+};
 
+use super::access::{self, ForOthers, denied};
+use super::copying::Target;
 use super::renaming::{self, Renaming};
-use super::{Applied, Operation, Rules, copying, keys, notifications, refused, tables};
+use super::{Applied, Operation, Rules, acl, copying, keys, notifications, refused, tables};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
 use crate::notification::What;
@@ -26,18 +31,23 @@ pub(super) fn make_user(
         ..Account::default()
     };
     tables::put_account(txn, user, &account);
-    make_mailbox(txn, rules, user, &MailboxName::inbox(), None)?;
+    let acl = Acl {
+        owner: user,
+        entries: vec![],
+    };
+    make_mailbox(txn, rules, &acl, &MailboxName::inbox(), None)?;
     Ok(user)
 }
 
-/// Makes the mailbox of a name that has none.
+/// Makes the mailbox of a name that has none, with such an access control list.
 fn make_mailbox(
     txn: &mut Transaction<'_>,
     rules: &Rules,
-    user: UserId,
+    acl: &Acl,
     name: &MailboxName,
     special_use: Option<SpecialUse>,
 ) -> Result<MailboxId, Error> {
+    let user = acl.owner;
     let id = MailboxId(tables::next(txn, "mailbox")?);
     let uid_validity = next_uid_validity(txn, rules)?;
     let row = Mailbox {
@@ -46,9 +56,13 @@ fn make_mailbox(
         uid_next: Uid(1),
         modseq: ModSeq(1),
         recent_from: Uid(1),
+        acl_at: ModSeq(u64::from(!acl.entries.is_empty())),
         ..Mailbox::default()
     };
     tables::put_mailbox(txn, id, &row);
+    if !acl.entries.is_empty() {
+        acl::inherit(txn, id, name, acl)?;
+    }
     let subscribed = tables::name(txn, user, name)?.subscribed;
     let row = Name {
         exists: true,
@@ -106,18 +120,38 @@ pub(super) fn create(
     if let Err(why) = name.creatable() {
         return refused(Refusal::Name(why));
     }
-    renaming::await_others(txn, user)?;
-    if tables::name(txn, user, name)?.mailbox.is_some() {
+    let Some((owner, name)) = access::place(txn, rules, user, name)? else {
+        return refused(nowhere(rules, name));
+    };
+    if let Err(why) = name.creatable() {
+        return refused(Refusal::Name(why));
+    }
+    renaming::await_others(txn, owner)?;
+    let acl = match access::may_make(txn, user, owner, &name)? {
+        Ok(acl) => acl,
+        Err(refusal) => return refused(refusal),
+    };
+    if tables::name(txn, owner, &name)?.mailbox.is_some() {
         return refused(Refusal::Exists);
     }
-    if !has_room(txn, rules, user)? {
+    if !has_room(txn, rules, owner)? {
         return refused(NO_ROOM);
     }
-    make_parents(txn, rules, user, name)?;
-    make_mailbox(txn, rules, user, name, special_use)?;
-    notifications::name(txn, user, || What::Created(name.clone()));
+    make_parents(txn, rules, &acl, &name)?;
+    make_mailbox(txn, rules, &acl, &name, special_use)?;
+    notifications::name(txn, owner, || What::Created(name));
     Ok((Reply::Done, vec![]).into())
 }
+
+/// Why no mailbox can have a name: nothing is told of who there is.
+fn nowhere(rules: &Rules, name: &MailboxName) -> Refusal {
+    match rules.options.namespaces.place(name) {
+        Place::Above => ABOVE_OTHERS,
+        _ => Refusal::NoMailbox,
+    }
+}
+
+const ABOVE_OTHERS: Refusal = Refusal::Cannot("other users' mailboxes lie below that name");
 
 const NO_ROOM: Refusal = Refusal::Limit("you have as many mailboxes and subscriptions as you may");
 
@@ -130,14 +164,15 @@ fn has_room(txn: &mut Transaction<'_>, rules: &Rules, user: UserId) -> Result<bo
 fn make_parents(
     txn: &mut Transaction<'_>,
     rules: &Rules,
-    user: UserId,
+    acl: &Acl,
     name: &MailboxName,
 ) -> Result<(), Error> {
+    let user = acl.owner;
     let mut made = Vec::new();
     let mut parent = name.parent();
     while let Some(name) = parent {
         if !tables::name(txn, user, &name)?.exists {
-            make_mailbox(txn, rules, user, &name, None)?;
+            make_mailbox(txn, rules, acl, &name, None)?;
             made.push(name.clone());
         }
         parent = name.parent();
@@ -151,13 +186,30 @@ fn make_parents(
 
 pub(super) fn delete(
     txn: &mut Transaction<'_>,
+    rules: &Rules,
     user: UserId,
     name: &MailboxName,
 ) -> Result<Applied, Error> {
+    let asker = user;
+    let Some((user, name)) = access::place(txn, rules, asker, name)? else {
+        return refused(Refusal::NoMailbox);
+    };
+    renaming::await_others(txn, user)?;
+    let mut acl = None;
+    if let Some((id, mailbox)) = tables::named_mailbox(txn, user, &name)? {
+        let list = access::acl(txn, id, &mailbox)?;
+        let rights = list.rights_of(asker);
+        if !rights.contains(Rights::DELETE) {
+            return refused(denied(rights));
+        }
+        acl = Some(list).filter(|list| !list.entries.is_empty());
+    } else if user != asker {
+        return refused(Refusal::NoMailbox);
+    }
     if name.is_inbox() {
         return refused(Refusal::Cannot("INBOX can't be deleted"));
     }
-    renaming::await_others(txn, user)?;
+    let name = &name;
     let mut row = tables::name(txn, user, name)?;
     let has_children = renaming::has_names_below(txn, user, name)?;
     let Some(id) = row.mailbox.take() else {
@@ -182,6 +234,9 @@ pub(super) fn delete(
         }
         None => ModSeq(1),
     };
+    if let Some(acl) = acl {
+        acl::forget(txn, id, &acl)?;
+    }
     txn.delete(Space::Mailboxes, &keys::number(id.0));
     txn.put(Space::Tasks, &keys::task(tables::task::DROP, id.0), vec![]);
     notifications::name(txn, user, || What::Deleted(name.clone()));
@@ -209,11 +264,13 @@ pub(super) fn rename(
     if let Err(why) = to.creatable() {
         return refused(Refusal::Name(why));
     }
-    renaming::await_others(txn, user)?;
+    let asker = user;
+    let (user, from, to, acl) = match may_rename(txn, rules, asker, from, to)? {
+        Ok(may) => may,
+        Err(refusal) => return refused(refusal),
+    };
+    let (from, to) = (&from, &to);
     let row = tables::name(txn, user, from)?;
-    if !row.exists {
-        return refused(Refusal::NoMailbox);
-    }
     if tables::name(txn, user, to)?.exists {
         return refused(Refusal::Exists);
     }
@@ -227,8 +284,8 @@ pub(super) fn rename(
     }
     if from.is_inbox() {
         // RFC 3501 §6.3.5: INBOX itself stays, and so does who has it selected.
-        make_parents(txn, rules, user, to)?;
-        let target = make_mailbox(txn, rules, user, to, None)?;
+        make_parents(txn, rules, &acl, to)?;
+        let target = make_mailbox(txn, rules, &acl, to, None)?;
         notifications::name(txn, user, || What::Created(to.clone()));
         return empty_inbox(txn, rules, row.mailbox, target);
     }
@@ -243,7 +300,7 @@ pub(super) fn rename(
     if let Some(refusal) = refusals.find_map(|refusal| refusal) {
         return refused(refusal);
     }
-    make_parents(txn, rules, user, to)?;
+    make_parents(txn, rules, &acl, to)?;
     if more.is_some() {
         return Ok(Operation::rename(Renaming::begin(txn, user, from, to)).into());
     }
@@ -259,6 +316,46 @@ pub(super) fn rename(
     Ok((Reply::Done, vec![]).into())
 }
 
+/// Whose names a RENAME is about, the two names, and the list that new mailboxes above inherit.
+type MayRename = (UserId, MailboxName, MailboxName, Acl);
+
+/// RFC 4314 §4: `x` on the mailbox, and `k` on what the new name lies below.
+fn may_rename(
+    txn: &Transaction<'_>,
+    rules: &Rules,
+    asker: UserId,
+    from: &MailboxName,
+    to: &MailboxName,
+) -> Result<Result<MayRename, Refusal>, Error> {
+    let Some((user, from)) = access::place(txn, rules, asker, from)? else {
+        return Ok(Err(Refusal::NoMailbox));
+    };
+    renaming::await_others(txn, user)?;
+    if let Some((id, row)) = tables::named_mailbox(txn, user, &from)? {
+        let rights = access::rights(txn, id, &row, asker)?;
+        if !rights.contains(Rights::DELETE) {
+            return Ok(Err(denied(rights)));
+        }
+    } else if user != asker || !tables::name(txn, user, &from)?.exists {
+        return Ok(Err(Refusal::NoMailbox));
+    }
+    let Some((new_owner, to)) = access::place(txn, rules, asker, to)? else {
+        return Ok(Err(nowhere(rules, to)));
+    };
+    if new_owner != user {
+        let why = "a mailbox stays its owner's; copy its messages instead";
+        return Ok(Err(Refusal::Cannot(why)));
+    }
+    if user != asker && from.is_inbox() {
+        return Ok(Err(Refusal::Cannot("another's INBOX can't be renamed")));
+    }
+    if let Err(why) = to.creatable() {
+        return Ok(Err(Refusal::Name(why)));
+    }
+    let acl = access::may_make(txn, asker, user, &to)?;
+    Ok(acl.map(|acl| (user, from, to, acl)))
+}
+
 /// Moves all messages of INBOX to a new mailbox.
 fn empty_inbox(
     txn: &mut Transaction<'_>,
@@ -269,13 +366,17 @@ fn empty_inbox(
     let (Some(id), Some(mut row)) = (inbox, tables::mailbox(txn, target)?) else {
         return Ok((Reply::Done, vec![]).into());
     };
+    let to = Target {
+        id: target,
+        rights: Rights::ALL,
+    };
     let Some(source) = tables::mailbox(txn, id)? else {
         return Ok((Reply::Done, vec![]).into());
     };
     row.keywords.clone_from(&source.keywords);
     tables::put_mailbox(txn, target, &row);
     if source.messages as usize > rules.options.slice_messages {
-        let then = Some(Operation::move_all(id, target, source.uid_next));
+        let then = Some(Operation::move_all(id, to, source.uid_next));
         return Ok(Applied {
             reply: None,
             events: vec![],
@@ -287,7 +388,7 @@ fn empty_inbox(
         let flags = row.flags(&source);
         leaving.push((uid, row, flags));
     })?;
-    match copying::transfer(txn, rules, id, &leaving, target, true)? {
+    match copying::transfer(txn, rules, id, &leaving, to, true)? {
         Ok(done) => Ok((Reply::Done, done.events).into()),
         Err(refusal) => {
             copying::undo(txn, &refusal);
@@ -304,9 +405,28 @@ pub(super) fn subscribe(
     on: bool,
 ) -> Result<Applied, Error> {
     renaming::await_others(txn, user)?;
+    let mut name = name.clone();
+    let place = access::place(txn, rules, user, &name)?;
+    let is_own = place.as_ref().is_some_and(|(owner, _)| *owner == user);
+    if on && !is_own {
+        // RFC 4314 §4: it is looked for.
+        if let Err(refusal) = access::may(txn, rules, user, &name, Rights::LOOKUP)? {
+            return refused(refusal);
+        }
+    }
+    match place {
+        Some((_, own)) if is_own => name = own,
+        Some((owner, theirs)) => {
+            let listed = ForOthers::new(rules).name(txn, owner, &theirs)?;
+            name = listed.unwrap_or(name);
+        }
+        None => {}
+    }
+    let name = &name;
     let mut row = tables::name(txn, user, name)?;
     if on
         && !row.exists
+        && is_own
         && let Err(why) = name.creatable()
     {
         return refused(Refusal::Name(why));

@@ -6,7 +6,7 @@ use mail::request::FlagChange;
 use mail::{Delta, Event, MailboxId, ModSeq, Refusal, Reply, Uid, UidRanges, UidSet, UserId};
 
 use super::changing::{self, Stored};
-use super::copying::{self, Staging};
+use super::copying::{self, Staging, Target};
 use super::numbering;
 use super::renaming::Renaming;
 use super::tables::{self, task};
@@ -76,7 +76,7 @@ struct Expunging {
 /// MOVE is all or nothing for each message only (RFC 6851 §3.3).
 struct Moving {
     from: MailboxId,
-    to: MailboxId,
+    to: Target,
     which: Which,
     since: ModSeq,
     /// UIDs before and after, in the same order.
@@ -120,15 +120,20 @@ impl Operation {
         Kind::Copy(Box::new(staging)).into()
     }
 
-    pub fn move_chosen(from: MailboxId, to: MailboxId, ranges: UidRanges, since: ModSeq) -> Self {
+    pub(super) fn move_chosen(
+        from: MailboxId,
+        to: Target,
+        ranges: UidRanges,
+        since: ModSeq,
+    ) -> Self {
         Self::moving(from, to, Which::Chosen(ranges, Uid(0)), since)
     }
 
-    pub fn move_all(from: MailboxId, to: MailboxId, end: Uid) -> Self {
+    pub(super) fn move_all(from: MailboxId, to: Target, end: Uid) -> Self {
         Self::moving(from, to, Which::All(Uid(1), end), ModSeq(0))
     }
 
-    fn moving(from: MailboxId, to: MailboxId, which: Which, since: ModSeq) -> Self {
+    fn moving(from: MailboxId, to: Target, which: Which, since: ModSeq) -> Self {
         Kind::Move(Moving {
             from,
             to,
@@ -200,7 +205,7 @@ impl Operation {
         match &self.kind {
             Kind::Store(storing) => [storing.id; 2],
             Kind::Expunge(expunging) => [expunging.id; 2],
-            Kind::Move(moving) => [moving.from, moving.to],
+            Kind::Move(moving) => [moving.from, moving.to.id],
             Kind::Copy(staging) => [staging.from, staging.id],
             Kind::Discard(id, _) | Kind::Settle(id, _) | Kind::Drop(id) => [*id; 2],
             // No mailbox has this id: RENAMEs take turns.

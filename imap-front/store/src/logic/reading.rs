@@ -6,15 +6,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mail::MailboxInfo;
+use mail::list::{Depth, Query};
 use mail::mime::Structure;
 use mail::reply::{Opened, Status};
 use mail::request::Want;
 use mail::{
-    Delta, Flags, MailboxId, MailboxName, Message, ModSeq, Refusal, Reply, SystemFlag, Uid, UserId,
+    Delta, Flags, MailboxId, MailboxName, Message, ModSeq, Refusal, Reply, Rights, SystemFlag, Uid,
+    UserId,
 };
 
+use super::access::{self, Found};
 use super::numbering::Numbering;
-use super::{Rules, catch_up, damage, keeping, keys, tables};
+use super::{Rules, acl, catch_up, damage, keeping, keys, tables};
 use crate::Error;
 use crate::kv::{Kv, Space};
 use crate::rows::{Mailbox, MessageRow, Name};
@@ -30,8 +33,49 @@ const COUNTED_MAX: u32 = 4096;
 /// Changes that one answer tells, about; the asker asks again for the rest.
 pub(super) const CHANGES_MAX: usize = 32 << 10;
 
+/// All mailboxes and subscriptions of a user, and others' mailboxes that they may look up and the
+/// query may list, sorted by name.
+pub(super) fn mailboxes(
+    kv: &dyn Kv,
+    rules: &Rules,
+    user: UserId,
+    query: &Query,
+) -> Result<Vec<MailboxInfo>, Error> {
+    let mut infos = own_mailboxes(kv, user)?;
+    let prefixes = rules.options.namespaces.prefixes();
+    let depths = prefixes.filter_map(|prefix| Some((prefix, query.depth_below(prefix)?)));
+    let (mut unseen, depths): (Vec<&str>, Vec<Depth>) = depths.unzip();
+    let Some(deepest) = depths.into_iter().max() else {
+        return Ok(infos);
+    };
+    let own = infos.len();
+    acl::visible(kv, rules, user, |name| {
+        unseen.retain(|prefix| !name.as_str().starts_with(prefix));
+        match infos[..own].binary_search_by(|info| info.name.cmp(&name)) {
+            // Hidden by one of the user's own that was made before.
+            Ok(at) if infos[at].exists => {}
+            Ok(at) => {
+                infos[at].exists = true;
+                infos[at].selectable = true;
+            }
+            Err(_) => infos.push(MailboxInfo {
+                name,
+                selectable: true,
+                exists: true,
+                subscribed: false,
+                special_use: None,
+            }),
+        }
+        // Only the names above all of them can match.
+        deepest == Depth::First && unseen.is_empty()
+    })?;
+    infos.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    infos.dedup_by(|one, other| one.name == other.name);
+    Ok(infos)
+}
+
 /// All mailboxes and subscriptions of a user, sorted by name.
-pub(super) fn mailboxes(kv: &dyn Kv, user: UserId) -> Result<Vec<MailboxInfo>, Error> {
+fn own_mailboxes(kv: &dyn Kv, user: UserId) -> Result<Vec<MailboxInfo>, Error> {
     let mut infos = Vec::new();
     let mut outcome = Ok(());
     let (from, to) = keys::names(user);
@@ -67,8 +111,9 @@ pub(super) fn status(
     user: UserId,
     name: &MailboxName,
 ) -> Result<Reply, Error> {
-    let Some((id, row)) = tables::named_mailbox(kv, user, name)? else {
-        return Ok(Reply::Refused(Refusal::NoMailbox));
+    let Found { id, row, .. } = match access::may(kv, rules, user, name, Rights::READ)? {
+        Ok(found) => found,
+        Err(refusal) => return Ok(Reply::Refused(refusal)),
     };
     Ok(Reply::Status(Status {
         messages: row.messages,
@@ -112,8 +157,11 @@ pub(super) fn open(
     user: UserId,
     name: &MailboxName,
 ) -> Result<Reply, Error> {
-    let Some((id, row)) = tables::named_mailbox(kv, user, name)? else {
-        return Ok(Reply::Refused(Refusal::NoMailbox));
+    let Found {
+        id, row, rights, ..
+    } = match access::may(kv, rules, user, name, Rights::READ)? {
+        Ok(found) => found,
+        Err(refusal) => return Ok(Reply::Refused(refusal)),
     };
     let numbering = numbering(kv, rules, id, &row)?;
     let index = &numbering.index;
@@ -127,6 +175,7 @@ pub(super) fn open(
         recent_from: kv.claimed(id).unwrap_or_default().max(row.recent_from),
         first_unseen: unseen.map(|uid| index.rank(Uid(uid))),
         keywords: row.keywords.clone(),
+        rights,
     }))
 }
 

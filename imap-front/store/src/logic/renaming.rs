@@ -9,7 +9,7 @@ use std::ops::ControlFlow::{Break, Continue};
 use mail::{MailboxName, Refusal, Reply, UserId};
 
 use super::tables::{self, task};
-use super::{Rules, keys, notifications};
+use super::{Rules, access, keys, notifications};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
 use crate::notification::What;
@@ -119,6 +119,9 @@ pub(super) fn move_name(
         ..Name::default()
     };
     tables::put_name(txn, user, from, &left)?;
+    if let Some(id) = row.mailbox {
+        access::renamed(txn, id, to)?;
+    }
     tables::put_name(txn, user, to, &Name { subscribed, ..row })?;
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! Checking all rows of a store against each other, and repairing what can be repaired.
 //!
-//! In reading order: this (what is found, and the run), `survey` (users, names, mailboxes),
-//! `messages` (what is in a mailbox), `bodies` (what messages share).
+//! In reading order: this (what is found, and the run), `survey` (users, names, mailboxes), `acls`
+//! (who may do what with them), `messages` (what is in a mailbox), `bodies` (what messages share).
 //!
 //! A repair is a list of rows to write. What is gone stays gone: rows whose body can't be read are
 //! dropped and told; figures are counted again; indexes are written anew; mailboxes without a name
 //! are named `Recovered/NUMBER`; a mailbox that lost something gets a new UIDVALIDITY.
 
+mod acls;
 mod bodies;
 mod messages;
 mod survey;
@@ -116,6 +117,7 @@ pub fn run(folder: &Path, options: &Options, repair: bool) -> Result<Summary, Op
 fn find_faults(rows: &dyn KeyScan, now: InternalDate) -> (Summary, Repair) {
     let mut survey = Survey::new(rows, now);
     survey.read();
+    acls::check(&mut survey);
     messages::check(&mut survey);
     survey.check_accounts();
     bodies::check(&mut survey);

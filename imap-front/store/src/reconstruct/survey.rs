@@ -75,7 +75,7 @@ impl<'a> Survey<'a> {
     }
 
     /// Visits all rows of a keyspace that can be read.
-    fn each(&mut self, space: Space, mut visit: impl FnMut(&mut Self, &[u8], &[u8])) {
+    pub fn each(&mut self, space: Space, mut visit: impl FnMut(&mut Self, &[u8], &[u8])) {
         let rows = self.rows;
         let outcome = rows.scan(space, &[], END, false, &mut |key, row| {
             visit(self, key, row);
@@ -156,6 +156,12 @@ impl<'a> Survey<'a> {
         self.summary.messages += messages;
     }
 
+    /// A mailbox that is there, and its name, if that is known.
+    pub fn mailbox(&self, id: MailboxId) -> Option<(&Mailbox, Option<&str>)> {
+        let name = self.names.get(&id).map(|(_, name)| &**name);
+        Some((self.mailboxes.get(&id)?, name))
+    }
+
     /// A UIDVALIDITY that was never used.
     pub fn new_uid_validity(&mut self) -> UidValidity {
         let now = u64::try_from(self.now.unix_s).unwrap_or(0);
@@ -214,7 +220,7 @@ impl<'a> Survey<'a> {
         }
     }
 
-    fn drop_row(&mut self, space: Space, key: &[u8]) {
+    pub fn drop_row(&mut self, space: Space, key: &[u8]) {
         let what = format!("a row of the {} can't be read; it is dropped", space.name());
         self.find(None, None, true, what);
         self.repair.delete(space, key.to_vec());

@@ -11,6 +11,7 @@ use super::{Summary, run};
 use crate::disk::Durability;
 use crate::kv::{Changes, Space};
 use crate::logic::{self, keys};
+use crate::rows::AclRow;
 use crate::rows::{Account, Mailbox, MessageRow, Name};
 use crate::{Options, Store, opening};
 
@@ -277,4 +278,79 @@ fn a_second_name_of_a_mailbox_is_taken_back() {
     let key = keys::name(UserId(1), "other");
     let (found, _) = found_and_mended(one(Space::Names, key, Some(row.encode())));
     assert!(said(&found).contains("is named other too"));
+}
+
+/// SETACL has let `anyone` into `box`.
+fn let_in(folder: &Path) {
+    let opened = Store::open(folder, Options::default(), Box::new(|_| {}));
+    let (store, _) = opened.expect("opens");
+    let (sender, replies) = mpsc::channel();
+    let completion = Box::new(move |reply| sender.send(reply).expect("the test waits"));
+    let set = Request::SetAcl {
+        user: UserId(1),
+        name: MailboxName::new("box"),
+        identifier: "anyone".into(),
+        mode: mail::RightsMode::Replace,
+        rights: mail::Rights::READ,
+    };
+    assert!(store.write(set, completion).is_ok());
+    let reply = replies.recv().expect("the writer answers");
+    assert!(matches!(reply, Reply::Done), "{reply:?}");
+    store.close();
+}
+
+#[test]
+fn access_control_lists_and_what_is_noted_of_them_agree() {
+    let anyone = mail::Grantee::Anyone;
+    let acl = |owner: u64, name: &str| AclRow {
+        acl: mail::Acl {
+            owner: UserId(owner),
+            entries: vec![mail::AclEntry {
+                grantee: anyone,
+                negative: false,
+                rights: mail::Rights::READ,
+            }],
+        },
+        name: name.into(),
+    };
+    let list = |id, row: AclRow| one(Space::Acls, keys::acl(id), Some(row.encode()));
+    let note = |key, row: Option<Vec<u8>>| one(Space::Acls, key, row.map(Bytes::from));
+    for (rows, found) in [
+        (list(BOX, acl(7, "box")), "another owner or name"),
+        (list(BOX, acl(1, "other")), "another owner or name"),
+        (
+            one(Space::Acls, keys::acl(BOX), Some(vec![9].into())),
+            "only its owner",
+        ),
+        (list(MailboxId(77), acl(1, "x")), "no such mailbox"),
+        (list(INBOX, acl(1, "INBOX")), "not in force"),
+        (
+            note(keys::grant(anyone, UserId(1), BOX), None),
+            "1 notes of who",
+        ),
+        (
+            note(keys::grant(anyone, UserId(9), BOX), Some(vec![])),
+            "1 notes of who",
+        ),
+        (
+            note(keys::grant_count(anyone, UserId(1)), Some(keys::number(5))),
+            "1 notes of who",
+        ),
+        (note(vec![9, 9], Some(vec![])), "a row of the acls"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        filled(folder.path());
+        let_in(folder.path());
+        assert_eq!(check(folder.path()).findings, []);
+        write(folder.path(), rows);
+        let said = |summary: Summary| {
+            let said = summary.findings.iter().map(ToString::to_string);
+            said.collect::<Vec<_>>().join("; ")
+        };
+        let before = said(check(folder.path()));
+        assert!(before.contains(found), "{before}; not {found}");
+        let repaired = run(folder.path(), &Options::default(), true).expect("opens");
+        assert!(repaired.repaired > 0);
+        assert_eq!(said(check(folder.path())), "", "{before}");
+    }
 }

@@ -5,6 +5,14 @@ use super::super::kind::{ConfigOption, Kind};
 /// Sorted by name.
 pub(super) static STORE: &[ConfigOption] = &[
     ConfigOption {
+        name: "store.aclanyone",
+        kind: Kind::Switch,
+        default: "yes",
+        refreshable: false,
+        help: "whether users may give rights on their mailboxes to anyone (SETACL, RFC 4314); \
+               rights that anyone has already stay until they are taken away",
+    },
+    ConfigOption {
         name: "store.admins",
         kind: Kind::Text,
         default: "",
@@ -71,6 +79,13 @@ pub(super) static STORE: &[ConfigOption] = &[
                view; 0: not at all",
     },
     ConfigOption {
+        name: "store.maxaclentries",
+        kind: Kind::Number { min: 1, max: 1000 },
+        default: "64",
+        refreshable: false,
+        help: "entries that a mailbox's access control list may have",
+    },
+    ConfigOption {
         name: "store.maxkeywords",
         kind: Kind::Number {
             min: 1,
@@ -89,5 +104,28 @@ pub(super) static STORE: &[ConfigOption] = &[
         default: "50M",
         refreshable: false,
         help: "bytes of the largest message that is taken, over LMTP and IMAP",
+    },
+    ConfigOption {
+        name: "store.otherusers",
+        kind: Kind::Text,
+        default: "Other Users/",
+        refreshable: false,
+        help: "where a user finds other users' mailboxes (NAMESPACE, RFC 2342): what stands before \
+               the other's name, with a / at its end; empty: nowhere",
+    },
+    ConfigOption {
+        name: "store.sharedfolders",
+        kind: Kind::Text,
+        default: "Shared Folders/",
+        refreshable: false,
+        help: "where users find the shared mailboxes, with a / at its end; see store.sharedowner",
+    },
+    ConfigOption {
+        name: "store.sharedowner",
+        kind: Kind::Text,
+        default: "",
+        refreshable: false,
+        help: "the user whose mailboxes are the shared ones, as far as their access control lists \
+               let others in; empty: there are none",
     },
 ];

@@ -1,7 +1,7 @@
 //! Commands: an error points into the command; what was read can be written and read again.
 
 use mail::request::StoreMode;
-use mail::{Flags, InternalDate, MailboxName};
+use mail::{Flags, InternalDate, MailboxName, Rights, RightsMode};
 use proto::imap::ast::{Command, FetchItem, Tagged};
 use proto::imap::lexer::literal_at_end;
 use proto::imap::parse::parse_command;
@@ -30,6 +30,8 @@ fn check(command: Command) {
         Command::Select { mailbox, .. }
         | Command::Delete(mailbox)
         | Command::Subscribe(mailbox)
+        | Command::GetAcl(mailbox)
+        | Command::MyRights(mailbox)
         | Command::Copy { mailbox, .. } => check_mailbox(&mailbox),
         Command::Append {
             mailbox,
@@ -40,6 +42,16 @@ fn check(command: Command) {
             check_mailbox(&mailbox);
             check_flags(flags);
             date.into_iter().for_each(check_date);
+        }
+        Command::SetAcl {
+            mailbox,
+            identifier,
+            rights,
+            delete: false,
+            mode: RightsMode::Replace,
+        } => {
+            check_mailbox(&mailbox);
+            check_rights(&identifier, rights);
         }
         Command::Store { flags, .. } => check_flags(flags),
         Command::Fetch { items, .. } => items.into_iter().for_each(check_item),
@@ -64,6 +76,26 @@ fn check_mailbox(name: &MailboxName) {
     }
     let read = again(|out| encode::mailbox(out, name), "a DELETE ", "");
     assert_eq!(read, Command::Delete(name.clone()));
+}
+
+/// What is prepared once stays as it is, and so do rights that are told with the virtual ones.
+fn check_rights(identifier: &str, rights: Rights) {
+    let write = |out: &mut Vec<u8>| {
+        encode::astring(out, identifier.as_bytes());
+        out.push(b' ');
+        encode::astring(out, rights.to_string().as_bytes());
+    };
+    let Command::SetAcl {
+        identifier: read,
+        rights: told,
+        ..
+    } = again(write, "a SETACL x ", "")
+    else {
+        panic!("not a SETACL");
+    };
+    assert_eq!(*read, *identifier);
+    // A virtual right that is told stands for all that it is made of.
+    assert!(told.contains(rights));
 }
 
 fn check_flags(flags: Flags) {

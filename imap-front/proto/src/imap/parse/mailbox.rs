@@ -233,16 +233,17 @@ fn select_option(lexer: &mut Lexer<'_>, list: &mut List) -> Parsed<()> {
 }
 
 /// ```text
-/// return-option = "SUBSCRIBED" / "CHILDREN" / "SPECIAL-USE" /
+/// return-option = "SUBSCRIBED" / "CHILDREN" / "SPECIAL-USE" / "MYRIGHTS" /
 ///                 "STATUS" SP "(" status-att *(SP status-att) ")"
-///                                                 ; RFC 5258 §6, RFC 6154 §6, RFC 5819 §4
+///                                     ; RFC 5258 §6, RFC 6154 §6, RFC 5819 §4, RFC 8440 §5
 /// ```
 fn return_option(lexer: &mut Lexer<'_>, list: &mut List) -> Parsed<()> {
-    const EXPECTED: &str = "SUBSCRIBED, CHILDREN, SPECIAL-USE or STATUS";
+    const EXPECTED: &str = "SUBSCRIBED, CHILDREN, SPECIAL-USE, MYRIGHTS or STATUS";
     let start = lexer.clone();
     match lexer.word(EXPECTED)?.as_str() {
         "SUBSCRIBED" => list.returns.subscribed = true,
         "CHILDREN" => list.returns.children = true,
+        "MYRIGHTS" => list.returns.my_rights = true,
         "SPECIAL-USE" => list.returns.special_use = true,
         "STATUS" => {
             lexer.space()?;

@@ -3,6 +3,7 @@
 //! The input is one command without its final CRLF; literals stand inline, except that of APPEND,
 //! which ends the input with its announcement.
 
+mod acl;
 mod append;
 mod fetch;
 mod mailbox;
@@ -72,6 +73,9 @@ fn command(lexer: &mut Lexer<'_>) -> Parsed<Command> {
         return Ok(command);
     }
     if let Some(command) = mailbox::command(lexer, &word)? {
+        return Ok(command);
+    }
+    if let Some(command) = acl::command(lexer, &word)? {
         return Ok(command);
     }
     match session_command(lexer, &word)? {

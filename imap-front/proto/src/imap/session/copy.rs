@@ -1,8 +1,9 @@
 //! COPY (RFC 3501 §6.4.7, RFC 4315 §3) and MOVE (RFC 6851).
 
 use mail::request::CopyHow;
-use mail::{MailboxName, Refusal, Reply, Request, SequenceSet, UidSet};
+use mail::{MailboxName, Refusal, Reply, Request, Rights, SequenceSet, UidSet};
 
+use super::acl::NO_RIGHT;
 use super::{Session, Step};
 use crate::imap::output::Line;
 
@@ -23,6 +24,10 @@ impl Session {
     ) {
         if remove && self.refuse_read_only(&tag) {
             return;
+        }
+        // RFC 6851 §4.2
+        if remove && !self.has_rights(Rights::DELETE_MESSAGES | Rights::EXPUNGE) {
+            return self.done(&tag, NO_RIGHT);
         }
         let ranges = match self.resolve(set, uid) {
             Ok(ranges) => ranges,

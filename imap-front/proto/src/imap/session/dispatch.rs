@@ -4,6 +4,7 @@ use bytes::Bytes;
 use mail::request::Arrange;
 use mail::{Reply, Request};
 
+use super::acl::NO_RIGHT;
 use super::{Session, Step, Work};
 use crate::http::is_request;
 use crate::imap::action::Action;
@@ -136,9 +137,11 @@ impl Session {
             C::List(list) => self.list(tag, list),
             C::Lsub(list) => self.lsub(tag, list),
             C::Namespace => {
-                // RFC 2342 §5: one personal namespace without prefix.
-                self.say("* NAMESPACE ((\"\" \"/\")) NIL NIL");
+                self.namespace();
                 self.finish(tag, "OK NAMESPACE completed");
+            }
+            C::SetAcl { .. } | C::GetAcl(_) | C::ListRights { .. } | C::MyRights(_) => {
+                self.access_control(tag, command);
             }
             C::Status { mailbox, items } => self.status(tag, mailbox, items),
             C::Idle if !self.config.idle => self.done(&tag, "BAD IDLE is not offered"),
@@ -236,6 +239,9 @@ impl Session {
         if self.refuse_read_only(&tag) {
             return;
         }
+        if !self.has_rights(mail::Rights::EXPUNGE) {
+            return self.done(&tag, NO_RIGHT);
+        }
         let within = set.map(|set| self.resolve_uids(&set));
         let (mailbox, since) = (self.mailbox(), self.view().modseq);
         self.ask(
@@ -326,7 +332,8 @@ impl Session {
                 _ => self.finish(tag, format!("OK {name} completed")),
             },
             Step::List(listing) => self.listed(listing, reply),
-            Step::ListStatus { listing, name } => self.list_status_came(listing, &name, reply),
+            Step::ListItem(item) => self.list_item_came(item, reply),
+            Step::Acl(asking) => self.acl_came(asking, reply),
             Step::Status(status) => self.status_came(status, reply),
             Step::Select(selecting) => self.opened(selecting, reply),
             Step::Fetch(job) => self.fetched(job, reply),
@@ -365,20 +372,12 @@ impl Session {
             return;
         };
         let (mailbox, read_only) = (selected.mailbox, selected.read_only);
-        let since = match &selected.view {
-            super::ViewState::Loaded(view) => view.modseq,
-            super::ViewState::Unloaded { modseq, .. } => *modseq,
-        };
         self.unselect();
-        if read_only {
-            self.done(&tag, "OK CLOSE completed");
-        } else {
-            let request = Request::Expunge {
-                mailbox,
-                within: None,
-                since,
-            };
-            self.ask(request, Step::Close { tag });
+        match self.user {
+            Some(user) if !read_only => {
+                self.ask(Request::Close { user, mailbox }, Step::Close { tag });
+            }
+            _ => self.done(&tag, "OK CLOSE completed"),
         }
     }
 

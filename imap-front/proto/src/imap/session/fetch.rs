@@ -11,7 +11,7 @@ use mail::mime::header;
 use mail::request::{FlagChange, StoreMode, Want};
 use mail::set::SetNumber;
 use mail::{
-    Flags, Message, ModSeq, Reply, Request, SequenceSet, SystemFlag, Uid, UidRanges, UidSet,
+    Flags, Message, ModSeq, Reply, Request, Rights, SequenceSet, SystemFlag, Uid, UidRanges, UidSet,
 };
 
 use super::fetch_items::{self, Extra, Response, Segment};
@@ -148,7 +148,7 @@ impl Session {
             && self
                 .selected
                 .as_ref()
-                .is_some_and(|selected| !selected.read_only);
+                .is_some_and(|it| !it.read_only && it.rights.contains(Rights::SEEN));
         let mut job = job(tag, ranges, items, Ending::Fetch { uid });
         job.changed_since = changed_since;
         let known = vanished.then(|| match set.is_saved() {

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use mail::SpecialUse;
 use mail::list::{Entry, Query, joined};
 use mail::name::NAME_BYTES_MAX;
+use mail::reply::AclAnswer;
+use mail::request::AclQuestion;
 use mail::{MailboxName, Reply, Request};
 
 use super::{Session, Step, Stream, Work};
@@ -22,6 +24,14 @@ pub(super) struct Listing {
     entries: VecDeque<Entry>,
     /// Where the next piece begins, if there is one.
     next: Option<MailboxName>,
+}
+
+/// A name in a listing of which more is asked.
+pub(super) struct Item {
+    listing: Listing,
+    name: MailboxName,
+    /// Its figures come next.
+    status_next: bool,
 }
 
 impl Session {
@@ -94,25 +104,65 @@ impl Session {
                 };
             };
             self.say_entry(&listing, &entry);
-            if listing.list.returns.status.is_some() && entry.selectable && !listing.query.lsub {
-                let Some(user) = self.user else { return };
-                let name = entry.name;
-                let request = Request::Status {
-                    user,
-                    name: name.clone(),
-                };
-                return self.ask(request, Step::ListStatus { listing, name });
+            let returns = &listing.list.returns;
+            let status = returns.status.is_some() && entry.selectable;
+            if returns.my_rights && entry.selectable && !listing.query.lsub {
+                return self.ask_rights(listing, entry.name, status);
+            }
+            if status && !listing.query.lsub {
+                return self.ask_status(listing, entry.name);
             }
         }
         self.work = Work::Streaming(Box::new(Stream::List(listing)));
     }
 
-    /// RFC 5819 §2: the figures come with their mailbox; one that is gone meanwhile has none.
-    pub(super) fn list_status_came(&mut self, listing: Listing, name: &MailboxName, reply: Reply) {
-        if let (Reply::Status(figures), Some(items)) = (reply, &listing.list.returns.status) {
-            self.say_status(name, items, &figures);
+    fn ask_status(&mut self, listing: Listing, name: MailboxName) {
+        let Some(user) = self.user else { return };
+        let request = Request::Status {
+            user,
+            name: name.clone(),
+        };
+        let item = Item {
+            listing,
+            name,
+            status_next: false,
+        };
+        self.ask(request, Step::ListItem(item));
+    }
+
+    fn ask_rights(&mut self, listing: Listing, name: MailboxName, status_next: bool) {
+        let Some(user) = self.user else { return };
+        let request = Request::Acl {
+            user,
+            name: name.clone(),
+            question: AclQuestion::Mine,
+        };
+        let item = Item {
+            listing,
+            name,
+            status_next,
+        };
+        self.ask(request, Step::ListItem(item));
+    }
+
+    /// RFC 5819 §2, RFC 8440 §3: rights and figures come with their mailbox; one that is gone
+    /// meanwhile, or may not be read, has none.
+    pub(super) fn list_item_came(&mut self, item: Item, reply: Reply) {
+        let Item {
+            listing,
+            name,
+            status_next,
+        } = item;
+        match (reply, &listing.list.returns.status) {
+            (Reply::Acl(AclAnswer::Mine(rights)), _) => self.say_my_rights(&name, rights),
+            (Reply::Status(figures), Some(items)) => self.say_status(&name, items, &figures),
+            _ => {}
         }
-        self.list_on(listing);
+        if status_next {
+            self.ask_status(listing, name);
+        } else {
+            self.list_on(listing);
+        }
     }
 
     fn say_entry(&mut self, listing: &Listing, entry: &Entry) {

@@ -4,6 +4,7 @@
 //! `poll_action` gives what its host is to do; the rest are questions. It does one command at a
 //! time and has at most one request under way; what the client sends meanwhile waits.
 
+mod acl;
 mod append;
 mod auth;
 mod bearer;
@@ -30,7 +31,7 @@ mod updates;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use mail::{Flags, MailboxId, MailboxName, ModSeq, Reply, Request, SpoolId, Uid, UidSet, UserId};
+use mail::{Flags, MailboxId, ModSeq, Reply, Request, Rights, SpoolId, Uid, UidSet, UserId};
 
 use super::action::Action;
 use super::ast::Command;
@@ -82,6 +83,10 @@ pub struct Session {
 pub(super) struct Selected {
     mailbox: MailboxId,
     read_only: bool,
+    /// What the user may do with it, as far as the session was told.
+    rights: Rights,
+    /// They have changed, and the client was not told which flags it may change now.
+    rights_untold: bool,
     watching: bool,
     /// Keywords that the client was told of as the mailbox's; none after the session was parked.
     keywords: Option<Flags>,
@@ -152,10 +157,8 @@ enum Step {
         name: &'static str,
     },
     List(list::Listing),
-    ListStatus {
-        listing: list::Listing,
-        name: MailboxName,
-    },
+    ListItem(list::Item),
+    Acl(acl::Asking),
     Status(mailboxes::StatusOf),
     Select(select::Selecting),
     Fetch(Box<fetch::Job>),

@@ -48,9 +48,12 @@ impl Session {
             set(Parked::SELECTED, true);
             set(Parked::READ_ONLY, selected.read_only);
             set(Parked::WATCHING, selected.watching);
+            parked.set_rights(selected.rights);
             parked.mailbox = selected.mailbox;
             match &selected.view {
-                ViewState::Loaded(view) if !view.all_sent() => return None,
+                ViewState::Loaded(view) if !view.all_sent() || selected.rights_untold => {
+                    return None;
+                }
                 ViewState::Loaded(view) => {
                     parked.modseq = view.modseq;
                     parked.exists = view.exists();
@@ -85,6 +88,8 @@ impl Session {
                 saved: Arc::default(),
                 mailbox: parked.mailbox,
                 read_only: parked.has(Parked::READ_ONLY),
+                rights: parked.rights(),
+                rights_untold: false,
                 watching: parked.has(Parked::WATCHING),
                 keywords: None,
                 view: ViewState::Unloaded {

@@ -20,6 +20,7 @@ impl Session {
             Refusal::Credentials => "AUTHENTICATIONFAILED",
             Refusal::Scope => "AUTHORIZATIONFAILED",
             Refusal::NoMailbox => missing,
+            Refusal::NoPermission => "NOPERM",
             Refusal::NoMessage => "EXPUNGEISSUED",
             Refusal::Exists => "ALREADYEXISTS",
             Refusal::Name(_) | Refusal::Cannot(_) => "CANNOT",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mail::{Flags, MailboxName, Reply, Request};
+use mail::{Flags, MailboxName, Reply, Request, Rights};
 
 use super::{Selected, Session, Step, ViewState};
 use crate::imap::ast::Resync;
@@ -60,8 +60,16 @@ impl Session {
             _ => return self.done(&tag, "NO [SERVERBUG] The store gave another answer"),
         };
         let keywords = Flags::new(0, opened.keywords);
+        let is_examine = read_only;
+        // RFC 4314 §5.2
+        let read_only = is_examine || !opened.rights.may_change();
+        let flags = if read_only {
+            Rights::NONE
+        } else {
+            opened.rights
+        };
         self.output
-            .bytes(keyword_lines(&keywords, read_only).as_bytes());
+            .bytes(keyword_lines(&keywords, flags).as_bytes());
         let view = View::new(opened.uids, opened.highest_modseq, opened.recent_from);
         self.say(&format!("* {} EXISTS", view.exists()));
         self.say(&format!("* {} RECENT", view.recent()));
@@ -81,13 +89,16 @@ impl Session {
             saved: Arc::default(),
             mailbox: opened.mailbox,
             read_only,
+            rights: opened.rights,
+            rights_untold: false,
             watching: false,
             keywords: Some(keywords),
             view: ViewState::Loaded(view),
         }));
-        let text = match read_only {
-            true => "OK [READ-ONLY] EXAMINE completed",
-            false => "OK [READ-WRITE] SELECT completed",
+        let text = match (is_examine, read_only) {
+            (true, _) => "OK [READ-ONLY] EXAMINE completed",
+            (false, true) => "OK [READ-ONLY] SELECT completed",
+            (false, false) => "OK [READ-WRITE] SELECT completed",
         };
         // RFC 7162 §3.2.5.1: with another UIDVALIDITY all that it remembers is void.
         match resync.filter(|it| it.uid_validity == opened.uid_validity) {

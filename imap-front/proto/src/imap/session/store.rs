@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mail::request::{FlagChange, StoreMode};
 use mail::{Flags, ModSeq, Reply, Request, SequenceSet, Uid, UidRanges, UidSet};
 
+use super::acl::NO_RIGHT;
 use super::{Session, Step};
 use crate::imap::ast::FetchItem;
 use crate::imap::output::Line;
@@ -43,11 +44,16 @@ impl Session {
         uid: bool,
         set: &SequenceSet,
         (mode, flags, unchanged_since): (StoreMode, Flags, Option<ModSeq>),
-        silent: bool,
+        mut silent: bool,
     ) {
         if self.refuse_read_only(&tag) {
             return;
         }
+        let Some((mode, flags, is_all)) = self.permitted(mode, flags) else {
+            return self.done(&tag, NO_RIGHT);
+        };
+        // What the client takes for done is not all of it.
+        silent &= is_all;
         let ranges = match self.resolve(set, uid) {
             Ok(ranges) => ranges,
             Err(why) => return self.done(&tag, &format!("BAD {why}")),

@@ -45,8 +45,9 @@ impl Session {
         let current = self.view().apply_but(delta, known);
         if !current {
             self.bye("The selected mailbox was deleted");
+            return false;
         }
-        current
+        self.heed_rights().map_err(|why| self.bye(&why)).is_ok()
     }
 
     /// # Errors
@@ -84,7 +85,11 @@ impl Session {
             }
             _ => false,
         };
-        if current { Ok(()) } else { Err(gone()) }
+        if current {
+            self.heed_rights()
+        } else {
+            Err(gone())
+        }
     }
 
     pub(super) fn finished(&mut self, tag: &str, text: &str, reply: Reply) {
@@ -149,11 +154,13 @@ impl Session {
             let known = selected.keywords.as_ref();
             let is_known = |word| known.is_some_and(|known| known.has_keyword(word));
             if !all.keywords().iter().all(|word| is_known(word)) {
-                let lines = keyword_lines(&all, selected.read_only);
+                let lines = keyword_lines(&all, selected.flag_rights());
+                selected.rights_untold = false;
                 self.output.bytes(lines.as_bytes());
             }
             selected.keywords = Some(all);
         }
+        self.tell_rights();
         if let Some(of_flags) = of_flags {
             self.introduce_keywords(&of_flags);
         }
@@ -164,6 +171,7 @@ impl Session {
         let Some(selected) = self.selected.as_deref_mut() else {
             return;
         };
+        let rights = selected.flag_rights();
         let Some(known) = &mut selected.keywords else {
             return;
         };
@@ -173,7 +181,7 @@ impl Session {
             .all(|keyword| known.has_keyword(keyword));
         if !all_known {
             known.union(&Flags::new(0, flags.keywords().iter().cloned()));
-            let lines = keyword_lines(known, selected.read_only);
+            let lines = keyword_lines(known, rights);
             self.output.bytes(lines.as_bytes());
         }
     }

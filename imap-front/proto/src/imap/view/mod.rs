@@ -13,7 +13,7 @@ mod updates;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use mail::{Change, Event, Flags, InView, ModSeq, Uid, UidRanges, UidSet};
+use mail::{Acl, Change, Event, Flags, InView, ModSeq, Uid, UidRanges, UidSet};
 use roaring::RoaringBitmap;
 
 use slots::{Seek, Slots};
@@ -42,6 +42,8 @@ pub(super) struct View {
     keywords: Option<Flags>,
     /// All keywords of the mailbox, if there are new ones.
     all_keywords: Option<Arc<[Arc<str>]>>,
+    /// Who may do what, if that has changed.
+    acl: Option<Arc<Acl>>,
     /// Everything up to here is in the view.
     pub modseq: ModSeq,
     /// Messages with this UID or a higher one are `\Recent`.
@@ -62,6 +64,7 @@ impl View {
             flags: BTreeMap::new(),
             keywords: None,
             all_keywords: None,
+            acl: None,
             modseq,
             recent_from,
         }
@@ -100,6 +103,7 @@ impl View {
         let mut flags = Vec::new();
         for change in &event.changes {
             match change {
+                Change::Acl(acl) => self.acl = Some(acl.clone()),
                 Change::Keywords(all) => self.all_keywords = Some(all.clone()),
                 Change::Expunged { uid, .. } => {
                     if !self.flags.is_empty() {
@@ -137,6 +141,11 @@ impl View {
         }
         // Built from a sorted list in one pass, however many there are.
         self.flags.append(&mut BTreeMap::from_iter(flags));
+    }
+
+    /// Who may do what, if that has changed.
+    pub fn take_acl(&mut self) -> Option<Arc<Acl>> {
+        self.acl.take()
     }
 
     /// Messages that the client knows of: its last EXISTS, less what was expunged since.
