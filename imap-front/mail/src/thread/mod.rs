@@ -162,3 +162,45 @@ impl Threader {
         self.parts
     }
 }
+
+/// The answer without some of its messages: where one branch is left of several it goes on as the
+/// conversation does (RFC 5256 §5 `thread-nested`).
+pub fn without(parts: &[Part], mut is_there: impl FnMut(Uid) -> bool) -> Vec<Part> {
+    // Of each opening: whether anything is in it, and how many branches.
+    let mut lists = vec![(false, 0_u32); parts.len()];
+    let mut open: Vec<usize> = Vec::new();
+    let mut left = Vec::with_capacity(parts.len());
+    for (at, part) in parts.iter().enumerate() {
+        match part {
+            Part::Open => open.push(at),
+            Part::Message(uid) if is_there(*uid) => {
+                open.last().iter().for_each(|list| lists[**list].0 = true);
+            }
+            Part::Message(_) => continue,
+            Part::Close => {
+                let list = open.pop().map(|list| lists[list]);
+                let is_any = list.is_some_and(|(is_any, branches)| is_any || branches > 0);
+                if let (Some(above), true) = (open.last(), is_any) {
+                    lists[*above].1 += 1;
+                }
+            }
+        }
+        left.push((at, *part));
+    }
+    let (mut open, mut said): (Vec<(usize, bool)>, Vec<Part>) = (Vec::new(), Vec::new());
+    for (at, part) in left {
+        let is_said = match part {
+            Part::Open => {
+                let (is_any, branches) = lists[at];
+                let is_one_of_many = open.last().is_none_or(|(above, _)| lists[*above].1 != 1);
+                let is_said = (is_any || branches > 0) && is_one_of_many;
+                open.push((at, is_said));
+                is_said
+            }
+            Part::Close => open.pop().is_some_and(|(_, is_said)| is_said),
+            Part::Message(_) => true,
+        };
+        said.extend(is_said.then_some(part));
+    }
+    said
+}

@@ -345,3 +345,28 @@ fn a_conversation_of_any_depth_takes_no_recursion() {
     let parts = threader.into_parts();
     assert_eq!(parts.len(), count as usize + 2);
 }
+
+#[test]
+fn what_is_left_of_a_conversation_has_no_lonely_branch() {
+    let parts = |text: &str| -> Vec<Part> {
+        let parts = text.chars().filter_map(|c| match c {
+            '(' => Some(Part::Open),
+            ')' => Some(Part::Close),
+            c => c.to_digit(10).map(Uid).map(Part::Message),
+        });
+        parts.collect()
+    };
+    for (text, gone, expected) in [
+        ("(1 2)(3)", "", "(1 2)(3)"),
+        ("(1 (2)(3))", "2", "(1 3)"),
+        ("((2)(3))", "2", "(3)"),
+        ("((2)(3))(4)", "23", "(4)"),
+        ("(1 (2)(3)(4))", "2", "(1 (3)(4))"),
+        ("(1 (2)(3 (4)(5)))", "2", "(1 3 (4)(5))"),
+        ("(1 (2)(3 (4)(5)))", "13", "((2)((4)(5)))"),
+        ("(1 (2 (6)(7))(3))", "67", "(1 (2)(3))"),
+    ] {
+        let left = without(&parts(text), |uid| !gone.contains(&uid.0.to_string()));
+        assert_eq!(said(&left), expected, "{text} without {gone}");
+    }
+}

@@ -3,7 +3,7 @@
 use mail::reply::{Arrangement, HitModSeqs};
 use mail::request::Arrange;
 use mail::search::{Key, Program};
-use mail::thread::Part;
+use mail::thread::{Part, without};
 use mail::{Reply, Request, Uid, UidSet};
 
 use super::search::{partial_of, says, wants};
@@ -80,14 +80,20 @@ impl Session {
             }
             _ => return self.done(&tag, "NO [SERVERBUG] The store gave another answer"),
         };
+        let known_to = self.view().last_uid();
         if !self.synced(Reply::Synced(delta)) {
             return;
         }
         self.send_updates(uid);
         let modseqs = modseqs.filter(|_| modseq);
         let (name, saved) = match (arrangement, &returns) {
-            (Arrangement::Threaded(parts), _) => {
-                let numbers = self.numbers(uid);
+            (Arrangement::Threaded(mut parts), _) => {
+                let mut numbers = self.numbers(uid);
+                // One that came and went meanwhile has no number. Of others, all have.
+                let since = Uid(known_to.0.saturating_add(1))..=Uid(u32::MAX);
+                if found.range(since).any(|it| numbers(it).is_none()) {
+                    parts = without(&parts, |it| numbers(it).is_some());
+                }
                 self.output.pieces(ThreadLine::new(parts, numbers));
                 ("THREAD", true)
             }
@@ -205,7 +211,8 @@ impl Session {
     }
 }
 
-/// An answer to THREAD (RFC 5256 §4), one line of any length. Brackets around nothing are left out.
+/// An answer to THREAD (RFC 5256 §4), one line of any length. Brackets around nothing are left
+/// out.
 struct ThreadLine {
     parts: std::vec::IntoIter<Part>,
     numbers: Numbers,
