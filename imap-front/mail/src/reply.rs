@@ -1,12 +1,13 @@
 //! What the store answers: the other half of the seam.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::{
     Event, Flags, InternalDate, MailboxId, ModSeq, Rights, SpoolId, Uid, UidRanges, UidSet,
-    UidValidity, UserId, list::Piece, mime::Structure, thread::Part,
+    UidValidity, UserId, list::Piece, mime::Structure, mime::transfer::Decoder, thread::Part,
 };
 
 /// What happened to a mailbox after the asker's `since`: a chain of events, oldest first, whose
@@ -76,6 +77,19 @@ pub enum Reply {
     },
     /// A piece of a message.
     Piece(Bytes),
+    /// What some of a message is without its transfer encoding.
+    Decoded {
+        /// What of the range is not decoded yet.
+        rest: Range<u64>,
+        /// How far the decoding has come.
+        decoder: Decoder,
+        /// How many octets came out.
+        size: u64,
+        /// Whether there is a NUL among them.
+        has_nul: bool,
+        /// The octets, unless only their number was asked for.
+        octets: Bytes,
+    },
     /// Flags were stored.
     Stored {
         /// Messages left alone because of UNCHANGEDSINCE.
@@ -127,6 +141,13 @@ pub enum Reply {
     Spooled(SpoolId),
     /// The message is durable.
     Appended(Appended),
+    /// The messages are durable: as many as were given, with ascending UIDs from the first on.
+    AppendedAll {
+        /// Where the first one went.
+        first: Appended,
+        /// How many they are.
+        count: u32,
+    },
     /// One result for each target of a delivery.
     Delivered(Vec<Result<Appended, Refusal>>),
 }
@@ -146,7 +167,7 @@ impl Reply {
                 let bytes = |(name, _): &(Box<str>, Rights)| name.len();
                 size_of_val(&entries[..]) + entries.iter().map(bytes).sum::<usize>()
             }
-            Self::Piece(bytes) => bytes.len(),
+            Self::Piece(bytes) | Self::Decoded { octets: bytes, .. } => bytes.len(),
             Self::Stored {
                 modified,
                 own,

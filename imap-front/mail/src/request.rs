@@ -14,8 +14,8 @@ use bytes::Bytes;
 
 use crate::{
     Flags, InView, InternalDate, MailboxId, MailboxName, ModSeq, Rights, RightsMode, SpecialUse,
-    SpoolId, Uid, UidRanges, UserId, list::Query, search::Program, sort::Criterion,
-    thread::Algorithm,
+    SpoolId, Uid, UidRanges, UserId, list::Query, mime::transfer::Decoder, search::Program,
+    sort::Criterion, thread::Algorithm,
 };
 
 /// A request to the store (and to authentication, which stands in front of it).
@@ -178,6 +178,20 @@ pub enum Request {
         /// Byte range of the whole message.
         range: Range<u64>,
     },
+    /// Some of what a range of a message is when its transfer encoding is taken off. Reply:
+    /// `Decoded`.
+    Decode {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// Which message.
+        uid: Uid,
+        /// What of it is not decoded yet.
+        range: Range<u64>,
+        /// How far the part's decoding has come.
+        decoder: Decoder,
+        /// Only how much it is is asked for.
+        only_size: bool,
+    },
     /// STORE. Reply: `Stored`.
     Store {
         /// The mailbox.
@@ -270,6 +284,16 @@ pub enum Request {
         /// The message.
         body: Body,
     },
+    /// APPEND of several messages (RFC 3502): all or nothing. Reply once durable: `AppendedAll` or
+    /// `Refused`. Their spools are consumed either way.
+    AppendAll {
+        /// Whose.
+        user: UserId,
+        /// The mailbox.
+        name: MailboxName,
+        /// The messages, in their order.
+        messages: Vec<NewMessage>,
+    },
     /// LMTP: one message into several mailboxes, stored once. Reply once durable: `Delivered`,
     /// one result a target in their order.
     Deliver {
@@ -296,6 +320,7 @@ impl Request {
             | Self::Changes { .. }
             | Self::Fetch { .. }
             | Self::Read { .. }
+            | Self::Decode { .. }
             | Self::Search { .. }
             | Self::Arrange { .. }
             | Self::Open { .. }
@@ -312,6 +337,7 @@ impl Request {
             | Self::Spool { .. }
             | Self::Discard { .. }
             | Self::Append { .. }
+            | Self::AppendAll { .. }
             | Self::Deliver { .. } => true,
         }
     }
@@ -350,6 +376,7 @@ impl Request {
             Self::Changes { .. } => "Changes",
             Self::Fetch { .. } => "Fetch",
             Self::Read { .. } => "Read",
+            Self::Decode { .. } => "Decode",
             Self::Store { .. } => "Store",
             Self::Expunge { .. } => "Expunge",
             Self::Close { .. } => "Close",
@@ -359,6 +386,7 @@ impl Request {
             Self::Spool { .. } => "Spool",
             Self::Discard { .. } => "Discard",
             Self::Append { .. } => "Append",
+            Self::AppendAll { .. } => "AppendAll",
             Self::Deliver { .. } => "Deliver",
         }
     }
@@ -372,10 +400,11 @@ impl Request {
             Self::Copy { messages, .. } => messages.bytes(),
             Self::Expunge { within, .. } => within.as_ref().map_or(0, UidRanges::bytes),
             Self::Spool { chunk, .. } => chunk.len(),
-            Self::Append { body, .. } | Self::Deliver { body, .. } => match body {
-                Body::Inline(bytes) => bytes.len(),
-                Body::Spooled(_) => 0,
-            },
+            Self::Append { body, .. } | Self::Deliver { body, .. } => body.bytes(),
+            Self::AppendAll { messages, .. } => {
+                let bodies = messages.iter().map(|message| message.body.bytes());
+                size_of_val(&messages[..]) + bodies.sum::<usize>()
+            }
             Self::Search { program, .. } | Self::Arrange { program, .. } => program.bytes(),
             Self::List { query, .. } => query.patterns.iter().map(|it| it.len()).sum(),
             Self::Recipient { whole, local } => {
@@ -427,6 +456,27 @@ pub enum Body {
     Inline(Bytes),
     /// An upload, complete.
     Spooled(SpoolId),
+}
+
+impl Body {
+    /// What it takes in memory, in bytes.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Inline(bytes) => bytes.len(),
+            Self::Spooled(_) => 0,
+        }
+    }
+}
+
+/// One of several messages that are appended.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    /// Its flags.
+    pub flags: Flags,
+    /// Its internal date; now if none.
+    pub date: Option<InternalDate>,
+    /// The message.
+    pub body: Body,
 }
 
 /// One recipient of a delivery. The user is known to exist; the store makes the INBOX.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mail::reply::Appended;
-use mail::request::Target;
+use mail::request::{NewMessage, Target};
 use mail::{
     Body, Change, Event, Flags, InternalDate, MailboxId, MailboxName, Refusal, Reply, Rights,
     SpoolId, Uid, UserId,
@@ -105,6 +105,67 @@ pub(crate) fn append(
     }
     let (appended, event) = deposit(state, id, vec![(Arc::new(flags), date, bytes)], &known);
     (Reply::Appended(appended), vec![event])
+}
+
+/// Several messages as one operation: all or nothing.
+pub(crate) fn append_all(
+    state: &mut State,
+    limits: &Limits,
+    now: InternalDate,
+    user: UserId,
+    name: &MailboxName,
+    messages: Vec<NewMessage>,
+) -> Outcome {
+    let count = messages.len() as u32;
+    let inline = messages
+        .iter()
+        .filter(|it| matches!(it.body, Body::Inline(_)));
+    let inline = inline.count();
+    // Each upload is used up, whatever becomes of the others.
+    let taken: Vec<_> = messages
+        .into_iter()
+        .map(|it| {
+            (
+                it.flags,
+                it.date.unwrap_or(now),
+                take(state, limits, it.body),
+            )
+        })
+        .collect();
+    let mut arriving = Vec::new();
+    for (flags, date, bytes) in taken {
+        match bytes {
+            Ok(bytes) => arriving.push((flags, date, bytes)),
+            Err(refusal) => return refused(refusal),
+        }
+    }
+    let id = match access::may(state, user, name, Rights::INSERT) {
+        Ok(id) => id,
+        Err(refusal) => return refused(refusal),
+    };
+    let rights = access::rights(state, id, user);
+    let mut mailbox = state.changing(id).clone();
+    let (mut places, mut adopted) = (BTreeSet::new(), Vec::new());
+    for (flags, date, bytes) in arriving {
+        let flags = rights.changeable(&flags);
+        let Some(flags) = mailbox.adopt(&flags, limits.keywords_max, &mut places) else {
+            return refused(Refusal::Limit(
+                "the mailbox has as many keywords as it may have",
+            ));
+        };
+        adopted.push((Arc::new(flags), date, bytes));
+    }
+    let bytes = adopted.iter().map(|(.., bytes)| bytes.len() as u64).sum();
+    let owner = mailbox.user;
+    if !charge(state, limits, owner, bytes, count.into()) {
+        return refused(Refusal::OverQuota);
+    }
+    let known = std::mem::replace(&mut state.changing(id).keywords, mailbox.keywords);
+    (0..inline).for_each(|_| {
+        state.next_body();
+    });
+    let (first, event) = deposit(state, id, adopted, &known);
+    (Reply::AppendedAll { first, count }, vec![event])
 }
 
 /// Adds messages as one operation that began with `known` as the mailbox's keywords. Gives where

@@ -210,6 +210,7 @@ impl Model {
             | R::Changes { .. }
             | R::Fetch { .. }
             | R::Read { .. }
+            | R::Decode { .. }
             | R::Search { .. }
             | R::Arrange { .. } => {
                 let reply = reading::answer(&self.state, &self.limits, self.now, request);
@@ -294,6 +295,11 @@ impl Model {
                 let row = (flags, date.unwrap_or(now));
                 depositing::append(state, limits, user, &name, row, body)
             }
+            R::AppendAll {
+                user,
+                name,
+                messages,
+            } => depositing::append_all(state, limits, now, user, &name, messages),
             R::Deliver { targets, body } => depositing::deliver(state, limits, now, &targets, body),
             _ => refused(Refusal::Cannot("not a change")),
         }

@@ -1,11 +1,13 @@
 //! Requests that change nothing, and SELECT.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 use mail::MailboxInfo;
 use mail::UserId;
 use mail::mime::Structure;
+use mail::mime::transfer::{self, Decoder};
 use mail::reply::{Arrangement, HitModSeqs, Opened, Status};
 use mail::request::{Arrange, Want};
 use mail::search::{Candidate, Program, matches};
@@ -77,6 +79,13 @@ pub(crate) fn answer(state: &State, limits: &Limits, now: InternalDate, request:
             let start = usize::try_from(range.start).unwrap_or(usize::MAX).min(end);
             Reply::Piece(message.bytes.slice(start..end))
         }
+        R::Decode {
+            mailbox,
+            uid,
+            range,
+            decoder,
+            only_size,
+        } => decode(state, mailbox, uid, (range, decoder), only_size),
         R::Search {
             mailbox,
             program,
@@ -94,6 +103,40 @@ pub(crate) fn answer(state: &State, limits: &Limits, now: InternalDate, request:
             arrange(state, mailbox, &how, found)
         }
         _ => Reply::Refused(Refusal::Cannot("not a question")),
+    }
+}
+
+/// Decodes some of a part.
+fn decode(
+    state: &State,
+    id: MailboxId,
+    uid: Uid,
+    (range, mut decoder): (Range<u64>, Decoder),
+    only_size: bool,
+) -> Reply {
+    let message = state.mailbox(id).and_then(|mailbox| mailbox.readable(uid));
+    let Some(message) = message else {
+        return Reply::Refused(Refusal::NoMessage);
+    };
+    let end = range.end.min(message.size());
+    let start = range.start.min(end);
+    let stop = end.min(start + transfer::PIECE_BYTES);
+    let source = &message.bytes[start as usize..stop as usize];
+    let mut octets = vec![];
+    let taken = decoder.decode(source, stop == end, &mut octets) as u64;
+    let rest = if stop == end {
+        range.end
+    } else {
+        start + taken
+    }..range.end;
+    let (size, has_nul) = (octets.len() as u64, octets.contains(&0));
+    let octets = if only_size { vec![] } else { octets }.into();
+    Reply::Decoded {
+        rest,
+        decoder,
+        size,
+        has_nul,
+        octets,
     }
 }
 

@@ -9,7 +9,7 @@ use proto::imap::ast::{
     Command, FetchItem, List, ListReturn, ListSelect, Resync, SearchReturn, Section, SectionText,
     StatusItem,
 };
-use proto::imap::lexer::Fault;
+use proto::imap::lexer::{Fault, Literal};
 use proto::imap::parse::parse_command;
 
 fn check(input: &str, expected: Command) {
@@ -255,8 +255,11 @@ fn appends() {
         mailbox: name("saved-messages"),
         flags,
         date,
-        size,
-        non_sync,
+        literal: Literal {
+            size,
+            non_sync,
+            is_binary: false,
+        },
     };
     let seen = flags(&[SystemFlag::Seen], &[]);
     check(

@@ -12,7 +12,7 @@ const BOX: &str = "\"Other Users/fred/Box\"";
 
 /// A command about a mailbox, the rights it needs (all of them, or with `|` before them one), and
 /// how it is refused if the mailbox is not there.
-const NAMED: [(&str, &str, &str); 17] = [
+const NAMED: [(&str, &str, &str); 19] = [
     ("SELECT {}", "r", "NONEXISTENT"),
     ("EXAMINE {}", "r", "NONEXISTENT"),
     ("STATUS {} (MESSAGES)", "r", "NONEXISTENT"),
@@ -23,6 +23,8 @@ const NAMED: [(&str, &str, &str); 17] = [
     ("DELETE {}", "x", "NONEXISTENT"),
     ("RENAME {/Sub} {/Other}", "xk", "NONEXISTENT"),
     ("APPEND {} {1+}\r\nx", "i", "TRYCREATE"),
+    ("APPEND {} ~{1+}\r\nx", "i", "TRYCREATE"),
+    ("APPEND {} {1+}\r\nx {1+}\r\ny", "i", "TRYCREATE"),
     ("SETACL {} mary +w", "a", "NONEXISTENT"),
     ("SETACL {} anyone lr", "a", "NONEXISTENT"),
     ("DELETEACL {} mary", "a", "NONEXISTENT"),
@@ -34,7 +36,7 @@ const NAMED: [(&str, &str, &str); 17] = [
 
 /// A command in the selected mailbox, which has a message with each of some flags, and what it
 /// needs besides `r`.
-const SELECTED: [(&str, &str); 14] = [
+const SELECTED: [(&str, &str); 16] = [
     ("STORE 1 +FLAGS (\\Seen)", "s"),
     ("STORE 2 -FLAGS (\\Seen)", "s"),
     ("STORE 1 +FLAGS (\\Deleted)", "t"),
@@ -49,6 +51,8 @@ const SELECTED: [(&str, &str); 14] = [
     ("UID MOVE 1 INBOX", "te"),
     ("COPY 1 INBOX", ""),
     ("FETCH 1:* (FLAGS BODY[])", ""),
+    ("FETCH 1:* (BINARY[1] BINARY.SIZE[1])", ""),
+    ("UID FETCH 1:* (FLAGS) (CHANGEDSINCE 1)", ""),
 ];
 
 /// None, all, each alone, all but each.
@@ -212,11 +216,14 @@ fn what_is_not_refused_does_no_more_than_may_be_done() {
         // APPEND and COPY leave out flags that may not be set (RFC 4314 §4).
         if has("i") {
             let mut world = world(rights);
-            let append = format!("APPEND {BOX} (\\Seen \\Deleted $Word) {{1+}}\r\nx");
+            let message = "(\\Seen \\Deleted $Word) {1+}\r\nx";
+            let append = format!("APPEND {BOX} {message}");
             assert!(answer(&ask(&mut world, &append)).starts_with("OK"));
             ask(&mut world, "SELECT INBOX");
             assert!(answer(&ask(&mut world, &format!("COPY 1 {BOX}"))).starts_with("OK"));
-            for number in [4, 5] {
+            let append = format!("APPEND {BOX} {message} {message}");
+            assert!(answer(&ask(&mut world, &append)).starts_with("OK"));
+            for number in [4, 5, 6, 7] {
                 assert_eq!(
                     flags_of(&mut world, "Box", number),
                     stored(&has),

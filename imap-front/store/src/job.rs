@@ -1,5 +1,6 @@
 //! What the writer is given to do, and what is answered if it can't be done.
 
+use mail::request::NewMessage;
 use mail::{Body, MailboxId, Refusal, Reply, Request, RightsMode};
 
 use crate::Error;
@@ -38,6 +39,9 @@ impl Job {
                 },
                 _,
             ) => bytes.len(),
+            Self::Request(Request::AppendAll { messages, .. }, _) => {
+                messages.iter().map(|message| message.body.bytes()).sum()
+            }
             _ => 0,
         }
     }
@@ -61,6 +65,7 @@ impl Job {
         match self {
             // A full list of keywords needs the index.
             Self::Request(R::Append { flags, .. }, _) => flags.keywords().is_empty(),
+            Self::Request(R::AppendAll { messages, .. }, _) => !has_keywords(messages),
             Self::Request(request, _) => matches!(
                 request,
                 R::Deliver { .. }
@@ -85,6 +90,7 @@ impl Job {
                 _,
             ) => SLICE_WEIGHT,
             Self::Request(Request::Deliver { targets, .. }, _) => targets.len().max(1),
+            Self::Request(Request::AppendAll { messages, .. }, _) => messages.len().max(1),
             Self::SortKeys(_, made, _) => made.len(),
             _ => 1,
         }
@@ -104,10 +110,15 @@ fn at_most_a_slice(messages: u64) -> usize {
     messages.clamp(1, SLICE_WEIGHT as u64) as usize
 }
 
+fn has_keywords(messages: &[NewMessage]) -> bool {
+    messages.iter().any(|it| !it.flags.keywords().is_empty())
+}
+
 /// Whether it may need the index of a mailbox that has to be built before: of where keywords go.
 pub(crate) fn may_be_cold(request: &Request) -> bool {
     match request {
         Request::Append { flags, .. } => !flags.keywords().is_empty(),
+        Request::AppendAll { messages, .. } => has_keywords(messages),
         Request::Copy { .. } => true,
         _ => false,
     }
@@ -129,6 +140,7 @@ pub(crate) fn grows(request: &Request) -> bool {
     matches!(
         request,
         Request::Append { .. }
+            | Request::AppendAll { .. }
             | Request::Deliver { .. }
             | Request::Spool { .. }
             | Request::Copy { .. }

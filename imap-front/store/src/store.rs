@@ -400,6 +400,7 @@ fn mailbox_of(request: &Request) -> Option<MailboxId> {
         | Request::Changes { mailbox, .. }
         | Request::Fetch { mailbox, .. }
         | Request::Read { mailbox, .. }
+        | Request::Decode { mailbox, .. }
         | Request::Search { mailbox, .. }
         | Request::Arrange { mailbox, .. } => Some(*mailbox),
         _ => None,

@@ -9,7 +9,7 @@ use common::sorting::{Picks, arrange, headed};
 use common::{Bench, Pending, body, follow};
 use mail::SpecialUse;
 use mail::list::Query;
-use mail::request::{CopyHow, FlagChange, StoreMode, Target, Want};
+use mail::request::{CopyHow, FlagChange, NewMessage, StoreMode, Target, Want};
 use mail::search::{Key, Program};
 use mail::{
     Body, Event, Flags, InView, InternalDate, MailboxId, MailboxName, ModSeq, Reply, Request,
@@ -315,6 +315,7 @@ impl World {
             30 => Request::Discard {
                 spool: self.spools.pop().unwrap_or(SpoolId(77)),
             },
+            31..34 if step.on => self.append_all(user, name, step),
             31..40 => {
                 let date = step.size.is_multiple_of(2).then_some(InternalDate {
                     unix_s: step.size as i64,
@@ -427,6 +428,19 @@ impl World {
                     },
                 }
             }
+        }
+    }
+
+    fn append_all(&mut self, user: UserId, name: MailboxName, step: &Step) -> Request {
+        let message = |_: &u16| NewMessage {
+            flags: Self::flags(step),
+            date: None,
+            body: self.body(step),
+        };
+        Request::AppendAll {
+            user,
+            name,
+            messages: step.picks.iter().take(3).map(message).collect(),
         }
     }
 

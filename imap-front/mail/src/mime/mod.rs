@@ -3,12 +3,13 @@
 //! In reading order: the values, [`header`] (where fields are), `text` (encoded words, values cut
 //! to a bound), `tokens` and `address` (lists of addresses), `parameters`, `budget` (how much a
 //! structure may hold), `fields` (what they say), `walk` (the tree), `weight` (what it takes in
-//! memory).
+//! memory), [`transfer`] (parts decoded), [`binary`] (binary parts encoded).
 //! Text is kept as the message has it: encoded words stay encoded, eight-bit bytes stay bytes.
 
 pub mod header;
 
 pub(crate) mod address;
+pub mod binary;
 pub(crate) mod budget;
 mod fields;
 pub(crate) mod parameters;
@@ -16,6 +17,7 @@ pub(crate) mod parameters;
 mod tests;
 mod text;
 mod tokens;
+pub mod transfer;
 mod walk;
 mod weight;
 
@@ -147,21 +149,15 @@ impl Structure {
 
     /// Where a section is; `None` if the message has no such section.
     pub fn resolve(&self, path: &[u32], what: What) -> Option<Range<u64>> {
-        let Some((&first, rest)) = path.split_first() else {
+        if path.is_empty() {
             return match what {
                 What::Whole => Some(self.header.start..self.body.end),
                 What::Header => Some(self.header.clone()),
                 What::Text => Some(self.body.clone()),
                 What::Mime => None,
             };
-        };
-        let mut part = child(&self.root, first, true)?;
-        for &number in rest {
-            part = match &part.content {
-                Content::Message(message) => child(&message.root, number, true)?,
-                _ => child(part, number, false)?,
-            };
         }
+        let part = self.part(path)?;
         match (what, &part.content) {
             (What::Whole, _) => Some(part.body.clone()),
             (What::Mime, _) => Some(part.header.clone()),
@@ -169,6 +165,21 @@ impl Structure {
             (What::Text, Content::Message(message)) => Some(message.body.clone()),
             _ => None,
         }
+    }
+}
+
+impl Structure {
+    /// A part by its numbers; none without any.
+    pub fn part(&self, path: &[u32]) -> Option<&Part> {
+        let (&first, rest) = path.split_first()?;
+        let mut part = child(&self.root, first, true)?;
+        for &number in rest {
+            part = match &part.content {
+                Content::Message(message) => child(&message.root, number, true)?,
+                _ => child(part, number, false)?,
+            };
+        }
+        Some(part)
     }
 }
 

@@ -136,13 +136,13 @@ fn pieces(body: &[u8], boundary: &[u8], count_max: usize) -> Vec<Range<usize>> {
 }
 
 #[derive(PartialEq, Eq)]
-enum Delimiter {
+pub(super) enum Delimiter {
     No,
     Open,
     Close,
 }
 
-fn delimiter(line: &[u8], boundary: &[u8]) -> Delimiter {
+pub(super) fn delimiter(line: &[u8], boundary: &[u8]) -> Delimiter {
     let Some(rest) = line
         .strip_prefix(b"--")
         .and_then(|rest| rest.strip_prefix(boundary))

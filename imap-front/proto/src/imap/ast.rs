@@ -8,6 +8,8 @@ use mail::{
     UidValidity, request::StoreMode, search::Key, sort::Criterion, thread::Algorithm,
 };
 
+use super::lexer::Literal;
+
 /// A command with its tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tagged {
@@ -131,10 +133,8 @@ pub enum Command {
         flags: Flags,
         /// Date and time.
         date: Option<InternalDate>,
-        /// Bytes of the literal that follows.
-        size: u64,
-        /// Whether it is a non-synchronising literal (RFC 7888).
-        non_sync: bool,
+        /// The literal that follows.
+        literal: Literal,
     },
     /// RFC 2177
     Idle,
@@ -379,7 +379,22 @@ pub enum FetchItem {
         /// First byte and count.
         partial: Option<(u32, u32)>,
     },
+    /// `BINARY[part]<partial>`: a part without its transfer encoding (RFC 3516 §4.2).
+    Binary {
+        /// Which.
+        part: PartNumbers,
+        /// `BINARY.PEEK`
+        peek: bool,
+        /// First octet and count.
+        partial: Option<(u32, u32)>,
+    },
+    /// `BINARY.SIZE[part]`
+    BinarySize(PartNumbers),
 }
+
+/// A part of a message, by its numbers; the message itself without any (RFC 3516 §7
+/// `section-binary`).
+pub type PartNumbers = Vec<u32>;
 
 /// A section specification (RFC 3501 §6.4.5).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

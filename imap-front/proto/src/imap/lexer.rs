@@ -38,12 +38,15 @@ pub struct Literal {
     pub size: u64,
     /// `{n+}`: the client does not wait for a continuation request.
     pub non_sync: bool,
+    /// `~{n}`: NUL may stand in it (RFC 3516 §4.4).
+    pub is_binary: bool,
 }
 
 /// The literal that a line (without its CRLF) announces at its end, if any.
 ///
 /// ```text
-/// literal = "{" number ["+"] "}" CRLF *CHAR8      ; RFC 3501 §9, RFC 7888 §8
+/// literal  = "{" number ["+"] "}" CRLF *CHAR8     ; RFC 3501 §9, RFC 7888 §8
+/// literal8 = "~{" number ["+"] "}" CRLF *OCTET    ; RFC 4466 §6
 /// ```
 pub fn literal_at_end(line: &[u8]) -> Option<Literal> {
     if line.last() != Some(&b'}') {
@@ -52,7 +55,12 @@ pub fn literal_at_end(line: &[u8]) -> Option<Literal> {
     let open = line.iter().rposition(|&b| b == b'{')?;
     let mut announcement = Announcement::default();
     announcement.read(&line[open..]);
-    announcement.literal()
+    let is_binary = line[..open].ends_with(b"~");
+    let literal = announcement.literal();
+    literal.map(|literal| Literal {
+        is_binary,
+        ..literal
+    })
 }
 
 /// Finds the literal that a line announces at its end while the line itself is dropped.
@@ -92,7 +100,12 @@ impl Announcement {
     }
 
     fn whole(size: u64, non_sync: bool) -> Self {
-        Self::Whole(Literal { size, non_sync })
+        let is_binary = false;
+        Self::Whole(Literal {
+            size,
+            non_sync,
+            is_binary,
+        })
     }
 
     /// What was announced.
@@ -323,13 +336,28 @@ impl<'a> Lexer<'a> {
         Ok(bytes)
     }
 
+    /// As [`Lexer::literal_header`], or `~{n}` or `~{n+}`.
+    pub fn literal8_header(&mut self) -> Parsed<Literal> {
+        let is_binary = self.take(b'~');
+        let literal = self.literal_header()?;
+        Ok(Literal {
+            is_binary,
+            ..literal
+        })
+    }
+
     /// `{n}` or `{n+}`, without the line end.
     pub fn literal_header(&mut self) -> Parsed<Literal> {
         self.need(b'{', "a literal")?;
         let size = self.number64()?;
         let non_sync = self.take(b'+');
         self.need(b'}', "} after the literal's size")?;
-        Ok(Literal { size, non_sync })
+        let is_binary = false;
+        Ok(Literal {
+            size,
+            non_sync,
+            is_binary,
+        })
     }
 
     /// Items between parentheses, separated by one space. An empty list only if `may_be_empty`.
@@ -368,7 +396,17 @@ mod tests {
 
     #[test]
     fn literals_at_the_end_of_a_line() {
-        let literal = |size, non_sync| Some(Literal { size, non_sync });
+        let literal = |size, non_sync| {
+            let is_binary = false;
+            Some(Literal {
+                size,
+                non_sync,
+                is_binary,
+            })
+        };
+        let is_binary = |line: &[u8]| literal_at_end(line).map(|literal| literal.is_binary);
+        assert_eq!(is_binary(b"a APPEND x ~{5+}"), Some(true));
+        assert_eq!(is_binary(b"a APPEND x ~ {5}"), Some(false));
         assert_eq!(literal_at_end(b"a LOGIN {5}"), literal(5, false));
         assert_eq!(literal_at_end(b"a LOGIN {5+}"), literal(5, true));
         assert_eq!(

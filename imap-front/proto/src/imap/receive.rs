@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::ast::{Command, Tagged};
 use super::lexer::{Announcement, literal_at_end};
-use super::parse::parse_command;
+use super::parse::{Announced, next_message, parse_command};
 
 /// First bytes of a refused command that are kept for its tag.
 const FIRST_BYTES: usize = 64;
@@ -40,6 +40,17 @@ impl Received {
             Self::Append(_) | Self::WantsContinuation => None,
         }
     }
+}
+
+/// What follows a message of an APPEND.
+#[derive(Debug)]
+pub(super) enum AfterMessage {
+    /// Nothing.
+    End,
+    /// Another, announced so (RFC 3502).
+    Next(Box<Announced>),
+    /// Something else, which is dropped.
+    Fault,
 }
 
 /// The receiving half of a session.
@@ -211,6 +222,34 @@ impl Receiver {
             .len()
             .min(usize::try_from(wanted).unwrap_or(usize::MAX));
         self.input.split_to(len).freeze()
+    }
+
+    /// What follows a message.
+    pub fn after_message(&mut self, bytes_max: usize) -> Option<AfterMessage> {
+        if !self.dropped() {
+            return None;
+        }
+        let Some(end) = self.input.iter().position(|&b| b == b'\n') else {
+            // One more for the CR of the line end.
+            if self.input.len() <= bytes_max + 1 {
+                return None;
+            }
+            self.drop_line(None);
+            return Some(AfterMessage::Fault);
+        };
+        let line = self.take_line(end);
+        Some(match (literal_at_end(&line), next_message(&line)) {
+            _ if line.is_empty() => AfterMessage::End,
+            (Some(_), Ok(announced)) if line.len() <= bytes_max => {
+                AfterMessage::Next(Box::new(announced))
+            }
+            (literal, _) => {
+                if let Some(literal) = literal.filter(|literal| literal.non_sync) {
+                    self.drop_rest(literal.size, None);
+                }
+                AfterMessage::Fault
+            }
+        })
     }
 
     /// Drops a message that was refused although it comes, and the rest of its command.

@@ -82,9 +82,9 @@ pub(super) fn discard(txn: &mut Transaction<'_>, spool: SpoolId) -> Result<Appli
 
 /// A body that messages may use: its id and size, and how long its header is, if that is at hand.
 #[derive(Clone, Copy)]
-struct Stored {
-    body: u64,
-    size: u64,
+pub(super) struct Stored {
+    pub body: u64,
+    pub size: u64,
     header: Option<u64>,
 }
 
@@ -95,7 +95,11 @@ fn header_length(message: &[u8]) -> u64 {
 }
 
 /// How many bytes a body has, or why it can't be stored.
-fn size_of(kv: &dyn Kv, rules: &Rules, body: &Body) -> Result<Result<u64, Refusal>, Error> {
+pub(super) fn size_of(
+    kv: &dyn Kv,
+    rules: &Rules,
+    body: &Body,
+) -> Result<Result<u64, Refusal>, Error> {
     let size = match body {
         Body::Inline(bytes) => bytes.len() as u64,
         Body::Spooled(spool) => match kv.get(Space::Spools, &keys::number(spool.0))? {
@@ -112,7 +116,7 @@ fn size_of(kv: &dyn Kv, rules: &Rules, body: &Body) -> Result<Result<u64, Refusa
 }
 
 /// Puts a body where messages find it, with its sort keys.
-fn keep(txn: &mut Transaction<'_>, body: Body, size: u64) -> Result<Stored, Error> {
+pub(super) fn keep(txn: &mut Transaction<'_>, body: Body, size: u64) -> Result<Stored, Error> {
     let mut header = None;
     let body = match body {
         Body::Inline(bytes) => {
@@ -138,7 +142,7 @@ fn put_sort_keys(txn: &mut Transaction<'_>, body: u64, message: &[u8]) {
 }
 
 /// The upload of a body that was refused is consumed too.
-fn forget(txn: &mut Transaction<'_>, body: &Body) -> Result<(), Error> {
+pub(super) fn forget(txn: &mut Transaction<'_>, body: &Body) -> Result<(), Error> {
     if let Body::Spooled(spool) = body {
         discard(txn, *spool)?;
     }

@@ -3,8 +3,8 @@
 //! In reading order: `keys`, `tables` (typed rows), `access` (whose a name is, and what one may
 //! do), `acl` (who may do what), `numbering` (which message has which number),
 //! `catch_up` (what happened since), `resync` (what a client has missed), `reading`, `searching`,
-//! `arranging` (SORT and THREAD), `naming` and `renaming` (mailboxes),
-//! `keywords` (their places), `depositing` (messages come), `choosing` (which are meant),
+//! `arranging` (SORT and THREAD), `naming` and `renaming` (mailboxes), `keywords` (their places),
+//! `depositing` and `appending` (messages come), `choosing` (which are meant),
 //! `changing` (flags, expunges), `keeping` (what was expunged), `copying` and `bodies`,
 //! `operation` (what takes many slices).
 
@@ -14,6 +14,7 @@ mod access;
 mod acl;
 #[cfg(test)]
 mod acl_tests;
+mod appending;
 #[cfg(test)]
 mod arrange_tests;
 mod arranging;
@@ -188,6 +189,16 @@ pub(crate) fn read(kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Opti
             uid,
             range,
         } => reading::piece(kv, *mailbox, *uid, range.clone())?,
+        R::Decode {
+            mailbox,
+            uid,
+            range,
+            decoder,
+            only_size,
+        } => {
+            let of = (range.clone(), *decoder);
+            reading::decode(kv, *mailbox, *uid, of, *only_size)?
+        }
         R::Search {
             mailbox,
             program,
@@ -274,6 +285,11 @@ pub(crate) fn apply(
             date,
             body,
         } => depositing::append(txn, rules, user, &name, (flags, date), body),
+        R::AppendAll {
+            user,
+            name,
+            messages,
+        } => appending::append_all(txn, rules, user, &name, messages),
         R::Deliver { targets, body } => depositing::deliver(txn, rules, &targets, body),
         _ => refused(Refusal::Cannot("not a change")),
     }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use mail::MailboxInfo;
 use mail::list::{Depth, Query};
 use mail::mime::Structure;
+use mail::mime::transfer::{self, Decoder};
 use mail::reply::{Opened, Status};
 use mail::request::Want;
 use mail::{
@@ -359,22 +360,71 @@ pub(super) fn piece(
     uid: Uid,
     range: Range<u64>,
 ) -> Result<Reply, Error> {
+    let read = read(kv, id, uid, |size| {
+        let end = range.end.min(size);
+        range.start.min(end)..end
+    });
+    Ok(read?.map_or_else(Reply::Refused, |(piece, _)| Reply::Piece(piece)))
+}
+
+/// Decodes some of a part.
+pub(super) fn decode(
+    kv: &dyn Kv,
+    id: MailboxId,
+    uid: Uid,
+    (range, mut decoder): (Range<u64>, Decoder),
+    only_size: bool,
+) -> Result<Reply, Error> {
+    let mut last = false;
+    let read = read(kv, id, uid, |size| {
+        let end = range.end.min(size);
+        let start = range.start.min(end);
+        let stop = end.min(start + transfer::PIECE_BYTES);
+        last = stop == end;
+        start..stop
+    });
+    let (source, at) = match read? {
+        Ok(read) => read,
+        Err(refusal) => return Ok(Reply::Refused(refusal)),
+    };
+    let mut octets = Vec::with_capacity(source.len());
+    let taken = decoder.decode(&source, last, &mut octets) as u64;
+    Ok(Reply::Decoded {
+        rest: match last {
+            true => range.end..range.end,
+            false => at + taken..range.end,
+        },
+        decoder,
+        size: octets.len() as u64,
+        has_nul: octets.contains(&0),
+        octets: match only_size {
+            true => Bytes::new(),
+            false => octets.into(),
+        },
+    })
+}
+
+/// Reads a range of a message, which depends on its size; gives where it begins.
+fn read(
+    kv: &dyn Kv,
+    id: MailboxId,
+    uid: Uid,
+    range: impl FnOnce(u64) -> Range<u64>,
+) -> Result<Result<(Bytes, u64), Refusal>, Error> {
     let row = match tables::mailbox(kv, id)? {
         Some(mailbox) => readable(kv, id, &mailbox, uid)?,
         None => None,
     };
-    match row {
-        Some((row, _)) => {
-            let end = range.end.min(row.size);
-            let piece = tables::body(kv, row.body, range.start.min(end)..end);
-            Ok(match piece {
-                Ok(piece) => Reply::Piece(piece),
-                Err(error) => {
-                    damage::report(kv, (id, uid), &error);
-                    Reply::Refused(Refusal::Unavailable("the message can't be read".into()))
-                }
-            })
+    let Some((row, _)) = row else {
+        return Ok(Err(Refusal::NoMessage));
+    };
+    let range = range(row.size);
+    let start = range.start;
+    Ok(match tables::body(kv, row.body, range) {
+        Ok(piece) => Ok((piece, start)),
+        Err(error) => {
+            damage::report(kv, (id, uid), &error);
+            Err(Refusal::Unavailable("the message can't be read".into()))
         }
-        None => Ok(Reply::Refused(Refusal::NoMessage)),
-    }
+    })
 }

@@ -7,7 +7,7 @@ use mail::{Flags, InternalDate, SystemFlag};
 use super::mailbox;
 use crate::imap::ast::Command;
 use crate::imap::encode;
-use crate::imap::lexer::{Lexer, Parsed};
+use crate::imap::lexer::{Lexer, Literal, Parsed};
 
 /// Longest keyword in bytes.
 const KEYWORD_BYTES_MAX: usize = 128;
@@ -15,11 +15,36 @@ const KEYWORD_BYTES_MAX: usize = 128;
 const KEYWORDS_MAX: usize = 256;
 
 /// ```text
-/// append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal  ; RFC 3501 §9
+/// append = "APPEND" SP mailbox 1*append-message   ; RFC 3502 §6.3.11; up to the first literal
 /// ```
 pub(super) fn append(lexer: &mut Lexer<'_>) -> Parsed<Command> {
     lexer.space()?;
     let mailbox = mailbox::name(lexer)?;
+    let (flags, date, literal) = message(lexer)?;
+    Ok(Command::Append {
+        mailbox,
+        flags,
+        date,
+        literal,
+    })
+}
+
+/// What announces another message of an APPEND, up to its literal.
+pub fn next_message(line: &[u8]) -> Parsed<Announced> {
+    let mut lexer = Lexer::new(line);
+    let announced = message(&mut lexer)?;
+    lexer.end()?;
+    Ok(announced)
+}
+
+/// Flags, date and literal of a message.
+pub type Announced = (Flags, Option<InternalDate>, Literal);
+
+/// ```text
+/// append-message = [SP flag-list] [SP date-time] SP (literal / literal8)
+///                                                 ; RFC 3502 §6.3.11, RFC 3516 §7
+/// ```
+fn message(lexer: &mut Lexer<'_>) -> Parsed<Announced> {
     lexer.space()?;
     let mut flags = Flags::default();
     if lexer.peek() == Some(b'(') {
@@ -31,15 +56,7 @@ pub(super) fn append(lexer: &mut Lexer<'_>) -> Parsed<Command> {
         date = Some(date_time(lexer)?);
         lexer.space()?;
     }
-    let literal = lexer.literal_header()?;
-    let (size, non_sync) = (literal.size, literal.non_sync);
-    Ok(Command::Append {
-        mailbox,
-        flags,
-        date,
-        size,
-        non_sync,
-    })
+    Ok((flags, date, lexer.literal8_header()?))
 }
 
 /// `flag-list`: parenthesised, possibly empty.

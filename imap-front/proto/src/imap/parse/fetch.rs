@@ -6,7 +6,7 @@ use mail::{Flags, ModSeq};
 use super::append::{flag, flag_list};
 use super::resync::FetchModifiers;
 use super::sequence_set;
-use crate::imap::ast::{Command, FetchItem, Section, SectionText};
+use crate::imap::ast::{Command, FetchItem, PartNumbers, Section, SectionText};
 use crate::imap::lexer::{Lexer, Parsed};
 
 /// Deepest part number.
@@ -78,6 +78,9 @@ fn item(lexer: &mut Lexer<'_>) -> Parsed<FetchItem> {
     Ok(match lexer.word("a FETCH item")?.as_str() {
         "BODY" if lexer.peek() == Some(b'[') => body_section(lexer, false)?,
         "BODY.PEEK" if lexer.peek() == Some(b'[') => body_section(lexer, true)?,
+        "BINARY" => binary(lexer, false)?,
+        "BINARY.PEEK" => binary(lexer, true)?,
+        "BINARY.SIZE" => FetchItem::BinarySize(section_binary(lexer)?),
         "BODY" => FetchItem::Body,
         "BODYSTRUCTURE" => FetchItem::BodyStructure,
         "ENVELOPE" => FetchItem::Envelope,
@@ -97,23 +100,54 @@ fn body_section(lexer: &mut Lexer<'_>, peek: bool) -> Parsed<FetchItem> {
     lexer.need(b'[', "[")?;
     let section = section(lexer)?;
     lexer.need(b']', "]")?;
-    let mut partial = None;
-    if lexer.take(b'<') {
-        let first = lexer.number()?;
-        lexer.need(b'.', ". between the first byte and the count")?;
-        let start = lexer.clone();
-        let count = lexer.number()?;
-        if count == 0 {
-            return start.fail("a count above 0");
-        }
-        lexer.need(b'>', ">")?;
-        partial = Some((first, count));
-    }
     Ok(FetchItem::Section {
         section,
         peek,
-        partial,
+        partial: partial(lexer)?,
     })
+}
+
+/// ```text
+/// partial = "<" number "." nz-number ">"          ; RFC 3501 §9
+/// ```
+fn partial(lexer: &mut Lexer<'_>) -> Parsed<Option<(u32, u32)>> {
+    if !lexer.take(b'<') {
+        return Ok(None);
+    }
+    let first = lexer.number()?;
+    lexer.need(b'.', ". between the first byte and the count")?;
+    let start = lexer.clone();
+    let count = lexer.number()?;
+    if count == 0 {
+        return start.fail("a count above 0");
+    }
+    lexer.need(b'>', ">")?;
+    Ok(Some((first, count)))
+}
+
+/// ```text
+/// fetch-att =/ "BINARY" [".PEEK"] section-binary [partial]       ; RFC 3516 §7
+/// ```
+fn binary(lexer: &mut Lexer<'_>, peek: bool) -> Parsed<FetchItem> {
+    Ok(FetchItem::Binary {
+        part: section_binary(lexer)?,
+        peek,
+        partial: partial(lexer)?,
+    })
+}
+
+/// ```text
+/// section-binary = "[" [section-part] "]"         ; RFC 3516 §7
+/// ```
+fn section_binary(lexer: &mut Lexer<'_>) -> Parsed<PartNumbers> {
+    lexer.need(b'[', "[")?;
+    let start = lexer.clone();
+    let section = section(lexer)?;
+    if section.text != SectionText::Whole {
+        return start.fail("part numbers alone");
+    }
+    lexer.need(b']', "]")?;
+    Ok(section.part)
 }
 
 /// ```text

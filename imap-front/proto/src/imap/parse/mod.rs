@@ -18,6 +18,7 @@ use super::ast::{Command, Tagged};
 use super::lexer::{Lexer, ParseError, Parsed, is_astring_char};
 use base64::Engine as _;
 
+pub(super) use append::{Announced, next_message};
 pub use set::sequence_set;
 
 /// Parses one command.

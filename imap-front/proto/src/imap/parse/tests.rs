@@ -136,8 +136,7 @@ fn mailboxes() {
 #[test]
 fn append_ends_at_its_literal() {
     let Command::Append {
-        size,
-        non_sync,
+        literal,
         flags,
         date,
         ..
@@ -145,7 +144,7 @@ fn append_ends_at_its_literal() {
     else {
         panic!("not an APPEND")
     };
-    assert_eq!((size, non_sync), (310, true));
+    assert_eq!((literal.size, literal.non_sync), (310, true));
     assert!(flags.has(SystemFlag::Seen) && date.is_some());
 }
 

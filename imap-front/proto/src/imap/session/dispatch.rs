@@ -352,7 +352,8 @@ impl Session {
                 _ => self.done(&tag, "OK CLOSE completed"),
             },
             Step::Upload(upload) => self.spooled(upload, reply),
-            Step::Append { tag, spool } => self.appended(tag, spool, reply),
+            Step::Append { tag, spools } => self.appended(tag, spools, reply),
+            Step::Discard(spools) => self.discard(spools),
             Step::Finish { tag, text } => self.finished(&tag, &text, reply),
             Step::Idle { tag } => self.idle_synced(tag, reply),
             Step::Stale { tag } => {
@@ -362,7 +363,7 @@ impl Session {
                 }
             }
             // It was taken apart before.
-            Step::Ignore | Step::CatchUp { .. } => {}
+            Step::CatchUp { .. } => {}
         }
     }
 

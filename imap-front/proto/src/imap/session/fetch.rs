@@ -14,6 +14,7 @@ use mail::{
     Flags, Message, ModSeq, Reply, Request, Rights, SequenceSet, SystemFlag, Uid, UidRanges, UidSet,
 };
 
+use super::decoding::{self, Decoding};
 use super::fetch_items::{self, Extra, Response, Segment};
 use super::{Session, Step, Stream, Work};
 use crate::imap::ast::{FetchItem, PartialRange, SectionText};
@@ -62,6 +63,8 @@ pub(super) struct Job {
     missing: bool,
     /// Messages that are there and can't be read.
     unreadable: usize,
+    /// A part was asked for whose transfer encoding is not known.
+    unknown_encoding: bool,
 }
 
 /// How the command ends.
@@ -115,6 +118,8 @@ enum Stage {
         uid: Uid,
         left: std::ops::Range<u64>,
     },
+    /// A piece of this part is being decoded.
+    Decode(Box<Decoding>),
     /// A header was asked for, to pick fields from it.
     Header { pick: fetch_items::Pick },
 }
@@ -250,6 +255,11 @@ impl Session {
         }
         self.say_withheld();
         let job = *job;
+        if job.unknown_encoding {
+            // RFC 3516 §4.3
+            let text = "NO [UNKNOWN-CTE] Some parts are in an encoding that is not known";
+            return self.done(&job.tag, text);
+        }
         match job.ending {
             // RFC 5530 §3 EXPUNGEISSUED: the client numbered a message of which nothing is left.
             // UIDs that don't exist are no fault (RFC 3501 §6.4.8).
@@ -324,8 +334,25 @@ impl Session {
                 pick.push_front(&mut job.segments, &bytes[..end]);
                 self.fetch_on(job);
             }
+            (
+                Stage::Decode(decoding),
+                Reply::Decoded {
+                    rest,
+                    decoder,
+                    size,
+                    has_nul,
+                    octets,
+                },
+            ) if !decoding.is_at_end() => {
+                let next = decoding.decoded((rest, decoder), (size, has_nul), octets);
+                next.into_iter()
+                    .map(Segment::from)
+                    .rev()
+                    .for_each(|it| job.segments.push_front(it));
+                self.fetch_on(job);
+            }
             // The response has begun: nothing but its end could be said.
-            (Stage::Piece { .. } | Stage::Header { .. }, _) => self.close(),
+            (Stage::Piece { .. } | Stage::Decode(_) | Stage::Header { .. }, _) => self.close(),
             (Stage::Batch, Reply::Refused(_)) if job.changes_flags() => {
                 // They are changed, and the client would never hear of it.
                 self.bye("Flags were changed but can't be told, please reconnect");
@@ -349,7 +376,9 @@ impl Session {
     pub(super) fn fetch_on(&mut self, mut job: Box<Job>) {
         loop {
             let ready = match job.segments.front() {
-                Some(Segment::Range { .. } | Segment::Pick { .. }) => self.output.is_drained(),
+                Some(Segment::Range { .. } | Segment::Pick { .. } | Segment::Decode(_)) => {
+                    self.output.is_drained()
+                }
                 None if job.response.is_none() && job.batch.is_empty() => {
                     self.output.is_drained() || job.ranges.is_empty()
                 }
@@ -372,6 +401,18 @@ impl Session {
                     if !bytes.is_empty() {
                         job.segments.push_front(Segment::Literal(bytes));
                     }
+                }
+                Some(Segment::Octets(mut bytes)) => {
+                    let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
+                    self.output.bytes(&piece);
+                    if !bytes.is_empty() {
+                        job.segments.push_front(Segment::Octets(bytes));
+                    }
+                }
+                Some(Segment::Decode(decoding)) => {
+                    let request = decoding.request(self.mailbox());
+                    job.stage = Stage::Decode(decoding);
+                    return self.ask(request, Step::Fetch(job));
                 }
                 Some(Segment::Range { uid, range }) => return self.ask_piece(job, uid, range),
                 Some(Segment::Pick { uid, range, pick }) => {
@@ -430,7 +471,17 @@ impl Session {
             job.unreadable += 1;
             return;
         }
+        let items = match decoding::without_unknown(&message, &job.items) {
+            Some(known) => {
+                job.unknown_encoding = true;
+                known.into()
+            }
+            None => job.items.clone(),
+        };
         let flags = job.seen.binary_search(&message.uid).is_ok();
+        if items.is_empty() && !flags {
+            return;
+        }
         if flags || job.items.contains(&FetchItem::Flags) {
             self.introduce_keywords(&message.flags);
         }
@@ -439,7 +490,7 @@ impl Session {
             modseq: self.condstore && flags,
             recent: self.view().is_recent(message.uid),
         };
-        job.response = Some(Response::new(number, message, job.items.clone(), &extra));
+        job.response = Some(Response::new(number, message, items, &extra));
     }
 }
 
@@ -480,6 +531,7 @@ fn job(tag: Box<str>, ranges: UidRanges, items: Vec<FetchItem>, ending: Ending) 
         batch: VecDeque::new(),
         missing: false,
         unreadable: 0,
+        unknown_encoding: false,
     })
 }
 

@@ -9,6 +9,7 @@ use mail::mime::{Structure, header};
 use mail::request::Want;
 use mail::{Message, Uid};
 
+use super::decoding::{Decoding, Next};
 use crate::imap::ast::{FetchItem, Section, SectionText};
 use crate::imap::encode;
 use crate::imap::render;
@@ -19,6 +20,10 @@ pub(super) enum Segment {
     Text(Bytes),
     /// These octets of a literal, whose size was said before.
     Literal(Bytes),
+    /// The same of a literal in which NUL may stand (RFC 3516 §4.3).
+    Octets(Bytes),
+    /// A part that is to be decoded, or the rest of it.
+    Decode(Box<Decoding>),
     /// This range of a message; the literal's size was said before.
     Range { uid: Uid, range: Range<u64> },
     /// Fields of the header in this range.
@@ -27,6 +32,16 @@ pub(super) enum Segment {
         range: Range<u64>,
         pick: Pick,
     },
+}
+
+impl From<Next> for Segment {
+    fn from(next: Next) -> Self {
+        match next {
+            Next::Text(text) => Self::Text(text),
+            Next::Octets(octets) => Self::Octets(octets),
+            Next::Decode(decoding) => Self::Decode(decoding),
+        }
+    }
 }
 
 /// Header fields to pick from a header that is yet to be read.
@@ -47,7 +62,10 @@ pub(super) struct Extra {
 pub(super) fn sets_seen(item: &FetchItem) -> bool {
     matches!(
         item,
-        FetchItem::Rfc822 | FetchItem::Rfc822Text | FetchItem::Section { peek: false, .. }
+        FetchItem::Rfc822
+            | FetchItem::Rfc822Text
+            | FetchItem::Section { peek: false, .. }
+            | FetchItem::Binary { peek: false, .. }
     )
 }
 
@@ -56,7 +74,11 @@ pub(super) fn want(items: &[FetchItem]) -> Want {
     let mut want = Want::default();
     for item in items {
         match item {
-            FetchItem::Body | FetchItem::BodyStructure | FetchItem::Envelope => {
+            FetchItem::Body
+            | FetchItem::BodyStructure
+            | FetchItem::Envelope
+            | FetchItem::Binary { .. }
+            | FetchItem::BinarySize(_) => {
                 want.structure = true;
             }
             FetchItem::Rfc822 => want.bytes = true,
@@ -198,6 +220,8 @@ impl Response {
                 label.push(b' ');
                 self.section(label, section, *partial);
             }
+            FetchItem::Binary { part, partial, .. } => self.binary(part, *partial, false),
+            FetchItem::BinarySize(part) => self.binary(part, None, true),
         }
     }
 
@@ -206,6 +230,23 @@ impl Response {
         match &self.message.structure {
             Some(structure) => render(&mut self.out, structure),
             None => self.text("NIL"),
+        }
+    }
+
+    fn binary(&mut self, part: &[u32], partial: Option<(u32, u32)>, only_size: bool) {
+        let structure = self.message.structure.as_deref();
+        let found = structure.and_then(|structure| Decoding::of(structure, part));
+        let numbers: Vec<String> = part.iter().map(u32::to_string).collect();
+        let kind = if only_size { ".SIZE" } else { "" };
+        let label = format!("BINARY{kind}[{}] ", numbers.join("."));
+        match found {
+            Some((range, decoder)) => {
+                self.flush();
+                let uid = self.message.uid;
+                let decoding = Decoding::new(uid, label, range, decoder, (partial, only_size));
+                self.segments.push_back(Segment::Decode(Box::new(decoding)));
+            }
+            None => self.text(&format!("{label}{}", if only_size { "0" } else { "NIL" })),
         }
     }
 

@@ -10,6 +10,7 @@ mod auth;
 mod bearer;
 mod catch_up;
 mod copy;
+mod decoding;
 mod dispatch;
 mod fetch;
 mod fetch_items;
@@ -180,9 +181,11 @@ enum Step {
     Upload(append::Upload),
     Append {
         tag: Box<str>,
-        /// The message's pieces, if it came in pieces.
-        spool: Option<SpoolId>,
+        /// The pieces of those messages that came in pieces.
+        spools: Vec<SpoolId>,
     },
+    /// Uploads are given up, and these come next.
+    Discard(Vec<SpoolId>),
     /// The mailbox is watched; the idling comes next.
     Idle {
         tag: Box<str>,
@@ -196,8 +199,6 @@ enum Step {
         step: Box<Step>,
         reply: Box<Reply>,
     },
-    /// Nobody waits for this answer.
-    Ignore,
 }
 
 impl Session {
@@ -364,18 +365,17 @@ impl Session {
         self.actions.clear();
         self.output.clear();
         self.close_next = false;
-        let spool = match &self.work {
-            Work::Upload(upload) => upload.spool(),
+        let spools = match &self.work {
+            Work::Upload(upload) => upload.spools(),
             Work::Waiting(step) => match &**step {
-                Step::Upload(upload) => upload.spool(),
-                _ => None,
+                Step::Upload(upload) => upload.spools(),
+                Step::Discard(spools) => spools.clone(),
+                _ => vec![],
             },
-            _ => None,
+            _ => vec![],
         };
-        if let Some(spool) = spool {
-            self.actions
-                .push_back(Action::Request(Request::Discard { spool }));
-        }
+        let discard = |spool| Action::Request(Request::Discard { spool });
+        self.actions.extend(spools.into_iter().map(discard));
     }
 
     /// The next thing to do, in order.

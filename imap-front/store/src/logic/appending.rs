@@ -1,0 +1,108 @@
+//! Several messages are appended as one operation (RFC 3502): all or nothing.
+
+use mail::request::NewMessage;
+use mail::{MailboxName, Refusal, Reply, Rights, UserId};
+
+use super::access::{self, Found};
+use super::depositing::{charge, deposit, forget, keep, room_below, size_of};
+use super::keywords::Places;
+use super::{Applied, Rules, refused};
+use crate::Error;
+use crate::kv::Transaction;
+use crate::notification::How;
+use crate::rows::MessageRow;
+
+pub(super) fn append_all(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    user: UserId,
+    name: &MailboxName,
+    messages: Vec<NewMessage>,
+) -> Result<Applied, Error> {
+    let count = messages.len() as u32;
+    match append(txn, rules, user, name, &messages)? {
+        Ok(append) => append.done(txn, messages, count),
+        Err(refusal) => {
+            for message in &messages {
+                forget(txn, &message.body)?;
+            }
+            refused(refusal)
+        }
+    }
+}
+
+/// What all of the messages have passed.
+struct Append {
+    id: mail::MailboxId,
+    row: crate::rows::Mailbox,
+    /// Without their bodies.
+    rows: Vec<MessageRow>,
+}
+
+/// Whether all of them can be stored; their user is charged for them then.
+fn append(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    user: UserId,
+    name: &MailboxName,
+    messages: &[NewMessage],
+) -> Result<Result<Append, Refusal>, Error> {
+    let mut rows = Vec::with_capacity(messages.len());
+    for message in messages {
+        match size_of(txn, rules, &message.body)? {
+            Ok(size) => rows.push(MessageRow {
+                date: message.date.unwrap_or(rules.now),
+                size,
+                ..MessageRow::default()
+            }),
+            Err(refusal) => return Ok(Err(refusal)),
+        }
+    }
+    let Found {
+        owner,
+        id,
+        mut row,
+        rights,
+        ..
+    } = match access::may(txn, rules, user, name, Rights::INSERT)? {
+        Ok(found) => found,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let mut places = Places::new(rules.options.keywords_max);
+    for (message, row_of) in messages.iter().zip(&mut rows) {
+        // RFC 4314 §4: those that the user may not set are left out.
+        let flags = match rights.contains(Rights::FLAGS) {
+            true => message.flags.clone(),
+            false => rights.changeable(&message.flags),
+        };
+        row_of.system = flags.system_bits();
+        match places.of(txn, id, &mut row, &flags)? {
+            Ok(keywords) => row_of.keywords = keywords,
+            Err(refusal) => return Ok(Err(refusal)),
+        }
+    }
+    if let Err(refusal) = room_below(&row, messages.len())? {
+        return Ok(Err(refusal));
+    }
+    let bytes = rows.iter().map(|row| row.size).sum();
+    if !charge(txn, rules, owner, bytes, messages.len() as u64)? {
+        return Ok(Err(Refusal::OverQuota));
+    }
+    Ok(Ok(Append { id, row, rows }))
+}
+
+impl Append {
+    fn done(
+        mut self,
+        txn: &mut Transaction<'_>,
+        messages: Vec<NewMessage>,
+        count: u32,
+    ) -> Result<Applied, Error> {
+        for (message, row) in messages.into_iter().zip(&mut self.rows) {
+            row.body = keep(txn, message.body, row.size)?.body;
+        }
+        let how = (How::Appended, None);
+        let (first, event) = deposit(txn, self.id, &mut self.row, self.rows, how);
+        Ok((Reply::AppendedAll { first, count }, vec![event]).into())
+    }
+}
