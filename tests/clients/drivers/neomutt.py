@@ -33,6 +33,7 @@ def drive(stage):
     tap = stage.tap()
     before = f"{stage.subject}-before"
     stage.deliver(before)
+    (stage.home / "cache").mkdir()
     rc = stage.write("muttrc", CONFIGURATION.format(
         host=tap.host, port=tap.port, user=stage.user, password=stage.password,
         cache=stage.home / "cache"
@@ -46,11 +47,11 @@ def drive(stage):
     _, behind = tap.wait_client(r"EXPUNGE$")
     tap.wait_server(r"^\* VANISHED \d+$", behind)
     screen.keys("q")
-    _, behind = tap.wait_client(r"LOGOUT$", behind)
+    screen.wait_ended()
     later = f"{stage.subject}-later"
     stage.deliver(later)
     screen.run(f"neomutt -n -F {rc}")
-    tap.wait_client(r"SELECT .*QRESYNC \(\d+ \d+", behind)
+    tap.wait_client(r"UID FETCH 1:\d+ \(FLAGS\) \(CHANGEDSINCE \d+ VANISHED\)$", behind)
     screen.wait_for(later)
     screen.keys("q")
     return f"showed the subject after {seen - sent:.3f} s"
@@ -67,6 +68,7 @@ class Screen:
         self._changes = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
         stage.at_end(os.close, self._changes)
         stage.run([*self._tmux, "new-session", "-d", "-x", "100", "-y", "30", "/bin/cat"])
+        stage.run([*self._tmux, "set-option", "-g", "remain-on-exit", "on"])
         stage.at_end(self._end)
         stage.run([*self._tmux, "pipe-pane", f"cat > {fifo}"])
         self.run(command)
@@ -92,6 +94,14 @@ class Screen:
             ready, _, _ = select.select([self._changes], [], [], min(left, 1.0))
             if ready:
                 os.read(self._changes, 65536)
+
+    def wait_ended(self, timeout=30.0):
+        """Waits until the program has ended."""
+        deadline = time.monotonic() + timeout
+        asked = [*self._tmux, "display-message", "-p", "#{pane_dead}"]
+        while subprocess.run(asked, stdout=subprocess.PIPE, check=True).stdout.strip() != b"1":
+            assert time.monotonic() < deadline, "the program does not end"
+            time.sleep(0.05)
 
     def keys(self, *keys):
         """Presses keys."""
