@@ -199,12 +199,16 @@ impl Server {
         let lmtp = (ports.lmtp.tcp, ports.lmtp.unix);
         let by_shard = ports::by_shard(ports.imap, ports.imaps, lmtp, options.shards);
         server.start_shards(&options, by_shard, control)?;
-        server.serve_tools(ports.admin, config.count("store.maxmessagesize"))?;
+        server.serve_tools(ports.admin, &options.session)?;
         Ok(server)
     }
 
     /// Lets the administrator's tools ask.
-    fn serve_tools(&mut self, socket: Option<AdminSocket>, max: u64) -> Result<(), StartError> {
+    fn serve_tools(
+        &mut self,
+        socket: Option<AdminSocket>,
+        session: &SessionConfig,
+    ) -> Result<(), StartError> {
         let asking = Asking {
             handle: self.handle.clone(),
             visits: self.visits.clone(),
@@ -214,7 +218,8 @@ impl Server {
             stalls: self.stalls.clone(),
             authenticator: self.authenticator.clone(),
             lines: self.lines.clone(),
-            message_bytes_max: max,
+            message_bytes_max: session.append_bytes_max,
+            namespaces: session.namespaces.clone(),
         };
         let serving = socket.map(|socket| Serving::start(socket, asking));
         let failed = |error| StartError::Kernel("the socket of the administrator's tools", error);

@@ -7,7 +7,7 @@ use clap::{ArgGroup, Parser};
 use serde_json::{Value, json};
 
 use super::ask::Asker;
-use super::{EXIT_CODES, shown, verdict};
+use super::{EXIT_CODES, printable, shown, verdict};
 use crate::Base;
 use crate::command::DONE;
 
@@ -75,9 +75,13 @@ pub fn run(base: &Base, arguments: &Arguments, out: &mut dyn Write) -> Result<u8
 
 fn told(out: &mut dyn Write, line: &Value) -> std::io::Result<()> {
     let of = |name: &str| shown(line, name);
+    let whose = match line["owner"].as_str() {
+        Some(owner) => format!("{owner}'s "),
+        None => String::new(),
+    };
     writeln!(
         out,
-        "{:14} {:20} {:20} {:7} {:>9} {:>9} {:>10} {:>10} {:>8}  {}",
+        "{:14} {:20} {:20} {:7} {:>9} {:>9} {:>10} {:>10} {:>8}  {}{}",
         of("session"),
         of("user"),
         of("address"),
@@ -87,6 +91,7 @@ fn told(out: &mut dyn Write, line: &Value) -> std::io::Result<()> {
         of("received"),
         of("sent"),
         of("commands"),
+        printable(&whose),
         of("mailbox"),
     )
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use crossbeam_channel::bounded;
 use mail::list::{Query, joined};
+use mail::namespace::Place;
 use mail::request::{Body, FlagChange, StoreMode, Target};
 use mail::{
     Flags, MailboxName, Refusal, Reply, Request, SpoolId, SystemFlag, Uid, UserId, list::Entry,
@@ -70,6 +71,7 @@ impl Asking {
         }
     }
 
+    /// A user's own mailboxes: not those that others let the user into.
     fn entries(&self, user: UserId, pattern: &str) -> Result<Vec<Entry>, Failed> {
         let patterns = joined("", pattern).into_iter().collect();
         let query = Arc::new(Query {
@@ -85,7 +87,8 @@ impl Asking {
             };
             match self.store.read(&request) {
                 Some(Reply::Listed(piece)) => {
-                    entries.extend(piece.entries);
+                    let own = |it: &Entry| self.namespaces.place(&it.name) == Place::Own;
+                    entries.extend(piece.entries.into_iter().filter(own));
                     after = piece.next;
                     if after.is_none() {
                         return Ok(entries);
@@ -93,6 +96,17 @@ impl Asking {
                 }
                 other => return Err(refused(other.unwrap_or(Reply::Refused(Refusal::Bug)))),
             }
+        }
+    }
+
+    /// A name among a user's own mailboxes.
+    fn own(&self, user: &str, mailbox: &str) -> Result<MailboxName, Failed> {
+        let name = MailboxName::new(mailbox);
+        match self.namespaces.place(&name) {
+            Place::Own => Ok(name),
+            _ => Err(Failed(format!(
+                "{mailbox:?} is not a mailbox of {user}'s own: name it by its owner"
+            ))),
         }
     }
 
@@ -131,8 +145,8 @@ impl Asking {
     /// Makes a mailbox, and those above it.
     pub(super) fn create(&self, user: &str, mailbox: &str, uid: u32) -> Result<u64, Failed> {
         let request = Request::Create {
+            name: self.own(user, mailbox)?,
             user: self.user(user)?,
-            name: MailboxName::new(mailbox),
             special_use: None,
         };
         let done = self.change(request)?;
@@ -143,8 +157,8 @@ impl Asking {
     /// Deletes a mailbox.
     pub(super) fn delete(&self, user: &str, mailbox: &str, uid: u32) -> Result<u64, Failed> {
         let request = Request::Delete {
+            name: self.own(user, mailbox)?,
             user: self.user(user)?,
-            name: MailboxName::new(mailbox),
         };
         let done = self.change(request)?;
         note_act("delete", user, Some(mailbox), uid);
@@ -159,9 +173,9 @@ impl Asking {
         uid: u32,
     ) -> Result<u64, Failed> {
         let request = Request::Rename {
+            from: self.own(user, from)?,
+            to: self.own(user, to)?,
             user: self.user(user)?,
-            from: MailboxName::new(from),
-            to: MailboxName::new(to),
         };
         let done = self.change(request)?;
         note_act("rename", user, Some(&format!("{from} to {to}")), uid);
@@ -169,7 +183,8 @@ impl Asking {
     }
 
     /// Deletes all mailboxes of a user, and the messages of the INBOX, which stays. Gives how many
-    /// mailboxes were deleted or emptied.
+    /// mailboxes were deleted or emptied. Those whose owner has taken the right to that away stay,
+    /// and are named.
     pub(super) fn empty(&self, name: &str, uid: u32) -> Result<u64, Failed> {
         let user = self.user(name)?;
         let mut names: Vec<MailboxName> = self
@@ -179,15 +194,27 @@ impl Asking {
             .collect();
         // Those below go first: what has children stays as a name.
         names.sort_by_key(|name| std::cmp::Reverse(name.as_str().len()));
-        let mut count = 0;
+        let (mut count, mut stay) = (0, vec![]);
         for name in names.into_iter().filter(|name| !name.is_inbox()) {
-            match self.write(Request::Delete { user, name })? {
+            let deleted = Request::Delete {
+                user,
+                name: name.clone(),
+            };
+            match self.write(deleted)? {
                 // Names that only those below kept are gone with them.
                 Reply::Done | Reply::Refused(Refusal::NoMailbox) => count += 1,
+                Reply::Refused(Refusal::NoPermission) => stay.push(name),
                 other => return Err(refused(other)),
             }
         }
         self.empty_inbox(user)?;
+        if let Some(name) = stay.first() {
+            let (others, name) = (stay.len() - 1, name.as_str());
+            return Err(Failed(format!(
+                "{name:?} and {others} others stay: their owner gave up the right to delete them; \
+                 give it back (SETACL) and try again"
+            )));
+        }
         note_act("empty", name, None, uid);
         Ok(count + 1)
     }

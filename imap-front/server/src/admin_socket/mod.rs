@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use admin::Users;
 use admin::tools::ask;
+use mail::Namespaces;
 use rustix::net::Shutdown;
 use serde_json::{Value, json};
 use store::Store;
@@ -101,6 +102,8 @@ pub struct Asking {
     pub lines: Arc<Lines>,
     /// The longest message, in bytes.
     pub message_bytes_max: u64,
+    /// Where others' mailboxes lie among a user's names.
+    pub namespaces: Namespaces,
 }
 
 /// Who serves the administrator's tools.

@@ -119,7 +119,7 @@ struct UserNames {
     directory: Directory,
     known: HashMap<UserId, Box<str>, RandomState>,
     /// The store looks through all of a user's names for one mailbox.
-    mailboxes: HashMap<MailboxId, Option<Box<str>>, RandomState>,
+    mailboxes: HashMap<MailboxId, Option<(UserId, Box<str>)>, RandomState>,
 }
 
 impl UserNames {
@@ -143,13 +143,16 @@ impl UserNames {
         Some(name)
     }
 
-    /// A mailbox's name; none if it is gone.
-    fn mailbox(&mut self, mailbox: MailboxId) -> Option<Box<str>> {
+    /// Whose a mailbox is, and its name there; none if it is gone.
+    fn mailbox(&mut self, mailbox: MailboxId) -> Option<(UserId, Box<str>)> {
         if self.mailboxes.len() >= NAMES_MAX {
             self.mailboxes.clear();
         }
         let store = &self.directory.store;
-        let look = || Some(store.name_of(mailbox).ok()??.1.as_str().into());
+        let look = || {
+            let (owner, name) = store.name_of(mailbox).ok()??;
+            Some((owner, name.as_str().into()))
+        };
         let name = self.mailboxes.entry(mailbox).or_insert_with(look);
         name.clone()
     }
@@ -157,7 +160,9 @@ impl UserNames {
     /// Of what is null, nothing is known.
     fn described(&mut self, facts: &SessionFacts) -> Value {
         let user = facts.user.and_then(|user| self.user(user));
-        let mailbox = facts.mailbox.and_then(|it| self.mailbox(it));
+        let (owner, mailbox) = facts.mailbox.and_then(|it| self.mailbox(it)).unzip();
+        let owner = owner.filter(|owner| Some(*owner) != facts.user);
+        let owner = owner.and_then(|owner| self.user(owner));
         json!({
             "session": SessionName(facts.id).to_string(),
             "user": user.as_deref(),
@@ -173,6 +178,7 @@ impl UserNames {
                 State::Quiet => "quiet",
             },
             "mailbox": mailbox,
+            "owner": owner,
             "seconds": facts.seconds,
             "quiet": facts.quiet_seconds,
             "received": facts.traffic.map(|it| it.received),
