@@ -149,7 +149,8 @@ fn start_refresh_and_stop() {
         )
     );
     fs::write(site.path("answer"), "").unwrap();
-    assert_eq!(site.run("refresh", &[]).0, Some(0));
+    let (code, _, err) = site.run("refresh", &[]);
+    assert_eq!((code, &*err), (Some(0), ""));
     fs::write(site.path("answer"), "the certificates are kept\n").unwrap();
     let (code, _, err) = site.run("refresh", &[]);
     let kept = "refresh: imap: the certificates are kept\n";

@@ -11,7 +11,7 @@ use clap::Parser;
 use rustix::process::{Resource, Rlimit};
 use serde_json::{Value, json};
 
-use crate::site::{Site, Talk};
+use crate::site::{Server, Site, Talk};
 
 fn base(site: &Site) -> Base {
     Base::new(site.folder.path())
@@ -160,6 +160,37 @@ fn sessions_are_kicked() {
     );
 }
 
+fn names(found: &[Value]) -> Vec<String> {
+    let name = |it: &Value| it["name"].as_str().unwrap().to_owned();
+    found.iter().map(name).collect()
+}
+
+/// What others let fred into is not his, when his mailboxes are listed, deleted and emptied.
+fn others_mailboxes_stay(site: &Site, server: &Server) {
+    let mut mary = server.select("mary");
+    mary.ask("a CREATE Team");
+    mary.ask("b SETACL Team fred lrswipkxtea");
+    let mut guest = server.select("fred");
+    guest.ask(r#"a SELECT "Other Users/mary/Team""#);
+    let (_, sessions) = tool!(imsconnutil, site, "-u", "fred", "--json");
+    let is_there = |it: &Value| it["mailbox"] == "Team" && it["owner"] == "mary";
+    assert!(sessions.iter().any(is_there), "{sessions:?}");
+    assert_eq!(
+        names(&tool!(mboxutil, site, "-l", "-u", "fred", "--json").1).len(),
+        3
+    );
+    let others = "user/fred/Other Users/mary/Team";
+    let asked = mboxutil::Arguments::try_parse_from(["mboxutil", "-d", others]).unwrap();
+    let error = mboxutil::run(&base(site), &asked, &mut vec![]).unwrap_err();
+    assert!(
+        error.to_string().ends_with("name it by its owner"),
+        "{error}"
+    );
+    assert_eq!(tool!(mboxutil, site, "--delete-all", "fred").0, 0);
+    let marys = names(&tool!(mboxutil, site, "-l", "-u", "mary", "--json").1);
+    assert_eq!(marys, ["user/mary", "user/mary/Team"]);
+}
+
 #[test]
 fn mailboxes_and_messages_are_changed_through_the_server() {
     let site = Site::new("");
@@ -189,12 +220,6 @@ fn mailboxes_and_messages_are_changed_through_the_server() {
         0
     );
     let list = || tool!(mboxutil, &site, "-l", "--json").1;
-    let names = |found: &[Value]| -> Vec<String> {
-        found
-            .iter()
-            .map(|it| it["name"].as_str().unwrap().to_owned())
-            .collect()
-    };
     let found = list();
     let expected = [
         "user/fred",
@@ -219,29 +244,7 @@ fn mailboxes_and_messages_are_changed_through_the_server() {
     let again = mboxutil::Arguments::try_parse_from(["mboxutil", "-d", "user/fred/Older"]).unwrap();
     let error = mboxutil::run(&base(&site), &again, &mut vec![]).unwrap_err();
     assert_eq!(error.to_string(), "user/fred/Older: no such mailbox");
-    // What others let him into is not his.
-    let mut mary = server.select("mary");
-    mary.ask("a CREATE Team");
-    mary.ask("b SETACL Team fred lrswipkxtea");
-    let mut guest = server.select("fred");
-    guest.ask(r#"a SELECT "Other Users/mary/Team""#);
-    let (_, sessions) = tool!(imsconnutil, &site, "-u", "fred", "--json");
-    let is_there = |it: &Value| it["mailbox"] == "Team" && it["owner"] == "mary";
-    assert!(sessions.iter().any(is_there), "{sessions:?}");
-    assert_eq!(
-        names(&tool!(mboxutil, &site, "-l", "-u", "fred", "--json").1).len(),
-        3
-    );
-    let others = "user/fred/Other Users/mary/Team";
-    let asked = mboxutil::Arguments::try_parse_from(["mboxutil", "-d", others]).unwrap();
-    let error = mboxutil::run(&base(&site), &asked, &mut vec![]).unwrap_err();
-    assert!(
-        error.to_string().ends_with("name it by its owner"),
-        "{error}"
-    );
-    assert_eq!(tool!(mboxutil, &site, "--delete-all", "fred").0, 0);
-    let marys = names(&tool!(mboxutil, &site, "-l", "-u", "mary", "--json").1);
-    assert_eq!(marys, ["user/mary", "user/mary/Team"]);
+    others_mailboxes_stay(&site, &server);
     let left = tool!(mboxutil, &site, "-l", "-u", "fred", "--json").1;
     assert_eq!(
         (names(&left), &left[0]["messages"]),
