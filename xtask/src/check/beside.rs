@@ -13,6 +13,8 @@ use super::failures::Failures;
 use crate::count::Count;
 use crate::{paths, shell};
 
+/// This program, although the stage `test` may have written another one to where it was.
+const THIS_PROGRAM: &str = "/proc/self/exe";
 /// How often it is looked whether the process has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -28,7 +30,7 @@ impl Beside {
         let output = paths::target().join(format!("{stage}.log"));
         let file =
             File::create(&output).with_context(|| format!("cannot write {}", output.display()))?;
-        let child = Command::new(std::env::current_exe()?)
+        let child = Command::new(THIS_PROGRAM)
             .args(["test", "--quick", stage])
             .stdin(Stdio::null())
             .stderr(file.try_clone()?)
