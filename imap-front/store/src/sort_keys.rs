@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use mail::sort::{Facts, SortKeys};
 use mail::{MailboxId, Uid};
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use quick_cache::Weighter;
+
+use crate::bounded_cache::{BoundedCache, bounded_cache};
 
 /// Memory for chunks, in bytes.
 const BYTES_MAX: u64 = 32 << 20;
@@ -78,7 +79,7 @@ impl Chunk {
 /// A bounded cache of chunks, by mailbox and place; clones share it.
 #[derive(Clone)]
 pub(crate) struct SortKeyCache {
-    cache: Arc<Cache<(MailboxId, u32), Arc<Chunk>, Bytewise>>,
+    cache: BoundedCache<(MailboxId, u32), Arc<Chunk>, Bytewise>,
 }
 
 #[derive(Clone)]
@@ -92,16 +93,8 @@ impl Weighter<(MailboxId, u32), Arc<Chunk>> for Bytewise {
 
 impl Default for SortKeyCache {
     fn default() -> Self {
-        let options = OptionsBuilder::new()
-            .estimated_items_capacity(CHUNKS)
-            .weight_capacity(BYTES_MAX)
-            .shards(1)
-            .build()
-            .expect("all that is needed is given");
-        let hasher = DefaultHashBuilder::default();
-        let cache = Cache::with_options(options, Bytewise, hasher, DefaultLifecycle::default());
         Self {
-            cache: Arc::new(cache),
+            cache: bounded_cache(CHUNKS, BYTES_MAX, Bytewise),
         }
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mail::mime::Structure;
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use quick_cache::Weighter;
 
 use crate::Error;
+use crate::bounded_cache::{BoundedCache, bounded_cache};
 
 /// Memory for structures, in bytes.
 const BYTES_MAX: u64 = 32 << 20;
@@ -21,7 +21,7 @@ const ENTRIES: usize = 4096;
 /// A bounded cache; clones share it.
 #[derive(Clone)]
 pub(crate) struct StructureCache {
-    cache: Arc<Cache<u64, Kept, Bytewise>>,
+    cache: BoundedCache<u64, Kept, Bytewise>,
 }
 
 #[derive(Clone)]
@@ -45,17 +45,8 @@ impl StructureCache {
     }
 
     fn with_bytes(bytes_max: u64) -> Self {
-        // Undivided, so that a large structure has room too.
-        let options = OptionsBuilder::new()
-            .estimated_items_capacity(ENTRIES)
-            .weight_capacity(bytes_max)
-            .shards(1)
-            .build()
-            .expect("all that is needed is given");
-        let hasher = DefaultHashBuilder::default();
-        let cache = Cache::with_options(options, Bytewise, hasher, DefaultLifecycle::default());
         Self {
-            cache: Arc::new(cache),
+            cache: bounded_cache(ENTRIES, bytes_max, Bytewise),
         }
     }
 

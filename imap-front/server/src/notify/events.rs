@@ -194,7 +194,7 @@ impl Describer {
                 ("numSeenDeleted", counts.seen_deleted.to_string()),
                 messages(),
                 ("userid", user.to_string()),
-                // Nobody but the owner has access to a mailbox.
+                // Who acted is not known here: what others do is told as the owner's.
                 ("owner", "1".into()),
             ]
         };

@@ -1,7 +1,10 @@
-//! Several messages are appended as one operation (RFC 3502): all or nothing.
+//! APPEND: one message, or several as one operation (RFC 3502), all or nothing.
 
+use std::sync::Arc;
+
+use mail::reply::Appended;
 use mail::request::NewMessage;
-use mail::{MailboxName, Refusal, Reply, Rights, UserId};
+use mail::{Event, MailboxName, Refusal, Reply, Rights, UserId};
 
 use super::access::{self, Found};
 use super::depositing::{charge, deposit, forget, keep, room_below, size_of};
@@ -12,6 +15,18 @@ use crate::kv::Transaction;
 use crate::notification::How;
 use crate::rows::MessageRow;
 
+pub(super) fn append_one(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    user: UserId,
+    name: &MailboxName,
+    message: NewMessage,
+) -> Result<Applied, Error> {
+    append(txn, rules, (user, name), vec![message], |_, first| {
+        Reply::Appended(first)
+    })
+}
+
 pub(super) fn append_all(
     txn: &mut Transaction<'_>,
     rules: &Rules,
@@ -19,9 +34,25 @@ pub(super) fn append_all(
     name: &MailboxName,
     messages: Vec<NewMessage>,
 ) -> Result<Applied, Error> {
+    append(txn, rules, (user, name), messages, |count, first| {
+        Reply::AppendedAll { first, count }
+    })
+}
+
+/// Appends all, and answers by how many there are and where the first one went.
+fn append(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    (user, name): (UserId, &MailboxName),
+    messages: Vec<NewMessage>,
+    reply: impl FnOnce(u32, Appended) -> Reply,
+) -> Result<Applied, Error> {
     let count = messages.len() as u32;
-    match append(txn, rules, user, name, &messages)? {
-        Ok(append) => append.done(txn, messages, count),
+    match checked(txn, rules, user, name, &messages)? {
+        Ok(append) => {
+            let (first, event) = append.done(txn, messages)?;
+            Ok((reply(count, first), vec![event]).into())
+        }
         Err(refusal) => {
             for message in &messages {
                 forget(txn, &message.body)?;
@@ -39,8 +70,8 @@ struct Append {
     rows: Vec<MessageRow>,
 }
 
-/// Whether all of them can be stored; their user is charged for them then.
-fn append(
+/// Whether all of them can be stored; the mailbox's owner is charged for them then.
+fn checked(
     txn: &mut Transaction<'_>,
     rules: &Rules,
     user: UserId,
@@ -92,17 +123,20 @@ fn append(
 }
 
 impl Append {
+    /// Stores them. Gives where the first one went, and the event.
     fn done(
         mut self,
         txn: &mut Transaction<'_>,
         messages: Vec<NewMessage>,
-        count: u32,
-    ) -> Result<Applied, Error> {
+    ) -> Result<(Appended, Arc<Event>), Error> {
+        // Of several messages each has its own, which is looked up when somebody wants it.
+        let (is_one, mut header) = (messages.len() == 1, None);
         for (message, row) in messages.into_iter().zip(&mut self.rows) {
-            row.body = keep(txn, message.body, row.size)?.body;
+            let stored = keep(txn, message.body, row.size)?;
+            row.body = stored.body;
+            header = stored.header.filter(|_| is_one);
         }
-        let how = (How::Appended, None);
-        let (first, event) = deposit(txn, self.id, &mut self.row, self.rows, how);
-        Ok((Reply::AppendedAll { first, count }, vec![event]).into())
+        let how = (How::Appended, header);
+        Ok(deposit(txn, self.id, &mut self.row, self.rows, how))
     }
 }

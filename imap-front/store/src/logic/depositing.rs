@@ -1,4 +1,4 @@
-//! Messages come: APPEND, delivery, uploads.
+//! Messages come: deliveries, uploads, and what all ways have in common.
 
 use std::sync::Arc;
 
@@ -6,12 +6,11 @@ use bytes::{Bytes, BytesMut};
 use mail::reply::Appended;
 use mail::request::Target;
 use mail::{
-    Body, Event, Flags, InternalDate, MailboxId, MailboxName, ModSeq, Refusal, Reply, Rights,
-    SpoolId, Uid, UserId, sort,
+    Body, Event, MailboxId, MailboxName, ModSeq, Refusal, Reply, Rights, SpoolId, Uid, UserId, sort,
 };
 
-use super::access::{self, Found};
-use super::keywords::{Places, introduce};
+use super::access;
+use super::keywords::introduce;
 use super::tables::PIECE_BYTES;
 use super::{Applied, Rules, ensure_user, keys, notifications, refused, tables};
 use crate::Error;
@@ -85,7 +84,7 @@ pub(super) fn discard(txn: &mut Transaction<'_>, spool: SpoolId) -> Result<Appli
 pub(super) struct Stored {
     pub body: u64,
     pub size: u64,
-    header: Option<u64>,
+    pub header: Option<u64>,
 }
 
 /// Bytes of a message's header, with the empty line; all, if there is none.
@@ -170,66 +169,6 @@ pub(super) fn charge(
     }
     tables::put_account(txn, user, &account);
     Ok(true)
-}
-
-pub(super) fn append(
-    txn: &mut Transaction<'_>,
-    rules: &Rules,
-    user: UserId,
-    name: &MailboxName,
-    (flags, date): (Flags, Option<InternalDate>),
-    body: Body,
-) -> Result<Applied, Error> {
-    let refuse = |txn: &mut Transaction<'_>, refusal| {
-        forget(txn, &body)?;
-        refused(refusal)
-    };
-    let size = match size_of(txn, rules, &body)? {
-        Ok(size) => size,
-        Err(refusal) => return refuse(txn, refusal),
-    };
-    let Found {
-        owner,
-        id,
-        mut row,
-        rights,
-        ..
-    } = match access::may(txn, rules, user, name, Rights::INSERT)? {
-        Ok(found) => found,
-        Err(refusal) => return refuse(txn, refusal),
-    };
-    let flags = match rights.contains(Rights::FLAGS) {
-        true => flags,
-        false => rights.changeable(&flags),
-    };
-    let mut places = Places::new(rules.options.keywords_max);
-    let keywords = match places.of(txn, id, &mut row, &flags)? {
-        Ok(keywords) => keywords,
-        Err(refusal) => return refuse(txn, refusal),
-    };
-    if let Err(refusal) = room_below(&row, 1)? {
-        return refuse(txn, refusal);
-    }
-    if !charge(txn, rules, owner, size, 1)? {
-        return refuse(txn, Refusal::OverQuota);
-    }
-    let stored = keep(txn, body, size)?;
-    let message = MessageRow {
-        system: flags.system_bits(),
-        keywords,
-        date: date.unwrap_or(rules.now),
-        size: stored.size,
-        body: stored.body,
-        ..MessageRow::default()
-    };
-    let (appended, event) = deposit(
-        txn,
-        id,
-        &mut row,
-        vec![message],
-        (How::Appended, stored.header),
-    );
-    Ok((Reply::Appended(appended), vec![event]).into())
 }
 
 /// Whether a mailbox can number so many more messages.

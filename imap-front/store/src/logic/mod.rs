@@ -45,7 +45,7 @@ mod tables;
 
 use std::sync::Arc;
 
-use mail::request::CopyHow;
+use mail::request::{CopyHow, NewMessage};
 use mail::{
     Event, InView, InternalDate, MailboxId, MailboxName, ModSeq, Refusal, Reply, Request, Rights,
     Uid, UidRanges, UserId,
@@ -284,7 +284,10 @@ pub(crate) fn apply(
             flags,
             date,
             body,
-        } => depositing::append(txn, rules, user, &name, (flags, date), body),
+        } => {
+            let message = NewMessage { flags, date, body };
+            appending::append_one(txn, rules, user, &name, message)
+        }
         R::AppendAll {
             user,
             name,

@@ -2,7 +2,7 @@
 
 use mail::reply::HitModSeqs;
 use mail::search::{Key, Program};
-use mail::{Reply, Request, Uid, UidRanges, UidSet};
+use mail::{ModSeq, Reply, Request, Uid, UidRanges, UidSet};
 
 use super::{Session, Step, saved};
 use crate::imap::ast::{PartialRange, SearchReturn};
@@ -169,36 +169,13 @@ impl Session {
         if !says(returns) {
             return;
         }
-        let mut head = format!("* ESEARCH (TAG \"{tag}\")");
-        if uid {
-            head.push_str(" UID");
-        }
-        // RFC 4731 §3.2: the mod-sequence of those messages that the answer names.
-        let mut highest = None;
-        for (item, name, hit, modseq) in [
-            (
-                SearchReturn::Min,
-                "MIN",
-                hits.first(),
-                modseqs.map(|it| it.first),
-            ),
-            (
-                SearchReturn::Max,
-                "MAX",
-                hits.last(),
-                modseqs.map(|it| it.last),
-            ),
-        ] {
-            if let (Some(found), true) = (hit, wants(item)) {
-                let number = if uid {
-                    Some(found.0)
-                } else {
-                    self.view().number(found)
-                };
-                head.extend(number.map(|number| format!(" {name} {number}")));
-                highest = highest.max(modseq);
-            }
-        }
+        let mut head = esearch(tag, uid);
+        let number = |hit: Uid| match uid {
+            true => Some(hit.0),
+            false => self.view().number(hit),
+        };
+        let ends = (hits.first(), hits.last());
+        let mut highest = push_ends(&mut head, returns, ends, modseqs, number);
         let count = hits.len();
         if wants(SearchReturn::All) || wants(SearchReturn::Count) {
             highest = modseqs.map(|it| it.highest);
@@ -261,6 +238,35 @@ impl Session {
 /// Whether the answer is to have something (RFC 4731 §3.1).
 pub(super) fn wants(returns: &[SearchReturn], item: SearchReturn) -> bool {
     returns.contains(&item) || (returns.is_empty() && item == SearchReturn::All)
+}
+
+/// How an answer in the form of ESEARCH begins (RFC 4466 §2.6.2).
+pub(super) fn esearch(tag: &str, uid: bool) -> String {
+    let uid = if uid { " UID" } else { "" };
+    format!("* ESEARCH (TAG \"{tag}\"){uid}")
+}
+
+/// The first and the last hit, if MIN and MAX were asked for, and have a number. Gives the highest
+/// mod-sequence of those that are named (RFC 4731 §3.2).
+pub(super) fn push_ends(
+    head: &mut String,
+    returns: &[SearchReturn],
+    ends: (Option<Uid>, Option<Uid>),
+    modseqs: Option<HitModSeqs>,
+    mut number: impl FnMut(Uid) -> Option<u32>,
+) -> Option<ModSeq> {
+    let mut highest = None;
+    let (first, last) = (modseqs.map(|it| it.first), modseqs.map(|it| it.last));
+    for (item, name, end, modseq) in [
+        (SearchReturn::Min, "MIN", ends.0, first),
+        (SearchReturn::Max, "MAX", ends.1, last),
+    ] {
+        if let (Some(end), true) = (end, wants(returns, item)) {
+            head.extend(number(end).map(|number| format!(" {name} {number}")));
+            highest = highest.max(modseq);
+        }
+    }
+    highest
 }
 
 /// Whether there is an answer: not if the result is saved and nothing else (RFC 5182 §2.1).

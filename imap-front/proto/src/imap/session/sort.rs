@@ -6,7 +6,7 @@ use mail::search::{Key, Program};
 use mail::thread::{Part, without};
 use mail::{Reply, Request, Uid, UidSet};
 
-use super::search::{partial_of, says, wants};
+use super::search::{esearch, partial_of, push_ends, says, wants};
 use super::{Session, Step, saved};
 use crate::imap::ast::SearchReturn;
 use crate::imap::output::{Line, PIECE_BYTES, Pieces};
@@ -143,31 +143,10 @@ impl Session {
         if !says(returns) {
             return;
         }
-        let mut head = format!("* ESEARCH (TAG \"{tag}\")");
-        if uid {
-            head.push_str(" UID");
-        }
-        let mut number = self.numbers(uid);
-        let (mut highest, count) = (None, uids.len());
-        for (item, name, end, modseq) in [
-            (
-                SearchReturn::Min,
-                "MIN",
-                uids.first(),
-                modseqs.map(|it| it.first),
-            ),
-            (
-                SearchReturn::Max,
-                "MAX",
-                uids.last(),
-                modseqs.map(|it| it.last),
-            ),
-        ] {
-            if let (Some(end), true) = (end, wants(returns, item)) {
-                head.extend(number(*end).map(|number| format!(" {name} {number}")));
-                highest = highest.max(modseq);
-            }
-        }
+        let mut head = esearch(tag, uid);
+        let (mut number, count) = (self.numbers(uid), uids.len());
+        let ends = (uids.first().copied(), uids.last().copied());
+        let mut highest = push_ends(&mut head, returns, ends, modseqs, &mut number);
         let (all, partial) = (wants(returns, SearchReturn::All), partial_of(returns));
         if all || partial.is_some() || wants(returns, SearchReturn::Count) {
             highest = modseqs.map(|it| it.highest);
