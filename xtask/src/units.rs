@@ -130,7 +130,8 @@ Type=notify
 # ENS_ACCESS, if the broker is within the server (ens.embedded).
 EnvironmentFile=-{base}config/ens.env
 ExecStart={start} --exec imap
-ExecReload=/bin/kill -HUP $MAINPID
+# A program that was replaced takes over; otherwise the configuration is read again.
+ExecReload={start} upgrade --or-refresh
 TimeoutStopSec=90
 {hardening}
 [Install]

@@ -4,13 +4,14 @@
 //! [`protocol`] (what a shard hosts), `queue` and `mesh` (what shards send each other),
 //! [`tail`] (recent events), `timer`, `row` (a connection), `topics` (who watches what),
 //! [`secure`] (what TLS is to a shard), [`shard`] (the turn), [`runtime`] (the handle for everyone
-//! else), [`stats`].
+//! else), [`stats`], [`handover`] (all of it, to another process).
 //!
 //! Invariants: no `async`, no lock on the way of an event; a slow reader owns a cursor and at most
 //! what a send cut short; every queue has a bound in [`limits`] and every drop a reason in
 //! [`stats`].
 
 pub mod event;
+pub mod handover;
 pub mod limits;
 pub mod protocol;
 pub mod runtime;
@@ -33,4 +34,4 @@ mod topics;
 pub use limits::{Contradiction, Limits};
 pub use row::row_bytes;
 pub use runtime::{Handle, mesh};
-pub use shard::Shard;
+pub use shard::{Adopted, Shard};

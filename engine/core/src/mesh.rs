@@ -6,11 +6,15 @@ use std::sync::{Arc, OnceLock};
 use reactor::Waker;
 
 use crate::event::{Event, SessionId, ShardId};
+use crate::handover::Order;
 use crate::limits::Limits;
 use crate::mutant::{Mutant, planted};
 use crate::queue::{LossyQueue, Lost, Queue};
 use crate::stats::{Reason, Stats};
 use crate::topic::TopicId;
+
+/// Orders of a handover that may wait for a shard: one asks at a time, and for one thing.
+const ORDERS_MAX: usize = 8;
 
 /// What shards tell each other.
 pub(crate) enum ShardMessage {
@@ -29,6 +33,8 @@ pub(crate) struct Port<F, R> {
     pub replies: Queue<(SessionId, R)>,
     pub messages: Vec<Queue<ShardMessage>>,
     pub news: Vec<LossyQueue<Arc<Event<F>>>>,
+    /// What a handover asks.
+    pub orders: Queue<Order>,
     pub stats: Stats,
     pub stopping: AtomicBool,
     /// The protocol is to say of each session whether it may stay.
@@ -52,6 +58,7 @@ impl<F, R> Port<F, R> {
             news: (0..shards)
                 .map(|_| lossy(limits.shard_messages_queue))
                 .collect(),
+            orders: Queue::new(ORDERS_MAX),
             stats: Stats::default(),
             stopping: AtomicBool::new(false),
             review: AtomicBool::new(false),
@@ -79,6 +86,7 @@ impl<F, R> Port<F, R> {
     pub fn has_work(&self) -> bool {
         self.review.load(Ordering::Relaxed)
             || self.visit.load(Ordering::Relaxed)
+            || !self.orders.is_empty()
             || !self.events.is_empty()
             || !self.replies.is_empty()
             || self.messages.iter().any(|queue| !queue.is_empty())

@@ -151,6 +151,13 @@ pub trait Active {
         let _ = cx;
     }
 
+    /// Whether an active session can go to another process as it is: nothing is under way, and it
+    /// has nothing to say.
+    fn rests(&self, session: &Self::Session) -> bool {
+        let _ = session;
+        false
+    }
+
     /// Whether an active session wants to hear of news, through [`Active::handle_stale`], even
     /// while it can't be packed away. Others are caught up when they are.
     fn hears(&self, session: &Self::Session) -> bool {
@@ -211,6 +218,27 @@ pub trait Parking: Active {
     fn end_visit(&mut self, slots: u32) {
         let _ = slots;
     }
+    /// Writes down a session that goes to another process; false if it can't, and is lost.
+    fn hand_over(
+        &mut self,
+        id: SessionId,
+        seen: Seen<'_, Self::Session, Self::Parked>,
+        output: &mut Vec<u8>,
+    ) -> bool {
+        let _ = (id, seen, output);
+        false
+    }
+    /// A session that another process has written down, under the same name; none if these are not
+    /// its bytes. `secure` is whether it speaks TLS.
+    fn take_over(
+        &mut self,
+        id: SessionId,
+        secure: bool,
+        bytes: &[u8],
+    ) -> Option<TakenOver<Self::Session, Self::Parked>> {
+        let _ = (id, secure, bytes);
+        None
+    }
     /// Whether a parked session must end.
     fn must_end_parked(&self, parked: &Self::Parked) -> bool {
         let _ = parked;
@@ -225,6 +253,15 @@ pub enum Seen<'a, S, K> {
     Active(&'a S),
     /// It is packed away.
     Parked(&'a K),
+}
+
+/// A session that came from another process.
+#[derive(Debug)]
+pub enum TakenOver<S, K> {
+    /// It is active.
+    Active(S),
+    /// It is packed away.
+    Parked(K),
 }
 
 /// A host without the second half: all its sessions stay active.

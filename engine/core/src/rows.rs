@@ -12,6 +12,8 @@ use crate::topic::TopicId;
 /// Rows a chunk.
 const CHUNK: usize = 1024;
 const WORDS: usize = CHUNK / 64;
+/// Chunks there may be: slots of a reactor are numbers of 24 bits in each of 250 rings.
+const CHUNKS_MAX: usize = (250 << 24) / CHUNK;
 
 /// Rows by slot.
 pub(crate) struct Rows<P: Protocol> {
@@ -119,6 +121,40 @@ impl<P: Protocol> Rows<P> {
             self.roomy.remove(&number);
         }
         number * CHUNK as u32 + place as u32
+    }
+
+    /// Takes the slot of a connection that another process has had. False if it is taken.
+    pub fn take_at(&mut self, slot: u32) -> bool {
+        let (number, place) = (slot as usize / CHUNK, slot as usize % CHUNK);
+        if number > CHUNKS_MAX {
+            return false;
+        }
+        if self.chunks.len() <= number {
+            let none = || Place {
+                chunk: None,
+                generation: 0,
+            };
+            self.chunks.resize_with(number + 1, none);
+        }
+        let there = &mut self.chunks[number];
+        let generation = there.generation;
+        let chunk = there
+            .chunk
+            .get_or_insert_with(|| Box::new(Chunk::new(generation)));
+        let (word, bit) = (place / 64, 1 << (place % 64));
+        if chunk.taken[word] & bit != 0 {
+            return false;
+        }
+        chunk.taken[word] |= bit;
+        chunk.count += 1;
+        match chunk.count {
+            CHUNK => self.roomy.remove(&(number as u32)),
+            _ => self.roomy.insert(number as u32),
+        };
+        if self.spare == Some(number as u32) {
+            self.spare = None;
+        }
+        true
     }
 
     fn add_chunk(&mut self) -> u32 {

@@ -50,6 +50,11 @@ impl<F, R> Handle<F, R> {
         self.open.fetch_update(order, order, more).is_ok()
     }
 
+    /// Counts one that came from another process, however many there are.
+    pub(crate) fn enter_anyway(&self) {
+        self.open.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Connections have ended.
     pub(crate) fn leave(&self, connections: usize) {
         self.open.fetch_sub(connections, Ordering::Relaxed);

@@ -62,6 +62,20 @@ pub trait Records {
     fn answer(&mut self, output: &mut Vec<u8>) -> Result<(), Fault>;
     /// Seals an alert, `close_notify` included.
     fn alert(&mut self, alert: Alert, output: &mut Vec<u8>);
+    /// Appends what another process needs to go on; false if none can. Nothing may be sealed or
+    /// opened any more if it does.
+    fn hand_over(&self, output: &mut Vec<u8>) -> bool {
+        let _ = output;
+        false
+    }
+    /// What another process has given away; none if these are not its bytes.
+    fn taken_over(input: &[u8]) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        let _ = input;
+        None
+    }
 }
 
 impl Tls for Option<Arc<tls::Config>> {
@@ -101,5 +115,14 @@ impl Records for tls::Records {
 
     fn alert(&mut self, alert: Alert, output: &mut Vec<u8>) {
         self.alert(alert, output);
+    }
+
+    fn hand_over(&self, output: &mut Vec<u8>) -> bool {
+        self.hand_over(output);
+        true
+    }
+
+    fn taken_over(input: &[u8]) -> Option<Self> {
+        tls::Records::taken_over(input)
     }
 }

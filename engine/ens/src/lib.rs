@@ -19,6 +19,6 @@ pub mod output;
 pub mod ready;
 pub mod server;
 pub mod statistics;
-mod supervisor;
+pub mod supervisor;
 mod tables;
 pub mod trace;

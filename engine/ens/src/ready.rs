@@ -43,13 +43,20 @@ impl Ready {
         }
     }
 
-    /// Reports that the server serves.
-    pub fn ready(&mut self) {
+    /// The supervisor of another process, which this one follows, is to be told.
+    pub fn tell(&mut self, supervisor: Option<Supervisor>) {
+        self.supervisor = supervisor.or(self.supervisor.take());
+    }
+
+    /// Reports that the server serves. Gives the way to the supervisor, if there is one.
+    pub fn ready(&mut self) -> Option<Supervisor> {
         self.line("ready");
-        if let Some(Err(error)) = self.supervisor.take().map(|it| it.ready()) {
+        self.pipe = None;
+        let supervisor = self.supervisor.take()?;
+        if let Err(error) = supervisor.ready() {
             tracing::warn!("the supervisor can't be told: {error}");
         }
-        self.pipe = None;
+        Some(supervisor)
     }
 
     /// Reports that a part of the program can't serve, and why; the rest does.

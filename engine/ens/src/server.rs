@@ -11,6 +11,7 @@ use std::thread::{Builder, JoinHandle};
 use bytes::Bytes;
 use engine::event::{SessionId, ShardId};
 use engine::secure::Doors;
+use engine::stats::Counter;
 use engine::{Contradiction, Handle, Limits, Shard};
 use reactor::listen::{self, ListenError};
 use reactor::steer::Steering;
@@ -21,6 +22,8 @@ use crate::broker::{Broker, BrokerConfig, BrokerMessage, Placement, Stats, Subsc
 use crate::client::PublishError;
 use crate::frame::{FRAME_BYTES_MAX, publishable};
 
+/// What its Unix socket is called among those that another process inherits.
+const SOCKET: &str = "ens-socket";
 const SECOND_NS: u64 = 1_000_000_000;
 /// Room for words from other shards and from this process.
 const MESSAGES_QUEUE: usize = 8 * 1024;
@@ -194,6 +197,24 @@ pub fn bind(options: Options) -> Result<Bound, StartError> {
 }
 
 impl Bound {
+    /// Other descriptors of what is listened on, with names by which another process inherits them.
+    ///
+    /// # Errors
+    /// If the process may have no more.
+    pub fn copies(&self) -> io::Result<Vec<(&'static str, OwnedFd)>> {
+        let Options { tcp, tls, .. } = &self.options;
+        let ports = [tcp.map(|_| "ens"), tls.map(|_| "enps")]
+            .into_iter()
+            .flatten();
+        let names: Vec<&str> = ports.chain([SOCKET]).collect();
+        let of_shard = |listeners: &Vec<OwnedFd>| -> Vec<_> {
+            let named = names.iter().copied().zip(listeners);
+            let copy = |(name, listener): (_, &OwnedFd)| Ok((name, listener.try_clone()?));
+            named.map(copy).collect()
+        };
+        self.listeners.iter().flat_map(of_shard).collect()
+    }
+
     /// Shows these certificates on the port of TLS, where without any no handshake succeeds.
     #[must_use]
     pub fn with_certificates(self, certificates: Arc<tls::Config>) -> Self {
@@ -309,6 +330,9 @@ fn start_shard(plane: Plane, listeners: Vec<OwnedFd>) -> io::Result<JoinHandle<(
 
 /// A path whose owner is gone is taken over; one where somebody answers is not.
 fn unix_listener(path: &Path) -> io::Result<UnixListener> {
+    if let Some(socket) = listen::inherited_at(SOCKET, path) {
+        return Ok(socket.into());
+    }
     match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             if std::os::unix::net::UnixStream::connect(path).is_ok() {
@@ -340,6 +364,16 @@ impl Running {
     /// Subscriptions of all clients, and the bytes that keeping them takes.
     pub fn subscriptions(&self) -> (usize, usize) {
         self.subscribing.held()
+    }
+
+    /// Counts the clients that are connected, also when this is out of reach.
+    pub fn clients(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
+        let handle = self.handle.clone();
+        move || {
+            let shards = (0..handle.shards()).map(ShardId);
+            let open = shards.map(|id| handle.stats(id).counter(Counter::Open));
+            open.sum()
+        }
     }
 
     /// For publishing from this process.

@@ -1,6 +1,7 @@
 //! Telling a supervisor that a service is ready: systemd's sd_notify(3).
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
@@ -24,6 +25,27 @@ impl Supervisor {
         let socket = UnixDatagram::unbound()?;
         socket.connect_addr(&address)?;
         Ok(Some(Self(socket)))
+    }
+
+    /// The way that another process of this service has had.
+    pub fn of(descriptor: OwnedFd) -> Self {
+        Self(descriptor.into())
+    }
+
+    /// Another descriptor of it, for another process.
+    ///
+    /// # Errors
+    /// If this process may have no more.
+    pub fn descriptor(&self) -> io::Result<OwnedFd> {
+        self.0.try_clone().map(OwnedFd::from)
+    }
+
+    /// Sends `MAINPID=`: the service is another process from now on.
+    ///
+    /// # Errors
+    /// If it can't be sent.
+    pub fn main_process(&self, pid: i32) -> io::Result<()> {
+        self.0.send(format!("MAINPID={pid}\n").as_bytes()).map(drop)
     }
 
     /// Sends `READY=1`.

@@ -23,6 +23,30 @@ pub(crate) fn take(service: &str) -> Vec<OwnedFd> {
     taken.map(|(_, socket)| socket).collect()
 }
 
+/// What another process of this service listens on, as it was given.
+static GIVEN: Mutex<Vec<Named>> = Mutex::new(Vec::new());
+
+fn given() -> std::sync::MutexGuard<'static, Vec<Named>> {
+    GIVEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Notes a socket that another process has given.
+pub(crate) fn add(name: &str, socket: OwnedFd) {
+    given().push((name.to_owned(), socket));
+}
+
+/// Those of a name for which this holds, each once.
+pub(crate) fn take_given(name: &str, is_meant: impl Fn(&OwnedFd) -> bool) -> Vec<OwnedFd> {
+    let mut given = given();
+    let taken = given.extract_if(.., |(its, socket)| its == name && is_meant(socket));
+    taken.map(|(_, socket)| socket).collect()
+}
+
+/// Closes those that nobody has taken.
+pub(crate) fn forget() {
+    given().clear();
+}
+
 fn from_env() -> Vec<Named> {
     let variable = |name: &str| std::env::var(name).ok();
     let of_this_process = |pid: String| pid.parse() == Ok(std::process::id());

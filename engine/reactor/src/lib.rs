@@ -10,6 +10,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 
 use bytes::Bytes;
 
@@ -144,6 +145,42 @@ pub trait Reactor {
 
     /// How many more connections fit.
     fn room(&self) -> usize;
+
+    /// Whether a connection may still be accepted that came before accepting was turned off.
+    fn is_accepting(&self) -> bool {
+        false
+    }
+
+    /// Another descriptor of a connection, for another process. Costs a system call.
+    ///
+    /// # Errors
+    /// If there is no such connection, no descriptor is left, or this reactor can't do it.
+    fn duplicate(&mut self, conn: Conn) -> io::Result<OwnedFd> {
+        let _ = conn;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Takes over a connection that another process has had. It delivers nothing until
+    /// [`Reactor::read`] turns reading on. Costs a system call.
+    ///
+    /// # Errors
+    /// If there is no room, or this reactor can't do it.
+    fn adopt(&mut self, socket: OwnedFd) -> io::Result<Conn> {
+        let _ = socket;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// While this is on nothing is received, whatever is read: connections are watched, and what
+    /// comes stays in the kernel.
+    fn hold(&mut self, on: bool) {
+        let _ = on;
+    }
+
+    /// While this is on another process has descriptors of connections, too: their end is told to
+    /// the peer all the same.
+    fn share(&mut self, on: bool) {
+        let _ = on;
+    }
 
     /// A handle with which other threads end this reactor's sleep.
     fn waker(&self) -> Waker;

@@ -5,6 +5,8 @@
 )]
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::inherited;
@@ -69,6 +71,12 @@ pub fn listeners(
             .and_then(|()| (0..count).map(|_| Ok(socket.try_clone()?.into())).collect())
             .map_err(fail);
     }
+    let given = inherited::take_given(service, |socket| listens_on(socket, address));
+    if !given.is_empty() {
+        let of_each = (0..count).map(|number| &given[number % given.len()]);
+        let ports = of_each.map(|socket| socket.try_clone().map(TcpListener::from));
+        return ports.collect::<std::io::Result<Vec<_>>>().map_err(fail);
+    }
     // With SO_REUSEPORT two servers could share a port without noticing. So one socket without it
     // must get the port first.
     let bound = local_address(&probe(address).map_err(fail)?).map_err(fail)?;
@@ -81,6 +89,34 @@ pub fn listeners(
         })
         .collect::<std::io::Result<Vec<_>>>()
         .map_err(fail)
+}
+
+/// Whether a socket listens on an address, or on some port of it if none is meant.
+fn listens_on(socket: &OwnedFd, address: SocketAddr) -> bool {
+    let own = SockRef::from(socket).local_addr().ok();
+    own.and_then(|own| own.as_socket()).is_some_and(|own| {
+        own.ip() == address.ip() && (address.port() == 0 || own.port() == address.port())
+    })
+}
+
+/// A socket that another process of this service listens on: [`listeners`] of its name and address
+/// are made of it, and of others of the same name.
+pub fn inherit(name: &str, socket: OwnedFd) {
+    inherited::add(name, socket);
+}
+
+/// A Unix socket that was inherited by that name, if it is at this path.
+pub fn inherited_at(name: &str, path: &Path) -> Option<OwnedFd> {
+    let is_there = |socket: &OwnedFd| {
+        let own = SockRef::from(socket).local_addr().ok();
+        own.is_some_and(|own| own.as_pathname() == Some(path))
+    };
+    inherited::take_given(name, is_there).into_iter().next()
+}
+
+/// Closes what was inherited from another process and is not listened on any more.
+pub fn forget_inherited() {
+    inherited::forget();
 }
 
 /// Takes the port for itself. The kernel closes the sockets of a killed server's rings some time

@@ -5,6 +5,8 @@
 //! ChaCha20 makes its own from the secret for each call, AES-256-GCM's lie in a box of their own.
 //! TLS 1.2 has keys and no secrets.
 
+mod handover;
+
 use rustls::ConnectionTrafficSecrets;
 use zeroize::{Zeroize, Zeroizing};
 

@@ -24,6 +24,9 @@ impl Records {
     pub(crate) const UPDATE_OWED: u8 = 4;
     /// The peer broke the rules: nothing is opened any more.
     pub(crate) const BROKEN: u8 = 8;
+    /// All of these.
+    pub(crate) const STATUS_BITS: u8 =
+        Self::CLOSED | Self::PEER_CLOSED | Self::UPDATE_OWED | Self::BROKEN | Status::CLIENT;
 
     /// TLS 1.3 from the application traffic secrets of both ways (RFC 8446 §7.1), each
     /// [`Cipher::secret_len`] bytes long, at sequence number 0.

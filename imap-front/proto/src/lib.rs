@@ -9,4 +9,5 @@
 mod http;
 pub mod imap;
 pub mod lmtp;
+pub mod plain;
 pub mod proxy;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use bytes::Bytes;
 use engine::event::{Event, SessionId};
-use engine::protocol::{Active, Announce, Context, Parked as Due, Parking, Seen};
+use engine::protocol::{Active, Announce, Context, Parked as Due, Parking, Seen, TakenOver};
 use engine::stats::Reason;
 use mail::Reply;
 use proto::imap::{Parked, RenderKey};
@@ -49,6 +49,10 @@ impl ImapPlaces {
         Self { max, open }
     }
 }
+
+/// In front of a session that goes to another process: whose it is.
+const OF_IMAP: u8 = 1;
+const OF_LMTP: u8 = 2;
 
 /// The host of one shard.
 pub struct Host<B: Backend> {
@@ -390,6 +394,14 @@ impl<B: Backend> Active for Host<B> {
     fn hears(&self, session: &HostSession) -> bool {
         matches!(session, HostSession::Imap(session) if self.imap.hears(session))
     }
+
+    fn rests(&self, session: &HostSession) -> bool {
+        match session {
+            HostSession::Imap(session) => self.imap.rests(session),
+            HostSession::Lmtp(session) => session.rests(),
+            HostSession::Arriving(_) | HostSession::TurnedAway => false,
+        }
+    }
 }
 
 impl<B: Backend> Parking for Host<B> {
@@ -454,6 +466,47 @@ impl<B: Backend> Parking for Host<B> {
 
     fn handle_parked_closed(&mut self, parked: &Parked, id: SessionId) {
         self.imap.handle_parked_closed(parked, id);
+    }
+
+    fn hand_over(
+        &mut self,
+        id: SessionId,
+        seen: Seen<'_, HostSession, Parked>,
+        output: &mut Vec<u8>,
+    ) -> bool {
+        let seen = match seen {
+            Seen::Active(HostSession::Lmtp(session)) => {
+                output.push(OF_LMTP);
+                return session.hand_over(output);
+            }
+            Seen::Active(HostSession::Imap(session)) => Seen::Active(&**session),
+            Seen::Active(HostSession::Arriving(_) | HostSession::TurnedAway) => return false,
+            Seen::Parked(parked) => Seen::Parked(parked),
+        };
+        output.push(OF_IMAP);
+        self.imap.hand_over(id, seen, output)
+    }
+
+    fn take_over(
+        &mut self,
+        id: SessionId,
+        _secure: bool,
+        bytes: &[u8],
+    ) -> Option<TakenOver<HostSession, Parked>> {
+        let (front, bytes) = bytes.split_first()?;
+        if *front == OF_LMTP {
+            let session = self.lmtp.take_over(id, bytes)?;
+            return Some(TakenOver::Active(HostSession::Lmtp(session)));
+        }
+        if *front != OF_IMAP {
+            return None;
+        }
+        let taken = self.imap.take_over(id, bytes)?;
+        self.places.open.fetch_add(1, Relaxed);
+        Some(match taken {
+            TakenOver::Active(session) => TakenOver::Active(HostSession::Imap(Box::new(session))),
+            TakenOver::Parked(parked) => TakenOver::Parked(parked),
+        })
     }
 
     fn must_end_parked(&self, parked: &Parked) -> bool {

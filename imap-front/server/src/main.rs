@@ -18,9 +18,10 @@ use admin::{Base, Config};
 use clap::Parser;
 use ens::ready::Ready;
 use server::arguments::imapd::Cli;
+use server::handover::Successor;
 use server::log::Log;
 use server::ports::Ports;
-use server::run::Server;
+use server::run::{Origin, Server};
 use server::{certificates, confinement, notify, panics, tokens};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
@@ -59,7 +60,7 @@ fn main() -> ExitCode {
             }
         },
         (Ok(base), Some(errand), None) => errand(base, &cli).map_err(|error| error.to_string()),
-        (Ok(base), None, None) => return run(base, cli.accept_loss),
+        (Ok(base), None, None) => return run(base, &cli),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -79,9 +80,9 @@ fn become_service_user(base: &Base) -> Result<(), ServiceUserError> {
     }
 }
 
-fn run(base: &Base, accept_loss: bool) -> ExitCode {
+fn run(base: &Base, cli: &Cli) -> ExitCode {
     let mut ready = Ready::from_env();
-    match serve(base, accept_loss, &mut ready) {
+    match serve(base, cli, &mut ready) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             ready.failed("imapd", &*error);
@@ -168,7 +169,23 @@ fn refresh(base: &Base, log: &Log, server: &mut Server) {
     }
 }
 
-fn serve(base: &Base, accept_loss: bool, ready: &mut Ready) -> Result<(), Box<dyn Error>> {
+/// Where store and connections come from.
+fn origin(
+    base: &Base,
+    config: &Config,
+    cli: &Cli,
+    ready: &mut Ready,
+) -> Result<Origin, Box<dyn Error>> {
+    if !cli.take_over {
+        let accept_loss = cli.accept_loss;
+        return Ok(Origin::Files { accept_loss });
+    }
+    let mut successor = Successor::connect(base, server::options::shards(config))?;
+    ready.tell(successor.supervisor());
+    Ok(Origin::Predecessor(Box::new(successor)))
+}
+
+fn serve(base: &Base, cli: &Cli, ready: &mut Ready) -> Result<(), Box<dyn Error>> {
     reactor::memory::return_large();
     let config = Config::load(base)?;
     let log = Log::start(&config)?;
@@ -177,16 +194,22 @@ fn serve(base: &Base, accept_loss: bool, ready: &mut Ready) -> Result<(), Box<dy
     // Taken before anything is started, so that no signal is missed.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
     confinement::confine_files(base, &config)?;
+    let mut origin = origin(base, &config, cli, ready)?;
     let ports = Ports::bind(&config, ready)?;
+    reactor::listen::forget_inherited();
     // From here on there will be other threads.
     reactor::rights::give_up()?;
-    let mut server = Server::start(base, &config, ports, accept_loss, ready)?;
+    let mut server = Server::start(base, &config, ports, &mut origin, ready)?;
     confinement::confine_calls(&config)?;
+    if let Origin::Predecessor(successor) = origin {
+        let connections = server.take_over(*successor)?;
+        ready.line(&format!("{connections} connections taken over"));
+    }
     tracing::info!(
         target: "imapd", event = %"start", result = %"ok", version = %env!("CARGO_PKG_VERSION"),
         pid = std::process::id(), "the server serves"
     );
-    ready.ready();
+    server.tell(ready.ready());
     let mut looks = 0u64;
     loop {
         match signals.pending().next() {

@@ -15,6 +15,7 @@ use reactor::uring::{Options, Uring};
 use crate::bounds::Bounds;
 use crate::control::{self, Control, MailHandle, PortBackend, Requests};
 use crate::front::{Cleartext, Front, Logins, Revocations, Shares, Timeouts, Visits};
+use crate::handover::Coming;
 use crate::host::{Door, Host, ImapPlaces};
 use crate::lines::Lines;
 use crate::lmtp::LmtpShard;
@@ -75,6 +76,8 @@ pub struct DataPlane {
     pub lmtp: LmtpShard,
     /// Where requests go.
     pub backend: PortBackend,
+    /// Connections that come from another process, before any others.
+    pub coming: Option<Coming>,
 }
 
 impl DataPlane {
@@ -125,10 +128,23 @@ impl DataPlane {
         };
         let host = Host::new(doors, front, self.places, lmtp);
         let host = host.with_proxies(self.proxies, self.lines, bounds);
-        let mut shard = Shard::with_tls(self.id, uring, host, self.limits, self.handle, tls);
+        let shard = Shard::with_tls(self.id, uring, host, self.limits, self.handle, tls);
         // The starter waits; it can't be gone.
-        let _ = started.send(Ok(()));
-        shard.run();
+        let started = || drop(started.send(Ok(())));
+        match self.coming {
+            None => {
+                started();
+                let mut shard = shard;
+                shard.run();
+            }
+            Some(coming) => {
+                let mut shard = shard.awaiting();
+                started();
+                if coming.take(&mut shard) {
+                    shard.run();
+                }
+            }
+        }
     }
 }
 

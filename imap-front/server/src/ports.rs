@@ -1,6 +1,7 @@
 //! All ports and sockets of the process, taken before it has a second thread: so it can give up the
 //! right to take them.
 
+use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 
@@ -11,6 +12,7 @@ use reactor::listen::{self, ListenError};
 use crate::admin_socket::AdminSocket;
 use crate::broker;
 use crate::certificates;
+use crate::handover;
 use crate::host::Door;
 use crate::lmtp::{self, BindError};
 use crate::options;
@@ -92,6 +94,34 @@ impl Ports {
             broker,
             lmtp,
         })
+    }
+
+    /// Other descriptors of all that is listened on, with names by which another process inherits
+    /// them.
+    ///
+    /// # Errors
+    /// If the process may have no more.
+    pub(crate) fn copies(&self) -> io::Result<Vec<(&'static str, OwnedFd)>> {
+        let ports = [
+            ("imap", &self.imap),
+            ("imaps", &self.imaps),
+            ("lmtp", &self.lmtp.tcp),
+        ];
+        let copy = |name, port: &TcpListener| Ok((name, OwnedFd::from(port.try_clone()?)));
+        let ports = ports
+            .into_iter()
+            .flat_map(|(name, ports)| ports.iter().map(move |port| copy(name, port)));
+        let mut copies = ports.collect::<io::Result<Vec<_>>>()?;
+        if let Some(socket) = &self.lmtp.unix {
+            copies.push((handover::LMTP_SOCKET, socket.try_clone()?));
+        }
+        if let Some(admin) = &self.admin {
+            copies.push((handover::CONTROL, admin.copy()?));
+        }
+        if let Some(broker) = &self.broker {
+            copies.extend(broker.copies()?);
+        }
+        Ok(copies)
     }
 
     /// A line for each port of IMAP. That of TLS is of no use yet without a certificate.

@@ -1,6 +1,7 @@
 //! Starting and stopping the server.
 
 mod refreshing;
+mod taking_over;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use engine::event::ShardId;
 use engine::stats::Counter;
 use ens::ready::Ready;
 use ens::statistics::Statistics;
+use ens::supervisor::Supervisor;
 use proto::imap::SessionConfig;
 use reactor::uring;
 use store::Store;
@@ -26,6 +28,7 @@ use crate::control::{
 };
 use crate::descriptors::{Descriptors, TooFewFiles};
 use crate::front::{Cleartext, Logins, Revocations, Shares, Visits};
+use crate::handover::{Coming, Giving, Subscribers, TakingError};
 use crate::host::ImapPlaces;
 use crate::lines::{Directory, Lines, Writing};
 use crate::lmtp::{self, Lmtp, SocketPath};
@@ -38,6 +41,10 @@ use crate::sparing::Sparing;
 use crate::stalls::Stalls;
 use crate::statistics;
 use crate::tokens::{Tokens, TokensError};
+
+use taking_over::open_store;
+
+pub use taking_over::Origin;
 
 /// Threads for searches through bodies and for parsing large messages.
 const SEARCH_THREADS: usize = 2;
@@ -71,6 +78,9 @@ pub enum StartError {
     /// The limit of open files.
     #[error(transparent)]
     Files(#[from] TooFewFiles),
+    /// What another process has.
+    #[error(transparent)]
+    Taking(#[from] TakingError),
     /// The kernel.
     #[error("can't start {0}: {1}")]
     Kernel(&'static str, std::io::Error),
@@ -79,6 +89,7 @@ pub enum StartError {
 /// A running server.
 pub struct Server {
     store: Store,
+    giving: Arc<Giving>,
     certificates: Certificates,
     /// Whether IMAP over TLS has its port.
     has_imaps: bool,
@@ -114,13 +125,12 @@ impl Server {
     /// Starts all planes on the ports that were taken, and reports each.
     ///
     /// # Errors
-    /// What keeps the server from starting, for the administrator. A store that has lost something
-    /// is served only if `accept_loss`.
+    /// What keeps the server from starting, for the administrator.
     pub fn start(
         base: &Base,
         config: &Config,
         ports: Ports,
-        accept_loss: bool,
+        origin: &mut Origin,
         ready: &mut Ready,
     ) -> Result<Self, StartError> {
         let config = &Arc::new(config.clone());
@@ -135,18 +145,14 @@ impl Server {
         let of_imap = ports.listening(certificates.offered().load(Ordering::Relaxed));
         of_imap.iter().for_each(|line| ready.line(line));
         let handle: MailHandle = engine::mesh(options.shards, &options.limits);
-        let announcer = announcer(handle.clone());
+        let kernel = |error| StartError::Kernel("handing over", error);
+        let sockets = ports.copies().map_err(kernel)?;
         let broker = start_broker(ports.broker, &mut certificates, config, ready)?;
         let mut notifications = Notifications::new(config);
         options.store.observer = notifications.observer();
         let stalls = Arc::new(Stalls::new(options.stall_ns));
         options.store.timekeeper = Some(stalls.timekeeper());
-        options.store.accept_loss = accept_loss;
-        let (store, recovery) = Store::open(&options.data, options.store.clone(), announcer)?;
-        tracing::info!("the store has {} commits", recovery.commits);
-        if let Some(loss) = &recovery.loss {
-            ready.line(&accepted(loss, recovery.messages_lost));
-        }
+        let store = open_store(&mut options, origin, &handle, ready)?;
         let local = broker.as_ref().map(|it| it.local());
         notifications
             .start(base, config, &store, &users, local)
@@ -163,7 +169,12 @@ impl Server {
         let doorman = (Rate::new(options.logins_a_minute), lines.clone());
         let login = (login(base, config, &users)?, doorman);
         let control = control(&store, (login, tokens.clone()), &handle, watch)?;
+        let giving = Giving::new(handle.clone(), store.clone(), sockets);
+        let subscribers = broker
+            .as_ref()
+            .map(|it| Box::new(it.clients()) as Subscribers);
         let mut server = Self {
+            giving: Arc::new(giving.with_subscribers(subscribers)),
             store,
             certificates,
             has_imaps: config.imap_tls_address().is_none() || !ports.imaps.is_empty(),
@@ -198,7 +209,7 @@ impl Server {
         server.look_at_scram();
         let lmtp = (ports.lmtp.tcp, ports.lmtp.unix);
         let by_shard = ports::by_shard(ports.imap, ports.imaps, lmtp, options.shards);
-        server.start_shards(&options, by_shard, control)?;
+        server.start_shards(&options, by_shard, control, origin)?;
         server.serve_tools(ports.admin, &options.session)?;
         Ok(server)
     }
@@ -220,6 +231,7 @@ impl Server {
             lines: self.lines.clone(),
             message_bytes_max: session.append_bytes_max,
             namespaces: session.namespaces.clone(),
+            giving: self.giving.clone(),
         };
         let serving = socket.map(|socket| Serving::start(socket, asking));
         let failed = |error| StartError::Kernel("the socket of the administrator's tools", error);
@@ -251,6 +263,7 @@ impl Server {
         options: &Options,
         ports: Vec<ShardPorts>,
         control: Control,
+        origin: &mut Origin,
     ) -> Result<(), StartError> {
         let common = ShardsCommon {
             options,
@@ -259,7 +272,13 @@ impl Server {
             control,
         };
         for (id, ports) in (0..).map(ShardId).zip(ports) {
-            self.start_shard(&common, id, ports)?;
+            let coming = match origin {
+                Origin::Predecessor(successor) => Some(successor.coming(id)),
+                Origin::Files { .. } => None,
+            };
+            let kernel = |error| StartError::Kernel("taking over", error);
+            let coming = coming.transpose().map_err(kernel)?;
+            self.start_shard(&common, id, (ports, coming))?;
         }
         Ok(())
     }
@@ -268,7 +287,7 @@ impl Server {
         &mut self,
         common: &ShardsCommon<'_>,
         id: ShardId,
-        ports: ShardPorts,
+        (ports, coming): (ShardPorts, Option<Coming>),
     ) -> Result<(), StartError> {
         let (options, control) = (common.options, common.control.clone());
         let (backend, requests) = control::port(&control);
@@ -313,12 +332,18 @@ impl Server {
             trusted: options.trusted.clone(),
             lmtp: self.lmtp.shard(id, options.shards, self.bounds.clone()),
             backend,
+            coming,
         };
         let thread = plane
             .start()
             .map_err(|error| StartError::Kernel("io_uring", error))?;
         self.data.push(thread);
         Ok(())
+    }
+
+    /// Whom to tell which process the service is, when another one takes over.
+    pub fn tell(&self, supervisor: Option<Supervisor>) {
+        self.giving.tell(supervisor);
     }
 
     /// Looks whether brokers have come or gone: IDLE is offered while one is there. Prints the

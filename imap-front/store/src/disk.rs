@@ -201,6 +201,25 @@ impl Disk {
         })
     }
 
+    /// One that is closed until it is replaced.
+    pub fn of_nothing(folder: &Path, options: &Options) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            options: options.clone(),
+            progress: Mutex::default(),
+            durable: AtomicU64::new(0),
+            opened: RwLock::new(None),
+            indexes: IndexCache::new(options.index_bytes_max, None),
+            claims: Claims::default(),
+        }
+    }
+
+    /// Closes the database for good, once nobody looks at it.
+    pub fn let_go(&self) {
+        let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        drop(opened.take());
+    }
+
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,9 +1,10 @@
 //! The handle: reads run where they are asked for, writes go to the writer.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 
+use arc_swap::{ArcSwap, Guard};
 use crossbeam_channel::{Sender, TrySendError};
 use mail::reply::Opened;
 use mail::{MailboxId, MailboxName, Refusal, Reply, Request, UserId};
@@ -35,7 +36,10 @@ pub struct Store {
 }
 
 struct Inner {
-    disk: Arc<Disk>,
+    folder: PathBuf,
+    options: Options,
+    /// Another one after the store was let go and taken again.
+    disk: ArcSwap<Disk>,
     rules: Rules,
     stats: Arc<Stats>,
     /// Written once, at the end: nobody who asks waits for another.
@@ -59,63 +63,77 @@ impl Store {
         announcer: Announcer,
     ) -> Result<(Self, Recovery), OpenError> {
         options.check().map_err(OpenError::Options)?;
-        let mut opening = opening::open(folder, &options)?;
-        if opening.recovery.loss.is_some() {
-            mend(&mut opening, &options).map_err(|cause| OpenError::Damaged {
-                path: folder.to_owned(),
-                cause,
-            })?;
-        }
-        let damaged = |cause| OpenError::Damaged {
-            path: folder.to_owned(),
-            cause,
-        };
-        forget_indexes_of_none(&opening.disk).map_err(damaged)?;
-        let rules = Rules::new(options.clone());
-        let disk = Arc::new(opening.disk);
-        let (sender, jobs) = crossbeam_channel::bounded(options.queue);
         let stats = Arc::new(Stats::default());
-        let cannot_start = |cause| OpenError::Folder {
-            path: folder.to_owned(),
-            cause,
-        };
-        let worker = Writer {
-            pipeline: Pipeline::new(Committer::start(disk.clone()).map_err(cannot_start)?),
-            disk: disk.clone(),
-            jobs,
-            announcer,
-            rules: Rules::new(options),
-            commits: opening.recovery.commits,
-            durable: opening.recovery.commits,
-            marker: opening.marker,
-            free: FreeSpace::default(),
-            uploads: Uploads::default(),
-            stats: stats.clone(),
-            running: RunningQueue::unfinished(&disk).map_err(damaged)?,
-        };
-        let thread = std::thread::Builder::new()
-            .name("store-writer".into())
-            .spawn(move || worker.run())
-            .map_err(cannot_start)?;
+        let begun = begin(folder, &options, announcer, &stats)?;
         let inner = Inner {
-            disk,
-            rules,
+            folder: folder.to_owned(),
+            disk: ArcSwap::new(begun.disk),
+            rules: Rules::new(options.clone()),
+            options,
             stats,
-            jobs: RwLock::new(Some(sender)),
-            writer: Mutex::new(Some(thread)),
+            jobs: RwLock::new(Some(begun.jobs)),
+            writer: Mutex::new(Some(begun.writer)),
         };
-        Ok((
-            Self {
-                inner: Arc::new(inner),
-            },
-            opening.recovery,
-        ))
+        let inner = Arc::new(inner);
+        Ok((Self { inner }, begun.recovery))
+    }
+
+    /// A store that another process still has: nothing is read or changed before
+    /// [`Store::take_again`].
+    ///
+    /// # Errors
+    /// If the options contradict each other.
+    pub fn awaited(folder: &Path, options: Options) -> Result<Self, OpenError> {
+        options.check().map_err(OpenError::Options)?;
+        let inner = Inner {
+            folder: folder.to_owned(),
+            disk: ArcSwap::from_pointee(Disk::of_nothing(folder, &options)),
+            rules: Rules::new(options.clone()),
+            options,
+            stats: Arc::default(),
+            jobs: RwLock::new(None),
+            writer: Mutex::new(None),
+        };
+        let inner = Arc::new(inner);
+        Ok(Self { inner })
+    }
+
+    /// Closes it, as [`Store::close`] does, and lets go of its files: another process may open
+    /// them. Until it is taken again nothing is read either.
+    pub fn let_go(&self) {
+        self.inner.close();
+        self.inner.disk.load().let_go();
+    }
+
+    /// Opens a store that was let go, or is awaited, and recovers it: another process may have
+    /// changed it.
+    ///
+    /// # Errors
+    /// As of [`Store::open`]; it stays let go then.
+    pub fn take_again(&self, announcer: Announcer) -> Result<Recovery, OpenError> {
+        let Inner {
+            folder,
+            options,
+            stats,
+            ..
+        } = &*self.inner;
+        let begun = begin(folder, options, announcer, stats)?;
+        self.inner.disk.store(begun.disk);
+        let mut writer = self.inner.writer.lock().expect("no panic while it is held");
+        *writer = Some(begun.writer);
+        let mut jobs = self.inner.jobs.write().expect("no panic while it is held");
+        *jobs = Some(begun.jobs);
+        Ok(begun.recovery)
+    }
+
+    fn disk(&self) -> Guard<Arc<Disk>> {
+        self.inner.disk.load()
     }
 
     /// Answers a request that changes nothing; `None` if it has to go through [`Store::write`].
     /// A SELECT claims recent messages; that becomes durable a little later.
     pub fn read(&self, request: &Request) -> Option<Reply> {
-        let Inner { disk, rules, .. } = &*self.inner;
+        let (disk, rules) = (&self.disk(), &self.inner.rules);
         let mut reading = Reading::default();
         loop {
             let piece = reading.piece(disk, rules, request);
@@ -132,8 +150,7 @@ impl Store {
     /// search finds is right as of the piece that finds it, and what happened since the asker's
     /// mod-sequence as of the last.
     pub fn read_piece(&self, read: &mut LongRead) -> Option<Reply> {
-        let Inner { disk, rules, .. } = &*self.inner;
-        let piece = read.piece(disk, rules);
+        let piece = read.piece(&self.disk(), &self.inner.rules);
         let (request, reading) = read.parts();
         self.keep_sort_keys(request, reading);
         let outcome = match piece {
@@ -162,13 +179,13 @@ impl Store {
     /// Does some of what can wait until those who asked are answered: saves indexes that were
     /// dropped from memory or have just been made.
     pub fn work_off(&self) {
-        self.inner.disk.indexes().work_off();
+        self.disk().indexes().work_off();
     }
 
     /// How many mailboxes' indexes were made of what was saved, how many by a look at all rows, and
     /// how many of those saved could not be trusted.
     pub fn index_counts(&self) -> (u64, u64, u64) {
-        self.inner.disk.indexes().counts()
+        self.disk().indexes().counts()
     }
 
     /// As [`Store::read`], for a thread that others wait for.
@@ -195,7 +212,7 @@ impl Store {
         mut reply: Result<Option<Reply>, Error>,
     ) -> Option<Reply> {
         if let Request::Claim { mailbox, below } = request {
-            self.inner.disk.claims().told(*mailbox, *below);
+            self.disk().claims().told(*mailbox, *below);
         }
         if let (Ok(Some(Reply::Opened(opened))), Request::Open { read_only, .. }) =
             (&mut reply, request)
@@ -206,7 +223,7 @@ impl Store {
             reply = Err(error);
         }
         reply.unwrap_or_else(|error| {
-            if let (Some(mailbox), Ok(view)) = (mailbox_of(request), self.inner.disk.view()) {
+            if let (Some(mailbox), Ok(view)) = (mailbox_of(request), self.disk().view()) {
                 tracing::error!("{} can't be read", logic::place(&view, mailbox));
             }
             Some(job::unavailable(&error))
@@ -215,7 +232,7 @@ impl Store {
 
     /// Reads, or builds the index of a mailbox that is not large.
     fn piece_at_once(&self, reading: &mut Reading, request: &Request) -> Result<Piece, Error> {
-        let Inner { disk, rules, .. } = &*self.inner;
+        let (disk, rules) = (&self.disk(), &self.inner.rules);
         let view = disk.view()?;
         let outcome = reading.read(&view, rules, request);
         let Err(Error::Cold(id)) = outcome else {
@@ -237,7 +254,7 @@ impl Store {
 
     /// Claims what is recent in a mailbox for the session that has opened it.
     fn claim(&self, opened: &mut Opened) -> Result<(), Error> {
-        let (disk, id) = (&self.inner.disk, opened.mailbox);
+        let (disk, id) = (self.disk(), opened.mailbox);
         let row = || {
             let row = logic::mailbox(&disk.view()?, id)?;
             Ok(row.map_or(opened.uid_next, |row| row.recent_from))
@@ -276,7 +293,7 @@ impl Store {
     /// # Errors
     /// If the disk fails.
     pub fn user(&self, name: &str) -> Result<Option<UserId>, Error> {
-        logic::lookup_user(&self.inner.disk.view()?, name)
+        logic::lookup_user(&self.disk().view()?, name)
     }
 
     /// Whose a mailbox is, and its name; none if it is gone.
@@ -284,7 +301,7 @@ impl Store {
     /// # Errors
     /// If the disk fails.
     pub fn name_of(&self, mailbox: MailboxId) -> Result<Option<(UserId, MailboxName)>, Error> {
-        logic::name_of(&self.inner.disk.view()?, mailbox)
+        logic::name_of(&self.disk().view()?, mailbox)
     }
 
     /// The mailbox that an account has under a name; none if there is no such.
@@ -296,7 +313,8 @@ impl Store {
         account: &str,
         name: &MailboxName,
     ) -> Result<Option<MailboxId>, Error> {
-        let view = self.inner.disk.view()?;
+        let disk = self.disk();
+        let view = disk.view()?;
         let Some(user) = logic::lookup_user(&view, account)? else {
             return Ok(None);
         };
@@ -308,7 +326,7 @@ impl Store {
     /// # Errors
     /// If the disk fails.
     pub fn user_name(&self, user: UserId) -> Result<String, Error> {
-        logic::user_name(&self.inner.disk.view()?, user)
+        logic::user_name(&self.disk().view()?, user)
     }
 
     /// Makes a user known, with an INBOX; answers `Authenticated`.
@@ -360,6 +378,62 @@ impl Store {
     pub fn close(&self) {
         self.inner.close();
     }
+}
+
+/// A store at work.
+struct Begun {
+    disk: Arc<Disk>,
+    jobs: Sender<Job>,
+    writer: JoinHandle<()>,
+    recovery: Recovery,
+}
+
+/// Opens the files and starts the writer.
+fn begin(
+    folder: &Path,
+    options: &Options,
+    announcer: Announcer,
+    stats: &Arc<Stats>,
+) -> Result<Begun, OpenError> {
+    let mut opening = opening::open(folder, options)?;
+    let damaged = |cause| OpenError::Damaged {
+        path: folder.to_owned(),
+        cause,
+    };
+    if opening.recovery.loss.is_some() {
+        mend(&mut opening, options).map_err(damaged)?;
+    }
+    forget_indexes_of_none(&opening.disk).map_err(damaged)?;
+    let disk = Arc::new(opening.disk);
+    let (sender, jobs) = crossbeam_channel::bounded(options.queue);
+    let cannot_start = |cause| OpenError::Folder {
+        path: folder.to_owned(),
+        cause,
+    };
+    let worker = Writer {
+        pipeline: Pipeline::new(Committer::start(disk.clone()).map_err(cannot_start)?),
+        disk: disk.clone(),
+        jobs,
+        announcer,
+        rules: Rules::new(options.clone()),
+        commits: opening.recovery.commits,
+        durable: opening.recovery.commits,
+        marker: opening.marker,
+        free: FreeSpace::default(),
+        uploads: Uploads::default(),
+        stats: stats.clone(),
+        running: RunningQueue::unfinished(&disk).map_err(damaged)?,
+    };
+    let writer = std::thread::Builder::new()
+        .name("store-writer".into())
+        .spawn(move || worker.run())
+        .map_err(cannot_start)?;
+    Ok(Begun {
+        disk,
+        jobs: sender,
+        writer,
+        recovery: opening.recovery,
+    })
 }
 
 /// What was lost may have left rows that don't belong together: they are repaired before anybody
@@ -420,7 +494,7 @@ impl Inner {
         if let Some(Err(_)) = thread.map(JoinHandle::join) {
             tracing::error!("the store's writer had panicked");
         }
-        self.disk.indexes().save_all();
+        self.disk.load().indexes().save_all();
     }
 }
 

@@ -211,6 +211,9 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
 
     /// A session that can't be told the news must fetch them by itself.
     pub(super) fn make_stale(&mut self, slot: u32) {
+        if self.keeps_stale(slot) {
+            return;
+        }
         self.port().stats.add(Counter::Stale, 1);
         self.call(slot, |protocol, session, cx| {
             protocol.handle_stale(session, cx)

@@ -6,6 +6,8 @@
 
 mod clock;
 mod fanout;
+mod giving;
+mod handover;
 mod layers;
 mod output;
 mod post;
@@ -13,6 +15,7 @@ mod resync;
 mod review;
 mod sessions;
 mod stalls;
+mod taking;
 mod tls;
 mod visit;
 mod watch;
@@ -34,8 +37,11 @@ use crate::secure::{Doors, Tls};
 use crate::stats::{Counter, Reason};
 use crate::timer::Timer;
 use crate::topics::{RemoteWatchers, Topics};
+use handover::Handover;
 use layers::Layers;
 use resync::Resync;
+
+pub use taking::Adopted;
 
 /// One core's share of the engine. Lives on one thread.
 pub struct Shard<R: Reactor, P: Protocol, T: Tls = Option<Arc<::tls::Config>>> {
@@ -79,6 +85,8 @@ pub struct Shard<R: Reactor, P: Protocol, T: Tls = Option<Arc<::tls::Config>>> {
     review: Option<u32>,
     /// When the shutdown ends, once it has begun; and which row is told next.
     stopping: Option<(u64, u32)>,
+    /// Its connections go to another process, or come from one.
+    handover: Option<Box<Handover>>,
 }
 
 impl<R: Reactor, P: Protocol> Shard<R, P> {
@@ -135,6 +143,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             paused: Vec::new(),
             review: None,
             stopping: None,
+            handover: None,
         }
     }
 
@@ -157,6 +166,10 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             self.complete(completion);
         }
         self.completions = completions;
+        self.take_orders();
+        if self.is_still() {
+            return self.turn_still();
+        }
         self.end_phase("what came from clients");
         self.shake_some();
         self.end_phase("TLS handshakes");
@@ -169,13 +182,16 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         self.take_news();
         self.resynchronise_some();
         self.end_phase("announcing events");
-        self.take_deadlines();
-        self.review_some();
-        self.visit_some();
+        if !self.is_settling() {
+            self.take_deadlines();
+            self.review_some();
+            self.visit_some();
+        }
         self.flush();
         self.protocol_waits = self.turn_of_protocol();
         self.end_phase("deadlines and output");
         self.report();
+        self.hand_over_some();
         self.stop_if_asked()
     }
 
@@ -194,6 +210,9 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         let port = &self.handle.ports[usize::from(self.id.0)];
         // Announced first: what comes into a queue after the look below ends the sleep.
         self.reactor.waker().announce_sleep();
+        if self.is_still() {
+            return self.still_until_ns();
+        }
         let asked_to_stop = port.is_stopping() && self.stopping.is_none();
         let unsent_messages = !self.unsent_messages.is_empty();
         let queued = !self.waiting.is_empty() || !self.dirty.is_empty() || unsent_messages;
@@ -203,7 +222,10 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             return Some(0);
         }
         let stop_ns = self.stopping.map(|(until, _)| until);
-        [self.timer.next_ns(), stop_ns, self.waits_until_ns()]
+        let handover_ns = self.handover_until_ns();
+        // Nobody's deadline is seen to while all come to rest.
+        let timer_ns = self.timer.next_ns().filter(|_| !self.is_settling());
+        [timer_ns, stop_ns, self.waits_until_ns(), handover_ns]
             .into_iter()
             .flatten()
             .min()
@@ -217,7 +239,8 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                     .stats
                     .add(Counter::ReceivedBytes, data.len() as u64);
                 if let Some(slot) = self.slot_of(conn) {
-                    if self.rows[slot].has(Row::<P>::SECURE) {
+                    if self.keeps_input(slot, &data) {
+                    } else if self.rows[slot].has(Row::<P>::SECURE) {
                         self.sealed_input(slot, &mut data);
                     } else {
                         self.input(slot, &data);
@@ -225,7 +248,9 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                 }
             }
             Completion::Hangup { conn, error } => {
-                if let Some(slot) = self.slot_of(conn) {
+                if let Some(slot) = self.slot_of(conn)
+                    && !self.keeps_end(slot, error.is_some())
+                {
                     self.hung_up(slot, error.is_some());
                 }
             }
@@ -235,7 +260,9 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                 }
             }
             Completion::Writable { conn } => {
-                if let Some(slot) = self.slot_of(conn) {
+                if let Some(slot) = self.slot_of(conn)
+                    && !self.keeps_room(slot)
+                {
                     self.writable(slot);
                 }
             }

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use reactor::Reactor;
 
 use super::Shard;
+use crate::event::SessionId;
 use crate::protocol::Protocol;
 use crate::queue::Lost;
 use crate::row::{Row, State};
@@ -21,6 +22,15 @@ pub(super) struct Resync {
     topics: VecDeque<TopicId>,
     /// All rows from this slot on.
     slot: Option<u32>,
+    /// Those that have to and could not until now.
+    pub rows: VecDeque<SessionId>,
+}
+
+impl Resync {
+    /// Whether nobody has to.
+    pub fn is_empty(&self) -> bool {
+        self.topics.is_empty() && self.slot.is_none() && self.rows.is_empty()
+    }
 }
 
 impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
@@ -37,7 +47,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     /// The time to look again, if something waits for the slow side or to resynchronise.
     pub(super) fn waits_until_ns(&self) -> Option<u64> {
         let later_ns = self.reactor.now_ns() + LATER_NS;
-        let resync = self.resync.slot.is_some() || !self.resync.topics.is_empty();
+        let resync = !self.resync.is_empty();
         if resync && self.protocol.takes_requests() {
             return Some(0);
         }
@@ -47,6 +57,18 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     /// Has some more rows resynchronise.
     pub(super) fn resynchronise_some(&mut self) {
         let mut left = self.limits.items_per_turn;
+        while left > 0
+            && self.protocol.takes_requests()
+            && let Some(id) = self.resync.rows.pop_front()
+        {
+            left -= 1;
+            let row = self.rows.of_mut(id);
+            if let Some(row) = row.filter(|row| row.has(Row::<P>::STALE)) {
+                let waits = row.outbox.is_some();
+                row.set(Row::<P>::STALE, waits);
+                self.resynchronise_row(id.slot);
+            }
+        }
         while left > 0
             && self.protocol.takes_requests()
             && let Some(id) = self.resync.topics.pop_front()

@@ -58,6 +58,9 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         let session = Box::new(self.protocol.open(&mut cx, listener));
         self.effects = effects;
         self.after(slot, session);
+        if self.rows.of(id).is_some() {
+            self.came_late(slot);
+        }
     }
 
     /// Takes a place for one more connection, of those for all and of the protocol's own.
@@ -269,6 +272,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         if old.flags & Row::<P>::SECURE != 0 {
             self.end_tls(slot);
         }
+        self.forget_kept(slot);
         // The timer may still hold the slot; it looks at the row before it believes that.
         self.reactor.close(conn);
         self.set_slot(conn, None);

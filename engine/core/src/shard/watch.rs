@@ -41,7 +41,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     }
 
     /// Sends a message; one that finds its queue full waits its turn, in order.
-    fn send_shard_message(&mut self, to: ShardId, message: ShardMessage) {
+    pub(super) fn send_shard_message(&mut self, to: ShardId, message: ShardMessage) {
         self.waiting.push_back((to, message));
         self.send_shard_messages();
     }

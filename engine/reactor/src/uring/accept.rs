@@ -66,6 +66,11 @@ impl Accepts {
         self.on = on;
     }
 
+    /// Whether any accept is under way.
+    pub fn are_armed(&self) -> bool {
+        self.listeners.iter().any(|listener| listener.armed > 0)
+    }
+
     /// When the next round should look at the listeners again, if nothing else happens.
     pub fn retry_ns(&self) -> Option<u64> {
         (self.on && self.retry_ns > 0).then_some(self.retry_ns)

@@ -139,14 +139,18 @@ fn set_on(fd: types::Fixed, level: i32, option: i32) -> squeue::Entry {
         .flags(squeue::Flags::SKIP_SUCCESS)
 }
 
-/// The peer of a descriptor that was installed for this purpose; closes it.
-pub(super) fn peer_of(installed: i32) -> io::Result<SocketAddr> {
-    if installed < 0 {
-        return Err(io::Error::from_raw_os_error(-installed));
+/// A descriptor that the kernel was asked for.
+pub(super) fn installed(result: i32) -> io::Result<OwnedFd> {
+    if result < 0 {
+        return Err(io::Error::from_raw_os_error(-result));
     }
     // SAFETY: the kernel has just installed this descriptor for us and nothing else owns it.
-    let fd = unsafe { OwnedFd::from_raw_fd(installed) };
-    let peer = SockRef::from(&fd).peer_addr()?;
+    Ok(unsafe { OwnedFd::from_raw_fd(result) })
+}
+
+/// The peer of a descriptor.
+pub(super) fn peer_of(fd: &OwnedFd) -> io::Result<SocketAddr> {
+    let peer = SockRef::from(fd).peer_addr()?;
     peer.as_socket()
         .ok_or_else(|| io::ErrorKind::Unsupported.into())
 }

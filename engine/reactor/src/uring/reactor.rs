@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use io_uring::{cqueue, opcode, squeue, types};
 
 use super::accept::Accepts;
 use super::alarm::{EventFd, monotonic_ns};
-use super::connect::{Connects, peer_of};
+use super::connect::{Connects, installed, peer_of};
 use super::op::{Op, fixed};
 use super::options::Options;
 use super::receive::Receives;
@@ -30,6 +30,8 @@ const ENOUGH: usize = 256;
 const WORTH_ENTERING: usize = 16;
 /// The command of the kernel's `linux/io_uring.h` that asks what SIOCOUTQ does.
 const SOCKET_URING_OP_SIOCOUTQ: u32 = 1;
+/// IORING_FILE_INDEX_ALLOC: the kernel chooses the slot of a direct descriptor.
+const ANY_SLOT: i32 = -1;
 /// Most operations that belong together in one batch.
 const CHAIN_MAX: usize = 4;
 
@@ -63,6 +65,10 @@ pub struct Uring {
     taken: Vec<Done>,
     /// The answer to what was asked outside of a turn.
     asked: Option<i32>,
+    /// What a question points to: a descriptor that is adopted.
+    adopted: Box<[i32; 1]>,
+    /// Other processes have descriptors of connections.
+    shared: bool,
 }
 
 impl Uring {
@@ -102,6 +108,8 @@ impl Uring {
             rings,
             taken: Vec::new(),
             asked: None,
+            adopted: Box::new([-1]),
+            shared: false,
         })
     }
 
@@ -187,11 +195,13 @@ impl Uring {
         }
     }
 
-    /// Carries out one operation that points to nothing, now, and gives its result.
-    fn ask(&mut self, conn: Conn, entry: squeue::Entry) -> Option<i32> {
+    /// Carries out one operation, now, and gives its result.
+    ///
+    /// # Safety
+    /// As of [`Ring::push`].
+    pub(super) unsafe fn ask(&mut self, ring: usize, entry: squeue::Entry) -> Option<i32> {
         let entry = entry.user_data(Token::new(Kind::Asked, 0).pack());
-        let ring = ring_of(conn);
-        // SAFETY: the entry points to nothing.
+        // SAFETY: as the caller promises.
         unsafe { self.push(ring, 1, entry) };
         self.enter(ring);
         self.asked.take()
@@ -273,12 +283,19 @@ impl Uring {
         for (_, kind) in polls.into_iter().filter(|(flag, _)| flags & flag != 0) {
             self.cancel(ring, Token::of(kind, conn, generation));
         }
-        let entry = opcode::Close::new(fixed(conn))
-            .build()
-            .user_data(Token::IGNORED)
-            .flags(squeue::Flags::SKIP_SUCCESS);
-        // SAFETY: the entry points to nothing.
-        unsafe { self.push(ring, 1, entry) };
+        let close = opcode::Close::new(fixed(conn)).build();
+        let mut chain = vec![close.flags(squeue::Flags::SKIP_SUCCESS)];
+        if self.shared {
+            // While another process has it, too, a close alone would tell the peer nothing.
+            let end = opcode::Shutdown::new(fixed(conn), libc::SHUT_RDWR).build();
+            let flags = squeue::Flags::SKIP_SUCCESS | squeue::Flags::IO_HARDLINK;
+            chain.insert(0, end.flags(flags));
+        }
+        for (number, entry) in chain.iter().enumerate() {
+            let entry = entry.clone().user_data(Token::IGNORED);
+            // SAFETY: the entry points to nothing.
+            unsafe { self.push(ring, chain.len() - number, entry) };
+        }
         self.rings[ring].free += 1;
     }
 
@@ -437,11 +454,7 @@ impl Reactor for Uring {
     }
 
     fn peer(&mut self, conn: Conn) -> io::Result<SocketAddr> {
-        if !self.slot(conn).has(Slot::OPEN) {
-            return Err(io::ErrorKind::NotConnected.into());
-        }
-        let install = opcode::FixedFdInstall::new(fixed(conn), 0).build();
-        peer_of(self.ask(conn, install).ok_or(io::ErrorKind::Other)?)
+        peer_of(&self.duplicate(conn)?)
     }
 
     fn unacknowledged(&mut self, conn: Conn) -> Option<u64> {
@@ -449,7 +462,9 @@ impl Reactor for Uring {
             return None;
         }
         let command = opcode::UringCmd16::new(fixed(conn), SOCKET_URING_OP_SIOCOUTQ).build();
-        u64::try_from(self.ask(conn, command)?).ok()
+        // SAFETY: the entry points to nothing.
+        let answer = unsafe { self.ask(ring_of(conn), command) };
+        u64::try_from(answer?).ok()
     }
 
     fn acknowledge_now(&mut self, conn: Conn) {
@@ -462,6 +477,47 @@ impl Reactor for Uring {
 
     fn accept(&mut self, on: bool) {
         self.accepts.turn(on);
+    }
+
+    fn is_accepting(&self) -> bool {
+        self.accepts.are_armed()
+    }
+
+    fn duplicate(&mut self, conn: Conn) -> io::Result<OwnedFd> {
+        if !self.slot(conn).has(Slot::OPEN) {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        let install = opcode::FixedFdInstall::new(fixed(conn), 0).build();
+        // SAFETY: the entry points to nothing.
+        let answer = unsafe { self.ask(ring_of(conn), install) };
+        installed(answer.ok_or(io::ErrorKind::Other)?)
+    }
+
+    fn adopt(&mut self, socket: OwnedFd) -> io::Result<Conn> {
+        let ring = (0..self.rings.len()).max_by_key(|ring| self.rings[*ring].room());
+        let ring = ring.filter(|ring| self.rings[*ring].room() > 0);
+        let ring = ring.ok_or(io::ErrorKind::StorageFull)?;
+        self.adopted[0] = socket.as_raw_fd();
+        let update =
+            opcode::FilesUpdate::new(self.adopted.as_mut_ptr().cast_const(), 1).offset(ANY_SLOT);
+        // SAFETY: the entry points to a number that has a place of its own for as long as the ring
+        // is there; the kernel reads it and writes the slot there.
+        let answer = unsafe { self.ask(ring, update.build()) };
+        match answer.ok_or(io::ErrorKind::Other)? {
+            1 => {}
+            error if error < 0 => return Err(io::Error::from_raw_os_error(-error)),
+            _ => return Err(io::ErrorKind::Other.into()),
+        }
+        let slot = u32::try_from(self.adopted[0]).map_err(io::Error::other)?;
+        Ok(self.opened(ring, slot))
+    }
+
+    fn hold(&mut self, on: bool) {
+        self.receives.held = on;
+    }
+
+    fn share(&mut self, on: bool) {
+        self.shared = on;
     }
 
     fn room(&self) -> usize {

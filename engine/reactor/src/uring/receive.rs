@@ -21,6 +21,8 @@ pub(super) struct Receives {
     pool: BufferPool,
     /// Connections to receive from, in order.
     wanted: VecDeque<(Conn, u16)>,
+    /// Nothing is received for now.
+    pub held: bool,
     /// Receives of the batch. The kernel writes into their leases during the submit.
     batch: Vec<Option<Receive>>,
 }
@@ -36,6 +38,7 @@ impl Receives {
         Self {
             pool: BufferPool::new(buffers, buffer_bytes),
             wanted: VecDeque::new(),
+            held: false,
             batch: Vec::new(),
         }
     }
@@ -85,11 +88,14 @@ impl Uring {
 
     /// Whether a receive is wanted and there is a buffer for it.
     pub(super) fn can_receive(&self) -> bool {
-        !self.receives.wanted.is_empty() && self.receives.pool.free() > 0
+        !self.receives.held && !self.receives.wanted.is_empty() && self.receives.pool.free() > 0
     }
 
     /// Queues a receive for each connection that wants one, while there are buffers.
     pub(super) fn push_receives(&mut self) {
+        if self.receives.held {
+            return;
+        }
         for _ in 0..self.receives.wanted.len() {
             let Some(mut lease) = self.receives.pool.lease() else {
                 return;

@@ -5,17 +5,19 @@ use io_uring::opcode;
 use io_uring::register::Restriction;
 
 /// IORING_OP_*: everything that files of this folder submit.
-const OPERATIONS: [u8; 12] = [
+const OPERATIONS: [u8; 14] = [
     opcode::Accept::CODE,
     opcode::AsyncCancel::CODE,
     opcode::Bind::CODE,
     opcode::Close::CODE,
     opcode::Connect::CODE,
+    opcode::FilesUpdate::CODE,
     opcode::FixedFdInstall::CODE,
     opcode::PollAdd::CODE,
     opcode::Recv::CODE,
     opcode::Send::CODE,
     opcode::SendMsg::CODE,
+    opcode::Shutdown::CODE,
     opcode::Socket::CODE,
     // Socket options, and how much of what was sent is acknowledged.
     opcode::UringCmd16::CODE,
@@ -30,7 +32,7 @@ const FLAGS: u8 = {
 };
 
 /// The restrictions of every ring. No io_uring_register call is among them: once it is enabled, a
-/// ring's files and restrictions stay as they are.
+/// ring's restrictions stay as they are, and files come into it by its own operations.
 pub(super) fn restrictions() -> Vec<Restriction> {
     let operations = OPERATIONS.map(Restriction::sqe_op);
     let flags = Restriction::sqe_flags_allowed(FLAGS);

@@ -5,6 +5,7 @@ mod accept;
 mod churn;
 mod connect;
 mod exchange;
+mod handover;
 mod hangup;
 mod host;
 mod sending;

@@ -13,7 +13,9 @@ use clap::Parser;
 )]
 pub struct Arguments {
     /// Services to start: watcher, ens, store, imap. Without any, all that are enabled. With ha
-    /// as well, the watcher gives up when one dies, so that another host takes over.
+    /// as well, the watcher gives up when one dies, so that another host takes over. With upgrade
+    /// instead, the program of the imap server in lib/ takes over from the one that runs: its
+    /// clients stay connected.
     pub services: Vec<OsString>,
     /// Seconds a service may take until it serves.
     #[arg(long, default_value_t = 300)]
@@ -23,6 +25,10 @@ pub struct Arguments {
     /// UIDVALIDITY. Without it such a store is not served; what is lost is said either way.
     #[arg(long)]
     pub accept_loss: bool,
+    /// With upgrade: if the program in lib/ is the one that runs, have it read its configuration
+    /// again instead.
+    #[arg(long)]
+    pub or_refresh: bool,
     /// Become this service instead, for a supervisor such as systemd.
     #[arg(long, value_name = "SERVICE", conflicts_with = "services")]
     pub exec: Option<OsString>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use admin::arguments::start_msg::Arguments;
 use admin::command::{self, DONE, FAILED, USAGE};
-use admin::service::{self, HA, NAMES, Progress, STORE, Service, WATCHER};
+use admin::service::{self, HA, NAMES, Progress, STORE, Service, UPGRADE, WATCHER};
 use admin::{Base, Config};
 use clap::Parser;
 
@@ -54,8 +54,12 @@ fn start(base: &Base, arguments: Arguments) -> Result<u8, Box<dyn Error>> {
         mut services,
         timeout,
         accept_loss,
+        or_refresh,
         ..
     } = arguments;
+    if services.iter().any(|name| name == UPGRADE) {
+        return upgrade(base, &services, Duration::from_secs(timeout), or_refresh);
+    }
     let ha = services.iter().any(|name| name == HA);
     services.retain(|name| name != HA);
     if let Err(reason) = service::check_names(services.iter().map(OsString::as_os_str)) {
@@ -115,6 +119,51 @@ fn start(base: &Base, arguments: Arguments) -> Result<u8, Box<dyn Error>> {
     Ok(code)
 }
 
+/// Has the program that lies in `lib/` take over from the one that runs.
+fn upgrade(
+    base: &Base,
+    words: &[OsString],
+    within: Duration,
+    or_refresh: bool,
+) -> Result<u8, Box<dyn Error>> {
+    if words.len() > 1 {
+        command::complain("start-msg: upgrade stands alone; it is for the imap server");
+        return Ok(USAGE);
+    }
+    let service = &service::IMAP;
+    if or_refresh && !service::is_replaced(base, service)? {
+        let refused = service::refresh(base, service)?.refused;
+        refused
+            .iter()
+            .for_each(|why| command::complain(format_args!("start-msg: {why}")));
+        return Ok(if refused.is_empty() { DONE } else { FAILED });
+    }
+    command::begin(format_args!("Upgrading {} server .... ", service.name));
+    let (mut pid_told, mut complete) = (false, true);
+    let upgraded = service::upgrade(base, service, within, |progress| {
+        complete &= tell(progress);
+        pid_told = true;
+    });
+    if upgraded.is_err() && !pid_told {
+        command::say("not upgraded");
+    }
+    upgraded?;
+    Ok(if complete { DONE } else { FAILED })
+}
+
+/// Says what a service reports; tells whether that part of it serves.
+fn tell(progress: Progress<'_>) -> bool {
+    match progress {
+        Progress::Pid(pid) => command::say(format_args!("{pid}")),
+        Progress::Line(line) => command::say(format_args!("  {line}")),
+        Progress::Failed(reason) => {
+            command::complain(format_args!("start-msg: {reason}"));
+            return false;
+        }
+    }
+    true
+}
+
 /// Who starts the broker by hand says in `ENS_ACCESS` who may connect. That holds from now on, also
 /// when the watcher starts the broker again.
 fn keep_access(base: &Base) -> Result<(), Box<dyn Error>> {
@@ -152,15 +201,7 @@ fn start_one(
     }
     let (mut pid_told, mut complete) = (quiet, true);
     let started = service::start(base, service, flags, within, |progress| {
-        match progress {
-            _ if quiet => {}
-            Progress::Pid(pid) => command::say(format_args!("{pid}")),
-            Progress::Line(line) => command::say(format_args!("  {line}")),
-            Progress::Failed(reason) => {
-                complete = false;
-                command::complain(format_args!("start-msg: {reason}"));
-            }
-        }
+        complete &= quiet || tell(progress);
         pid_told = true;
     });
     if started.is_err() && !pid_told {

@@ -4,15 +4,17 @@ pub mod environment;
 mod pid_file;
 mod process;
 pub mod refreshed;
+mod upgrade;
 mod watch;
 
 use std::ffi::{OsStr, OsString};
 
-pub use pid_file::running;
+pub use pid_file::{is_replaced, running};
 pub use process::{
     LAUNCH, Progress, READY_FD, Refreshed, ServiceError, exec, forget_dead, launch, refresh, start,
     stop,
 };
+pub use upgrade::upgrade;
 pub use watch::{died, watch};
 
 use crate::{Base, Config};
@@ -49,6 +51,8 @@ pub static IMAP: Service = Service {
 /// What the store is called on command lines. It lives in `imapd`; starting it recovers and
 /// checks it.
 pub const STORE: &str = "store";
+/// What `start-msg` is told to have a new version take over from the one that runs.
+pub const UPGRADE: &str = "upgrade";
 /// High availability: the watcher gives up instead of starting anything again.
 pub const HA: &str = "ha";
 

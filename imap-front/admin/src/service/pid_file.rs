@@ -15,6 +15,8 @@ use crate::files::in_place;
 
 /// The 20th field after the name in `/proc/PID/stat` (proc(5): field 22, `starttime`).
 const START_FIELD: usize = 19;
+/// What the kernel adds to the name of a program whose file is gone.
+const DELETED: &str = " (deleted)";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Where a service's process id is.
@@ -56,6 +58,21 @@ pub fn running(base: &Base, service: &Service) -> io::Result<Option<Pid>> {
         .filter(is_same))
 }
 
+/// Whether the file in `lib/` is another one by now than the one that runs as the service.
+///
+/// # Errors
+/// If the service's file can't be read.
+pub fn is_replaced(base: &Base, service: &Service) -> io::Result<bool> {
+    let Some(pid) = running(base, service)? else {
+        return Ok(false);
+    };
+    let program = fs::read_link(format!("/proc/{}/exe", pid.as_raw_nonzero()))?;
+    Ok(program
+        .as_os_str()
+        .as_encoded_bytes()
+        .ends_with(DELETED.as_bytes()))
+}
+
 /// Tells a process from all others, of this boot and of earlier ones.
 fn identity(pid: Pid) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
@@ -76,7 +93,7 @@ fn is_program(base: &Base, service: &Service, pid: Pid) -> bool {
     let ours = root.join("lib").join(service.program);
     // An installation may have replaced the file of a running program.
     let mut replaced = ours.clone().into_os_string();
-    replaced.push(" (deleted)");
+    replaced.push(DELETED);
     program == ours || program.as_os_str() == replaced
 }
 

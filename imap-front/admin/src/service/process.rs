@@ -114,7 +114,9 @@ pub enum ServiceError {
     },
 }
 
-fn system<E: Into<io::Error>>(what: impl Into<String>) -> impl FnOnce(E) -> ServiceError {
+pub(super) fn system<E: Into<io::Error>>(
+    what: impl Into<String>,
+) -> impl FnOnce(E) -> ServiceError {
     let what = what.into();
     move |cause| ServiceError::System {
         what,
@@ -187,7 +189,10 @@ fn become_service_user(
 }
 
 /// Whom a service becomes: nobody else, if it is the watcher, which starts the others again.
-fn service_user(base: &Base, service: &Service) -> Result<Option<ServiceUser>, ServiceError> {
+pub(super) fn service_user(
+    base: &Base,
+    service: &Service,
+) -> Result<Option<ServiceUser>, ServiceError> {
     if service == &WATCHER {
         return Ok(None);
     }
@@ -271,10 +276,7 @@ pub(super) fn start_locked(
         let missing = io::Error::from(io::ErrorKind::NotFound);
         return Err(system(format!("{}", program.display()))(missing));
     }
-    let (reader, writer) = rustix::pipe::pipe().map_err(system("a pipe"))?;
-    if let Some(user) = user {
-        user.give_open(&writer).map_err(system("a pipe"))?;
-    }
+    let (reader, writer) = open_pipe(user.as_ref())?;
     let spawned = spawn(base, service, arguments, &writer);
     let mut child = spawned.map_err(system(format!("can't start the {name} server")))?;
     drop(writer);
@@ -289,6 +291,15 @@ pub(super) fn start_locked(
     started
 }
 
+/// What the service reports through, and where that is heard.
+pub(super) fn open_pipe(user: Option<&ServiceUser>) -> Result<(OwnedFd, OwnedFd), ServiceError> {
+    let (reader, writer) = rustix::pipe::pipe().map_err(system("a pipe"))?;
+    if let Some(user) = user {
+        user.give_open(&writer).map_err(system("a pipe"))?;
+    }
+    Ok((reader, writer))
+}
+
 /// What [`start`] tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress<'a> {
@@ -300,7 +311,7 @@ pub enum Progress<'a> {
     Failed(&'a str),
 }
 
-fn spawn(
+pub(super) fn spawn(
     base: &Base,
     service: &Service,
     arguments: &[OsString],
@@ -321,7 +332,7 @@ fn spawn(
         .spawn()
 }
 
-fn wait_ready(
+pub(super) fn wait_ready(
     base: &Base,
     service: &Service,
     child: &mut Child,

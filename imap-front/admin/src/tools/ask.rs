@@ -41,20 +41,33 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Whether somebody listens at a path; never waits.
 pub fn is_listened_on(path: &Path) -> bool {
-    match connect(path) {
+    match connect_to(path) {
         Ok(_) => true,
         Err(error) => error.kind() == io::ErrorKind::WouldBlock,
     }
 }
 
 /// Connects to a Unix socket; `WouldBlock` if too many wait there already.
-fn connect(path: &Path) -> io::Result<UnixStream> {
+fn connect_to(path: &Path) -> io::Result<UnixStream> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     net::connect(&socket, &SocketAddrUnix::new(path)?)?;
     let stream = UnixStream::from(socket);
     stream.set_nonblocking(false)?;
     Ok(stream)
+}
+
+/// Connects to the server of a base directory.
+///
+/// # Errors
+/// If none runs, or this user may not ask it.
+pub fn connect(base: &Base) -> Result<UnixStream, AskError> {
+    let path = base.control();
+    connect_to(&path).map_err(|cause| match cause.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskError::NoServer(path),
+        io::ErrorKind::WouldBlock => AskError::Busy,
+        _ => AskError::NotAllowed { path, cause },
+    })
 }
 
 /// A connection to the running server.
@@ -69,17 +82,7 @@ impl Asker {
     /// # Errors
     /// If none runs, or this user may not ask it.
     pub fn of(base: &Base) -> Result<Self, AskError> {
-        let path = base.control();
-        let output = connect(&path).map_err(|cause| match cause.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                AskError::NoServer(path.clone())
-            }
-            io::ErrorKind::WouldBlock => AskError::Busy,
-            _ => AskError::NotAllowed {
-                path: path.clone(),
-                cause,
-            },
-        })?;
+        let output = connect(base)?;
         output.set_read_timeout(Some(PATIENCE))?;
         output.set_write_timeout(Some(PATIENCE))?;
         Ok(Self {

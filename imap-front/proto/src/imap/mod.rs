@@ -18,6 +18,7 @@ pub mod session;
 
 mod bearer;
 mod forwarded;
+mod handover;
 mod idle;
 mod output;
 mod parked;

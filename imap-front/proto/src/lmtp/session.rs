@@ -1,6 +1,7 @@
 //! The LMTP session.
 
 mod facts;
+mod handover;
 mod http;
 
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Failed;
+use crate::handover::Hello;
 use crate::lines::SessionName;
 
 /// A question, by its `ask`.
@@ -10,6 +11,8 @@ use crate::lines::SessionName;
 pub(super) enum Asked {
     /// `counters`: every counter, with its help.
     Counters,
+    /// `upgrade`: all connections, and then frames instead of lines (`server::handover`).
+    Upgrade(Hello),
     /// `sessions`, `kick`: who is connected; those to whom all of `who` applies.
     Sessions { who: Meant, kick: bool },
     /// `mailboxes`: a user's, whose names the pattern of LIST matches.
@@ -52,6 +55,17 @@ impl Asked {
         let ask = must("ask")?;
         Ok(match ask.as_str() {
             "counters" => Self::Counters,
+            "upgrade" => {
+                let number = |name: &str| {
+                    let number = value.get(name).and_then(Value::as_u64);
+                    number.ok_or_else(|| Failed(format!("{name:?} is missing")))
+                };
+                Self::Upgrade(Hello {
+                    format: number("format")?,
+                    shards: number("shards")?,
+                    patience_ms: number("patience_ms")?,
+                })
+            }
             "sessions" | "kick" => {
                 let session = text("session").map(|name| {
                     let unknown = |()| Failed(format!("{name:?} is no session's name"));

@@ -11,8 +11,10 @@ mod asked;
 mod counters;
 mod mailboxes;
 mod sessions;
+mod upgrade;
 
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -24,6 +26,7 @@ use std::time::Duration;
 use admin::Users;
 use admin::tools::ask;
 use mail::Namespaces;
+use reactor::listen;
 use rustix::net::Shutdown;
 use serde_json::{Value, json};
 use store::Store;
@@ -31,6 +34,7 @@ use store::Store;
 use crate::bounds::Bounds;
 use crate::control::{Authenticator, MailHandle};
 use crate::front::Visits;
+use crate::handover::{self, Giving};
 use crate::lines::{Directory, Lines};
 use crate::panics;
 use crate::sparing::Sparing;
@@ -56,8 +60,10 @@ pub struct AdminSocket {
 
 impl Drop for AdminSocket {
     fn drop(&mut self) {
-        // A socket that nobody listens on; the next start removes it, too.
-        let _ = std::fs::remove_file(&self.path);
+        if handover::owns_names() {
+            // A socket that nobody listens on; the next start removes it, too.
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -67,6 +73,12 @@ impl AdminSocket {
     /// # Errors
     /// If it can't be bound, or another server listens there.
     pub fn bind(path: &Path) -> io::Result<Self> {
+        if let Some(socket) = listen::inherited_at(handover::CONTROL, path) {
+            return Ok(Self {
+                listener: socket.into(),
+                path: path.to_owned(),
+            });
+        }
         if let Ok(there) = std::fs::symlink_metadata(path) {
             if !there.file_type().is_socket() || ask::is_listened_on(path) {
                 return Err(io::ErrorKind::AddrInUse.into());
@@ -79,6 +91,11 @@ impl AdminSocket {
             listener,
             path: path.to_owned(),
         })
+    }
+
+    /// Another descriptor of it.
+    pub(crate) fn copy(&self) -> io::Result<OwnedFd> {
+        self.listener.try_clone().map(OwnedFd::from)
     }
 }
 
@@ -104,6 +121,8 @@ pub struct Asking {
     pub message_bytes_max: u64,
     /// Where others' mailboxes lie among a user's names.
     pub namespaces: Namespaces,
+    /// What another process may have.
+    pub giving: Arc<Giving>,
 }
 
 /// Who serves the administrator's tools.
@@ -192,6 +211,7 @@ struct Tool {
     output: BufWriter<UnixStream>,
     /// Who it is, for the log.
     uid: u32,
+    pid: i32,
     /// It is told no more: what it has sent of a message that was refused is no question.
     is_over: bool,
 }
@@ -231,6 +251,7 @@ fn serve(stream: UnixStream, has_place: bool, asking: &Asking) -> io::Result<()>
         input: BufReader::new(stream.try_clone()?),
         output: BufWriter::new(stream),
         uid,
+        pid: peer.pid.as_raw_nonzero().get(),
         is_over: false,
     };
     let own = rustix::process::geteuid().as_raw();
@@ -268,6 +289,7 @@ impl Asking {
     fn answer(&self, asked: Asked, tool: &mut Tool) -> Result<u64, Failed> {
         match asked {
             Asked::Counters => self.counters(tool),
+            Asked::Upgrade(hello) => self.upgrade(hello, tool),
             Asked::Sessions { who, kick } => self.sessions(&who, kick, tool),
             Asked::Mailboxes { user, pattern } => self.mailboxes(&user, &pattern, tool),
             Asked::Create { user, mailbox } => self.create(&user, &mailbox, tool.uid),

@@ -19,6 +19,10 @@ pub struct Cli {
     /// UIDVALIDITY. Without it such a store is not served.
     #[arg(long)]
     pub accept_loss: bool,
+    /// Take over all connections of the server that runs, which ends then; if that fails, it goes
+    /// on. This is what start-msg upgrade does.
+    #[arg(long)]
+    pub take_over: bool,
     /// Say which of the conditions are met under which IDLE is offered, and end.
     #[arg(long)]
     pub check: bool,

@@ -70,22 +70,29 @@ impl Logins {
         client: Option<IpAddr>,
     ) {
         let at_s = seconds(now_ns).max(1);
-        let place = match client.map(|client| client.to_canonical()) {
-            None => NONE,
-            Some(IpAddr::V4(client)) if client.to_bits() < LARGE => client.to_bits(),
-            Some(client) => {
-                self.large.insert(id.slot, client);
-                LARGE
-            }
-        };
-        let slot = Slot {
-            at_s,
-            client: place,
-        };
-        self.slots.set(id.slot as usize, slot);
+        self.note(id.slot, Came { at_s, client });
         if let (Some(queue), Some(client)) = (&self.queue, client) {
             queue.report(ServerEvent::Login { user, client });
         }
+    }
+
+    /// A session came from another process, where it had logged in.
+    pub(super) fn restore(&mut self, id: SessionId, came: Came) {
+        self.note(id.slot, came);
+    }
+
+    fn note(&mut self, slot: u32, came: Came) {
+        let place = match came.client.map(|client| client.to_canonical()) {
+            None => NONE,
+            Some(IpAddr::V4(client)) if client.to_bits() < LARGE => client.to_bits(),
+            Some(client) => {
+                self.large.insert(slot, client);
+                LARGE
+            }
+        };
+        let at_s = came.at_s;
+        let client = place;
+        self.slots.set(slot as usize, Slot { at_s, client });
     }
 
     /// A session of a user is gone. Gives how it came, if it had logged in.

@@ -9,6 +9,7 @@ mod claims;
 mod cleartext;
 mod deadlines;
 mod endings;
+mod handover;
 mod logins;
 mod opening;
 mod parking;

@@ -10,6 +10,8 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use reactor::listen::{self, ListenError};
 
+use crate::handover;
+
 /// Connections that may wait to be accepted on a Unix socket.
 const BACKLOG: i32 = 1024;
 /// Everybody who reaches the path may deliver; its folder's mode says who does.
@@ -47,8 +49,10 @@ pub struct SocketPath(PathBuf);
 
 impl Drop for SocketPath {
     fn drop(&mut self) {
-        // A socket that nobody listens on; the next start removes it, too.
-        let _ = std::fs::remove_file(&self.0);
+        if handover::owns_names() {
+            // A socket that nobody listens on; the next start removes it, too.
+            let _ = std::fs::remove_file(&self.0);
+        }
     }
 }
 
@@ -69,7 +73,9 @@ impl Listeners {
         };
         let unix = socket
             .map(|path| {
-                unix(path).map_err(|cause| BindError::Unix {
+                let inherited = listen::inherited_at(handover::LMTP_SOCKET, path);
+                let socket = inherited.map_or_else(|| unix(path), |it| Ok(it.into()));
+                socket.map_err(|cause| BindError::Unix {
                     path: path.to_owned(),
                     cause,
                 })

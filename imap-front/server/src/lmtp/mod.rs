@@ -3,9 +3,10 @@
 //! In reading order: [`Lmtp`] (what all shards share), `listeners` (where deliverers come in),
 //! `shard` (what sessions ask is carried out), `session` (one connection's machine and its
 //! request under way), `seats` (the connections there are), `stamp` (ids and dates),
-//! `account` (what the log is told).
+//! `account` (what the log is told), `handover` (sessions that go to another process).
 
 mod account;
+mod handover;
 mod listeners;
 mod seats;
 mod session;

@@ -1,5 +1,6 @@
 //! LMTP on one shard: what its sessions ask is carried out here.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -120,16 +121,29 @@ impl LmtpShard {
         if !self.admit(cx) {
             return None;
         }
-        if self.settings.0 != self.common.edition() {
-            self.settings = self.common.settings();
-        }
         let address = cx.peer().map(|peer| peer.ip().to_canonical());
         let peer = address.map(|address| address.to_string().into());
         let starttls = self.starttls.load(Relaxed) && peer.is_some();
-        let session = LmtpSession::new(&self.settings.1, peer, starttls, cx.now_ns());
+        let session = LmtpSession::new(self.current_settings(), peer, starttls, cx.now_ns());
         let mut session = Box::new(session);
         self.carry_out(front, &mut session, cx);
         Some(session)
+    }
+
+    /// The settings for connections that come now.
+    pub(super) fn current_settings(&mut self) -> &Settings {
+        if self.settings.0 != self.common.edition() {
+            self.settings = self.common.settings();
+        }
+        &self.settings.1
+    }
+
+    /// A connection that another process has had takes a place, if there is one.
+    pub(super) fn seat(&mut self, id: SessionId, address: Option<IpAddr>, quiet_since_ns: u64) {
+        let entered = self.seats.enter(&self.common.places, id, address);
+        if entered.is_ok() {
+            self.seats.note(id.slot, Some(quiet_since_ns));
+        }
     }
 
     /// One who does nothing gives way, here or else on every other shard.

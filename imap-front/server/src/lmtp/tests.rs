@@ -129,6 +129,7 @@ impl Server {
             places: Arc::new(ImapPlaces::new(1)),
             lmtp: Lmtp::new(&options).shard(id, 1, bounds),
             backend,
+            coming: None,
         };
         let control = planes::start_control(id, control, requests).unwrap();
         Self {

@@ -8,6 +8,7 @@ mod confined;
 mod damage;
 mod deliverers;
 mod flags;
+mod handover;
 mod idle;
 mod limits;
 mod logins;

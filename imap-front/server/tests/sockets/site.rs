@@ -193,7 +193,48 @@ impl Site {
     }
 }
 
+impl Site {
+    /// Has another process take over, which ends the first one.
+    pub fn upgrade(&self, server: &mut Server) {
+        let upgraded = self.try_upgrade(server);
+        assert!(upgraded.is_ok(), "{upgraded:?}; log: {}", self.log());
+    }
+
+    /// The same, or what the other process says instead.
+    pub fn try_upgrade(&self, server: &mut Server) -> Result<(), String> {
+        let stderr = self.folder.path().join("stderr-of-successor");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_imapd"))
+            .arg("--take-over")
+            .arg("--base")
+            .arg(self.folder.path())
+            .env_remove("ENSIGN_READY_FD")
+            .envs(self.variables.iter().cloned())
+            .stdout(Stdio::piped())
+            .stderr(fs::File::create(&stderr).unwrap())
+            .spawn()
+            .unwrap();
+        let said = BufReader::new(child.stdout.take().unwrap());
+        let is_ready = said.lines().any(|line| line.unwrap() == "ready");
+        if !is_ready {
+            child.wait().unwrap();
+            return Err(fs::read_to_string(&stderr).unwrap());
+        }
+        server.ended();
+        server.child = child;
+        Ok(())
+    }
+}
+
 impl Server {
+    /// A deliverer that has said who it is.
+    pub fn lmtp_greeted(&self) -> Talk {
+        let mut talk = Talk::to(self.lmtp);
+        talk.line();
+        talk.say("LHLO here\r\n");
+        while talk.line().as_bytes()[3] == b'-' {}
+        talk
+    }
+
     /// The number of its process.
     pub fn pid(&self) -> u32 {
         self.child.id()

@@ -14,6 +14,7 @@ mod decoding;
 mod dispatch;
 mod fetch;
 mod fetch_items;
+mod handover;
 mod idle;
 mod list;
 mod mailboxes;

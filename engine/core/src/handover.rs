@@ -1,0 +1,127 @@
+//! Handing all connections of a shard over to another process: what its giver and its taker ask.
+//!
+//! The giver's shard is asked, in this order, to share its descriptors while all goes on
+//! ([`Handle::share`]), to bring its sessions to rest ([`Handle::settle`]), and to write down what
+//! it keeps of each ([`Handle::export`]); from then on it touches no connection. The taker's shard
+//! is made with [`crate::Shard::awaiting`] and given both. Either goes on with [`Handle::go_on`]:
+//! the taker when all is there, the giver if that can't be had.
+
+pub(crate) mod row;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::{Receiver, SyncSender, channel};
+
+pub(crate) use order::Order;
+
+use crate::event::ShardId;
+use crate::runtime::Handle;
+
+/// What a shard gives.
+#[derive(Debug)]
+pub enum Given {
+    /// Another descriptor of a connection, and what that is called until its row comes.
+    Descriptor(u64, OwnedFd),
+    /// Rows, one behind the other: for [`crate::Shard::take_rows`] and nobody else. They hold keys.
+    Rows(Vec<u8>),
+    /// All was given.
+    End,
+}
+
+/// How a shard's sessions came to rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Sessions that were in the middle of something for too long, and were ended.
+    pub ended: usize,
+    /// How long the others have been held back, in nanoseconds.
+    pub held_ns: u64,
+}
+
+/// Why rows can't be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// They are cut short, or not rows.
+    Damaged,
+    /// A connection is not there, or is there twice.
+    NoConnection,
+    /// The protocol or its TLS can't make anything of it.
+    NotUnderstood,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Damaged => "rows that are damaged",
+            Self::NoConnection => "a row without a connection",
+            Self::NotUnderstood => "a session that can't be understood",
+        })
+    }
+}
+
+impl std::error::Error for Refused {}
+
+mod order {
+    use std::io;
+    use std::sync::mpsc::{Sender, SyncSender};
+
+    use super::{Given, Settled};
+
+    /// What a shard is asked.
+    pub(crate) enum Order {
+        Share(SyncSender<Given>, Sender<()>),
+        Settle(u64, Sender<Settled>),
+        Pass(Sender<bool>),
+        Export(SyncSender<Given>, Sender<io::Result<usize>>),
+        GoOn(Sender<()>),
+    }
+}
+
+impl<F, R> Handle<F, R> {
+    /// Has a shard give a descriptor of each connection while it goes on serving, a few a turn and
+    /// as fast as they are taken. Answers when each has been given once; `End` is not.
+    pub fn share(&self, shard: ShardId, to: SyncSender<Given>) -> Receiver<()> {
+        let (sender, answer) = channel();
+        self.order(shard, Order::Share(to, sender));
+        answer
+    }
+
+    /// Has a shard bring its sessions to rest. Those that are in the middle of something end that
+    /// within `within_ns`, while all goes on. Then no more connections are taken, whoever rests
+    /// stays so, and what comes from their clients is kept. Answers when all rest; who doesn't
+    /// within a second more is told to leave.
+    pub fn settle(&self, shard: ShardId, within_ns: u64) -> Receiver<Settled> {
+        let (sender, answer) = channel();
+        self.order(shard, Order::Settle(within_ns, sender));
+        answer
+    }
+
+    /// Has a shard do one more turn. Answers whether nothing waits there.
+    pub fn pass(&self, shard: ShardId) -> Receiver<bool> {
+        let (sender, answer) = channel();
+        self.order(shard, Order::Pass(sender));
+        answer
+    }
+
+    /// Has a shard that has settled give what it keeps of each connection, and descriptors of those
+    /// that were not shared before. Answers how many they are. It does nothing else meanwhile, and
+    /// nothing afterwards, until it goes on.
+    pub fn export(&self, shard: ShardId, to: SyncSender<Given>) -> Receiver<io::Result<usize>> {
+        let (sender, answer) = channel();
+        self.order(shard, Order::Export(to, sender));
+        answer
+    }
+
+    /// Has a shard serve its connections.
+    pub fn go_on(&self, shard: ShardId) -> Receiver<()> {
+        let (sender, answer) = channel();
+        self.order(shard, Order::GoOn(sender));
+        answer
+    }
+
+    /// The answer to an order for which there is no room never comes: its receiver says so.
+    fn order(&self, shard: ShardId, order: Order) {
+        let port = &self.ports[usize::from(shard.0)];
+        let _ = port.orders.push(order);
+        port.wake();
+    }
+}

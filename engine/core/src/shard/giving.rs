@@ -1,0 +1,135 @@
+//! A shard gives away what it keeps of its connections.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reactor::Reactor;
+
+use super::Shard;
+use super::handover::{LATER_NS, Phase, TOO_MANY_OPEN, key_of};
+use crate::handover::Given;
+use crate::handover::row::PlainRow;
+use crate::protocol::{Protocol, Seen};
+use crate::row::{Row, State};
+use crate::secure::{Records, Tls};
+
+/// So often a descriptor is tried again.
+const TRIES_MAX: usize = 5000;
+/// Rows are given in pieces of about this many bytes.
+const PIECE_BYTES: usize = 32 << 10;
+
+impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
+    /// Gives all away, if that was asked for and all output was given to the kernel.
+    pub(super) fn export_if_asked(&mut self) {
+        if self.phase() != Phase::Settled || !self.dirty.is_empty() || !self.leaving.is_empty() {
+            return;
+        }
+        let Some(handover) = &mut self.handover else {
+            return;
+        };
+        let Some((to, answer)) = handover.export.take() else {
+            return;
+        };
+        handover.phase = Phase::Still;
+        self.reactor.hold(true);
+        let _ = answer.send(self.give_rows(&to));
+    }
+
+    fn give_rows(&mut self, to: &SyncSender<Given>) -> io::Result<usize> {
+        let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
+        let (mut count, mut piece) = (0, Vec::with_capacity(PIECE_BYTES));
+        for slot in 0..self.rows.len() as u32 {
+            if !self.rows.get(slot).is_some_and(Row::is_open) {
+                continue;
+            }
+            let id = self.session_id(slot);
+            let before = piece.len();
+            if !self.rests(slot) || !self.write_row(slot, &mut piece) {
+                piece.truncate(before);
+                continue;
+            }
+            let generation = u32::from(id.generation) + 1;
+            let is_shared = self
+                .handover
+                .as_ref()
+                .is_some_and(|it| it.shared.get(slot as usize) == generation);
+            if !is_shared {
+                let descriptor = self.duplicate_patiently(slot)?;
+                to.send(Given::Descriptor(key_of(id), descriptor))
+                    .map_err(gone)?;
+            }
+            count += 1;
+            if piece.len() >= PIECE_BYTES {
+                let full = std::mem::replace(&mut piece, Vec::with_capacity(PIECE_BYTES));
+                to.send(Given::Rows(full)).map_err(gone)?;
+            }
+        }
+        to.send(Given::Rows(piece)).map_err(gone)?;
+        to.send(Given::End).map_err(gone)?;
+        Ok(count)
+    }
+
+    /// Another descriptor of a connection, once others were sent if there are too many.
+    fn duplicate_patiently(&mut self, slot: u32) -> io::Result<OwnedFd> {
+        for _ in 0..TRIES_MAX {
+            match self.reactor.duplicate(self.rows[slot].conn) {
+                Err(error) if error.raw_os_error() == Some(TOO_MANY_OPEN) => {
+                    std::thread::park_timeout(Duration::from_nanos(LATER_NS));
+                }
+                outcome => return outcome,
+            }
+        }
+        Err(io::Error::from_raw_os_error(TOO_MANY_OPEN))
+    }
+
+    /// Writes a row down; false if the protocol or its TLS can't.
+    fn write_row(&mut self, slot: u32, output: &mut Vec<u8>) -> bool {
+        let id = self.session_id(slot);
+        let row = &self.rows[slot];
+        let mut session = Vec::new();
+        let (seen, hears) = match &row.state {
+            State::Active(session) => (Seen::Active(&**session), false),
+            State::Parked(parked) => (Seen::Parked(parked), self.protocol.cursor(parked).is_some()),
+            State::Free | State::Taken => return false,
+        };
+        if !self.protocol.hand_over(id, seen, &mut session) {
+            return false;
+        }
+        let is_secure = row.has(Row::<P>::SECURE);
+        let mut records = Vec::new();
+        let layer = self.layers.records(slot);
+        if is_secure && !layer.is_some_and(|layer| layer.hand_over(&mut records)) {
+            return false;
+        }
+        let joined = |pieces: &[Bytes]| pieces.concat();
+        let (ready, plain) = match &row.outbox {
+            Some(outbox) => {
+                let (ready, plain) = outbox.pieces.split_at(outbox.ready);
+                (joined(ready), joined(plain))
+            }
+            None => (vec![], vec![]),
+        };
+        let input = self.handover.as_ref().and_then(|it| it.input.get(&slot));
+        let missed = row.flags & (Row::<P>::STALE | Row::<P>::MISSED) != 0;
+        PlainRow {
+            key: key_of(id),
+            topic: row.topic.0,
+            deadline: row.deadline,
+            // Whoever has output heard nothing since.
+            stale: hears && (missed || row.outbox.is_some()),
+            session: &session,
+            records: is_secure.then_some(&records[..]),
+            partial: self.layers.partial.get(&slot).map_or(&[], Vec::as_slice),
+            input: input.map_or(&[], Vec::as_slice),
+            ready: &ready,
+            plain: &plain,
+        }
+        .write(output);
+        session.fill(0);
+        records.fill(0);
+        true
+    }
+}

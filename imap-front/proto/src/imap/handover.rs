@@ -1,0 +1,110 @@
+//! A parked session on its way to another process.
+
+use bytes::{Buf, BufMut};
+use mail::{MailboxId, ModSeq, Uid, UserId};
+
+use super::parked::Parked;
+use crate::plain::take_bool;
+
+impl Parked {
+    /// Appends all of it.
+    pub fn hand_over(&self, output: &mut Vec<u8>) {
+        let Self {
+            user,
+            mailbox,
+            modseq,
+            exists,
+            recent_from,
+            recent,
+            heard_s,
+            bits,
+            idling,
+            tag_len,
+            tag,
+        } = *self;
+        for number in [user.0, mailbox.0, modseq.0] {
+            output.put_u64(number);
+        }
+        for number in [exists, recent_from.0, recent, heard_s] {
+            output.put_u32(number);
+        }
+        output.put_u16(bits);
+        output.put_u8(u8::from(idling));
+        output.put_u8(tag_len);
+        output.put_slice(&tag);
+    }
+
+    /// Takes one that another process has given away; none if these are not its bytes.
+    pub fn taken_over(input: &mut &[u8]) -> Option<Self> {
+        let mut parked = Self {
+            user: UserId(input.try_get_u64().ok()?),
+            mailbox: MailboxId(input.try_get_u64().ok()?),
+            modseq: ModSeq(input.try_get_u64().ok()?),
+            exists: input.try_get_u32().ok()?,
+            recent_from: Uid(input.try_get_u32().ok()?),
+            recent: input.try_get_u32().ok()?,
+            heard_s: input.try_get_u32().ok()?,
+            bits: input.try_get_u16().ok()?,
+            idling: take_bool(input)?,
+            tag_len: input.try_get_u8().ok()?,
+            tag: [0; 12],
+        };
+        input.try_copy_to_slice(&mut parked.tag).ok()?;
+        let (tag, rest) = parked.tag.split_at_checked(parked.tag_len.into())?;
+        let is_tag = tag.iter().all(u8::is_ascii_graphic) && rest.iter().all(|byte| *byte == 0);
+        let is_whole = is_tag && (parked.idling || tag.is_empty());
+        is_whole.then_some(parked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_session_comes_out_as_it_went_in(
+            large in any::<[u64; 3]>(),
+            small in any::<[u32; 4]>(),
+            bits in any::<u16>(),
+            idle in proptest::option::of("[!-~]{1,12}"),
+            damage in any::<(prop::sample::Index, u8)>(),
+        ) {
+            let mut tag = [0; 12];
+            let text = idle.as_deref().unwrap_or_default();
+            tag[..text.len()].copy_from_slice(text.as_bytes());
+            let parked = Parked {
+                user: UserId(large[0]),
+                mailbox: MailboxId(large[1]),
+                modseq: ModSeq(large[2]),
+                exists: small[0],
+                recent_from: Uid(small[1]),
+                recent: small[2],
+                heard_s: small[3],
+                bits,
+                idling: idle.is_some(),
+                tag_len: text.len() as u8,
+                tag,
+            };
+            let mut bytes = Vec::new();
+            parked.hand_over(&mut bytes);
+            let mut left = &bytes[..];
+            prop_assert_eq!(Parked::taken_over(&mut left), Some(parked));
+            prop_assert!(left.is_empty());
+            for length in 0..bytes.len() {
+                prop_assert_eq!(Parked::taken_over(&mut &bytes[..length]), None);
+            }
+            // Damage is refused, or a session that is written so.
+            let (at, byte) = damage;
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            if let Some(other) = Parked::taken_over(&mut &bytes[..]) {
+                let mut again = Vec::new();
+                other.hand_over(&mut again);
+                prop_assert_eq!(again, bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Deliverers between two messages that go to another process, or come from one.
+
+use bytes::{Buf, BufMut};
+use engine::event::SessionId;
+use proto::lmtp::Session;
+
+use super::session::LmtpSession;
+use super::shard::LmtpShard;
+
+impl LmtpSession {
+    /// Whether it can go as it is.
+    pub(crate) fn rests(&self) -> bool {
+        self.is_quiet() && self.machine.rests()
+    }
+
+    /// Writes it down; false if it can't go.
+    pub(crate) fn hand_over(&self, output: &mut Vec<u8>) -> bool {
+        output.put_u64(self.heard_ns);
+        self.machine.hand_over(output);
+        self.rests()
+    }
+}
+
+impl LmtpShard {
+    /// A session that another process has written down, which takes a place; none if these are not
+    /// its bytes.
+    pub(crate) fn take_over(
+        &mut self,
+        id: SessionId,
+        mut bytes: &[u8],
+    ) -> Option<Box<LmtpSession>> {
+        let input = &mut bytes;
+        let heard_ns = input.try_get_u64().ok()?;
+        let settings = self.current_settings();
+        let machine = Session::taken_over(settings.session.clone(), input)?;
+        if !input.is_empty() {
+            return None;
+        }
+        let session = LmtpSession::with_machine(machine, settings, heard_ns);
+        let address = session.machine.peer().and_then(|peer| peer.parse().ok());
+        self.seat(id, address, heard_ns);
+        Some(Box::new(session))
+    }
+}
