@@ -14,7 +14,7 @@ use crate::{logrotate, paths, shell, units};
 /// The packages whose binaries an installation holds.
 pub const PACKAGES: [&str; 5] = ["server", "admin", "ens", "ibiff", "loadgen"];
 /// What goes to `sbin/`.
-pub const SBIN: [&str; 14] = [
+pub const SBIN: [&str; 19] = [
     "apub",
     "asub",
     "configure",
@@ -24,7 +24,12 @@ pub const SBIN: [&str; 14] = [
     "configutil",
     "counterutil",
     "deliver",
+    "imexpire",
+    "imquotacheck",
+    "imsbackup",
     "imsconnutil",
+    "imsimport",
+    "imsrestore",
     "mboxutil",
     "msguser",
     "reconstruct",

@@ -6,8 +6,8 @@
 //! plug-ins), [`broker`] (the event notification broker as a part of this process), [`descriptors`]
 //! (who may open how many files), [`certificates`] (what TLS shows), [`tokens`] (by which clients
 //! log in), [`proxies`] (who may say whose connection it is), [`admin_socket`] (what the
-//! administrator's tools ask), [`handover`] (all connections to another process), [`log`],
-//! [`lines`] (what sessions have done), [`statistics`]. What holds
+//! administrator's tools ask), [`tools`] (those that need the store), [`handover`] (all connections
+//! to another process), [`log`], [`lines`] (what sessions have done), [`statistics`]. What holds
 //! them to their measure: [`bounds`] (refusals and drops), [`stalls`] (calls that took too long),
 //! [`panics`].
 
@@ -43,3 +43,4 @@ mod sparing;
 pub mod stalls;
 pub mod statistics;
 pub mod tokens;
+pub mod tools;

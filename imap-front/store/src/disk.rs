@@ -59,6 +59,8 @@ pub(crate) struct Disk {
     durable: AtomicU64,
     indexes: IndexCache,
     claims: Claims,
+    /// How often the database was opened again: what was taken of it before is of no use.
+    generation: AtomicU64,
 }
 
 struct Opened {
@@ -198,6 +200,7 @@ impl Disk {
             opened: RwLock::new(Some(opened)),
             indexes: IndexCache::new(options.index_bytes_max, files),
             claims: Claims::default(),
+            generation: AtomicU64::new(0),
         })
     }
 
@@ -211,6 +214,7 @@ impl Disk {
             opened: RwLock::new(None),
             indexes: IndexCache::new(options.index_bytes_max, None),
             claims: Claims::default(),
+            generation: AtomicU64::new(0),
         }
     }
 
@@ -246,6 +250,33 @@ impl Disk {
         Ok(View {
             opened,
             snapshot,
+            indexes: &self.indexes,
+            claims: &self.claims,
+        })
+    }
+
+    /// A view of what is committed, and what [`Disk::view_of`] needs for another of the same.
+    ///
+    /// # Errors
+    /// If the database is closed.
+    pub fn view_now(&self) -> Result<(View<'_>, u64), Error> {
+        let view = self.view()?;
+        // It changes only while nobody has a view.
+        Ok((view, self.generation.load(Ordering::Relaxed)))
+    }
+
+    /// The view of a snapshot.
+    ///
+    /// # Errors
+    /// If the database was closed since it was taken.
+    pub fn view_of(&self, snapshot: &Snapshot, generation: u64) -> Result<View<'_>, Error> {
+        let opened = self.opened();
+        if opened.is_none() || self.generation.load(Ordering::Relaxed) != generation {
+            return Err(Error::Closed);
+        }
+        Ok(View {
+            opened,
+            snapshot: snapshot.clone(),
             indexes: &self.indexes,
             claims: &self.claims,
         })
@@ -347,6 +378,7 @@ impl Disk {
         let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         // One at a time: the folder is locked.
         drop(opened.take());
+        self.generation.fetch_add(1, Ordering::Relaxed);
         self.indexes.clear();
         let found = inspect::inspect(&self.folder)?;
         let ends_at = found.last().map(|last| last.commit);
@@ -416,6 +448,11 @@ pub(crate) struct View<'a> {
 }
 
 impl View<'_> {
+    /// What it is a view of.
+    pub fn snapshot(&self) -> Snapshot {
+        self.snapshot.clone()
+    }
+
     fn space(&self, space: Space) -> &Keyspace {
         self.opened
             .as_ref()

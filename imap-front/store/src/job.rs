@@ -1,5 +1,7 @@
 //! What the writer is given to do, and what is answered if it can't be done.
 
+use std::sync::{Arc, Mutex};
+
 use mail::request::NewMessage;
 use mail::{Body, MailboxId, Refusal, Reply, Request, RightsMode};
 
@@ -7,6 +9,7 @@ use crate::Error;
 use crate::callbacks::Completion;
 use crate::disk::Durability;
 use crate::logic::MadeKeys;
+use crate::put::{Put, PutCompletion, PutDone};
 use crate::sort_keys::Taken;
 
 /// What an operation counts at most: what is larger goes on in slices.
@@ -21,6 +24,52 @@ pub(crate) enum Job {
     Claimed(MailboxId),
     /// Keep sort keys of messages in a mailbox.
     SortKeys(MailboxId, Vec<MadeKeys>, Taken),
+    /// Something of a restore or an import.
+    Put(PutJob),
+}
+
+/// Something of a restore or an import, and where what became of it is noted.
+pub(crate) struct PutJob {
+    pub put: Put,
+    done: Arc<Mutex<Option<PutDone>>>,
+    completion: Completion,
+}
+
+impl PutJob {
+    pub fn new(put: Put, told: PutCompletion) -> Self {
+        let done: Arc<Mutex<Option<PutDone>>> = Arc::default();
+        let noted = done.clone();
+        let completion = Box::new(move |reply| {
+            let done = noted.lock().expect("no panic while it is held").take();
+            told(match (reply, done) {
+                (Reply::Done, Some(done)) => Ok(done),
+                (Reply::Refused(refusal), _) => Err(refusal),
+                _ => Err(Refusal::Bug),
+            });
+        });
+        Self {
+            put,
+            done,
+            completion,
+        }
+    }
+
+    /// Where to note what became of it, and whom to answer.
+    pub fn parts(self) -> (Arc<Mutex<Option<PutDone>>>, Completion) {
+        (self.done, self.completion)
+    }
+
+    /// Whether it stores more than it removes.
+    pub fn grows(&self) -> bool {
+        matches!(self.put, Put::Begin(_) | Put::Stage(..) | Put::Add(..))
+    }
+
+    fn messages(&self) -> &[crate::put::PutMessage] {
+        match &self.put {
+            Put::Stage(_, messages) | Put::Add(_, messages) => messages,
+            _ => &[],
+        }
+    }
 }
 
 impl Job {
@@ -42,6 +91,7 @@ impl Job {
             Self::Request(Request::AppendAll { messages, .. }, _) => {
                 messages.iter().map(|message| message.body.bytes()).sum()
             }
+            Self::Put(job) => job.messages().iter().map(|it| it.body.bytes()).sum(),
             _ => 0,
         }
     }
@@ -75,6 +125,7 @@ impl Job {
                     | R::Subscribe { .. }
             ),
             Self::EnsureUser(..) | Self::Claimed(_) | Self::SortKeys(..) => true,
+            Self::Put(job) => !matches!(job.put, Put::Place(_) | Put::Abandon(_)),
         }
     }
 
@@ -92,6 +143,7 @@ impl Job {
             Self::Request(Request::Deliver { targets, .. }, _) => targets.len().max(1),
             Self::Request(Request::AppendAll { messages, .. }, _) => messages.len().max(1),
             Self::SortKeys(_, made, _) => made.len(),
+            Self::Put(job) => job.messages().len().max(1),
             _ => 1,
         }
     }
@@ -101,6 +153,7 @@ impl Job {
         match self {
             Self::Request(request, completion) => Some((refused(&request, refusal), completion)),
             Self::EnsureUser(_, completion) => Some((Reply::Refused(refusal.clone()), completion)),
+            Self::Put(job) => Some((Reply::Refused(refusal.clone()), job.completion)),
             Self::Claimed(_) | Self::SortKeys(..) => None,
         }
     }
@@ -149,8 +202,13 @@ pub(crate) fn grows(request: &Request) -> bool {
 }
 
 pub(crate) fn disk_full(request: &Request) -> Reply {
+    refused(request, &full())
+}
+
+/// Says that the disk is full, and refuses for it.
+pub(crate) fn full() -> Refusal {
     tracing::error!("the disk is nearly full: messages are refused until there is room");
-    refused(request, &Refusal::DiskFull)
+    Refusal::DiskFull
 }
 
 /// The refusal of a request: of a delivery, to each of its targets.

@@ -10,8 +10,8 @@
 //! given), `group` (what becomes one commit), `hot_rows` (rows that the writer keeps), `committer`
 //! (commits a group while the next is applied), `pipeline` (what that needs, and what waits),
 //! `writer` (the one thread that changes anything, and what it calls: `callbacks`), [`store`] (the
-//! handle), [`notification`] (what notification plug-ins are told), [`reconstruct`] (checks and
-//! repairs).
+//! handle), [`frozen`] (what backups read), [`put`] (what restores write), [`notification`] (what
+//! notification plug-ins are told), [`reconstruct`] (checks and repairs).
 //!
 //! Invariants: only the writer changes rows; a reply to a change comes after the fsync that holds
 //! it, but for parts of uploads, which nobody outside is told of; each commit carries the next
@@ -23,12 +23,14 @@
 )]
 
 pub mod error;
+pub mod frozen;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod kv;
 pub mod logic;
 pub mod notification;
 pub mod options;
+pub mod put;
 pub mod reconstruct;
 mod space;
 mod stats;

@@ -13,18 +13,20 @@ use crate::callbacks::{Announcer, Completion};
 use crate::committer::Committer;
 use crate::disk::Disk;
 use crate::free_space::FreeSpace;
+use crate::frozen::Frozen;
 use crate::index::Figures;
-use crate::job::{self, Job};
+use crate::job::{self, Job, PutJob};
 use crate::logic::{self, MadeKeys, Rules};
 use crate::long_read::{LongRead, Piece, Reading};
 use crate::opening::{self, Opening, Recovery};
 use crate::pipeline::Pipeline;
+use crate::put::{Put, PutCompletion};
 use crate::reconstruct;
 use crate::running::RunningQueue;
 use crate::sort_keys::Taken;
 use crate::stats::Stats;
 use crate::writer::{Uploads, Writer};
-use crate::{Error, OpenError, Options};
+use crate::{Error, OpenError, Options, Quota};
 
 /// How often a read is begun again because what it needs in memory is not there or has changed.
 const READS_MAX: usize = 4;
@@ -284,7 +286,7 @@ impl Store {
         match self.give(Job::Request(request, completion)) {
             Ok(()) => Ok(()),
             Err(Job::Request(request, completion)) => Err((request, completion)),
-            Err(Job::EnsureUser(..) | Job::Claimed(_) | Job::SortKeys(..)) => Ok(()),
+            Err(_) => Ok(()),
         }
     }
 
@@ -337,8 +339,40 @@ impl Store {
         match self.give(Job::EnsureUser(name.to_owned(), completion)) {
             Ok(()) => Ok(()),
             Err(Job::EnsureUser(_, completion) | Job::Request(_, completion)) => Err(completion),
-            Err(Job::Claimed(_) | Job::SortKeys(..)) => Ok(()),
+            Err(_) => Ok(()),
         }
+    }
+
+    /// Hands something of a restore or an import to the writer.
+    ///
+    /// # Errors
+    /// Gives it back if too many jobs are waiting or the store was closed; nobody is told then.
+    #[allow(
+        clippy::result_large_err,
+        reason = "what was not taken is given back as it is"
+    )]
+    pub fn put(&self, put: Put, told: PutCompletion) -> Result<(), Put> {
+        match self.give(Job::Put(PutJob::new(put, told))) {
+            Ok(()) => Ok(()),
+            Err(Job::Put(job)) => Err(job.put),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// What a user has, and what they may have.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn usage(&self, user: UserId) -> Result<(Quota, Quota), Error> {
+        logic::usage(&self.disk().view()?, &self.inner.rules, user)
+    }
+
+    /// The store as of the last commit.
+    ///
+    /// # Errors
+    /// If the disk fails or the database is closed.
+    pub fn freeze(&self) -> Result<Frozen, Error> {
+        Frozen::new(&self.disk())
     }
 
     #[allow(

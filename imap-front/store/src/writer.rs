@@ -5,6 +5,7 @@
 //! durable, and fails if that has failed. So commits, announcements and answers keep their order.
 
 mod ending;
+mod putting;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -560,6 +561,10 @@ impl Writer {
                 return;
             }
             Job::SortKeys(id, made, _taken) => return logic::keep_sort_keys(txn, id, made),
+            Job::Put(job) => match self.apply_put(txn, job, full, done) {
+                Some(outcome) => outcome,
+                None => return,
+            },
         };
         match outcome {
             Ok(Applied {

@@ -10,7 +10,7 @@ use crate::files;
 /// The section whose table has a word, what it is, and where it stands.
 const HEADING: &str = "## Glossary";
 /// The crates whose folder has another name than they do, and those below a floor's folder.
-const FOLDERS: [(&str, &str); 11] = [
+const FOLDERS: [(&str, &str); 12] = [
     ("reactor", "engine/reactor"),
     ("engine", "engine/core"),
     ("tls", "engine/tls"),
@@ -22,6 +22,7 @@ const FOLDERS: [(&str, &str); 11] = [
     ("model", "imap-front/model"),
     ("server", "imap-front/server"),
     ("admin", "imap-front/admin"),
+    ("archive", "imap-front/archive"),
 ];
 /// Parts of names that gave way to the glossary's.
 const REPLACED: [&str; 5] = ["lane", "outlet", "desk", "heads", "notice"];

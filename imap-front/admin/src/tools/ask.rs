@@ -1,7 +1,7 @@
 //! Asking the running server, over `run/control`: a line of JSON, answered by lines of JSON, the
 //! last of them `{"done": N}` or `{"error": "why"}`.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -70,6 +70,18 @@ pub fn connect(base: &Base) -> Result<UnixStream, AskError> {
     })
 }
 
+/// A part of an answer.
+#[derive(Debug)]
+pub enum Part<'a> {
+    /// A line.
+    Line(&'a Value),
+    /// Bytes that a line has announced.
+    Bytes(&'a [u8]),
+}
+
+/// The most bytes that a line may announce.
+const BYTES_MAX: u64 = 16 << 20;
+
 /// A connection to the running server.
 pub struct Asker {
     input: BufReader<UnixStream>,
@@ -85,6 +97,17 @@ impl Asker {
         let output = connect(base)?;
         output.set_read_timeout(Some(PATIENCE))?;
         output.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self {
+            input: BufReader::new(output.try_clone()?),
+            output,
+        })
+    }
+
+    /// Takes a connection over.
+    ///
+    /// # Errors
+    /// If the system has no more descriptors.
+    pub fn on(output: UnixStream) -> io::Result<Self> {
         Ok(Self {
             input: BufReader::new(output.try_clone()?),
             output,
@@ -113,6 +136,22 @@ impl Asker {
         bytes: &[u8],
         mut each: impl FnMut(&Value) -> io::Result<()>,
     ) -> Result<u64, AskError> {
+        self.ask_for_bytes(question, bytes, |part| match part {
+            Part::Line(line) => each(line),
+            Part::Bytes(_) => Ok(()),
+        })
+    }
+
+    /// The same, and the answer has bytes too.
+    ///
+    /// # Errors
+    /// As [`Asker::ask`].
+    pub fn ask_for_bytes(
+        &mut self,
+        question: &Value,
+        bytes: &[u8],
+        mut each: impl FnMut(Part<'_>) -> io::Result<()>,
+    ) -> Result<u64, AskError> {
         let written = writeln!(self.output, "{question}");
         // A server that refuses doesn't take the bytes, and says why.
         let written = written.and_then(|()| self.output.write_all(bytes));
@@ -129,7 +168,13 @@ impl Asker {
             if let Some(done) = line["done"].as_u64() {
                 return Ok(done);
             }
-            each(&line)?;
+            if let Some(count) = line["follow"].as_u64() {
+                let mut bytes = vec![0; count.min(BYTES_MAX) as usize];
+                self.input.read_exact(&mut bytes)?;
+                each(Part::Bytes(&bytes))?;
+                continue;
+            }
+            each(Part::Line(&line))?;
         }
     }
 }

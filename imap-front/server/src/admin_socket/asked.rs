@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Failed;
+use super::keeping::Question;
 use crate::handover::Hello;
 use crate::lines::SessionName;
 
@@ -35,6 +36,8 @@ pub(super) enum Asked {
         mailbox: String,
         size: u64,
     },
+    /// What backups, restores and imports ask.
+    Keep(Question),
 }
 
 /// Which sessions are meant.
@@ -110,7 +113,10 @@ impl Asked {
                     size: size.ok_or_else(|| Failed("\"size\" is missing".into()))?,
                 }
             }
-            _ => return Err(Failed(format!("this server knows no {ask:?}"))),
+            _ => match Question::read(&ask, &value)? {
+                Some(question) => Self::Keep(question),
+                None => return Err(Failed(format!("this server knows no {ask:?}"))),
+            },
         })
     }
 }

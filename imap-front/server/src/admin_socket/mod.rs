@@ -1,5 +1,5 @@
 //! `run/control`: the Unix socket of the administrator's tools (`imsconnutil`, `counterutil`,
-//! `mboxutil`, `deliver`).
+//! `mboxutil`, `deliver`, `imsbackup`, `imsrestore`, `imsimport`).
 //!
 //! A tool connects, sends a line of JSON that says what it asks, and gets lines of JSON: facts, and
 //! at the end `{"done": N}`, or `{"error": "why"}` at any time. Then it may ask again, unless a
@@ -9,6 +9,7 @@
 
 mod asked;
 mod counters;
+mod keeping;
 mod mailboxes;
 mod sessions;
 mod upgrade;
@@ -40,6 +41,8 @@ use crate::panics;
 use crate::sparing::Sparing;
 use crate::stalls::Stalls;
 use asked::Asked;
+use keeping::Held;
+pub use keeping::Keeper;
 
 /// Tools that are served at a time.
 const TOOLS_MAX: usize = 8;
@@ -47,6 +50,8 @@ const TOOLS_MAX: usize = 8;
 const QUESTION_BYTES_MAX: u64 = 64 << 10;
 /// How long a tool may take to ask, and to take what it is told.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a tool may take that has asked for a backup, a restore or an import.
+const KEEPING_PATIENCE: Duration = Duration::from_secs(3600);
 /// How soon it is tried again to let tools in, if that failed.
 const AGAIN: Duration = Duration::from_millis(100);
 /// Only for the service user, and root.
@@ -214,6 +219,8 @@ struct Tool {
     pid: i32,
     /// It is told no more: what it has sent of a message that was refused is no question.
     is_over: bool,
+    /// What is kept between its questions.
+    held: Held,
 }
 
 /// Why something was not done, for the tool's user.
@@ -226,6 +233,49 @@ impl<E: std::error::Error> From<E> for Failed {
 }
 
 impl Tool {
+    fn new(stream: UnixStream, uid: u32, pid: i32) -> io::Result<Self> {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self {
+            input: BufReader::new(stream.try_clone()?),
+            output: BufWriter::new(stream),
+            uid,
+            pid,
+            is_over: false,
+            held: Held::default(),
+        })
+    }
+
+    /// From now on it may take longer: it reads, or writes, elsewhere.
+    fn be_patient(&self) -> io::Result<()> {
+        let stream = self.input.get_ref();
+        stream.set_read_timeout(Some(KEEPING_PATIENCE))?;
+        stream.set_write_timeout(Some(KEEPING_PATIENCE))
+    }
+
+    /// Answers its questions until it has no more.
+    fn converse(
+        &mut self,
+        mut answer: impl FnMut(Asked, &mut Self) -> Result<u64, Failed>,
+    ) -> io::Result<()> {
+        while let Some(line) = self.question()? {
+            let outcome = match Asked::read(&line) {
+                Ok(asked) => answer(asked, self),
+                Err(failed) => Err(failed),
+            };
+            let last = match outcome {
+                Ok(done) => json!({ "done": done }),
+                Err(Failed(why)) => json!({ "error": why }),
+            };
+            self.say(&last)?;
+            self.output.flush()?;
+            if self.is_over {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn say(&mut self, line: &Value) -> io::Result<()> {
         writeln!(self.output, "{line}")
     }
@@ -243,17 +293,9 @@ impl Tool {
 }
 
 fn serve(stream: UnixStream, has_place: bool, asking: &Asking) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
     let peer = rustix::net::sockopt::socket_peercred(&stream)?;
     let uid = peer.uid.as_raw();
-    let mut tool = Tool {
-        input: BufReader::new(stream.try_clone()?),
-        output: BufWriter::new(stream),
-        uid,
-        pid: peer.pid.as_raw_nonzero().get(),
-        is_over: false,
-    };
+    let mut tool = Tool::new(stream, uid, peer.pid.as_raw_nonzero().get())?;
     let own = rustix::process::geteuid().as_raw();
     let refused = if uid != 0 && uid != own {
         Some("only root and the service user may ask")
@@ -266,22 +308,25 @@ fn serve(stream: UnixStream, has_place: bool, asking: &Asking) -> io::Result<()>
         tool.say(&json!({ "error": why }))?;
         return tool.output.flush();
     }
-    while let Some(line) = tool.question()? {
-        let outcome = match Asked::read(&line) {
-            Ok(asked) => asking.answer(asked, &mut tool),
-            Err(failed) => Err(failed),
-        };
-        let last = match outcome {
-            Ok(done) => json!({ "done": done }),
-            Err(Failed(why)) => json!({ "error": why }),
-        };
-        tool.say(&last)?;
-        tool.output.flush()?;
-        if tool.is_over {
-            break;
-        }
-    }
-    Ok(())
+    let outcome = tool.converse(|asked, tool| asking.answer(asked, tool));
+    tool.held.end(&asking.store);
+    outcome
+}
+
+/// Serves a tool that has opened the store itself, as no server runs: until it has no more
+/// questions.
+///
+/// # Errors
+/// If the connection breaks.
+pub fn serve_alone(stream: UnixStream, keeper: &Keeper) -> io::Result<()> {
+    let uid = rustix::process::geteuid().as_raw();
+    let mut tool = Tool::new(stream, uid, std::process::id().cast_signed())?;
+    let outcome = tool.converse(|asked, tool| match asked {
+        Asked::Keep(question) => keeper.answer(question, tool),
+        _ => Err(Failed("that needs a running server".into())),
+    });
+    tool.held.end(&keeper.store);
+    outcome
 }
 
 impl Asking {
@@ -301,6 +346,15 @@ impl Asking {
                 mailbox,
                 size,
             } => self.deliver((&user, &mailbox), size, tool),
+            Asked::Keep(question) => self.keeper().answer(question, tool),
+        }
+    }
+
+    fn keeper(&self) -> Keeper {
+        Keeper {
+            store: self.store.clone(),
+            users: self.users.clone(),
+            message_bytes_max: self.message_bytes_max,
         }
     }
 

@@ -3,13 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod accounts;
+mod backups;
 mod channels;
 mod confined;
 mod damage;
 mod deliverers;
+mod expiry;
 mod flags;
 mod handover;
 mod idle;
+mod imports;
 mod limits;
 mod logins;
 mod logs;
@@ -19,6 +22,7 @@ mod notified;
 mod offer;
 mod panics;
 mod proxies;
+mod quotas;
 mod scram;
 mod service_user;
 mod shared;

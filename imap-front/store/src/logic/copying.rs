@@ -474,6 +474,7 @@ pub(super) fn drop_some(
             return Ok(false);
         }
     }
+    txn.delete(Space::Tasks, &keys::task(task::PLACING, id.0));
     txn.delete(Space::Tasks, &keys::task(task::DROP, id.0));
     Ok(true)
 }

@@ -6,7 +6,7 @@
 //! `arranging` (SORT and THREAD), `naming` and `renaming` (mailboxes), `keywords` (their places),
 //! `depositing` and `appending` (messages come), `choosing` (which are meant),
 //! `changing` (flags, expunges), `keeping` (what was expunged), `copying` and `bodies`,
-//! `operation` (what takes many slices).
+//! `operation` (what takes many slices), `backing_up` and `putting` (backups and restores).
 
 pub(crate) mod keys;
 
@@ -18,6 +18,7 @@ mod appending;
 #[cfg(test)]
 mod arrange_tests;
 mod arranging;
+mod backing_up;
 mod bodies;
 mod catch_up;
 mod changing;
@@ -33,6 +34,7 @@ mod naming;
 mod notifications;
 mod numbering;
 mod operation;
+mod putting;
 mod reading;
 mod renaming;
 mod resync;
@@ -52,6 +54,10 @@ use mail::{
 };
 
 pub(crate) use arranging::{Arranging, MadeKeys, keep_sort_keys};
+pub(crate) use backing_up::{
+    commit_of, frozen_bytes, frozen_changes, frozen_expunges, frozen_mailbox, frozen_messages,
+    frozen_names, identity, usage, user_after,
+};
 pub(crate) use damage::place;
 pub(crate) use naming::renew_uid_validities;
 
@@ -59,6 +65,7 @@ use copying::Target;
 pub(crate) use numbering::build_some;
 use operation::Storing;
 pub(crate) use operation::{BUILD_ROWS, Operation, Step};
+pub(crate) use putting::put;
 pub(crate) use searching::{Findings, Search};
 pub(crate) use tables::{
     check_body, forget_uploads, lookup_user, mailbox, name_of, named_mailbox, note_claim,

@@ -74,16 +74,37 @@ fn make_mailbox(
     Ok(id)
 }
 
+/// The row of [`Space::Meta`] with the last UIDVALIDITY that was given.
+const UID_VALIDITY: &[u8] = b"uid_validity";
+
 /// The time in seconds, or one more than the last: never the same twice (RFC 3501 §2.3.1.1).
-fn next_uid_validity(txn: &mut Transaction<'_>, rules: &Rules) -> Result<UidValidity, Error> {
-    const KEY: &[u8] = b"uid_validity";
-    let last = match txn.get(Space::Meta, KEY)? {
+pub(super) fn next_uid_validity(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+) -> Result<UidValidity, Error> {
+    let last = match txn.get(Space::Meta, UID_VALIDITY)? {
         Some(row) => u64_row(&row)?,
         None => 0,
     };
     let next = u64::try_from(rules.now.unix_s).unwrap_or(0).max(last + 1);
-    txn.put(Space::Meta, KEY, keys::number(next));
+    txn.put(Space::Meta, UID_VALIDITY, keys::number(next));
     Ok(UidValidity(next as u32))
+}
+
+/// What a mailbox has elsewhere is its UIDVALIDITY here, and no other mailbox's later.
+pub(super) fn reserve_uid_validity(
+    txn: &mut Transaction<'_>,
+    wanted: UidValidity,
+) -> Result<(), Error> {
+    let last = match txn.get(Space::Meta, UID_VALIDITY)? {
+        Some(row) => u64_row(&row)?,
+        None => 0,
+    };
+    if last < u64::from(wanted.0) {
+        let key = keys::number(u64::from(wanted.0));
+        txn.put(Space::Meta, UID_VALIDITY, key);
+    }
+    Ok(())
 }
 
 /// Gives every mailbox a new UIDVALIDITY: clients forget what they know of it.

@@ -192,7 +192,7 @@ impl Operation {
             match *kind {
                 task::STAGED => Some(Kind::Discard(id, Refusal::NoMessage).into()),
                 task::SETTLE => Some(Self::settle(id)),
-                task::DROP => Some(Self::drop_mailbox(id)),
+                task::DROP | task::PLACING => Some(Self::drop_mailbox(id)),
                 task::RENAME => Some(Kind::Resume(UserId(whose)).into()),
                 _ => None,
             }

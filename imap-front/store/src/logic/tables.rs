@@ -24,6 +24,8 @@ pub(super) mod task {
     pub const DROP: u8 = 3;
     /// Names of a user are moved: from one, to another.
     pub const RENAME: u8 = 4;
+    /// A mailbox is being filled and has no name yet: what it replaces, its name, its figures.
+    pub const PLACING: u8 = 5;
 }
 
 pub(crate) fn lookup_user(kv: &dyn Kv, name: &str) -> Result<Option<UserId>, Error> {

@@ -1,0 +1,542 @@
+//! Another IMAP server, from which mail is taken: as much of a client as that needs.
+//!
+//! Responses are read by `imap-codec`. Names of mailboxes are given back as the server spelled
+//! them.
+
+mod framing;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Read, Write};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use imap_codec::ResponseCodec;
+use imap_codec::decode::Decoder;
+use imap_codec::imap_types::extensions::namespace::Namespace;
+use imap_codec::imap_types::fetch::MessageDataItem;
+use imap_codec::imap_types::flag::{Flag, FlagFetch, FlagNameAttribute};
+use imap_codec::imap_types::mailbox::Mailbox;
+use imap_codec::imap_types::response::{Code, Data, Response, Status, StatusBody, StatusKind};
+use mail::{Flags, InternalDate, SystemFlag, Uid, UidValidity};
+use proto::imap::mutf7;
+
+use crate::elsewhere::is_keyword;
+use framing::Framing;
+
+/// Bytes read at a time.
+const READ_BYTES: usize = 64 << 10;
+
+/// Why mail can't be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteError {
+    /// The connection broke.
+    #[error("the connection to the other server broke: {0}")]
+    Io(#[from] io::Error),
+    /// The server refused a command.
+    #[error("the other server refuses {command}: {text}")]
+    Refused {
+        /// The command.
+        command: &'static str,
+        /// What it says.
+        text: String,
+    },
+    /// The server said something that no server should.
+    #[error("the other server said what can't be understood: {0}")]
+    Odd(String),
+}
+
+/// A mailbox there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name as the server spells it.
+    pub raw: Vec<u8>,
+    /// Its name as it is ours: with slashes between levels.
+    pub name: String,
+    /// It can be selected.
+    pub selectable: bool,
+    /// Its use, `\Sent` and the like, if it says one.
+    pub special_use: Option<String>,
+}
+
+/// What a mailbox says when it is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// UIDVALIDITY, if it says it.
+    pub uid_validity: Option<UidValidity>,
+    /// UIDNEXT, if it says it.
+    pub uid_next: Option<Uid>,
+    /// How many messages it has.
+    pub exists: u32,
+}
+
+/// A message there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fetched {
+    /// UID.
+    pub uid: Uid,
+    /// RFC822.SIZE.
+    pub size: u64,
+    /// Its flags.
+    pub flags: Flags,
+    /// Its internal date.
+    pub date: Option<InternalDate>,
+    /// What was asked for of its bytes.
+    pub bytes: Option<Vec<u8>>,
+}
+
+/// A connection to a server, over any stream.
+pub struct Remote<S> {
+    stream: S,
+    framing: Framing,
+    tags: u32,
+    /// It was greeted as somebody who has logged in.
+    is_preauthenticated: bool,
+}
+
+impl<S: Read + Write> Remote<S> {
+    /// Reads the greeting. Responses have so many bytes at most.
+    ///
+    /// # Errors
+    /// If there is none, or the server sends the client away.
+    pub fn greeted(stream: S, bytes_max: usize) -> Result<Self, RemoteError> {
+        let mut remote = Self::new(stream, bytes_max);
+        let greeting = remote.read()?;
+        let text = String::from_utf8_lossy(&greeting).trim().to_owned();
+        let upper = text.to_ascii_uppercase();
+        remote.is_preauthenticated = upper.starts_with("* PREAUTH");
+        match upper.starts_with("* OK") || remote.is_preauthenticated {
+            true => Ok(remote),
+            false => Err(RemoteError::Refused {
+                command: "connections",
+                text,
+            }),
+        }
+    }
+
+    /// Goes on after the greeting: over another stream after STARTTLS.
+    pub fn new(stream: S, bytes_max: usize) -> Self {
+        Self {
+            stream,
+            framing: Framing::new(bytes_max),
+            tags: 0,
+            is_preauthenticated: false,
+        }
+    }
+
+    /// The stream; what came and was not looked at is forgotten.
+    pub fn into_stream(self) -> S {
+        self.stream
+    }
+
+    fn read(&mut self) -> Result<Vec<u8>, RemoteError> {
+        let mut bytes = vec![0; READ_BYTES];
+        loop {
+            let next = self.framing.next();
+            if let Some(response) = next.map_err(|error| RemoteError::Odd(error.to_string()))? {
+                return Ok(response);
+            }
+            let count = self.stream.read(&mut bytes)?;
+            if count == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+            self.framing.feed(&bytes[..count]);
+        }
+    }
+
+    /// Sends a command, whose parts are sent one after the other: each but the first when the
+    /// server asks for it. Calls `each` with what it says before the end.
+    fn command(
+        &mut self,
+        command: &'static str,
+        parts: &[Vec<u8>],
+        mut each: impl FnMut(Response<'_>) -> Result<(), RemoteError>,
+    ) -> Result<(), RemoteError> {
+        self.tags += 1;
+        let tag = format!("a{}", self.tags);
+        let mut parts = parts.iter();
+        let mut first = format!("{tag} ").into_bytes();
+        first.extend_from_slice(parts.next().map_or(&[][..], |part| part));
+        self.stream.write_all(&first)?;
+        self.stream.flush()?;
+        let start = format!("{tag} ");
+        loop {
+            let bytes = self.read()?;
+            if bytes.starts_with(b"+") {
+                let Some(part) = parts.next() else {
+                    // What it has to say to a failed login (RFC 7628 §3.2.3) wants an answer.
+                    self.stream.write_all(b"\r\n")?;
+                    continue;
+                };
+                self.stream.write_all(part)?;
+                self.stream.flush()?;
+                continue;
+            }
+            if bytes.starts_with(start.as_bytes()) {
+                let rest = String::from_utf8_lossy(&bytes[start.len()..])
+                    .trim()
+                    .to_owned();
+                return match rest.get(..3).map(str::to_ascii_uppercase).as_deref() {
+                    Some("OK " | "OK") => Ok(()),
+                    _ => Err(RemoteError::Refused {
+                        command,
+                        text: rest,
+                    }),
+                };
+            }
+            match ResponseCodec::new().decode(&bytes) {
+                Ok((_, response)) => each(response)?,
+                Err(_) if is_needed(&bytes) => {
+                    let shown: String = String::from_utf8_lossy(&bytes).chars().take(200).collect();
+                    return Err(RemoteError::Odd(shown));
+                }
+                // What it says besides is of no interest.
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Asks for TLS; what follows goes over another stream.
+    ///
+    /// # Errors
+    /// If the server has none.
+    pub fn start_tls(&mut self) -> Result<(), RemoteError> {
+        self.command("STARTTLS", &[b"STARTTLS\r\n".to_vec()], |_| Ok(()))
+    }
+
+    /// Logs in as `user`, or with `authority` as `user` in the place of that one.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub fn log_in(
+        &mut self,
+        user: &str,
+        password: &str,
+        authority: Option<&str>,
+    ) -> Result<(), RemoteError> {
+        if self.is_preauthenticated {
+            return Ok(());
+        }
+        let (on_behalf_of, who) = match authority {
+            Some(authority) => (user, authority),
+            None => ("", user),
+        };
+        let mut capabilities = String::new();
+        self.command("CAPABILITY", &[b"CAPABILITY\r\n".to_vec()], |response| {
+            if let Response::Data(Data::Capability(all)) = response {
+                capabilities = all.into_iter().map(|it| format!(" {it}")).collect();
+            }
+            Ok(())
+        })?;
+        let has = |what: &str| {
+            capabilities
+                .to_ascii_uppercase()
+                .split(' ')
+                .any(|it| it == what)
+        };
+        if has("AUTH=PLAIN") || authority.is_some() {
+            let message = STANDARD.encode(format!("{on_behalf_of}\0{who}\0{password}"));
+            let parts = [
+                b"AUTHENTICATE PLAIN\r\n".to_vec(),
+                format!("{message}\r\n").into_bytes(),
+            ];
+            return self.command("the login", &parts, |_| Ok(()));
+        }
+        let mut parts = vec![b"LOGIN ".to_vec()];
+        for word in [user, password] {
+            append_string(&mut parts, word.as_bytes());
+            parts.last_mut().expect("one was added").push(b' ');
+        }
+        end(&mut parts);
+        self.command("the login", &parts, |_| Ok(()))
+    }
+
+    /// All mailboxes of the user's own.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub fn list(&mut self) -> Result<Vec<Listed>, RemoteError> {
+        let mut found = vec![];
+        self.command("LIST", &[b"LIST \"\" \"*\"\r\n".to_vec()], |response| {
+            if let Response::Data(Data::List {
+                items,
+                delimiter,
+                mailbox,
+            }) = response
+            {
+                let delimiter = delimiter.map(|it| it.inner());
+                found.push(listed(&items, delimiter, &mailbox));
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// What of the names is the user's own; all, if the server doesn't say.
+    ///
+    /// # Errors
+    /// If the connection breaks.
+    pub fn namespaces(&mut self) -> Result<Namespaces, RemoteError> {
+        let mut found = Namespaces::default();
+        let command = [b"NAMESPACE\r\n".to_vec()];
+        let outcome = self.command("NAMESPACE", &command, |response| {
+            if let Response::Data(Data::Namespace {
+                personal,
+                other,
+                shared,
+            }) = response
+            {
+                found.own = prefixes(&personal);
+                found.others = prefixes(&other);
+                found.others.extend(prefixes(&shared));
+            }
+            Ok(())
+        });
+        match outcome {
+            // It need not know the command.
+            Ok(()) | Err(RemoteError::Refused { .. }) => Ok(found),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The names that are subscribed.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub fn subscribed(&mut self) -> Result<Vec<Listed>, RemoteError> {
+        let mut found = vec![];
+        self.command("LSUB", &[b"LSUB \"\" \"*\"\r\n".to_vec()], |response| {
+            if let Response::Data(Data::Lsub {
+                items,
+                delimiter,
+                mailbox,
+            }) = response
+            {
+                let delimiter = delimiter.map(|it| it.inner());
+                found.push(listed(&items, delimiter, &mailbox));
+            }
+            Ok(())
+        })?;
+        // A name that only lies above subscribed ones is none.
+        found.retain(|it| it.selectable);
+        Ok(found)
+    }
+
+    /// Opens a mailbox without changing it.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub fn examine(&mut self, raw: &[u8]) -> Result<Opened, RemoteError> {
+        let mut parts = vec![b"EXAMINE ".to_vec()];
+        append_string(&mut parts, raw);
+        end(&mut parts);
+        let mut opened = Opened::default();
+        self.command("EXAMINE", &parts, |response| {
+            match response {
+                Response::Data(Data::Exists(count)) => opened.exists = count,
+                Response::Status(Status::Untagged(StatusBody {
+                    kind: StatusKind::Ok,
+                    code,
+                    ..
+                })) => match code {
+                    Some(Code::UidValidity(number)) => {
+                        opened.uid_validity = Some(UidValidity(number.get()));
+                    }
+                    Some(Code::UidNext(number)) => opened.uid_next = Some(Uid(number.get())),
+                    _ => {}
+                },
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(opened)
+    }
+
+    /// Something of messages in ranges of UIDs: whole messages, or what tells them apart.
+    ///
+    /// # Errors
+    /// If the server refuses, or what `each` gives.
+    pub fn fetch(
+        &mut self,
+        uids: &str,
+        what: What,
+        mut each: impl FnMut(Fetched) -> Result<(), RemoteError>,
+    ) -> Result<(), RemoteError> {
+        let items = match what {
+            What::Sizes => "(UID RFC822.SIZE)",
+            What::Ids => "(UID RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])",
+            What::Messages => "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])",
+        };
+        let command = format!("UID FETCH {uids} {items}\r\n").into_bytes();
+        self.command("FETCH", &[command], |response| {
+            if let Response::Data(Data::Fetch { items, .. }) = response {
+                let fetched = fetched(items);
+                if fetched.uid != Uid(0) {
+                    each(fetched)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Says good-bye; nobody minds if that is not heard.
+    pub fn log_out(mut self) {
+        let _ = self.command("LOGOUT", &[b"LOGOUT\r\n".to_vec()], |_| Ok(()));
+    }
+}
+
+/// What of a server's names is the user's own: the beginnings of names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Namespaces {
+    own: Vec<Vec<u8>>,
+    others: Vec<Vec<u8>>,
+}
+
+impl Namespaces {
+    /// What a mailbox of the user's own is to be called; none if it is somebody else's.
+    pub fn own(&self, listed: &Listed) -> Option<String> {
+        let has = |prefix: &Vec<u8>| !prefix.is_empty() && listed.raw.starts_with(prefix);
+        if self.others.iter().any(has) {
+            return None;
+        }
+        let prefix = self.own.iter().find(|prefix| has(prefix));
+        let name = match prefix {
+            // Everything lies below INBOX there.
+            Some(prefix) => {
+                let levels =
+                    prefix.len() - usize::from(prefix.ends_with(b".") || prefix.ends_with(b"/"));
+                let above = String::from_utf8_lossy(&prefix[..levels]).into_owned();
+                let below = listed.name.strip_prefix(&above).unwrap_or(&listed.name);
+                below.trim_start_matches('/').to_owned()
+            }
+            None => listed.name.clone(),
+        };
+        Some(name).filter(|name| !name.is_empty())
+    }
+}
+
+fn prefixes(all: &[Namespace<'_>]) -> Vec<Vec<u8>> {
+    all.iter().map(|it| it.prefix.as_ref().to_vec()).collect()
+}
+
+/// What is asked for of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// UIDs and sizes.
+    Sizes,
+    /// The same, and Message-IDs.
+    Ids,
+    /// All of them.
+    Messages,
+}
+
+/// Whether a response is one of those that are asked for.
+fn is_needed(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).to_ascii_uppercase();
+    let mut words = text.split_whitespace().skip(1);
+    let first = words.next().unwrap_or_default();
+    let second = words.next().unwrap_or_default();
+    matches!(first, "LIST" | "LSUB") || second == "FETCH"
+}
+
+/// Adds a string to a command: quoted, or as a literal for which the server has to ask.
+fn append_string(parts: &mut Vec<Vec<u8>>, bytes: &[u8]) {
+    let may_be_quoted = |byte: &u8| (b' '..=b'~').contains(byte) && !b"\"\\".contains(byte);
+    let last = parts.last_mut().expect("a command has a first part");
+    if bytes.iter().all(may_be_quoted) {
+        last.push(b'"');
+        last.extend_from_slice(bytes);
+        last.push(b'"');
+    } else {
+        last.extend_from_slice(format!("{{{}}}\r\n", bytes.len()).as_bytes());
+        parts.push(bytes.to_vec());
+    }
+}
+
+fn end(parts: &mut [Vec<u8>]) {
+    let last = parts.last_mut().expect("a command has a first part");
+    if last.ends_with(b" ") {
+        last.pop();
+    }
+    last.extend_from_slice(b"\r\n");
+}
+
+fn listed(items: &[FlagNameAttribute<'_>], delimiter: Option<char>, name: &Mailbox<'_>) -> Listed {
+    let raw = match name {
+        Mailbox::Inbox => b"INBOX".to_vec(),
+        Mailbox::Other(other) => other.as_ref().to_vec(),
+    };
+    let decode = |level: &[u8]| {
+        let text = mutf7::decode(level);
+        let text = text.unwrap_or_else(|_| String::from_utf8_lossy(level).into_owned());
+        // What separates levels here can't be within one.
+        text.replace('/', "_")
+    };
+    let levels: Vec<String> = match delimiter.and_then(|it| u8::try_from(it).ok()) {
+        Some(delimiter) => raw.split(|byte| *byte == delimiter).map(decode).collect(),
+        None => vec![decode(&raw)],
+    };
+    let attributes: Vec<String> = items.iter().map(ToString::to_string).collect();
+    let is = |what: &str| attributes.iter().any(|it| it.eq_ignore_ascii_case(what));
+    let uses = [
+        "\\All",
+        "\\Archive",
+        "\\Drafts",
+        "\\Flagged",
+        "\\Junk",
+        "\\Sent",
+        "\\Trash",
+    ];
+    Listed {
+        name: levels.join("/"),
+        selectable: !is("\\Noselect") && !is("\\NonExistent"),
+        special_use: uses.into_iter().find(|it| is(it)).map(str::to_owned),
+        raw,
+    }
+}
+
+fn fetched<'a>(items: impl IntoIterator<Item = MessageDataItem<'a>>) -> Fetched {
+    let mut fetched = Fetched::default();
+    for item in items {
+        match item {
+            MessageDataItem::Uid(uid) => fetched.uid = Uid(uid.get()),
+            MessageDataItem::Rfc822Size(size) => fetched.size = u64::from(size),
+            MessageDataItem::Flags(flags) => {
+                for flag in flags {
+                    if let FlagFetch::Flag(flag) = flag {
+                        set(&mut fetched.flags, &flag);
+                    }
+                }
+            }
+            MessageDataItem::InternalDate(date) => {
+                let date = date.as_ref();
+                fetched.date = Some(InternalDate {
+                    unix_s: date.timestamp(),
+                    zone_min: (date.offset().local_minus_utc() / 60) as i16,
+                });
+            }
+            MessageDataItem::BodyExt { data, .. } => {
+                let bytes = data.into_option();
+                fetched.bytes = Some(bytes.map(std::borrow::Cow::into_owned).unwrap_or_default());
+            }
+            _ => {}
+        }
+    }
+    fetched
+}
+
+fn set(flags: &mut Flags, flag: &Flag<'_>) {
+    match flag {
+        Flag::Answered => flags.insert(SystemFlag::Answered),
+        Flag::Deleted => flags.insert(SystemFlag::Deleted),
+        Flag::Draft => flags.insert(SystemFlag::Draft),
+        Flag::Flagged => flags.insert(SystemFlag::Flagged),
+        Flag::Seen => flags.insert(SystemFlag::Seen),
+        Flag::Extension(_) => {}
+        Flag::Keyword(word) => {
+            if is_keyword(word.as_ref()) {
+                flags.insert_keyword(word.as_ref().into());
+            }
+        }
+    }
+}

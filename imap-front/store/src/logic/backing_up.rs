@@ -1,0 +1,221 @@
+//! What a backup reads.
+
+use std::ops::ControlFlow::{Break, Continue};
+
+use bytes::Bytes;
+use mail::{Grantee, MailboxId, MailboxName, ModSeq, Uid, UidSet, UserId};
+
+use super::{Rules, access, keys, tables};
+use crate::frozen::{FrozenEntry, FrozenMailbox, FrozenMessage, FrozenName, FrozenUser};
+use crate::kv::{Kv, Space, Transaction};
+use crate::progress::{COMMITS, Progress};
+use crate::rows::{Account, Mailbox, MessageRow, Name, u64_row};
+use crate::{Error, Quota};
+
+/// The row of [`Space::Meta`] with what this store, and no other, is marked with.
+const IDENTITY: &[u8] = b"identity";
+
+/// The number of the last commit.
+pub(crate) fn commit_of(kv: &dyn Kv) -> Result<u64, Error> {
+    match kv.get(Space::Meta, COMMITS)? {
+        Some(row) => Ok(Progress::decode(&row)?.commit),
+        None => Ok(0),
+    }
+}
+
+/// What the store is marked with, if it is.
+pub(crate) fn identity(kv: &dyn Kv) -> Result<Option<u128>, Error> {
+    let Some(row) = kv.get(Space::Meta, IDENTITY)? else {
+        return Ok(None);
+    };
+    let bytes: [u8; 16] = row[..].try_into().map_err(|_| Error::Damaged {
+        space: Space::Meta.name(),
+        what: "not an identity",
+    })?;
+    Ok(Some(u128::from_be_bytes(bytes)))
+}
+
+/// Marks the store, unless it is.
+pub(super) fn mark(txn: &mut Transaction<'_>, identity: u128) -> Result<(), Error> {
+    if self::identity(txn)?.is_none() {
+        txn.put(Space::Meta, IDENTITY, identity.to_be_bytes().to_vec());
+    }
+    Ok(())
+}
+
+pub(crate) fn user_after(kv: &dyn Kv, after: UserId) -> Result<Option<FrozenUser>, Error> {
+    let mut found = None;
+    let from = keys::number(after.0.saturating_add(1));
+    kv.scan(
+        Space::Accounts,
+        &from,
+        &[0xff; 9],
+        false,
+        &mut |key, row| {
+            found = Some((u64_row(key), Account::decode(row)));
+            Break(())
+        },
+    )?;
+    let Some((user, account)) = found else {
+        return Ok(None);
+    };
+    let account = account?;
+    Ok(Some(FrozenUser {
+        user: UserId(user?),
+        account: account.name,
+    }))
+}
+
+/// What a user has, and what they may have.
+pub(crate) fn usage(kv: &dyn Kv, rules: &Rules, user: UserId) -> Result<(Quota, Quota), Error> {
+    let account = tables::account(kv, user)?;
+    let used = Quota {
+        bytes: account.bytes,
+        messages: account.messages,
+    };
+    Ok((used, (rules.options.quota)(&account.name)))
+}
+
+pub(crate) fn frozen_names(kv: &dyn Kv, user: UserId) -> Result<Vec<FrozenName>, Error> {
+    let mut rows = Vec::new();
+    let (from, to) = keys::names(user);
+    kv.scan(Space::Names, &from, &to, false, &mut |key, row| {
+        let name = String::from_utf8_lossy(&key[8..]).into_owned();
+        rows.push((name, Name::decode(row)));
+        Continue(())
+    })?;
+    let mut names = Vec::with_capacity(rows.len());
+    for (name, row) in rows {
+        let row = row?;
+        let mailbox = match row.mailbox {
+            Some(id) => frozen_mailbox(kv, id)?,
+            None => None,
+        };
+        names.push(FrozenName {
+            name: MailboxName::new(&name),
+            exists: row.exists,
+            subscribed: row.subscribed,
+            special_use: row.special_use,
+            mailbox,
+        });
+    }
+    Ok(names)
+}
+
+pub(crate) fn frozen_mailbox(kv: &dyn Kv, id: MailboxId) -> Result<Option<FrozenMailbox>, Error> {
+    let Some(row) = tables::mailbox(kv, id)? else {
+        return Ok(None);
+    };
+    let mut acl = Vec::new();
+    for entry in access::acl(kv, id, &row)?.entries {
+        let account = match entry.grantee {
+            Grantee::Anyone => None,
+            Grantee::User(user) => Some(tables::user_name(kv, user)?),
+        };
+        acl.push(FrozenEntry {
+            account,
+            negative: entry.negative,
+            rights: entry.rights,
+        });
+    }
+    Ok(Some(FrozenMailbox {
+        id,
+        uid_validity: row.uid_validity,
+        uid_next: row.uid_next,
+        modseq: row.modseq,
+        horizon: row.horizon,
+        recent_from: row.recent_from,
+        messages: row.messages,
+        bytes: row.size,
+        keywords: row.keywords,
+        acl_at: row.acl_at,
+        acl,
+    }))
+}
+
+fn frozen_message(mailbox: &Mailbox, uid: Uid, row: &MessageRow) -> FrozenMessage {
+    FrozenMessage {
+        uid,
+        modseq: row.modseq,
+        created: row.created,
+        flags: row.flags(mailbox),
+        date: row.date,
+        saved_s: 0,
+        size: row.size,
+        body: row.body,
+    }
+}
+
+pub(crate) fn frozen_messages(
+    kv: &dyn Kv,
+    id: MailboxId,
+    from: Uid,
+    max: usize,
+) -> Result<Vec<FrozenMessage>, Error> {
+    let mut found = Vec::new();
+    let Some(mailbox) = tables::mailbox(kv, id)? else {
+        return Ok(found);
+    };
+    // What a COPY has staged lies beyond.
+    let to = keys::message(id, mailbox.uid_next);
+    tables::rows(kv, id, from, &to, |uid, row| {
+        let row = mailbox.resolved(uid, row);
+        found.push(frozen_message(&mailbox, uid, &row));
+        found.len() < max
+    })?;
+    Ok(found)
+}
+
+pub(crate) fn frozen_changes(
+    kv: &dyn Kv,
+    id: MailboxId,
+    (modseq, uid): (ModSeq, Uid),
+    max: usize,
+) -> Result<Vec<FrozenMessage>, Error> {
+    let mut found = Vec::new();
+    let Some(mailbox) = tables::mailbox(kv, id)? else {
+        return Ok(found);
+    };
+    let from = match uid.0.checked_add(1) {
+        Some(next) => keys::changed(id, modseq, Uid(next)),
+        None => keys::changed(id, ModSeq(modseq.0 + 1), Uid(0)),
+    };
+    let (_, to) = keys::rows(id);
+    let mut uids = Vec::new();
+    kv.scan(Space::Changes, &from, &to, false, &mut |key, _| {
+        uids.push(keys::uid_of(key));
+        match uids.len() < max {
+            true => Continue(()),
+            false => Break(()),
+        }
+    })?;
+    for uid in uids {
+        if let Some(row) = tables::message(kv, id, &mailbox, uid)? {
+            found.push(frozen_message(&mailbox, uid, &row));
+        }
+    }
+    Ok(found)
+}
+
+pub(crate) fn frozen_expunges(
+    kv: &dyn Kv,
+    id: MailboxId,
+    since: ModSeq,
+) -> Result<Option<UidSet>, Error> {
+    let is_known = tables::mailbox(kv, id)?.is_some_and(|row| row.horizon <= since);
+    if !is_known {
+        return Ok(None);
+    }
+    let (from, to) = keys::changed_after(id, since);
+    let mut uids = UidSet::default();
+    kv.scan(Space::Expunged, &from, &to, false, &mut |key, _| {
+        uids.insert(keys::uid_of(key));
+        Continue(())
+    })?;
+    Ok(Some(uids))
+}
+
+pub(crate) fn frozen_bytes(kv: &dyn Kv, message: &FrozenMessage, at: u64) -> Result<Bytes, Error> {
+    let end = (at / tables::PIECE_BYTES + 1) * tables::PIECE_BYTES;
+    tables::body(kv, message.body, at..end.min(message.size))
+}
