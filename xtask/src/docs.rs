@@ -9,7 +9,10 @@ use anyhow::{Context, Result};
 type Page = (&'static str, fn() -> String);
 
 /// All pages that are made.
-const PAGES: [Page; 1] = [("docs/options.md", admin::config::options_page)];
+const PAGES: [Page; 2] = [
+    ("docs/capabilities.md", proto::imap::capabilities::page),
+    ("docs/options.md", admin::config::options_page),
+];
 
 /// Writes the pages below `root`.
 pub fn write(root: &Path) -> Result<()> {

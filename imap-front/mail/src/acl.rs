@@ -53,6 +53,10 @@ impl Rights {
     const KNOW: Self =
         Self(Self::OWNERS.0 | Self::READ.0 | Self::INSERT.0 | Self::CREATE.0 | Self::DELETE.0);
 
+    /// Those of which one, beside [`Rights::LOOKUP`], lets somebody read metadata (RFC 5464 §3.3).
+    pub const ANNOTATIONS: Self =
+        Self(Self::READ.0 | Self::SEEN.0 | Self::WRITE.0 | Self::INSERT.0 | Self::POST.0);
+
     /// Rights from letters; `c` and `d` stand for what they are made of (RFC 4314 §2.1.1).
     ///
     /// # Errors

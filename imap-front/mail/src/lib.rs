@@ -3,9 +3,9 @@
 //! In reading order: [`ids`] (who and where), [`name`] (mailbox names), [`namespace`] (others'
 //! among them), [`mailbox`], [`flags`], [`acl`] (who may do what), [`date`], [`set`] (sequence
 //! sets), [`event`] (what happened to a mailbox), [`request`] and [`reply`] (the store seam),
-//! [`list`] (which names a LIST gives), [`mime`] (a message's
-//! structure), [`search`] (search programs and their evaluation), [`sort`] and [`thread`] (the
-//! order in which SORT and THREAD give what was found).
+//! [`quota`] (what each user may have), [`metadata`], [`list`] (which names a LIST gives), [`mime`]
+//! (a message's structure), [`search`] (search programs and their evaluation), [`sort`] and
+//! [`thread`] (the order in which SORT and THREAD give what was found).
 //!
 //! Invariants: no I/O, no clock, no wire syntax. The protocol machines, the durable store and its
 //! in-memory model all depend on this crate and not on each other.
@@ -17,9 +17,11 @@ pub mod flags;
 pub mod ids;
 pub mod list;
 pub mod mailbox;
+pub mod metadata;
 pub mod mime;
 pub mod name;
 pub mod namespace;
+pub mod quota;
 pub mod reply;
 pub mod request;
 pub mod search;
@@ -35,6 +37,7 @@ pub use ids::{MailboxId, ModSeq, SpoolId, Uid, UidValidity, UserId};
 pub use mailbox::{MailboxInfo, SpecialUse};
 pub use name::MailboxName;
 pub use namespace::Namespaces;
+pub use quota::{QuotaLimits, QuotaOf, QuotaRoot};
 pub use reply::{Delta, Message, Refusal, Reply};
 pub use request::{Body, Request};
 pub use set::{InView, SequenceSet, UidRanges, UidSet};

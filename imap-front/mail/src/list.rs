@@ -10,8 +10,13 @@ use std::collections::BTreeMap;
 use crate::name::DELIMITER;
 use crate::{MailboxInfo, MailboxName, SpecialUse};
 
-use pattern::Matcher;
+pub(crate) use pattern::Matcher;
 pub use pattern::joined;
+
+/// Whether a name matches a pattern as [`joined`] makes them.
+pub fn matches(pattern: &str, name: &str) -> bool {
+    Matcher::new(pattern).matches(name)
+}
 
 /// Bytes of names in a piece; the last name may exceed it.
 const PIECE_BYTES_MAX: usize = 128 << 10;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    Event, Flags, InternalDate, MailboxId, ModSeq, Rights, SpoolId, Uid, UidRanges, UidSet,
-    UidValidity, UserId, list::Piece, mime::Structure, mime::transfer::Decoder, thread::Part,
+    Event, Flags, InternalDate, MailboxId, ModSeq, QuotaRoot, Rights, SpoolId, Uid, UidRanges,
+    UidSet, UidValidity, UserId, list::Piece, metadata::MetadataFound, mime::Structure,
+    mime::transfer::Decoder, thread::Part,
 };
 
 /// What happened to a mailbox after the asker's `since`: a chain of events, oldest first, whose
@@ -44,6 +45,10 @@ pub enum Reply {
     Acl(AclAnswer),
     /// A mailbox's figures.
     Status(Status),
+    /// A quota root.
+    Quota(QuotaRoot),
+    /// Entries of metadata.
+    Metadata(MetadataFound),
     /// A mailbox, selected.
     Opened(Opened),
     /// What happened.
@@ -158,6 +163,7 @@ impl Reply {
     pub fn bytes(&self) -> usize {
         let more = match self {
             Self::Listed(piece) => piece.bytes(),
+            Self::Metadata(found) => found.bytes(),
             Self::Fetched { messages, .. } => {
                 let bytes = |it: &Message| it.bytes.as_ref().map_or(0, Bytes::len);
                 size_of_val(&messages[..]) + messages.iter().map(bytes).sum::<usize>()
@@ -292,6 +298,10 @@ pub struct Status {
     pub highest_modseq: ModSeq,
     /// Sum of message sizes in bytes.
     pub size: u64,
+    /// Messages with `\Deleted`.
+    pub deleted: u32,
+    /// Sum of their sizes in bytes, if that was asked for.
+    pub deleted_bytes: u64,
 }
 
 /// What a client of SCRAM is told, so that it can prove its password (RFC 5802 §5.1).
@@ -346,6 +356,8 @@ pub struct Message {
     pub structure: Option<Arc<Structure>>,
     /// Its bytes, if wanted and few enough.
     pub bytes: Option<Bytes>,
+    /// Who submitted it, if wanted and known.
+    pub submitter: Option<Box<str>>,
 }
 
 /// Why something was not done.
@@ -375,9 +387,21 @@ pub enum Refusal {
     /// The user's quota is used up.
     #[error("quota exceeded")]
     OverQuota,
+    /// There is no such quota root for the asker.
+    #[error("no such quota root")]
+    NoQuotaRoot,
+    /// The asker may not do that, and who may.
+    #[error("{0}")]
+    Denied(&'static str),
     /// The message is larger than the server takes, in bytes.
     #[error("the message is larger than {0} bytes")]
     TooBig(u64),
+    /// An entry's value is larger than the server takes, in bytes.
+    #[error("a value may have {0} bytes")]
+    MetadataTooBig(u64),
+    /// The user has as much metadata as anybody may have.
+    #[error("you have as much metadata as you may")]
+    MetadataTooMany,
     /// A limit other than the quota, and which.
     #[error("{0}")]
     Limit(&'static str),

@@ -7,16 +7,20 @@
 //! A `user` is who asks, and names are as that user has them: a mailbox may be another's
 //! ([`crate::namespace`]). What the asker has no right to is refused (RFC 4314 §4).
 
+mod credentials;
+
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::{
-    Flags, InView, InternalDate, MailboxId, MailboxName, ModSeq, Rights, RightsMode, SpecialUse,
-    SpoolId, Uid, UidRanges, UserId, list::Query, mime::transfer::Decoder, search::Program,
-    sort::Criterion, thread::Algorithm,
+    Flags, InView, InternalDate, MailboxId, MailboxName, ModSeq, QuotaLimits, QuotaOf, Rights,
+    RightsMode, SpecialUse, SpoolId, Uid, UidRanges, UserId, list::Query, metadata,
+    mime::transfer::Decoder, search::Program, sort::Criterion, thread::Algorithm,
 };
+
+pub use credentials::{Credentials, Evidence};
 
 /// A request to the store (and to authentication, which stands in front of it).
 #[derive(Clone, Debug)]
@@ -107,6 +111,49 @@ pub enum Request {
         user: UserId,
         /// Its name.
         name: MailboxName,
+        /// Whether the bytes of messages with `\Deleted` are asked for, which may have to be
+        /// counted.
+        deleted_bytes: bool,
+    },
+    /// GETQUOTA or GETQUOTAROOT (RFC 9208 §4.1). Reply: `Quota`.
+    Quota {
+        /// Who asks.
+        user: UserId,
+        /// For what.
+        of: QuotaOf,
+        /// Whether the asker may see what others have: it is not the session that knows.
+        is_admin: bool,
+    },
+    /// SETQUOTA (RFC 9208 §4.1.3). Reply: `Quota`.
+    SetQuota {
+        /// Who asks.
+        user: UserId,
+        /// The user whose limits these are, by name.
+        whose: Box<str>,
+        /// All of them.
+        limits: QuotaLimits,
+        /// Whether the asker may do that: it is not the session that knows.
+        is_admin: bool,
+    },
+    /// GETMETADATA (RFC 5464 §4.2). Reply: `Metadata`.
+    Metadata {
+        /// Who asks.
+        user: UserId,
+        /// Of which mailbox, or of the server.
+        mailbox: Option<MailboxName>,
+        /// Which entries.
+        query: Arc<metadata::MetadataQuery>,
+    },
+    /// SETMETADATA (RFC 5464 §4.3): all of it or nothing. Reply: `Done`.
+    SetMetadata {
+        /// Who asks.
+        user: UserId,
+        /// Of which mailbox, or of the server.
+        mailbox: Option<MailboxName>,
+        /// Entries, those that are to go without a value.
+        entries: Vec<metadata::Entry>,
+        /// Whether the asker may set what all share: it is not the session that knows.
+        is_admin: bool,
     },
     /// SELECT or EXAMINE. Reply: `Opened`. If not `read_only`, the session claims `\Recent` of all
     /// messages in the mailbox that no session claimed before.
@@ -301,6 +348,8 @@ pub enum Request {
         targets: Vec<Target>,
         /// The message with its trace headers.
         body: Body,
+        /// Who submitted it, as a deliverer says who is trusted with that (RFC 4954 §5).
+        submitter: Option<Box<str>>,
     },
 }
 
@@ -315,6 +364,8 @@ impl Request {
             | Self::List { .. }
             | Self::Status { .. }
             | Self::Acl { .. }
+            | Self::Quota { .. }
+            | Self::Metadata { .. }
             | Self::Sync { .. }
             | Self::View { .. }
             | Self::Changes { .. }
@@ -330,6 +381,8 @@ impl Request {
             | Self::Rename { .. }
             | Self::Subscribe { .. }
             | Self::SetAcl { .. }
+            | Self::SetQuota { .. }
+            | Self::SetMetadata { .. }
             | Self::Store { .. }
             | Self::Expunge { .. }
             | Self::Close { .. }
@@ -369,6 +422,10 @@ impl Request {
             Self::SetAcl { .. } => "SetAcl",
             Self::Acl { .. } => "Acl",
             Self::Status { .. } => "Status",
+            Self::Quota { .. } => "Quota",
+            Self::SetQuota { .. } => "SetQuota",
+            Self::Metadata { .. } => "Metadata",
+            Self::SetMetadata { .. } => "SetMetadata",
             Self::Open { .. } => "Open",
             Self::Claim { .. } => "Claim",
             Self::Sync { .. } => "Sync",
@@ -413,6 +470,8 @@ impl Request {
             Self::Authenticate(credentials) => credentials.bytes(),
             Self::Challenge { user } => user.len(),
             Self::SetAcl { identifier, .. } => identifier.len(),
+            Self::Metadata { query, .. } => query.bytes(),
+            Self::SetMetadata { entries, .. } => entries.iter().map(|it| it.cost() as usize).sum(),
             _ => 0,
         };
         size_of::<Self>() + more
@@ -488,58 +547,6 @@ pub struct Target {
     pub folder: MailboxName,
 }
 
-/// A name, and what shows that the client is who it says.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// Authentication identity.
-    pub user: Box<str>,
-    /// The identity to act as, if another.
-    pub authorization: Option<Box<str>>,
-    /// What shows it.
-    pub evidence: Evidence,
-}
-
-/// What shows that a client is who it says.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Evidence {
-    /// The password, as LOGIN or AUTHENTICATE gave it.
-    Password(Box<[u8]>),
-    /// A bearer token (RFC 6750), which says who the client is: the name beside it is empty.
-    Token(Box<[u8]>),
-    /// A certificate that was verified in the TLS handshake: the name is from it.
-    Certificate,
-    /// SCRAM's proof that the client knows it (RFC 5802 §3).
-    Proof {
-        /// All that was said before the proof, which it is made of.
-        auth_message: Box<str>,
-        /// `ClientProof`; of any length, as a client may send anything.
-        proof: Box<[u8]>,
-    },
-}
-
-impl Credentials {
-    fn bytes(&self) -> usize {
-        let evidence = match &self.evidence {
-            Evidence::Password(secret) | Evidence::Token(secret) => secret.len(),
-            Evidence::Certificate => 0,
-            Evidence::Proof {
-                auth_message,
-                proof,
-            } => auth_message.len() + proof.len(),
-        };
-        let authorization = self.authorization.as_ref().map_or(0, |name| name.len());
-        self.user.len() + authorization + evidence
-    }
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials")
-            .field("user", &self.user)
-            .finish_non_exhaustive()
-    }
-}
-
 /// What to read of each message besides UID, flags, mod-sequence, date and size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Want {
@@ -547,6 +554,8 @@ pub struct Want {
     pub structure: bool,
     /// Its bytes, if they are few enough to come along; else the asker reads them piece by piece.
     pub bytes: bool,
+    /// Who submitted it, as far as that is known for certain.
+    pub submitter: bool,
 }
 
 /// What STORE does to the flags of a message (RFC 3501 §6.4.6).

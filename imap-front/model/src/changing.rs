@@ -10,7 +10,7 @@ use mail::{
 };
 
 use crate::depositing::{charge, deposit};
-use crate::state::{Expunged, State};
+use crate::state::{Expunged, Message, State};
 use crate::{Limits, Outcome, access, catch_up, refused};
 
 /// STORE (RFC 3501 §6.4.6, RFC 7162 §3.1.3). What leaves the flags as they are is no operation.
@@ -276,7 +276,10 @@ pub(crate) fn copy(
         let arriving = messages
             .into_iter()
             .zip(adopted.into_iter().flatten())
-            .map(|(message, flags)| (Arc::new(flags), message.date, message.bytes))
+            .map(|(message, flags)| Message {
+                flags: Arc::new(flags),
+                ..message
+            })
             .collect();
         let (appended, event) = deposit(state, id, arriving, &known);
         came = (appended.uid.0..).map(Uid).take(found.len()).collect();
@@ -306,11 +309,7 @@ pub(crate) fn move_all(state: &mut State, from: MailboxId, to: MailboxId) -> Vec
     account.bytes += source.size();
     account.messages += source.messages.len() as u64;
     state.changing(to).keywords = source.keywords.clone();
-    let arriving = source
-        .messages
-        .values()
-        .map(|message| (message.flags.clone(), message.date, message.bytes.clone()))
-        .collect();
+    let arriving = source.messages.values().cloned().collect();
     let (_, came) = deposit(state, to, arriving, &source.keywords);
     let leaving: Vec<Uid> = source.messages.keys().copied().collect();
     let mut events = vec![came];

@@ -7,11 +7,12 @@ use bytes::Bytes;
 use mail::reply::Appended;
 use mail::request::{NewMessage, Target};
 use mail::{
-    Body, Change, Event, Flags, InternalDate, MailboxId, MailboxName, Refusal, Reply, Rights,
-    SpoolId, Uid, UserId,
+    Body, Change, Event, Flags, InternalDate, MailboxId, MailboxName, ModSeq, Refusal, Reply,
+    Rights, SpoolId, Uid, UserId,
 };
 
 use crate::making::ensure_user;
+use crate::quotas;
 use crate::state::{Message, State};
 use crate::{Limits, Outcome, access, refused};
 
@@ -61,9 +62,10 @@ pub(crate) fn charge(
     messages: u64,
 ) -> bool {
     let account = state.account(user);
-    let over = |used, limit| limit != 0 && used > limit;
+    let most = quotas::limits(limits, account);
+    let over = |used, limit: Option<u64>| limit.is_some_and(|limit| used > limit);
     let (bytes, messages) = (account.bytes + bytes, account.messages + messages);
-    if over(bytes, limits.quota_bytes) || over(messages, limits.quota_messages) {
+    if over(bytes, most.bytes) || over(messages, most.messages) {
         return false;
     }
     (account.bytes, account.messages) = (bytes, messages);
@@ -103,7 +105,8 @@ pub(crate) fn append(
     if counts {
         state.next_body();
     }
-    let (appended, event) = deposit(state, id, vec![(Arc::new(flags), date, bytes)], &known);
+    let message = arriving(Arc::new(flags), date, bytes, None);
+    let (appended, event) = deposit(state, id, vec![message], &known);
     (Reply::Appended(appended), vec![event])
 }
 
@@ -132,10 +135,10 @@ pub(crate) fn append_all(
             )
         })
         .collect();
-    let mut arriving = Vec::new();
+    let mut came = Vec::new();
     for (flags, date, bytes) in taken {
         match bytes {
-            Ok(bytes) => arriving.push((flags, date, bytes)),
+            Ok(bytes) => came.push((flags, date, bytes)),
             Err(refusal) => return refused(refusal),
         }
     }
@@ -146,16 +149,16 @@ pub(crate) fn append_all(
     let rights = access::rights(state, id, user);
     let mut mailbox = state.changing(id).clone();
     let (mut places, mut adopted) = (BTreeSet::new(), Vec::new());
-    for (flags, date, bytes) in arriving {
+    for (flags, date, bytes) in came {
         let flags = rights.changeable(&flags);
         let Some(flags) = mailbox.adopt(&flags, limits.keywords_max, &mut places) else {
             return refused(Refusal::Limit(
                 "the mailbox has as many keywords as it may have",
             ));
         };
-        adopted.push((Arc::new(flags), date, bytes));
+        adopted.push(arriving(Arc::new(flags), date, bytes, None));
     }
-    let bytes = adopted.iter().map(|(.., bytes)| bytes.len() as u64).sum();
+    let bytes = adopted.iter().map(Message::size).sum();
     let owner = mailbox.user;
     if !charge(state, limits, owner, bytes, count.into()) {
         return refused(Refusal::OverQuota);
@@ -168,12 +171,29 @@ pub(crate) fn append_all(
     (Reply::AppendedAll { first, count }, vec![event])
 }
 
+/// A message that has no place yet.
+fn arriving(
+    flags: Arc<Flags>,
+    date: InternalDate,
+    bytes: Bytes,
+    submitter: Option<Box<str>>,
+) -> Message {
+    Message {
+        created: ModSeq(0),
+        modseq: ModSeq(0),
+        flags,
+        date,
+        bytes,
+        submitter,
+    }
+}
+
 /// Adds messages as one operation that began with `known` as the mailbox's keywords. Gives where
 /// the first one went, and the event.
 pub(crate) fn deposit(
     state: &mut State,
     id: MailboxId,
-    messages: Vec<(Arc<Flags>, InternalDate, Bytes)>,
+    messages: Vec<Message>,
     known: &[Arc<str>],
 ) -> (Appended, Arc<Event>) {
     let mailbox = state.changing(id);
@@ -187,15 +207,14 @@ pub(crate) fn deposit(
         modseq: seq,
     };
     let mut changes = Vec::new();
-    for (flags, date, bytes) in messages {
+    for message in messages {
         let uid = mailbox.uid_next;
         mailbox.uid_next = Uid(uid.0 + 1);
+        let flags = message.flags.clone();
         let message = Message {
             created: seq,
             modseq: seq,
-            flags: flags.clone(),
-            date,
-            bytes,
+            ..message
         };
         mailbox.messages.insert(uid, message);
         changes.push(Change::New {
@@ -223,7 +242,7 @@ pub(crate) fn deliver(
     limits: &Limits,
     now: InternalDate,
     targets: &[Target],
-    body: Body,
+    (body, submitter): (Body, Option<Box<str>>),
 ) -> Outcome {
     let counts = matches!(body, Body::Inline(_));
     let bytes = match take(state, limits, body) {
@@ -251,8 +270,8 @@ pub(crate) fn deliver(
             Some(appended) => Ok(appended),
             None if charge(state, limits, user, bytes.len() as u64, 1) => {
                 let known = state.changing(id).keywords.clone();
-                let arriving = vec![(Arc::default(), now, bytes.clone())];
-                let (appended, event) = deposit(state, id, arriving, &known);
+                let message = arriving(Arc::default(), now, bytes.clone(), submitter.clone());
+                let (appended, event) = deposit(state, id, vec![message], &known);
                 events.push(event);
                 Ok(appended)
             }

@@ -1,7 +1,8 @@
 //! An in-memory model of the mail store: what each request means, written as plainly as possible.
 //!
 //! In reading order: [`Model`] (the requests), `state` (users, names, mailboxes), `access` (who may
-//! do what), `catch_up` (what happened since), `naming`, `depositing`, `changing`, `reading`.
+//! do what), `catch_up` (what happened since), `naming`, `quotas`, `metadata`, `depositing`,
+//! `changing`, `reading`.
 //!
 //! It is an oracle and a stand-in. As an oracle it shares no code with the durable store, so that
 //! a test may run both and compare. As a stand-in it serves the simulator: it is deterministic,
@@ -15,11 +16,13 @@ mod catch_up;
 mod changing;
 mod depositing;
 mod making;
+mod metadata;
 mod naming;
+mod quotas;
 mod reading;
 mod state;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mail::reply::Challenge;
@@ -41,6 +44,10 @@ pub struct Limits {
     pub keywords_max: usize,
     /// Names that one user may have: mailboxes, and subscriptions to what is not there.
     pub names_max: usize,
+    /// Bytes of the largest value of an entry of metadata.
+    pub metadata_value_bytes_max: u64,
+    /// What entries of metadata of one user may take, in bytes.
+    pub metadata_bytes_max: u64,
     /// Messages up to this size come along with a `Fetch`.
     pub inline_bytes_max: u64,
     /// Whether rights may be given to `anyone`.
@@ -57,6 +64,8 @@ impl Default for Limits {
             quota_messages: 0,
             keywords_max: 64,
             names_max: 10_000,
+            metadata_value_bytes_max: 16 << 10,
+            metadata_bytes_max: 1 << 20,
             inline_bytes_max: 64 << 10,
             anyone: true,
             acl_entries_max: 64,
@@ -92,6 +101,7 @@ pub struct Model {
     limits: Limits,
     passwords: BTreeMap<Box<str>, Box<[u8]>>,
     scram: Option<Scram>,
+    admins: BTreeSet<Box<str>>,
     state: State,
     durable: State,
     dirty: bool,
@@ -114,6 +124,7 @@ impl Model {
             limits,
             passwords: BTreeMap::new(),
             scram: None,
+            admins: BTreeSet::new(),
             state: State::default(),
             durable: State::default(),
             dirty: false,
@@ -143,6 +154,11 @@ impl Model {
     /// Lets a user, who is there, log in by this exchange.
     pub fn add_scram(&mut self, scram: Scram) {
         self.scram = Some(scram);
+    }
+
+    /// Makes a user an administrator.
+    pub fn add_admin(&mut self, name: &str) {
+        self.admins.insert(name.into());
     }
 
     /// Keeps a user from logging in. Their mail stays.
@@ -188,9 +204,27 @@ impl Model {
 
     /// Answers a request, and says what is to be announced if it changed something. The answer to
     /// a change is to be held back until [`Model::sync`].
-    pub fn handle(&mut self, request: Request) -> Outcome {
+    pub fn handle(&mut self, mut request: Request) -> Outcome {
         use Request as R;
+        if let R::Quota { user, is_admin, .. }
+        | R::SetQuota { user, is_admin, .. }
+        | R::SetMetadata { user, is_admin, .. } = &mut request
+        {
+            *is_admin |= quotas::is_admin(&self.state, &self.admins, *user);
+        }
         match request {
+            R::Metadata {
+                user,
+                mailbox,
+                query,
+            } => {
+                let reply = metadata::get(&self.state, user, mailbox.as_ref(), &query);
+                (reply, vec![])
+            }
+            R::Quota { user, of, is_admin } => {
+                let reply = quotas::get(&self.state, &self.limits, user, &of, is_admin);
+                (reply, vec![])
+            }
             R::Authenticate(credentials) => (self.authenticate(&credentials), vec![]),
             R::Recipient { whole, local } => {
                 let mut names = whole.into_iter().chain([local]);
@@ -246,6 +280,18 @@ impl Model {
                 mode,
                 rights,
             } => access::set(state, limits, (user, &name), &identifier, (mode, rights)),
+            R::SetMetadata {
+                user,
+                mailbox,
+                entries,
+                is_admin,
+            } => metadata::set(state, limits, user, mailbox.as_ref(), entries, is_admin),
+            R::SetQuota {
+                whose,
+                limits: to,
+                is_admin,
+                ..
+            } => quotas::set(state, limits, &whose, to, is_admin),
             R::Open {
                 user,
                 name,
@@ -300,7 +346,11 @@ impl Model {
                 name,
                 messages,
             } => depositing::append_all(state, limits, now, user, &name, messages),
-            R::Deliver { targets, body } => depositing::deliver(state, limits, now, &targets, body),
+            R::Deliver {
+                targets,
+                body,
+                submitter,
+            } => depositing::deliver(state, limits, now, &targets, (body, submitter)),
             _ => refused(Refusal::Cannot("not a change")),
         }
     }

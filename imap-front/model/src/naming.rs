@@ -33,15 +33,12 @@ impl Context {
         let Some(account) = state.accounts.get(&user) else {
             return Ok(());
         };
-        let bare = account
-            .subscribed
-            .iter()
-            .filter(|name| !account.names.contains_key(name));
-        if account.names.len() + bare.count() >= self.names_max {
-            let why = "you have as many mailboxes and subscriptions as you may";
-            return Err(Refusal::Limit(why));
+        let set = account.limits.and_then(|limits| limits.mailboxes);
+        let most = set.map_or(self.names_max as u64, |set| set.min(self.names_max as u64));
+        match account.count() as u64 >= most {
+            true => Err(Refusal::OverQuota),
+            false => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -143,6 +140,7 @@ pub(crate) fn delete(state: &mut State, user: UserId, name: &MailboxName) -> Out
         .mailboxes
         .remove(&id)
         .expect("a name's mailbox exists");
+    state.metadata.retain(|(of, ..), _| *of != Some(id));
     let account = state.account(mailbox.user);
     account.bytes -= mailbox.size();
     account.messages -= mailbox.messages.len() as u64;
@@ -271,8 +269,9 @@ pub(crate) fn subscribe(
         return refused(Refusal::Name(why));
     }
     let is_new = on && !exists && !state.account(user).subscribed.contains(name);
-    if is_new && let Err(refusal) = context.room(state, user) {
-        return refused(refusal);
+    if is_new && context.room(state, user).is_err() {
+        let why = "you have as many mailboxes and subscriptions as you may";
+        return refused(Refusal::Limit(why));
     }
     let subscribed = &mut state.account(user).subscribed;
     if on {

@@ -27,7 +27,11 @@ pub(crate) fn answer(state: &State, limits: &Limits, now: InternalDate, request:
         R::List { user, query, after } => {
             Reply::Listed(query.piece(&mailboxes(state, user), after.as_ref()))
         }
-        R::Status { user, name } => status(state, user, &name),
+        R::Status {
+            user,
+            name,
+            deleted_bytes,
+        } => status(state, user, &name, deleted_bytes),
         R::Acl {
             user,
             name,
@@ -183,7 +187,7 @@ fn mailboxes(state: &State, user: UserId) -> Vec<MailboxInfo> {
     infos
 }
 
-fn status(state: &State, user: UserId, name: &MailboxName) -> Reply {
+fn status(state: &State, user: UserId, name: &MailboxName, deleted_bytes: bool) -> Reply {
     let id = match access::may(state, user, name, Rights::READ) {
         Ok(id) => id,
         Err(refusal) => return Reply::Refused(refusal),
@@ -199,6 +203,11 @@ fn status(state: &State, user: UserId, name: &MailboxName) -> Reply {
         uid_validity: mailbox.uid_validity,
         highest_modseq: mailbox.modseq,
         size: mailbox.size(),
+        deleted: mailbox.deleted().count() as u32,
+        deleted_bytes: match deleted_bytes {
+            true => mailbox.deleted().map(|it| it.size()).sum(),
+            false => 0,
+        },
     })
 }
 
@@ -283,6 +292,7 @@ fn fetch(
                 .structure
                 .then(|| Arc::new(Structure::parse(&message.bytes))),
             bytes: brings.then(|| message.bytes.clone()),
+            submitter: message.submitter.clone().filter(|_| want.submitter),
         });
     }
     Reply::Fetched {

@@ -4,11 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use mail::SpecialUse;
+use mail::metadata::Entry;
 use mail::{
     Acl, Change, Flags, InternalDate, MailboxId, MailboxName, ModSeq, Namespaces, SpoolId,
     SystemFlag, Uid, UidValidity, UserId,
 };
+use mail::{QuotaLimits, SpecialUse};
+
+/// Of a mailbox, or of the server; of a user, or of all; an entry's name in lower case.
+pub(crate) type Key = (Option<MailboxId>, Option<UserId>, String);
+pub(crate) type Entries = BTreeMap<Key, Entry>;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
@@ -17,6 +22,7 @@ pub(crate) struct State {
     pub accounts: BTreeMap<UserId, Account>,
     pub mailboxes: BTreeMap<MailboxId, Arc<Mailbox>>,
     pub spools: BTreeMap<SpoolId, BytesMut>,
+    pub metadata: Entries,
     pub last_mailbox: u64,
     pub last_uid_validity: u32,
     /// Bodies and uploads count together.
@@ -29,6 +35,16 @@ pub(crate) struct Account {
     pub subscribed: BTreeSet<MailboxName>,
     pub bytes: u64,
     pub messages: u64,
+    /// By SETQUOTA.
+    pub limits: Option<QuotaLimits>,
+}
+
+impl Account {
+    /// Mailboxes, and subscriptions to what is not there.
+    pub fn count(&self) -> usize {
+        let bare = |name: &&MailboxName| !self.names.contains_key(*name);
+        self.names.len() + self.subscribed.iter().filter(bare).count()
+    }
 }
 
 /// A name that exists.
@@ -65,6 +81,7 @@ pub(crate) struct Message {
     pub flags: Arc<Flags>,
     pub date: InternalDate,
     pub bytes: Bytes,
+    pub submitter: Option<Box<str>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +145,11 @@ impl Mailbox {
             .values()
             .filter(|m| !m.flags.has(SystemFlag::Seen))
             .count() as u32
+    }
+
+    pub fn deleted(&self) -> impl Iterator<Item = &Message> {
+        let messages = self.messages.values();
+        messages.filter(|message| message.flags.has(SystemFlag::Deleted))
     }
 
     pub fn recent(&self) -> u32 {

@@ -91,7 +91,14 @@ fn renaming_inbox_empties_it_and_says_so() {
     );
     assert!(after.uids.is_empty());
     assert_eq!(after.uid_next, Uid(3));
-    let Reply::Status(status) = model.handle(Request::Status { user, name: to }).0 else {
+    let Reply::Status(status) = model
+        .handle(Request::Status {
+            user,
+            name: to,
+            deleted_bytes: false,
+        })
+        .0
+    else {
         panic!("not renamed")
     };
     assert_eq!(status.messages, 2);

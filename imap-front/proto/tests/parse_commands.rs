@@ -170,8 +170,7 @@ fn mailboxes() {
     );
     refused(
         "a STATUS x ()",
-        "MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, HIGHESTMODSEQ, SIZE or APPENDLIMIT \
-         at column 13",
+        "a status item such as MESSAGES at column 13",
     );
 }
 
@@ -372,7 +371,10 @@ fn broken_fetches() {
         "a FETCH 1 BODY[MIME]",
         "HEADER, HEADER.FIELDS, HEADER.FIELDS.NOT, TEXT, MIME or a part number at column 16",
     );
-    refused("a FETCH 1 BODY[1.0]", "a part number above 0 at column 18");
+    refused(
+        "a FETCH 1 BODY[1.0.1]",
+        "a part number above 0 at column 18",
+    );
     refused("a FETCH 1 BODY[]<0.0>", "a count above 0 at column 20");
     refused("a FETCH 1:0 UID", "a sequence set at column 11");
     refused(

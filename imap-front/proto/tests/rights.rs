@@ -10,9 +10,9 @@ use mail::Rights;
 /// fred's mailbox, as mary has it.
 const BOX: &str = "\"Other Users/fred/Box\"";
 
-/// A command about a mailbox, the rights it needs (all of them, or with `|` before them one), and
-/// how it is refused if the mailbox is not there.
-const NAMED: [(&str, &str, &str); 19] = [
+/// A command about a mailbox, the rights it needs (all of those before `|`, and one of those behind
+/// it), and how it is refused if the mailbox is not there.
+const NAMED: [(&str, &str, &str); 24] = [
     ("SELECT {}", "r", "NONEXISTENT"),
     ("EXAMINE {}", "r", "NONEXISTENT"),
     ("STATUS {} (MESSAGES)", "r", "NONEXISTENT"),
@@ -32,6 +32,11 @@ const NAMED: [(&str, &str, &str); 19] = [
     ("LISTRIGHTS {} fred", "a", "NONEXISTENT"),
     ("MYRIGHTS {}", "|lrikxa", "NONEXISTENT"),
     ("RENAME {} {/Other}", "xk?", "NONEXISTENT"),
+    ("GETMETADATA {} /shared/comment", "l|rswip", "NONEXISTENT"),
+    ("SETMETADATA {} (/private/comment \"x\")", "l|rswip", "NONEXISTENT"),
+    ("SETMETADATA {} (/shared/comment \"x\")", "lw", "NONEXISTENT"),
+    ("GETANNOTATION {} \"/comment\" \"value\"", "l|rswip", "NONEXISTENT"),
+    ("SETANNOTATION {} \"/comment\" (\"value.shared\" \"x\")", "lw", "NONEXISTENT"),
 ];
 
 /// A command in the selected mailbox, which has a message with each of some flags, and what it
@@ -110,8 +115,8 @@ fn answer(said: &str) -> &str {
 
 fn suffices(rights: Rights, needed: &str) -> bool {
     let parse = |letters: &str| Rights::parse(letters.as_bytes()).expect("rights");
-    match needed.strip_prefix('|') {
-        Some(any) => rights.intersects(parse(any)),
+    match needed.split_once('|') {
+        Some((all, any)) => rights.contains(parse(all)) && rights.intersects(parse(any)),
         None => rights.contains(parse(needed)),
     }
 }

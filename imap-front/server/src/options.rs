@@ -12,7 +12,7 @@ use admin::config::Networks;
 use admin::{Base, Config, Users};
 use engine::Limits;
 use mail::Namespaces;
-use proto::imap::SessionConfig;
+use proto::imap::{SessionConfig, Urls};
 
 use crate::accounts::Accounts;
 use crate::front::Timeouts;
@@ -163,6 +163,17 @@ impl Options {
         if let Err(why) = self.store.namespaces.check() {
             return Err(format!("store.otherusers and store.sharedfolders: {why}"));
         }
+        let most = [
+            ("store.maxmetadata", self.store.metadata_bytes_max, 8 << 20),
+            (
+                "store.maxmetadatasize",
+                self.store.metadata_value_bytes_max,
+                32 << 10,
+            ),
+        ];
+        if let Some((name, is, most)) = most.iter().find(|(_, is, most)| is > most) {
+            return Err(format!("{name} is {is}, and {most} is the most"));
+        }
         self.store.check()?;
         self.limits.check().map_err(|found| found.to_string())
     }
@@ -194,9 +205,16 @@ fn session(config: &Config) -> SessionConfig {
     let (year, month, day) = proto::imap::encode::civil_from_days(seconds as i64 / 86_400);
     let date = format!("{year:04}-{month:02}-{day:02}");
     SessionConfig {
-        banner: config.banner("IMAP4", version, "", &date),
+        banner: config.banner("IMAP4", version, &built(), &date),
         product: "Ensign".into(),
         version: version.into(),
+        guide_greeting: config.switch("service.imap.guidegreeting"),
+        submitters: !config.networks("service.lmtp.submitters").is_empty(),
+        urls: Urls {
+            account: config.value("service.imap.accounturl").into(),
+            lists: config.value("service.imap.listsurl").into(),
+            filters: config.value("service.imap.filtersurl").into(),
+        },
         tokens: tokens::hints(config),
         append_bytes_max: config.count("store.maxmessagesize"),
         namespaces: namespaces(config),
@@ -215,6 +233,12 @@ fn namespaces(config: &Config) -> Namespaces {
     }
 }
 
+/// The day on which this program was built, by the build script; none if it could not tell.
+fn built() -> String {
+    let seconds = env!("ENSIGN_BUILT_S").parse::<i64>().ok();
+    seconds.map_or(String::new(), |it| proto::imap::encode::day(it / 86_400))
+}
+
 fn store_options(config: &Config, users: &Arc<Users>) -> store::Options {
     let default = store::Quota {
         bytes: config.limit("store.defaultmailboxquota").unwrap_or(0),
@@ -229,6 +253,9 @@ fn store_options(config: &Config, users: &Arc<Users>) -> store::Options {
         directory: Some(Arc::new(Accounts(users.clone()))),
         anyone: config.switch("store.aclanyone"),
         acl_entries_max: config.count("store.maxaclentries") as usize,
+        metadata_value_bytes_max: config.count("store.maxmetadatasize"),
+        metadata_bytes_max: config.count("store.maxmetadata"),
+        contact: config.value("service.imap.admincontact").into(),
         kept_s: config.count("store.expungedminutes") * 60,
         kept_bytes_max: config.count("store.expungedbytes"),
         horizon_s: config.count("store.expungeddays") * 24 * 3600,

@@ -198,6 +198,7 @@ pub(crate) fn grows(request: &Request) -> bool {
             | Request::Spool { .. }
             | Request::Copy { .. }
             | Request::Create { .. }
+            | Request::SetMetadata { .. }
     )
 }
 

@@ -9,7 +9,7 @@ use crate::Error;
 use crate::disk::Disk;
 use crate::index_build::SharedBuild;
 use crate::kv::{Kv, Unindexed};
-use crate::logic::{self, Arranging, BUILD_ROWS, Findings, MadeKeys, Rules, Search};
+use crate::logic::{self, Arranging, BUILD_ROWS, Counting, Findings, MadeKeys, Rules, Search};
 
 /// How often a piece is begun again because what it needs in memory has changed.
 const READS_MAX: usize = 4;
@@ -64,6 +64,8 @@ pub(crate) struct Reading {
     findings: Findings,
     /// Of SORT and THREAD.
     arranging: Option<Box<Arranging>>,
+    /// Of a STATUS.
+    counting: Counting,
 }
 
 impl Reading {
@@ -112,6 +114,16 @@ impl Reading {
     /// # Errors
     /// As above, and [`Error::Cold`] and [`Error::Moved`].
     pub fn read(&mut self, kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Piece, Error> {
+        if let Request::Status {
+            user,
+            name,
+            deleted_bytes: true,
+        } = request
+        {
+            let counting = &mut self.counting;
+            let reply = logic::status_with_deleted(kv, rules, (*user, name), counting)?;
+            return Ok(reply.map_or(Piece::More, |reply| Piece::Done(Some(reply))));
+        }
         let reply = match request {
             Request::Search {
                 mailbox,

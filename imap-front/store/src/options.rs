@@ -31,6 +31,12 @@ pub struct Options {
     /// Mailboxes of others that LIST looks at for a user, and as many that all are let into by
     /// `anyone`; a tenth of that an owner may let one of them into.
     pub grants_max: usize,
+    /// Bytes of the largest value of an entry of metadata.
+    pub metadata_value_bytes_max: u64,
+    /// What entries of metadata of one user may take, in bytes, about.
+    pub metadata_bytes_max: u64,
+    /// How the administrator is reached, a URI; may be empty.
+    pub contact: String,
     /// How long what was expunged can still be read by who has it in view, in seconds.
     pub kept_s: u64,
     /// How many bytes of it are kept; with more, what went first is given up before its time.
@@ -81,6 +87,9 @@ impl Default for Options {
             anyone: true,
             acl_entries_max: 64,
             grants_max: 10_000,
+            metadata_value_bytes_max: 16 << 10,
+            metadata_bytes_max: 1 << 20,
+            contact: String::new(),
             kept_s: 3600,
             kept_bytes_max: 256 << 20,
             horizon_s: 90 * 24 * 3600,

@@ -12,19 +12,13 @@ use crate::notification::Counts;
 
 const VERSION: u8 = 1;
 
+mod account;
 mod acl;
+mod metadata;
 
+pub(crate) use account::{Account, SetQuota};
 pub(crate) use acl::AclRow;
-
-/// A user.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Account {
-    pub name: String,
-    pub bytes: u64,
-    pub messages: u64,
-    /// Rows of names; none until they are counted, in a base that is older than the count.
-    pub names: Option<u32>,
-}
+pub(crate) use metadata::MetadataRow;
 
 /// A mailbox name of a user. A row without mailbox and subscription is not kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,6 +45,9 @@ pub(crate) struct Mailbox {
     /// Messages with both `\\Seen` and `\\Deleted`.
     pub seen_deleted: u32,
     pub size: u64,
+    /// Bytes of messages with `\\Deleted`: none if there are no such messages, or they are from
+    /// before this was counted.
+    pub deleted_bytes: Option<u64>,
     /// Messages from this UID on were not claimed as recent.
     pub recent_from: Uid,
     pub keywords: Vec<Arc<str>>,
@@ -86,6 +83,8 @@ pub(crate) struct MessageRow {
     pub date: InternalDate,
     pub size: u64,
     pub body: u64,
+    /// Who submitted it, if that is known for certain.
+    pub submitter: Option<Box<str>>,
 }
 
 /// The bits of a message that was read and then marked for deletion.
@@ -135,11 +134,14 @@ impl Mailbox {
 
     /// Counts all messages of some figures in.
     pub fn absorb(&mut self, figures: &Self) {
+        let bytes = self.deleted_bytes().zip(figures.deleted_bytes());
+        self.deleted_bytes = bytes.map(|(bytes, more)| bytes + more);
         self.messages += figures.messages;
         self.unseen += figures.unseen;
         self.deleted += figures.deleted;
         self.seen_deleted += figures.seen_deleted;
         self.size += figures.size;
+        self.forget_deleted_bytes();
     }
 
     /// Counts a message out.
@@ -151,6 +153,9 @@ impl Mailbox {
 
     /// Counts a message's flags in.
     pub fn add_flags(&mut self, message: &MessageRow) {
+        if message.is_deleted() {
+            self.deleted_bytes = self.deleted_bytes().map(|bytes| bytes + message.size);
+        }
         self.unseen += u32::from(message.system & SystemFlag::Seen as u8 == 0);
         self.deleted += u32::from(message.system & SystemFlag::Deleted as u8 != 0);
         self.seen_deleted += u32::from(message.system & SEEN_DELETED == SEEN_DELETED);
@@ -164,10 +169,30 @@ impl Mailbox {
         self.deleted = self.deleted.saturating_sub(deleted);
         let both = u32::from(message.system & SEEN_DELETED == SEEN_DELETED);
         self.seen_deleted = self.seen_deleted.saturating_sub(both);
+        if message.is_deleted() {
+            self.deleted_bytes = self.deleted_bytes.map(|it| it.saturating_sub(message.size));
+        }
+        self.forget_deleted_bytes();
+    }
+
+    /// Bytes of messages with `\\Deleted`, if they are counted.
+    pub fn deleted_bytes(&self) -> Option<u64> {
+        match self.deleted {
+            0 => Some(0),
+            _ => self.deleted_bytes,
+        }
+    }
+
+    fn forget_deleted_bytes(&mut self) {
+        self.deleted_bytes = self.deleted_bytes.filter(|_| self.deleted > 0);
     }
 }
 
 impl MessageRow {
+    pub fn is_deleted(&self) -> bool {
+        self.system & SystemFlag::Deleted as u8 != 0
+    }
+
     /// It has no mod-sequence of its own: it is staged, or came with a batch.
     pub fn is_of_a_batch(&self) -> bool {
         self.created == ModSeq(0)
@@ -274,32 +299,6 @@ impl<'a> RowDecoder<'a> {
     }
 }
 
-impl Account {
-    pub fn encode(&self) -> Bytes {
-        let encoder = RowEncoder::new()
-            .bytes(self.name.as_bytes())
-            .u64(self.bytes)
-            .u64(self.messages);
-        match self.names {
-            Some(names) => encoder.u32(names).done(),
-            None => encoder.done(),
-        }
-    }
-
-    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let mut decoder = RowDecoder::new("accounts", bytes)?;
-        Ok(Self {
-            name: decoder.text()?.to_owned(),
-            bytes: decoder.u64()?,
-            messages: decoder.u64()?,
-            names: match decoder.is_at_end() {
-                true => None,
-                false => Some(decoder.u32()?),
-            },
-        })
-    }
-}
-
 const USES: [SpecialUse; 7] = [
     SpecialUse::All,
     SpecialUse::Archive,
@@ -362,7 +361,8 @@ impl Mailbox {
             && self.batches.is_empty()
             && self.horizon == ModSeq(0)
             && self.keywords_at == ModSeq(0)
-            && self.acl_at == ModSeq(0);
+            && self.acl_at == ModSeq(0)
+            && (self.deleted == 0 || self.deleted_bytes.is_none());
         if is_usual {
             return encoder.done();
         }
@@ -379,9 +379,10 @@ impl Mailbox {
         };
         let encoder = self.batches.iter().fold(encoder, batch);
         let encoder = encoder.u64(self.horizon.0).u64(self.keywords_at.0);
-        match self.acl_at {
-            ModSeq(0) => encoder.done(),
-            acl_at => encoder.u64(acl_at.0).done(),
+        let encoder = encoder.u64(self.acl_at.0);
+        match self.deleted_bytes.filter(|_| self.deleted > 0) {
+            Some(bytes) => encoder.u64(bytes).done(),
+            None => encoder.done(),
         }
     }
 
@@ -426,13 +427,17 @@ impl Mailbox {
         if !decoder.is_at_end() {
             mailbox.acl_at = ModSeq(decoder.u64()?);
         }
+        if !decoder.is_at_end() {
+            mailbox.deleted_bytes = Some(decoder.u64()?);
+            mailbox.forget_deleted_bytes();
+        }
         Ok(mailbox)
     }
 }
 
 impl MessageRow {
     pub fn encode(&self) -> Bytes {
-        RowEncoder::new()
+        let encoder = RowEncoder::new()
             .u64(self.modseq.0)
             .u64(self.created.0)
             .u8(self.system)
@@ -440,8 +445,11 @@ impl MessageRow {
             .u32(u32::from(self.date.zone_min as u16))
             .u64(self.size)
             .u64(self.body)
-            .bytes(&self.keywords)
-            .done()
+            .bytes(&self.keywords);
+        match &self.submitter {
+            Some(submitter) => encoder.bytes(submitter.as_bytes()).done(),
+            None => encoder.done(),
+        }
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
@@ -457,6 +465,10 @@ impl MessageRow {
             size: decoder.u64()?,
             body: decoder.u64()?,
             keywords: decoder.bytes()?.to_vec(),
+            submitter: match decoder.is_at_end() {
+                true => None,
+                false => Some(decoder.text()?.into()),
+            },
         })
     }
 }
@@ -519,6 +531,7 @@ mod tests {
             },
             size: 77,
             body: 4,
+            submitter: Some("ann@example.org".into()),
         };
         assert_eq!(
             MessageRow::decode(&message.encode()).expect("valid"),
@@ -536,6 +549,8 @@ mod tests {
             horizon: ModSeq(4),
             keywords_at: ModSeq(5),
             acl_at: ModSeq(6),
+            deleted: 1,
+            deleted_bytes: Some(77),
             ..Mailbox::default()
         };
         assert_eq!(Mailbox::decode(&mailbox.encode()).expect("valid"), mailbox);

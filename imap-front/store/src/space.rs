@@ -39,11 +39,14 @@ pub enum Space {
     SortKeys,
     /// Mailbox id → who may do what; and the same by who may: see `logic::keys`.
     Acls,
+    /// Mailbox id or 0 for the server, user id or 0 for what all share, an entry's name in lower
+    /// case → the entry.
+    Metadata,
 }
 
 impl Space {
     /// All keyspaces.
-    pub const ALL: [Space; 16] = [
+    pub const ALL: [Space; 17] = [
         Self::Meta,
         Self::Users,
         Self::Accounts,
@@ -60,6 +63,7 @@ impl Space {
         Self::Departed,
         Self::SortKeys,
         Self::Acls,
+        Self::Metadata,
     ];
 
     /// Its name on disk.
@@ -81,6 +85,7 @@ impl Space {
             Self::Departed => "departed",
             Self::SortKeys => "sort_keys",
             Self::Acls => "acls",
+            Self::Metadata => "metadata",
         }
     }
 }

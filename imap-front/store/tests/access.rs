@@ -6,7 +6,7 @@ mod common;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{Bench, body};
+use common::{Bench, body, figures};
 use mail::list::Query;
 use mail::request::{AclQuestion, CopyHow, FlagChange, StoreMode, Target};
 use mail::{
@@ -118,7 +118,12 @@ impl Step {
                 },
                 since: ModSeq(1),
             },
-            28 | 29 => Request::Store {
+            28 => {
+                let picks = [self.bits, self.bits >> 4, self.bits >> 8];
+                let value = body(number, usize::from(self.bits % 40));
+                figures::set_metadata(user, Some(name), &picks[..1 + self.of % 3], value, self.on)
+            }
+            29 => Request::Store {
                 mailbox: MailboxId(u64::from(self.bits) % 6 + 1),
                 ranges: (1..4).map(Uid).collect(),
                 change: FlagChange {
@@ -134,6 +139,7 @@ impl Step {
                     folder: MailboxName::new(NAMES[self.name]),
                 }],
                 body: Body::Inline(body(number, 40)),
+                submitter: None,
             },
         }
     }
@@ -163,7 +169,10 @@ impl Step {
             Request::Status {
                 user,
                 name: name.clone(),
+                deleted_bytes: self.on,
             },
+            figures::quota(user, name.clone(), (0, 0, false)),
+            figures::metadata(user, Some(name.clone()), &[0, 1], (self.name, false)),
             Request::Open {
                 user,
                 name,

@@ -5,8 +5,9 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use common::sorting::{Picks, arrange, headed};
-use common::{Bench, Pending, body, follow};
+use common::sorting::{arrange, headed};
+use common::step::{Step, step};
+use common::{Bench, Pending, body, figures, follow};
 use mail::SpecialUse;
 use mail::list::Query;
 use mail::request::{CopyHow, FlagChange, NewMessage, StoreMode, Target, Want};
@@ -32,49 +33,6 @@ const NAMES: [&str; 9] = [
 ];
 const KEYWORDS: [&str; 6] = ["$Forwarded", "$forwarded", "Junk", "red", "RED", "blue"];
 const USERS: [&str; 2] = ["ann", "bob"];
-
-/// One step, its choices still as numbers to be taken modulo what there is.
-#[derive(Clone, Debug)]
-struct Step {
-    kind: u8,
-    user: usize,
-    name: usize,
-    other: usize,
-    mailbox: usize,
-    since: usize,
-    picks: Vec<u16>,
-    flags: u16,
-    size: usize,
-    on: bool,
-}
-
-impl From<&Step> for Picks {
-    fn from(step: &Step) -> Self {
-        Self {
-            name: step.name,
-            other: step.other,
-            size: step.size,
-            on: step.on,
-        }
-    }
-}
-
-prop_compose! {
-    fn step()(
-        kind in 0u8..64,
-        user in 0usize..2,
-        name in 0usize..9,
-        other in 0usize..9,
-        mailbox in any::<usize>(),
-        since in any::<usize>(),
-        picks in prop::collection::vec(any::<u16>(), 0..5),
-        flags in any::<u16>(),
-        size in prop_oneof![8 => 0usize..400, 1 => 60_000usize..260_000],
-        on in any::<bool>(),
-    ) -> Step {
-        Step { kind, user, name, other, mailbox, since, picks, flags, size, on }
-    }
-}
 
 /// Both worlds, and what an observer of all events knows.
 struct World {
@@ -105,6 +63,8 @@ impl World {
             quota_messages: 40,
             keywords_max: 3,
             names_max: 8,
+            metadata_value_bytes_max: 300,
+            metadata_bytes_max: 100_000,
             ..Limits::default()
         };
         let quota = Quota {
@@ -116,6 +76,8 @@ impl World {
             quota: Arc::new(move |_| quota),
             keywords_max: limits.keywords_max,
             names_max: limits.names_max,
+            metadata_value_bytes_max: limits.metadata_value_bytes_max,
+            metadata_bytes_max: limits.metadata_bytes_max,
             inline_bytes_max: limits.inline_bytes_max,
             disk_free_bytes_min: 0,
             index_bytes_max: 2_000,
@@ -274,7 +236,12 @@ impl World {
                 from: name,
                 to: MailboxName::new(NAMES[step.other]),
             },
-            9..11 => Request::Subscribe {
+            9 => figures::set_quota(user, USERS[step.user], (step.size, step.flags, step.on)),
+            10 if step.size.is_multiple_of(2) => {
+                let name = (step.other != 0).then_some(name);
+                figures::set_metadata(user, name, &step.picks, body(3, step.size), step.on)
+            }
+            10 => Request::Subscribe {
                 user,
                 name,
                 on: step.on,
@@ -316,20 +283,7 @@ impl World {
                 spool: self.spools.pop().unwrap_or(SpoolId(77)),
             },
             31..34 if step.on => self.append_all(user, name, step),
-            31..40 => {
-                let date = step.size.is_multiple_of(2).then_some(InternalDate {
-                    unix_s: step.size as i64,
-                    zone_min: -5,
-                });
-                let flags = Self::flags(step);
-                Request::Append {
-                    user,
-                    name,
-                    flags,
-                    date,
-                    body: self.body(step),
-                }
-            }
+            31..40 => self.append(user, name, step),
             _ => {
                 let targets = step.picks.iter().map(|&pick| Target {
                     user: ["ann", "bob", "eve"][usize::from(pick) % 3].into(),
@@ -338,6 +292,7 @@ impl World {
                 Request::Deliver {
                     targets: targets.collect(),
                     body: self.body(step),
+                    submitter: step.on.then(|| "ann@example.org".into()),
                 }
             }
         }
@@ -359,7 +314,18 @@ impl World {
                 let (query, after) = (Arc::new(query), None);
                 Request::List { user, query, after }
             }
-            1 => Request::Status { user, name },
+            1 if step.flags.is_multiple_of(3) => {
+                figures::quota(user, name, (step.size, step.other, step.on))
+            }
+            1 if step.flags % 3 == 1 => {
+                let name = (step.other != 0).then_some(name);
+                figures::metadata(user, name, &step.picks, (step.size, step.on))
+            }
+            1 => Request::Status {
+                user,
+                name,
+                deleted_bytes: true,
+            },
             2 | 3 => Request::Open {
                 user,
                 name,
@@ -389,6 +355,7 @@ impl World {
                 let want = Want {
                     structure: step.flags & 1 != 0,
                     bytes: step.flags & 2 != 0,
+                    submitter: true,
                 };
                 Request::Fetch {
                     mailbox,
@@ -397,37 +364,53 @@ impl World {
                     budget_bytes: step.size,
                 }
             }
-            _ => {
-                let keys = [
-                    Key::Flag(SystemFlag::Seen),
-                    Key::Keyword("RED".into()),
-                    Key::Body("aa".into()),
-                    Key::Recent,
-                    Key::ModSeq(since),
-                ];
-                let key = keys[usize::from(step.flags) % keys.len()].clone();
-                let key = if step.on {
-                    Key::Not(Box::new(key))
-                } else {
-                    key
-                };
-                let (program, recent_from) = (Program { key }, Uid(step.size as u32 % 9));
-                match arrange(step.into()) {
-                    None => Request::Search {
-                        mailbox,
-                        program,
-                        since,
-                        recent_from,
-                    },
-                    Some(how) => Request::Arrange {
-                        mailbox,
-                        program,
-                        how,
-                        since,
-                        recent_from,
-                    },
-                }
-            }
+            _ => Self::search(mailbox, since, step),
+        }
+    }
+
+    fn search(mailbox: MailboxId, since: ModSeq, step: &Step) -> Request {
+        let keys = [
+            Key::Flag(SystemFlag::Seen),
+            Key::Keyword("RED".into()),
+            Key::Body("aa".into()),
+            Key::Recent,
+            Key::ModSeq(since),
+        ];
+        let key = keys[usize::from(step.flags) % keys.len()].clone();
+        let key = if step.on {
+            Key::Not(Box::new(key))
+        } else {
+            key
+        };
+        let (program, recent_from) = (Program { key }, Uid(step.size as u32 % 9));
+        match arrange(step.into()) {
+            None => Request::Search {
+                mailbox,
+                program,
+                since,
+                recent_from,
+            },
+            Some(how) => Request::Arrange {
+                mailbox,
+                program,
+                how,
+                since,
+                recent_from,
+            },
+        }
+    }
+
+    fn append(&mut self, user: UserId, name: MailboxName, step: &Step) -> Request {
+        let date = step.size.is_multiple_of(2).then_some(InternalDate {
+            unix_s: step.size as i64,
+            zone_min: -5,
+        });
+        Request::Append {
+            user,
+            name,
+            flags: Self::flags(step),
+            date,
+            body: self.body(step),
         }
     }
 

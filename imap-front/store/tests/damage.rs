@@ -75,6 +75,7 @@ fn fetched(bench: &Bench, opened: &Opened) -> (BTreeMap<Uid, Bytes>, usize) {
             want: Want {
                 structure: false,
                 bytes: true,
+                submitter: false,
             },
             budget_bytes: 100_000,
         });

@@ -296,6 +296,7 @@ fn an_upload_on_a_full_disk_is_refused() {
     let deliver = Request::Deliver {
         targets: vec![target],
         body,
+        submitter: None,
     };
     let Reply::Delivered(results) = bench.ask(deliver) else {
         panic!("not answered")

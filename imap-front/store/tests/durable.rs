@@ -57,6 +57,7 @@ impl Host {
         match self.ask(Request::Deliver {
             targets: vec![target],
             body,
+            submitter: None,
         }) {
             Reply::Delivered(mut results) => results.remove(0),
             other => panic!("not delivered: {other:?}"),
@@ -201,6 +202,7 @@ fn large_bodies_come_in_pieces() {
     let want = Want {
         structure: false,
         bytes: true,
+        submitter: false,
     };
     let uids = vec![Uid(1), uid];
     let Reply::Fetched { messages, done, .. } = host.ask(Request::Fetch {
@@ -272,7 +274,11 @@ fn one_message_to_several_is_stored_once_and_counted() {
     };
     let targets = vec![target("ann"), target("bob"), target("ann")];
     let body = Body::Inline(Bytes::from_static(b"shared"));
-    let Reply::Delivered(results) = host.ask(Request::Deliver { targets, body }) else {
+    let Reply::Delivered(results) = host.ask(Request::Deliver {
+        targets,
+        body,
+        submitter: None,
+    }) else {
         panic!("not delivered")
     };
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 3);

@@ -43,6 +43,7 @@ fn fetch(bench: &Bench, uid: u32) -> Vec<mail::Message> {
         want: Want {
             structure: true,
             bytes: true,
+            submitter: false,
         },
         budget_bytes: 1 << 20,
     };

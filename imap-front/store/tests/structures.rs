@@ -13,6 +13,7 @@ use store::Options;
 const STRUCTURE: Want = Want {
     structure: true,
     bytes: false,
+    submitter: false,
 };
 
 fn structures(bench: &Bench, mailbox: MailboxId, uids: &[u32], want: Want) -> Vec<Arc<Structure>> {

@@ -226,10 +226,18 @@ impl SimulatedBackend {
 
     fn carry_out(&mut self, request: Request) -> model::Outcome {
         match request {
-            Request::Deliver { mut targets, body } if self.mutant == Mutant::LeftOut => {
+            Request::Deliver {
+                mut targets,
+                body,
+                submitter,
+            } if self.mutant == Mutant::LeftOut => {
                 let count = targets.len();
                 targets.truncate(1);
-                let (reply, events) = self.model.handle(Request::Deliver { targets, body });
+                let (reply, events) = self.model.handle(Request::Deliver {
+                    targets,
+                    body,
+                    submitter,
+                });
                 let reply = match reply {
                     Reply::Delivered(results) => {
                         Reply::Delivered(results.iter().cycle().take(count).cloned().collect())

@@ -118,6 +118,7 @@ impl Crowd {
         let request = Request::Deliver {
             targets: vec![target],
             body: Body::Inline(text.into()),
+            submitter: None,
         };
         let asker = Asker::Delivery(self.deliveries.len());
         self.deliveries.push(number);

@@ -296,6 +296,7 @@ fn lmtp(rng: &mut Rng) -> Lmtp {
                 over_quota: proto::lmtp::OverQuota::Permanent,
             }),
             domains: [].into(),
+            submitters: Arc::default(),
         },
     };
     Lmtp::with_clock(&options, 1, |now_ns| now_ns / SECOND_NS)

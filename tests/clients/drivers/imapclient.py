@@ -1,4 +1,4 @@
-"""imapclient (PyPI): idle, look, done, fetch the envelope, sort and thread; access control lists."""
+"""imapclient (PyPI): idle, look, done, fetch, sort, thread; lists of rights, quotas, metadata."""
 
 import time
 
@@ -37,6 +37,8 @@ def drive(stage):
         client.add_flags(uids[:1], [b"\\Deleted"])
         client.expunge()
         assert client.search("ALL") == uids[1:], "the expunge did not hold"
+        quotas(client, stage.user)
+        metadata(client)
         shared = client.has_capability("ACL")
         if shared:
             share(client, stage.user)
@@ -56,3 +58,31 @@ def share(client, user):
     heard = dict(client.getacl("Shared by me"))
     assert heard == {user.encode(): b"lrswipkxtecda"}, f"heard {heard}"
     client.delete_folder("Shared by me")
+
+
+def quotas(client, user):
+    """The root of INBOX is the user, and only an administrator sets its limits."""
+    from imapclient.exceptions import IMAPClientError
+
+    root, found = client.get_quota_root("INBOX")
+    assert root.quota_roots == [f"user/{user}"], f"rooted in {root}"
+    used = {quota.resource: (quota.quota_root, quota.usage) for quota in found}
+    assert used["MAILBOX"] == (f"user/{user}", 1), f"found {found}"
+    try:
+        client.set_quota(found)
+    except IMAPClientError as refused:
+        assert "administrators" in str(refused), f"refused with {refused}"
+    else:
+        raise AssertionError("anybody may set quotas")
+
+
+def metadata(client):
+    """What was set is there again, and gone after NIL."""
+    entry = b"/private/vendor/ensign.test/token"
+    for value, expected in [(b'"a token"', [b"a token"]), (b"NIL", [None])]:
+        client._raw_command(b"SETMETADATA", [b'""', b"(" + entry + b" " + value + b")"], uid=False)
+        told = client._raw_command_untagged(
+            b"GETMETADATA", [b'""', entry], uid=False, response_name="METADATA", unpack=True
+        )
+        for word in expected:
+            assert (word or b"NIL") in told, f"told {told}"

@@ -25,6 +25,11 @@ async function main() {
   if (!folders.some((folder) => folder.path === "INBOX" && folder.status.messages === count)) {
     throw new Error(`listed ${JSON.stringify(folders)}`);
   }
+  const quota = await client.getQuota("INBOX");
+  if (!quota || quota.quotaRoot !== `user/${CLIENT_USER}`) {
+    throw new Error(`quota ${JSON.stringify(quota)}`);
+  }
+  console.log(`quota ${JSON.stringify(quota)}`);
   await client.messageFlagsAdd({ uid: String(message.uid) }, ["\\Flagged"], { uid: true });
   // It enabled QRESYNC, so it hears of UIDs.
   const vanished = new Promise((heard) => client.once("expunge", heard));

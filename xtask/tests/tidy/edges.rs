@@ -47,7 +47,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
         ],
     ),
     ("manual", &["admin", "server", "ens", "loadgen"]),
-    ("xtask", &["admin"]),
+    ("xtask", &["admin", "proto"]),
 ];
 
 /// Edges that the table lacks.

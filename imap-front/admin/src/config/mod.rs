@@ -184,7 +184,7 @@ impl Config {
         self.socket_address("service.lmtp.listenaddr", "service.lmtp.port")
     }
 
-    /// `local.hostname`, or what the system calls itself.
+    /// `local.hostname`, or what the system calls itself, with its domain if /etc/hosts has that.
     pub fn hostname(&self) -> String {
         let name = self.value("local.hostname");
         if !name.is_empty() {
@@ -193,10 +193,10 @@ impl Config {
         let system = rustix::system::uname();
         let name = system.nodename().to_string_lossy();
         if name.is_empty() {
-            "localhost".into()
-        } else {
-            name.into_owned()
+            return "localhost".into();
         }
+        let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+        full_name(&name, &hosts).into()
     }
 
     /// `service.imap.banner` with its codes replaced. `protocol` is for `%p`, `version` for `%v`
@@ -223,6 +223,18 @@ impl Config {
         }
         text
     }
+}
+
+/// A host's name with its domain, if a file like /etc/hosts gives it one.
+fn full_name<'a>(name: &'a str, hosts: &'a str) -> &'a str {
+    let is_full = |full: &&str| {
+        let rest = full.strip_prefix(name);
+        rest.is_some_and(|rest| rest.len() > 1 && rest.starts_with('.'))
+    };
+    let line = |line: &'a str| line.split('#').next().unwrap_or(line);
+    let words = hosts.lines().map(line);
+    let mut names = words.flat_map(|line| line.split_whitespace().skip(1));
+    names.find(is_full).unwrap_or(name)
 }
 
 fn may_be_empty(kind: &Kind) -> bool {

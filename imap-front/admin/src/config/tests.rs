@@ -136,6 +136,14 @@ fn banner_codes() {
 }
 
 #[test]
+fn a_host_has_its_domain_from_the_list_of_hosts() {
+    let hosts = "127.0.0.1 localhost # mail.wrong\n192.0.2.1 mailer.example mail.example mail\n";
+    assert_eq!(super::full_name("mail", hosts), "mail.example");
+    assert_eq!(super::full_name("mail.example", hosts), "mail.example");
+    assert_eq!(super::full_name("other", hosts), "other");
+}
+
+#[test]
 fn sizes_limits_and_lists() {
     let (_folder, base) = base();
     let changes = [

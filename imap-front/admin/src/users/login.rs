@@ -105,6 +105,11 @@ impl Login {
         Ok(Self { admins, ..self })
     }
 
+    /// Whether a user may act as any other.
+    pub fn is_admin(&self, name: &str) -> bool {
+        self.admins.iter().any(|admin| **admin == *name)
+    }
+
     /// The user whose mail it is when `user`, who has logged in, wants to act as `other` (RFC 4616
     /// §2): an administrator may, as anybody who is there and not locked.
     ///

@@ -34,7 +34,7 @@ pub fn joined(reference: &str, pattern: &str) -> Option<Box<str>> {
 
 /// A pattern made ready to be held against names: a nondeterministic automaton whose states are the
 /// bits of a few words, a step for each byte of a name.
-pub(super) struct Matcher {
+pub(crate) struct Matcher {
     words: usize,
     states: usize,
     star: Vec<u64>,

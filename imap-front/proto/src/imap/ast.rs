@@ -3,9 +3,11 @@
 //! Strings that are mailbox names are already decoded from modified UTF-7 (or UTF-8) to
 //! [`MailboxName`]; other strings are bytes as the client sent them.
 
+use bytes::Bytes;
+use mail::metadata::{Entry, EntryName, MetadataQuery};
 use mail::{
-    Flags, InternalDate, MailboxName, ModSeq, Rights, RightsMode, SequenceSet, SpecialUse,
-    UidValidity, request::StoreMode, search::Key, sort::Criterion, thread::Algorithm,
+    Flags, InternalDate, MailboxName, ModSeq, QuotaLimits, Rights, RightsMode, SequenceSet,
+    SpecialUse, UidValidity, request::StoreMode, search::Key, sort::Criterion, thread::Algorithm,
 };
 
 use super::lexer::Literal;
@@ -125,6 +127,60 @@ pub enum Command {
         /// What.
         items: Vec<StatusItem>,
     },
+    /// RFC 9208 §4.1.1: a quota root.
+    GetQuota(Vec<u8>),
+    /// RFC 9208 §4.1.2
+    GetQuotaRoot(MailboxName),
+    /// RFC 9208 §4.1.3
+    SetQuota {
+        /// Which root.
+        root: Vec<u8>,
+        /// All its limits.
+        limits: QuotaLimits,
+    },
+    /// RFC 5464 §4.2
+    GetMetadata {
+        /// Of a mailbox, or of the server.
+        mailbox: Option<MailboxName>,
+        /// Which entries.
+        query: MetadataQuery,
+    },
+    /// RFC 5464 §4.3
+    SetMetadata {
+        /// Of a mailbox, or of the server.
+        mailbox: Option<MailboxName>,
+        /// Entries; NIL is no value.
+        entries: Vec<Entry>,
+    },
+    /// draft-daboo-imap-annotatemore-08 §4.2
+    GetAnnotation {
+        /// A pattern of mailboxes, decoded; the server's is empty.
+        mailbox: Box<str>,
+        /// Patterns of entries, in lower case.
+        entries: Vec<Box<str>>,
+        /// Patterns of attributes, in lower case.
+        attributes: Vec<Box<str>>,
+    },
+    /// draft-daboo-imap-annotatemore-08 §4.3
+    SetAnnotation {
+        /// A pattern of mailboxes, decoded; the server's is empty.
+        mailbox: Box<str>,
+        /// What to set.
+        annotations: Vec<Annotation>,
+    },
+    /// Of Netscape's clients: version and account page.
+    Netscape,
+    /// Of Netscape's clients: pages of the server, by keys in capitals.
+    ServerInfo(Vec<Box<str>>),
+    /// Of Netscape's clients: pages of a mailbox, by keys that don't matter.
+    MailboxInfo(MailboxName),
+    /// RFC 1176: names that match a pattern; it is none if no name can.
+    Find {
+        /// Those that are subscribed.
+        subscribed: bool,
+        /// The pattern, decoded.
+        pattern: Option<Box<str>>,
+    },
     /// RFC 3501 §6.3.11. The literal itself is not here: it streams (see the receive module).
     Append {
         /// Where to.
@@ -227,6 +283,28 @@ pub struct Resync {
     pub matches: Option<(SequenceSet, SequenceSet)>,
 }
 
+/// What SETANNOTATION says of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Annotation {
+    /// The entry of METADATA that is the user's own.
+    pub private: EntryName,
+    /// The one that all share.
+    pub shared: EntryName,
+    /// Attributes.
+    pub values: Vec<Attribute>,
+}
+
+/// An attribute that is set; NIL is no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attribute {
+    /// `value.priv`
+    Private(Option<Bytes>),
+    /// `value.shared`
+    Shared(Option<Bytes>),
+    /// One that means nothing.
+    Ignored,
+}
+
 /// LIST with its options (RFC 5258 §3, RFC 5819, RFC 6154).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct List {
@@ -268,6 +346,8 @@ pub struct ListReturn {
     pub status: Option<Vec<StatusItem>>,
     /// `MYRIGHTS` (RFC 8440)
     pub my_rights: bool,
+    /// `METADATA (…)` (RFC 9590)
+    pub metadata: Option<MetadataQuery>,
 }
 
 /// STATUS data items.
@@ -289,6 +369,10 @@ pub enum StatusItem {
     Size,
     /// `APPENDLIMIT` (RFC 7889)
     AppendLimit,
+    /// `DELETED` (RFC 9208 §4.1.4)
+    Deleted,
+    /// `DELETED-STORAGE` (RFC 9208 §4.1.4): in bytes.
+    DeletedStorage,
 }
 
 /// SEARCH return options (RFC 4731 §3.1).
@@ -370,6 +454,20 @@ pub enum FetchItem {
     Rfc822Header,
     /// `RFC822.TEXT`: as `BODY[TEXT]` under its old name.
     Rfc822Text,
+    /// `XSENDER`: who submitted the message, as far as that is known for certain.
+    Sender,
+    /// An item of RFC 1730 that is a section under another name: `RFC822.TEXT.PEEK`, or what
+    /// PARTIAL asks for.
+    Obsolete {
+        /// The item's name in the response.
+        name: Box<str>,
+        /// Part numbers and what of the part.
+        section: Section,
+        /// Whether `\Seen` stays as it is.
+        peek: bool,
+        /// First byte and count.
+        partial: Option<(u32, u32)>,
+    },
     /// `BODY[section]<partial>`
     Section {
         /// Part numbers and what of the part.

@@ -8,12 +8,16 @@ use mail::Namespaces;
 /// Limits and texts; shared by all sessions.
 #[derive(Clone, Debug)]
 pub struct SessionConfig {
-    /// The greeting's text after the capabilities: `host IMAP4 service (product version)`.
+    /// The greeting's text after the capabilities:
+    /// `host IMAP4 service (product version (built day))`.
     pub banner: String,
     /// Product name for ID (RFC 2971).
     pub product: String,
     /// Product version for ID.
     pub version: String,
+    /// Whether the greeting lists what the guide's does and no more, and the two words of it that
+    /// mean nothing are announced.
+    pub guide_greeting: bool,
     /// Whether sessions may idle.
     pub idle: bool,
     /// Whether IDLE is among the capabilities; it may be possible and yet not be announced for a
@@ -22,6 +26,10 @@ pub struct SessionConfig {
     /// Whether SCRAM-SHA-256 is offered to those who may log in; it comes and goes with what is
     /// known of the users.
     pub scram: Arc<AtomicBool>,
+    /// Whether deliverers may say who submitted a message.
+    pub submitters: bool,
+    /// Pages of the provider, told by XSERVERINFO and NETSCAPE.
+    pub urls: Urls,
     /// What is told of bearer tokens, by which clients may log in then; none if they may not.
     pub tokens: Option<TokenHints>,
     /// Longest command line with its literals, in bytes.
@@ -37,6 +45,25 @@ pub struct SessionConfig {
     pub login_failures_max: u8,
     /// Commands that a client may give before it has logged in; 0 is no limit.
     pub prelogin_commands_max: u32,
+}
+
+/// URLs of pages on which users manage what is theirs; empty ones are none.
+#[derive(Clone, Debug, Default)]
+pub struct Urls {
+    /// Their account.
+    pub account: String,
+    /// Their mailing lists.
+    pub lists: String,
+    /// Their filters.
+    pub filters: String,
+}
+
+impl Urls {
+    /// Whether there is one.
+    pub(super) fn are_set(&self) -> bool {
+        let all = [&self.account, &self.lists, &self.filters];
+        all.iter().any(|url| !url.is_empty())
+    }
 }
 
 /// What a client is told whose token is not taken (RFC 7628 §3.2.2). Both may be empty.
@@ -76,9 +103,12 @@ impl Default for SessionConfig {
             banner: "localhost IMAP4 service (Ensign)".into(),
             product: "Ensign".into(),
             version: env!("CARGO_PKG_VERSION").into(),
+            guide_greeting: false,
             idle: true,
             idle_announced: Arc::new(AtomicBool::new(true)),
             scram: Arc::default(),
+            submitters: false,
+            urls: Urls::default(),
             tokens: None,
             command_bytes_max: 64 << 10,
             login_bytes_max: 8 << 10,
@@ -93,45 +123,5 @@ impl Default for SessionConfig {
 impl SessionConfig {
     pub(super) fn offers_scram(&self) -> bool {
         self.scram.load(Ordering::Relaxed)
-    }
-
-    /// The capabilities that a session has, before login if there is an offer, or after it
-    /// (RFC 3501 §6.1.1). Only what is fully there is listed.
-    pub(super) fn capabilities(&self, offer: Option<Offer>) -> String {
-        let mut list = String::from("IMAP4rev1 LITERAL+ SASL-IR ID ENABLE");
-        if let Some(offer) = offer {
-            self.add_offer(&mut list, offer);
-        }
-        if self.idle && self.idle_announced.load(Ordering::Relaxed) {
-            list.push_str(" IDLE");
-        }
-        list.push_str(
-            " NAMESPACE CHILDREN UIDPLUS BINARY MULTIAPPEND UNSELECT MOVE SPECIAL-USE \
-             CREATE-SPECIAL-USE LIST-EXTENDED LIST-STATUS LIST-MYRIGHTS ACL RIGHTS=kxte ESEARCH \
-             SEARCHRES WITHIN PARTIAL SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT \
-             THREAD=REFERENCES THREAD=REFS CONDSTORE QRESYNC STATUS=SIZE",
-        );
-        // RFC 7889 §2: the same for all mailboxes.
-        list.push_str(&format!(" APPENDLIMIT={}", self.append_bytes_max));
-        list
-    }
-
-    fn add_offer(&self, list: &mut String, offer: Offer) {
-        let passwords = offer.cleartext;
-        let scram = passwords && self.offers_scram();
-        let tokens = passwords && self.tokens.is_some();
-        for (is_offered, names) in [
-            (offer.starttls, " STARTTLS"),
-            (passwords, " AUTH=PLAIN AUTH=LOGIN"),
-            (!passwords, " LOGINDISABLED"),
-            (scram, " AUTH=SCRAM-SHA-256"),
-            (scram && offer.binding, " AUTH=SCRAM-SHA-256-PLUS"),
-            (tokens, " AUTH=OAUTHBEARER AUTH=XOAUTH2"),
-            (offer.external, " AUTH=EXTERNAL"),
-        ] {
-            if is_offered {
-                list.push_str(names);
-            }
-        }
     }
 }

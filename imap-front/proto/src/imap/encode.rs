@@ -131,6 +131,12 @@ pub fn month(name: &[u8]) -> Option<u32> {
     Some(at as u32 + 1)
 }
 
+/// A day as the guide's banner has it: `Feb 7 2006`.
+pub fn day(days: i64) -> String {
+    let (year, month, day) = civil_from_days(days);
+    format!("{} {day} {year}", MONTHS[month as usize - 1])
+}
+
 /// `date-time`, quoted: `"17-Jul-1996 02:44:25 -0700"`.
 pub fn internal_date(out: &mut Vec<u8>, date: InternalDate) {
     let local = date.unix_s + i64::from(date.zone_min) * 60;
@@ -236,6 +242,7 @@ mod tests {
             text(|out| internal_date(out, date)),
             "\"17-Jul-1996 02:44:25 -0700\""
         );
+        assert_eq!(day(13_186), "Feb 7 2006");
         for days in [-719_468, -1, 0, 59, 60, 11_016, 20_000, 2_932_896] {
             let (year, month, day) = civil_from_days(days);
             assert_eq!(days_from_civil(year, month, day), days);

@@ -320,6 +320,21 @@ impl<'a> Lexer<'a> {
     }
 
     fn literal(&mut self) -> Parsed<&'a [u8]> {
+        let start = self.clone();
+        let bytes = self.octets()?;
+        if bytes.contains(&0) {
+            return start.fail("a literal without NUL");
+        }
+        Ok(bytes)
+    }
+
+    /// `~{n}` or `~{n+}` and n octets of any kind (RFC 3516 §7 `literal8`).
+    pub fn literal8(&mut self) -> Parsed<&'a [u8]> {
+        self.need(b'~', "a literal8")?;
+        self.octets()
+    }
+
+    fn octets(&mut self) -> Parsed<&'a [u8]> {
         let literal = self.literal_header()?;
         if !self.rest().starts_with(b"\r\n") {
             return self.fail("a line end after the literal's size");
@@ -329,9 +344,6 @@ impl<'a> Lexer<'a> {
         let Some(bytes) = rest.get(..size) else {
             return self.fail("as many bytes as the literal announced");
         };
-        if bytes.contains(&0) {
-            return self.fail("a literal without NUL");
-        }
         self.at += 2 + size;
         Ok(bytes)
     }

@@ -2,12 +2,13 @@
 //!
 //! In reading order: [`lexer`], [`ast`], [`parse`] (bytes to commands), [`encode`], [`mod@render`],
 //! [`mutf7`] (values to bytes), `receive` (a stream to commands), `scram` and `bearer` (messages of
-//! SASL), `output` (answers in pieces), `view` (the client's numbering), [`session`] (the machine),
-//! [`action`] (what it asks of its host), `parked` (a session at rest), `idle` (what an idling
-//! client is sent), `forwarded` (whom a client speaks for).
+//! SASL), `output` (answers in pieces), `view` (the client's numbering), [`capabilities`],
+//! [`session`] (the machine), [`action`] (what it asks of its host), `parked` (a session at rest),
+//! `idle` (what an idling client is sent), `forwarded` (whom a client speaks for).
 
 pub mod action;
 pub mod ast;
+pub mod capabilities;
 pub mod config;
 pub mod encode;
 pub mod lexer;
@@ -26,7 +27,7 @@ mod receive;
 mod scram;
 mod view;
 
-pub use config::{Channel, SessionConfig, TokenHints};
+pub use config::{Channel, SessionConfig, TokenHints, Urls};
 pub use forwarded::Forwarded;
 pub use idle::{Announce, RenderKey, announce, claim, render, render_many};
 pub use parked::Parked;

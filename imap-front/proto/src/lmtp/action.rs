@@ -43,6 +43,8 @@ pub struct Delivery {
     pub eight_bit: bool,
     /// SMTPUTF8 was given (RFC 6531).
     pub utf8: bool,
+    /// Who submitted it, as the client says (RFC 4954 §5).
+    pub submitter: Option<Box<str>>,
 }
 
 /// The host's answer to [`Action::Lookup`].

@@ -2,6 +2,9 @@
 
 use super::address::{self, PathError, Recipient};
 
+/// Longest address of a submitter, in bytes.
+const SUBMITTER_BYTES_MAX: usize = 512;
+
 /// What the client asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -37,6 +40,8 @@ pub struct Mail {
     pub eight_bit: bool,
     /// SMTPUTF8 (RFC 6531).
     pub utf8: bool,
+    /// AUTH (RFC 4954 §5): who submitted the message; none if it was `<>`.
+    pub submitter: Option<Box<str>>,
 }
 
 /// Why a command is refused.
@@ -135,8 +140,9 @@ fn mail(argument: &str) -> Result<Command, CommandError> {
         size: None,
         eight_bit: false,
         utf8: false,
+        submitter: None,
     };
-    let mut body = false;
+    let (mut body, mut auth) = (false, false);
     for (name, value) in parameters(rest)? {
         match (name.to_ascii_uppercase().as_str(), value) {
             ("SIZE", _) if mail.size.is_some() => {
@@ -151,16 +157,53 @@ fn mail(argument: &str) -> Result<Command, CommandError> {
                     return Err(CommandError::Parameter("BODY is 7BIT or 8BITMIME"));
                 }
             }
+            ("AUTH", _) if auth => return Err(CommandError::Parameter("AUTH twice")),
+            ("AUTH", Some(value)) => {
+                auth = true;
+                mail.submitter = submitter(value)?;
+            }
             ("SMTPUTF8", None) => mail.utf8 = true,
             ("SMTPUTF8", Some(_)) => {
                 return Err(CommandError::Parameter("SMTPUTF8 takes no value"));
             }
-            ("SIZE" | "BODY", None) => return Err(CommandError::Parameter("a value is missing")),
+            ("SIZE" | "BODY" | "AUTH", None) => {
+                return Err(CommandError::Parameter("a value is missing"));
+            }
             _ => return Err(CommandError::UnknownParameter),
         }
     }
     address::check_sender(sender, mail.utf8)?;
     Ok(Command::Mail(mail))
+}
+
+/// ```text
+/// auth-param = "AUTH=" xtext                      ; RFC 4954 §5: a mailbox, or "<>"
+/// xtext      = *( xchar / hexchar )               ; RFC 3461 §4, hexchar = "+" 2(HEXDIG)
+/// ```
+fn submitter(value: &str) -> Result<Option<Box<str>>, CommandError> {
+    const WRONG: CommandError = CommandError::Parameter("AUTH takes an address as xtext, or <>");
+    if value == "<>" {
+        return Ok(None);
+    }
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if byte != b'+' {
+            bytes.push(byte);
+            continue;
+        }
+        let (hex, after) = rest.split_at_checked(2).ok_or(WRONG)?;
+        let hex = std::str::from_utf8(hex).map_err(|_| WRONG)?;
+        bytes.push(u8::from_str_radix(hex, 16).map_err(|_| WRONG)?);
+        rest = after;
+    }
+    let text = String::from_utf8(bytes).map_err(|_| WRONG)?;
+    let plain = text.len() <= SUBMITTER_BYTES_MAX && !text.chars().any(char::is_control);
+    match plain && !text.is_empty() {
+        true => Ok(Some(text.into())),
+        false => Err(WRONG),
+    }
 }
 
 fn size(value: &str) -> Result<u64, CommandError> {

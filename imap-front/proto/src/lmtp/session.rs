@@ -592,6 +592,7 @@ impl Session {
             last,
             eight_bit: transaction.mail.eight_bit,
             utf8: transaction.mail.utf8,
+            submitter: transaction.mail.submitter.clone(),
         })));
         self.state = State::Delivering;
     }

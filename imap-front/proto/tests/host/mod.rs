@@ -150,12 +150,40 @@ impl World {
         );
     }
 
+    /// Has an administrator give a command, which must be done.
+    fn admin(&mut self, command: &str) {
+        self.model.add_user("root", "secret");
+        self.model.add_admin("root");
+        let mut session = Session::new(self.config.clone(), true);
+        session.handle_input(format!("a LOGIN root secret\r\nb {command}\r\n").as_bytes());
+        let mut said = Vec::new();
+        while let Some(action) = session.poll_action() {
+            match action {
+                Action::Send(bytes) => {
+                    said.extend_from_slice(&bytes);
+                    session.handle_drained();
+                }
+                Action::Request(request) => {
+                    let (reply, _) = self.model.handle(request);
+                    self.model.sync();
+                    session.handle_reply(reply);
+                }
+                _ => {}
+            }
+        }
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(said.contains("\r\nb OK"), "{command}: {said}");
+    }
+
     pub fn host(&mut self, what: &str) {
         if what == "users" {
             for name in ["mary", "public"] {
                 self.model.add_user(name, "secret");
             }
             return;
+        }
+        if let Some(command) = what.strip_prefix("admin ") {
+            return self.admin(command);
         }
         let scram_offered = self.config.scram.clone();
         self.with(false, |session| match what {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use host::{Host, event, large};
 use mail::list::{Entry, Piece};
+use mail::metadata::{EntryName, MetadataFound};
 use mail::{
     Change, Event, Flags, InternalDate, MailboxId, MailboxName, Message, ModSeq, Reply, Request,
     SystemFlag, Uid, UidSet, UserId,
@@ -170,6 +171,34 @@ fn a_listing_of_long_names() {
     }
 }
 
+/// As much as a user may have.
+#[test]
+fn metadata_of_many_large_values() {
+    let value = Bytes::from(vec![b'x'; 16_000]);
+    let entries = (0..500u32).map(|n| mail::metadata::Entry {
+        name: EntryName::new(format!("/private/{n:03}").as_bytes()).expect("a name"),
+        value: Some(value.clone()),
+    });
+    let found = MetadataFound {
+        entries: entries.collect(),
+        longest: None,
+    };
+    let mut host = Host::new(move |request| match request {
+        Request::Authenticate(_) => Reply::Authenticated(UserId(1)),
+        Request::Metadata { .. } => Reply::Metadata(found.clone()),
+        _ => Reply::Done,
+    });
+    for (command, lines) in [
+        ("a GETMETADATA (DEPTH infinity) \"\" /private", 502),
+        ("a GETANNOTATION \"\" * value", 1001),
+    ] {
+        let said = host.ask(command);
+        host.assert_in_pieces();
+        assert_eq!(said.lines().count(), lines, "{command}");
+        assert!(said.len() > 500 * 16_000 && said.contains("/499"));
+    }
+}
+
 /// Many items, each of them large.
 #[test]
 fn a_response_of_many_large_parts() {
@@ -185,6 +214,7 @@ fn a_response_of_many_large_parts() {
         size: 60_000,
         structure: None,
         bytes: Some(body.clone()),
+        submitter: None,
     };
     let mut host = large(10, move |request| match request {
         Request::Fetch { uids, .. } => Some(Reply::Fetched {
@@ -222,6 +252,7 @@ fn messages_that_vanish_meanwhile() {
         size: 1,
         structure: None,
         bytes: None,
+        submitter: None,
     };
     let mut host = large(3, move |request| match request {
         Request::Fetch { uids, .. } => Some(Reply::Fetched {
@@ -321,6 +352,7 @@ fn new_keywords_are_introduced() {
                 size: 1,
                 structure: None,
                 bytes: None,
+                submitter: None,
             }],
             done: uids.len(),
             unreadable: 0,
@@ -367,6 +399,7 @@ fn nul_is_a_blank_in_every_literal() {
                     size,
                     structure: Some(Arc::new(mail::mime::Structure::parse(&text))),
                     bytes: inline.then(|| text.clone()),
+                    submitter: None,
                 }],
                 done: 1,
                 unreadable: 0,

@@ -5,15 +5,27 @@ use imap_codec::imap_types::response::{Response, Status};
 use imap_codec::{GreetingCodec, ResponseCodec};
 
 /// Responses that imap-codec doesn't know: ESEARCH (RFC 4731), those of ACL (RFC 4314), extended
-/// items of LIST (RFC 5258), SIZE (RFC 8438) and APPENDLIMIT (RFC 7889) of STATUS.
+/// items of LIST (RFC 5258), SIZE (RFC 8438) and APPENDLIMIT (RFC 7889) of STATUS, XSENDER of
+/// FETCH, and what servers of the past said.
 fn is_foreign(rest: &[u8]) -> bool {
     let line = rest.split(|&b| b == b'\r').next().unwrap_or(rest);
     ["* ESEARCH ", "* ACL ", "* MYRIGHTS ", "* LISTRIGHTS "]
         .iter()
         .any(|word| line.starts_with(word.as_bytes()))
         || line.starts_with(b"* LIST ") && line.ends_with(b"(\"CHILDINFO\" (\"SUBSCRIBED\"))")
+        || OF_THE_PAST.iter().any(|start| line.starts_with(start))
+        || line.starts_with(b"* ") && line.windows(16).any(|it| it == b"FETCH (XSENDER \"")
         || line.starts_with(b"* STATUS ") && line.ends_with(b"APPENDLIMIT 2000)")
 }
+
+const OF_THE_PAST: [&[u8]; 6] = [
+    b"* MAILBOX ",
+    b"* VERSION ",
+    b"* ACCOUNT-URL ",
+    b"* XSERVERINFO ",
+    b"* XMAILBOXINFO ",
+    b"* ANNOTATION ",
+];
 
 /// Reads a greeting and all that follows; how many tagged responses there were.
 ///

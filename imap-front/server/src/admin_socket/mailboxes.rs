@@ -127,7 +127,11 @@ impl Asking {
             let name = entry.name;
             let mut line = json!({ "mailbox": name.as_str(), "selectable": entry.selectable });
             if entry.selectable {
-                let request = Request::Status { user, name };
+                let request = Request::Status {
+                    user,
+                    name,
+                    deleted_bytes: false,
+                };
                 // One that is gone meanwhile has no figures.
                 if let Some(Reply::Status(figures)) = self.store.read(&request) {
                     line["messages"] = figures.messages.into();
@@ -285,6 +289,7 @@ impl Asking {
         let request = Request::Deliver {
             targets: vec![target],
             body: Body::Spooled(spool),
+            submitter: None,
         };
         let outcome = match self.write(request) {
             Ok(Reply::Delivered(results)) => match results.into_iter().next() {

@@ -9,6 +9,7 @@
 mod fair_queue;
 mod login;
 mod port;
+mod privileged;
 mod reading;
 mod replier;
 mod workers;
@@ -78,6 +79,9 @@ fn handle(control: &Control, requester: Arc<Requester>, request: Request) {
         Request::Recipient { whole, local } => {
             let reply = control.authenticator.recipient(whole.as_deref(), &local);
             control.replier.reply(requester.id, reply);
+        }
+        Request::Quota { .. } | Request::SetQuota { .. } | Request::SetMetadata { .. } => {
+            privileged::handle(control, &requester, request);
         }
         request if request.is_write() => write(control, &requester, request),
         request if reading::is_long(&request) => reading::run(control, requester, request),

@@ -18,6 +18,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use admin::Config;
+use admin::config::Networks;
 use engine::event::ShardId;
 use proto::lmtp::{OverQuota, SessionConfig};
 
@@ -56,6 +57,8 @@ pub struct Settings {
     pub session: Arc<SessionConfig>,
     /// Domains whose addresses are ours, in lower case; none means any.
     pub domains: Arc<[String]>,
+    /// Peers that are believed about who submitted a message.
+    pub submitters: Arc<Networks>,
 }
 
 impl Options {
@@ -93,6 +96,7 @@ impl Settings {
                 over_quota,
             }),
             domains: config.names("local.domains").into(),
+            submitters: Arc::new(config.networks("service.lmtp.submitters")),
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct LmtpSession {
     pub(super) machine: Session,
     /// Domains whose addresses are ours; none means any.
     domains: Arc<[String]>,
+    /// It is believed about who submitted a message.
+    trusted: bool,
     /// What the store or the user directory is to answer.
     asked: Asked,
     /// What that takes, in bytes.
@@ -43,7 +45,7 @@ enum Asked {
     /// A piece is being kept.
     Piece,
     /// The last piece is being kept; then the message goes to these.
-    Last(Vec<Target>),
+    Last(Vec<Target>, Option<Box<str>>),
     /// To so many targets; of pieces that were kept, if there are.
     Deliver(usize, Option<SpoolId>),
     Discard,
@@ -57,7 +59,7 @@ impl LmtpSession {
     pub(super) fn new(
         settings: &Settings,
         peer: Option<Box<str>>,
-        starttls: bool,
+        (starttls, trusted): (bool, bool),
         now_ns: u64,
     ) -> Self {
         let machine = Session::new(settings.session.clone(), peer).with_starttls(starttls);
@@ -69,6 +71,7 @@ impl LmtpSession {
         Self {
             machine,
             domains: settings.domains.clone(),
+            trusted,
             asked: Asked::Nothing,
             asked_bytes: 0,
             spool: None,
@@ -101,7 +104,7 @@ impl LmtpSession {
         match self.asked {
             Asked::Nothing => "LMTP input",
             Asked::Lookup => "LMTP Recipient",
-            Asked::Piece | Asked::Last(_) => "LMTP Spool",
+            Asked::Piece | Asked::Last(..) => "LMTP Spool",
             Asked::Deliver(..) => "LMTP Deliver",
             Asked::Discard => "LMTP Discard",
         }
@@ -158,12 +161,17 @@ impl LmtpSession {
     /// Delivers a message; the last of several pieces is kept first.
     pub(super) fn deliver(&self, delivery: Delivery) -> Next {
         let (targets, chunk) = (delivery.targets, delivery.last);
+        // RFC 4954 §5: of others it is as if they had said nothing.
+        let submitter = delivery.submitter.filter(|_| self.trusted);
         match self.spool {
             Some(_) => {
                 let spool = self.spool;
-                Next(Request::Spool { spool, chunk }, Asked::Last(targets))
+                Next(
+                    Request::Spool { spool, chunk },
+                    Asked::Last(targets, submitter),
+                )
             }
-            None => deliver(targets, Body::Inline(chunk)),
+            None => deliver(targets, Body::Inline(chunk), submitter),
         }
     }
 
@@ -197,10 +205,10 @@ impl LmtpSession {
                 }
                 None
             }
-            Asked::Last(targets) => match kept(reply) {
+            Asked::Last(targets, submitter) => match kept(reply) {
                 Ok(spool) => {
                     self.spool = None;
-                    Some(deliver(targets, Body::Spooled(spool)))
+                    Some(deliver(targets, Body::Spooled(spool), submitter))
                 }
                 Err(refusal) => {
                     self.delivered(&vec![Err(refusal); targets.len()]);
@@ -238,13 +246,18 @@ impl LmtpSession {
     }
 }
 
-fn deliver(targets: Vec<Target>, body: Body) -> Next {
+fn deliver(targets: Vec<Target>, body: Body, submitter: Option<Box<str>>) -> Next {
     let spool = match &body {
         Body::Spooled(spool) => Some(*spool),
         Body::Inline(_) => None,
     };
     let asked = Asked::Deliver(targets.len(), spool);
-    Next(Request::Deliver { targets, body }, asked)
+    let request = Request::Deliver {
+        targets,
+        body,
+        submitter,
+    };
+    Next(request, asked)
 }
 
 fn kept(reply: Reply) -> Result<SpoolId, Refusal> {

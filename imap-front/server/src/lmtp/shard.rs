@@ -124,7 +124,11 @@ impl LmtpShard {
         let address = cx.peer().map(|peer| peer.ip().to_canonical());
         let peer = address.map(|address| address.to_string().into());
         let starttls = self.starttls.load(Relaxed) && peer.is_some();
-        let session = LmtpSession::new(self.current_settings(), peer, starttls, cx.now_ns());
+        let settings = self.current_settings();
+        let submitters = &settings.submitters;
+        let trusted = address.is_some_and(|address| submitters.contain(address));
+        let offer = (starttls, trusted);
+        let session = LmtpSession::new(settings, peer, offer, cx.now_ns());
         let mut session = Box::new(session);
         self.carry_out(front, &mut session, cx);
         Some(session)

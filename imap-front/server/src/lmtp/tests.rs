@@ -49,6 +49,7 @@ fn options() -> Options {
                 over_quota: OverQuota::Permanent,
             }),
             domains: ["mail.example".to_owned(), "x.example".to_owned()].into(),
+            submitters: Arc::default(),
         },
     }
 }

@@ -36,3 +36,4 @@ mod tokens;
 mod tools;
 mod uploads;
 mod users;
+mod words;

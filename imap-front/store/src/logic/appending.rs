@@ -7,8 +7,9 @@ use mail::request::NewMessage;
 use mail::{Event, MailboxName, Refusal, Reply, Rights, UserId};
 
 use super::access::{self, Found};
-use super::depositing::{charge, deposit, forget, keep, room_below, size_of};
+use super::depositing::{deposit, forget, keep, room_below, size_of};
 use super::keywords::Places;
+use super::quotas::charge;
 use super::{Applied, Rules, refused};
 use crate::Error;
 use crate::kv::Transaction;

@@ -12,11 +12,12 @@ use mail::{
 
 use super::changing::{delta, event, remove};
 use super::choosing::{self, Flagged, Slice};
-use super::depositing::{charge, deposit, room, room_below};
+use super::depositing::{deposit, room, room_below};
 use super::keywords::{Places, introduce};
 use super::numbering::Numbering;
+use super::quotas::charge;
 use super::tables::task;
-use super::{Applied, Rules, bodies, keeping, keys, notifications, refused, tables};
+use super::{Applied, Rules, bodies, keeping, keys, metadata, notifications, refused, tables};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
 use crate::notification::{How, MessageChange};
@@ -438,9 +439,10 @@ pub(super) fn settle_some(
 /// Removes some rows of a mailbox that has lost its name. True if none is left.
 pub(super) fn drop_some(
     txn: &mut Transaction<'_>,
+    rules: &Rules,
     id: MailboxId,
-    max: usize,
 ) -> Result<bool, Error> {
+    let max = rules.options.slice_messages;
     let mut messages = Vec::new();
     let mut cost = 0;
     let (from, to) = keys::rows(id);
@@ -456,7 +458,7 @@ pub(super) fn drop_some(
     if !messages.is_empty() {
         return Ok(false);
     }
-    if !keeping::drop_some(txn, id, max)? {
+    if !keeping::drop_some(txn, id, max)? || !metadata::drop_some(txn, rules, id)? {
         return Ok(false);
     }
     for space in [Space::Changes, Space::Expunged] {

@@ -6,11 +6,12 @@ use bytes::{Bytes, BytesMut};
 use mail::reply::Appended;
 use mail::request::Target;
 use mail::{
-    Body, Event, MailboxId, MailboxName, ModSeq, Refusal, Reply, Rights, SpoolId, Uid, UserId, sort,
+    Body, Event, MailboxId, MailboxName, ModSeq, Refusal, Reply, Rights, SpoolId, Uid, sort,
 };
 
 use super::access;
 use super::keywords::introduce;
+use super::quotas::charge;
 use super::tables::PIECE_BYTES;
 use super::{Applied, Rules, ensure_user, keys, notifications, refused, tables};
 use crate::Error;
@@ -148,29 +149,6 @@ pub(super) fn forget(txn: &mut Transaction<'_>, body: &Body) -> Result<(), Error
     Ok(())
 }
 
-/// Whether a user has room for more; charges it if so.
-pub(super) fn charge(
-    txn: &mut Transaction<'_>,
-    rules: &Rules,
-    user: UserId,
-    bytes: u64,
-    messages: u64,
-) -> Result<bool, Error> {
-    let mut account = tables::account(txn, user)?;
-    let quota = (rules.options.quota)(&account.name);
-    account.bytes += bytes;
-    account.messages += messages;
-    let over = |used, limit| limit != 0 && used > limit;
-    if over(account.bytes, quota.bytes) || over(account.messages, quota.messages) {
-        account.bytes -= bytes;
-        account.messages -= messages;
-        notifications::usage(txn, rules, user, &account, true);
-        return Ok(false);
-    }
-    tables::put_account(txn, user, &account);
-    Ok(true)
-}
-
 /// Whether a mailbox can number so many more messages.
 pub(super) fn room(row: &Mailbox, count: usize) -> Result<(), Refusal> {
     match count >= (u32::MAX - row.uid_next.0) as usize {
@@ -244,7 +222,7 @@ pub(super) fn deliver(
     txn: &mut Transaction<'_>,
     rules: &Rules,
     targets: &[Target],
-    body: Body,
+    (body, submitter): (Body, Option<Box<str>>),
 ) -> Result<Applied, Error> {
     let size = match size_of(txn, rules, &body)? {
         Ok(size) => size,
@@ -298,33 +276,29 @@ pub(super) fn deliver(
         let count = keys::number(accepted.len() as u64);
         txn.put(Space::References, &keys::number(stored.body), count);
     }
-    deposit_all(txn, rules, &accepted, mailboxes, stored)
+    let message = MessageRow {
+        date: rules.now,
+        size: stored.size,
+        body: stored.body,
+        submitter,
+        ..MessageRow::default()
+    };
+    deposit_all(txn, &accepted, mailboxes, (message, stored.header))
 }
 
 fn deposit_all(
     txn: &mut Transaction<'_>,
-    rules: &Rules,
     accepted: &[MailboxId],
     mailboxes: Vec<Result<MailboxId, Refusal>>,
-    stored: Stored,
+    (message, header): (MessageRow, Option<u64>),
 ) -> Result<Applied, Error> {
     let mut events = Vec::with_capacity(accepted.len());
     let mut results = Vec::with_capacity(accepted.len());
     for &id in accepted {
         let mut row = tables::mailbox(txn, id)?.unwrap_or_default();
-        let message = MessageRow {
-            date: rules.now,
-            size: stored.size,
-            body: stored.body,
-            ..MessageRow::default()
-        };
-        let (appended, event) = deposit(
-            txn,
-            id,
-            &mut row,
-            vec![message],
-            (How::Delivered, stored.header),
-        );
+        let messages = vec![message.clone()];
+        let how = (How::Delivered, header);
+        let (appended, event) = deposit(txn, id, &mut row, messages, how);
         events.push(event);
         results.push(appended);
     }

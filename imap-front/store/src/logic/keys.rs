@@ -42,6 +42,20 @@ pub(crate) fn rows(mailbox: MailboxId) -> (Vec<u8>, Vec<u8>) {
     (number(mailbox.0), number(mailbox.0 + 1))
 }
 
+/// An entry of metadata, by its name in lower case.
+pub(crate) fn entry(mailbox: MailboxId, user: UserId, name: &str) -> Vec<u8> {
+    let numbers = [mailbox.0, user.0].map(u64::to_be_bytes);
+    [numbers.as_flattened(), name.as_bytes()].concat()
+}
+
+/// The range of a user's entries of a mailbox.
+pub(crate) fn entries(mailbox: MailboxId, user: UserId) -> (Vec<u8>, Vec<u8>) {
+    (
+        entry(mailbox, user, ""),
+        entry(mailbox, UserId(user.0 + 1), ""),
+    )
+}
+
 /// The UID at a message key's end.
 pub(crate) fn uid_of(key: &[u8]) -> Uid {
     let end: [u8; 4] = key[key.len() - 4..].try_into().expect("four bytes");

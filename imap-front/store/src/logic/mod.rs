@@ -4,9 +4,10 @@
 //! do), `acl` (who may do what), `numbering` (which message has which number),
 //! `catch_up` (what happened since), `resync` (what a client has missed), `reading`, `searching`,
 //! `arranging` (SORT and THREAD), `naming` and `renaming` (mailboxes), `keywords` (their places),
-//! `depositing` and `appending` (messages come), `choosing` (which are meant),
-//! `changing` (flags, expunges), `keeping` (what was expunged), `copying` and `bodies`,
-//! `operation` (what takes many slices), `backing_up` and `putting` (backups and restores).
+//! `limits` and `quotas` (what there is room for), `metadata`, `depositing` and `appending`
+//! (messages come), `choosing` (which are meant), `changing` (flags, expunges), `keeping` (what was
+//! expunged), `copying` and `bodies`, `operation` (what takes many slices), `backing_up` and
+//! `putting` (backups and restores).
 
 pub(crate) mod keys;
 
@@ -30,11 +31,14 @@ mod depositing;
 mod index_tests;
 pub(crate) mod keeping;
 mod keywords;
+mod limits;
+mod metadata;
 mod naming;
 mod notifications;
 mod numbering;
 mod operation;
 mod putting;
+mod quotas;
 mod reading;
 mod renaming;
 mod resync;
@@ -66,6 +70,7 @@ pub(crate) use numbering::build_some;
 use operation::Storing;
 pub(crate) use operation::{BUILD_ROWS, Operation, Step};
 pub(crate) use putting::put;
+pub(crate) use reading::{Counting, status_with_deleted};
 pub(crate) use searching::{Findings, Search};
 pub(crate) use tables::{
     check_body, forget_uploads, lookup_user, mailbox, name_of, named_mailbox, note_claim,
@@ -172,7 +177,13 @@ pub(crate) fn read(kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Opti
             name,
             question,
         } => acl::answer(kv, rules, (*user, name), question)?,
-        R::Status { user, name } => reading::status(kv, rules, *user, name)?,
+        R::Status { user, name, .. } => reading::status(kv, rules, *user, name)?,
+        R::Quota { user, of, is_admin } => quotas::get(kv, rules, *user, of, *is_admin)?,
+        R::Metadata {
+            user,
+            mailbox,
+            query,
+        } => metadata::get(kv, rules, *user, mailbox.as_ref(), query)?,
         R::Sync { mailbox, since } => reading::sync(kv, rules, *mailbox, *since)?,
         R::View { mailbox, at } => reading::view(kv, rules, *mailbox, *at)?,
         R::Changes {
@@ -257,6 +268,18 @@ pub(crate) fn apply(
             mode,
             rights,
         } => acl::set(txn, rules, (user, &name), &identifier, (mode, rights)),
+        R::SetQuota {
+            whose,
+            limits,
+            is_admin,
+            ..
+        } => quotas::set(txn, rules, &whose, limits, is_admin),
+        R::SetMetadata {
+            user,
+            mailbox,
+            entries,
+            is_admin,
+        } => metadata::set(txn, rules, user, mailbox.as_ref(), entries, is_admin),
         R::Store {
             mailbox,
             ranges,
@@ -300,7 +323,11 @@ pub(crate) fn apply(
             name,
             messages,
         } => appending::append_all(txn, rules, user, &name, messages),
-        R::Deliver { targets, body } => depositing::deliver(txn, rules, &targets, body),
+        R::Deliver {
+            targets,
+            body,
+            submitter,
+        } => depositing::deliver(txn, rules, &targets, (body, submitter)),
         _ => refused(Refusal::Cannot("not a change")),
     }
 }

@@ -12,7 +12,9 @@ use mail::{
 use super::access::{self, ForOthers, denied};
 use super::copying::Target;
 use super::renaming::{self, Renaming};
-use super::{Applied, Operation, Rules, acl, copying, keys, notifications, refused, tables};
+use super::{
+    Applied, Operation, Rules, acl, copying, keys, limits, notifications, refused, tables,
+};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
 use crate::notification::What;
@@ -156,7 +158,7 @@ pub(super) fn create(
         return refused(Refusal::Exists);
     }
     if !has_room(txn, rules, owner)? {
-        return refused(NO_ROOM);
+        return refused(Refusal::OverQuota);
     }
     make_parents(txn, rules, &acl, &name)?;
     make_mailbox(txn, rules, &acl, &name, special_use)?;
@@ -178,7 +180,10 @@ const NO_ROOM: Refusal = Refusal::Limit("you have as many mailboxes and subscrip
 
 /// Whether a user may have one more name. Superior names that come along are not looked at.
 fn has_room(txn: &mut Transaction<'_>, rules: &Rules, user: UserId) -> Result<bool, Error> {
-    Ok(tables::names(txn, user)? < rules.options.names_max)
+    let names = tables::names(txn, user)? as u64;
+    let account = tables::account(txn, user)?;
+    let most = limits::limits(rules, &account).mailboxes;
+    Ok(most.is_none_or(|most| names < most))
 }
 
 /// RFC 3501 §6.3.3: superior names that don't exist are made as well.
@@ -301,7 +306,7 @@ pub(super) fn rename(
             None => false,
         };
     if adds && !has_room(txn, rules, user)? {
-        return refused(NO_ROOM);
+        return refused(Refusal::OverQuota);
     }
     if from.is_inbox() {
         // RFC 3501 §6.3.5: INBOX itself stays, and so does who has it selected.

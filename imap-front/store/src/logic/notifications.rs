@@ -2,7 +2,7 @@
 
 use mail::{MailboxId, Uid, UserId};
 
-use super::Rules;
+use super::{Rules, limits};
 use crate::Quota;
 use crate::kv::Transaction;
 use crate::notification::{MessageChange, Notification, What};
@@ -43,7 +43,7 @@ pub(super) fn usage(
         bytes: account.bytes,
         messages: account.messages,
     };
-    let quota = || (rules.options.quota)(&account.name);
+    let quota = || limits::as_told(limits::limits(rules, account));
     txn.notification(|| Notification {
         user,
         what: What::Use {

@@ -274,7 +274,7 @@ impl Operation {
                 Ok(Step::More(vec![]))
             }
             Kind::Drop(id) => {
-                let is_done = copying::drop_some(txn, *id, max)?;
+                let is_done = copying::drop_some(txn, rules, *id)?;
                 Ok(step(is_done, Reply::Done))
             }
             Kind::WorkOff => {

@@ -28,6 +28,12 @@ const SURE_BYTES_MAX: u64 = 1 << 20;
 /// The bit of `\\Seen`.
 const SEEN: usize = (SystemFlag::Seen as u8).trailing_zeros() as usize;
 
+/// The bit of `\\Deleted`.
+const DELETED: usize = (SystemFlag::Deleted as u8).trailing_zeros() as usize;
+
+/// Messages that are looked at in one piece of a count.
+const COUNTED_A_PIECE: usize = 1024;
+
 /// UIDs among which STATUS counts messages by their rows.
 const COUNTED_MAX: u32 = 4096;
 
@@ -112,19 +118,66 @@ pub(super) fn status(
     user: UserId,
     name: &MailboxName,
 ) -> Result<Reply, Error> {
-    let Found { id, row, .. } = match access::may(kv, rules, user, name, Rights::READ)? {
-        Ok(found) => found,
-        Err(refusal) => return Ok(Reply::Refused(refusal)),
-    };
-    Ok(Reply::Status(Status {
+    Ok(match access::may(kv, rules, user, name, Rights::READ)? {
+        Ok(found) => Reply::Status(figures(kv, rules, &found)?),
+        Err(refusal) => Reply::Refused(refusal),
+    })
+}
+
+fn figures(kv: &dyn Kv, rules: &Rules, found: &Found) -> Result<Status, Error> {
+    let (id, row) = (found.id, &found.row);
+    Ok(Status {
         messages: row.messages,
-        recent: recent(kv, rules, id, &row)?,
+        recent: recent(kv, rules, id, row)?,
         unseen: row.unseen,
         uid_next: row.uid_next,
         uid_validity: row.uid_validity,
         highest_modseq: row.modseq,
         size: row.size,
-    }))
+        deleted: row.deleted,
+        deleted_bytes: 0,
+    })
+}
+
+/// How far messages with `\\Deleted` are counted: the next UID, and bytes so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counting {
+    next: u32,
+    bytes: u64,
+}
+
+/// The same with the bytes of messages with `\\Deleted`. In a row that is older than their count
+/// they are counted, some in each piece: none if there is another piece.
+pub(crate) fn status_with_deleted(
+    kv: &dyn Kv,
+    rules: &Rules,
+    (user, name): (UserId, &MailboxName),
+    counting: &mut Counting,
+) -> Result<Option<Reply>, Error> {
+    let found = match access::may(kv, rules, user, name, Rights::READ)? {
+        Ok(found) => found,
+        Err(refusal) => return Ok(Some(Reply::Refused(refusal))),
+    };
+    let mut figures = figures(kv, rules, &found)?;
+    let (id, row) = (found.id, &found.row);
+    if let Some(bytes) = row.deleted_bytes() {
+        figures.deleted_bytes = bytes;
+    } else {
+        let numbering = numbering(kv, rules, id, row)?;
+        let deleted = numbering.index.with_system(DELETED);
+        let from = counting.next;
+        let mut left = deleted.iter().skip_while(|uid| *uid < from);
+        for uid in left.by_ref().take(COUNTED_A_PIECE) {
+            counting.next = uid + 1;
+            let message = tables::message(kv, id, row, Uid(uid))?;
+            counting.bytes += message.map_or(0, |message| message.size);
+        }
+        if left.next().is_some() {
+            return Ok(None);
+        }
+        figures.deleted_bytes = counting.bytes;
+    }
+    Ok(Some(Reply::Status(figures)))
 }
 
 /// Messages that no session has claimed.
@@ -292,6 +345,7 @@ pub(super) fn fetch(
             size: row.size,
             structure,
             bytes: bytes.filter(|_| small),
+            submitter: row.submitter.filter(|_| want.submitter),
         });
     }
     Ok(Reply::Fetched {

@@ -12,7 +12,7 @@ use mail::{
 use proptest::prelude::*;
 
 use super::slice_tests::World;
-use super::{Findings, Search, read, tables};
+use super::{Counting, Findings, Search, read, status_with_deleted, tables};
 use crate::Error;
 
 const FLAGS: [SystemFlag; 5] = [
@@ -315,6 +315,7 @@ fn a_status_counts_no_rows_of_a_large_mailbox() {
     let status = Request::Status {
         user: world.user,
         name: MailboxName::inbox(),
+        deleted_bytes: false,
     };
     let cold = read(&world.counted, &world.rules, &status);
     assert!(
@@ -326,4 +327,49 @@ fn a_status_counts_no_rows_of_a_large_mailbox() {
     let reply = read(&world.counted, &world.rules, &status).expect("memory");
     assert!(matches!(reply, Some(Reply::Status(it)) if it.recent == 10_000));
     assert!(world.counted.read.get() <= 3);
+}
+
+/// As in a base that is older than the count.
+#[test]
+fn bytes_of_deleted_messages_that_are_not_counted_are_counted_in_pieces() {
+    let mut world = World::new(3000);
+    world.warm();
+    let (inbox, name) = (world.inbox, MailboxName::inbox());
+    let mut flags = Flags::default();
+    flags.insert(SystemFlag::Deleted);
+    world.carry_out(Request::Store {
+        mailbox: inbox,
+        ranges: (1..=2500).map(Uid).collect(),
+        change: FlagChange {
+            mode: StoreMode::Add,
+            flags,
+            unchanged_since: None,
+        },
+        since: ModSeq(1),
+    });
+    world.commit(|txn, _| {
+        let mut row = tables::mailbox(txn, inbox)?.expect("it is there");
+        row.deleted_bytes = None;
+        tables::put_mailbox(txn, inbox, &row);
+        Ok(())
+    });
+    let status = Request::Status {
+        user: world.user,
+        name: name.clone(),
+        deleted_bytes: false,
+    };
+    world.counted.read.set(0);
+    read(&world.counted, &world.rules, &status).expect("memory");
+    assert!(world.counted.read.get() <= 3, "it is not asked for");
+    let (mut counting, mut pieces) = (Counting::default(), 1);
+    let reply = loop {
+        let whose = (world.user, &name);
+        match status_with_deleted(&world.counted, &world.rules, whose, &mut counting) {
+            Ok(Some(reply)) => break reply,
+            Ok(None) => pieces += 1,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert!(matches!(reply, Reply::Status(it) if it.deleted_bytes == 2500 * 14));
+    assert_eq!(pieces, 3);
 }

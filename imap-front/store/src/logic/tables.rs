@@ -108,15 +108,21 @@ pub(super) fn names(txn: &mut Transaction<'_>, user: UserId) -> Result<usize, Er
     if let Some(names) = account.names {
         return Ok(names as usize);
     }
-    let (from, to) = keys::names(user);
-    let mut count = 0;
-    txn.scan(Space::Names, &from, &to, false, &mut |_, _| {
-        count += 1;
-        Continue(())
-    })?;
+    let count = count_names(txn, user)?;
     account.names = Some(count);
     put_account(txn, user, &account);
     Ok(count as usize)
+}
+
+/// Rows of names of a user, counted one by one.
+pub(super) fn count_names(kv: &dyn Kv, user: UserId) -> Result<u32, Error> {
+    let (from, to) = keys::names(user);
+    let mut count = 0;
+    kv.scan(Space::Names, &from, &to, false, &mut |_, _| {
+        count += 1;
+        Continue(())
+    })?;
+    Ok(count)
 }
 
 pub(crate) fn mailbox(kv: &dyn Kv, id: MailboxId) -> Result<Option<Mailbox>, Error> {

@@ -67,6 +67,7 @@ fn check_mailbox(survey: &mut Survey<'_>, id: MailboxId, row: Mailbox) {
         deleted: 0,
         seen_deleted: 0,
         size: 0,
+        deleted_bytes: None,
         ..row.clone()
     };
     let mut counted = Counted {
@@ -103,6 +104,7 @@ fn check_mailbox(survey: &mut Survey<'_>, id: MailboxId, row: Mailbox) {
     }
     check_changes(survey, id, &counted);
     check_expunged(survey, id, &mut counted);
+    // Of rows that are older than the count of deleted bytes it is made now.
     let mut right = counted.figures;
     survey.charge(right.user, right.size, u64::from(right.messages));
     if counted.is_lossy {
@@ -120,6 +122,11 @@ fn check_mailbox(survey: &mut Survey<'_>, id: MailboxId, row: Mailbox) {
             ("unseen", u64::from(row.unseen), u64::from(right.unseen)),
             ("deleted", u64::from(row.deleted), u64::from(right.deleted)),
             ("bytes", row.size, right.size),
+            (
+                "bytes deleted",
+                row.deleted_bytes.or(right.deleted_bytes).unwrap_or(0),
+                right.deleted_bytes.unwrap_or(0),
+            ),
             (
                 "next UID",
                 u64::from(row.uid_next.0),

@@ -1,7 +1,8 @@
 //! Checking all rows of a store against each other, and repairing what can be repaired.
 //!
 //! In reading order: this (what is found, and the run), `survey` (users, names, mailboxes), `acls`
-//! (who may do what with them), `messages` (what is in a mailbox), `bodies` (what messages share).
+//! (who may do what with them), `messages` (what is in a mailbox), `metadata`, `bodies` (what
+//! messages share).
 //!
 //! A repair is a list of rows to write. What is gone stays gone: rows whose body can't be read are
 //! dropped and told; figures are counted again; indexes are written anew; mailboxes without a name
@@ -10,6 +11,7 @@
 mod acls;
 mod bodies;
 mod messages;
+mod metadata;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -119,6 +121,7 @@ fn find_faults(rows: &dyn KeyScan, now: InternalDate) -> (Summary, Repair) {
     survey.read();
     acls::check(&mut survey);
     messages::check(&mut survey);
+    metadata::check(&mut survey);
     survey.check_accounts();
     bodies::check(&mut survey);
     survey.done()

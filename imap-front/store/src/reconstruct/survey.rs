@@ -28,6 +28,8 @@ pub(super) struct Survey<'a> {
     mailboxes: BTreeMap<MailboxId, Mailbox>,
     /// What each user's mailboxes hold: bytes and messages.
     used: BTreeMap<UserId, (u64, u64)>,
+    /// What each user's entries of metadata cost, in bytes.
+    metadata: BTreeMap<UserId, u64>,
     /// Of each body that messages use: by how many.
     pub bodies: BTreeMap<u64, u64>,
     /// The highest number in use of each counter.
@@ -50,6 +52,7 @@ impl<'a> Survey<'a> {
             names: BTreeMap::new(),
             mailboxes: BTreeMap::new(),
             used: BTreeMap::new(),
+            metadata: BTreeMap::new(),
             bodies: BTreeMap::new(),
             highest: BTreeMap::new(),
             is_underway: false,
@@ -160,6 +163,11 @@ impl<'a> Survey<'a> {
     pub fn mailbox(&self, id: MailboxId) -> Option<(&Mailbox, Option<&str>)> {
         let name = self.names.get(&id).map(|(_, name)| &**name);
         Some((self.mailboxes.get(&id)?, name))
+    }
+
+    /// Counts an entry of metadata to its user.
+    pub fn charge_metadata(&mut self, user: UserId, cost: u64) {
+        *self.metadata.entry(user).or_default() += cost;
     }
 
     /// A UIDVALIDITY that was never used.
@@ -321,16 +329,22 @@ impl<'a> Survey<'a> {
             let names = self.name_counts.get(&user).copied().unwrap_or_default();
             let is_whole = !self.unread.contains(Space::Names.name());
             let counted = Account {
-                name: account.name.clone(),
                 bytes,
                 messages,
                 // Who has no count is counted when it is needed.
                 names: account.names.map(|_| names).filter(|_| is_whole),
+                metadata_bytes: self.metadata.get(&user).copied().unwrap_or_default(),
+                ..account.clone()
             };
             let key = keys::number(user.0);
             let stored = self.rows.get(Space::Accounts, &key);
             if matches!(stored, Ok(Some(row)) if row == counted.encode()) {
                 continue;
+            }
+            let (before, after) = (account.metadata_bytes, counted.metadata_bytes);
+            if before != after {
+                let what = format!("metadata counts for {before} bytes, but there are {after}");
+                self.find_of(user, what);
             }
             if let (Some(before), Some(after)) = (account.names, counted.names)
                 && before != after

@@ -9,10 +9,9 @@ use mail::{Body, Flags, MailboxId, MailboxName, Reply, Request, SystemFlag, Uid,
 
 use super::{Summary, run};
 use crate::disk::Durability;
-use crate::kv::{Changes, Space};
+use crate::kv::{Changes, Kv, Space};
 use crate::logic::{self, keys};
-use crate::rows::AclRow;
-use crate::rows::{Account, Mailbox, MessageRow, Name};
+use crate::rows::{Account, AclRow, Mailbox, MessageRow, MetadataRow, Name};
 use crate::{Options, Store, opening};
 
 const INBOX: MailboxId = MailboxId(1);
@@ -202,6 +201,7 @@ fn figures_are_counted_again() {
         bytes: 1,
         messages: 1,
         names: Some(9),
+        ..Account::default()
     };
     let mut rows = one(Space::Mailboxes, key.clone(), Some(wrong.encode()));
     rows.extend(one(Space::Accounts, key, Some(account.encode())));
@@ -353,4 +353,27 @@ fn access_control_lists_and_what_is_noted_of_them_agree() {
         assert!(repaired.repaired > 0);
         assert_eq!(said(check(folder.path())), "", "{before}");
     }
+}
+
+#[test]
+fn metadata_of_nothing_are_dropped_and_the_others_counted() {
+    let row = MetadataRow {
+        payer: UserId(1),
+        name: "/shared/comment".into(),
+        value: Bytes::from_static(b"x"),
+    };
+    let key = |mailbox| keys::entry(mailbox, UserId(0), "/shared/comment");
+    let at = |mailbox| ((Space::Metadata, key(mailbox)), Some(row.encode()));
+    let (found, folder) = found_and_mended(Changes::from([at(BOX), at(MailboxId(77))]));
+    let said = said(&found);
+    assert!(
+        said.contains("1 entries of metadata belong to nothing"),
+        "{said}"
+    );
+    assert!(
+        said.contains("ann: metadata counts for 0 bytes, but there are 80"),
+        "{said}"
+    );
+    let left = read(folder.path(), |view| view.get(Space::Metadata, &key(BOX)));
+    assert_eq!(left.expect("reads"), Some(row.encode()));
 }

@@ -1,8 +1,10 @@
 //! A store in a folder of its own, asked and answered in turn.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub mod figures;
 pub mod harm;
 pub mod sorting;
+pub mod step;
 
 use std::path::Path;
 use std::sync::mpsc;
@@ -106,6 +108,7 @@ pub fn fetch_all(opened: &Opened) -> Request {
         want: Want {
             structure: false,
             bytes: true,
+            submitter: false,
         },
         budget_bytes: usize::MAX,
     }
@@ -116,6 +119,7 @@ pub fn status(bench: &Bench, user: UserId) -> mail::reply::Status {
     let request = Request::Status {
         user,
         name: MailboxName::inbox(),
+        deleted_bytes: true,
     };
     match bench.ask(request) {
         Reply::Status(status) => status,

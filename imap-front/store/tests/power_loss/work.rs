@@ -208,6 +208,7 @@ fn message(ask: &mut impl FnMut(Request) -> Reply, mailbox: MailboxId, uid: Uid)
         want: Want {
             structure: false,
             bytes: false,
+            submitter: false,
         },
         budget_bytes: 1,
     };

@@ -13,6 +13,22 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         help: "TCP port of the status page; this release has none, so 0",
     },
     ConfigOption {
+        name: "service.imap.accounturl",
+        kind: Kind::Text,
+        default: "",
+        refreshable: false,
+        help: "URL of the page where users manage their accounts, as old clients of Netscape's and \
+               Mozilla's ask for it (XSERVERINFO, NETSCAPE)",
+    },
+    ConfigOption {
+        name: "service.imap.admincontact",
+        kind: Kind::Text,
+        default: "",
+        refreshable: false,
+        help: "URI by which users reach the administrator, such as mailto:postmaster@example.org; \
+               clients read it as the server's metadata /shared/admin",
+    },
+    ConfigOption {
         name: "service.imap.banner",
         kind: Kind::Text,
         default: "%h %p service (%P %V)",
@@ -28,6 +44,22 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         help: "whether start-msg without arguments starts the IMAP server",
     },
     ConfigOption {
+        name: "service.imap.filtersurl",
+        kind: Kind::Text,
+        default: "",
+        refreshable: false,
+        help: "URL of the page where users manage their filters (XSERVERINFO)",
+    },
+    ConfigOption {
+        name: "service.imap.guidegreeting",
+        kind: Kind::Switch,
+        default: "no",
+        refreshable: false,
+        help: "whether the greeting lists the capabilities of the Sun guide's, in its order, and \
+               no others, and X-SUN-SORT and X-SUN-IMAP are announced: they mean nothing, and no \
+               client is known to need them",
+    },
+    ConfigOption {
         name: "service.imap.idletimeout",
         kind: Kind::Number {
             min: 30,
@@ -37,6 +69,13 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         refreshable: false,
         help: "minutes without a word from the client after which it is logged out; \
                at least 30 (RFC 3501 section 5.4)",
+    },
+    ConfigOption {
+        name: "service.imap.listsurl",
+        kind: Kind::Text,
+        default: "",
+        refreshable: false,
+        help: "URL of the page where users manage their mailing lists (XSERVERINFO)",
     },
     ConfigOption {
         name: "service.imap.loginsperminute",
@@ -261,6 +300,14 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         refreshable: false,
         help: "Unix socket of LMTP, which any user may use; not in run/, which is closed to them; \
                none means no such listener",
+    },
+    ConfigOption {
+        name: "service.lmtp.submitters",
+        kind: Kind::Networks,
+        default: "",
+        refreshable: false,
+        help: "networks of deliverers that are believed about who submitted a message (AUTH= of \
+               MAIL FROM, RFC 4954), which clients read as XSENDER; of others it is not kept",
     },
     ConfigOption {
         name: "service.lmtp.transactiontimeout",

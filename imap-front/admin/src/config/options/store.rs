@@ -19,7 +19,8 @@ pub(super) static STORE: &[ConfigOption] = &[
         refreshable: false,
         help: "users with commas or blanks between them who may act as any other: they log in \
                with AUTHENTICATE, by their own name and password, token or certificate, and the \
-               other's name (authzid)",
+               other's name (authzid). They set quotas (SETQUOTA) and the server's shared \
+               metadata, too",
     },
     ConfigOption {
         name: "store.cachesize",
@@ -104,6 +105,28 @@ pub(super) static STORE: &[ConfigOption] = &[
         default: "50M",
         refreshable: false,
         help: "bytes of the largest message that is taken, over LMTP and IMAP",
+    },
+    ConfigOption {
+        name: "store.maxmetadata",
+        kind: Kind::Bytes {
+            unlimited: false,
+            min: 4096,
+        },
+        default: "1M",
+        refreshable: false,
+        help: "bytes that the metadata of a user may take in all (RFC 5464): its own, and what it \
+               shares of its mailboxes; names count too, and 64 bytes for each entry; 8M at most",
+    },
+    ConfigOption {
+        name: "store.maxmetadatasize",
+        kind: Kind::Bytes {
+            unlimited: false,
+            min: 1024,
+        },
+        default: "16K",
+        refreshable: false,
+        help: "bytes of the largest value of an entry of metadata; a command has 64K at most, all \
+               its values included; 32K at most",
     },
     ConfigOption {
         name: "store.otherusers",

@@ -4,13 +4,12 @@ use mail::request::StoreMode;
 use mail::{Flags, ModSeq};
 
 use super::append::{flag, flag_list};
+use super::old_items::PART_DEPTH_MAX;
 use super::resync::FetchModifiers;
-use super::sequence_set;
+use super::{old_items, sequence_set};
 use crate::imap::ast::{Command, FetchItem, PartNumbers, Section, SectionText};
 use crate::imap::lexer::{Lexer, Parsed};
 
-/// Deepest part number.
-const PART_DEPTH_MAX: usize = 64;
 /// Items that one FETCH may ask for.
 const ITEMS_MAX: usize = 128;
 /// Header fields that one section may name.
@@ -73,7 +72,7 @@ fn macro_items(lexer: &mut Lexer<'_>) -> Option<Vec<FetchItem>> {
     }
 }
 
-fn item(lexer: &mut Lexer<'_>) -> Parsed<FetchItem> {
+pub(super) fn item(lexer: &mut Lexer<'_>) -> Parsed<FetchItem> {
     let start = lexer.clone();
     Ok(match lexer.word("a FETCH item")?.as_str() {
         "BODY" if lexer.peek() == Some(b'[') => body_section(lexer, false)?,
@@ -92,12 +91,27 @@ fn item(lexer: &mut Lexer<'_>) -> Parsed<FetchItem> {
         "RFC822.SIZE" => FetchItem::Rfc822Size,
         "RFC822.HEADER" => FetchItem::Rfc822Header,
         "RFC822.TEXT" => FetchItem::Rfc822Text,
+        "XSENDER" => FetchItem::Sender,
+        // RFC 1730 §6.4.5
+        "RFC822.PEEK" => old_items::item("RFC822", SectionText::Whole, true),
+        "RFC822.TEXT.PEEK" => old_items::item("RFC822.TEXT", SectionText::Text, true),
+        "RFC822.HEADER.LINES" => {
+            let lines = SectionText::HeaderFields(header_list(lexer)?);
+            old_items::item("RFC822.HEADER", lines, true)
+        }
+        "RFC822.HEADER.LINES.NOT" => {
+            let lines = SectionText::HeaderFieldsNot(header_list(lexer)?);
+            old_items::item("RFC822.HEADER", lines, true)
+        }
         _ => return start.fail("a FETCH item"),
     })
 }
 
 fn body_section(lexer: &mut Lexer<'_>, peek: bool) -> Parsed<FetchItem> {
     lexer.need(b'[', "[")?;
+    if let Some(header) = old_items::header_part(lexer, peek) {
+        return Ok(header);
+    }
     let section = section(lexer)?;
     lexer.need(b']', "]")?;
     Ok(FetchItem::Section {

@@ -97,7 +97,7 @@ pub(super) fn name(lexer: &mut Lexer<'_>) -> Parsed<MailboxName> {
 }
 
 /// A name as text, or why it is none.
-type Decoded = Result<Box<str>, &'static str>;
+pub(super) type Decoded = Result<Box<str>, &'static str>;
 
 /// An astring in modified UTF-7; bare UTF-8 is taken as well.
 fn decoded(lexer: &mut Lexer<'_>) -> Parsed<Decoded> {
@@ -111,7 +111,7 @@ fn decoded(lexer: &mut Lexer<'_>) -> Parsed<Decoded> {
 /// list-mailbox = 1*list-char / string             ; RFC 3501 §9
 /// list-char    = ATOM-CHAR / list-wildcards / resp-specials
 /// ```
-fn pattern(lexer: &mut Lexer<'_>) -> Parsed<Decoded> {
+pub(super) fn pattern(lexer: &mut Lexer<'_>) -> Parsed<Decoded> {
     if matches!(lexer.peek(), Some(b'"' | b'{')) {
         return decoded(lexer);
     }
@@ -234,11 +234,11 @@ fn select_option(lexer: &mut Lexer<'_>, list: &mut List) -> Parsed<()> {
 
 /// ```text
 /// return-option = "SUBSCRIBED" / "CHILDREN" / "SPECIAL-USE" / "MYRIGHTS" /
-///                 "STATUS" SP "(" status-att *(SP status-att) ")"
-///                                     ; RFC 5258 §6, RFC 6154 §6, RFC 5819 §4, RFC 8440 §5
+///                 "STATUS" SP "(" status-att *(SP status-att) ")" / "METADATA" SP entries
+///                         ; RFC 5258 §6, RFC 6154 §6, RFC 5819 §4, RFC 8440 §5, RFC 9590 §5
 /// ```
 fn return_option(lexer: &mut Lexer<'_>, list: &mut List) -> Parsed<()> {
-    const EXPECTED: &str = "SUBSCRIBED, CHILDREN, SPECIAL-USE, MYRIGHTS or STATUS";
+    const EXPECTED: &str = "a return option such as CHILDREN";
     let start = lexer.clone();
     match lexer.word(EXPECTED)?.as_str() {
         "SUBSCRIBED" => list.returns.subscribed = true,
@@ -249,6 +249,10 @@ fn return_option(lexer: &mut Lexer<'_>, list: &mut List) -> Parsed<()> {
             lexer.space()?;
             list.returns.status = Some(lexer.list(false, status_item)?);
         }
+        "METADATA" => {
+            lexer.space()?;
+            list.returns.metadata = Some(super::entries::returned(lexer)?);
+        }
         _ => return start.fail(EXPECTED),
     }
     Ok(())
@@ -256,11 +260,11 @@ fn return_option(lexer: &mut Lexer<'_>, list: &mut List) -> Parsed<()> {
 
 /// ```text
 /// status-att = "MESSAGES" / "RECENT" / "UIDNEXT" / "UIDVALIDITY" / "UNSEEN" / "HIGHESTMODSEQ" /
-///              "SIZE" / "APPENDLIMIT"  ; RFC 3501 §9, RFC 7162 §7, RFC 8438 §4, RFC 7889 §5
+///              "SIZE" / "APPENDLIMIT" / "DELETED" / "DELETED-STORAGE"
+///              ; RFC 3501 §9, RFC 7162 §7, RFC 8438 §4, RFC 7889 §5, RFC 9208 §7
 /// ```
 fn status_item(lexer: &mut Lexer<'_>) -> Parsed<StatusItem> {
-    const EXPECTED: &str = "MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, HIGHESTMODSEQ, SIZE or \
-                            APPENDLIMIT";
+    const EXPECTED: &str = "a status item such as MESSAGES";
     let start = lexer.clone();
     Ok(match lexer.word(EXPECTED)?.as_str() {
         "MESSAGES" => StatusItem::Messages,
@@ -271,6 +275,8 @@ fn status_item(lexer: &mut Lexer<'_>) -> Parsed<StatusItem> {
         "HIGHESTMODSEQ" => StatusItem::HighestModSeq,
         "SIZE" => StatusItem::Size,
         "APPENDLIMIT" => StatusItem::AppendLimit,
+        "DELETED" => StatusItem::Deleted,
+        "DELETED-STORAGE" => StatusItem::DeletedStorage,
         _ => return start.fail(EXPECTED),
     })
 }

@@ -5,8 +5,13 @@
 
 mod acl;
 mod append;
+mod entries;
 mod fetch;
 mod mailbox;
+mod metadata;
+mod obsolete;
+mod old_items;
+mod quota;
 mod resync;
 mod search;
 mod set;
@@ -77,6 +82,15 @@ fn command(lexer: &mut Lexer<'_>) -> Parsed<Command> {
         return Ok(command);
     }
     if let Some(command) = acl::command(lexer, &word)? {
+        return Ok(command);
+    }
+    if let Some(command) = quota::command(lexer, &word)? {
+        return Ok(command);
+    }
+    if let Some(command) = metadata::command(lexer, &word)? {
+        return Ok(command);
+    }
+    if let Some(command) = obsolete::command(lexer, &word)? {
         return Ok(command);
     }
     match session_command(lexer, &word)? {

@@ -144,6 +144,27 @@ impl Session {
                 self.access_control(tag, command);
             }
             C::Status { mailbox, items } => self.status(tag, mailbox, items),
+            C::GetMetadata { mailbox, query } => self.get_metadata(tag, mailbox, query),
+            C::SetMetadata { mailbox, entries } => self.set_metadata(tag, mailbox, entries),
+            C::GetAnnotation {
+                mailbox,
+                entries,
+                attributes,
+            } => self.get_annotation(tag, &mailbox, &entries, attributes),
+            C::SetAnnotation {
+                mailbox,
+                annotations,
+            } => self.set_annotation(tag, &mailbox, annotations),
+            C::Netscape => self.netscape(tag),
+            C::ServerInfo(keys) => self.server_info(tag, &keys),
+            C::MailboxInfo(mailbox) => self.mailbox_info(tag, mailbox),
+            C::Find {
+                subscribed,
+                pattern,
+            } => self.find(tag, subscribed, pattern),
+            C::GetQuota(root) => self.get_quota(tag, &root),
+            C::GetQuotaRoot(mailbox) => self.get_quota_root(tag, mailbox),
+            C::SetQuota { root, limits } => self.set_quota(tag, &root, limits),
             C::Idle if !self.config.idle => self.done(&tag, "BAD IDLE is not offered"),
             C::Idle => self.idle(tag),
             _ if self.selected.is_none() => self.done(&tag, "BAD Select a mailbox first"),
@@ -335,6 +356,13 @@ impl Session {
             Step::ListItem(item) => self.list_item_came(item, reply),
             Step::Acl(asking) => self.acl_came(asking, reply),
             Step::Status(status) => self.status_came(status, reply),
+            Step::Metadata(command) => self.metadata_came(command, reply),
+            Step::ListMetadata { listing, name } => {
+                self.list_metadata_came(listing, &name, reply);
+            }
+            Step::Annotation(annotating) => self.annotation_came(annotating, reply),
+            Step::MailboxInfo(info) => self.mailbox_info_came(info, reply),
+            Step::Quota(command) => self.quota_came(command, reply),
             Step::Select(selecting) => self.opened(selecting, reply),
             Step::Fetch(job) => self.fetched(job, reply),
             Step::Store(storing) => self.stored(storing, reply),

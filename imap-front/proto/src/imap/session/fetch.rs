@@ -142,6 +142,11 @@ impl Session {
         if let Some(partial) = partial {
             ranges = self.view().places(&ranges, |count| partial.of(count));
         }
+        // Clients look at it while the message comes.
+        if items.contains(&FetchItem::Sender) {
+            items.retain(|item| *item != FetchItem::Sender);
+            items.insert(0, FetchItem::Sender);
+        }
         // RFC 3501 §6.4.8: UID FETCH always tells the UID.
         if uid && !items.contains(&FetchItem::Uid) {
             items.insert(0, FetchItem::Uid);

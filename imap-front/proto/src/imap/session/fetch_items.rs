@@ -64,6 +64,7 @@ pub(super) fn sets_seen(item: &FetchItem) -> bool {
         item,
         FetchItem::Rfc822
             | FetchItem::Rfc822Text
+            | FetchItem::Obsolete { peek: false, .. }
             | FetchItem::Section { peek: false, .. }
             | FetchItem::Binary { peek: false, .. }
     )
@@ -82,10 +83,16 @@ pub(super) fn want(items: &[FetchItem]) -> Want {
                 want.structure = true;
             }
             FetchItem::Rfc822 => want.bytes = true,
-            FetchItem::Section { section, .. } if *section == Section::default() => {
+            FetchItem::Section { section, .. } | FetchItem::Obsolete { section, .. }
+                if *section == Section::default() =>
+            {
                 want.bytes = true;
             }
-            FetchItem::Rfc822Header | FetchItem::Rfc822Text | FetchItem::Section { .. } => {
+            FetchItem::Sender => want.submitter = true,
+            FetchItem::Rfc822Header
+            | FetchItem::Rfc822Text
+            | FetchItem::Obsolete { .. }
+            | FetchItem::Section { .. } => {
                 want.bytes = true;
                 want.structure = true;
             }
@@ -106,7 +113,7 @@ pub(super) fn is_damaged(message: &Message, items: &[FetchItem]) -> bool {
             .is_some_and(|range| range.end > bytes.len() as u64)
     };
     items.iter().any(|item| match item {
-        FetchItem::Section { section, .. } => beyond(section),
+        FetchItem::Section { section, .. } | FetchItem::Obsolete { section, .. } => beyond(section),
         FetchItem::Rfc822Header | FetchItem::Rfc822Text => beyond(&Section::default()),
         _ => false,
     })
@@ -211,6 +218,17 @@ impl Response {
             FetchItem::Rfc822 => self.old("RFC822 ", SectionText::Whole),
             FetchItem::Rfc822Header => self.old("RFC822.HEADER ", SectionText::Header),
             FetchItem::Rfc822Text => self.old("RFC822.TEXT ", SectionText::Text),
+            FetchItem::Sender => {
+                self.text("XSENDER ");
+                let submitter = self.message.submitter.as_deref().unwrap_or_default();
+                encode::string(&mut self.out, submitter.as_bytes());
+            }
+            FetchItem::Obsolete {
+                name,
+                section,
+                partial,
+                ..
+            } => self.section(format!("{name} ").into(), section, *partial),
             FetchItem::Section {
                 section, partial, ..
             } => {

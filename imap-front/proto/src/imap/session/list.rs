@@ -1,18 +1,19 @@
-//! LIST and LSUB (RFC 3501 §6.3.8, §6.3.9; RFC 5258; RFC 5819; RFC 6154): piece by piece, as the
-//! client takes what was listed.
+//! LIST and LSUB (RFC 3501 §6.3.8, §6.3.9; RFC 5258; RFC 5819; RFC 6154; RFC 9590) and FIND
+//! (RFC 1730): piece by piece, as the client takes what was listed.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use mail::SpecialUse;
 use mail::list::{Entry, Query, joined};
+use mail::metadata::MetadataQuery;
 use mail::name::NAME_BYTES_MAX;
 use mail::reply::AclAnswer;
 use mail::request::AclQuestion;
 use mail::{MailboxName, Reply, Request};
 
 use super::{Session, Step, Stream, Work};
-use crate::imap::ast::List;
+use crate::imap::ast::{List, StatusItem};
 use crate::imap::encode;
 
 /// A LIST or LSUB under way.
@@ -20,6 +21,9 @@ pub(super) struct Listing {
     tag: Box<str>,
     list: List,
     query: Arc<Query>,
+    metadata: Option<Arc<MetadataQuery>>,
+    /// It is FIND.
+    finds: bool,
     /// Names that are still to be said.
     entries: VecDeque<Entry>,
     /// Where the next piece begins, if there is one.
@@ -30,8 +34,8 @@ pub(super) struct Listing {
 pub(super) struct Item {
     listing: Listing,
     name: MailboxName,
-    /// Its figures come next.
-    status_next: bool,
+    /// Its rights are asked for, and not its figures.
+    is_rights: bool,
 }
 
 impl Session {
@@ -42,14 +46,23 @@ impl Session {
             self.say("* LIST (\\Noselect) \"/\" \"\"");
             return self.finish(tag, "OK LIST completed");
         }
-        self.begin_listing(tag, list, false);
+        self.begin_listing(tag, list, false, false);
+    }
+
+    pub(super) fn find(&mut self, tag: Box<str>, subscribed: bool, pattern: Option<Box<str>>) {
+        let mut list = List {
+            patterns: pattern.into_iter().collect(),
+            ..List::default()
+        };
+        list.select.subscribed = subscribed;
+        self.begin_listing(tag, list, false, true);
     }
 
     pub(super) fn lsub(&mut self, tag: Box<str>, list: List) {
-        self.begin_listing(tag, list, true);
+        self.begin_listing(tag, list, true, false);
     }
 
-    fn begin_listing(&mut self, tag: Box<str>, list: List, lsub: bool) {
+    fn begin_listing(&mut self, tag: Box<str>, mut list: List, lsub: bool, finds: bool) {
         // Nothing lies below a reference that is longer than a name.
         let possible = list.reference.len() <= NAME_BYTES_MAX;
         let patterns = list.patterns.iter().filter(|_| possible);
@@ -64,7 +77,9 @@ impl Session {
         };
         let listing = Listing {
             tag,
+            metadata: list.returns.metadata.take().map(Arc::new),
             list,
+            finds,
             query: query.into(),
             entries: VecDeque::new(),
             next: None,
@@ -99,38 +114,25 @@ impl Session {
             let Some(entry) = listing.entries.pop_front() else {
                 return match listing.next.take() {
                     Some(after) => self.next_piece(listing, Some(after)),
+                    None if listing.finds => self.finish(listing.tag, "OK FIND completed"),
                     None if listing.query.lsub => self.finish(listing.tag, "OK LSUB completed"),
                     None => self.finish(listing.tag, "OK LIST completed"),
                 };
             };
             self.say_entry(&listing, &entry);
             let returns = &listing.list.returns;
-            let status = returns.status.is_some() && entry.selectable;
-            if returns.my_rights && entry.selectable && !listing.query.lsub {
-                return self.ask_rights(listing, entry.name, status);
-            }
-            if status && !listing.query.lsub {
-                return self.ask_status(listing, entry.name);
+            let more = returns.my_rights || returns.status.is_some() || listing.metadata.is_some();
+            if more && entry.selectable && !listing.query.lsub {
+                return match returns.my_rights {
+                    true => self.ask_rights(listing, entry.name),
+                    false => self.ask_status(listing, entry.name),
+                };
             }
         }
-        self.work = Work::Streaming(Box::new(Stream::List(listing)));
+        self.work = Work::Streaming(Box::new(Stream::List(Box::new(listing))));
     }
 
-    fn ask_status(&mut self, listing: Listing, name: MailboxName) {
-        let Some(user) = self.user else { return };
-        let request = Request::Status {
-            user,
-            name: name.clone(),
-        };
-        let item = Item {
-            listing,
-            name,
-            status_next: false,
-        };
-        self.ask(request, Step::ListItem(item));
-    }
-
-    fn ask_rights(&mut self, listing: Listing, name: MailboxName, status_next: bool) {
+    fn ask_rights(&mut self, listing: Listing, name: MailboxName) {
         let Some(user) = self.user else { return };
         let request = Request::Acl {
             user,
@@ -140,9 +142,52 @@ impl Session {
         let item = Item {
             listing,
             name,
-            status_next,
+            is_rights: true,
         };
         self.ask(request, Step::ListItem(item));
+    }
+
+    fn ask_status(&mut self, listing: Listing, name: MailboxName) {
+        let Some(user) = self.user else { return };
+        let Some(items) = &listing.list.returns.status else {
+            return self.ask_metadata(listing, name);
+        };
+        let request = Request::Status {
+            user,
+            name: name.clone(),
+            deleted_bytes: items.contains(&StatusItem::DeletedStorage),
+        };
+        let item = Item {
+            listing,
+            name,
+            is_rights: false,
+        };
+        self.ask(request, Step::ListItem(item));
+    }
+
+    /// RFC 9590 §4
+    fn ask_metadata(&mut self, listing: Listing, name: MailboxName) {
+        let (Some(user), Some(query)) = (self.user, listing.metadata.clone()) else {
+            return self.list_on(listing);
+        };
+        let request = Request::Metadata {
+            user,
+            mailbox: Some(name.clone()),
+            query,
+        };
+        self.ask(request, Step::ListMetadata { listing, name });
+    }
+
+    pub(super) fn list_metadata_came(
+        &mut self,
+        listing: Listing,
+        name: &MailboxName,
+        reply: Reply,
+    ) {
+        if let Reply::Metadata(found) = reply {
+            self.say_metadata(Some(name), found);
+        }
+        self.list_on(listing);
     }
 
     /// RFC 5819 §2, RFC 8440 §3: rights and figures come with their mailbox; one that is gone
@@ -151,21 +196,29 @@ impl Session {
         let Item {
             listing,
             name,
-            status_next,
+            is_rights,
         } = item;
         match (reply, &listing.list.returns.status) {
             (Reply::Acl(AclAnswer::Mine(rights)), _) => self.say_my_rights(&name, rights),
             (Reply::Status(figures), Some(items)) => self.say_status(&name, items, &figures),
             _ => {}
         }
-        if status_next {
-            self.ask_status(listing, name);
-        } else {
-            self.list_on(listing);
+        match is_rights {
+            true => self.ask_status(listing, name),
+            false => self.ask_metadata(listing, name),
         }
     }
 
     fn say_entry(&mut self, listing: &Listing, entry: &Entry) {
+        if listing.finds {
+            if entry.selectable {
+                let mut line = b"* MAILBOX ".to_vec();
+                encode::mailbox(&mut line, &entry.name);
+                line.extend_from_slice(b"\r\n");
+                self.output.bytes(&line);
+            }
+            return;
+        }
         let (word, attributes) = if listing.query.lsub {
             let noselect = (!entry.selectable).then_some("\\Noselect");
             ("LSUB", noselect.into_iter().collect())

@@ -77,6 +77,7 @@ impl Session {
         let request = Request::Status {
             user,
             name: name.clone(),
+            deleted_bytes: items.contains(&StatusItem::DeletedStorage),
         };
         self.ask(request, Step::Status(StatusOf { tag, name, items }));
     }
@@ -113,6 +114,10 @@ impl Session {
                 StatusItem::HighestModSeq => format!("HIGHESTMODSEQ {}", figures.highest_modseq),
                 StatusItem::Size => format!("SIZE {}", figures.size),
                 StatusItem::AppendLimit => format!("APPENDLIMIT {append_bytes_max}"),
+                StatusItem::Deleted => format!("DELETED {}", figures.deleted),
+                StatusItem::DeletedStorage => {
+                    format!("DELETED-STORAGE {}", figures.deleted_bytes)
+                }
             })
             .collect();
         line.extend_from_slice(format!(" ({})\r\n", values.join(" ")).as_bytes());

@@ -5,6 +5,7 @@
 //! time and has at most one request under way; what the client sends meanwhile waits.
 
 mod acl;
+mod annotation;
 mod append;
 mod auth;
 mod bearer;
@@ -18,7 +19,10 @@ mod handover;
 mod idle;
 mod list;
 mod mailboxes;
+mod metadata;
+mod obsolete;
 mod parking;
+mod quota;
 mod refusals;
 mod resync;
 mod saved;
@@ -33,7 +37,9 @@ mod updates;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use mail::{Flags, MailboxId, ModSeq, Reply, Request, Rights, SpoolId, Uid, UidSet, UserId};
+use mail::{
+    Flags, MailboxId, MailboxName, ModSeq, Reply, Request, Rights, SpoolId, Uid, UidSet, UserId,
+};
 
 use super::action::Action;
 use super::ast::Command;
@@ -130,7 +136,8 @@ enum Work {
 /// An answer for which the store is asked bit by bit, as the client takes it.
 enum Stream {
     Fetch(Box<fetch::Job>),
-    List(list::Listing),
+    List(Box<list::Listing>),
+    Annotations(Box<annotation::Annotating>),
 }
 
 /// What to do with a reply.
@@ -162,6 +169,14 @@ enum Step {
     ListItem(list::Item),
     Acl(acl::Asking),
     Status(mailboxes::StatusOf),
+    Quota(quota::QuotaCommand),
+    Metadata(metadata::GetMetadata),
+    ListMetadata {
+        listing: list::Listing,
+        name: MailboxName,
+    },
+    Annotation(Box<annotation::Annotating>),
+    MailboxInfo(obsolete::MailboxInfo),
     Select(select::Selecting),
     Fetch(Box<fetch::Job>),
     Store(store::Storing),
@@ -226,21 +241,24 @@ impl Session {
     }
 
     fn greet(&mut self) {
-        let capabilities = self.capabilities();
+        let capabilities = self.config.greeted(self.offer());
         let banner = self.config.banner.clone();
         self.say(&format!("* OK [CAPABILITY {capabilities}] {banner}"));
     }
 
     fn capabilities(&self) -> String {
+        let offer = self.user.is_none().then(|| self.offer());
+        self.config.capabilities(offer)
+    }
+
+    fn offer(&self) -> Offer {
         let channel = self.channel.as_deref();
-        let offer = Offer {
+        Offer {
             cleartext: self.cleartext,
             starttls: self.starttls,
             binding: channel.is_some_and(|it| it.binding.is_some()),
             external: channel.is_some_and(|it| it.name.is_some()),
-        };
-        self.config
-            .capabilities(self.user.is_none().then_some(offer))
+        }
     }
 
     fn quiet(config: Arc<SessionConfig>, cleartext: bool) -> Self {
@@ -341,7 +359,8 @@ impl Session {
         {
             match *stream {
                 Stream::Fetch(job) => self.fetch_on(job),
-                Stream::List(listing) => self.list_on(listing),
+                Stream::List(listing) => self.list_on(*listing),
+                Stream::Annotations(annotating) => self.annotate_on(annotating),
             }
         }
         if self.stale {

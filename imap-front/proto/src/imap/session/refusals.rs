@@ -16,16 +16,23 @@ impl Session {
     }
 
     fn refuse_with(&mut self, tag: &str, refusal: &Refusal, missing: &str) {
+        if let Refusal::MetadataTooBig(most) = refusal {
+            // RFC 5464 §4.3
+            return self.done(tag, &format!("NO [METADATA MAXSIZE {most}] {refusal}"));
+        }
         let code = match refusal {
             Refusal::Credentials => "AUTHENTICATIONFAILED",
             Refusal::Scope => "AUTHORIZATIONFAILED",
             Refusal::NoMailbox => missing,
             Refusal::NoPermission => "NOPERM",
+            Refusal::NoQuotaRoot => "NONEXISTENT",
+            Refusal::Denied(_) => "NOPERM",
             Refusal::NoMessage => "EXPUNGEISSUED",
             Refusal::Exists => "ALREADYEXISTS",
             Refusal::Name(_) | Refusal::Cannot(_) => "CANNOT",
             Refusal::OverQuota | Refusal::DiskFull => "OVERQUOTA",
-            Refusal::TooBig(_) => "TOOBIG",
+            Refusal::MetadataTooMany => "METADATA TOOMANY",
+            Refusal::TooBig(_) | Refusal::MetadataTooBig(_) => "TOOBIG",
             Refusal::Limit(_) => "LIMIT",
             Refusal::Unavailable(_) | Refusal::Busy(_) => "UNAVAILABLE",
             Refusal::Bug => "SERVERBUG",

@@ -125,6 +125,23 @@ impl Authenticator {
         Reply::Recipient(None)
     }
 
+    /// Whether who has logged in is an administrator.
+    pub fn is_admin(&self, user: UserId) -> bool {
+        let account = self.store.user_name(user);
+        account.is_ok_and(|account| self.login.is_admin(&self.name_of(&account)))
+    }
+
+    /// The present name of the user of an account.
+    pub fn name_of(&self, account: &str) -> Box<str> {
+        self.login.users().name_of(account)
+    }
+
+    /// The account of a user, if there is one of that name.
+    pub fn account_of(&self, name: &str) -> Option<Box<str>> {
+        let user = self.login.users().find(name).ok().flatten();
+        user.map(|user| user.account)
+    }
+
     /// Checks credentials and answers, now or later.
     pub fn handle(self: &Arc<Self>, requester: Arc<Requester>, credentials: Credentials) {
         let Credentials {

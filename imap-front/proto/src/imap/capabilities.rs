@@ -1,0 +1,272 @@
+//! The capabilities: what each is called, where it is defined, when it is announced, and which
+//! test proves it. What CAPABILITY says and `docs/capabilities.md` are made of this table.
+//!
+//! A new one is a line of its own: in its place among the words of the guide's greeting, which
+//! come first and in the guide's order, or behind them. `cargo xtask docs` then writes the page.
+
+use std::sync::atomic::Ordering;
+
+use super::config::{Offer, SessionConfig};
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Capability {
+    /// As it is announced; what ends in `=` is followed by its value.
+    pub word: &'static str,
+    /// Where it is defined.
+    pub source: &'static str,
+    /// When it is announced.
+    pub when: When,
+    /// What shows that it works.
+    pub proof: Proof,
+}
+
+/// A test, by its file's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// A conversation.
+    Transcript(&'static str),
+    /// Sessions without a server.
+    Session(&'static str),
+    /// A server and its clients.
+    Sockets(&'static str),
+}
+
+impl Proof {
+    /// The file, in the repository.
+    pub fn path(self) -> String {
+        match self {
+            Self::Transcript(name) => format!("imap-front/proto/tests/transcripts/{name}.txt"),
+            Self::Session(name) => format!("imap-front/proto/tests/{name}.rs"),
+            Self::Sockets(name) => format!("imap-front/server/tests/sockets/{name}.rs"),
+        }
+    }
+}
+
+/// When a capability is announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// At all times.
+    Always,
+    /// While IDLE can be offered.
+    Idling,
+    /// Before login, if TLS can be begun.
+    Tls,
+    /// Before login, if passwords may come over the connection.
+    Passwords,
+    /// Before login, if they may not.
+    NoPasswords,
+    /// Before login, if SCRAM is offered.
+    Scram,
+    /// The same, if it can be bound to the connection.
+    ScramPlus,
+    /// Before login, if bearer tokens are taken.
+    Tokens,
+    /// Before login, if the client has shown a certificate with a name.
+    Certificate,
+    /// If it can be known who submitted a message; and with the guide's greeting.
+    Submitters,
+    /// If the provider has pages; and with the guide's greeting.
+    Pages,
+    /// With the option `service.imap.guidegreeting`.
+    GuideGreeting,
+}
+
+/// The words of the guide's greeting, in its order.
+pub const GUIDE: [&str; 21] = [
+    "IMAP4",
+    "IMAP4rev1",
+    "ACL",
+    "QUOTA",
+    "LITERAL+",
+    "NAMESPACE",
+    "UIDPLUS",
+    "CHILDREN",
+    "BINARY",
+    "UNSELECT",
+    "SORT",
+    "LANGUAGE",
+    "STARTTLS",
+    "IDLE",
+    "XSENDER",
+    "X-NETSCAPE",
+    "XSERVERINFO",
+    "X-SUN-SORT",
+    "X-SUN-IMAP",
+    "X-ANNOTATEMORE",
+    "AUTH=PLAIN",
+];
+
+use {Proof as P, When as W};
+
+/// The table.
+#[rustfmt::skip]
+pub static CAPABILITIES: &[Capability] = &[
+    row("IMAP4", "RFC 1730", W::Always, P::Transcript("obsolete")),
+    row("IMAP4rev1", "RFC 3501", W::Always, P::Transcript("select_and_examine")),
+    row("ACL", "RFC 4314", W::Always, P::Transcript("acl")),
+    row("QUOTA", "RFC 9208", W::Always, P::Transcript("quota")),
+    row("LITERAL+", "RFC 7888", W::Always, P::Session("literals")),
+    row("NAMESPACE", "RFC 2342", W::Always, P::Transcript("list")),
+    row("UIDPLUS", "RFC 4315", W::Always, P::Transcript("copy_and_move")),
+    row("CHILDREN", "RFC 3348", W::Always, P::Transcript("list")),
+    row("BINARY", "RFC 3516", W::Always, P::Transcript("binary")),
+    row("UNSELECT", "RFC 3691", W::Always, P::Transcript("close_and_unselect")),
+    row("SORT", "RFC 5256", W::Always, P::Transcript("sort")),
+    row("STARTTLS", "RFC 3501", W::Tls, P::Session("starttls")),
+    row("IDLE", "RFC 2177", W::Idling, P::Transcript("idle")),
+    row("XSENDER", "Netscape Messaging Server", W::Submitters, P::Sockets("words")),
+    row("X-NETSCAPE", "Netscape Messaging Server", W::Always, P::Transcript("obsolete")),
+    row("XSERVERINFO", "Netscape Messaging Server", W::Pages, P::Transcript("obsolete")),
+    row("X-SUN-SORT", "nowhere", W::GuideGreeting, P::Session("capabilities")),
+    row("X-SUN-IMAP", "nowhere", W::GuideGreeting, P::Session("capabilities")),
+    row("X-ANNOTATEMORE", "draft-daboo-imap-annotatemore", W::Always, P::Transcript("annotation")),
+    row("AUTH=PLAIN", "RFC 4616", W::Passwords, P::Transcript("authenticate_plain")),
+    // Beyond the guide.
+    row("AUTH=LOGIN", "draft-murchison-sasl-login", W::Passwords, P::Session("sasl")),
+    row("LOGINDISABLED", "RFC 3501", W::NoPasswords, P::Session("starttls")),
+    row("AUTH=SCRAM-SHA-256", "RFC 7677", W::Scram, P::Transcript("authenticate_scram")),
+    row("AUTH=SCRAM-SHA-256-PLUS", "RFC 7677", W::ScramPlus, P::Session("sasl")),
+    row("AUTH=OAUTHBEARER", "RFC 7628", W::Tokens, P::Sockets("tokens")),
+    row("AUTH=XOAUTH2", "developers.google.com", W::Tokens, P::Sockets("tokens")),
+    row("AUTH=EXTERNAL", "RFC 4422", W::Certificate, P::Sockets("channels")),
+    row("SASL-IR", "RFC 4959", W::Always, P::Transcript("authenticate_plain")),
+    row("ID", "RFC 2971", W::Always, P::Transcript("enable_and_id")),
+    row("ENABLE", "RFC 5161", W::Always, P::Transcript("enable_and_id")),
+    row("MULTIAPPEND", "RFC 3502", W::Always, P::Transcript("multiappend")),
+    row("MOVE", "RFC 6851", W::Always, P::Transcript("copy_and_move")),
+    row("SPECIAL-USE", "RFC 6154", W::Always, P::Transcript("list_extended")),
+    row("CREATE-SPECIAL-USE", "RFC 6154", W::Always, P::Transcript("list_extended")),
+    row("LIST-EXTENDED", "RFC 5258", W::Always, P::Transcript("list_extended")),
+    row("LIST-STATUS", "RFC 5819", W::Always, P::Transcript("list_extended")),
+    row("LIST-MYRIGHTS", "RFC 8440", W::Always, P::Transcript("acl")),
+    row("RIGHTS=kxte", "RFC 4314", W::Always, P::Transcript("acl")),
+    row("ESEARCH", "RFC 4731", W::Always, P::Transcript("esearch")),
+    row("SEARCHRES", "RFC 5182", W::Always, P::Transcript("searchres")),
+    row("WITHIN", "RFC 5032", W::Always, P::Transcript("searchres")),
+    row("PARTIAL", "RFC 9394", W::Always, P::Transcript("esearch")),
+    row("SORT=DISPLAY", "RFC 5957", W::Always, P::Transcript("sort")),
+    row("ESORT", "RFC 5267", W::Always, P::Transcript("sort")),
+    row("THREAD=ORDEREDSUBJECT", "RFC 5256", W::Always, P::Transcript("thread")),
+    row("THREAD=REFERENCES", "RFC 5256", W::Always, P::Transcript("thread")),
+    row("THREAD=REFS", "draft-ietf-morg-inthread", W::Always, P::Transcript("thread")),
+    row("CONDSTORE", "RFC 7162", W::Always, P::Transcript("condstore")),
+    row("QRESYNC", "RFC 7162", W::Always, P::Transcript("qresync")),
+    row("QUOTA=RES-STORAGE", "RFC 9208", W::Always, P::Transcript("quota")),
+    row("QUOTA=RES-MESSAGE", "RFC 9208", W::Always, P::Transcript("quota")),
+    row("QUOTA=RES-MAILBOX", "RFC 9208", W::Always, P::Transcript("quota")),
+    row("QUOTASET", "RFC 9208", W::Always, P::Transcript("quota")),
+    row("METADATA", "RFC 5464", W::Always, P::Transcript("metadata")),
+    row("METADATA-SERVER", "RFC 5464", W::Always, P::Transcript("metadata")),
+    row("LIST-METADATA", "RFC 9590", W::Always, P::Transcript("metadata")),
+    row("STATUS=SIZE", "RFC 8438", W::Always, P::Transcript("status")),
+    row("APPENDLIMIT=", "RFC 7889", W::Always, P::Transcript("status")),
+];
+
+/// The table for users, as `docs/capabilities.md` has it.
+pub fn page() -> String {
+    let mut text = String::from(
+        "# Capabilities\n\n\
+         What `imapd` announces, in the order in which it does. The words of the guide's greeting \
+         come first,\nin the guide's order.\n\n\
+         <!-- Written by `cargo xtask docs` from the table in imap-front/proto. -->\n\n\
+         | capability | defined in | announced | shown by |\n|---|---|---|---|\n",
+    );
+    for row in CAPABILITIES {
+        let value = if row.word.ends_with('=') { "N" } else { "" };
+        text.push_str(&format!(
+            "| {}{value} | {} | {} | `{}` |\n",
+            row.word,
+            row.source,
+            row.when.says(),
+            row.proof.path(),
+        ));
+    }
+    text
+}
+
+const fn row(word: &'static str, source: &'static str, when: When, proof: Proof) -> Capability {
+    Capability {
+        word,
+        source,
+        when,
+        proof,
+    }
+}
+
+impl When {
+    /// For users.
+    pub fn says(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Idling => "while the guide's conditions for IDLE are met",
+            Self::Tls => "before login, where TLS can be begun",
+            Self::Passwords => "before login, over TLS or from this host",
+            Self::NoPasswords => "before login, neither over TLS nor from this host",
+            Self::Scram => "before login, once users have verifiers (`service.imap.scram`)",
+            Self::ScramPlus => "the same, over TLS 1.3",
+            Self::Tokens => "before login, with `oauth.keys`",
+            Self::Certificate => "before login, to a client with a certificate (`ssl.clientcerts`)",
+            Self::Submitters => "with `service.lmtp.submitters` or `service.imap.guidegreeting`",
+            Self::Pages => {
+                "with `service.imap.accounturl`, `.listsurl`, `.filtersurl` or `.guidegreeting`"
+            }
+            Self::GuideGreeting => "with `service.imap.guidegreeting`",
+        }
+    }
+
+    fn holds(self, config: &SessionConfig, offer: Option<Offer>) -> bool {
+        let before_login = |holds: fn(&Offer) -> bool| offer.as_ref().is_some_and(holds);
+        let passwords = before_login(|offer| offer.cleartext);
+        let scram = passwords && config.offers_scram();
+        match self {
+            Self::Always => true,
+            Self::Idling => config.idle && config.idle_announced.load(Ordering::Relaxed),
+            Self::Tls => before_login(|offer| offer.starttls),
+            Self::Passwords => passwords,
+            Self::NoPasswords => before_login(|offer| !offer.cleartext),
+            Self::Scram => scram,
+            Self::ScramPlus => scram && before_login(|offer| offer.binding),
+            Self::Tokens => passwords && config.tokens.is_some(),
+            Self::Certificate => before_login(|offer| offer.external),
+            Self::Submitters => config.submitters || config.guide_greeting,
+            Self::Pages => config.urls.are_set() || config.guide_greeting,
+            Self::GuideGreeting => config.guide_greeting,
+        }
+    }
+}
+
+impl SessionConfig {
+    /// The capabilities that a session has, before login if there is an offer, or after it
+    /// (RFC 3501 §6.1.1). Only what is fully there is listed.
+    pub(super) fn capabilities(&self, offer: Option<Offer>) -> String {
+        self.listed(offer, |_| true)
+    }
+
+    /// Those that the greeting names: all, or with [`SessionConfig::guide_greeting`] those of the
+    /// guide, and that passwords can't come where that is so.
+    pub(super) fn greeted(&self, offer: Offer) -> String {
+        let short = self.guide_greeting;
+        self.listed(Some(offer), |row| {
+            !short || GUIDE.contains(&row.word) || row.when == When::NoPasswords
+        })
+    }
+
+    fn listed(&self, offer: Option<Offer>, wanted: impl Fn(&Capability) -> bool) -> String {
+        let mut list = String::with_capacity(512);
+        for row in CAPABILITIES {
+            if !wanted(row) || !row.when.holds(self, offer) {
+                continue;
+            }
+            if !list.is_empty() {
+                list.push(' ');
+            }
+            list.push_str(row.word);
+            if row.word == "APPENDLIMIT=" {
+                // RFC 7889 §2: the same for all mailboxes.
+                list.push_str(&self.append_bytes_max.to_string());
+            }
+        }
+        list
+    }
+}
