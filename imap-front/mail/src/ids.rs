@@ -37,6 +37,16 @@ id!(
     ModSeq(u64)
 );
 id!(
+    /// A message's content: its copies have the same, wherever they are, and no other message ever
+    /// has it (RFC 8474 §5.1).
+    EmailId(u64)
+);
+id!(
+    /// What messages have in common that answer the same one, or each other (RFC 8474 §5.2): a hash
+    /// of the Message-ID that the first of them has.
+    ThreadId(u64)
+);
+id!(
     /// A message body being uploaded in pieces before it is appended or discarded.
     SpoolId(u64)
 );

@@ -4,13 +4,15 @@
 //! among them), [`mailbox`], [`flags`], [`acl`] (who may do what), [`date`], [`set`] (sequence
 //! sets), [`event`] (what happened to a mailbox), [`request`] and [`reply`] (the store seam),
 //! [`quota`] (what each user may have), [`metadata`], [`list`] (which names a LIST gives), [`mime`]
-//! (a message's structure), [`search`] (search programs and their evaluation), [`sort`] and
-//! [`thread`] (the order in which SORT and THREAD give what was found).
+//! (a message's structure), `collation` (which texts are equal), [`search`] (search programs and
+//! their evaluation), [`sort`] and [`thread`] (the order in which SORT and THREAD give what was
+//! found).
 //!
 //! Invariants: no I/O, no clock, no wire syntax. The protocol machines, the durable store and its
 //! in-memory model all depend on this crate and not on each other.
 
 pub mod acl;
+mod collation;
 pub mod date;
 pub mod event;
 pub mod flags;
@@ -33,7 +35,7 @@ pub use acl::{Acl, AclEntry, Grantee, Rights, RightsMode};
 pub use date::InternalDate;
 pub use event::{Change, Event};
 pub use flags::{Flags, SystemFlag};
-pub use ids::{MailboxId, ModSeq, SpoolId, Uid, UidValidity, UserId};
+pub use ids::{EmailId, MailboxId, ModSeq, SpoolId, ThreadId, Uid, UidValidity, UserId};
 pub use mailbox::{MailboxInfo, SpecialUse};
 pub use name::MailboxName;
 pub use namespace::Namespaces;

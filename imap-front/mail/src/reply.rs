@@ -6,9 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    Event, Flags, InternalDate, MailboxId, ModSeq, QuotaRoot, Rights, SpoolId, Uid, UidRanges,
-    UidSet, UidValidity, UserId, list::Piece, metadata::MetadataFound, mime::Structure,
-    mime::transfer::Decoder, thread::Part,
+    EmailId, Event, Flags, InternalDate, MailboxId, ModSeq, QuotaRoot, Rights, SpoolId, ThreadId,
+    Uid, UidRanges, UidSet, UidValidity, UserId, list::Piece, metadata::MetadataFound,
+    mime::Structure, mime::transfer::Decoder, thread::Part,
 };
 
 /// What happened to a mailbox after the asker's `since`: a chain of events, oldest first, whose
@@ -21,6 +21,8 @@ pub type Delta = Vec<Arc<Event>>;
 pub enum Reply {
     /// Done, nothing to add.
     Done,
+    /// The mailbox was made.
+    Created(MailboxId),
     /// Not done.
     Refused(Refusal),
     /// The client is who it says.
@@ -153,6 +155,13 @@ pub enum Reply {
         /// How many they are.
         count: u32,
     },
+    /// A message came, and another went.
+    Replaced {
+        /// Where it came.
+        appended: Appended,
+        /// What happened since the asker's mod-sequence, that included.
+        delta: Delta,
+    },
     /// One result for each target of a delivery.
     Delivered(Vec<Result<Appended, Refusal>>),
 }
@@ -165,7 +174,10 @@ impl Reply {
             Self::Listed(piece) => piece.bytes(),
             Self::Metadata(found) => found.bytes(),
             Self::Fetched { messages, .. } => {
-                let bytes = |it: &Message| it.bytes.as_ref().map_or(0, Bytes::len);
+                let bytes = |it: &Message| {
+                    let preview = it.preview.as_ref().map_or(0, |text| text.len());
+                    preview + it.bytes.as_ref().map_or(0, Bytes::len)
+                };
                 size_of_val(&messages[..]) + messages.iter().map(bytes).sum::<usize>()
             }
             Self::Changes { vanished, changed } => vanished.bytes() + changed.bytes(),
@@ -284,6 +296,8 @@ pub struct Appended {
 /// A mailbox's figures (RFC 3501 §6.3.10, RFC 7162 §3.1.2.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status {
+    /// The mailbox.
+    pub mailbox: MailboxId,
     /// Messages.
     pub messages: u32,
     /// Messages that no session has claimed as recent yet.
@@ -350,10 +364,18 @@ pub struct Message {
     pub flags: Arc<Flags>,
     /// When it was received.
     pub date: InternalDate,
+    /// When it came into the mailbox (RFC 8514 §3), if that is known.
+    pub saved: Option<InternalDate>,
+    /// Its content.
+    pub email: EmailId,
+    /// Its thread, if wanted and known.
+    pub thread: Option<ThreadId>,
     /// Its size in bytes.
     pub size: u64,
     /// Its structure, if wanted.
     pub structure: Option<Arc<Structure>>,
+    /// The beginning of its text, if wanted; empty if there is none.
+    pub preview: Option<Box<str>>,
     /// Its bytes, if wanted and few enough.
     pub bytes: Option<Bytes>,
     /// Who submitted it, if wanted and known.

@@ -8,6 +8,7 @@
 //! ([`crate::namespace`]). What the asker has no right to is refused (RFC 4314 §4).
 
 mod credentials;
+mod messages;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::{
 };
 
 pub use credentials::{Credentials, Evidence};
+pub use messages::{Body, NewMessage, Target, Want};
 
 /// A request to the store (and to authentication, which stands in front of it).
 #[derive(Clone, Debug)]
@@ -49,7 +51,7 @@ pub enum Request {
         /// The end of the piece before.
         after: Option<MailboxName>,
     },
-    /// CREATE, missing parents included. Reply: `Done` or `Refused`.
+    /// CREATE, missing parents included. Reply: `Created` or `Refused`.
     Create {
         /// Whose.
         user: UserId,
@@ -341,6 +343,22 @@ pub enum Request {
         /// The messages, in their order.
         messages: Vec<NewMessage>,
     },
+    /// REPLACE (RFC 8508): a message comes and another goes, by one commit. Reply: `Replaced`, or
+    /// `Refused`, and nothing has changed but that the upload is used up.
+    Replace {
+        /// Who asks.
+        user: UserId,
+        /// Where the other is.
+        mailbox: MailboxId,
+        /// Its UID.
+        uid: Uid,
+        /// The asker's mod-sequence there.
+        since: ModSeq,
+        /// Where it comes.
+        name: MailboxName,
+        /// What comes.
+        message: Box<NewMessage>,
+    },
     /// LMTP: one message into several mailboxes, stored once. Reply once durable: `Delivered`,
     /// one result a target in their order.
     Deliver {
@@ -391,6 +409,7 @@ impl Request {
             | Self::Discard { .. }
             | Self::Append { .. }
             | Self::AppendAll { .. }
+            | Self::Replace { .. }
             | Self::Deliver { .. } => true,
         }
     }
@@ -444,6 +463,7 @@ impl Request {
             Self::Discard { .. } => "Discard",
             Self::Append { .. } => "Append",
             Self::AppendAll { .. } => "AppendAll",
+            Self::Replace { .. } => "Replace",
             Self::Deliver { .. } => "Deliver",
         }
     }
@@ -458,6 +478,7 @@ impl Request {
             Self::Expunge { within, .. } => within.as_ref().map_or(0, UidRanges::bytes),
             Self::Spool { chunk, .. } => chunk.len(),
             Self::Append { body, .. } | Self::Deliver { body, .. } => body.bytes(),
+            Self::Replace { message, .. } => message.body.bytes(),
             Self::AppendAll { messages, .. } => {
                 let bodies = messages.iter().map(|message| message.body.bytes());
                 size_of_val(&messages[..]) + bodies.sum::<usize>()
@@ -506,56 +527,6 @@ pub enum AclQuestion {
     Mine,
     /// LISTRIGHTS of this identifier.
     Grantable(Box<str>),
-}
-
-/// A message's bytes: in hand, or uploaded before.
-#[derive(Clone, Debug)]
-pub enum Body {
-    /// All of it.
-    Inline(Bytes),
-    /// An upload, complete.
-    Spooled(SpoolId),
-}
-
-impl Body {
-    /// What it takes in memory, in bytes.
-    pub fn bytes(&self) -> usize {
-        match self {
-            Self::Inline(bytes) => bytes.len(),
-            Self::Spooled(_) => 0,
-        }
-    }
-}
-
-/// One of several messages that are appended.
-#[derive(Clone, Debug)]
-pub struct NewMessage {
-    /// Its flags.
-    pub flags: Flags,
-    /// Its internal date; now if none.
-    pub date: Option<InternalDate>,
-    /// The message.
-    pub body: Body,
-}
-
-/// One recipient of a delivery. The user is known to exist; the store makes the INBOX.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// The user's name.
-    pub user: Box<str>,
-    /// The folder asked for by `user+Folder`; INBOX if it doesn't exist.
-    pub folder: MailboxName,
-}
-
-/// What to read of each message besides UID, flags, mod-sequence, date and size.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Want {
-    /// Its MIME structure and envelope.
-    pub structure: bool,
-    /// Its bytes, if they are few enough to come along; else the asker reads them piece by piece.
-    pub bytes: bool,
-    /// Who submitted it, as far as that is known for certain.
-    pub submitter: bool,
 }
 
 /// What STORE does to the flags of a message (RFC 3501 §6.4.6).

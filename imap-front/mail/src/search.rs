@@ -3,12 +3,12 @@
 mod content;
 mod matching;
 
-pub(crate) use content::decoded_words;
+pub(crate) use content::{decoded_words, text_of};
 pub use matching::{Candidate, matches};
 
 use std::sync::Arc;
 
-use crate::{ModSeq, SequenceSet, SystemFlag, UidSet};
+use crate::{EmailId, ModSeq, SequenceSet, SystemFlag, ThreadId, UidSet};
 
 /// What a message must satisfy. Message numbers have been turned into UIDs before the store sees a
 /// program ([`Key::Numbers`] never reaches it).
@@ -29,6 +29,8 @@ pub enum DateField {
     Internal,
     /// The `Date:` header: SENTBEFORE, SENTON, SENTSINCE.
     Sent,
+    /// When it came into the mailbox: SAVEDBEFORE, SAVEDON, SAVEDSINCE (RFC 8514 §4.3).
+    Saved,
 }
 
 /// A search key. Strings are UTF-8; matching is a case-insensitive substring match on decoded
@@ -80,6 +82,10 @@ pub enum Key {
     Text(Box<str>),
     /// The message's mod-sequence is this or higher (RFC 7162 §3.1.5).
     ModSeq(ModSeq),
+    /// Its content is this (RFC 8474 §6).
+    Email(EmailId),
+    /// Its thread is this (RFC 8474 §6).
+    Thread(ThreadId),
 }
 
 impl Program {
@@ -94,6 +100,7 @@ impl Program {
             Key::Before(..) | Key::On(..) | Key::Since(..) => true,
             Key::Older(_) | Key::Younger(_) => true,
             Key::Larger(_) | Key::Smaller(_) | Key::ModSeq(_) => true,
+            Key::Email(_) | Key::Thread(_) => true,
             Key::Header(..) | Key::Body(_) | Key::Text(_) => true,
             Key::All | Key::And(_) | Key::Or(..) | Key::Not(_) => false,
             Key::Numbers(_) | Key::Uids(_) | Key::UidRanges(_) | Key::Among(_) => false,

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use bytes::Bytes;
 use mail::search::{Candidate, DateField, Day, Key, Program, matches};
-use mail::{Flags, InternalDate, ModSeq, SequenceSet, SystemFlag, Uid};
+use mail::{EmailId, Flags, InternalDate, ModSeq, SequenceSet, SystemFlag, Uid};
 
 fn found(message: &'static str, key: Key) -> (bool, u32) {
     let reads = Cell::new(0);
@@ -15,6 +15,9 @@ fn found(message: &'static str, key: Key) -> (bool, u32) {
         modseq: ModSeq(9),
         flags: &flags,
         date: InternalDate::default(),
+        saved: None,
+        email: EmailId(1),
+        thread: &|| None,
         size: message.len() as u64,
         now_s: 1_000_000_000,
         recent: false,

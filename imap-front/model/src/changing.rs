@@ -10,7 +10,7 @@ use mail::{
 };
 
 use crate::depositing::{charge, deposit};
-use crate::state::{Expunged, Message, State};
+use crate::state::{Expunged, State};
 use crate::{Limits, Outcome, access, catch_up, refused};
 
 /// STORE (RFC 3501 §6.4.6, RFC 7162 §3.1.3). What leaves the flags as they are is no operation.
@@ -138,7 +138,7 @@ pub(crate) fn close(state: &mut State, id: MailboxId, user: UserId) -> Outcome {
 }
 
 /// Takes messages out as one operation.
-fn remove(state: &mut State, id: MailboxId, leaving: &[Uid]) -> Vec<Arc<Event>> {
+pub(crate) fn remove(state: &mut State, id: MailboxId, leaving: &[Uid]) -> Vec<Arc<Event>> {
     if leaving.is_empty() {
         return vec![];
     }
@@ -276,10 +276,7 @@ pub(crate) fn copy(
         let arriving = messages
             .into_iter()
             .zip(adopted.into_iter().flatten())
-            .map(|(message, flags)| Message {
-                flags: Arc::new(flags),
-                ..message
-            })
+            .map(|(message, flags)| message.with(flags))
             .collect();
         let (appended, event) = deposit(state, id, arriving, &known);
         came = (appended.uid.0..).map(Uid).take(found.len()).collect();

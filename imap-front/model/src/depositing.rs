@@ -7,14 +7,14 @@ use bytes::Bytes;
 use mail::reply::Appended;
 use mail::request::{NewMessage, Target};
 use mail::{
-    Body, Change, Event, Flags, InternalDate, MailboxId, MailboxName, ModSeq, Refusal, Reply,
-    Rights, SpoolId, Uid, UserId,
+    Body, Change, EmailId, Event, Flags, InternalDate, MailboxId, MailboxName, ModSeq, Refusal,
+    Reply, Rights, SpoolId, Uid, UserId,
 };
 
 use crate::making::ensure_user;
 use crate::quotas;
 use crate::state::{Message, State};
-use crate::{Limits, Outcome, access, refused};
+use crate::{Limits, Outcome, access, catch_up, changing, refused};
 
 pub(crate) fn spool(
     state: &mut State,
@@ -36,6 +36,17 @@ pub(crate) fn spool(
     }
     bytes.extend_from_slice(chunk);
     (Reply::Spooled(id), vec![])
+}
+
+/// What the content of a body will be known by, if the last one had this number.
+fn email(last_body: &mut u64, body: &Body) -> EmailId {
+    match body {
+        Body::Inline(_) => {
+            *last_body += 1;
+            EmailId(*last_body)
+        }
+        Body::Spooled(spool) => EmailId(spool.0),
+    }
 }
 
 /// A message's bytes; its upload is used up either way.
@@ -81,6 +92,7 @@ pub(crate) fn append(
     body: Body,
 ) -> Outcome {
     let counts = matches!(body, Body::Inline(_));
+    let email = email(&mut state.last_body.clone(), &body);
     let bytes = match take(state, limits, body) {
         Ok(bytes) => bytes,
         Err(refusal) => return refused(refusal),
@@ -105,7 +117,7 @@ pub(crate) fn append(
     if counts {
         state.next_body();
     }
-    let message = arriving(Arc::new(flags), date, bytes, None);
+    let message = arriving(Arc::new(flags), date, (email, bytes), None);
     let (appended, event) = deposit(state, id, vec![message], &known);
     (Reply::Appended(appended), vec![event])
 }
@@ -125,20 +137,20 @@ pub(crate) fn append_all(
         .filter(|it| matches!(it.body, Body::Inline(_)));
     let inline = inline.count();
     // Each upload is used up, whatever becomes of the others.
+    let mut last_body = state.last_body;
     let taken: Vec<_> = messages
         .into_iter()
         .map(|it| {
-            (
-                it.flags,
-                it.date.unwrap_or(now),
-                take(state, limits, it.body),
-            )
+            let email = email(&mut last_body, &it.body);
+            let bytes = take(state, limits, it.body);
+            let content = bytes.map(|bytes| (email, bytes));
+            (it.flags, it.date.unwrap_or(now), content)
         })
         .collect();
     let mut came = Vec::new();
-    for (flags, date, bytes) in taken {
-        match bytes {
-            Ok(bytes) => came.push((flags, date, bytes)),
+    for (flags, date, content) in taken {
+        match content {
+            Ok(content) => came.push((flags, date, content)),
             Err(refusal) => return refused(refusal),
         }
     }
@@ -149,14 +161,14 @@ pub(crate) fn append_all(
     let rights = access::rights(state, id, user);
     let mut mailbox = state.changing(id).clone();
     let (mut places, mut adopted) = (BTreeSet::new(), Vec::new());
-    for (flags, date, bytes) in came {
+    for (flags, date, content) in came {
         let flags = rights.changeable(&flags);
         let Some(flags) = mailbox.adopt(&flags, limits.keywords_max, &mut places) else {
             return refused(Refusal::Limit(
                 "the mailbox has as many keywords as it may have",
             ));
         };
-        adopted.push(arriving(Arc::new(flags), date, bytes, None));
+        adopted.push(arriving(Arc::new(flags), date, content, None));
     }
     let bytes = adopted.iter().map(Message::size).sum();
     let owner = mailbox.user;
@@ -171,14 +183,61 @@ pub(crate) fn append_all(
     (Reply::AppendedAll { first, count }, vec![event])
 }
 
+/// REPLACE: one message goes, and another comes, or nothing happens but to the upload.
+pub(crate) fn replace(
+    state: &mut State,
+    (limits, now): (&Limits, InternalDate),
+    (user, name): (UserId, &MailboxName),
+    (from, uid, since): (MailboxId, Uid, ModSeq),
+    message: NewMessage,
+) -> Outcome {
+    let (before, body) = (state.clone(), message.body.clone());
+    let mut attempt = || {
+        let Some(mailbox) = state.mailbox(from) else {
+            return Err(Refusal::NoMailbox);
+        };
+        let rights = access::rights(state, from, user);
+        if !rights.contains(Rights::READ | Rights::DELETE_MESSAGES | Rights::EXPUNGE) {
+            return Err(access::denied(rights));
+        }
+        if !mailbox.messages.contains_key(&uid) {
+            return Err(Refusal::NoMessage);
+        }
+        let mut events = changing::remove(state, from, &[uid]);
+        let date = message.date.unwrap_or(now);
+        let what = (message.flags.clone(), date);
+        match append(state, limits, user, name, what, message.body.clone()) {
+            (Reply::Appended(appended), came) => {
+                events.extend(came);
+                let delta = catch_up::delta(state, from, since);
+                Ok((Reply::Replaced { appended, delta }, events))
+            }
+            (Reply::Refused(refusal), _) => Err(refusal),
+            other => unreachable!("an APPEND is answered {other:?}"),
+        }
+    };
+    match attempt() {
+        Ok(outcome) => outcome,
+        Err(refusal) => {
+            *state = before;
+            if let Body::Spooled(spool) = body {
+                state.spools.remove(&spool);
+            }
+            refused(refusal)
+        }
+    }
+}
+
 /// A message that has no place yet.
 fn arriving(
     flags: Arc<Flags>,
     date: InternalDate,
-    bytes: Bytes,
+    (email, bytes): (EmailId, Bytes),
     submitter: Option<Box<str>>,
 ) -> Message {
     Message {
+        saved: date,
+        email,
         created: ModSeq(0),
         modseq: ModSeq(0),
         flags,
@@ -196,6 +255,7 @@ pub(crate) fn deposit(
     messages: Vec<Message>,
     known: &[Arc<str>],
 ) -> (Appended, Arc<Event>) {
+    let saved = state.now;
     let mailbox = state.changing(id);
     let prev = mailbox.modseq;
     let seq = mailbox.step();
@@ -214,6 +274,7 @@ pub(crate) fn deposit(
         let message = Message {
             created: seq,
             modseq: seq,
+            saved,
             ..message
         };
         mailbox.messages.insert(uid, message);
@@ -245,6 +306,7 @@ pub(crate) fn deliver(
     (body, submitter): (Body, Option<Box<str>>),
 ) -> Outcome {
     let counts = matches!(body, Body::Inline(_));
+    let email = email(&mut state.last_body.clone(), &body);
     let bytes = match take(state, limits, body) {
         Ok(bytes) => bytes,
         Err(refusal) => {
@@ -270,7 +332,8 @@ pub(crate) fn deliver(
             Some(appended) => Ok(appended),
             None if charge(state, limits, user, bytes.len() as u64, 1) => {
                 let known = state.changing(id).keywords.clone();
-                let message = arriving(Arc::default(), now, bytes.clone(), submitter.clone());
+                let content = (email, bytes.clone());
+                let message = arriving(Arc::default(), now, content, submitter.clone());
                 let (appended, event) = deposit(state, id, vec![message], &known);
                 events.push(event);
                 Ok(appended)

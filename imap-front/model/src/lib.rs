@@ -116,17 +116,22 @@ impl Default for Model {
 impl Model {
     /// An empty store. Its time is 2001-09-09T01:46:40Z until [`Model::set_now`].
     pub fn new(limits: Limits) -> Self {
+        let now = InternalDate {
+            unix_s: 1_000_000_000,
+            zone_min: 0,
+        };
+        let state = State {
+            now,
+            ..State::default()
+        };
         Self {
-            now: InternalDate {
-                unix_s: 1_000_000_000,
-                zone_min: 0,
-            },
+            now,
             limits,
             passwords: BTreeMap::new(),
             scram: None,
             admins: BTreeSet::new(),
-            state: State::default(),
-            durable: State::default(),
+            durable: state.clone(),
+            state,
             dirty: false,
         }
     }
@@ -134,6 +139,8 @@ impl Model {
     /// Sets the time that messages without a date and UIDVALIDITY are given.
     pub fn set_now(&mut self, now: InternalDate) {
         self.now = now;
+        // No crash loses it.
+        (self.state.now, self.durable.now) = (now, now);
     }
 
     /// Sets where others' mailboxes lie among a user's names: at first, nowhere. Durable at once.
@@ -326,6 +333,15 @@ impl Model {
                 };
                 changing::copy(state, limits, &copy, user, &to)
             }
+            request => self.take_in(request),
+        }
+    }
+
+    /// Messages come.
+    fn take_in(&mut self, request: Request) -> Outcome {
+        use Request as R;
+        let (state, limits, now) = (&mut self.state, &self.limits, self.now);
+        match request {
             R::Spool { spool, chunk } => depositing::spool(state, limits, spool, &chunk),
             R::Discard { spool } => {
                 state.spools.remove(&spool);
@@ -346,6 +362,17 @@ impl Model {
                 name,
                 messages,
             } => depositing::append_all(state, limits, now, user, &name, messages),
+            R::Replace {
+                user,
+                mailbox,
+                uid,
+                since,
+                name,
+                message,
+            } => {
+                let old = (mailbox, uid, since);
+                depositing::replace(state, (limits, now), (user, &name), old, *message)
+            }
             R::Deliver {
                 targets,
                 body,

@@ -69,8 +69,8 @@ pub(crate) fn create(
         return refused(refusal);
     }
     make_parents(state, context.now, &acl, &name);
-    make_mailbox(state, context.now, &acl, &name, special_use);
-    (Reply::Done, vec![])
+    let id = make_mailbox(state, context.now, &acl, &name, special_use);
+    (Reply::Created(id), vec![])
 }
 
 /// Superior names that don't exist are made as well, the nearest first.

@@ -196,6 +196,7 @@ fn status(state: &State, user: UserId, name: &MailboxName, deleted_bytes: bool) 
         return Reply::Refused(Refusal::NoMailbox);
     };
     Reply::Status(Status {
+        mailbox: id,
         messages: mailbox.messages.len() as u32,
         recent: mailbox.recent(),
         unseen: mailbox.unseen(),
@@ -287,6 +288,10 @@ fn fetch(
             modseq: message.modseq,
             flags: message.flags.clone(),
             date: message.date,
+            saved: message.saved(),
+            email: message.email,
+            thread: want.thread.then(|| message.thread()).flatten(),
+            preview: (want.preview && want.structure).then(|| message.preview()),
             size: message.size(),
             structure: want
                 .structure
@@ -320,6 +325,9 @@ fn search(
             modseq: message.modseq,
             flags: &message.flags,
             date: message.date,
+            saved: message.saved(),
+            email: message.email,
+            thread: &|| message.thread(),
             size: message.size(),
             now_s: now.unix_s,
             recent: uid >= recent_from,

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use mail::metadata::Entry;
+use mail::mime::preview;
 use mail::{
-    Acl, Change, Flags, InternalDate, MailboxId, MailboxName, ModSeq, Namespaces, SpoolId,
-    SystemFlag, Uid, UidValidity, UserId,
+    Acl, Change, EmailId, Flags, InternalDate, MailboxId, MailboxName, ModSeq, Namespaces, SpoolId,
+    SystemFlag, ThreadId, Uid, UidValidity, UserId,
 };
 use mail::{QuotaLimits, SpecialUse};
 
@@ -27,6 +28,8 @@ pub(crate) struct State {
     pub last_uid_validity: u32,
     /// Bodies and uploads count together.
     pub last_body: u64,
+    /// What messages are saved at.
+    pub now: InternalDate,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -80,6 +83,8 @@ pub(crate) struct Message {
     pub modseq: ModSeq,
     pub flags: Arc<Flags>,
     pub date: InternalDate,
+    pub saved: InternalDate,
+    pub email: EmailId,
     pub bytes: Bytes,
     pub submitter: Option<Box<str>>,
 }
@@ -218,6 +223,33 @@ impl Mailbox {
 }
 
 impl Message {
+    /// The same with other flags.
+    pub fn with(self, flags: Flags) -> Self {
+        let flags = Arc::new(flags);
+        Self { flags, ..self }
+    }
+
+    /// When it came into the mailbox, as that is told: in no zone.
+    pub fn saved(&self) -> Option<InternalDate> {
+        let unix_s = self.saved.unix_s;
+        let zone_min = 0;
+        (unix_s > 0).then_some(InternalDate { unix_s, zone_min })
+    }
+
+    pub fn preview(&self) -> Box<str> {
+        let structure = mail::mime::Structure::parse(&self.bytes);
+        let found = preview::part(&structure).map(|(part, range)| {
+            let bytes = &self.bytes[range.start as usize..range.end as usize];
+            preview::of(part, bytes)
+        });
+        found.unwrap_or_default().into()
+    }
+
+    pub fn thread(&self) -> Option<ThreadId> {
+        let keys = mail::sort::keys::of_header(&self.bytes);
+        mail::sort::SortKeys::read(&keys).and_then(|keys| keys.thread())
+    }
+
     pub fn size(&self) -> u64 {
         self.bytes.len() as u64
     }

@@ -259,6 +259,7 @@ fn appends() {
             non_sync,
             is_binary: false,
         },
+        replaces: None,
     };
     let seen = flags(&[SystemFlag::Seen], &[]);
     check(
@@ -435,7 +436,7 @@ fn stores_copies_and_expunges() {
     );
     refused(
         "a UID NOOP",
-        "COPY, EXPUNGE, FETCH, MOVE, SEARCH, SORT, STORE or THREAD at column 7",
+        "COPY, EXPUNGE, FETCH, MOVE, REPLACE, SEARCH, SORT, STORE or THREAD at column 7",
     );
 }
 
@@ -543,6 +544,19 @@ fn what_a_command_may_cost_is_bounded() {
     bounded(format!("a LIST \"\" ({})", ["x"; 65].join(" ")), 65);
     let keywords: Vec<String> = (0..257).map(|number| format!("k{number}")).collect();
     bounded(format!("a STORE 1 FLAGS ({})", keywords.join(" ")), 257);
+    let entries = |count| vec!["/shared/x"; count].join(" ");
+    bounded(format!("a GETMETADATA \"\" ({})", entries(65)), 65);
+    assert!(parse_command(format!("a GETMETADATA \"\" ({})", entries(64)).as_bytes()).is_ok());
+    let values = ["/shared/x NIL"; 65].join(" ");
+    bounded(format!("a SETMETADATA \"\" ({values})"), 65);
+    let annotations = ["/x (value.priv NIL)"; 65].join(" ");
+    bounded(format!("a SETANNOTATION \"\" ({annotations})"), 65);
+    bounded(
+        format!("a GETANNOTATION \"\" ({}) value", ["*"; 9].join(" ")),
+        9,
+    );
+    bounded(format!("a XSERVERINFO {}", ["KEY"; 17].join(" ")), 17);
+    bounded(format!("a LANGUAGE {}", ["de"; 33].join(" ")), 33);
     let escapes = format!("a LOGIN x \"{}\"", "\\\\".repeat(500_000));
     assert!(parse_command(escapes.as_bytes()).is_ok());
 }

@@ -33,15 +33,31 @@ const NAMED: [(&str, &str, &str); 24] = [
     ("MYRIGHTS {}", "|lrikxa", "NONEXISTENT"),
     ("RENAME {} {/Other}", "xk?", "NONEXISTENT"),
     ("GETMETADATA {} /shared/comment", "l|rswip", "NONEXISTENT"),
-    ("SETMETADATA {} (/private/comment \"x\")", "l|rswip", "NONEXISTENT"),
-    ("SETMETADATA {} (/shared/comment \"x\")", "lw", "NONEXISTENT"),
-    ("GETANNOTATION {} \"/comment\" \"value\"", "l|rswip", "NONEXISTENT"),
-    ("SETANNOTATION {} \"/comment\" (\"value.shared\" \"x\")", "lw", "NONEXISTENT"),
+    (
+        "SETMETADATA {} (/private/comment \"x\")",
+        "l|rswip",
+        "NONEXISTENT",
+    ),
+    (
+        "SETMETADATA {} (/shared/comment \"x\")",
+        "lw",
+        "NONEXISTENT",
+    ),
+    (
+        "GETANNOTATION {} \"/comment\" \"value\"",
+        "l|rswip",
+        "NONEXISTENT",
+    ),
+    (
+        "SETANNOTATION {} \"/comment\" (\"value.shared\" \"x\")",
+        "lw",
+        "NONEXISTENT",
+    ),
 ];
 
 /// A command in the selected mailbox, which has a message with each of some flags, and what it
 /// needs besides `r`.
-const SELECTED: [(&str, &str); 16] = [
+const SELECTED: [(&str, &str); 18] = [
     ("STORE 1 +FLAGS (\\Seen)", "s"),
     ("STORE 2 -FLAGS (\\Seen)", "s"),
     ("STORE 1 +FLAGS (\\Deleted)", "t"),
@@ -54,6 +70,8 @@ const SELECTED: [(&str, &str); 16] = [
     ("UID EXPUNGE 3", "e"),
     ("MOVE 1 INBOX", "te"),
     ("UID MOVE 1 INBOX", "te"),
+    ("REPLACE 1 INBOX {1+}\r\nx", "te"),
+    ("UID REPLACE 1 INBOX ~{1+}\r\nx", "te"),
     ("COPY 1 INBOX", ""),
     ("FETCH 1:* (FLAGS BODY[])", ""),
     ("FETCH 1:* (BINARY[1] BINARY.SIZE[1])", ""),

@@ -204,6 +204,7 @@ fn session(config: &Config) -> SessionConfig {
         .as_secs();
     let (year, month, day) = proto::imap::encode::civil_from_days(seconds as i64 / 86_400);
     let date = format!("{year:04}-{month:02}-{day:02}");
+    proto::imap::language::prepare();
     SessionConfig {
         banner: config.banner("IMAP4", version, &built(), &date),
         product: "Ensign".into(),

@@ -88,6 +88,7 @@ impl Job {
                 },
                 _,
             ) => bytes.len(),
+            Self::Request(Request::Replace { message, .. }, _) => message.body.bytes(),
             Self::Request(Request::AppendAll { messages, .. }, _) => {
                 messages.iter().map(|message| message.body.bytes()).sum()
             }
@@ -172,7 +173,7 @@ pub(crate) fn may_be_cold(request: &Request) -> bool {
     match request {
         Request::Append { flags, .. } => !flags.keywords().is_empty(),
         Request::AppendAll { messages, .. } => has_keywords(messages),
-        Request::Copy { .. } => true,
+        Request::Copy { .. } | Request::Replace { .. } => true,
         _ => false,
     }
 }
@@ -194,6 +195,7 @@ pub(crate) fn grows(request: &Request) -> bool {
         request,
         Request::Append { .. }
             | Request::AppendAll { .. }
+            | Request::Replace { .. }
             | Request::Deliver { .. }
             | Request::Spool { .. }
             | Request::Copy { .. }

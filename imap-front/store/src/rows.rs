@@ -81,6 +81,8 @@ pub(crate) struct MessageRow {
     /// Places in the mailbox's keywords.
     pub keywords: Vec<u8>,
     pub date: InternalDate,
+    /// When it came into the mailbox, in seconds; 0 if it came by a version that did not note it.
+    pub saved_s: u64,
     pub size: u64,
     pub body: u64,
     /// Who submitted it, if that is known for certain.
@@ -446,15 +448,23 @@ impl MessageRow {
             .u64(self.size)
             .u64(self.body)
             .bytes(&self.keywords);
-        match &self.submitter {
-            Some(submitter) => encoder.bytes(submitter.as_bytes()).done(),
-            None => encoder.done(),
+        if self.submitter.is_none() && self.saved_s == 0 {
+            return encoder.done();
         }
+        let submitter = self.submitter.as_deref().unwrap_or_default();
+        encoder.bytes(submitter.as_bytes()).u64(self.saved_s).done()
+    }
+
+    /// When it came into the mailbox, if that is known.
+    pub fn saved(&self) -> Option<InternalDate> {
+        let unix_s = i64::try_from(self.saved_s).ok().filter(|at| *at != 0)?;
+        let zone_min = 0;
+        Some(InternalDate { unix_s, zone_min })
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         let mut decoder = RowDecoder::new("messages", bytes)?;
-        Ok(Self {
+        let mut row = Self {
             modseq: ModSeq(decoder.u64()?),
             created: ModSeq(decoder.u64()?),
             system: decoder.u8()?,
@@ -465,11 +475,14 @@ impl MessageRow {
             size: decoder.u64()?,
             body: decoder.u64()?,
             keywords: decoder.bytes()?.to_vec(),
-            submitter: match decoder.is_at_end() {
-                true => None,
-                false => Some(decoder.text()?.into()),
-            },
-        })
+            ..Self::default()
+        };
+        if !decoder.is_at_end() {
+            let submitter = decoder.text()?;
+            row.submitter = (!submitter.is_empty()).then(|| submitter.into());
+            row.saved_s = decoder.u64()?;
+        }
+        Ok(row)
     }
 }
 
@@ -531,6 +544,7 @@ mod tests {
             },
             size: 77,
             body: 4,
+            saved_s: 5,
             submitter: Some("ann@example.org".into()),
         };
         assert_eq!(

@@ -11,10 +11,10 @@ use common::{Bench, Pending, body, figures, follow};
 use mail::SpecialUse;
 use mail::list::Query;
 use mail::request::{CopyHow, FlagChange, NewMessage, StoreMode, Target, Want};
-use mail::search::{Key, Program};
+use mail::search::{DateField, Day, Key, Program};
 use mail::{
-    Body, Event, Flags, InView, InternalDate, MailboxId, MailboxName, ModSeq, Reply, Request,
-    SpoolId, SystemFlag, Uid, UserId,
+    Body, EmailId, Event, Flags, InView, InternalDate, MailboxId, MailboxName, ModSeq, Reply,
+    Request, SpoolId, SystemFlag, Uid, UserId,
 };
 use model::{Limits, Model};
 use proptest::prelude::*;
@@ -282,6 +282,11 @@ impl World {
             30 => Request::Discard {
                 spool: self.spools.pop().unwrap_or(SpoolId(77)),
             },
+            34 if step.on => {
+                let (flags, body) = (Self::flags(step), self.body(step));
+                let old = (mailbox, Uid(step.size as u32 % 7), since);
+                figures::replace((user, name), old, (flags, body))
+            }
             31..34 if step.on => self.append_all(user, name, step),
             31..40 => self.append(user, name, step),
             _ => {
@@ -356,6 +361,8 @@ impl World {
                     structure: step.flags & 1 != 0,
                     bytes: step.flags & 2 != 0,
                     submitter: true,
+                    thread: step.on,
+                    preview: step.on,
                 };
                 Request::Fetch {
                     mailbox,
@@ -375,6 +382,8 @@ impl World {
             Key::Body("aa".into()),
             Key::Recent,
             Key::ModSeq(since),
+            Key::Email(EmailId(step.size as u64 % 9)),
+            Key::Since(DateField::Saved, Day(step.size as i32)),
         ];
         let key = keys[usize::from(step.flags) % keys.len()].clone();
         let key = if step.on {

@@ -76,6 +76,8 @@ fn fetched(bench: &Bench, opened: &Opened) -> (BTreeMap<Uid, Bytes>, usize) {
                 structure: false,
                 bytes: true,
                 submitter: false,
+                thread: false,
+                preview: false,
             },
             budget_bytes: 100_000,
         });

@@ -203,6 +203,8 @@ fn large_bodies_come_in_pieces() {
         structure: false,
         bytes: true,
         submitter: false,
+        thread: false,
+        preview: false,
     };
     let uids = vec![Uid(1), uid];
     let Reply::Fetched { messages, done, .. } = host.ask(Request::Fetch {

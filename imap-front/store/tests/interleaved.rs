@@ -51,7 +51,7 @@ impl World {
                 name: MailboxName::new(name),
                 special_use: None,
             };
-            assert!(matches!(bench.ask(create), Reply::Done));
+            assert!(matches!(bench.ask(create), Reply::Created(_)));
         }
         Self {
             folder,

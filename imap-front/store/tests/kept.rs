@@ -44,6 +44,8 @@ fn fetch(bench: &Bench, uid: u32) -> Vec<mail::Message> {
             structure: true,
             bytes: true,
             submitter: false,
+            thread: false,
+            preview: false,
         },
         budget_bytes: 1 << 20,
     };

@@ -29,6 +29,7 @@ fn it_is_open_in_one_place_and_comes_back_with_what_the_other_did() {
     let request = Request::Status {
         user,
         name: mail::MailboxName::inbox(),
+        deleted_bytes: false,
     };
     assert!(matches!(
         bench.store.read(&request),

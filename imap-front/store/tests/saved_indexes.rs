@@ -150,7 +150,7 @@ fn a_mailbox_that_is_gone_has_none() {
         name: name.clone(),
         special_use: None,
     };
-    assert!(matches!(bench.ask(create), Reply::Done));
+    assert!(matches!(bench.ask(create), Reply::Created(_)));
     for number in 0..MESSAGES {
         let Request::Append {
             flags, date, body, ..

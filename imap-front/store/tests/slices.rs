@@ -81,7 +81,7 @@ impl World {
             name: named(name),
             special_use: None,
         };
-        assert!(matches!(self.bench().ask(create), Reply::Done));
+        assert!(matches!(self.bench().ask(create), Reply::Created(_)));
     }
 
     fn open(&self, name: &str) -> mail::reply::Opened {
@@ -493,7 +493,7 @@ fn a_tree_is_renamed_in_slices_and_others_wait_for_it() {
     let again = world.bench().submit(rename(&world, "b", "c"));
     let delivered: Vec<Pending> = (0..20).map(|number| world.deliver(number)).collect();
     assert!(matches!(renamed.wait(), Reply::Done));
-    assert!(matches!(created.wait(), Reply::Done));
+    assert!(matches!(created.wait(), Reply::Created(_)));
     assert!(matches!(again.wait(), Reply::Done));
     for pending in delivered {
         assert!(matches!(pending.wait(), Reply::Appended(_)));

@@ -14,6 +14,8 @@ const STRUCTURE: Want = Want {
     structure: true,
     bytes: false,
     submitter: false,
+    thread: false,
+    preview: false,
 };
 
 fn structures(bench: &Bench, mailbox: MailboxId, uids: &[u32], want: Want) -> Vec<Arc<Structure>> {

@@ -19,8 +19,15 @@ async function main() {
   const exists = new Promise((heard) => client.once("exists", heard));
   client.idle().catch((failure) => console.log(`idle ${failure.message}`));
   const { count } = await exists;
-  const message = await client.fetchOne(String(count), { envelope: true, uid: true });
+  const wanted = { envelope: true, uid: true, threadId: true };
+  const message = await client.fetchOne(String(count), wanted);
   console.log(`fetched ${message.envelope.subject}`);
+  const { mailboxId } = client.mailbox;
+  const known = await client.search({ emailId: message.emailId }, { uid: true });
+  if (!/^F\d+$/.test(mailboxId) || !/^M\d+$/.test(message.emailId) || `${known}` !== `${message.uid}`) {
+    throw new Error(`object ids ${mailboxId} ${message.emailId} of ${known}`);
+  }
+  console.log(`object ids ${mailboxId} ${message.emailId} ${message.threadId}`);
   const folders = await client.list({ statusQuery: { messages: true } });
   if (!folders.some((folder) => folder.path === "INBOX" && folder.status.messages === count)) {
     throw new Error(`listed ${JSON.stringify(folders)}`);

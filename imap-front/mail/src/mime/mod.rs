@@ -3,7 +3,8 @@
 //! In reading order: the values, [`header`] (where fields are), `text` (encoded words, values cut
 //! to a bound), `tokens` and `address` (lists of addresses), `parameters`, `budget` (how much a
 //! structure may hold), `fields` (what they say), `walk` (the tree), `weight` (what it takes in
-//! memory), [`transfer`] (parts decoded), [`binary`] (binary parts encoded).
+//! memory), [`transfer`] (parts decoded), [`binary`] (binary parts encoded),
+//! [`preview`] (the beginning of a text).
 //! Text is kept as the message has it: encoded words stay encoded, eight-bit bytes stay bytes.
 
 pub mod header;
@@ -13,6 +14,7 @@ pub mod binary;
 pub(crate) mod budget;
 mod fields;
 pub(crate) mod parameters;
+pub mod preview;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -1,4 +1,4 @@
-//! A message's text as searches see it: decoded, in lower case.
+//! A message's text as searches see it: decoded, and as the collation compares it.
 //!
 //! The walk is over [`Structure`], whose depth and number of parts are bounded; mail-parser decodes
 //! what it is handed piece by piece.
@@ -18,6 +18,7 @@ use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 use mail_parser::parsers::MessageStream;
 
 use super::Day;
+use crate::collation::fold;
 use crate::mime::address::parse as addresses;
 use crate::mime::budget::Room;
 use crate::mime::encoded_word;
@@ -28,18 +29,18 @@ const FIELD_BYTES_MAX: usize = 256 * 1024;
 
 /// Fields that hold addresses (RFC 5322 §3.6.2, §3.6.3, §3.6.6).
 const ADDRESS_FIELDS: [&str; 12] = [
-    "from",
-    "sender",
-    "reply-to",
-    "to",
-    "cc",
-    "bcc",
-    "resent-from",
-    "resent-sender",
-    "resent-reply-to",
-    "resent-to",
-    "resent-cc",
-    "resent-bcc",
+    "FROM",
+    "SENDER",
+    "REPLY-TO",
+    "TO",
+    "CC",
+    "BCC",
+    "RESENT-FROM",
+    "RESENT-SENDER",
+    "RESENT-REPLY-TO",
+    "RESENT-TO",
+    "RESENT-CC",
+    "RESENT-BCC",
 ];
 
 /// Header fields and text parts.
@@ -62,7 +63,7 @@ impl Content {
             sent: structure.envelope.date.as_deref().and_then(sent_day),
         };
         for field in header::fields(within(&bytes, &structure.header)) {
-            let name = String::from_utf8_lossy(field.name).to_lowercase();
+            let name = fold(&String::from_utf8_lossy(field.name));
             let envelope = ADDRESS_FIELDS
                 .contains(&&*name)
                 .then(|| listed(field.value));
@@ -77,7 +78,7 @@ impl Content {
     /// The header of a part.
     fn add_part_header(&mut self, bytes: &[u8], part: &Part) {
         for field in header::fields(within(bytes, &part.header)) {
-            let name = String::from_utf8_lossy(field.name).to_lowercase();
+            let name = fold(&String::from_utf8_lossy(field.name));
             let named = |text| format!("{name}: {text}");
             self.part_fields.extend(texts(field.value).map(named));
         }
@@ -96,7 +97,7 @@ impl Content {
             }
             mime::Content::Message(message) => {
                 for field in header::fields(within(bytes, &message.header)) {
-                    let name = String::from_utf8_lossy(field.name).to_lowercase();
+                    let name = fold(&String::from_utf8_lossy(field.name));
                     let envelope = ADDRESS_FIELDS
                         .contains(&&*name)
                         .then(|| listed(field.value));
@@ -110,15 +111,15 @@ impl Content {
             mime::Content::Leaf => {
                 let is = |kind: &[u8]| part.media_type.eq_ignore_ascii_case(kind);
                 if is(b"text") || is(b"message") {
-                    let text = decoded(part, within(bytes, &part.body));
-                    self.bodies.push(text.to_lowercase());
+                    let text = text_of(part, within(bytes, &part.body));
+                    self.bodies.push(fold(&text));
                 }
             }
         }
     }
 
     pub(super) fn header_contains(&self, name: &str, text: &str) -> bool {
-        let (name, text) = (name.to_lowercase(), text.to_lowercase());
+        let (name, text) = (fold(name), fold(text));
         self.fields
             .iter()
             .any(|(have, value)| *have == name && value.contains(&text))
@@ -126,7 +127,7 @@ impl Content {
 
     /// Whether any header contains the text, that of a part included.
     pub(super) fn any_header_contains(&self, text: &str) -> bool {
-        let text = text.to_lowercase();
+        let text = fold(text);
         let in_fields = self
             .fields
             .iter()
@@ -135,7 +136,7 @@ impl Content {
     }
 
     pub(super) fn body_contains(&self, text: &str) -> bool {
-        let text = text.to_lowercase();
+        let text = fold(text);
         self.bodies.iter().any(|body| body.contains(&text))
     }
 
@@ -151,8 +152,8 @@ fn within<'a>(bytes: &'a [u8], range: &Range<u64>) -> &'a [u8] {
 /// A field's value as it stands and, if it has encoded words (RFC 2047), decoded.
 fn texts(value: &[u8]) -> impl Iterator<Item = String> + use<> {
     let line = header::unfold(value);
-    let plain = String::from_utf8_lossy(&line).to_lowercase();
-    std::iter::once(plain).chain(decoded_words(&line).map(|text| text.to_lowercase()))
+    let plain = fold(&String::from_utf8_lossy(&line));
+    std::iter::once(plain).chain(decoded_words(&line).map(|text| fold(&text)))
 }
 
 /// The text with its encoded words decoded, if it has some.
@@ -218,10 +219,10 @@ fn listed(value: &[u8]) -> String {
         let (mailbox, host) = (of(mailbox), of(host));
         text.push_str(&format!("{name} <{mailbox}@{host}>, "));
     }
-    text.to_lowercase()
+    fold(&text)
 }
 
-/// The file names of a part, in lower case: as its fields give them and decoded (RFC 2231, or
+/// The file names of a part, folded: as its fields give them and decoded (RFC 2231, or
 /// RFC 2047 where that was used instead).
 fn names(part: &Part) -> Vec<String> {
     let disposition = part.disposition.as_ref();
@@ -237,11 +238,11 @@ fn names(part: &Part) -> Vec<String> {
         names.extend(decoded_words(&value.octets));
         names.push(in_charset(value.octets, value.charset).into_owned());
     }
-    names.iter().map(|name| name.to_lowercase()).collect()
+    names.iter().map(|name| fold(name)).collect()
 }
 
 /// The text of a part. What can't be decoded is taken as it stands.
-fn decoded<'a>(part: &Part, body: &'a [u8]) -> Cow<'a, str> {
+pub(crate) fn text_of<'a>(part: &Part, body: &'a [u8]) -> Cow<'a, str> {
     let is = |encoding: &[u8]| part.encoding.eq_ignore_ascii_case(encoding);
     let bytes = if is(b"base64") {
         base64_decode(body)

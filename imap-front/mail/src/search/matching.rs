@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::content::Content;
 use super::{DateField, Day, Key, Program};
-use crate::{Flags, InternalDate, ModSeq, Uid};
+use crate::{EmailId, Flags, InternalDate, ModSeq, ThreadId, Uid};
 
 /// A message that may be a hit.
 pub struct Candidate<'a> {
@@ -18,12 +18,18 @@ pub struct Candidate<'a> {
     pub flags: &'a Flags,
     /// Its internal date.
     pub date: InternalDate,
+    /// When it came into the mailbox, if that is known.
+    pub saved: Option<InternalDate>,
+    /// Its content.
+    pub email: EmailId,
     /// Its size in bytes.
     pub size: u64,
     /// Now, in seconds since 1970-01-01T00:00:00Z: the same for all messages of a search.
     pub now_s: i64,
     /// It is `\Recent` in the asking session.
     pub recent: bool,
+    /// Looks up its thread; called only if a key asks for it.
+    pub thread: &'a dyn Fn() -> Option<ThreadId>,
     /// Reads its bytes; called at most once, and only if a key looks into the message.
     pub bytes: &'a dyn Fn() -> Bytes,
 }
@@ -87,6 +93,8 @@ impl Evaluation<'_> {
                 self.content().any_header_contains(text) || self.content().body_contains(text)
             }
             Key::ModSeq(modseq) => candidate.modseq >= *modseq,
+            Key::Email(email) => candidate.email == *email,
+            Key::Thread(thread) => (candidate.thread)() == Some(*thread),
         }
     }
 
@@ -94,6 +102,11 @@ impl Evaluation<'_> {
         match field {
             DateField::Internal => Some(internal_day(self.candidate.date)),
             DateField::Sent => self.content().sent(),
+            // RFC 8514 §4.3
+            DateField::Saved => {
+                let saved = self.candidate.saved.unwrap_or(self.candidate.date);
+                Some(internal_day(saved))
+            }
         }
     }
 }
@@ -135,6 +148,12 @@ mod tests {
                 unix_s: 86_400 - 1,
                 zone_min: 60,
             },
+            saved: Some(InternalDate {
+                unix_s: 3 * 86_400,
+                zone_min: 0,
+            }),
+            email: EmailId(5),
+            thread: &|| Some(ThreadId(6)),
             size: 100,
             now_s: 86_400 + 9,
             recent: true,
@@ -161,6 +180,12 @@ mod tests {
         // One second before midnight in Greenwich is the next day an hour east.
         check(Key::On(DateField::Internal, Day(1)), true);
         check(Key::Before(DateField::Internal, Day(1)), false);
+        check(Key::On(DateField::Saved, Day(3)), true);
+        check(Key::Since(DateField::Saved, Day(4)), false);
+        check(Key::Email(EmailId(5)), true);
+        check(Key::Email(EmailId(6)), false);
+        check(Key::Thread(ThreadId(6)), true);
+        check(Key::Thread(ThreadId(5)), false);
     }
 
     #[test]

@@ -4,8 +4,9 @@ use mail_parser::HeaderValue;
 use mail_parser::parsers::MessageStream;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::collation::fold;
 use super::{message_ids, subject};
+use crate::ThreadId;
+use crate::collation::fold;
 use crate::mime::Address;
 use crate::mime::address::parse as addresses;
 use crate::mime::budget::Room;
@@ -83,6 +84,12 @@ impl<'a> SortKeys<'a> {
             id: (fixed[1] & HAS_ID != 0).then_some(number(10)),
             references: rest,
         })
+    }
+
+    /// The thread that it belongs to, as its own header tells: that of the oldest message it refers
+    /// to, or its own.
+    pub fn thread(&self) -> Option<ThreadId> {
+        self.references().next().or(self.id).map(ThreadId)
     }
 
     /// Hashes of the Message-IDs that it refers to, the oldest first.
@@ -205,7 +212,7 @@ fn lossy(bytes: &[u8]) -> String {
 
 /// A text as it is kept.
 fn text(text: &str) -> Vec<u8> {
-    let mut folded = fold(text);
+    let mut folded = fold(text).into_bytes();
     if folded.len() > TEXT_BYTES_MAX {
         let hash = format!("{:016x}", xxh3_64(&folded));
         let mut end = TEXT_BYTES_MAX - hash.len();

@@ -1,10 +1,8 @@
 //! SORT (RFC 5256, RFC 5957): by what, and the keys that a message's header gives for it.
 //!
 //! In reading order: this (criteria), [`keys`] (what is kept with a message), `subject` (base
-//! subjects), `collation` (which text comes first), `message_ids`, [`order`] (the sorting itself,
-//! in steps).
+//! subjects), `message_ids`, [`order`] (the sorting itself, in steps).
 
-mod collation;
 pub mod keys;
 mod message_ids;
 pub mod order;

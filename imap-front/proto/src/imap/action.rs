@@ -24,6 +24,9 @@ pub enum Action {
     Unwatch,
     /// Whoever speaks for a client has named it (the command ID), before login.
     Forwarded(Box<Forwarded>),
+    /// The client has given up its login (RFC 8437): who asks from now on is nobody, until another
+    /// login.
+    LoggedOut,
     /// Begin a TLS handshake behind what was sent so far; all that comes later is the handshake's,
     /// and then what was said within TLS.
     StartTls,

@@ -127,6 +127,10 @@ pub enum Command {
         /// What.
         items: Vec<StatusItem>,
     },
+    /// RFC 8437
+    Unauthenticate,
+    /// RFC 5255 §3.2: language ranges.
+    Language(Vec<Box<str>>),
     /// RFC 9208 §4.1.1: a quota root.
     GetQuota(Vec<u8>),
     /// RFC 9208 §4.1.2
@@ -191,6 +195,8 @@ pub enum Command {
         date: Option<InternalDate>,
         /// The literal that follows.
         literal: Literal,
+        /// What goes for it, in the selected mailbox (RFC 8508): by UID or number, and which.
+        replaces: Option<(bool, SequenceSet)>,
     },
     /// RFC 2177
     Idle,
@@ -369,6 +375,8 @@ pub enum StatusItem {
     Size,
     /// `APPENDLIMIT` (RFC 7889)
     AppendLimit,
+    /// `MAILBOXID` (RFC 8474 §4.3)
+    MailboxId,
     /// `DELETED` (RFC 9208 §4.1.4)
     Deleted,
     /// `DELETED-STORAGE` (RFC 9208 §4.1.4): in bytes.
@@ -444,6 +452,14 @@ pub enum FetchItem {
     InternalDate,
     /// `UID`
     Uid,
+    /// `EMAILID` (RFC 8474 §5.1)
+    EmailId,
+    /// `THREADID` (RFC 8474 §5.2)
+    ThreadId,
+    /// `SAVEDATE` (RFC 8514 §4.2)
+    SaveDate,
+    /// `PREVIEW` (RFC 8970 §3), lazily or not: it always is there.
+    Preview,
     /// `MODSEQ`
     ModSeq,
     /// `RFC822.SIZE`

@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 
-use mail::{Flags, InternalDate, MailboxName, Rights, SystemFlag};
+use mail::{EmailId, Flags, InternalDate, MailboxId, MailboxName, Rights, SystemFlag, ThreadId};
 
+use super::language::Language;
 use super::lexer::is_atom_char;
 use super::mutf7;
 
 /// FLAGS and PERMANENTFLAGS of a mailbox that has these keywords, for who has these rights
-/// (RFC 4314 §5.1.1).
-pub fn keyword_lines(keywords: &Flags, rights: Rights) -> String {
+/// (RFC 4314 §5.1.1) and reads this language.
+pub fn keyword_lines(keywords: &Flags, rights: Rights, language: Language) -> String {
     const SYSTEM: &str = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
     let keywords: String = keywords
         .keywords()
@@ -26,10 +27,9 @@ pub fn keyword_lines(keywords: &Flags, rights: Rights) -> String {
     if rights.contains(Rights::WRITE) {
         permanent.push_str(&format!("{keywords} \\*"));
     }
-    format!(
-        "* FLAGS ({SYSTEM}{keywords})\r\n\
-         * OK [PERMANENTFLAGS ({permanent})] Flags that are kept\r\n"
-    )
+    let line = format!("* OK [PERMANENTFLAGS ({permanent})] Flags that are kept");
+    let line = language.line(&line);
+    format!("* FLAGS ({SYSTEM}{keywords})\r\n{line}\r\n")
 }
 
 /// `quoted` if that can carry the bytes, else a literal.
@@ -95,6 +95,21 @@ pub fn mailbox(out: &mut Vec<u8>, name: &MailboxName) {
 /// A mailbox name, or the beginning of one, as it is written: in modified UTF-7.
 pub fn mailbox_text(name: &str) -> String {
     mutf7::encode(name)
+}
+
+/// The identifier of a mailbox (RFC 8474 §4): the same for as long as it exists.
+pub fn mailbox_id(id: MailboxId) -> String {
+    format!("F{id}")
+}
+
+/// The identifier of a message's content (RFC 8474 §5.1).
+pub fn email_id(id: EmailId) -> String {
+    format!("M{id}")
+}
+
+/// The identifier of a thread (RFC 8474 §5.2).
+pub fn thread_id(id: ThreadId) -> String {
+    format!("T{:016x}", id.0)
 }
 
 /// A parenthesised flag list; `recent` adds `\Recent`.

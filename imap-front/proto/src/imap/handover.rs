@@ -3,6 +3,7 @@
 use bytes::{Buf, BufMut};
 use mail::{MailboxId, ModSeq, Uid, UserId};
 
+use super::language::Language;
 use super::parked::Parked;
 use crate::plain::take_bool;
 
@@ -19,7 +20,7 @@ impl Parked {
             heard_s,
             bits,
             idling,
-            tag_len,
+            language,
             tag,
         } = *self;
         for number in [user.0, mailbox.0, modseq.0] {
@@ -30,7 +31,7 @@ impl Parked {
         }
         output.put_u16(bits);
         output.put_u8(u8::from(idling));
-        output.put_u8(tag_len);
+        output.put_u8(language.number());
         output.put_slice(&tag);
     }
 
@@ -46,15 +47,22 @@ impl Parked {
             heard_s: input.try_get_u32().ok()?,
             bits: input.try_get_u16().ok()?,
             idling: take_bool(input)?,
-            tag_len: input.try_get_u8().ok()?,
+            language: take_language(input)?,
             tag: [0; 12],
         };
         input.try_copy_to_slice(&mut parked.tag).ok()?;
-        let (tag, rest) = parked.tag.split_at_checked(parked.tag_len.into())?;
+        let (tag, rest) = parked.tag.split_at(parked.tag().len());
         let is_tag = tag.iter().all(u8::is_ascii_graphic) && rest.iter().all(|byte| *byte == 0);
         let is_whole = is_tag && (parked.idling || tag.is_empty());
         is_whole.then_some(parked)
     }
+}
+
+/// The language of a session.
+pub(super) fn take_language(input: &mut &[u8]) -> Option<Language> {
+    let number = input.try_get_u8().ok()?;
+    let language = Language::numbered(number);
+    (language.number() == number).then_some(language)
 }
 
 #[cfg(test)]
@@ -69,6 +77,7 @@ mod tests {
             large in any::<[u64; 3]>(),
             small in any::<[u32; 4]>(),
             bits in any::<u16>(),
+            language in proptest::sample::select(&Language::ALL[..]),
             idle in proptest::option::of("[!-~]{1,12}"),
             damage in any::<(prop::sample::Index, u8)>(),
         ) {
@@ -85,7 +94,7 @@ mod tests {
                 heard_s: small[3],
                 bits,
                 idling: idle.is_some(),
-                tag_len: text.len() as u8,
+                language,
                 tag,
             };
             let mut bytes = Vec::new();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mail::{Change, Event, Flags, ModSeq, Rights, Uid};
 
 use super::encode::{keyword_lines, number_set};
+use super::language::Language;
 use super::parked::Parked;
 use super::view::fetch_flags;
 
@@ -18,6 +19,8 @@ pub struct RenderKey {
     recent_from: u32,
     /// Only where keywords are sent: the flags that the client may change.
     rights: Rights,
+    /// Only where keywords are sent: a text comes with them.
+    language: Language,
     /// Only where messages are gone: it is told their UIDs.
     qresync: bool,
 }
@@ -69,6 +72,10 @@ pub fn announce(parked: &mut Parked, event: &Event) -> Announce {
             true => parked.flag_rights(),
             false => Rights::NONE,
         },
+        language: match has_keywords {
+            true => parked.language,
+            false => Language::Default,
+        },
         qresync: parked.has(Parked::QRESYNC) && event.changes.iter().any(is_expunge),
     })
 }
@@ -96,7 +103,9 @@ pub fn render(event: &Event, key: RenderKey) -> Vec<u8> {
     let mut vanished = Vec::new();
     for change in &event.changes {
         match change {
-            Change::Keywords(keywords) => push_keywords(&mut out, keywords, key.rights),
+            Change::Keywords(keywords) => {
+                push_keywords(&mut out, keywords, (key.rights, key.language));
+            }
             Change::Expunged { uid, .. } if key.qresync => vanished.push(uid.0),
             Change::Expunged { number, .. } => {
                 out.extend_from_slice(format!("* {number} EXPUNGE\r\n").as_bytes());
@@ -184,7 +193,7 @@ pub fn render_many<'a>(
         push_exists(&mut out, parked.exists, parked.recent);
     }
     if let Some(keywords) = keywords {
-        push_keywords(&mut out, keywords, parked.flag_rights());
+        push_keywords(&mut out, keywords, (parked.flag_rights(), parked.language));
     }
     let condstore = parked.has(Parked::CONDSTORE);
     for (uid, (number, flags, modseq)) in flags {
@@ -201,9 +210,9 @@ pub fn render_many<'a>(
 }
 
 /// FLAGS and PERMANENTFLAGS of a mailbox that has these keywords.
-fn push_keywords(out: &mut Vec<u8>, keywords: &[Arc<str>], rights: Rights) {
+fn push_keywords(out: &mut Vec<u8>, keywords: &[Arc<str>], (rights, language): (Rights, Language)) {
     let keywords = Flags::new(0, keywords.iter().cloned());
-    out.extend_from_slice(keyword_lines(&keywords, rights).as_bytes());
+    out.extend_from_slice(keyword_lines(&keywords, rights, language).as_bytes());
 }
 
 /// VANISHED with these UIDs, if there are any (RFC 7162 §3.2.10.2).
@@ -238,7 +247,7 @@ mod tests {
             heard_s: 0,
             bits: Parked::SELECTED,
             idling: true,
-            tag_len: 1,
+            language: Language::Default,
             tag: [b'a'; 12],
         }
     }

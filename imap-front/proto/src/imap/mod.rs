@@ -1,16 +1,18 @@
 //! IMAP4rev1 (RFC 3501) and its extensions.
 //!
 //! In reading order: [`lexer`], [`ast`], [`parse`] (bytes to commands), [`encode`], [`mod@render`],
-//! [`mutf7`] (values to bytes), `receive` (a stream to commands), `scram` and `bearer` (messages of
-//! SASL), `output` (answers in pieces), `view` (the client's numbering), [`capabilities`],
-//! [`session`] (the machine), [`action`] (what it asks of its host), `parked` (a session at rest),
-//! `idle` (what an idling client is sent), `forwarded` (whom a client speaks for).
+//! [`mutf7`] (values to bytes), [`language`] (texts for people), `receive` (a stream to commands),
+//! `scram` and `bearer` (messages of SASL), `output` (answers in pieces), `view` (the client's
+//! numbering), [`capabilities`], [`session`] (the machine), [`action`] (what it asks of its host),
+//! `parked` (a session at rest), `idle` (what an idling client is sent), `forwarded` (whom a client
+//! speaks for).
 
 pub mod action;
 pub mod ast;
 pub mod capabilities;
 pub mod config;
 pub mod encode;
+pub mod language;
 pub mod lexer;
 pub mod mutf7;
 pub mod parse;
@@ -31,4 +33,4 @@ pub use config::{Channel, SessionConfig, TokenHints, Urls};
 pub use forwarded::Forwarded;
 pub use idle::{Announce, RenderKey, announce, claim, render, render_many};
 pub use parked::Parked;
-pub use session::{STILL_HERE, Session};
+pub use session::Session;

@@ -62,6 +62,11 @@ impl Output {
         self.logged_in = true;
     }
 
+    /// From now on only short ones may.
+    pub fn log_out(&mut self) {
+        self.logged_in = false;
+    }
+
     fn piece_bytes(&self) -> usize {
         match self.logged_in {
             true => PIECE_BYTES,

@@ -2,6 +2,8 @@
 
 use mail::{Change, Event, MailboxId, ModSeq, Rights, Uid, UserId};
 
+use super::language::Language;
+
 /// A session packed away. Small and `Copy`: a million of these are kept.
 ///
 /// `Idle`: in IDLE, in sync with the mailbox at `modseq`. `Quiet`: not in IDLE, quiet; the client
@@ -26,9 +28,9 @@ pub struct Parked {
     pub bits: u16,
     /// In IDLE.
     pub idling: bool,
-    /// Length of the tag of the IDLE command in `tag`; a longer tag keeps a session active.
-    pub tag_len: u8,
-    /// The tag of the IDLE command.
+    /// The language that the client has asked for.
+    pub language: Language,
+    /// The tag of the IDLE command, and NULs behind it; a longer tag keeps a session active.
     pub tag: [u8; 12],
 }
 
@@ -57,6 +59,12 @@ impl Parked {
         Rights::DELETE_MESSAGES,
         Rights::EXPUNGE,
     ];
+
+    /// The tag of the IDLE command.
+    pub(super) fn tag(&self) -> &[u8] {
+        let end = self.tag.iter().position(|&b| b == 0);
+        &self.tag[..end.unwrap_or(self.tag.len())]
+    }
 
     /// Those of the rights that a session goes by.
     pub(super) fn kept_rights(rights: Rights) -> Rights {

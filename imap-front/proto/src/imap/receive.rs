@@ -315,9 +315,15 @@ impl Receiver {
 
 fn is_append(line: &[u8]) -> bool {
     let mut words = line.split(|&b| b == b' ');
-    words
-        .nth(1)
-        .is_some_and(|word| word.eq_ignore_ascii_case(b"APPEND"))
+    let mut is_next = |known: &[&[u8]]| {
+        let word = words.next().unwrap_or_default();
+        known.iter().position(|it| word.eq_ignore_ascii_case(it))
+    };
+    is_next(&[]);
+    match is_next(&[b"APPEND", b"REPLACE", b"UID"]) {
+        Some(2) => is_next(&[b"REPLACE"]).is_some(),
+        known => known.is_some(),
+    }
 }
 
 #[cfg(test)]

@@ -239,7 +239,7 @@ fn perform(
             model.handle(Request::Claim { mailbox, below });
         }
         Action::Watch(_) => session.handle_watching(),
-        Action::Unwatch | Action::StartTls | Action::Forwarded(_) => {}
+        Action::Unwatch | Action::StartTls | Action::Forwarded(_) | Action::LoggedOut => {}
         Action::Close => client.closed = true,
     }
 }

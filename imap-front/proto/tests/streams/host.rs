@@ -52,6 +52,7 @@ impl Host {
                     Action::Unwatch
                     | Action::StartTls
                     | Action::Forwarded(_)
+                    | Action::LoggedOut
                     | Action::Claim(..) => {}
                     Action::Close => self.closed = true,
                 }

@@ -11,8 +11,8 @@ use host::{Host, event, large};
 use mail::list::{Entry, Piece};
 use mail::metadata::{EntryName, MetadataFound};
 use mail::{
-    Change, Event, Flags, InternalDate, MailboxId, MailboxName, Message, ModSeq, Reply, Request,
-    SystemFlag, Uid, UidSet, UserId,
+    Change, EmailId, Event, Flags, InternalDate, MailboxId, MailboxName, Message, ModSeq, Reply,
+    Request, SystemFlag, Uid, UidSet, UserId,
 };
 use proto::imap::{Session, SessionConfig};
 
@@ -207,6 +207,10 @@ fn a_response_of_many_large_parts() {
         uid,
         modseq: ModSeq(1),
         flags: Arc::default(),
+        saved: None,
+        email: EmailId(1),
+        thread: None,
+        preview: None,
         date: InternalDate {
             unix_s: 0,
             zone_min: 0,
@@ -245,6 +249,10 @@ fn messages_that_vanish_meanwhile() {
         uid: *uid,
         modseq: ModSeq(1),
         flags: Arc::default(),
+        saved: None,
+        email: EmailId(1),
+        thread: None,
+        preview: None,
         date: InternalDate {
             unix_s: 0,
             zone_min: 0,
@@ -345,6 +353,10 @@ fn new_keywords_are_introduced() {
                 uid: uids[0],
                 modseq: ModSeq(2),
                 flags: flags("Mine"),
+                saved: None,
+                email: EmailId(1),
+                thread: None,
+                preview: None,
                 date: InternalDate {
                     unix_s: 0,
                     zone_min: 0,
@@ -392,6 +404,10 @@ fn nul_is_a_blank_in_every_literal() {
                     uid: uids[0],
                     modseq: ModSeq(1),
                     flags: Arc::default(),
+                    saved: None,
+                    email: EmailId(1),
+                    thread: None,
+                    preview: None,
                     date: InternalDate {
                         unix_s: 0,
                         zone_min: 0,

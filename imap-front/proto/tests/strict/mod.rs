@@ -6,16 +6,28 @@ use imap_codec::{GreetingCodec, ResponseCodec};
 
 /// Responses that imap-codec doesn't know: ESEARCH (RFC 4731), those of ACL (RFC 4314), extended
 /// items of LIST (RFC 5258), SIZE (RFC 8438) and APPENDLIMIT (RFC 7889) of STATUS, XSENDER of
-/// FETCH, and what servers of the past said.
+/// FETCH, LANGUAGE (RFC 5255), what RFC 8474, RFC 8514 and RFC 8970 add, and what servers of the
+/// past said.
 fn is_foreign(rest: &[u8]) -> bool {
     let line = rest.split(|&b| b == b'\r').next().unwrap_or(rest);
-    ["* ESEARCH ", "* ACL ", "* MYRIGHTS ", "* LISTRIGHTS "]
+    const WORDS: [&str; 5] = ["ESEARCH", "ACL", "MYRIGHTS", "LISTRIGHTS", "LANGUAGE"];
+    WORDS
         .iter()
+        .map(|word| format!("* {word} "))
         .any(|word| line.starts_with(word.as_bytes()))
         || line.starts_with(b"* LIST ") && line.ends_with(b"(\"CHILDINFO\" (\"SUBSCRIBED\"))")
         || OF_THE_PAST.iter().any(|start| line.starts_with(start))
         || line.starts_with(b"* ") && line.windows(16).any(|it| it == b"FETCH (XSENDER \"")
+        || NEW_ITEMS.iter().any(|item| contains(line, item)) && contains(line, b" FETCH (")
+        || contains(line, b"MAILBOXID (") && line.starts_with(b"* STATUS ")
         || line.starts_with(b"* STATUS ") && line.ends_with(b"APPENDLIMIT 2000)")
+}
+
+/// Items of FETCH of RFC 8474, RFC 8514 and RFC 8970, of which those here stand on one line.
+const NEW_ITEMS: [&[u8]; 4] = [b"EMAILID (", b"THREADID ", b"SAVEDATE ", b"PREVIEW "];
+
+fn contains(line: &[u8], part: &[u8]) -> bool {
+    line.windows(part.len()).any(|it| it == part)
 }
 
 const OF_THE_PAST: [&[u8]; 6] = [
@@ -26,6 +38,32 @@ const OF_THE_PAST: [&[u8]; 6] = [
     b"* XMAILBOXINFO ",
     b"* ANNOTATION ",
 ];
+
+/// Bytes of a response, with its literals.
+fn with_literals(rest: &[u8]) -> usize {
+    let mut end = 0;
+    loop {
+        let line = rest[end..].iter().position(|&b| b == b'\n');
+        let Some(line) = line else { return rest.len() };
+        end += line + 1;
+        let text = String::from_utf8_lossy(&rest[..end]);
+        let size = text
+            .strip_suffix("}\r\n")
+            .and_then(|it| it.rsplit_once('{'));
+        match size.and_then(|(_, size)| size.parse::<usize>().ok()) {
+            Some(size) => end += size,
+            None => return end,
+        }
+    }
+}
+
+/// The tag and the text of a response whose text is not ASCII.
+fn worded(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (tag, rest) = line.split_at(line.iter().position(|&b| b == b' ')?);
+    let words: [&[u8]; 4] = [b" OK ", b" NO ", b" BAD ", b" BYE "];
+    let has_text = tag == b"+" || words.iter().any(|word| rest.starts_with(word));
+    (has_text && !rest.is_ascii()).then_some((tag, rest))
+}
 
 /// Reads a greeting and all that follows; how many tagged responses there were.
 ///
@@ -40,11 +78,19 @@ pub fn read(said: &[u8]) -> Result<usize, String> {
     let mut tagged = 0;
     while !rest.is_empty() {
         if is_foreign(rest) {
-            let end = rest
-                .iter()
-                .position(|&b| b == b'\n')
-                .map_or(rest.len(), |end| end + 1);
-            rest = &rest[end..];
+            rest = &rest[with_literals(rest)..];
+            continue;
+        }
+        // RFC 5255 §3.5: after LANGUAGE texts are in UTF-8, which it does not take.
+        let end = rest
+            .iter()
+            .position(|&b| b == b'\n')
+            .map_or(rest.len(), |end| end + 1);
+        let (line, after) = rest.split_at(end);
+        if let Some((tag, text)) = worded(line) {
+            assert!(std::str::from_utf8(text).is_ok(), "{}", first(rest));
+            tagged += usize::from(tag != b"*" && tag != b"+");
+            rest = after;
             continue;
         }
         let (left, response) = ResponseCodec::new().decode(rest).map_err(|_| first(rest))?;

@@ -66,7 +66,7 @@ impl Asking {
 
     fn change(&self, request: Request) -> Result<u64, Failed> {
         match self.write(request)? {
-            Reply::Done => Ok(1),
+            Reply::Done | Reply::Created(_) => Ok(1),
             other => Err(refused(other)),
         }
     }

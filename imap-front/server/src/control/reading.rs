@@ -25,7 +25,7 @@ pub fn is_long(request: &Request) -> bool {
         Request::List { .. } | Request::Changes { .. } => true,
         Request::Decode { .. } | Request::Arrange { .. } => true,
         Request::Search { program, .. } => program.looks_at_messages() || program.keys() > KEYS_MAX,
-        Request::Fetch { want, .. } => want.structure,
+        Request::Fetch { want, .. } => want.structure || want.thread,
         Request::Metadata { query, .. } => query.exact().is_none(),
         // In rows from before they were counted they have to be.
         Request::Status { deleted_bytes, .. } => *deleted_bytes,

@@ -1,8 +1,7 @@
 //! A session's clock: one deadline at a time, the nearest of those that apply.
 
-use bytes::Bytes;
 use engine::protocol::Parked as Due;
-use proto::imap::{self, Parked};
+use proto::imap::Parked;
 
 use super::FrontSession;
 
@@ -52,7 +51,7 @@ impl Timeouts {
         }
         let until_ns = over_ns.min(now_ns + self.keepalive_ns);
         Due::Send {
-            bytes: Bytes::from_static(imap::STILL_HERE),
+            bytes: parked.language.still_here(),
             until_ns,
         }
     }

@@ -290,6 +290,7 @@ impl<B: Backend> Front<B> {
                 Action::Watch(mailbox) => cx.watch(TopicId(mailbox.0)),
                 Action::Unwatch => cx.unwatch(),
                 Action::StartTls => cx.start_tls(),
+                Action::LoggedOut => self.note_logout(session, cx),
                 Action::Forwarded(client) => self.forwarded(session, cx, *client),
                 Action::Close => cx.close(),
             }

@@ -100,19 +100,23 @@ impl<B: Backend> Front<B> {
         if session.user.is_none() && !cut {
             return;
         }
-        let traffic = Traffic {
-            received: session.tally.received,
-            sent: session.tally.sent,
-            commands: session.machine.commands_given(),
-        };
-        self.ends.ended = Some(Box::new(Ended {
-            who: who(id, session.peer, session.called.clone()),
-            user: session.user,
-            result,
-            cut,
-            seconds: None,
-            traffic: (!session.tally.was_parked).then_some(traffic),
-        }));
+        let told = (result, cut);
+        self.ends.ended = Some(Box::new(ended(session, id, told)));
+    }
+
+    /// The client has given up its login, and may log in again as anybody (RFC 8437).
+    pub(super) fn note_logout(&mut self, session: &mut FrontSession, cx: &Context<'_, Reply>) {
+        let id = cx.id();
+        let ended = ended(session, id, ("unauthenticated", false));
+        session.peer = self.logins.came_of(id).and_then(|came| came.client);
+        self.ends.ended = Some(Box::new(ended));
+        self.tell_end(cx);
+        // Its requests from now on are nobody's, and what it did is told.
+        (session.user, session.proved, session.requester) = (None, None, None);
+        session.tally.was_parked = true;
+        if let Some(users) = &mut self.users {
+            users.leave(id.slot);
+        }
     }
 
     /// A parked session has ended.
@@ -179,5 +183,22 @@ fn who(session: SessionId, client: Option<IpAddr>, called: Option<Box<str>>) -> 
         session: Some(session),
         client,
         called,
+    }
+}
+
+/// What an active session was, as it ends for this reason, cut or not.
+fn ended(session: &FrontSession, id: SessionId, (result, cut): (&'static str, bool)) -> Ended {
+    let traffic = Traffic {
+        received: session.tally.received,
+        sent: session.tally.sent,
+        commands: session.machine.commands_given(),
+    };
+    Ended {
+        who: who(id, session.peer, session.called.clone()),
+        user: session.user,
+        result,
+        cut,
+        seconds: None,
+        traffic: (!session.tally.was_parked).then_some(traffic),
     }
 }

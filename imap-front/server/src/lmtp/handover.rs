@@ -1,5 +1,7 @@
 //! Deliverers between two messages that go to another process, or come from one.
 
+use std::net::IpAddr;
+
 use bytes::{Buf, BufMut};
 use engine::event::SessionId;
 use proto::lmtp::Session;
@@ -36,8 +38,9 @@ impl LmtpShard {
         if !input.is_empty() {
             return None;
         }
-        let session = LmtpSession::with_machine(machine, settings, heard_ns);
-        let address = session.machine.peer().and_then(|peer| peer.parse().ok());
+        let address = machine.peer().and_then(|peer| peer.parse::<IpAddr>().ok());
+        let trusted = address.is_some_and(|address| settings.submitters.contain(address));
+        let session = LmtpSession::with_machine(machine, settings, (trusted, heard_ns));
         self.seat(id, address, heard_ns);
         Some(Box::new(session))
     }

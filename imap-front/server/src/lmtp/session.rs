@@ -63,11 +63,15 @@ impl LmtpSession {
         now_ns: u64,
     ) -> Self {
         let machine = Session::new(settings.session.clone(), peer).with_starttls(starttls);
-        Self::with_machine(machine, settings, now_ns)
+        Self::with_machine(machine, settings, (trusted, now_ns))
     }
 
     /// One whose machine is there.
-    pub(super) fn with_machine(machine: Session, settings: &Settings, now_ns: u64) -> Self {
+    pub(super) fn with_machine(
+        machine: Session,
+        settings: &Settings,
+        (trusted, now_ns): (bool, u64),
+    ) -> Self {
         Self {
             machine,
             domains: settings.domains.clone(),

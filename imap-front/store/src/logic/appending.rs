@@ -64,7 +64,7 @@ fn append(
 }
 
 /// What all of the messages have passed.
-struct Append {
+pub(super) struct Append {
     id: mail::MailboxId,
     row: crate::rows::Mailbox,
     /// Without their bodies.
@@ -72,7 +72,7 @@ struct Append {
 }
 
 /// Whether all of them can be stored; the mailbox's owner is charged for them then.
-fn checked(
+pub(super) fn checked(
     txn: &mut Transaction<'_>,
     rules: &Rules,
     user: UserId,
@@ -84,6 +84,7 @@ fn checked(
         match size_of(txn, rules, &message.body)? {
             Ok(size) => rows.push(MessageRow {
                 date: message.date.unwrap_or(rules.now),
+                saved_s: rules.now_s(),
                 size,
                 ..MessageRow::default()
             }),
@@ -125,7 +126,7 @@ fn checked(
 
 impl Append {
     /// Stores them. Gives where the first one went, and the event.
-    fn done(
+    pub(super) fn done(
         mut self,
         txn: &mut Transaction<'_>,
         messages: Vec<NewMessage>,

@@ -144,6 +144,7 @@ pub(super) fn transfer(
         arriving.push(MessageRow {
             system: flags.system_bits(),
             keywords,
+            saved_s: rules.now_s(),
             ..row.clone()
         });
     }
@@ -276,6 +277,7 @@ impl Staging {
                 created: ModSeq(0),
                 system: flags.system_bits(),
                 keywords,
+                saved_s: rules.now_s(),
                 ..row.clone()
             };
             figures.add(&row);

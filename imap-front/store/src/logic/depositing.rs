@@ -278,6 +278,7 @@ pub(super) fn deliver(
     }
     let message = MessageRow {
         date: rules.now,
+        saved_s: rules.now_s(),
         size: stored.size,
         body: stored.body,
         submitter,

@@ -4,10 +4,10 @@
 //! do), `acl` (who may do what), `numbering` (which message has which number),
 //! `catch_up` (what happened since), `resync` (what a client has missed), `reading`, `searching`,
 //! `arranging` (SORT and THREAD), `naming` and `renaming` (mailboxes), `keywords` (their places),
-//! `limits` and `quotas` (what there is room for), `metadata`, `depositing` and `appending`
-//! (messages come), `choosing` (which are meant), `changing` (flags, expunges), `keeping` (what was
-//! expunged), `copying` and `bodies`, `operation` (what takes many slices), `backing_up` and
-//! `putting` (backups and restores).
+//! `limits` and `quotas` (what there is room for), `metadata`, `depositing`, `appending` and
+//! `replacing` (messages come), `choosing` (which are meant), `changing` (flags, expunges),
+//! `keeping` (what was expunged), `copying` and `bodies`, `operation` (what takes many slices),
+//! `backing_up` and `putting` (backups and restores).
 
 pub(crate) mod keys;
 
@@ -41,6 +41,7 @@ mod putting;
 mod quotas;
 mod reading;
 mod renaming;
+mod replacing;
 mod resync;
 #[cfg(test)]
 mod search_tests;
@@ -109,6 +110,11 @@ impl Rules {
             sort_room: Arc::new(SortRoom::of_sorting()),
             made_room: Arc::new(SortRoom::of_made_keys()),
         }
+    }
+
+    /// Now, in seconds.
+    fn now_s(&self) -> u64 {
+        u64::try_from(self.now.unix_s).unwrap_or(0)
     }
 
     /// The account of the user who logs in with a name, if there is one.
@@ -306,6 +312,14 @@ pub(crate) fn apply(
             how,
             since,
         } => copy(txn, rules, mailbox, (messages, since), (user, &to), how),
+        request => take_in(txn, rules, request),
+    }
+}
+
+/// Messages come.
+fn take_in(txn: &mut Transaction<'_>, rules: &Rules, request: Request) -> Result<Applied, Error> {
+    use Request as R;
+    match request {
         R::Spool { spool, chunk } => depositing::spool(txn, rules, spool, &chunk),
         R::Discard { spool } => depositing::discard(txn, spool),
         R::Append {
@@ -323,6 +337,14 @@ pub(crate) fn apply(
             name,
             messages,
         } => appending::append_all(txn, rules, user, &name, messages),
+        R::Replace {
+            user,
+            mailbox,
+            uid,
+            since,
+            name,
+            message,
+        } => replacing::replace(txn, rules, (user, &name), (mailbox, uid, since), *message),
         R::Deliver {
             targets,
             body,

@@ -161,9 +161,9 @@ pub(super) fn create(
         return refused(Refusal::OverQuota);
     }
     make_parents(txn, rules, &acl, &name)?;
-    make_mailbox(txn, rules, &acl, &name, special_use)?;
+    let id = make_mailbox(txn, rules, &acl, &name, special_use)?;
     notifications::name(txn, owner, || What::Created(name));
-    Ok((Reply::Done, vec![]).into())
+    Ok((Reply::Created(id), vec![]).into())
 }
 
 /// Why no mailbox can have a name: nothing is told of who there is.

@@ -195,6 +195,7 @@ fn message_row(
         system: message.flags.system_bits(),
         keywords,
         date: message.date,
+        saved_s: rules.now_s(),
         size,
         body: stored.body,
         ..MessageRow::default()

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mail::MailboxInfo;
 use mail::list::{Depth, Query};
-use mail::mime::Structure;
 use mail::mime::transfer::{self, Decoder};
+use mail::mime::{Structure, preview};
 use mail::reply::{Opened, Status};
 use mail::request::Want;
+use mail::sort::SortKeys;
+use mail::sort::keys as sort_keys;
 use mail::{
-    Delta, Flags, MailboxId, MailboxName, Message, ModSeq, Refusal, Reply, Rights, SystemFlag, Uid,
-    UserId,
+    Delta, EmailId, Flags, MailboxId, MailboxName, Message, ModSeq, Refusal, Reply, Rights,
+    SystemFlag, ThreadId, Uid, UserId,
 };
 
 use super::access::{self, Found};
@@ -127,6 +129,7 @@ pub(super) fn status(
 fn figures(kv: &dyn Kv, rules: &Rules, found: &Found) -> Result<Status, Error> {
     let (id, row) = (found.id, &found.row);
     Ok(Status {
+        mailbox: id,
         messages: row.messages,
         recent: recent(kv, rules, id, row)?,
         unseen: row.unseen,
@@ -322,6 +325,8 @@ pub(super) fn fetch(
             flags,
             bytes,
             structure,
+            thread,
+            preview,
         } = match content(kv, rules, &mailbox, (id, uid), want) {
             Ok(Some(content)) => content,
             Ok(None) => continue,
@@ -342,7 +347,11 @@ pub(super) fn fetch(
             modseq: row.modseq,
             flags: Arc::new(flags),
             date: row.date,
+            saved: row.saved(),
+            email: EmailId(row.body),
+            thread,
             size: row.size,
+            preview,
             structure,
             bytes: bytes.filter(|_| small),
             submitter: row.submitter.filter(|_| want.submitter),
@@ -357,6 +366,8 @@ pub(super) fn fetch(
 
 /// What a fetch needs of a message.
 struct Content {
+    thread: Option<ThreadId>,
+    preview: Option<Box<str>>,
     row: MessageRow,
     flags: Flags,
     bytes: Option<Bytes>,
@@ -382,12 +393,49 @@ fn content(
         let whole = || bytes.clone().map_or_else(read, Ok);
         rules.structures.get(row.body, whole)
     });
+    let thread = want.thread.then(|| thread(kv, &row)).transpose()?.flatten();
+    let structure = structure.transpose()?;
+    let preview = match (&structure, want.preview) {
+        (Some(structure), true) => Some(preview_of(kv, &row, structure, bytes.as_deref())?),
+        _ => None,
+    };
     Ok(Some(Content {
-        structure: structure.transpose()?,
+        thread,
+        preview,
+        structure,
         row,
         flags,
         bytes,
     }))
+}
+
+/// The beginning of a message's text, which may have been read already.
+fn preview_of(
+    kv: &dyn Kv,
+    row: &MessageRow,
+    structure: &Structure,
+    read: Option<&[u8]>,
+) -> Result<Box<str>, Error> {
+    let Some((part, range)) = preview::part(structure) else {
+        return Ok(Box::default());
+    };
+    let within = read.and_then(|read| read.get(range.start as usize..range.end as usize));
+    let text = match within {
+        Some(bytes) => preview::of(part, bytes),
+        None => preview::of(part, &tables::body(kv, row.body, range)?),
+    };
+    Ok(text.into())
+}
+
+/// The thread of a message, by the keys that are kept with it. They are made if there are none.
+pub(super) fn thread(kv: &dyn Kv, row: &MessageRow) -> Result<Option<ThreadId>, Error> {
+    let kept = kv.get(Space::SortKeys, &keys::number(row.body))?;
+    if let Some(kept) = kept.as_deref().and_then(SortKeys::read) {
+        return Ok(kept.thread());
+    }
+    let header = 0..row.size.min(sort_keys::HEADER_BYTES_MAX as u64);
+    let made = sort_keys::of_header(&tables::body(kv, row.body, header)?);
+    Ok(SortKeys::read(&made).and_then(|made| made.thread()))
 }
 
 /// A message that is there, or was expunged and is kept (RFC 2180 §4.1).

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use bytes::Bytes;
 use mail::reply::HitModSeqs;
 use mail::search::{Candidate, Key, Program, matches};
-use mail::{MailboxId, ModSeq, Refusal, Reply, Uid, UidSet};
+use mail::{EmailId, MailboxId, ModSeq, Refusal, Reply, Uid, UidSet};
 use roaring::RoaringBitmap;
 
 use super::{Rules, catch_up, damage, keys, reading, tables};
@@ -20,6 +20,8 @@ use crate::rows::{Mailbox, MessageRow};
 const SEARCHED_MAX: usize = 4096;
 /// Bytes of messages that a piece of a search reads, but for the last message.
 const SEARCHED_BYTES_MAX: u64 = 1 << 20;
+/// What a look at what tells a message's thread counts for.
+const THREAD_BYTES: u64 = 1 << 10;
 /// UIDs that one container of a bitmap is for.
 const CONTAINER: u32 = 1 << 16;
 /// Containers that a piece works on, one for each key of the program; one at least.
@@ -183,6 +185,15 @@ impl Search<'_> {
             modseq: row.modseq,
             flags: &row.flags(mailbox),
             date: row.date,
+            saved: row.saved(),
+            email: EmailId(row.body),
+            thread: &|| {
+                read.set(read.get().max(THREAD_BYTES));
+                reading::thread(kv, &row).unwrap_or_else(|error| {
+                    failure.replace(Some(error));
+                    None
+                })
+            },
             size: row.size,
             now_s: findings.begun_s.unwrap_or_default(),
             recent: uid >= self.recent_from,
@@ -326,7 +337,9 @@ impl Bitmaps<'_> {
             | Key::Header(..)
             | Key::Body(_)
             | Key::Text(_)
-            | Key::ModSeq(_) => Split::maybe(self.uids.clone()),
+            | Key::ModSeq(_)
+            | Key::Email(_)
+            | Key::Thread(_) => Split::maybe(self.uids.clone()),
         }
     }
 

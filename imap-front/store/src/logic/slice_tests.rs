@@ -202,7 +202,7 @@ impl World {
             special_use: None,
         };
         let (reply, ..) = self.carry_out(create);
-        assert!(matches!(reply, Reply::Done), "{reply:?}");
+        assert!(matches!(reply, Reply::Created(_)), "{reply:?}");
     }
 }
 

@@ -1,10 +1,13 @@
-//! Requests about quotas and metadata, drawn by chance.
+//! Requests about quotas and metadata, and REPLACE, drawn by chance.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use mail::metadata::{Depth, Entry, EntryName, MetadataQuery, Wanted};
-use mail::{MailboxName, QuotaLimits, QuotaOf, Request, UserId};
+use mail::request::NewMessage;
+use mail::{
+    Body, Flags, MailboxId, MailboxName, ModSeq, QuotaLimits, QuotaOf, Request, Uid, UserId,
+};
 
 fn entry_name(pick: u16) -> EntryName {
     let names = [
@@ -28,6 +31,23 @@ pub fn set_quota(user: UserId, whose: &str, (size, flags, on): (usize, u16, bool
             mailboxes: Some(u64::from(flags % 10 + 3)),
         },
         is_admin: !size.is_multiple_of(3),
+    }
+}
+
+/// REPLACE.
+pub fn replace(
+    (user, name): (UserId, MailboxName),
+    (mailbox, uid, since): (MailboxId, Uid, ModSeq),
+    (flags, body): (Flags, Body),
+) -> Request {
+    let date = None;
+    Request::Replace {
+        user,
+        mailbox,
+        uid,
+        since,
+        name,
+        message: NewMessage { flags, date, body }.into(),
     }
 }
 

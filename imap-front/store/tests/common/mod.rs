@@ -109,6 +109,8 @@ pub fn fetch_all(opened: &Opened) -> Request {
             structure: false,
             bytes: true,
             submitter: false,
+            thread: false,
+            preview: false,
         },
         budget_bytes: usize::MAX,
     }

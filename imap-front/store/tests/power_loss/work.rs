@@ -209,6 +209,8 @@ fn message(ask: &mut impl FnMut(Request) -> Reply, mailbox: MailboxId, uid: Uid)
             structure: false,
             bytes: false,
             submitter: false,
+            thread: false,
+            preview: false,
         },
         budget_bytes: 1,
     };

@@ -139,6 +139,7 @@ impl Host {
                     Action::Unwatch
                     | Action::StartTls
                     | Action::Forwarded(_)
+                    | Action::LoggedOut
                     | Action::Claim(..) => {}
                     Action::Close => self.closed = true,
                 }
@@ -155,7 +156,11 @@ impl Host {
                 Some(Action::Close) => self.closed = true,
                 Some(Action::Watch(_)) => session.handle_watching(),
                 Some(
-                    Action::Unwatch | Action::StartTls | Action::Forwarded(_) | Action::Claim(..),
+                    Action::Unwatch
+                    | Action::StartTls
+                    | Action::Forwarded(_)
+                    | Action::LoggedOut
+                    | Action::Claim(..),
                 ) => {}
             }
         }

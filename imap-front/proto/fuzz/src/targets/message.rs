@@ -7,7 +7,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use mail::mime::{Content, Part, Structure, What, header};
 use mail::search::{Candidate, Key, Program, matches};
-use mail::{Flags, InternalDate, ModSeq, Uid};
+use mail::{EmailId, Flags, InternalDate, ModSeq, Uid};
 use proto::imap::ast::Command;
 use proto::imap::lexer::Lexer;
 use proto::imap::parse::parse_command;
@@ -152,6 +152,9 @@ fn holds(key: Key, message: &Bytes) -> bool {
         modseq: ModSeq(9),
         flags: &Flags::default(),
         date: InternalDate::default(),
+        saved: None,
+        email: EmailId(1),
+        thread: &|| None,
         size: message.len() as u64,
         now_s: 1_000_000_000,
         recent: false,

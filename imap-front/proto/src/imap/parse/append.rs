@@ -26,6 +26,32 @@ pub(super) fn append(lexer: &mut Lexer<'_>) -> Parsed<Command> {
         flags,
         date,
         literal,
+        replaces: None,
+    })
+}
+
+/// ```text
+/// replace    = "REPLACE" SP seq-number SP mailbox append-message    ; RFC 8508 §4; the same behind
+///                                                 ; "UID" with a UID; up to the literal
+/// seq-number = nz-number / "*"
+/// ```
+pub(super) fn replace(lexer: &mut Lexer<'_>, uid: bool) -> Parsed<Command> {
+    lexer.space()?;
+    let start = lexer.clone();
+    let set = super::sequence_set(lexer)?;
+    match set.0[..] {
+        [(first, last)] if first == last => {}
+        _ => return start.fail("the number of one message"),
+    }
+    lexer.space()?;
+    let mailbox = mailbox::name(lexer)?;
+    let (flags, date, literal) = message(lexer)?;
+    Ok(Command::Append {
+        mailbox,
+        flags,
+        date,
+        literal,
+        replaces: Some((uid, set)),
     })
 }
 

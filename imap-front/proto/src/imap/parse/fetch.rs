@@ -86,6 +86,10 @@ pub(super) fn item(lexer: &mut Lexer<'_>) -> Parsed<FetchItem> {
         "FLAGS" => FetchItem::Flags,
         "INTERNALDATE" => FetchItem::InternalDate,
         "UID" => FetchItem::Uid,
+        "EMAILID" => FetchItem::EmailId,
+        "THREADID" => FetchItem::ThreadId,
+        "SAVEDATE" => FetchItem::SaveDate,
+        "PREVIEW" => preview(lexer)?,
         "MODSEQ" => FetchItem::ModSeq,
         "RFC822" => FetchItem::Rfc822,
         "RFC822.SIZE" => FetchItem::Rfc822Size,
@@ -105,6 +109,26 @@ pub(super) fn item(lexer: &mut Lexer<'_>) -> Parsed<FetchItem> {
         }
         _ => return start.fail("a FETCH item"),
     })
+}
+
+/// ```text
+/// fetch-att   =/ "PREVIEW" [SP "(" preview-mod *(SP preview-mod) ")"]
+/// preview-mod = "LAZY"                            ; RFC 8970 §6
+/// ```
+fn preview(lexer: &mut Lexer<'_>) -> Parsed<FetchItem> {
+    // Modifiers of the FETCH itself may follow in the same way.
+    let is_lazy = lexer
+        .rest()
+        .get(..6)
+        .is_some_and(|rest| rest.eq_ignore_ascii_case(b" (LAZY"));
+    if is_lazy {
+        lexer.space()?;
+        lexer.list(false, |lexer| match lexer.keyword("LAZY") {
+            true => Ok(()),
+            false => lexer.fail("LAZY"),
+        })?;
+    }
+    Ok(FetchItem::Preview)
 }
 
 fn body_section(lexer: &mut Lexer<'_>, peek: bool) -> Parsed<FetchItem> {

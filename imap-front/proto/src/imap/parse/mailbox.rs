@@ -260,8 +260,8 @@ fn return_option(lexer: &mut Lexer<'_>, list: &mut List) -> Parsed<()> {
 
 /// ```text
 /// status-att = "MESSAGES" / "RECENT" / "UIDNEXT" / "UIDVALIDITY" / "UNSEEN" / "HIGHESTMODSEQ" /
-///              "SIZE" / "APPENDLIMIT" / "DELETED" / "DELETED-STORAGE"
-///              ; RFC 3501 §9, RFC 7162 §7, RFC 8438 §4, RFC 7889 §5, RFC 9208 §7
+///              "SIZE" / "APPENDLIMIT" / "DELETED" / "DELETED-STORAGE" / "MAILBOXID"
+///              ; RFC 3501 §9, RFC 7162 §7, RFC 8438 §4, RFC 7889 §5, RFC 9208 §7, RFC 8474 §7
 /// ```
 fn status_item(lexer: &mut Lexer<'_>) -> Parsed<StatusItem> {
     const EXPECTED: &str = "a status item such as MESSAGES";
@@ -275,6 +275,7 @@ fn status_item(lexer: &mut Lexer<'_>) -> Parsed<StatusItem> {
         "HIGHESTMODSEQ" => StatusItem::HighestModSeq,
         "SIZE" => StatusItem::Size,
         "APPENDLIMIT" => StatusItem::AppendLimit,
+        "MAILBOXID" => StatusItem::MailboxId,
         "DELETED" => StatusItem::Deleted,
         "DELETED-STORAGE" => StatusItem::DeletedStorage,
         _ => return start.fail(EXPECTED),

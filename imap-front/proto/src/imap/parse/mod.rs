@@ -7,8 +7,10 @@ mod acl;
 mod append;
 mod entries;
 mod fetch;
+mod language;
 mod mailbox;
 mod metadata;
+mod objects;
 mod obsolete;
 mod old_items;
 mod quota;
@@ -52,8 +54,8 @@ pub fn parse_command(input: &[u8]) -> Result<Tagged, ParseError> {
 }
 
 /// ```text
-/// uid = "UID" SP (copy / move / fetch / search / sort / store / thread / uid-expunge)
-///                                                 ; RFC 3501 §9, RFC 6851 §4.4, RFC 5256 §5
+/// uid = "UID" SP (copy / move / fetch / replace / search / sort / store / thread / uid-expunge)
+///                             ; RFC 3501 §9, RFC 6851 §4.4, RFC 5256 §5, RFC 8508 §4
 /// uid-expunge = "EXPUNGE" SP sequence-set         ; RFC 4315 §4
 /// ```
 fn command(lexer: &mut Lexer<'_>) -> Parsed<Command> {
@@ -62,7 +64,7 @@ fn command(lexer: &mut Lexer<'_>) -> Parsed<Command> {
     if word == "UID" {
         lexer.space()?;
         let start = lexer.clone();
-        const EXPECTED: &str = "COPY, EXPUNGE, FETCH, MOVE, SEARCH, SORT, STORE or THREAD";
+        const EXPECTED: &str = "COPY, EXPUNGE, FETCH, MOVE, REPLACE, SEARCH, SORT, STORE or THREAD";
         let word = lexer.word(EXPECTED)?;
         return match word.as_str() {
             "EXPUNGE" => {
@@ -106,6 +108,7 @@ fn message_command(lexer: &mut Lexer<'_>, word: &str, uid: bool) -> Parsed<Optio
     Ok(Some(match word {
         "FETCH" => fetch::fetch(lexer, uid)?,
         "STORE" => fetch::store(lexer, uid)?,
+        "REPLACE" => append::replace(lexer, uid)?,
         "SEARCH" => search::search(lexer, uid)?,
         "SORT" => sort::sort(lexer, uid)?,
         "THREAD" => sort::thread(lexer, uid)?,
@@ -135,6 +138,7 @@ fn session_command(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Command>>
         "NOOP" => Command::Noop,
         "LOGOUT" => Command::Logout,
         "STARTTLS" => Command::StartTls,
+        "UNAUTHENTICATE" | "X-UNAUTHENTICATE" => Command::Unauthenticate,
         "UNSELECT" => Command::Unselect,
         "CLOSE" => Command::Close,
         "NAMESPACE" => Command::Namespace,
@@ -142,6 +146,7 @@ fn session_command(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Command>>
         "CHECK" => Command::Check,
         "EXPUNGE" => Command::Expunge(None),
         "ID" => id(lexer)?,
+        "LANGUAGE" => language::language(lexer)?,
         "AUTHENTICATE" => authenticate(lexer)?,
         "LOGIN" => {
             lexer.space()?;

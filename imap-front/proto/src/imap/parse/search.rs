@@ -3,8 +3,8 @@
 use mail::search::{DateField, Day, Key};
 use mail::{ModSeq, SystemFlag};
 
-use super::sequence_set;
 use super::set::partial_range;
+use super::{objects, sequence_set};
 use crate::imap::ast::{Command, SearchReturn};
 use crate::imap::encode;
 use crate::imap::lexer::{Fault, Lexer, Parsed};
@@ -156,6 +156,8 @@ fn flag_key(word: &str) -> Option<Key> {
         "UNFLAGGED" => not(flag(SystemFlag::Flagged)),
         "UNSEEN" => not(flag(SystemFlag::Seen)),
         "RECENT" => Key::Recent,
+        // RFC 8514 §4.3: it is known in every mailbox.
+        "SAVEDATESUPPORTED" => Key::All,
         "OLD" => not(Key::Recent),
         "NEW" => Key::And(vec![Key::Recent, not(flag(SystemFlag::Seen))]),
         _ => return None,
@@ -163,12 +165,13 @@ fn flag_key(word: &str) -> Option<Key> {
 }
 
 fn argument_key(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Key>> {
-    use DateField::{Internal, Sent};
-    const KNOWN: [&str; 22] = [
+    use DateField::{Internal, Saved, Sent};
+    const KNOWN: [&str; 27] = [
         "BCC",
         "BEFORE",
         "BODY",
         "CC",
+        "EMAILID",
         "FROM",
         "HEADER",
         "KEYWORD",
@@ -176,6 +179,9 @@ fn argument_key(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Key>> {
         "MODSEQ",
         "OLDER",
         "ON",
+        "SAVEDBEFORE",
+        "SAVEDON",
+        "SAVEDSINCE",
         "SENTBEFORE",
         "SENTON",
         "SENTSINCE",
@@ -183,6 +189,7 @@ fn argument_key(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Key>> {
         "SMALLER",
         "SUBJECT",
         "TEXT",
+        "THREADID",
         "TO",
         "UID",
         "UNKEYWORD",
@@ -209,6 +216,17 @@ fn argument_key(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Key>> {
         "SENTBEFORE" => Key::Before(Sent, date(lexer)?),
         "SENTON" => Key::On(Sent, date(lexer)?),
         "SENTSINCE" => Key::Since(Sent, date(lexer)?),
+        "SAVEDBEFORE" => Key::Before(Saved, date(lexer)?),
+        "SAVEDON" => Key::On(Saved, date(lexer)?),
+        "SAVEDSINCE" => Key::Since(Saved, date(lexer)?),
+        "EMAILID" => match objects::email(objects::id(lexer)?) {
+            Some(email) => Key::Email(email),
+            None => none(),
+        },
+        "THREADID" => match objects::thread(objects::id(lexer)?) {
+            Some(thread) => Key::Thread(thread),
+            None => none(),
+        },
         "OLDER" => Key::Older(interval(lexer)?),
         "YOUNGER" => Key::Younger(interval(lexer)?),
         "LARGER" => Key::Larger(lexer.number64()?),
@@ -216,6 +234,11 @@ fn argument_key(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Key>> {
         "UID" => Key::Uids(sequence_set(lexer)?),
         _ => mod_sequence(lexer)?,
     }))
+}
+
+/// What no message satisfies.
+fn none() -> Key {
+    Key::Not(Box::new(Key::All))
 }
 
 /// A time in seconds.

@@ -212,7 +212,7 @@ impl Session {
             return;
         };
         if let (true, Some(keywords)) = (selected.rights_untold, &selected.keywords) {
-            let lines = keyword_lines(keywords, selected.flag_rights());
+            let lines = keyword_lines(keywords, selected.flag_rights(), self.language);
             selected.rights_untold = false;
             self.output.bytes(lines.as_bytes());
         }
@@ -221,7 +221,7 @@ impl Session {
     /// ```text
     /// namespace-response = "*" SP "NAMESPACE" SP namespace SP namespace SP namespace
     /// namespace          = nil / "(" 1*namespace-descr ")"       ; RFC 2342 §6, RFC 9051 §9
-    /// namespace-descr    = "(" string SP (DQUOTE QUOTED-CHAR DQUOTE / nil) ")"
+    /// namespace-descr    = "(" string SP (DQUOTE QUOTED-CHAR DQUOTE / nil) [SP translation] ")"
     /// ```
     pub(super) fn namespace(&mut self) {
         let mut line = b"* NAMESPACE ((\"\" \"/\"))".to_vec();
@@ -234,7 +234,9 @@ impl Session {
                 Some(prefix) => {
                     line.extend_from_slice(b" ((");
                     encode::string(&mut line, encode::mailbox_text(prefix).as_bytes());
-                    line.extend_from_slice(b" \"/\"))");
+                    line.extend_from_slice(b" \"/\"");
+                    self.push_translation(&mut line, prefix);
+                    line.extend_from_slice(b"))");
                 }
             }
         }

@@ -5,7 +5,7 @@
 use bytes::{Bytes, BytesMut};
 use mail::mime::binary::Rewriter;
 use mail::request::NewMessage;
-use mail::{Body, Flags, InternalDate, MailboxName, Reply, Request, SpoolId};
+use mail::{Body, Flags, InternalDate, MailboxName, Reply, Request, SequenceSet, SpoolId};
 
 use super::{Session, Step, Work};
 use crate::imap::ast::{Command, Tagged};
@@ -20,10 +20,10 @@ const MESSAGES_MAX: usize = 256;
 
 /// Messages that are coming.
 pub(super) struct Upload {
-    tag: Box<str>,
-    name: MailboxName,
+    pub(super) tag: Box<str>,
+    pub(super) name: MailboxName,
     /// Those that have come.
-    messages: Vec<NewMessage>,
+    pub(super) messages: Vec<NewMessage>,
     flags: Flags,
     date: Option<InternalDate>,
     /// Bytes of the present one that must still come.
@@ -31,6 +31,8 @@ pub(super) struct Upload {
     spool: Option<SpoolId>,
     piece: BytesMut,
     rewriter: Option<Box<Rewriter>>,
+    /// What goes for it: by UID or number, and which.
+    pub(super) replaces: Option<(bool, SequenceSet)>,
 }
 
 impl Upload {
@@ -107,6 +109,7 @@ impl Session {
             flags,
             date,
             literal,
+            replaces,
         } = command
         else {
             return;
@@ -121,6 +124,7 @@ impl Session {
             spool: None,
             piece: BytesMut::new(),
             rewriter: None,
+            replaces,
         };
         self.begin_message(upload, literal);
     }
@@ -129,6 +133,12 @@ impl Session {
         let max = self.config.append_bytes_max;
         let refusal = if self.user.is_none() {
             Some("BAD Log in first".to_owned())
+        } else if let Some(why) = upload
+            .replaces
+            .as_ref()
+            .and_then(|_| self.may_not_replace())
+        {
+            Some(why.to_owned())
         } else if literal.size > max {
             Some(format!("NO [TOOBIG] A message may have {max} bytes"))
         } else if literal.size == 0 && upload.messages.is_empty() {
@@ -186,7 +196,17 @@ impl Session {
             }
             Some(AfterMessage::End) => {
                 upload.complete();
-                self.append(*upload);
+                match upload.replaces {
+                    Some(_) => self.sync(Step::Replace(upload)),
+                    None => self.append(*upload),
+                }
+            }
+            Some(AfterMessage::Next(announced)) if upload.replaces.is_some() => {
+                if announced.2.non_sync {
+                    self.receiver.drop_message(announced.2.size);
+                }
+                self.done(&upload.tag, "BAD expected a line end after the message");
+                self.discard(upload.spools());
             }
             Some(AfterMessage::Next(announced)) => {
                 upload.complete();

@@ -7,7 +7,9 @@ use mail::request::{Credentials, Evidence};
 use mail::{Refusal, Reply, Request, UserId};
 
 use super::{Session, Step, Work};
+use crate::imap::action::Action;
 use crate::imap::bearer::Dialect;
+use crate::imap::language::Language;
 use crate::imap::scram::Challenged;
 
 /// A SASL exchange that waits for the client.
@@ -207,6 +209,19 @@ impl Session {
         self.output.log_in();
         let list = self.capabilities();
         self.done(tag, &format!("OK [CAPABILITY {list}] Logged in"));
+    }
+
+    /// RFC 8437 §2: all is as it was before the login, but for TLS, which begins before the first
+    /// one only.
+    pub(super) fn unauthenticate(&mut self, tag: &str) {
+        self.unselect();
+        (self.condstore, self.qresync) = (false, false);
+        self.language = Language::Default;
+        self.done(tag, "OK UNAUTHENTICATE completed");
+        self.act(Action::LoggedOut);
+        self.user = None;
+        self.output.log_out();
+        (self.starttls, self.commands) = (false, 0);
     }
 
     pub(super) fn failed(&mut self, tag: &str, refusal: &Refusal) {

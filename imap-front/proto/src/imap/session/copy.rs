@@ -97,13 +97,15 @@ impl Session {
             if self.synced(Reply::Synced(delta)) {
                 self.send_updates(true);
                 let line = code(Line::new(format!("{tag} ")));
-                self.output.pieces(line.text("COPY completed\r\n"));
+                let line = line.text(self.worded("COPY completed"));
+                self.output.pieces(line.text("\r\n"));
             }
             return;
         }
         // RFC 6851 §4.3: the code comes before the expunges.
         if is_any {
-            self.output.pieces(code(Line::new("* ")).text("Moved\r\n"));
+            let line = code(Line::new("* ")).text(self.worded("Moved"));
+            self.output.pieces(line.text("\r\n"));
         }
         if self.synced(Reply::Synced(delta)) {
             self.send_updates(true);

@@ -9,6 +9,7 @@ use super::{Session, Step, Work};
 use crate::http::is_request;
 use crate::imap::action::Action;
 use crate::imap::ast::{Command, IdField, Tagged};
+use crate::imap::encode::mailbox_id;
 use crate::imap::forwarded::Forwarded;
 use crate::imap::lexer::{Fault, ParseError, is_astring_char};
 use crate::imap::parse::parse_command;
@@ -106,6 +107,7 @@ impl Session {
                 self.close();
             }
             C::Id(fields) => self.id(tag, fields.as_deref()),
+            C::Language(ranges) => self.choose_language(tag, &ranges),
             C::StartTls => self.start_tls(&tag),
             C::Login { user, password } => self.login(tag, &user, &password),
             C::Authenticate { mechanism, initial } => self.authenticate(tag, &mechanism, initial),
@@ -118,6 +120,7 @@ impl Session {
         use Command as C;
         match command {
             C::Enable(names) => self.enable(tag, &names),
+            C::Unauthenticate => self.unauthenticate(&tag),
             C::Select {
                 mailbox,
                 read_only,
@@ -350,6 +353,11 @@ impl Session {
             }
             Step::Simple { tag, name } => match reply {
                 Reply::Refused(refusal) => self.refuse(&tag, &refusal),
+                // RFC 8474 §4.1
+                Reply::Created(id) => {
+                    let code = format!("[MAILBOXID ({})]", mailbox_id(id));
+                    self.finish(tag, format!("OK {code} {name} completed"));
+                }
                 _ => self.finish(tag, format!("OK {name} completed")),
             },
             Step::List(listing) => self.listed(listing, reply),
@@ -363,6 +371,8 @@ impl Session {
             Step::Annotation(annotating) => self.annotation_came(annotating, reply),
             Step::MailboxInfo(info) => self.mailbox_info_came(info, reply),
             Step::Quota(command) => self.quota_came(command, reply),
+            Step::Replace(upload) => self.replace(*upload, reply),
+            Step::Replaced { tag, spools } => self.replaced(&tag, spools, reply),
             Step::Select(selecting) => self.opened(selecting, reply),
             Step::Fetch(job) => self.fetched(job, reply),
             Step::Store(storing) => self.stored(storing, reply),

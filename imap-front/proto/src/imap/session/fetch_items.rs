@@ -89,6 +89,11 @@ pub(super) fn want(items: &[FetchItem]) -> Want {
                 want.bytes = true;
             }
             FetchItem::Sender => want.submitter = true,
+            FetchItem::ThreadId => want.thread = true,
+            FetchItem::Preview => {
+                want.structure = true;
+                want.preview = true;
+            }
             FetchItem::Rfc822Header
             | FetchItem::Rfc822Text
             | FetchItem::Obsolete { .. }
@@ -200,6 +205,28 @@ impl Response {
         };
         match item {
             FetchItem::Uid => self.text(&format!("UID {}", self.message.uid)),
+            FetchItem::EmailId => {
+                self.text(&format!(
+                    "EMAILID ({})",
+                    encode::email_id(self.message.email)
+                ));
+            }
+            FetchItem::ThreadId => match message.thread {
+                Some(thread) => self.text(&format!("THREADID ({})", encode::thread_id(thread))),
+                None => self.text("THREADID NIL"),
+            },
+            FetchItem::Preview => {
+                self.text("PREVIEW ");
+                let preview = self.message.preview.as_deref().unwrap_or_default();
+                encode::string(&mut self.out, preview.as_bytes());
+            }
+            FetchItem::SaveDate => {
+                self.out.extend_from_slice(b"SAVEDATE ");
+                match message.saved {
+                    Some(date) => encode::internal_date(&mut self.out, date),
+                    None => self.out.extend_from_slice(b"NIL"),
+                }
+            }
             FetchItem::ModSeq => self.text(&format!("MODSEQ ({})", self.message.modseq)),
             FetchItem::Rfc822Size => self.text(&format!("RFC822.SIZE {}", self.message.size)),
             FetchItem::Flags => {

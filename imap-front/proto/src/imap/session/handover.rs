@@ -7,6 +7,7 @@ use bytes::{Buf, BufMut};
 
 use super::{Session, Work};
 use crate::imap::config::{Channel, SessionConfig};
+use crate::imap::handover::take_language;
 use crate::plain::{put_text, take_bool, take_text};
 
 impl Session {
@@ -36,6 +37,7 @@ impl Session {
         ] {
             output.put_u8(u8::from(bit));
         }
+        output.put_u8(self.language.number());
         output.put_u8(self.failures);
         output.put_u32(self.commands);
         output.put_slice(&binding.unwrap_or_default());
@@ -49,6 +51,7 @@ impl Session {
         session.starttls = take_bool(input)?;
         session.trusted = take_bool(input)?;
         let (has_channel, has_binding) = (take_bool(input)?, take_bool(input)?);
+        session.language = take_language(input)?;
         session.failures = input.try_get_u8().ok()?;
         session.commands = input.try_get_u32().ok()?;
         let mut binding = [0; 32];
@@ -97,6 +100,8 @@ mod tests {
         said(&mut session);
         assert!(session.rests());
         let mut bytes = Vec::new();
+        session.handle_input(b"x LANGUAGE fr\r\n");
+        said(&mut session);
         session.hand_over_stranger(&mut bytes);
         for length in 0..bytes.len() {
             let mut short = &bytes[..length];

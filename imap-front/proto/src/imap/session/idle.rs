@@ -8,9 +8,6 @@ use crate::imap::action::Action;
 /// Longest line that may come instead of DONE.
 const IDLE_LINE_BYTES_MAX: usize = 4096;
 
-/// The keep-alive: what an idling client is told from time to time, with its line end.
-pub const STILL_HERE: &[u8] = b"* OK Still here\r\n";
-
 impl Session {
     /// Begins to idle: the mailbox is watched first, then looked at, so that nothing is missed.
     pub(super) fn idle(&mut self, tag: Box<str>) {
@@ -43,7 +40,7 @@ impl Session {
     /// A sign of life for an idling client.
     pub fn handle_keepalive(&mut self) {
         if self.is_idling() && !self.output.is_full() {
-            self.output.bytes(STILL_HERE);
+            self.output.bytes(&self.language.still_here());
         }
     }
 

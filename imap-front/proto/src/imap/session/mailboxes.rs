@@ -112,6 +112,9 @@ impl Session {
                 StatusItem::UidValidity => format!("UIDVALIDITY {}", figures.uid_validity),
                 StatusItem::Unseen => format!("UNSEEN {}", figures.unseen),
                 StatusItem::HighestModSeq => format!("HIGHESTMODSEQ {}", figures.highest_modseq),
+                StatusItem::MailboxId => {
+                    format!("MAILBOXID ({})", encode::mailbox_id(figures.mailbox))
+                }
                 StatusItem::Size => format!("SIZE {}", figures.size),
                 StatusItem::AppendLimit => format!("APPENDLIMIT {append_bytes_max}"),
                 StatusItem::Deleted => format!("DELETED {}", figures.deleted),

@@ -17,6 +17,7 @@ mod fetch;
 mod fetch_items;
 mod handover;
 mod idle;
+mod language;
 mod list;
 mod mailboxes;
 mod metadata;
@@ -24,6 +25,7 @@ mod obsolete;
 mod parking;
 mod quota;
 mod refusals;
+mod replace;
 mod resync;
 mod saved;
 mod scram;
@@ -45,12 +47,11 @@ use super::action::Action;
 use super::ast::Command;
 use super::bearer::Dialect;
 use super::config::{Channel, Offer, SessionConfig};
+use super::language::Language;
 use super::output::Output;
 use super::receive::Receiver;
 use super::scram::ClientFirst;
 use super::view::View;
-
-pub use idle::STILL_HERE;
 
 /// A session.
 pub struct Session {
@@ -73,6 +74,8 @@ pub struct Session {
     condstore: bool,
     /// It is told of UIDs that have vanished, and never of EXPUNGE (RFC 7162 §3.2.3).
     qresync: bool,
+    /// In which texts are told.
+    language: Language,
     failures: u8,
     /// Commands before login.
     commands: u32,
@@ -177,6 +180,12 @@ enum Step {
     },
     Annotation(Box<annotation::Annotating>),
     MailboxInfo(obsolete::MailboxInfo),
+    /// The message of a REPLACE has come.
+    Replace(Box<append::Upload>),
+    Replaced {
+        tag: Box<str>,
+        spools: Vec<SpoolId>,
+    },
     Select(select::Selecting),
     Fetch(Box<fetch::Job>),
     Store(store::Storing),
@@ -276,6 +285,7 @@ impl Session {
             selected: None,
             condstore: false,
             qresync: false,
+            language: Language::Default,
             failures: 0,
             commands: 0,
             http: false,
@@ -300,6 +310,8 @@ impl Session {
             return;
         }
         self.channel = Some(Box::new(channel));
+        // RFC 5255 §3.1: clients ask again, as anybody could have asked before.
+        self.language = Language::Default;
         if std::mem::take(&mut self.greets_later) {
             self.greet();
         }
@@ -389,6 +401,7 @@ impl Session {
             Work::Upload(upload) => upload.spools(),
             Work::Waiting(step) => match &**step {
                 Step::Upload(upload) => upload.spools(),
+                Step::Replace(upload) => upload.spools(),
                 Step::Discard(spools) => spools.clone(),
                 _ => vec![],
             },
@@ -426,6 +439,7 @@ impl Session {
             Work::Upload(it) => upload(it),
             Work::Waiting(step) => match &**step {
                 Step::Upload(it) => upload(it),
+                Step::Replace(it) => upload(it),
                 Step::Challenge { first, .. } => first.held_bytes(),
                 _ => 0,
             },
@@ -485,6 +499,7 @@ impl Session {
 
     /// Adds a line to the output.
     fn say(&mut self, line: &str) {
+        let line = self.language.line(line);
         self.output.bytes(line.as_bytes());
         self.output.bytes(b"\r\n");
     }

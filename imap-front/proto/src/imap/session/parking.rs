@@ -33,7 +33,7 @@ impl Session {
             heard_s: 0,
             bits: 0,
             idling: self.is_idling(),
-            tag_len: tag.len() as u8,
+            language: self.language,
             tag: [0; 12],
         };
         if busy || tag.len() > parked.tag.len() {
@@ -83,6 +83,7 @@ impl Session {
         session.output = Output::logged_in();
         session.condstore = parked.has(Parked::CONDSTORE);
         session.qresync = parked.has(Parked::QRESYNC);
+        session.language = parked.language;
         if parked.has(Parked::SELECTED) {
             session.selected = Some(Box::new(Selected {
                 saved: Arc::default(),
@@ -101,9 +102,8 @@ impl Session {
             }));
         }
         if parked.idling {
-            let tag = &parked.tag[..usize::from(parked.tag_len)];
             session.work = Work::Idle {
-                tag: String::from_utf8_lossy(tag).into(),
+                tag: String::from_utf8_lossy(parked.tag()).into(),
             };
         }
         session

@@ -6,7 +6,7 @@ use mail::{Flags, MailboxName, Reply, Request, Rights};
 
 use super::{Selected, Session, Step, ViewState};
 use crate::imap::ast::Resync;
-use crate::imap::encode::keyword_lines;
+use crate::imap::encode::{keyword_lines, mailbox_id};
 use crate::imap::view::View;
 
 /// A SELECT under way.
@@ -69,7 +69,7 @@ impl Session {
             opened.rights
         };
         self.output
-            .bytes(keyword_lines(&keywords, flags).as_bytes());
+            .bytes(keyword_lines(&keywords, flags, self.language).as_bytes());
         let view = View::new(opened.uids, opened.highest_modseq, opened.recent_from);
         self.say(&format!("* {} EXISTS", view.exists()));
         self.say(&format!("* {} RECENT", view.recent()));
@@ -85,6 +85,9 @@ impl Session {
             "* OK [HIGHESTMODSEQ {}] Highest",
             opened.highest_modseq
         ));
+        // RFC 8474 §4.2
+        let id = mailbox_id(opened.mailbox);
+        self.say(&format!("* OK [MAILBOXID ({id})] Identifier"));
         self.selected = Some(Box::new(Selected {
             saved: Arc::default(),
             mailbox: opened.mailbox,

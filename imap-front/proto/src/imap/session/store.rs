@@ -110,9 +110,7 @@ impl Session {
         let ending = match silent || !has_gone {
             true => self.store_ending(&tag, modified.clone(), uid),
             // RFC 2180 §4.2: the others were changed, and are told.
-            false => Line::new(format!(
-                "{tag} NO [EXPUNGEISSUED] Some messages are gone\r\n"
-            )),
+            false => self.line(format!("{tag} NO [EXPUNGEISSUED] Some messages are gone")),
         };
         let mut items = vec![];
         if uid || (silent && self.condstore) {
@@ -134,12 +132,14 @@ impl Session {
     /// RFC 7162 §3.1.3: which messages were left alone.
     fn store_ending(&mut self, tag: &str, modified: UidSet, uid: bool) -> Line {
         if modified.is_empty() {
-            return Line::new(format!("{tag} OK STORE completed\r\n"));
+            return self.line(format!("{tag} OK STORE completed"));
         }
         let numbers = self.numbers_of(modified.into_iter(), uid);
         Line::new(format!("{tag} OK [MODIFIED "))
             .set(numbers)
-            .text("] Some were changed by others\r\n")
+            .text("] ")
+            .text(self.worded("Some were changed by others"))
+            .text("\r\n")
     }
 
     /// Message numbers of UIDs, as they are now, or the UIDs themselves.

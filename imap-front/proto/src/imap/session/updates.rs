@@ -154,7 +154,7 @@ impl Session {
             let known = selected.keywords.as_ref();
             let is_known = |word| known.is_some_and(|known| known.has_keyword(word));
             if !all.keywords().iter().all(|word| is_known(word)) {
-                let lines = keyword_lines(&all, selected.flag_rights());
+                let lines = keyword_lines(&all, selected.flag_rights(), self.language);
                 selected.rights_untold = false;
                 self.output.bytes(lines.as_bytes());
             }
@@ -181,7 +181,7 @@ impl Session {
             .all(|keyword| known.has_keyword(keyword));
         if !all_known {
             known.union(&Flags::new(0, flags.keywords().iter().cloned()));
-            let lines = keyword_lines(known, rights);
+            let lines = keyword_lines(known, rights, self.language);
             self.output.bytes(lines.as_bytes());
         }
     }
