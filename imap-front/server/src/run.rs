@@ -169,12 +169,14 @@ impl Server {
         let doorman = (Rate::new(options.logins_a_minute), lines.clone());
         let login = (login(base, config, &users)?, doorman);
         let control = control(&store, (login, tokens.clone()), &handle, watch)?;
-        let giving = Giving::new(handle.clone(), store.clone(), sockets);
+        let giving = Giving::new(handle.clone(), store.clone(), sockets)
+            .with_notifications(notifications.queue());
         let subscribers = broker
             .as_ref()
             .map(|it| Box::new(it.clients()) as Subscribers);
+        let giving = giving.with_subscribers(subscribers);
         let mut server = Self {
-            giving: Arc::new(giving.with_subscribers(subscribers)),
+            giving: Arc::new(giving),
             store,
             certificates,
             has_imaps: config.imap_tls_address().is_none() || !ports.imaps.is_empty(),

@@ -523,9 +523,13 @@ impl Inner {
             .lock()
             .expect("no panic while it is held")
             .take();
+        let Some(thread) = thread else {
+            // It was closed before.
+            return;
+        };
         // A completion that held the last handle is run by the writer itself.
-        let thread = thread.filter(|thread| thread.thread().id() != std::thread::current().id());
-        if let Some(Err(_)) = thread.map(JoinHandle::join) {
+        let is_writer = thread.thread().id() == std::thread::current().id();
+        if !is_writer && thread.join().is_err() {
             tracing::error!("the store's writer had panicked");
         }
         self.disk.load().indexes().save_all();

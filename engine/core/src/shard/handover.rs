@@ -148,8 +148,8 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     /// What is left of a turn for a shard that is still.
     pub(super) fn turn_still(&mut self) -> bool {
         self.take_shard_messages();
-        self.hand_over_some();
         self.report();
+        self.hand_over_some();
         true
     }
 

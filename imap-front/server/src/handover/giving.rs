@@ -24,6 +24,7 @@ use super::FORMAT;
 use super::wire::{DESCRIPTORS_MAX, Kind, Wire};
 use crate::control::MailHandle;
 use crate::lines::WRITTEN_WITHIN;
+use crate::notify::Queue;
 use crate::{announce, panics};
 
 /// How long the successor may take to read configuration and users and to load plug-ins.
@@ -32,6 +33,8 @@ const PREPARED_WITHIN: Duration = Duration::from_secs(120);
 const SHARED_WITHIN: Duration = Duration::from_secs(60);
 /// How long sessions may take to end what they are in the middle of.
 const SETTLED_WITHIN: Duration = Duration::from_secs(5);
+/// How long plug-ins may take to hear of the last commits.
+const TOLD_WITHIN: Duration = Duration::from_millis(500);
 /// How long a step may take while nobody is served.
 const STILL_WITHIN: Duration = Duration::from_secs(30);
 /// How long the store may stay with a successor that has failed.
@@ -62,6 +65,8 @@ pub struct Giving {
     supervisor: Mutex<Option<Supervisor>>,
     /// How many clients the broker in this process has, which are left behind.
     subscribers: Option<Subscribers>,
+    /// What plug-ins are still to be told.
+    notifications: Option<Queue>,
     /// One successor at a time.
     turn: Mutex<()>,
 }
@@ -86,7 +91,17 @@ impl Giving {
             sockets,
             supervisor: Mutex::default(),
             subscribers: None,
+            notifications: None,
             turn: Mutex::default(),
+        }
+    }
+
+    /// The same, with plug-ins, which read the store of what they are told.
+    #[must_use]
+    pub fn with_notifications(self, notifications: Option<Queue>) -> Self {
+        Self {
+            notifications,
+            ..self
         }
     }
 
@@ -187,6 +202,11 @@ impl Giving {
         let until = still + within(STILL_WITHIN);
         // What was committed is announced before this returns.
         done.store_gone = true;
+        self.store.close();
+        if let Some(queue) = &self.notifications {
+            // It is only some plug-in's if that is too slow.
+            let _ = queue.pass().recv_timeout(TOLD_WITHIN);
+        }
         self.store.let_go();
         let closed = still.elapsed();
         self.pass_until_quiet(until)?;

@@ -79,6 +79,8 @@ impl Notifier {
                     ServerEvent::Logout { user, client } => {
                         notifier.attendance("Logout", user, client)
                     }
+                    // Whoever asked may have given up.
+                    ServerEvent::Told(told) => drop(told.send(())),
                     ServerEvent::End => return,
                 }
             }

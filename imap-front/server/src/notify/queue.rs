@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use mail::UserId;
 use store::notification::{Notification, Observer};
 
@@ -32,6 +32,8 @@ pub enum ServerEvent {
         /// From where.
         client: IpAddr,
     },
+    /// All before this was told.
+    Told(Sender<()>),
     /// Nothing more comes.
     End,
 }
@@ -69,6 +71,14 @@ impl Queue {
     pub fn observer(&self) -> Observer {
         let queue = self.clone();
         Arc::new(move |notifications| queue.report(ServerEvent::Notifications(notifications)))
+    }
+
+    /// Answers once all was told that was reported before.
+    pub fn pass(&self) -> Receiver<()> {
+        let (sender, told) = bounded(1);
+        // It may have ended by itself.
+        let _ = self.events.send(ServerEvent::Told(sender));
+        told
     }
 
     /// Ends the thread at the other end, after what waits.

@@ -44,6 +44,11 @@ impl Notifications {
         self.queue.as_ref().map(Queue::observer)
     }
 
+    /// Where everything is reported, if anybody wants to know.
+    pub fn queue(&self) -> Option<Queue> {
+        self.queue.clone()
+    }
+
     /// Where logins are reported, if anybody wants to know of them.
     pub fn logins(&self) -> Option<Queue> {
         self.queue.clone().filter(|_| self.logins)
