@@ -8,6 +8,7 @@ use crate::brokers::Broker;
 use crate::link::Security;
 use crate::login::Auth;
 use crate::plan::Mailboxes;
+use crate::report::bars::Bars;
 use crate::report::chart::Chart;
 use crate::report::curves::Curve;
 use crate::study::StormKind;
@@ -81,12 +82,22 @@ pub enum Command {
         /// Its name in their tables.
         #[arg(long)]
         measure: String,
+        /// What stands above the picture; the measure, unless given.
+        #[arg(long)]
+        title: Option<String>,
         /// The SVG to write.
         #[arg(long)]
         out: PathBuf,
-        /// A curve: NAME=FOLDER.
+        /// A curve: NAME=FOLDER, or NAME=FOLDER,FOLDER for all times of these, and =MEASURE behind
+        /// it if it is of another one.
         #[arg(required = true)]
         curves: Vec<Curve>,
+    },
+    /// Draw the pictures of results folders again, from the data in them.
+    Redraw {
+        /// Folders; those below them are drawn too.
+        #[arg(required = true)]
+        folders: Vec<PathBuf>,
     },
     /// Draw curves from points; started by `cargo xtask results`.
     #[command(hide = true)]
@@ -97,6 +108,16 @@ pub enum Command {
         /// What to draw.
         #[command(flatten)]
         chart: Chart,
+    },
+    /// Draw bars; started by `cargo xtask results`.
+    #[command(hide = true)]
+    Bars {
+        /// The SVG to write.
+        #[arg(long)]
+        out: PathBuf,
+        /// What to draw.
+        #[command(flatten)]
+        bars: Bars,
     },
     /// Print which machine this is; started by `cargo xtask results`.
     #[command(hide = true)]

@@ -3,6 +3,7 @@
 
 use std::io::IsTerminal;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -12,6 +13,7 @@ use loadgen::brokers::{self, listener};
 use loadgen::issuer::Issuer;
 use loadgen::plan;
 use loadgen::processes::Server;
+use loadgen::report::bars;
 use loadgen::report::chart;
 use loadgen::report::curves;
 use loadgen::study::{StormKind, Study};
@@ -50,9 +52,19 @@ fn main() -> ExitCode {
         Command::Brokers(brokers) => compare(&brokers).map(|()| true),
         Command::Plot {
             measure,
+            title,
             out,
             curves,
-        } => curves::draw(&out, &measure, &curves)
+        } => curves::draw(
+            &out,
+            title.as_deref().unwrap_or(&measure),
+            &measure,
+            &curves,
+        )
+        .map(|()| true)
+        .map_err(|error| error.to_string()),
+        Command::Redraw { folders } => redraw(&folders),
+        Command::Bars { out, bars } => bars::draw(&out, &bars)
             .map(|()| true)
             .map_err(|error| error.to_string()),
         Command::Chart { out, chart } => chart::draw(&out, &chart)
@@ -143,6 +155,15 @@ fn attack(args: &hostile::args::Args) -> Result<bool, String> {
         eprintln!("loadgen: {} did not attack: {}", one.attack, one.outcome);
     }
     Ok(faults == 0 && idle.is_empty() && !(args.is_strict() && refusals.sum::<u64>() > 0))
+}
+
+fn redraw(folders: &[PathBuf]) -> Result<bool, String> {
+    for folder in folders {
+        let drawn = report::redraw::redraw(folder)
+            .map_err(|error| format!("can't draw {}: {error}", folder.display()))?;
+        println!("{}: {drawn} pictures", folder.display());
+    }
+    Ok(true)
 }
 
 /// Measures one broker after the other.

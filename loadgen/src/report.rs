@@ -1,12 +1,17 @@
 //! Tables on the screen; a folder with everything that a number can be traced to.
 
+mod axis;
+pub mod bars;
 pub mod chart;
 pub mod curves;
 mod figures;
 mod folder;
+mod picture;
 pub(crate) mod plot;
+pub mod redraw;
 mod storms;
 mod table;
+pub(crate) mod units;
 
 use std::fs;
 use std::path::Path;
@@ -14,6 +19,7 @@ use std::path::Path;
 use hdrhistogram::Histogram;
 
 use crate::login::Auth;
+use crate::plan::Mailboxes;
 use crate::study::{Findings, Study};
 
 pub use folder::{Report, machine};
@@ -42,7 +48,11 @@ pub fn write(folder: &Path, study: &Study, findings: &Findings) -> std::io::Resu
 }
 
 fn title(study: &Study) -> String {
-    let mut title = format!("{} sessions, {:?} mailbox", study.sessions, study.mailboxes);
+    let mailboxes = match study.mailboxes {
+        Mailboxes::Each => "a mailbox each",
+        Mailboxes::One => "all in one mailbox",
+    };
+    let mut title = format!("{} sessions, {mailboxes}", units::count(study.sessions));
     if let Some(security) = study.security {
         title.push_str(&format!(", TLS 1.3 ({security:?})"));
     }

@@ -4,6 +4,7 @@ use comfy_table::Table;
 use hdrhistogram::Histogram;
 
 use super::measures::{Found, Plan};
+use crate::report::units;
 
 /// A row a measure, a column a broker; the last column is the first broker against the best of
 /// the others that speak something else.
@@ -79,7 +80,7 @@ user and system time.";
 pub fn title(plan: &Plan) -> String {
     format!(
         "{} subscribers to one event, brokers side by side",
-        plan.subscribers
+        units::count(plan.subscribers)
     )
 }
 

@@ -13,24 +13,28 @@ use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
 use super::{folder, plot};
 
-/// A run's folder, and what its curve is called.
+/// Folders of runs whose times make a curve together, and what it is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Curve {
     name: String,
-    folder: PathBuf,
+    folders: Vec<PathBuf>,
+    /// What is drawn, if it isn't what all curves are of.
+    measure: Option<String>,
 }
 
 impl FromStr for Curve {
     type Err = String;
 
-    /// `NAME=FOLDER`
+    /// `NAME=FOLDER,FOLDER`, or `NAME=FOLDER,FOLDER=MEASURE`
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let (name, folder) = text
-            .split_once('=')
-            .ok_or_else(|| format!("{text} is not NAME=FOLDER"))?;
+        let mut parts = text.splitn(3, '=');
+        let (Some(name), Some(folders)) = (parts.next(), parts.next()) else {
+            return Err(format!("{text} is not NAME=FOLDER"));
+        };
         Ok(Self {
             name: name.into(),
-            folder: folder.into(),
+            folders: folders.split(',').map(PathBuf::from).collect(),
+            measure: parts.next().map(str::to_owned),
         })
     }
 }
@@ -39,33 +43,52 @@ impl FromStr for Curve {
 ///
 /// # Errors
 /// If a run lacks the measure, or a file can't be read or written.
-pub fn draw(out: &Path, measure: &str, curves: &[Curve]) -> Result<()> {
+pub fn draw(out: &Path, title: &str, measure: &str, curves: &[Curve]) -> Result<()> {
     let mut histograms = Vec::new();
     for curve in curves {
-        let file = curve.folder.join(folder::LOG);
-        let times = read(&fs::read(&file)?, &folder::tag(measure))
-            .ok_or_else(|| Error::other(format!("{} has no {measure}", file.display())))?;
-        histograms.push((curve.name.clone(), times));
+        let measure = curve.measure.as_deref().unwrap_or(measure);
+        let mut all: Option<Histogram<u64>> = None;
+        for folder in &curve.folders {
+            let file = folder.join(folder::LOG);
+            let times = read(&fs::read(&file)?, &folder::tag(measure))
+                .ok_or_else(|| Error::other(format!("{} has no {measure}", file.display())))?;
+            all = Some(match all {
+                None => times,
+                Some(mut all) => {
+                    all.add(times).map_err(Error::other)?;
+                    all
+                }
+            });
+        }
+        histograms.extend(all.map(|times| (curve.name.clone(), times)));
     }
     let borrowed: Vec<_> = histograms
         .iter()
         .map(|(name, times)| (name.clone(), times))
         .collect();
-    plot::percentiles(out, &borrowed)
+    plot::percentiles(out, title, &borrowed)
 }
 
 /// The histogram with that tag.
 fn read(log: &[u8], tag: &str) -> Option<Histogram<u64>> {
-    IntervalLogIterator::new(log).find_map(|entry| {
+    let found = all(log).into_iter().find(|(name, _)| name == tag);
+    found.map(|(_, times)| times)
+}
+
+/// All histograms that have a tag, with it.
+pub(super) fn all(log: &[u8]) -> Vec<(String, Histogram<u64>)> {
+    let entries = IntervalLogIterator::new(log).filter_map(|entry| {
         let Ok(LogEntry::Interval(interval)) = entry else {
             return None;
         };
-        if interval.tag()?.as_str() != tag {
-            return None;
-        }
+        let tag = interval.tag()?.as_str().to_owned();
         let bytes = STANDARD.decode(interval.encoded_histogram()).ok()?;
-        Deserializer::new().deserialize(&mut bytes.as_slice()).ok()
-    })
+        let times = Deserializer::new()
+            .deserialize(&mut bytes.as_slice())
+            .ok()?;
+        Some((tag, times))
+    });
+    entries.collect()
 }
 
 #[cfg(test)]
@@ -81,9 +104,9 @@ mod tests {
         let log = folder::log(&written).expect("in memory");
         assert_eq!(read(&log, &folder::tag("a → b")), Some(times));
         assert_eq!(read(&log, "d"), None);
-        assert_eq!(
-            "x=runs/x".parse::<Curve>().map(|it| it.folder),
-            Ok(PathBuf::from("runs/x"))
-        );
+        let curve: Curve = "x=runs/1,runs/2=a → b".parse().expect("well-formed");
+        assert_eq!(curve.folders, ["runs/1", "runs/2"].map(PathBuf::from));
+        assert_eq!(curve.measure.as_deref(), Some("a → b"));
+        assert!("x".parse::<Curve>().is_err());
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{histograms, storms};
-use crate::study::{Findings, Study};
+use crate::study::{Findings, Memory, Study};
 
 /// Name, value, unit.
 type Figure = (String, f64, &'static str);
@@ -27,15 +27,8 @@ fn figures(study: &Study, findings: &Findings) -> Vec<Figure> {
     let each = |us: u64| us as f64 / sessions;
     add("set-up server CPU", each(setup.server_cpu_us), "µs");
     add("set-up load generator CPU", each(setup.own_cpu_us), "µs");
-    for (name, bytes) in [
-        ("server user memory", memory.server),
-        ("server memory", memory.server_all),
-        ("load generator memory", Some(memory.own)),
-        ("kernel memory", memory.kernel),
-    ] {
-        if let Some(bytes) = bytes {
-            add(name, bytes, "B");
-        }
+    for (name, bytes) in known(memory) {
+        add(name, bytes, "B");
     }
     if let Some(idle) = &findings.idle {
         add("idle server CPU", idle.server, "%");
@@ -94,6 +87,21 @@ fn figures(study: &Study, findings: &Findings) -> Vec<Figure> {
     all
 }
 
+/// Memory a session. What is less than nothing is left out: others gave back more than the sessions
+/// took, so nothing is known of it.
+fn known(memory: &Memory) -> impl Iterator<Item = (&'static str, f64)> {
+    let all = [
+        ("server user memory", memory.server),
+        ("server memory", memory.server_all),
+        ("load generator memory", Some(memory.own)),
+        ("kernel memory", memory.kernel),
+    ];
+    let named = all
+        .into_iter()
+        .filter_map(|(name, bytes)| Some((name, bytes?)));
+    named.filter(|(_, bytes)| *bytes >= 0.0)
+}
+
 /// Sessions set up a second.
 fn setup_rate(findings: &Findings) -> f64 {
     let setup = &findings.setup;
@@ -102,8 +110,8 @@ fn setup_rate(findings: &Findings) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::setup_rate;
-    use crate::study::{Findings, Setup};
+    use super::{Findings, Memory, known, setup_rate};
+    use crate::study::Setup;
 
     #[test]
     fn a_rate_is_by_the_second() {
@@ -117,5 +125,22 @@ mod tests {
             ..Findings::default()
         };
         assert!((setup_rate(&findings) - 10.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn memory_that_is_less_than_nothing_is_left_out() {
+        let memory = Memory {
+            server: Some(316.0),
+            kernel: Some(-192_770.0),
+            ..Memory::default()
+        };
+        let all: Vec<_> = known(&memory).collect();
+        assert_eq!(
+            all,
+            [
+                ("server user memory", 316.0),
+                ("load generator memory", 0.0)
+            ]
+        );
     }
 }

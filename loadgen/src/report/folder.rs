@@ -16,6 +16,16 @@ use super::plot;
 /// The raw times.
 pub(super) const LOG: &str = "latency.hlog";
 
+/// The report, and the picture of the times.
+pub(super) const README: &str = "README.md";
+pub(super) const PLOT: &str = "latency.svg";
+/// What the report says of them.
+const PICTURE: &str = "
+![The times by percentile](latency.svg)
+
+Raw histograms (HdrHistogram log, V2): `latency.hlog`.
+";
+
 /// What a folder holds.
 pub struct Report<'a> {
     /// The heading.
@@ -27,15 +37,23 @@ pub struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// Writes `README.md`, `latency.hlog` and `latency.svg` into the folder, made if need be.
+    /// Writes `README.md` and, if there are times, `latency.hlog` and `latency.svg` into the
+    /// folder, made if need be.
     ///
     /// # Errors
     /// If a file can't be written.
     pub fn write(&self, folder: &Path) -> std::io::Result<()> {
         fs::create_dir_all(folder)?;
-        fs::write(folder.join("README.md"), self.readme())?;
-        fs::write(folder.join(LOG), log(&self.histograms)?)?;
-        plot::percentiles(&folder.join("latency.svg"), &self.histograms)
+        fs::write(folder.join(README), self.readme())?;
+        if self.has_times() {
+            fs::write(folder.join(LOG), log(&self.histograms)?)?;
+            plot::percentiles(&folder.join(PLOT), &self.title, &self.histograms)?;
+        }
+        Ok(())
+    }
+
+    fn has_times(&self) -> bool {
+        self.histograms.iter().any(|(_, times)| !times.is_empty())
     }
 
     fn readme(&self) -> String {
@@ -50,12 +68,12 @@ impl Report<'_> {
             })
             .collect();
         format!(
-            "# {}\n\n```\n{}\n```\n\n{}\n\n{}\n\n\
-             Raw histograms (HdrHistogram log, V2): `latency.hlog`. Plot: `latency.svg`.\n",
+            "# {}\n\n```\n{}\n```\n\n{}\n\n{}\n{}",
             self.title,
             command.join(" "),
             machine(),
             self.body,
+            if self.has_times() { PICTURE } else { "" },
         )
     }
 }

@@ -3,63 +3,66 @@
 use std::path::Path;
 
 use hdrhistogram::Histogram;
-use plotters::coord::ranged1d::Ranged;
-use plotters::prelude::*;
 
-/// Draws one curve a histogram: the percentile to the right (each step one more nine), microseconds
-/// upwards, both logarithmic.
+use super::axis::{Axis, NINES_MAX, nines, nines_of};
+use super::picture::{self, Line, Picture};
+use super::units::Unit;
+
+const PERCENTILE: &str = "percentile (p99: one in a hundred took longer)";
+/// Where a curve of percentiles has markers.
+const MARKED: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
+/// How far the points of such a curve are apart, in nines.
+const STEP: f64 = 0.02;
+/// Markers of a curve over time.
+const MARKS_MAX: usize = 12;
+
+/// Draws one curve a histogram of microseconds: the percentile to the right (each step one more
+/// nine), the time upwards, logarithmic. A curve ends with its longest time, or at p99.99.
 ///
 /// # Errors
 /// If the file can't be written.
 pub(super) fn percentiles(
     file: &Path,
+    title: &str,
     histograms: &[(String, &Histogram<u64>)],
 ) -> std::io::Result<()> {
-    draw(file, histograms).map_err(|error| std::io::Error::other(error.to_string()))
-}
-
-/// 0.5 is half a nine, 0.99 two nines.
-fn nines(quantile: f64) -> f64 {
-    -(1.0 - quantile.min(0.9999)).log10()
-}
-
-fn draw(
-    file: &Path,
-    histograms: &[(String, &Histogram<u64>)],
-) -> Result<(), Box<dyn std::error::Error>> {
-    let max = histograms
-        .iter()
-        .map(|(_, times)| times.max())
-        .max()
-        .unwrap_or(1)
-        .max(10);
-    let root = SVGBackend::new(file, (900, 520)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&root)
-        .margin(16)
-        .x_label_area_size(40)
-        .y_label_area_size(70)
-        .build_cartesian_2d(0.0..4.0f64, (1.0..max as f64 * 1.5).log_scale())?;
-    chart
-        .configure_mesh()
-        .x_desc("percentile")
-        .y_desc("microseconds")
-        .x_labels(5)
-        .x_label_formatter(&|nines| {
-            let percent = (1.0 - 10f64.powf(-nines)) * 100.0;
-            format!("p{}", (percent * 100.0).round() / 100.0)
-        })
-        .draw()?;
-    let lines = histograms.iter().map(|(name, times)| {
-        let points = times.iter_quantiles(10).map(|step| {
-            let value = step.value_iterated_to().max(1);
-            (nines(step.quantile()), value as f64)
-        });
-        (name.as_str(), points.collect())
+    let measured = || histograms.iter().filter(|(_, times)| !times.is_empty());
+    let ends = measured().flat_map(|(_, times)| [times.min(), times.max()]);
+    let mut ends: Vec<f64> = ends.map(|time| time.max(1) as f64).collect();
+    if ends.is_empty() {
+        ends = vec![1.0, 10.0];
+    }
+    let most = measured().map(|(_, times)| nines_of(times.len()));
+    let right = Axis::percentiles(most.fold(1.0, f64::max));
+    let up = Axis::round(&ends, true, Unit::Microseconds);
+    let lines = measured().map(|(name, times)| {
+        let share = |nines: f64| 1.0 - 10f64.powf(-nines);
+        let at = |nines: f64| {
+            let time = times.value_at_quantile(share(nines));
+            (nines, up.place(time.max(1) as f64))
+        };
+        let end = nines_of(times.len());
+        let steps = (0..).map(|step| f64::from(step) * STEP);
+        let points = steps.take_while(|nines| *nines < end).map(at);
+        let last = match end < NINES_MAX {
+            true => (end, up.place(times.max().max(1) as f64)),
+            false => at(end),
+        };
+        let marks = MARKED.map(nines).into_iter();
+        let marks = marks.filter(|nines| *nines < end - 0.05).map(at);
+        Line {
+            name,
+            points: points.chain([last]).collect(),
+            marks: marks.chain([last]).collect(),
+        }
     });
-    draw_lines(&mut chart, lines)?;
-    root.present()?;
-    Ok(())
+    let picture = Picture {
+        title,
+        axes: [PERCENTILE, "time"],
+        height: 440,
+        lines: lines.collect(),
+    };
+    picture::draw(file, &picture, &right, &up)
 }
 
 /// Draws values over time, both linear, from 0 on; `axes` names them.
@@ -68,53 +71,61 @@ fn draw(
 /// If the file can't be written.
 pub(crate) fn series(
     file: &Path,
+    title: &str,
     axes: [&str; 2],
     lines: Vec<(&str, Vec<(f64, f64)>)>,
 ) -> std::io::Result<()> {
-    draw_series(file, axes, lines).map_err(|error| std::io::Error::other(error.to_string()))
-}
-
-fn draw_series(
-    file: &Path,
-    [right, up]: [&str; 2],
-    lines: Vec<(&str, Vec<(f64, f64)>)>,
-) -> Result<(), Box<dyn std::error::Error>> {
     let points = || lines.iter().flat_map(|(_, points)| points);
-    let last = points().map(|(x, _)| *x).fold(0.0, f64::max);
-    let most = points().map(|(_, y)| *y).fold(0.0, f64::max);
-    let root = SVGBackend::new(file, (900, 420)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&root)
-        .margin(16)
-        .x_label_area_size(40)
-        .y_label_area_size(70)
-        .build_cartesian_2d(0.0..last.max(1e-9), 0.0..(most * 1.2).max(1e-9))?;
-    chart.configure_mesh().x_desc(right).y_desc(up).draw()?;
-    draw_lines(&mut chart, lines.into_iter())?;
-    root.present()?;
-    Ok(())
+    let [xs, ys]: [Vec<f64>; 2] = [
+        points().map(|(x, _)| *x).collect(),
+        points().map(|(_, y)| *y).collect(),
+    ];
+    let [right, up] = [xs, ys].map(|values| Axis::round(&values, false, Unit::Count));
+    let lines = lines.into_iter().map(|(name, points)| {
+        let every = points.len().div_ceil(MARKS_MAX).max(1);
+        Line {
+            name,
+            marks: points.iter().copied().step_by(every).collect(),
+            points,
+        }
+    });
+    let picture = Picture {
+        title,
+        axes,
+        height: 400,
+        lines: lines.collect(),
+    };
+    picture::draw(file, &picture, &right, &up)
 }
 
-/// One curve each, in its own colour, and a legend.
-fn draw_lines<'a, 'b, X, Y>(
-    chart: &mut ChartContext<'b, SVGBackend<'b>, Cartesian2d<X, Y>>,
-    lines: impl Iterator<Item = (&'a str, Vec<(f64, f64)>)>,
-) -> Result<(), Box<dyn std::error::Error>>
-where
-    X: Ranged<ValueType = f64>,
-    Y: Ranged<ValueType = f64>,
-{
-    for (place, (name, points)) in lines.enumerate() {
-        let color = Palette99::pick(place).to_rgba();
-        chart
-            .draw_series(LineSeries::new(points, color.stroke_width(2)))?
-            .label(name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure;
+
+    #[test]
+    fn a_plot_says_what_it_shows_in_units() {
+        let mut times = measure::histogram();
+        for time in 1..=200 {
+            times.record(time * 100).expect("within bounds");
+        }
+        let none = measure::histogram();
+        let file = std::env::temp_dir().join(format!("plot-{}.svg", std::process::id()));
+        let all = [("a → b".to_owned(), &times), ("c".to_owned(), &none)];
+        percentiles(&file, "two of them", &all).expect("drawn");
+        let text = std::fs::read_to_string(&file).expect("there");
+        for expected in ["two of them", "p99", "10 ms", "percentile"] {
+            assert!(text.contains(expected), "{expected}");
+        }
+        assert!(!text.contains("p99.9"), "200 values say nothing of it");
+        percentiles(&file, "nothing", &[]).expect("drawn");
+        series(
+            &file,
+            "s",
+            ["minutes", "MiB"],
+            vec![("a", vec![(0.0, 1.0), (3.0, 2.0)])],
+        )
+        .expect("drawn");
+        std::fs::remove_file(file).expect("removed");
     }
-    chart
-        .configure_series_labels()
-        .background_style(WHITE.mix(0.8))
-        .border_style(BLACK)
-        .draw()?;
-    Ok(())
 }

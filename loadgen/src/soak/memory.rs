@@ -87,6 +87,22 @@ impl Series {
         })
     }
 
+    /// From CSV as [`Series::csv`] gives it; none if it is something else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let sample = |line: &str| {
+            let mut cells = line.split(',');
+            Some(Sample {
+                at_s: cells.next()?.parse().ok()?,
+                sessions: cells.next()?.parse().ok()?,
+                messages: cells.next()?.parse().ok()?,
+                server: cells.next()?.parse().ok()?,
+                own: cells.next()?.parse().ok()?,
+            })
+        };
+        let samples: Option<Vec<_>> = text.lines().skip(1).map(sample).collect();
+        samples.map(|samples| Self { samples })
+    }
+
     /// The samples as CSV.
     pub fn csv(&self) -> String {
         let mut text = "seconds,sessions,messages,server_bytes,own_bytes\n".to_owned();
@@ -131,6 +147,8 @@ mod tests {
         assert!(!trend.is_flat());
         assert!((trend.per_minute - 20_000.0).abs() < 1.0);
         assert!(leak.csv().contains("\n30,5,6,1010000,7\n"));
+        let again = Series::parse(&leak.csv()).expect("as written");
+        assert_eq!(again.samples, leak.samples);
         assert_eq!(Series::default().trend(|sample| sample.own), None);
     }
 

@@ -9,7 +9,11 @@ use hdrhistogram::Histogram;
 use super::faults::KINDS;
 use super::memory::{Sample, Series, Trend};
 use super::{Findings, Plan};
-use crate::report::{Report, plot};
+use crate::report::{Report, plot, units};
+
+/// Memory over time, as numbers and drawn.
+pub(crate) const MEMORY: &str = "memory.csv";
+const MEMORY_PLOT: &str = "memory.svg";
 
 /// Writes a run's folder.
 ///
@@ -20,21 +24,21 @@ pub fn write(folder: &Path, plan: &Plan, findings: &Findings) -> std::io::Result
     for fault in &findings.faults.texts {
         body.push_str(&format!("\n\n* {fault}"));
     }
-    body.push_str("\n\nMemory over time: `memory.csv`, drawn in `memory.svg`.");
+    body.push_str("\n\n![User memory over time](memory.svg)\n\nMemory over time: `memory.csv`.");
     let times = histograms(findings).into_iter();
     let report = Report {
         title: format!(
             "{} sessions of {} mailboxes, {:.1} minutes of churn",
-            plan.sessions,
-            plan.mailboxes,
+            units::count(plan.sessions),
+            units::count(plan.mailboxes),
             plan.churn_ns as f64 / 60e9
         ),
         body,
         histograms: times.map(|(name, times)| (name.into(), times)).collect(),
     };
     report.write(folder)?;
-    fs::write(folder.join("memory.csv"), findings.memory.csv())?;
-    draw(&folder.join("memory.svg"), &findings.memory)
+    fs::write(folder.join(MEMORY), findings.memory.csv())?;
+    draw(folder, &findings.memory)
 }
 
 /// All histograms with their names.
@@ -152,8 +156,8 @@ fn memory(series: &Series, value: impl Fn(&Sample) -> u64) -> (String, String) {
     (mib(last) + verdict, note)
 }
 
-/// Memory in MiB over minutes.
-fn draw(file: &Path, series: &Series) -> std::io::Result<()> {
+/// Draws memory in MiB over minutes.
+pub(crate) fn draw(folder: &Path, series: &Series) -> std::io::Result<()> {
     let points = |value: fn(&Sample) -> u64| {
         let samples = series.samples.iter();
         let point = |sample: &Sample| {
@@ -168,5 +172,8 @@ fn draw(file: &Path, series: &Series) -> std::io::Result<()> {
         ("server", points(|sample| sample.server)),
         ("load generator", points(|sample| sample.own)),
     ];
-    plot::series(file, ["minutes", "MiB of user memory"], lines)
+    let seconds = series.samples.last().map_or(0.0, |sample| sample.at_s);
+    let title = format!("User memory over {:.0} minutes of churn", seconds / 60.0);
+    let axes = ["minutes", "user memory, MiB"];
+    plot::series(&folder.join(MEMORY_PLOT), &title, axes, lines)
 }
