@@ -7,6 +7,7 @@ mod index;
 mod kernel;
 mod logins;
 mod peers;
+mod pictures;
 mod prepared;
 mod scaling;
 mod server;
@@ -20,7 +21,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::install::{self, Profile};
-use crate::paths;
+use crate::{paths, shell};
 
 /// One study.
 struct Study {
@@ -31,6 +32,9 @@ struct Study {
     /// Measures of the report that go into the index.
     headlines: &'static [&'static str],
 }
+
+/// What the load generator is told.
+type Words = Vec<String>;
 
 /// What is loaded.
 enum Kind {
@@ -97,7 +101,7 @@ const TINY_USERS: u32 = 500;
 const STUDIES: [Study; 13] = [
     Study {
         name: "single",
-        about: "10,000 idle sessions, a mailbox each; 200 deliveries one after the other",
+        about: "10,000 clients idle, a mailbox each; 200 messages come one after the other",
         kind: Kind::Server(10_000, &["--sessions", "500", "--deliveries", "20"]),
         arguments: &[
             "--sessions",
@@ -117,7 +121,8 @@ const STUDIES: [Study; 13] = [
     },
     Study {
         name: "crowd",
-        about: "10,000 idle sessions in one mailbox, next to a bare send loop",
+        about: "10,000 clients idle in one mailbox: how soon all have heard of a message, next \
+                to a bare send loop",
         kind: Kind::Server(10_000, TINY_CROWD),
         arguments: &[
             "--sessions",
@@ -139,7 +144,7 @@ const STUDIES: [Study; 13] = [
     },
     Study {
         name: "burst",
-        about: "10,000 idle sessions; as many durable deliveries as 16 LMTP connections take",
+        about: "10,000 clients idle, and 16 LMTP connections deliver as fast as they can, durably",
         kind: Kind::Server(10_000, TINY_BURST),
         arguments: &[
             "--sessions",
@@ -155,8 +160,8 @@ const STUDIES: [Study; 13] = [
     },
     Study {
         name: "million",
-        about: "1,000,000 idle sessions, a mailbox each: memory, set-up, latency, a message for \
-                everybody, storms",
+        about: "1,000,000 clients idle, a mailbox each: memory, set-up, latency, a message for \
+                everybody, and storms: all speak, are deaf, leave, lose the server",
         kind: Kind::Server(1_000_000, TINY_MILLION),
         arguments: &[
             "--sessions",
@@ -178,13 +183,10 @@ const STUDIES: [Study; 13] = [
         ],
         headlines: &[
             "set-up (connect, LOGIN, SELECT, IDLE)",
-            "set-up: longest pause of a shard",
             "server user memory a parked session",
             "idle: server CPU, of one core",
             "250 → EXISTS",
-            "DATA end → EXISTS",
             "sweep: mailboxes delivered and told",
-            "storm done: until all is as before",
             "storm leave: until all is as before",
             "storm leave: refused",
             "storm restart: until all is as before",
@@ -193,7 +195,7 @@ const STUDIES: [Study; 13] = [
     },
     Study {
         name: "two-million",
-        about: "2,000,000 idle sessions, a mailbox each: memory, set-up, a message for everybody",
+        about: "2,000,000 clients idle, a mailbox each: memory, set-up, a message for everybody",
         kind: Kind::Server(2_000_000, TINY_TWO_MILLION),
         arguments: &[
             "--sessions",
@@ -223,8 +225,8 @@ const STUDIES: [Study; 13] = [
     },
     Study {
         name: "tls",
-        about: "1,000,000 idle sessions over TLS 1.3; 10,000, a crowd, and a storm of handshakes, \
-                each against plain text in the same run",
+        about: "1,000,000 clients idle over TLS 1.3; then 10,000, a crowd, and a storm of \
+                handshakes, each against plain text in the same run",
         kind: Kind::Own(|options, folder| tls::run(&tls::FULL, options.up_to, folder)),
         arguments: &[],
         headlines: &[
@@ -252,7 +254,7 @@ const STUDIES: [Study; 13] = [
     },
     Study {
         name: "brokers",
-        about: "enpd, nats-server and redis-server: one subscriber, 10,000, memory, throughput",
+        about: "the broker enpd next to NATS and Redis: one subscriber, 10,000, memory, throughput",
         kind: Kind::Brokers,
         arguments: &["--subscribers", "10000"],
         headlines: &[
@@ -265,14 +267,14 @@ const STUDIES: [Study; 13] = [
     },
     Study {
         name: "peers",
-        about: "1,000 idle sessions; how many times as good as Dovecot / it hibernating / Cyrus",
+        about: "1,000 clients idle: Ensign next to Dovecot, Dovecot hibernating, and Cyrus",
         kind: Kind::Peers,
         arguments: &[],
         headlines: &[
-            "one delivery to a crowd, to the last: sooner",
-            "DATA end → EXISTS: sooner",
-            "durable deliveries a second: more",
-            "memory a session: less",
+            "DATA end → EXISTS, p50",
+            "crowd: 250 → last EXISTS, p50",
+            "durable deliveries, 16 connections",
+            "user memory a session",
         ],
     },
     Study {
@@ -289,7 +291,7 @@ const STUDIES: [Study; 13] = [
     },
     Study {
         name: "soak",
-        about: "minutes of churn, 50,000 sessions of 40,000 mailboxes, under an oracle",
+        about: "churn under an oracle: 50,000 clients of 40,000 mailboxes come, idle, act and go",
         kind: Kind::Soak,
         arguments: soak::ARGUMENTS,
         headlines: &[
@@ -302,7 +304,7 @@ const STUDIES: [Study; 13] = [
     },
     Study {
         name: "batches",
-        about: "durable deliveries, next to a plain file synced for as large groups",
+        about: "durable deliveries, next to a plain file that is synced for as large groups",
         kind: Kind::Own(|_, folder| batches::run(&batches::FULL, folder)),
         arguments: &[],
         headlines: &[
@@ -314,8 +316,8 @@ const STUDIES: [Study; 13] = [
     },
     Study {
         name: "scaling",
-        about: "curves: 1,000 to a million sessions, 10 to 100,000 in one mailbox, 1 to 64 \
-                LMTP connections, one core and two",
+        about: "how figures change: 1,000 to a million clients, 10 to 100,000 in one mailbox, 1 to \
+                64 LMTP connections, one core and two",
         kind: Kind::Own(|options, folder| scaling::run(&scaling::FULL, options.up_to, folder)),
         arguments: &[],
         headlines: &[
@@ -343,9 +345,12 @@ pub struct Options {
     /// Replace the last run of the day; without it each run has a folder of its own
     #[arg(long)]
     pub replace: bool,
-    /// Write the index of what lies in results/ anew, and run nothing
+    /// Write the index of what lies in results/ and the README's figures anew, and run nothing
     #[arg(long)]
     pub index: bool,
+    /// Draw the pictures of what lies in results/ anew, and run nothing
+    #[arg(long)]
+    pub redraw: bool,
     /// No more sessions than this, for a try: of the study of scaling points with more are left
     /// out, and the studies of a server, TLS and logins are run with fewer
     #[arg(long, value_name = "SESSIONS")]
@@ -370,8 +375,11 @@ pub fn run(options: &Options) -> Result<()> {
         }
     }
     let results = paths::root().join("results");
-    if options.index {
-        return index::write(&results, &STUDIES);
+    if options.redraw {
+        redraw(&results)?;
+    }
+    if options.index || options.redraw {
+        return write_index(&results);
     }
     install::build(Profile::Release)?;
     if options.tiny {
@@ -392,9 +400,27 @@ pub fn run(options: &Options) -> Result<()> {
                 Kind::Soak => soak::run(study, &folder)?,
                 Kind::Own(run) => run(options, &folder)?,
             }
+            pictures::draw(study.name, &folder, peers::loadgen)?;
         }
     }
-    index::write(&results, &STUDIES)
+    write_index(&results)
+}
+
+fn write_index(results: &Path) -> Result<()> {
+    index::write(results, &STUDIES)?;
+    index::front::write(&paths::root().join("README.md"), results)
+}
+
+/// Draws the pictures of all runs again, from the data that lie beside them.
+fn redraw(results: &Path) -> Result<()> {
+    let loadgen = || shell::cargo(&["run", "-q", "-p", "loadgen", "--bin", "loadgen", "--"]);
+    shell::run(loadgen().arg("redraw").arg(relative(results)))?;
+    for study in &STUDIES {
+        for run in index::runs(results, study.name)? {
+            pictures::draw(study.name, &results.join(run.name), loadgen)?;
+        }
+    }
+    Ok(())
 }
 
 /// Arguments of the load generator with no more sessions than there are users.
@@ -413,23 +439,24 @@ fn at_most(arguments: &[&str], users: u32) -> Vec<String> {
 /// a part of it is measured again.
 fn folder(name: &str, options: &Options) -> Result<PathBuf> {
     let results = paths::root().join("results");
-    let day = today()?;
-    let mut numbers: Vec<u32> = std::fs::read_dir(&results)?
+    let there = std::fs::read_dir(&results)?;
+    let there: Vec<String> = there
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|run| run.starts_with(&day))
-        .filter_map(|run| index::number(&run, name))
         .collect();
-    numbers.sort_unstable();
     let again = options.replace || !options.peer.is_empty();
-    let number = match numbers.last() {
-        None => 1,
-        Some(last) if again => *last,
-        Some(last) => last + 1,
-    };
-    Ok(results.join(match number {
-        1 => format!("{day}-{name}"),
-        _ => format!("{day}-{name}-{number}"),
-    }))
+    Ok(results.join(next(name, &today()?, &there, again)))
+}
+
+/// The name of the day's next folder beside those that are there, or of its last one again.
+fn next(name: &str, day: &str, there: &[String], again: bool) -> String {
+    let runs = there.iter().filter(|run| run.starts_with(day));
+    let last = runs.filter_map(|run| index::number(run, name)).max();
+    match last {
+        None => format!("{day}-{name}"),
+        Some(1) if again => format!("{day}-{name}"),
+        Some(last) if again => format!("{day}-{name}-{last}"),
+        Some(last) => format!("{day}-{name}-{}", last + 1),
+    }
 }
 
 /// Runs the studies' small twins.
@@ -482,7 +509,7 @@ fn date(days: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{at_most, date};
+    use super::{at_most, date, next};
 
     #[test]
     fn a_try_has_fewer_sessions() {
@@ -492,6 +519,18 @@ mod tests {
             at_most(&words, 500),
             ["--sessions", "500", "--rate", "99999"]
         );
+    }
+
+    #[test]
+    fn a_run_never_takes_the_folder_of_another_unless_asked_to() {
+        let there = ["2026-11-26-soak", "2026-11-27-soak", "2026-11-27-soak-2"].map(str::to_owned);
+        let next = |name: &str, day: &str, again| next(name, day, &there, again);
+        assert_eq!(next("soak", "2026-11-27", false), "2026-11-27-soak-3");
+        assert_eq!(next("soak", "2026-11-26", false), "2026-11-26-soak-2");
+        assert_eq!(next("soak", "2026-11-28", false), "2026-11-28-soak");
+        assert_eq!(next("soak", "2026-11-27", true), "2026-11-27-soak-2");
+        assert_eq!(next("soak", "2026-11-26", true), "2026-11-26-soak");
+        assert_eq!(next("tls", "2026-11-27", false), "2026-11-27-tls");
     }
 
     #[test]

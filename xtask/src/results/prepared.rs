@@ -17,7 +17,8 @@ use crate::{install, shell};
 pub(super) struct Figures(pub(super) Vec<(String, f64, String)>);
 
 impl Figures {
-    /// Reads the `figures.csv` of a run's folder.
+    /// Reads the `figures.csv` of a run's folder. Memory that is less than nothing is left out:
+    /// others gave back more meanwhile than was taken, so nothing is known of it.
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let file = folder.join("figures.csv");
         let text =
@@ -26,16 +27,26 @@ impl Figures {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let figure = |line: &str| {
-            let mut cells = line.split(',');
-            let (name, value) = (cells.next()?, cells.next()?.parse().ok()?);
-            Some((name.into(), value, cells.next()?.into()))
-        };
-        text.lines()
-            .skip(1)
-            .map(figure)
-            .collect::<Option<_>>()
-            .map(Self)
+        let figures = text.lines().skip(1).map(figure);
+        let all: Vec<_> = figures.collect::<Option<_>>()?;
+        Some(Self(all.into_iter().filter(is_known).collect()))
+    }
+
+    /// The runs of a table `curve,over,x,measure,value,unit`: their curve, x and figures.
+    pub(super) fn points(text: &str) -> Option<Vec<(String, usize, Self)>> {
+        let mut all: Vec<(String, usize, Self)> = Vec::new();
+        for line in text.lines().skip(1) {
+            let mut cells = line.splitn(4, ',');
+            let (curve, _, x) = (cells.next()?, cells.next()?, cells.next()?.parse().ok()?);
+            let figure = figure(cells.next()?)?;
+            if all.last().is_none_or(|last| last.0 != curve || last.1 != x) {
+                all.push((curve.into(), x, Self(Vec::new())));
+            }
+            if is_known(&figure) {
+                all.last_mut()?.2.0.push(figure);
+            }
+        }
+        Some(all)
     }
 
     /// A measure as people read it, if it was measured.
@@ -55,6 +66,17 @@ impl Figures {
         let found = self.0.iter().find(|(name, ..)| name == measure)?;
         Some(found.1)
     }
+}
+
+/// Reads `measure,value,unit`.
+fn figure(line: &str) -> Option<(String, f64, String)> {
+    let mut cells = line.split(',');
+    let (name, value) = (cells.next()?, cells.next()?.parse().ok()?);
+    Some((name.into(), value, cells.next()?.into()))
+}
+
+fn is_known((_, value, unit): &(String, f64, String)) -> bool {
+    unit != "B" || *value >= 0.0
 }
 
 /// At least three digits, with separators.
@@ -155,5 +177,34 @@ mod tests {
         assert_eq!(figures.get("faults"), Some(0.0));
         assert!(figures.get("pace").is_none());
         assert!(Figures::parse("measure,value,unit\nset-up,fast,/s\n").is_none());
+    }
+
+    #[test]
+    fn memory_that_is_less_than_nothing_is_no_figure() {
+        let text = "measure,value,unit\nkernel memory,-192770.048,B\nset-up,7,/s\n";
+        let figures = Figures::parse(text).unwrap();
+        assert_eq!(figures.shown("kernel memory"), None);
+        assert_eq!(figures.shown("set-up").as_deref(), Some("7 /s"));
+    }
+
+    #[test]
+    fn points_are_read() {
+        let text = "curve,over,x,measure,value,unit\n\
+                    sessions,sessions,10,set-up,7,/s\nsessions,sessions,10,kernel memory,-2,B\n\
+                    sessions,sessions,100,set-up,8,/s\nwatchers,w,100,set-up,9,/s\n";
+        let points = Figures::points(text).unwrap();
+        let found: Vec<_> = points
+            .iter()
+            .map(|it| (&*it.0, it.1, it.2.0.len()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("sessions", 10, 1),
+                ("sessions", 100, 1),
+                ("watchers", 100, 1)
+            ]
+        );
+        assert!(Figures::points("curve\nnonsense\n").is_none());
     }
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use super::prepared::{Figures, Prepared, thousands};
+use super::{Words, relative};
 use crate::shell;
 
 /// How much of everything.
@@ -133,6 +134,47 @@ pub(super) fn run(sizes: &Sizes, up_to: Option<u32>, out: &Path) -> Result<()> {
     Ok(())
 }
 
+/// How soon clients hear in plain text and over TLS, quiet and while others reconnect, from all
+/// runs of a kind that lie in the study's folder.
+pub(super) fn pictures(out: &Path) -> Vec<Words> {
+    let mut curves = Vec::new();
+    for (measure, beside) in [
+        ("DATA end → EXISTS", ""),
+        (
+            "reconnecting: DATA end → EXISTS",
+            ", while others reconnect",
+        ),
+    ] {
+        for (name, title) in [("plain", "plain text"), ("tls", "TLS 1.3")] {
+            let runs = (1..).map(|number| out.join(format!("each-{name}-{number}")));
+            let runs = runs.take_while(|run| run.join("latency.hlog").exists());
+            let runs: Vec<String> = runs
+                .map(|run| relative(&run).display().to_string())
+                .collect();
+            if !runs.is_empty() {
+                curves.push(format!("{title}{beside}={}={measure}", runs.join(",")));
+            }
+        }
+    }
+    if curves.is_empty() {
+        return Vec::new();
+    }
+    let title = "From the end of DATA until an idle client has read EXISTS: plain text and TLS";
+    let file = relative(&out.join("latency.svg")).display().to_string();
+    let fixed = [
+        "plot",
+        "--measure",
+        "DATA end → EXISTS",
+        "--title",
+        title,
+        "--out",
+        &file,
+    ];
+    let mut words: Words = fixed.map(str::to_owned).into();
+    words.extend(curves);
+    vec![words]
+}
+
 fn load(prepared: &Prepared, words: &str, out: &Path) -> Result<Figures> {
     let words: Vec<&str> = words.split(' ').collect();
     prepared.load(&words, out)
@@ -211,6 +253,7 @@ fn report(
          shake`, in processor time of the server's code alone: no kernel, no other end.\n\n\
          ## Against plain text: {} sessions\n\nBy turns, each after a fresh start of the server on \
          the same store; medians of {}.\n\n\
+         ![Plain text and TLS, quiet and while others reconnect](latency.svg)\n\n\
          | measure | plain | TLS | against plain |\n|---|---|---|---|\n",
         self::million(sizes),
         thousands(f64::from(sizes.few)),

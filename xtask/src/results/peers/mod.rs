@@ -9,7 +9,7 @@ mod daemon;
 mod dovecot;
 mod table;
 
-pub(super) use table::machine;
+pub(super) use table::{machine, pictures};
 
 use std::fs;
 use std::path::Path;

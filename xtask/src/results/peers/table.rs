@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use super::{CROWD, EACH, Peer, Sizes, loadgen};
 use crate::packages;
-use crate::results::{index, relative};
+use crate::results::{Words, index, relative};
 use crate::shell;
 
 /// Which of two figures is the better one.
@@ -192,11 +192,26 @@ const RATIOS: [(&str, &str); 4] = [
     ("user memory a session", "memory a session: less"),
 ];
 
-/// The measures that are drawn, the run, and the drawing's name.
-const PLOTS: [(&str, &str, &str); 3] = [
-    (EACH, "DATA end → EXISTS", "single.svg"),
-    (CROWD, LAST, "crowd.svg"),
-    (EACH, "burst: DATA end → 250", "burst.svg"),
+/// What is drawn: the run, its measure, the drawing's name and title.
+const PLOTS: [(&str, &str, &str, &str); 3] = [
+    (
+        EACH,
+        "DATA end → EXISTS",
+        "single.svg",
+        "From the end of a message's DATA until an idle client has read that it is there",
+    ),
+    (
+        CROWD,
+        LAST,
+        "crowd.svg",
+        "One message for all, who watch one mailbox: from its 250 until the last has heard",
+    ),
+    (
+        EACH,
+        "burst: DATA end → 250",
+        "burst.svg",
+        "16 connections deliver as fast as they can: from the end of DATA to the durable 250",
+    ),
 ];
 
 const NOTES: &str = "\
@@ -229,7 +244,7 @@ impl Column<'_> {
         } else {
             &self.crowd
         };
-        index::figures(report, row.measure).map(|figures| figures[row.place])
+        index::figures_of(report, row.measure).map(|figures| figures[row.place])
     }
 
     fn number(&self, row: &Row) -> Option<f64> {
@@ -237,15 +252,19 @@ impl Column<'_> {
     }
 }
 
+/// What lies in the folder.
+fn columns<'a>(sizes: &'a Sizes, out: &Path) -> Vec<Column<'a>> {
+    let column = |peer: &'a Peer| {
+        let read = |run| fs::read_to_string(out.join(peer.name).join(run).join("README.md"));
+        let (each, crowd) = (read(EACH).ok()?, read(CROWD).ok()?);
+        Some(Column { peer, each, crowd })
+    };
+    sizes.peers.iter().filter_map(column).collect()
+}
+
 /// Writes the table of all runs that lie in the folder, and the plots.
 pub(super) fn write(sizes: &Sizes, out: &Path) -> Result<()> {
-    let mut columns = Vec::new();
-    for peer in sizes.peers {
-        let read = |run| fs::read_to_string(out.join(peer.name).join(run).join("README.md"));
-        if let (Ok(each), Ok(crowd)) = (read(EACH), read(CROWD)) {
-            columns.push(Column { peer, each, crowd });
-        }
-    }
+    let columns = columns(sizes, out);
     let (ours, others) = columns.split_first().context("no server was measured")?;
     let mut text = format!(
         "# IMAP servers side by side, {} idle sessions\n\n```\ncargo xtask results peers\n```\n\n",
@@ -274,7 +293,11 @@ pub(super) fn write(sizes: &Sizes, out: &Path) -> Result<()> {
         text.push('\n');
     }
     text.push_str(&ratios(&columns)?);
-    writeln!(text, "\n{NOTES}\n\nPlots: {}.", plots(&columns, out)?)?;
+    writeln!(text, "\n{NOTES}")?;
+    for ((.., name, title), words) in PLOTS.iter().zip(pictures(sizes, out)) {
+        shell::run(loadgen().args(words))?;
+        writeln!(text, "\n![{title}]({name})")?;
+    }
     fs::write(out.join("README.md"), text).context("cannot write the table")
 }
 
@@ -324,25 +347,28 @@ pub(in crate::results) fn machine(report: &str) -> &str {
     &rest[..rest.find("\n\n").unwrap_or(rest.len())]
 }
 
-/// Draws the plots; gives their names for the report.
-fn plots(columns: &[Column], out: &Path) -> Result<String> {
-    let mut names = Vec::new();
-    for (run, measure, name) in PLOTS {
-        let mut plot = loadgen();
-        plot.args(["plot", "--measure", measure, "--out"])
-            .arg(relative(&out.join(name)));
-        for column in columns {
+/// What the load generator is told to draw.
+pub(in crate::results) fn pictures(sizes: &Sizes, out: &Path) -> Vec<Words> {
+    let columns = columns(sizes, out);
+    let plot = |(run, measure, name, title): (&str, &str, &str, &str)| {
+        let file = relative(&out.join(name)).display().to_string();
+        let fixed = [
+            "plot",
+            "--measure",
+            measure,
+            "--title",
+            title,
+            "--out",
+            &file,
+        ];
+        let mut words: Words = fixed.map(str::to_owned).into();
+        words.extend(columns.iter().map(|column| {
             let folder = out.join(column.peer.name).join(run);
-            plot.arg(format!(
-                "{}={}",
-                column.peer.title,
-                relative(&folder).display()
-            ));
-        }
-        shell::run(&mut plot)?;
-        names.push(format!("`{name}` ({measure})"));
-    }
-    Ok(names.join(", "))
+            format!("{}={}", column.peer.title, relative(&folder).display())
+        }));
+        words
+    };
+    PLOTS.map(plot).into()
 }
 
 #[cfg(test)]

@@ -24,8 +24,9 @@ pub(super) struct Chart {
     /// Of its file.
     pub(super) name: &'static str,
     pub(super) title: &'static str,
-    /// What goes upwards, with its unit.
+    /// What goes upwards, and the load generator's word for its unit.
     pub(super) up: &'static str,
+    pub(super) unit: &'static str,
     pub(super) is_log: bool,
     /// Measures, and what they are called here.
     pub(super) series: &'static [(&'static str, &'static str)],
@@ -62,8 +63,9 @@ pub(super) const CURVES: [Curve; 5] = [
         charts: &[
             Chart {
                 name: "memory",
-                title: "Server user memory a parked session",
-                up: "bytes a session",
+                title: "Memory of the server a parked session, by how many there are",
+                up: "memory a session",
+                unit: "B",
                 is_log: true,
                 series: &[("server user memory", "growth of Pss_Anon")],
             },
@@ -71,13 +73,15 @@ pub(super) const CURVES: [Curve; 5] = [
                 name: "set-up",
                 title: "Sessions set up a second (connect, LOGIN, SELECT, IDLE)",
                 up: "sessions a second",
+                unit: "",
                 is_log: false,
                 series: &[("set-up", "set-up")],
             },
             Chart {
                 name: "latency",
-                title: "One delivery to one of so many idle sessions",
-                up: "microseconds",
+                title: "One message for one of so many idle sessions: durable, and heard of",
+                up: "time",
+                unit: "µs",
                 is_log: true,
                 series: &[
                     ("DATA end → 250 p50", "DATA end → 250, p50"),
@@ -88,8 +92,9 @@ pub(super) const CURVES: [Curve; 5] = [
             },
             Chart {
                 name: "idle",
-                title: "CPU while everybody idles",
-                up: "percent of one core",
+                title: "CPU of the server while everybody idles",
+                up: "of one core",
+                unit: "%",
                 is_log: false,
                 series: &[("idle server CPU", "server")],
             },
@@ -112,7 +117,8 @@ pub(super) const CURVES: [Curve; 5] = [
             Chart {
                 name: "fan-out",
                 title: "One delivery until the last of the crowd has heard of it, p50",
-                up: "microseconds",
+                up: "time",
+                unit: "µs",
                 is_log: true,
                 series: &[
                     (LAST, "Ensign: 250 → last EXISTS"),
@@ -121,8 +127,9 @@ pub(super) const CURVES: [Curve; 5] = [
             },
             Chart {
                 name: "notification",
-                title: "Server CPU a notification",
-                up: "microseconds",
+                title: "CPU of the server a notification, by how many watch the mailbox",
+                up: "time",
+                unit: "µs",
                 is_log: false,
                 series: &[("notification server CPU", "server")],
             },
@@ -147,8 +154,9 @@ pub(super) const CURVES: [Curve; 5] = [
         charts: &[
             Chart {
                 name: "deliveries",
-                title: "Durable deliveries a second",
+                title: "Durable deliveries a second, by LMTP connections",
                 up: "deliveries a second",
+                unit: "",
                 is_log: false,
                 series: &[("durable deliveries", "deliveries")],
             },
@@ -156,6 +164,7 @@ pub(super) const CURVES: [Curve; 5] = [
                 name: "commits",
                 title: "Deliveries that share a commit",
                 up: "operations a commit",
+                unit: "",
                 is_log: false,
                 series: &[("operations a commit", "mean")],
             },

@@ -13,6 +13,7 @@ use anyhow::{Result, bail};
 
 use super::prepared::{Figures, Prepared};
 use curves::CURVES;
+pub(super) use report::pictures;
 
 /// How much of everything.
 #[derive(Clone, Copy, Debug)]

@@ -8,9 +8,10 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::Point;
-use super::curves::{Chart, Curve};
+use super::curves::{CURVES, Chart, Curve};
 use crate::install::Profile;
-use crate::results::prepared::thousands;
+use crate::results::prepared::{Figures, thousands};
+use crate::results::{Words, relative};
 use crate::{paths, shell};
 
 /// Curves and their points.
@@ -35,15 +36,15 @@ pub(super) fn write(measured: &Measured<'_>, out: &Path) -> Result<()> {
                 writeln!(csv, "{name},{over},{},{measure},{value},{unit}", point.x)?;
             }
         }
-        for chart in curve.charts {
-            draw(chart, curve, points, &out.join(file(chart)))?;
-        }
     }
     text.push_str(
         "Every number: `points.csv`. Each run's own report, command, raw histograms (HdrHistogram \
          log) and plot: its folder.\n",
     );
     fs::write(out.join("points.csv"), csv).context("cannot write points.csv")?;
+    for words in pictures(out)? {
+        shell::run(loadgen().args(words))?;
+    }
     fs::write(out.join("README.md"), text).context("cannot write the report")
 }
 
@@ -97,27 +98,49 @@ fn section(text: &mut String, curve: &Curve, points: &[Point]) -> Result<()> {
     Ok(())
 }
 
-/// Draws a chart, of the series that have points.
-fn draw(chart: &Chart, curve: &Curve, points: &[Point], file: &Path) -> Result<()> {
+/// What the load generator is told to draw of the points that lie in the study's folder.
+pub(in crate::results) fn pictures(out: &Path) -> Result<Vec<Words>> {
+    let file = out.join("points.csv");
+    let text = fs::read_to_string(&file).unwrap_or_default();
+    let points = Figures::points(&text);
+    let points = points.with_context(|| format!("{} is not as expected", file.display()))?;
+    let mut all = Vec::new();
+    for curve in &CURVES {
+        let of = points.iter().filter(|(name, ..)| name == curve.name);
+        let of: Vec<_> = of.map(|(_, x, figures)| (*x, figures)).collect();
+        let charts = curve.charts.iter();
+        all.extend(charts.filter_map(|chart| words(chart, curve, &of, out)));
+    }
+    Ok(all)
+}
+
+/// A chart, of the series that have points.
+fn words(chart: &Chart, curve: &Curve, points: &[(usize, &Figures)], out: &Path) -> Option<Words> {
     let series = chart.series.iter().filter_map(|(measure, name)| {
-        let point = |point: &Point| Some(format!("{}={}", point.x, point.figures.get(measure)?));
+        let point =
+            |(x, figures): &(usize, &Figures)| Some(format!("{x}={}", figures.get(measure)?));
         let points: Vec<String> = points.iter().filter_map(point).collect();
         (!points.is_empty()).then(|| format!("{name}:{}", points.join(",")))
     });
     let series: Vec<String> = series.collect();
     if series.is_empty() {
-        return Ok(());
+        return None;
     }
-    let mut command = loadgen();
-    command
-        .args(["chart", "--title", chart.title])
-        .args(["--right", curve.over, "--up", chart.up, "--log-right"])
-        .arg("--out")
-        .arg(file);
-    if chart.is_log {
-        command.arg("--log-up");
-    }
-    shell::run(command.args(series))
+    let file = relative(&out.join(file(chart))).display().to_string();
+    let fixed = [
+        "chart",
+        "--title",
+        chart.title,
+        "--right",
+        curve.over,
+        "--up",
+        chart.up,
+    ];
+    let mut words: Words = fixed.map(str::to_owned).into();
+    words.extend(["--log-right", "--unit", chart.unit, "--out", &file].map(str::to_owned));
+    words.extend(chart.is_log.then(|| "--log-up".to_owned()));
+    words.extend(series);
+    Some(words)
 }
 
 fn loadgen() -> Command {
