@@ -7,7 +7,7 @@ def drive(stage):
     """The greeting names IDLE; a typed session idles and sees EXISTS on its screen."""
     tap = stage.tap()
     client = stage.spawn(["telnet", tap.host, str(tap.port)])
-    client.wait_for(r"^\* OK \[CAPABILITY IMAP4rev1 .*\bIDLE\b")
+    client.wait_for(r"^\* OK \[CAPABILITY IMAP4 IMAP4rev1 .*\bIDLE\b")
     client.type(f"a login {stage.user} {stage.password}\n")
     client.wait_for("^a OK")
     client.type("b select inbox\n")
