@@ -94,6 +94,8 @@ pub struct FrozenMessage {
     pub date: InternalDate,
     /// When it came into the mailbox, in seconds since 1970; 0 if that is not known.
     pub saved_s: u64,
+    /// Who submitted it, if that is known for certain.
+    pub submitter: Option<Box<str>>,
     /// Its size in bytes.
     pub size: u64,
     /// The number of its body in this store.

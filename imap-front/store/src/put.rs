@@ -92,6 +92,10 @@ pub struct PutMessage {
     pub flags: Flags,
     /// Its internal date.
     pub date: InternalDate,
+    /// When it came into the mailbox, in seconds since 1970; now if that is 0.
+    pub saved_s: u64,
+    /// Who submitted it, if that is known for certain.
+    pub submitter: Option<Box<str>>,
     /// Its bytes.
     pub body: Body,
 }

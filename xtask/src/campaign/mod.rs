@@ -33,6 +33,12 @@ enum Campaign {
         #[arg(long, default_value_t = 20)]
         rounds: u32,
     },
+    /// Back up random stores, add to the backups, restore them, and compare all
+    Backup {
+        /// From 0 to this
+        #[arg(long, default_value_t = 200)]
+        seeds: u32,
+    },
     /// Flip, cut and remove files of a store, start on what is left and read all of it
     Damage(damage::Options),
 }
@@ -46,8 +52,17 @@ pub fn run(options: &Options) -> Result<bool> {
             install::build(Profile::Release)?;
             kill::rounds(*rounds, Profile::Release).map(|()| true)
         }
+        Campaign::Backup { seeds } => backup(*seeds),
         Campaign::Damage(options) => damage::run(options),
     }
+}
+
+/// The test of the server that backs up and restores, with more stores.
+fn backup(seeds: u32) -> Result<bool> {
+    let name = "what_was_backed_up_is_what_is_restored";
+    let mut command = shell::cargo(&["test", "-p", "server", "--test", "sockets", "--", name]);
+    command.env("ENSIGN_BACKUP_SEEDS", seeds.to_string());
+    Ok(command.status()?.success())
 }
 
 /// The simulation of these seeds.

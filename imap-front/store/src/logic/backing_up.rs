@@ -5,6 +5,7 @@ use std::ops::ControlFlow::{Break, Continue};
 use bytes::Bytes;
 use mail::{Grantee, MailboxId, MailboxName, ModSeq, Uid, UidSet, UserId};
 
+use super::limits::limits;
 use super::{Rules, access, keys, tables};
 use crate::frozen::{FrozenEntry, FrozenMailbox, FrozenMessage, FrozenName, FrozenUser};
 use crate::kv::{Kv, Space, Transaction};
@@ -73,7 +74,12 @@ pub(crate) fn usage(kv: &dyn Kv, rules: &Rules, user: UserId) -> Result<(Quota, 
         bytes: account.bytes,
         messages: account.messages,
     };
-    Ok((used, (rules.options.quota)(&account.name)))
+    let limits = limits(rules, &account);
+    let quota = Quota {
+        bytes: limits.bytes.unwrap_or(0),
+        messages: limits.messages.unwrap_or(0),
+    };
+    Ok((used, quota))
 }
 
 pub(crate) fn frozen_names(kv: &dyn Kv, user: UserId) -> Result<Vec<FrozenName>, Error> {
@@ -140,7 +146,8 @@ fn frozen_message(mailbox: &Mailbox, uid: Uid, row: &MessageRow) -> FrozenMessag
         created: row.created,
         flags: row.flags(mailbox),
         date: row.date,
-        saved_s: 0,
+        saved_s: row.saved_s,
+        submitter: row.submitter.clone(),
         size: row.size,
         body: row.body,
     }

@@ -195,7 +195,11 @@ fn message_row(
         system: message.flags.system_bits(),
         keywords,
         date: message.date,
-        saved_s: rules.now_s(),
+        saved_s: match message.saved_s {
+            0 => rules.now_s(),
+            saved_s => saved_s,
+        },
+        submitter: message.submitter.clone(),
         size,
         body: stored.body,
         ..MessageRow::default()

@@ -227,6 +227,8 @@ impl Filling<'_> {
             modseqs: keeps_modseqs.then_some((message.modseq, message.created)),
             flags: message.flags,
             date: message.date,
+            saved_s: if keeps_modseqs { message.saved_s } else { 0 },
+            submitter: message.submitter,
             body,
         });
         if self.batch.len() >= BATCH_MAX || self.batch_bytes >= BATCH_BYTES_MAX {

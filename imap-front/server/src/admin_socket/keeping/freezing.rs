@@ -231,8 +231,8 @@ fn send_message(
         created: message.created,
         flags: message.flags.clone(),
         date: message.date,
-        saved_s: 0,
-        submitter: None,
+        saved_s: message.saved_s,
+        submitter: message.submitter.clone(),
         size: message.size,
         first,
     };
