@@ -156,6 +156,10 @@ pub struct Idle {
     /// One mailbox each, or all in one.
     #[arg(long, value_enum, default_value = "each")]
     pub mailboxes: Mailboxes,
+    /// Mailboxes that each session watches by NOTIFY, INBOX and some that it makes (f1, f2, …),
+    /// instead of INBOX in IDLE; messages are delivered to USER+f1 and so on. 0 is IDLE.
+    #[arg(long, default_value_t = 0)]
+    pub notify: u32,
     /// User names, with `%d` for the session's number.
     #[arg(long, default_value = "load%d")]
     pub users: String,

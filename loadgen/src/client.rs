@@ -1,4 +1,5 @@
-//! An IMAP client that logs in, selects INBOX and idles: bytes in, bytes and events out.
+//! An IMAP client that logs in, selects INBOX and idles, or watches many mailboxes by NOTIFY: bytes
+//! in, bytes and events out.
 
 use std::rc::Rc;
 
@@ -20,6 +21,8 @@ pub enum ClientEvent {
     Exists(u32),
     /// `* n EXPUNGE`
     Expunged(u32),
+    /// `* STATUS` of one of many mailboxes, by its number, and how many messages it has.
+    Status(u32, u32),
     /// It was allowed to begin TLS, and waits for the handshake's end.
     BeginsTls,
     /// The server refused, said BYE, or said what makes no sense.
@@ -33,6 +36,7 @@ enum State {
     Shaking,
     Login,
     Select,
+    Notify,
     Idle,
     Idling,
     Done,
@@ -137,7 +141,13 @@ impl Client {
             State::Login if line.starts_with(b"+") => {
                 return self.answer(line[1..].trim_ascii(), events);
             }
+            State::Login if line.starts_with(b"a OK") && self.credentials.notify > 0 => {
+                State::Notify
+            }
             State::Login if line.starts_with(b"a OK") => State::Select,
+            // Its mailboxes may be there from another run.
+            State::Notify if line.starts_with(b"m ") => return,
+            State::Notify if line.starts_with(b"n OK") => State::Idling,
             State::Select if line.starts_with(b"b OK") => State::Idle,
             State::Idle if line.starts_with(b"+") => State::Idling,
             State::Done if line.starts_with(b"c OK") => State::Idle,
@@ -154,6 +164,7 @@ impl Client {
                 self.exchange = None;
                 self.output.extend_from_slice(b"b SELECT INBOX\r\n");
             }
+            State::Notify => self.watch_many(),
             State::Idle => self.output.extend_from_slice(b"c IDLE\r\n"),
             _ => {
                 // A parked client owns as little as a parked session.
@@ -161,6 +172,16 @@ impl Client {
                 events.push(ClientEvent::Idling);
             }
         }
+    }
+
+    /// Makes its mailboxes, and watches all of them.
+    fn watch_many(&mut self) {
+        self.exchange = None;
+        let mut commands: String = (1..self.credentials.notify)
+            .map(|number| format!("m CREATE {}\r\n", mailbox(number)))
+            .collect();
+        commands.push_str("n NOTIFY SET STATUS (PERSONAL (MessageNew MessageExpunge))\r\n");
+        self.output.extend_from_slice(commands.as_bytes());
     }
 
     fn handle_untagged(&mut self, line: &[u8], events: &mut Vec<ClientEvent>) {
@@ -183,6 +204,7 @@ impl Client {
         match (number, &line[digits..]) {
             (Some(number), b" EXISTS") => events.push(ClientEvent::Exists(number)),
             (Some(number), b" EXPUNGE") => events.push(ClientEvent::Expunged(number)),
+            (None, rest) if rest.starts_with(b"STATUS ") => events.extend(status(rest)),
             (None, rest) if rest.starts_with(b"BYE") => {
                 self.fail(&String::from_utf8_lossy(line), events);
             }
@@ -194,6 +216,26 @@ impl Client {
         self.state = State::Failed;
         events.push(ClientEvent::Failed(what.to_owned()));
     }
+}
+
+/// What a mailbox is called that a client watches by NOTIFY, by its number.
+pub fn mailbox(number: u32) -> String {
+    match number {
+        0 => "INBOX".into(),
+        number => format!("f{number}"),
+    }
+}
+
+/// Which mailbox a STATUS is of, and how many messages it has.
+fn status(line: &[u8]) -> Option<ClientEvent> {
+    let mut words = std::str::from_utf8(line).ok()?.split([' ', '(', ')']);
+    let name = words.nth(1)?.trim_matches('"');
+    let number = match name {
+        "INBOX" => 0,
+        name => name.strip_prefix('f')?.parse().ok()?,
+    };
+    let messages = words.skip_while(|word| *word != "MESSAGES").nth(1)?;
+    Some(ClientEvent::Status(number, messages.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -312,6 +354,24 @@ mod tests {
         assert!(client.take_output().is_empty());
         client.secured();
         assert_eq!(client.take_output(), b"a AUTHENTICATE PLAIN AHU3AHA=\r\n");
+    }
+
+    #[test]
+    fn it_watches_many_mailboxes() {
+        let credentials = Credentials {
+            notify: 3,
+            ..Credentials::new("u%d", "p")
+        };
+        let mut client = Client::new(&Rc::new(credentials), 7);
+        let mut events = Vec::new();
+        client.handle_input(b"* OK hi\r\na OK in\r\n", &mut events);
+        let said = String::from_utf8(client.take_output()).expect("text");
+        assert!(said.contains("\r\nm CREATE f1\r\nm CREATE f2\r\nn NOTIFY SET STATUS ("));
+        let heard = b"m OK\r\nm NO is there\r\n* STATUS INBOX (MESSAGES 4 UIDNEXT 9)\r\nn OK\r\n\
+            * STATUS f2 (UIDNEXT 3 MESSAGES 2)\r\n* LIST () \"/\" f2\r\n";
+        client.handle_input(heard, &mut events);
+        let status = ClientEvent::Status;
+        assert_eq!(events, [status(0, 4), ClientEvent::Idling, status(2, 2)]);
     }
 
     #[test]

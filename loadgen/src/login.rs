@@ -44,6 +44,9 @@ pub struct Credentials {
     pub auth: Auth,
     /// They begin TLS before that.
     pub starttls: bool,
+    /// Mailboxes that each watches by NOTIFY, INBOX among them, in the place of one in IDLE; 0 is
+    /// none.
+    pub notify: u32,
     /// Who issues their tokens, once one is needed.
     pub issuer: OnceLock<Issuer>,
 }
@@ -56,6 +59,7 @@ impl Credentials {
             password: password.to_owned(),
             auth: Auth::Login,
             starttls: false,
+            notify: 0,
             issuer: OnceLock::new(),
         }
     }

@@ -203,7 +203,12 @@ fn study(idle: &Idle) -> Result<Study, String> {
     if idle.sessions == 0 || idle.rate <= 0.0 || idle.setup_concurrency == 0 {
         return Err("--sessions, --rate and --setup-concurrency must be above 0".into());
     }
+    let alone = idle.mailboxes == plan::Mailboxes::Each && idle.storm.is_empty();
+    if idle.notify > 0 && (!alone || idle.reconnecting > 0) {
+        return Err("--notify goes with mailboxes of each, without storms or reconnecting".into());
+    }
     Ok(Study {
+        notify: idle.notify,
         imap: address(&idle.imap, idle.allow_remote)?,
         lmtp: address(&idle.lmtp, idle.allow_remote)?,
         sessions: idle.sessions,

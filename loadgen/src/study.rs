@@ -17,7 +17,7 @@ use reactor::uring::Uring;
 
 use crate::account::{self, Account};
 use crate::batches::PlainFile;
-use crate::client::Credentials;
+use crate::client::{self, Credentials};
 use crate::fleet::{Fleet, Heard};
 use crate::link::{self, Security};
 use crate::login::Auth;
@@ -45,6 +45,8 @@ pub struct Study {
     pub sessions: usize,
     /// Whose mailboxes they watch.
     pub mailboxes: Mailboxes,
+    /// How many each watches by NOTIFY; 0 is one, in IDLE.
+    pub notify: u32,
     /// User names, with `%d`.
     pub users: String,
     /// Their password.
@@ -174,7 +176,7 @@ pub(crate) struct Run<'a> {
 impl Study {
     fn mailbox_count(&self) -> usize {
         match self.mailboxes {
-            Mailboxes::Each => self.sessions,
+            Mailboxes::Each => self.sessions * self.watched_by_each() as usize,
             Mailboxes::One => 1,
         }
     }
@@ -184,6 +186,16 @@ impl Study {
             Mailboxes::Each => session as u32,
             Mailboxes::One => 0,
         }
+    }
+
+    /// Mailboxes that a session watches. For the oracle each of them is a session.
+    fn watched_by_each(&self) -> u32 {
+        self.notify.max(1)
+    }
+
+    /// What a session is to the oracle as one that watches one of its mailboxes.
+    fn watch(&self, session: usize, mailbox: u32) -> usize {
+        session * self.watched_by_each() as usize + mailbox as usize
     }
 
     /// Runs all phases.
@@ -239,12 +251,21 @@ impl Study {
         Credentials {
             auth: self.auth,
             starttls: self.security == Some(Security::Starttls),
+            notify: self.notify,
             ..Credentials::new(&self.users, &self.password)
         }
     }
 
     fn recipient(&self, mailbox: u32) -> String {
-        plan::user(&self.recipients, mailbox)
+        let each = self.watched_by_each();
+        let user = plan::user(&self.recipients, mailbox / each);
+        match (mailbox % each, user.split_once('@')) {
+            (0, _) => user,
+            (number, None) => format!("{user}+{}", client::mailbox(number)),
+            (number, Some((local, domain))) => {
+                format!("{local}+{}@{domain}", client::mailbox(number))
+            }
+        }
     }
 
     fn account(&self) -> Result<Account, StudyError> {

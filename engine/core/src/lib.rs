@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`limits`], [`topic`] (what events are about, and who owns it), [`event`],
 //! [`protocol`] (what a shard hosts), `queue` and `mesh` (what shards send each other),
-//! [`tail`] (recent events), `timer`, `row` (a connection), `topics` (who watches what),
+//! [`tail`] (recent events), `timer`, `row` (a connection), `topics` (who watches what), `watches`
+//! (who watches more than one),
 //! [`secure`] (what TLS is to a shard), [`shard`] (the turn), [`runtime`] (the handle for everyone
 //! else), [`stats`], [`handover`] (all of it, to another process).
 //!
@@ -30,8 +31,10 @@ mod rows;
 mod simulation;
 mod timer;
 mod topics;
+mod watches;
 
 pub use limits::{Contradiction, Limits};
 pub use row::row_bytes;
 pub use runtime::{Handle, mesh};
 pub use shard::{Adopted, Shard};
+pub use watches::{Beside, Mark};

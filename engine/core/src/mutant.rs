@@ -29,11 +29,13 @@ pub(crate) enum Mutant {
     Unsealed,
     /// `close_notify` leaves before the last output.
     HastyNotify,
+    /// A further watch that missed events while its row was busy is not caught up.
+    ForgetFurther,
 }
 
 #[cfg(test)]
 impl Mutant {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::SkipWake,
         Self::SilentLoss,
         Self::ForgetStale,
@@ -46,6 +48,7 @@ impl Mutant {
         Self::LoseAnswer,
         Self::Unsealed,
         Self::HastyNotify,
+        Self::ForgetFurther,
     ];
 }
 

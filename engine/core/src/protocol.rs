@@ -11,6 +11,7 @@ pub use tls::Channel;
 use crate::event::{Event, SessionId};
 use crate::stats::Reason;
 use crate::topic::TopicId;
+use crate::watches::{Beside, Mark};
 
 /// What a shard hosts: both halves. One value lives on each shard and is only touched by it.
 pub trait Protocol: Parking {}
@@ -94,6 +95,42 @@ pub trait Active {
     fn handle_watching(&mut self, session: &mut Self::Session, cx: &mut Context<'_, Self::Reply>);
     /// The watched topic went on without this session being told: it must catch up by itself.
     fn handle_stale(&mut self, session: &mut Self::Session, cx: &mut Context<'_, Self::Reply>);
+    /// Whether an event concerns a session by a further watch of it, as far as the watch tells;
+    /// moves its cursor.
+    fn concerns(&mut self, mark: &mut Mark, event: &Event<Self::Fact>) -> bool {
+        let _ = (mark, event);
+        false
+    }
+    /// An event that concerns the session by a further watch with these bits. It may have something
+    /// to send, or be in the middle of something.
+    fn handle_further(
+        &mut self,
+        session: &mut Self::Session,
+        cx: &mut Context<'_, Self::Reply>,
+        event: &Event<Self::Fact>,
+        bits: u8,
+    ) {
+        let _ = (session, cx, event, bits);
+    }
+    /// All further watches of [`Context::watch_further`] are in place: no event from now on is
+    /// missed. These were not there when this was called last.
+    fn handle_further_watching(
+        &mut self,
+        session: &mut Self::Session,
+        cx: &mut Context<'_, Self::Reply>,
+        fresh: &[TopicId],
+    ) {
+        let _ = (session, cx, fresh);
+    }
+    /// These topics went on without this session being told.
+    fn handle_further_stale(
+        &mut self,
+        session: &mut Self::Session,
+        cx: &mut Context<'_, Self::Reply>,
+        missed: &[(TopicId, Mark)],
+    ) {
+        let _ = (session, cx, missed);
+    }
     /// All output has left.
     fn handle_drained(&mut self, session: &mut Self::Session, cx: &mut Context<'_, Self::Reply>);
     /// The deadline of [`Context::deadline`] has come.
@@ -196,6 +233,27 @@ pub trait Parking: Active {
         parked: &mut Self::Parked,
         events: &[Arc<Event<Self::Fact>>],
     ) -> Option<Bytes>;
+    /// As [`Parking::announce`], by a further watch: moves its cursor. If the session is to hear of
+    /// it by itself, [`Announce::Stale`]; then [`Active::handle_further`] follows.
+    fn announce_further(
+        &mut self,
+        parked: &mut Self::Parked,
+        beside: &Beside,
+        mark: &mut Mark,
+        event: &Event<Self::Fact>,
+    ) -> Announce<u32> {
+        let _ = (parked, beside, mark, event);
+        Announce::Silent
+    }
+    /// The bytes of an announcement by a further watch.
+    fn render_further(&mut self, event: &Event<Self::Fact>, key: u32) -> Bytes {
+        let _ = (event, key);
+        Bytes::new()
+    }
+    /// Follows [`Parking::unpark`] if the session has further watches: what it keeps beside them.
+    fn unpark_beside(&mut self, session: &mut Self::Session, beside: &Beside) {
+        let _ = (session, beside);
+    }
     /// The deadline of a parked session has come.
     fn parked_deadline(&mut self, parked: &mut Self::Parked, now_ns: u64) -> Parked;
     /// The connection of a parked session is gone.
@@ -347,12 +405,17 @@ pub struct Context<'a, R> {
     pub(crate) effects: &'a mut Effects<R>,
 }
 
+/// What is to be watched beside the first topic; with nothing beside it, nothing.
+type Further = (Option<Beside>, Vec<(TopicId, Mark)>);
+
 /// What a call left to do.
 pub struct Effects<R> {
     pub(crate) output: Vec<Bytes>,
     pub(crate) posts: Vec<(SessionId, Bytes)>,
     pub(crate) messages: Vec<(SessionId, R)>,
     pub(crate) watch: Option<Option<TopicId>>,
+    pub(crate) further: Option<Further>,
+    pub(crate) told: Vec<(TopicId, u16)>,
     pub(crate) deadline_ns: Option<u64>,
     pub(crate) reading: Option<bool>,
     pub(crate) acknowledge: bool,
@@ -369,6 +432,8 @@ impl<R> Default for Effects<R> {
             posts: Vec::new(),
             messages: Vec::new(),
             watch: None,
+            further: None,
+            told: Vec::new(),
             deadline_ns: None,
             reading: None,
             acknowledge: false,
@@ -450,6 +515,23 @@ impl<R> Context<'_, R> {
     /// Watches nothing.
     pub fn unwatch(&mut self) {
         self.effects.watch = Some(None);
+    }
+
+    /// Watches these topics too, instead of any others beside the first; answered by
+    /// [`Active::handle_further_watching`]. What was watched before keeps its cursor.
+    pub fn watch_further(&mut self, beside: Beside, watches: Vec<(TopicId, Mark)>) {
+        self.effects.further = Some((Some(beside), watches));
+    }
+
+    /// Watches nothing beside the first topic.
+    pub fn unwatch_further(&mut self) {
+        self.effects.further = Some((None, Vec::new()));
+    }
+
+    /// The session was told by other means what happened to a topic that it watches beside the
+    /// first, up to this number.
+    pub fn told(&mut self, topic: TopicId, seq: u64) {
+        self.effects.told.push((topic, seq as u16));
     }
 
     /// Sets the session's one deadline, coarse to a second, active or parked.

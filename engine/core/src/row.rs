@@ -98,6 +98,10 @@ impl<P: Protocol> Row<P> {
     pub const HUNG_UP: u16 = 2048;
     /// It can't go on, because of its TLS.
     pub const FAULT: u16 = 4096;
+    /// It has watches beyond its first.
+    pub const FURTHER: u16 = 8192;
+    /// Of these some have missed events.
+    pub const FURTHER_MISSED: u16 = 16384;
 
     pub fn free(generation: u16) -> Self {
         Self {

@@ -48,9 +48,11 @@ pub enum Counter {
     Owed,
     /// TLS handshakes that were finished.
     Handshakes,
+    /// Watches beyond their row's first now.
+    FurtherWatches,
 }
 
-const COUNTERS: usize = Counter::Handshakes as usize + 1;
+const COUNTERS: usize = Counter::FurtherWatches as usize + 1;
 
 /// Why something was dropped or cut. Nothing is dropped without one of these being counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,6 +169,7 @@ impl Counter {
         Self::Posted,
         Self::Owed,
         Self::Handshakes,
+        Self::FurtherWatches,
     ];
 }
 

@@ -4,11 +4,14 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShardId(pub u16);
 
-/// A topic: 64 bits that the protocol chooses (a mailbox id, say).
+/// A topic: 48 bits that the protocol chooses (a mailbox id, say).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicId(pub u64);
 
 impl TopicId {
+    /// The highest.
+    pub const MAX: Self = Self((1 << 48) - 1);
+
     /// The shard on which the topic's events are born: a fixed hash.
     pub fn owner(self, shards: u16) -> ShardId {
         // Fibonacci hashing: neighbours go to different shards and no table is needed.

@@ -9,24 +9,25 @@ use slab::Slab;
 use crate::event::ShardId;
 use crate::tail::Tail;
 use crate::topic::TopicId;
+use crate::watches::Short;
 
 /// Tables among which topics are spread, so that none is ever large: a table that grows moves all
 /// that it holds at one stroke.
-const TABLES: usize = 64;
+pub(crate) const TABLES: usize = 64;
 
 /// Hashing with fixed keys: topics are our own numbers, and runs must repeat.
-fn hasher() -> RandomState {
+pub(crate) fn hasher() -> RandomState {
     RandomState::with_seeds(1, 2, 3, 4)
 }
 
-fn table_of(id: TopicId) -> usize {
+pub(crate) fn table_of(id: TopicId) -> usize {
     // The numbers of topics are counted up: their low bits spread them evenly, whatever they are
     // hashed by within a table.
     (id.0.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58) as usize % TABLES
 }
 
 /// Gives memory back after many have left; seldom enough that it costs nothing.
-fn shrink<T>(table: &mut HashTable<T>, hash: impl Fn(&T) -> u64) {
+pub(crate) fn shrink<T>(table: &mut HashTable<T>, hash: impl Fn(&T) -> u64) {
     if table.len() * 8 < table.capacity() && table.capacity() > 64 {
         table.shrink_to(table.len() * 2, hash);
     }
@@ -271,9 +272,8 @@ impl<F> Topics<F> {
         }
     }
 
-    /// Adds a row, which says already that it watches the topic. Gives the epoch of a watch to
-    /// send if the topic is new here.
-    pub fn add(&mut self, id: TopicId, slot: u32, watched: impl Fn(u32) -> TopicId) -> Option<u32> {
+    /// Adds a row, which says already that it watches the topic. True if the topic is new here.
+    pub fn add(&mut self, id: TopicId, slot: u32, watched: impl Fn(u32) -> TopicId) -> bool {
         if let Some(entry) = self.find(id, &watched) {
             if entry != Entry(slot)
                 && let Some(crowd) = self.make_crowd(id, watched)
@@ -281,17 +281,27 @@ impl<F> Topics<F> {
             {
                 crowd.rows.insert(at, slot);
             }
-            return None;
+            return false;
         }
-        self.epochs = self.epochs.wrapping_add(1);
         self.len += 1;
-        self.pending.insert(id, self.epochs);
         let hash = self.hash(id);
         let (crowds, hasher) = (&self.crowds, &self.hasher);
         self.tables[table_of(id)].insert_unique(hash, Entry(slot), |entry| {
             hasher.hash_one(topic_of(*entry, crowds, &watched))
         });
-        Some(self.epochs)
+        true
+    }
+
+    /// Begins to watch a topic: gives the epoch of the watch to send.
+    pub fn begin(&mut self, id: TopicId) -> u32 {
+        self.epochs = self.epochs.wrapping_add(1);
+        self.pending.insert(id, self.epochs);
+        self.epochs
+    }
+
+    /// Nobody here watches a topic any more.
+    pub fn forget(&mut self, id: TopicId) {
+        self.pending.remove(&id);
     }
 
     /// Removes a row, which says still that it watches the topic. Gives whether it was the last,
@@ -325,7 +335,6 @@ impl<F> Topics<F> {
         shrink(table, |entry| {
             hasher.hash_one(topic_of(*entry, crowds, &watched))
         });
-        self.pending.remove(&id);
         self.len -= 1;
         true
     }
@@ -371,13 +380,22 @@ fn topic_of<F>(
 
 /// One other shard that watches a topic.
 #[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(Rust, packed(2))]
 struct RemoteWatcher {
-    topic: TopicId,
-    shard: ShardId,
+    topic: Short,
+    shard: u8,
 }
 
-const _: () = assert!(size_of::<RemoteWatcher>() == 10);
+const _: () = assert!(size_of::<RemoteWatcher>() == 7);
+
+impl RemoteWatcher {
+    fn new(topic: TopicId, shard: ShardId) -> Self {
+        Self {
+            topic: Short::of(topic),
+            // There are 64 at most.
+            shard: shard.0 as u8,
+        }
+    }
+}
 
 /// On the owner shard: which other shards watch each topic.
 pub(crate) struct RemoteWatchers {
@@ -395,22 +413,22 @@ impl RemoteWatchers {
 
     pub fn add(&mut self, topic: TopicId, shard: ShardId) {
         let hash = self.hasher.hash_one(topic);
-        let new = RemoteWatcher { topic, shard };
+        let new = RemoteWatcher::new(topic, shard);
         let table = &mut self.tables[table_of(topic)];
         if table.find(hash, |have| *have == new).is_none() {
             let hasher = &self.hasher;
-            table.insert_unique(hash, new, |have| hasher.hash_one(have.topic));
+            table.insert_unique(hash, new, |have| hasher.hash_one(have.topic.topic()));
         }
     }
 
     pub fn remove(&mut self, topic: TopicId, shard: ShardId) {
         let hash = self.hasher.hash_one(topic);
-        let old = RemoteWatcher { topic, shard };
+        let old = RemoteWatcher::new(topic, shard);
         let table = &mut self.tables[table_of(topic)];
         if let Ok(found) = table.find_entry(hash, |have| *have == old) {
             found.remove();
             let hasher = &self.hasher;
-            shrink(table, |have| hasher.hash_one(have.topic));
+            shrink(table, |have| hasher.hash_one(have.topic.topic()));
         }
     }
 
@@ -419,8 +437,8 @@ impl RemoteWatchers {
         let mut mask = 0u64;
         for have in self.tables[table_of(topic)].iter_hash(self.hasher.hash_one(topic)) {
             let RemoteWatcher { topic: of, shard } = *have;
-            if of == topic {
-                mask |= 1 << shard.0;
+            if of == Short::of(topic) {
+                mask |= 1 << shard;
             }
         }
         (0..64).filter(move |bit| mask >> bit & 1 == 1).map(ShardId)
@@ -450,7 +468,7 @@ mod tests {
                 match step {
                     0 if before.0 == 0 => {
                         watched[slot as usize] = topic;
-                        let new = topics.add(topic, slot, |at| watched[at as usize]).is_some();
+                        let new = topics.add(topic, slot, |at| watched[at as usize]);
                         let rows = naive.entry(id).or_default();
                         prop_assert_eq!(new, rows.is_empty());
                         rows.insert(slot);
@@ -504,9 +522,12 @@ mod tests {
     fn the_answer_to_an_old_watch_is_not_that_to_the_newest() {
         let mut topics = Topics::<()>::new();
         let (id, watched) = (TopicId(1), |_| TopicId(1));
-        let old = topics.add(id, 0, watched).expect("it is new");
+        assert!(topics.add(id, 0, watched), "it is new");
+        let old = topics.begin(id);
         assert!(topics.remove(id, 0, watched));
-        let newest = topics.add(id, 0, watched).expect("it is new again");
+        topics.forget(id);
+        assert!(topics.add(id, 0, watched), "it is new again");
+        let newest = topics.begin(id);
         assert!(!topics.acknowledge(id, old));
         assert!(!topics.is_acknowledged(id));
         assert!(topics.acknowledge(id, newest));

@@ -40,6 +40,8 @@ impl Rights {
     pub const ALL: Self = Self((1 << LETTERS.len()) - 1);
     /// What an owner has in any case.
     pub const OWNERS: Self = Self(Self::LOOKUP.0 | Self::ADMINISTER.0);
+    /// Those to hear of a mailbox that one has not selected (RFC 5465 §5).
+    pub const SIGHT: Self = Self(Self::LOOKUP.0 | Self::READ.0);
     /// Those to change flags.
     pub const FLAGS: Self = Self(Self::SEEN.0 | Self::WRITE.0 | Self::DELETE_MESSAGES.0);
     /// The virtual right `c` (RFC 4314 §2.1.1).
@@ -280,6 +282,22 @@ impl Acl {
                 rights,
             });
         }
+    }
+
+    /// Who may look the mailbox up or read it by one of two lists and not by the other.
+    pub fn whose_sight_changes(&self, after: &Self) -> Vec<Grantee> {
+        let sees = |acl: &Self, grantee: &Grantee| match grantee {
+            Grantee::User(user) => acl.rights_of(*user) & Rights::SIGHT,
+            // What somebody has of whom nothing is said.
+            Grantee::Anyone => acl.rights_of(UserId(0)) & Rights::SIGHT,
+        };
+        let named = self.entries.iter().chain(&after.entries);
+        let mut all: Vec<Grantee> = named.map(|entry| entry.grantee).collect();
+        all.push(Grantee::User(self.owner));
+        all.sort_unstable();
+        all.dedup();
+        all.retain(|it| sees(self, it) != sees(after, it));
+        all
     }
 
     /// Whom it gives any rights, its owner but for.

@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`ids`] (who and where), [`name`] (mailbox names), [`namespace`] (others'
 //! among them), [`mailbox`], [`flags`], [`acl`] (who may do what), [`date`], [`set`] (sequence
-//! sets), [`event`] (what happened to a mailbox), [`request`] and [`reply`] (the store seam),
+//! sets), [`event`] (what happened to a mailbox), [`news`] (what is announced), [`watched`] (what
+//! of all that a session wants to hear), [`request`] and [`reply`] (the store seam),
 //! [`quota`] (what each user may have), [`metadata`], [`list`] (which names a LIST gives), [`mime`]
 //! (a message's structure), `collation` (which texts are equal), [`search`] (search programs and
 //! their evaluation), [`sort`] and [`thread`] (the order in which SORT and THREAD give what was
@@ -23,6 +24,7 @@ pub mod metadata;
 pub mod mime;
 pub mod name;
 pub mod namespace;
+pub mod news;
 pub mod quota;
 pub mod reply;
 pub mod request;
@@ -30,6 +32,7 @@ pub mod search;
 pub mod set;
 pub mod sort;
 pub mod thread;
+pub mod watched;
 
 pub use acl::{Acl, AclEntry, Grantee, Rights, RightsMode};
 pub use date::InternalDate;
@@ -39,7 +42,9 @@ pub use ids::{EmailId, MailboxId, ModSeq, SpoolId, ThreadId, Uid, UidValidity, U
 pub use mailbox::{MailboxInfo, SpecialUse};
 pub use name::MailboxName;
 pub use namespace::Namespaces;
+pub use news::{Became, Figures, NameChange, News};
 pub use quota::{QuotaLimits, QuotaOf, QuotaRoot};
 pub use reply::{Delta, Message, Refusal, Reply};
 pub use request::{Body, Request};
 pub use set::{InView, SequenceSet, UidRanges, UidSet};
+pub use watched::{Events, Scope, Watched, WatchedMailbox};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::{
     EmailId, Event, Flags, InternalDate, MailboxId, ModSeq, QuotaRoot, Rights, SpoolId, ThreadId,
-    Uid, UidRanges, UidSet, UidValidity, UserId, list::Piece, metadata::MetadataFound,
+    Uid, UidRanges, UidSet, UidValidity, UserId, Watched, list::Piece, metadata::MetadataFound,
     mime::Structure, mime::transfer::Decoder, thread::Part,
 };
 
@@ -51,6 +51,8 @@ pub enum Reply {
     Quota(QuotaRoot),
     /// Entries of metadata.
     Metadata(MetadataFound),
+    /// Mailboxes that are meant.
+    Watched(Watched),
     /// A mailbox, selected.
     Opened(Opened),
     /// What happened.
@@ -173,6 +175,7 @@ impl Reply {
         let more = match self {
             Self::Listed(piece) => piece.bytes(),
             Self::Metadata(found) => found.bytes(),
+            Self::Watched(watched) => watched.bytes(),
             Self::Fetched { messages, .. } => {
                 let bytes = |it: &Message| {
                     let preview = it.preview.as_ref().map_or(0, |text| text.len());

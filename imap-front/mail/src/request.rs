@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use crate::{
     Flags, InView, InternalDate, MailboxId, MailboxName, ModSeq, QuotaLimits, QuotaOf, Rights,
-    RightsMode, SpecialUse, SpoolId, Uid, UidRanges, UserId, list::Query, metadata,
+    RightsMode, Scope, SpecialUse, SpoolId, Uid, UidRanges, UserId, list::Query, metadata,
     mime::transfer::Decoder, search::Program, sort::Criterion, thread::Algorithm,
 };
 
@@ -156,6 +156,17 @@ pub enum Request {
         entries: Vec<metadata::Entry>,
         /// Whether the asker may set what all share: it is not the session that knows.
         is_admin: bool,
+    },
+    /// The mailboxes of a scope whose messages the user may hear of. Reply: `Watched`.
+    Watched {
+        /// Who asks.
+        user: UserId,
+        /// What is meant.
+        scope: Arc<Scope>,
+        /// Only these of them; all if it is empty.
+        only: Vec<MailboxId>,
+        /// If there are more than so many, only that is told.
+        max: usize,
     },
     /// SELECT or EXAMINE. Reply: `Opened`. If not `read_only`, the session claims `\Recent` of all
     /// messages in the mailbox that no session claimed before.
@@ -381,6 +392,7 @@ impl Request {
             | Self::Challenge { .. }
             | Self::List { .. }
             | Self::Status { .. }
+            | Self::Watched { .. }
             | Self::Acl { .. }
             | Self::Quota { .. }
             | Self::Metadata { .. }
@@ -445,6 +457,7 @@ impl Request {
             Self::SetQuota { .. } => "SetQuota",
             Self::Metadata { .. } => "Metadata",
             Self::SetMetadata { .. } => "SetMetadata",
+            Self::Watched { .. } => "Watched",
             Self::Open { .. } => "Open",
             Self::Claim { .. } => "Claim",
             Self::Sync { .. } => "Sync",
@@ -493,6 +506,7 @@ impl Request {
             Self::SetAcl { identifier, .. } => identifier.len(),
             Self::Metadata { query, .. } => query.bytes(),
             Self::SetMetadata { entries, .. } => entries.iter().map(|it| it.cost() as usize).sum(),
+            Self::Watched { only, .. } => size_of_val(&only[..]),
             _ => 0,
         };
         size_of::<Self>() + more

@@ -11,7 +11,7 @@ use mail::{
 };
 
 use crate::state::State;
-use crate::{Limits, Outcome, refused};
+use crate::{Limits, Outcome, refused, watching};
 
 /// Whose a name is, and what that one calls it.
 pub(crate) fn place(
@@ -161,6 +161,7 @@ pub(crate) fn set(
     let prev = mailbox.modseq;
     let seq = mailbox.step();
     (mailbox.acl, mailbox.acl_at) = (acl.clone(), seq);
+    tell_names(state, id, &before, &acl);
     let event = Event {
         mailbox: id,
         prev,
@@ -169,6 +170,22 @@ pub(crate) fn set(
         deleted: false,
     };
     (Reply::Done, vec![Arc::new(event)])
+}
+
+/// Whoever may look a mailbox up or read it now, and could not before, or the other way round.
+fn tell_names(state: &mut State, id: MailboxId, before: &Acl, after: &Acl) {
+    let owner = after.owner;
+    let names = &state.account(owner).names;
+    let found = names.iter().find(|(_, row)| row.mailbox == Some(id));
+    let Some(name) = found.map(|(name, _)| name.clone()) else {
+        return;
+    };
+    let mut concerned = before.whose_sight_changes(after);
+    if concerned.contains(&Grantee::User(owner)) {
+        watching::own_name_changed(state, owner, &name, None);
+    }
+    concerned.retain(|it| *it != Grantee::User(owner));
+    watching::name_changed_for(state, owner, &concerned, &name, None);
 }
 
 /// GETACL, LISTRIGHTS and MYRIGHTS.

@@ -21,13 +21,14 @@ mod naming;
 mod quotas;
 mod reading;
 mod state;
+mod watching;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mail::reply::Challenge;
 use mail::request::{Credentials, Evidence};
-use mail::{Event, InternalDate, Namespaces, Refusal, Reply, Request, UserId};
+use mail::{Event, InternalDate, Namespaces, News, Refusal, Reply, Request, UserId};
 
 use state::State;
 
@@ -245,6 +246,7 @@ impl Model {
             }
             R::List { .. }
             | R::Status { .. }
+            | R::Watched { .. }
             | R::Acl { .. }
             | R::Sync { .. }
             | R::View { .. }
@@ -258,10 +260,16 @@ impl Model {
                 (reply, vec![])
             }
             request => {
+                self.state.name_changes.clear();
                 self.dirty |= request.is_write() || request.claims();
                 self.change(request)
             }
         }
+    }
+
+    /// What is announced of a change, whose events these are: to be asked before the next one.
+    pub fn news(&mut self, events: Vec<Arc<Event>>) -> Vec<News> {
+        watching::news(&mut self.state, events)
     }
 
     fn change(&mut self, request: Request) -> Outcome {

@@ -8,6 +8,7 @@ use mail::{Acl, InternalDate, MailboxId, MailboxName, ModSeq, Uid, UidValidity, 
 
 use crate::access::nobody;
 use crate::state::{Mailbox, Name, State};
+use crate::watching;
 
 pub(crate) fn ensure_user(state: &mut State, now: InternalDate, name: &str) -> UserId {
     if let Some(user) = state.users.get(name) {
@@ -51,5 +52,6 @@ pub(crate) fn make_mailbox(
         special_use,
     };
     state.account(user).names.insert(name.clone(), row);
+    watching::name_changed(state, acl, name, None);
     id
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use mail::SpecialUse;
 use mail::namespace::Place;
-use mail::{Acl, Event, InternalDate, MailboxName, ModSeq, Refusal, Reply, Rights, UserId};
+use mail::{Acl, Became, Event, InternalDate, MailboxName, ModSeq, Refusal, Reply, Rights, UserId};
 
 use crate::making::make_mailbox;
 use crate::state::{Name, State};
-use crate::{Outcome, access, changing, refused};
+use crate::{Outcome, access, changing, refused, watching};
 
 /// Why no mailbox can have a name.
 fn nowhere(state: &State, name: &MailboxName) -> Refusal {
@@ -121,6 +121,13 @@ pub(crate) fn delete(state: &mut State, user: UserId, name: &MailboxName) -> Out
             "the name has inferior names; delete these first",
         ));
     }
+    match row.mailbox.and_then(|id| state.mailbox(id)) {
+        Some(mailbox) => {
+            let acl = mailbox.acl.clone();
+            watching::name_changed(state, &acl, name, None);
+        }
+        None => watching::own_name_changed(state, user, name, None),
+    }
     let names = &mut state.account(user).names;
     if has_children {
         names.insert(
@@ -203,10 +210,14 @@ pub(crate) fn rename(
         ));
     }
     make_parents(state, now, &acl, to);
-    let names = &mut state.account(user).names;
-    for name in children.iter().chain([from]) {
+    for name in [from].into_iter().chain(&children) {
+        let names = &mut state.account(user).names;
         let row = names.remove(name).expect("it was listed");
+        let mailbox = row.mailbox;
         names.insert(renamed(name), row);
+        if let Some(acl) = mailbox.and_then(|id| Some(state.mailbox(id)?.acl.clone())) {
+            watching::name_changed(state, &acl, &renamed(name), Some(name));
+        }
     }
     (Reply::Done, vec![])
 }
@@ -272,6 +283,10 @@ pub(crate) fn subscribe(
     if is_new && context.room(state, user).is_err() {
         let why = "you have as many mailboxes and subscriptions as you may";
         return refused(Refusal::Limit(why));
+    }
+    if state.account(user).subscribed.contains(name) != on {
+        let name = name.clone();
+        watching::note(state, user, Became::Subscribed { name, on });
     }
     let subscribed = &mut state.account(user).subscribed;
     if on {

@@ -19,7 +19,7 @@ use mail::{
 };
 
 use crate::state::State;
-use crate::{Limits, Outcome, access, catch_up, refused};
+use crate::{Limits, Outcome, access, catch_up, refused, watching};
 
 pub(crate) fn answer(state: &State, limits: &Limits, now: InternalDate, request: Request) -> Reply {
     use Request as R;
@@ -32,6 +32,12 @@ pub(crate) fn answer(state: &State, limits: &Limits, now: InternalDate, request:
             name,
             deleted_bytes,
         } => status(state, user, &name, deleted_bytes),
+        R::Watched {
+            user,
+            scope,
+            only,
+            max,
+        } => watching::watched(state, user, &scope, &only, max),
         R::Acl {
             user,
             name,
@@ -147,7 +153,7 @@ fn decode(
 /// Messages up to this size are read before any of their bytes is announced, as the store does it.
 const SURE_BYTES_MAX: u64 = 1 << 20;
 
-fn mailboxes(state: &State, user: UserId) -> Vec<MailboxInfo> {
+pub(crate) fn mailboxes(state: &State, user: UserId) -> Vec<MailboxInfo> {
     let Some(account) = state.accounts.get(&user) else {
         return vec![];
     };

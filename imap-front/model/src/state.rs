@@ -7,8 +7,8 @@ use bytes::{Bytes, BytesMut};
 use mail::metadata::Entry;
 use mail::mime::preview;
 use mail::{
-    Acl, Change, EmailId, Flags, InternalDate, MailboxId, MailboxName, ModSeq, Namespaces, SpoolId,
-    SystemFlag, ThreadId, Uid, UidValidity, UserId,
+    Acl, Change, EmailId, Flags, InternalDate, MailboxId, MailboxName, ModSeq, NameChange,
+    Namespaces, SpoolId, SystemFlag, ThreadId, Uid, UidValidity, UserId,
 };
 use mail::{QuotaLimits, SpecialUse};
 
@@ -30,6 +30,8 @@ pub(crate) struct State {
     pub last_body: u64,
     /// What messages are saved at.
     pub now: InternalDate,
+    /// What became of names, and was not announced.
+    pub name_changes: Vec<NameChange>,
 }
 
 #[derive(Clone, Debug, Default)]

@@ -200,6 +200,8 @@ impl Play {
             kept: Some(Kept::Active(session)),
             said: vec![],
             closed: false,
+            further: vec![],
+            spec: None,
         };
         self.world.with(false, |_| {});
         self.input(b"a LOGIN fred secret\r\nb ENABLE QRESYNC\r\n");

@@ -4,11 +4,11 @@
     reason = "the announcer holds back deliveries while a shard is behind"
 )]
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use engine::event::Event;
 use engine::topic::TopicId;
+use mail::{News, UserId};
 
 use crate::control::MailHandle;
 
@@ -18,12 +18,25 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_micros(100);
 
-/// Publishes a commit's events.
-pub fn announce(handle: &MailHandle, events: &[Arc<mail::Event>]) {
+/// The topic of a user's names; of those that all have, for [`NameChange::ANYONE`].
+pub fn names_topic(user: UserId) -> TopicId {
+    // Mailboxes are counted up from 1 and don't reach it.
+    TopicId(NAMES | user.0)
+}
+
+/// Whether a topic is of names.
+pub fn is_of_names(topic: TopicId) -> bool {
+    topic.0 & NAMES != 0
+}
+
+const NAMES: u64 = 1 << 47;
+
+/// Publishes what a commit has done.
+pub fn announce(handle: &MailHandle, news: Vec<News>) {
     crate::planted::here("writer");
     let mut waited = Duration::ZERO;
-    for event in events {
-        let event = as_engine_event(event);
+    for news in news {
+        let event = as_engine_event(news);
         while !handle.keeps_up(event.topic) && waited < PATIENCE {
             std::thread::sleep(PAUSE);
             waited += PAUSE;
@@ -32,12 +45,16 @@ pub fn announce(handle: &MailHandle, events: &[Arc<mail::Event>]) {
     }
 }
 
-/// A mail event as the engine carries it.
-pub fn as_engine_event(event: &Arc<mail::Event>) -> Event<Arc<mail::Event>> {
+/// News as the engine carries them. Those of names have no numbers: who misses some asks again.
+pub fn as_engine_event(news: News) -> Event<News> {
+    let (topic, prev, seq) = match &news {
+        News::Mailbox(event, _) => (TopicId(event.mailbox.0), event.prev.0, event.seq.0),
+        News::Name(change) => (names_topic(change.user), 0, 0),
+    };
     Event {
-        topic: TopicId(event.mailbox.0),
-        prev: event.prev.0,
-        seq: event.seq.0,
-        fact: event.clone(),
+        topic,
+        prev,
+        seq,
+        fact: news,
     }
 }

@@ -10,6 +10,8 @@ use bytes::Bytes;
 use engine::event::{Event, SessionId};
 use engine::protocol::{Active, Announce, Context, Parked as Due, Parking, Seen, TakenOver};
 use engine::stats::Reason;
+use engine::topic::TopicId;
+use engine::{Beside, Mark};
 use mail::Reply;
 use proto::imap::{Parked, RenderKey};
 use proto::proxy::Header;
@@ -188,7 +190,7 @@ type Cx<'a> = Context<'a, Reply>;
 
 impl<B: Backend> Active for Host<B> {
     type Session = HostSession;
-    type Fact = Arc<mail::Event>;
+    type Fact = mail::News;
     type Reply = Reply;
 
     fn needs_peer(&self, listener: u8) -> bool {
@@ -395,6 +397,44 @@ impl<B: Backend> Active for Host<B> {
         matches!(session, HostSession::Imap(session) if self.imap.hears(session))
     }
 
+    fn concerns(&mut self, mark: &mut Mark, event: &Event<mail::News>) -> bool {
+        self.imap.concerns(mark, event)
+    }
+
+    fn handle_further(
+        &mut self,
+        session: &mut HostSession,
+        cx: &mut Cx<'_>,
+        event: &Event<mail::News>,
+        bits: u8,
+    ) {
+        if let HostSession::Imap(session) = session {
+            self.imap.handle_further(session, cx, event, bits);
+        }
+    }
+
+    fn handle_further_watching(
+        &mut self,
+        session: &mut HostSession,
+        cx: &mut Cx<'_>,
+        fresh: &[TopicId],
+    ) {
+        if let HostSession::Imap(session) = session {
+            self.imap.handle_further_watching(session, cx, fresh);
+        }
+    }
+
+    fn handle_further_stale(
+        &mut self,
+        session: &mut HostSession,
+        cx: &mut Cx<'_>,
+        missed: &[(TopicId, Mark)],
+    ) {
+        if let HostSession::Imap(session) = session {
+            self.imap.handle_further_stale(session, cx, missed);
+        }
+    }
+
     fn rests(&self, session: &HostSession) -> bool {
         match session {
             HostSession::Imap(session) => self.imap.rests(session),
@@ -423,24 +463,40 @@ impl<B: Backend> Parking for Host<B> {
         self.imap.cursor(parked)
     }
 
-    fn announce(
-        &mut self,
-        parked: &mut Parked,
-        event: &Event<Arc<mail::Event>>,
-    ) -> Announce<RenderKey> {
+    fn announce(&mut self, parked: &mut Parked, event: &Event<mail::News>) -> Announce<RenderKey> {
         self.imap.announce(parked, event)
     }
 
-    fn render(&mut self, event: &Event<Arc<mail::Event>>, key: RenderKey) -> Bytes {
+    fn render(&mut self, event: &Event<mail::News>, key: RenderKey) -> Bytes {
         self.imap.render(event, key)
     }
 
     fn render_many(
         &mut self,
         parked: &mut Parked,
-        events: &[Arc<Event<Arc<mail::Event>>>],
+        events: &[Arc<Event<mail::News>>],
     ) -> Option<Bytes> {
         self.imap.render_many(parked, events)
+    }
+
+    fn announce_further(
+        &mut self,
+        parked: &mut Parked,
+        beside: &Beside,
+        mark: &mut Mark,
+        event: &Event<mail::News>,
+    ) -> Announce<u32> {
+        self.imap.announce_further(parked, beside, mark, event)
+    }
+
+    fn render_further(&mut self, event: &Event<mail::News>, key: u32) -> Bytes {
+        self.imap.render_further(event, key)
+    }
+
+    fn unpark_beside(&mut self, session: &mut HostSession, beside: &Beside) {
+        if let HostSession::Imap(session) = session {
+            self.imap.unpark_beside(session, beside);
+        }
     }
 
     fn parked_deadline(&mut self, parked: &mut Parked, now_ns: u64) -> Due {

@@ -100,6 +100,8 @@ impl Options {
             write_timeout_ns: config.count("service.imap.writetimeout") * SECOND_NS,
             ..Limits::default()
         };
+        let session = session(config);
+        let watchers = session.watchers.clone();
         Self {
             shards: shards as u16,
             sessions_max,
@@ -110,7 +112,7 @@ impl Options {
                 "cn" => tls::NamedBy::CommonName,
                 _ => tls::NamedBy::Email,
             },
-            session: session(config),
+            session,
             timeouts: Timeouts {
                 login_ns: LOGIN_NS,
                 inactivity_ns: config.count("service.imap.idletimeout") * 60 * SECOND_NS,
@@ -126,7 +128,10 @@ impl Options {
             trusted: Arc::new(config.networks("service.imap.trustednetworks")),
             logins_a_minute: config.count("service.imap.loginsperminute"),
             stall_ns: config.count("service.stallms") * 1_000_000,
-            store: store_options(config, users),
+            store: store::Options {
+                watchers,
+                ..store_options(config, users)
+            },
             data: base.data(),
         }
     }
@@ -220,6 +225,7 @@ fn session(config: &Config) -> SessionConfig {
         append_bytes_max: config.count("store.maxmessagesize"),
         namespaces: namespaces(config),
         prelogin_commands_max: limit(config, "service.imap.maxprelogin").unwrap_or(0),
+        notify_mailboxes_max: config.count("service.imap.maxnotify") as usize,
         ..SessionConfig::default()
     }
 }

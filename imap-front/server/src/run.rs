@@ -511,8 +511,8 @@ fn login(base: &Base, config: &Config, users: &Arc<Users>) -> Result<Login, Star
 }
 
 /// Tells the shards of what was committed.
-fn announcer(publisher: MailHandle) -> Box<impl Fn(&[Arc<mail::Event>]) + Send + Sync> {
-    Box::new(move |events: &[Arc<mail::Event>]| announce::announce(&publisher, events))
+fn announcer(publisher: MailHandle) -> Box<impl Fn(Vec<mail::News>) + Send + Sync> {
+    Box::new(move |news| announce::announce(&publisher, news))
 }
 
 /// Who checks logins, how many there may be, and who hears of those that are refused.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mail::{Event, Reply};
+use mail::{News, Reply};
 
-/// Told each commit's events, in commit order, before anyone is answered. Runs on the writer's
-/// thread.
-pub type Announcer = Box<dyn FnMut(&[Arc<Event>]) + Send>;
+/// Told what is to be announced of each commit, in commit order, before anyone is answered. Runs on
+/// the writer's thread.
+pub type Announcer = Box<dyn FnMut(Vec<News>) + Send>;
 
 /// Told the answer to a write once it is durable. Runs on the writer's thread.
 pub type Completion = Box<dyn FnOnce(Reply) + Send>;

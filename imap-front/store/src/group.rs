@@ -1,8 +1,6 @@
 //! Jobs that become one commit, and what is known of them until that is durable.
 
-use std::sync::Arc;
-
-use mail::{Event, MailboxId, Refusal, Reply, Uid};
+use mail::{MailboxId, News, Refusal, Reply, Uid};
 
 use crate::callbacks::Completion;
 use crate::committer::{Commit, Outcome};
@@ -50,7 +48,7 @@ impl Group {
 #[derive(Default)]
 pub(crate) struct Done {
     /// What to announce.
-    pub events: Vec<Arc<Event>>,
+    pub news: Vec<News>,
     /// Whom to answer.
     pub answers: Vec<(Reply, Completion)>,
     /// What to tell the observer.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use mail::{MailboxId, Uid};
+use mail::news::NAME_CHANGES_MAX;
+use mail::{Became, MailboxId, MailboxName, NameChange, Uid};
 
 use crate::Error;
 use crate::index_cache::IndexCache;
@@ -162,6 +163,10 @@ pub struct Transaction<'a> {
     notifications: Option<Vec<Notification>>,
     /// Notifications of operations before the present one.
     noticed: usize,
+    /// What became of names, by the present operation.
+    name_changes: Vec<NameChange>,
+    /// What mailboxes are called that the present operation has looked up.
+    names: Vec<(MailboxId, MailboxName)>,
 }
 
 impl<'a> Transaction<'a> {
@@ -173,6 +178,8 @@ impl<'a> Transaction<'a> {
             undo: Vec::new(),
             notifications: None,
             noticed: 0,
+            name_changes: Vec::new(),
+            names: Vec::new(),
         }
     }
 
@@ -212,6 +219,8 @@ impl<'a> Transaction<'a> {
     pub fn begin(&mut self) {
         self.undo.clear();
         self.noticed = self.notifications();
+        self.name_changes.clear();
+        self.names.clear();
     }
 
     /// Undoes the operation begun last.
@@ -223,6 +232,40 @@ impl<'a> Transaction<'a> {
             };
         }
         self.forget_notifications(self.noticed);
+        self.name_changes.clear();
+        self.names.clear();
+    }
+
+    /// Something became of a name. Of many only that is noted.
+    pub fn name_change(&mut self, change: NameChange) {
+        let user = change.user;
+        let mut had = self.name_changes.iter().filter(|had| had.user == user);
+        let change = match had.clone().count() < NAME_CHANGES_MAX {
+            true => change,
+            false => NameChange {
+                user,
+                what: Became::Many,
+            },
+        };
+        if had.next_back() != Some(&change) {
+            self.name_changes.push(change);
+        }
+    }
+
+    /// What became of names by the present operation.
+    pub fn take_name_changes(&mut self) -> Vec<NameChange> {
+        std::mem::take(&mut self.name_changes)
+    }
+
+    /// Notes what a mailbox is called that the present operation has looked up.
+    pub fn note_name(&mut self, id: MailboxId, name: &MailboxName) {
+        self.names.push((id, name.clone()));
+    }
+
+    /// What a mailbox is called, if the present operation has looked it up.
+    pub fn noted_name(&self, id: MailboxId) -> Option<MailboxName> {
+        let found = self.names.iter().find(|(noted, _)| *noted == id);
+        found.map(|(_, name)| name.clone())
     }
 
     /// Sets a row.

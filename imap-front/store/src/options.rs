@@ -1,6 +1,7 @@
 //! Limits and sizes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mail::{InternalDate, Namespaces};
@@ -67,6 +68,9 @@ pub struct Options {
     pub queue: usize,
     /// Go on without what is lost, instead of not opening a store that lost something.
     pub accept_loss: bool,
+    /// How many sessions watch mailboxes that they have not selected: while there are any, what is
+    /// announced has mailboxes' figures.
+    pub watchers: Arc<AtomicUsize>,
     /// Who wants to be told what each write did.
     pub observer: Option<Observer>,
     /// Who wants to be told how long each operation took.
@@ -105,6 +109,7 @@ impl Default for Options {
             disk_free_bytes_min: 64 << 20,
             queue: 16 << 10,
             accept_loss: false,
+            watchers: Arc::default(),
             observer: None,
             timekeeper: None,
             now: Arc::new(now),
@@ -113,6 +118,10 @@ impl Default for Options {
 }
 
 impl Options {
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watchers.load(Ordering::Relaxed) > 0
+    }
+
     /// Whether something fits everywhere, and whether the limits agree with each other.
     ///
     /// # Errors

@@ -216,6 +216,7 @@ impl Writer {
         })?;
         self.uploads.are_lost |= commits < self.commits;
         self.pipeline.hot.clear();
+        self.rules.names.clear();
         // Opening it has synced all that was found.
         (self.commits, self.durable) = (commits, commits);
         Ok(())
@@ -392,6 +393,7 @@ impl Writer {
             }
             Err(error) => {
                 self.pipeline.hot.clear();
+                self.rules.names.clear();
                 let refusal = refusal(&error);
                 done.fail(&refusal);
                 Err(refusal)
@@ -424,8 +426,8 @@ impl Writer {
         for (id, from) in done.claimed {
             self.disk.claims().noted(id, from);
         }
-        if !done.events.is_empty() {
-            (self.announcer)(&done.events);
+        if !done.news.is_empty() {
+            (self.announcer)(done.news);
         }
         for (reply, completion) in done.answers {
             completion(reply);
@@ -449,13 +451,13 @@ impl Writer {
         let step = step.unwrap_or(Err(Error::Panicked));
         match step {
             Ok(Step::More(events)) => {
-                done.events.extend(events);
+                done.news.extend(logic::news_of(txn, &self.rules, events));
                 done.has_moved = true;
                 ongoing.slice = Some((at, running));
             }
             Ok(Step::Waits) => ongoing.slice = Some((at, running)),
             Ok(Step::Done(reply, events, then)) => {
-                done.events.extend(events);
+                done.news.extend(logic::news_of(txn, &self.rules, events));
                 done.has_moved = true;
                 done.ends = true;
                 ongoing.begun.extend(then.map(|then| (then, None)));
@@ -572,7 +574,7 @@ impl Writer {
                 events,
                 then,
             }) => {
-                done.events.extend(events);
+                done.news.extend(logic::news_of(txn, &self.rules, events));
                 let mut completion = Some(completion);
                 if let Some(reply) = reply {
                     done.answers

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use common::{Bench, body, figures};
 use mail::list::Query;
 use mail::request::{AclQuestion, CopyHow, FlagChange, StoreMode, Target};
+use mail::watched::{Filter, Where};
 use mail::{
-    Body, Flags, MailboxId, MailboxName, ModSeq, Namespaces, Reply, Request, Rights, RightsMode,
-    Uid, UserId,
+    Body, Events, Flags, MailboxId, MailboxName, ModSeq, Namespaces, Reply, Request, Rights,
+    RightsMode, Scope, Uid, UserId,
 };
 use model::{Limits, Model};
 use proptest::prelude::*;
@@ -144,6 +145,33 @@ impl Step {
         }
     }
 
+    /// Mailboxes that a session may watch.
+    fn watched(&self, user: UserId) -> Request {
+        let name = self.named(NAMES[self.name]);
+        let (first, second) = match self.kind % 4 {
+            0 => (Where::Personal, Where::Mailboxes([name].into())),
+            1 => (Where::Subscribed, Where::Subtree([name].into())),
+            2 => (
+                Where::Subtree([MailboxName::new("Other Users")].into()),
+                Where::Personal,
+            ),
+            _ => (Where::Personal, Where::Personal),
+        };
+        let filter = |mailboxes, bits| Filter {
+            mailboxes,
+            events: Events::from_bits(bits),
+        };
+        let bits = self.bits.to_le_bytes();
+        let filters = [filter(first, bits[0]), filter(second, bits[1])].into();
+        let only = self.bits.is_multiple_of(5);
+        Request::Watched {
+            user,
+            scope: Scope { filters }.into(),
+            only: (1..4).map(MailboxId).filter(|_| only).collect(),
+            max: usize::from(self.kind),
+        }
+    }
+
     fn questions(&self, user: UserId) -> Vec<Request> {
         let acl = |question| Request::Acl {
             user,
@@ -182,6 +210,7 @@ impl Step {
                 mailbox: MailboxId(u64::from(self.bits) % 6 + 1),
                 at: ModSeq(1),
             },
+            self.watched(user),
         ]
     }
 }
@@ -210,6 +239,7 @@ impl World {
             disk_free_bytes_min: 0,
             index_messages_min: 2,
             read_at_once_messages_max: 2,
+            watchers: Arc::new(1.into()),
             now,
             ..Options::default()
         };
@@ -221,6 +251,8 @@ impl World {
             let user = bench.as_ref().expect("open").ensure_user(name);
             assert_eq!(model.add_user(name, "x"), user);
         }
+        // Of the users' INBOXes.
+        bench.as_ref().expect("open").news();
         Self {
             folder,
             options,
@@ -250,7 +282,8 @@ impl World {
         let (expected, events) = self.model.handle(request.clone());
         self.model.sync();
         assert_eq!(format!("{reply:?}"), format!("{expected:?}"), "{request:?}");
-        assert_eq!(self.bench().announced(), events, "{request:?}");
+        let expected = self.model.news(events);
+        assert_eq!(self.bench().news(), expected, "{request:?}");
     }
 }
 

@@ -19,10 +19,9 @@ struct Host {
 
 fn open(folder: &Path, options: Options) -> Host {
     let (sender, events) = mpsc::channel();
-    let announcer = Box::new(move |batch: &[std::sync::Arc<Event>]| {
-        batch
-            .iter()
-            .for_each(|event| sender.send(event.clone()).expect("the test listens"));
+    let announcer = Box::new(move |batch: Vec<mail::News>| {
+        let events = batch.iter().filter_map(mail::News::event);
+        events.for_each(|event| sender.send(event.clone()).expect("the test listens"));
     });
     let (store, recovery) = Store::open(folder, options, announcer).expect("opens");
     Host {

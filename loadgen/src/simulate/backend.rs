@@ -208,20 +208,18 @@ impl SimulatedBackend {
         for (asker, request) in writes {
             let (reply, events) = self.carry_out(request);
             replies.push((asker, reply));
-            announced.extend(events);
+            announced.extend(self.model.news(events));
         }
         self.model.sync();
         // Nothing may depend on which of the two comes first.
         let early = self.rng.chance(1, 2);
         if early {
-            self.publish(&announced);
+            self.publish(std::mem::take(&mut announced));
         }
         for (asker, reply) in replies {
             self.answer(asker, reply);
         }
-        if !early {
-            self.publish(&announced);
-        }
+        self.publish(announced);
     }
 
     fn carry_out(&mut self, request: Request) -> model::Outcome {
@@ -265,12 +263,12 @@ impl SimulatedBackend {
         self.model.crash();
     }
 
-    fn publish(&mut self, events: &[std::sync::Arc<mail::Event>]) {
-        for event in events {
+    fn publish(&mut self, news: Vec<mail::News>) {
+        for news in news {
             if self.mutant == Mutant::LostEvent && self.rng.chance(1, 8) {
                 continue;
             }
-            self.handle.publish(as_engine_event(event));
+            self.handle.publish(as_engine_event(news));
         }
     }
 

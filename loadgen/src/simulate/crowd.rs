@@ -21,6 +21,8 @@ const STIR_NS_MAX: u64 = 4_000_000_000;
 /// A client.
 struct Member {
     user: usize,
+    /// It watches all its user's mailboxes.
+    notifies: bool,
     watcher: Watcher,
     /// When it does something next: connect, or leave IDLE.
     at_ns: u64,
@@ -67,6 +69,7 @@ impl Crowd {
         let members = (0..members)
             .map(|number| Member {
                 user: number % users,
+                notifies: rng.chance(1, 3),
                 watcher: Watcher::new(&user(number % users)),
                 at_ns: rng.below(RETURN_NS_MAX),
             })
@@ -110,9 +113,13 @@ impl Crowd {
 
     /// Hands in one message for a user.
     pub fn deliver(&mut self, number: usize) {
+        let folder = match self.rng.below(2) {
+            0 => MailboxName::inbox(),
+            _ => MailboxName::new(&format!("f{}", self.rng.below(4))),
+        };
         let target = Target {
             user: user(number).into(),
-            folder: MailboxName::inbox(),
+            folder,
         };
         let text = format!("Subject: {}\r\n\r\nhello\r\n", self.deliveries.len());
         let request = Request::Deliver {
@@ -189,7 +196,7 @@ impl Crowd {
         } else if self.may_stir(number) {
             self.members[number].at_ns = now_ns + 1 + self.rng.below(STIR_NS_MAX);
             if !self.lines.fidget(number, &mut self.rng) {
-                self.members[number].watcher.stir();
+                self.members[number].watcher.stir(&mut self.rng);
                 self.send(number);
             }
         }
@@ -199,7 +206,9 @@ impl Crowd {
     fn connect(&mut self, number: usize) {
         let way = self.rng.below(4);
         let member = &mut self.members[number];
-        member.watcher = Watcher::new(&user(member.user)).with_starttls(way == 1);
+        member.watcher = Watcher::new(&user(member.user))
+            .with_starttls(way == 1)
+            .with_notify(member.notifies);
         let tls = (way == 0).then(|| self.rng.u64());
         let server = self.servers[usize::from(way == 0)];
         self.lines.connect(number, server, tls);

@@ -7,7 +7,8 @@ use engine::event::ShardId;
 use engine::stats::Counter;
 use mail::reply::{Appended, Opened};
 use mail::request::Want;
-use mail::{MailboxName, Reply, Request, SystemFlag};
+use mail::watched::{Filter, Where};
+use mail::{Events, MailboxName, Reply, Request, Scope, SystemFlag};
 use model::Model;
 use reactor::sim::World;
 use server::control::MailHandle;
@@ -24,6 +25,15 @@ pub(super) fn views(model: &mut Model, crowd: &Crowd) -> Vec<String> {
     for (number, (user, watcher, idles)) in crowd.watchers().enumerate() {
         if !idles {
             faults.push(format!("client {number} does not idle"));
+            continue;
+        }
+        if let Some(known) = &watcher.mailboxes {
+            let there = mailboxes(model, user);
+            if *known != there {
+                faults.push(format!(
+                    "client {number} knows {known:?}, there is {there:?}"
+                ));
+            }
             continue;
         }
         let truth = truth(model, user);
@@ -55,8 +65,10 @@ pub(super) fn receipts(model: &mut Model, receipts: &[(usize, Appended)]) -> Vec
         if !seen.insert((appended.mailbox, appended.uid)) {
             faults.push(format!("UID {} was given twice", appended.uid));
         }
-        let known =
-            open(model, &crowd::user(*user)).is_some_and(|opened| appended.uid < opened.uid_next);
+        // Other mailboxes than INBOX may be gone again.
+        let known = open(model, &crowd::user(*user)).is_some_and(|opened| {
+            appended.mailbox != opened.mailbox || appended.uid < opened.uid_next
+        });
         if !known {
             faults.push(format!("a delivery with UID {} was lost", appended.uid));
         }
@@ -127,7 +139,13 @@ pub(super) fn leftovers(world: &World, handle: &MailHandle) -> Vec<String> {
     }
     for shard in 0..handle.shards() {
         let stats = handle.stats(ShardId(shard));
-        for counter in [Counter::Open, Counter::Parked, Counter::Topics] {
+        let counters = [
+            Counter::Open,
+            Counter::Parked,
+            Counter::Topics,
+            Counter::FurtherWatches,
+        ];
+        for counter in counters {
             let count = stats.counter(counter);
             if count > 0 {
                 faults.push(format!("left behind on shard {shard}: {count} {counter:?}"));
@@ -147,6 +165,33 @@ fn open(model: &mut Model, user: &str) -> Option<Opened> {
         Reply::Opened(opened) => Some(opened),
         _ => None,
     }
+}
+
+/// A user's mailboxes, and how many messages each has.
+fn mailboxes(model: &mut Model, user: usize) -> BTreeMap<String, u32> {
+    let filter = Filter {
+        mailboxes: Where::Personal,
+        events: Events::MESSAGES,
+    };
+    let scope = Scope {
+        filters: [filter].into(),
+    };
+    let Some(user) = model.user_id(&crowd::user(user)) else {
+        return BTreeMap::new();
+    };
+    let request = Request::Watched {
+        user,
+        scope: scope.into(),
+        only: vec![],
+        max: usize::MAX,
+    };
+    let Reply::Watched(watched) = model.handle(request).0 else {
+        return BTreeMap::new();
+    };
+    let found = watched.mailboxes.into_iter();
+    found
+        .map(|it| (it.name.to_string(), it.figures.messages))
+        .collect()
 }
 
 fn truth(model: &mut Model, user: usize) -> Vec<Known> {

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use engine::event::{Event, SessionId};
 use engine::protocol::{Active, Announce, Channel, Context, Parked as Due, Parking, Protocol};
 use engine::stats::Reason;
+use engine::topic::TopicId;
+use engine::{Beside, Mark};
 
 /// A bug, planted at a seam.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -146,6 +148,34 @@ impl<P: Protocol> Active for Planted<P> {
     fn hears(&self, session: &P::Session) -> bool {
         self.inner.hears(session)
     }
+    fn concerns(&mut self, mark: &mut Mark, event: &Event<P::Fact>) -> bool {
+        self.inner.concerns(mark, event)
+    }
+    fn handle_further(
+        &mut self,
+        session: &mut P::Session,
+        cx: &mut Context<'_, P::Reply>,
+        event: &Event<P::Fact>,
+        bits: u8,
+    ) {
+        self.inner.handle_further(session, cx, event, bits);
+    }
+    fn handle_further_watching(
+        &mut self,
+        session: &mut P::Session,
+        cx: &mut Context<'_, P::Reply>,
+        fresh: &[TopicId],
+    ) {
+        self.inner.handle_further_watching(session, cx, fresh);
+    }
+    fn handle_further_stale(
+        &mut self,
+        session: &mut P::Session,
+        cx: &mut Context<'_, P::Reply>,
+        missed: &[(TopicId, Mark)],
+    ) {
+        self.inner.handle_further_stale(session, cx, missed);
+    }
 }
 
 impl<P: Protocol> Parking for Planted<P> {
@@ -191,6 +221,24 @@ impl<P: Protocol> Parking for Planted<P> {
             Mutant::SilentCatchUp => Bytes::new(),
             _ => news,
         })
+    }
+
+    fn announce_further(
+        &mut self,
+        parked: &mut P::Parked,
+        beside: &Beside,
+        mark: &mut Mark,
+        event: &Event<P::Fact>,
+    ) -> Announce<u32> {
+        self.inner.announce_further(parked, beside, mark, event)
+    }
+
+    fn render_further(&mut self, event: &Event<P::Fact>, key: u32) -> Bytes {
+        self.inner.render_further(event, key)
+    }
+
+    fn unpark_beside(&mut self, session: &mut P::Session, beside: &Beside) {
+        self.inner.unpark_beside(session, beside);
     }
 
     fn parked_deadline(&mut self, parked: &mut P::Parked, now_ns: u64) -> Due {

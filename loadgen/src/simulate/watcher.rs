@@ -1,6 +1,8 @@
 //! An IMAP client with a view: it idles, now and then does something else, and notices when what it
 //! is notified makes no sense.
 
+use std::collections::BTreeMap;
+
 use reactor::Rng;
 
 /// A message as the client knows it.
@@ -28,6 +30,9 @@ enum State {
     Idling,
     /// DONE was sent.
     Done,
+    Notify,
+    /// NOTIFY holds, and no command is under way.
+    Resting,
 }
 
 /// The machine of one connection.
@@ -39,6 +44,10 @@ pub struct Watcher {
     output: Vec<u8>,
     tag: u32,
     starttls: bool,
+    /// It watches all its user's mailboxes by NOTIFY: messages of each, as it was told.
+    pub mailboxes: Option<BTreeMap<String, u32>>,
+    /// It was told that no more is told.
+    overflown: bool,
     /// It was allowed to begin TLS.
     pub begins_tls: bool,
     /// What was wrong.
@@ -60,6 +69,8 @@ impl Watcher {
             output: Vec::new(),
             tag: 0,
             starttls: false,
+            mailboxes: None,
+            overflown: false,
             begins_tls: false,
             faults: Vec::new(),
             ended: false,
@@ -70,6 +81,14 @@ impl Watcher {
     /// The same, which begins TLS before it logs in.
     pub fn with_starttls(self, starttls: bool) -> Self {
         Self { starttls, ..self }
+    }
+
+    /// The same, which watches all its user's mailboxes by NOTIFY.
+    pub fn with_notify(self, notify: bool) -> Self {
+        Self {
+            mailboxes: notify.then(BTreeMap::new),
+            ..self
+        }
     }
 
     /// The handshake is over.
@@ -86,7 +105,7 @@ impl Watcher {
 
     /// Whether it idles and waits for nothing.
     pub fn is_idling(&self) -> bool {
-        self.state == State::Idling && self.line.is_empty()
+        matches!(self.state, State::Idling | State::Resting) && self.line.is_empty()
     }
 
     /// The mailbox as it was notified.
@@ -99,9 +118,11 @@ impl Watcher {
         std::mem::take(&mut self.output)
     }
 
-    /// Ends IDLE, if it idles.
-    pub fn stir(&mut self) {
-        if self.is_idling() {
+    /// Ends IDLE, if it idles; or does something.
+    pub fn stir(&mut self, rng: &mut Rng) {
+        if self.state == State::Resting && self.line.is_empty() {
+            self.act_on_names(rng);
+        } else if self.is_idling() {
             self.output.extend_from_slice(b"DONE\r\n");
             self.state = State::Done;
         }
@@ -143,11 +164,17 @@ impl Watcher {
             return self.fault(format!("{line} to a command that is right"));
         }
         match self.state {
-            State::Login | State::Select | State::List if !ok => self.ended = true,
+            State::Login | State::Select | State::List | State::Notify if !ok => self.ended = true,
             State::StartTls if ok => {
                 self.state = State::Shaking;
                 self.begins_tls = true;
             }
+            State::Login if self.mailboxes.is_some() => self.notify(),
+            State::Notify => self.state = State::Resting,
+            State::Act if self.mailboxes.is_some() => match self.overflown {
+                true => self.notify(),
+                false => self.state = State::Resting,
+            },
             State::Login => {
                 self.command(State::Select, "SELECT INBOX");
                 self.view.clear();
@@ -158,6 +185,57 @@ impl Watcher {
             State::List | State::Act => self.command(State::Idle, "IDLE"),
             State::Idle if !ok => self.ended = true,
             _ => self.fault(format!("{line} in state {:?}", self.state)),
+        }
+    }
+
+    fn notify(&mut self) {
+        self.overflown = false;
+        self.mailboxes = Some(BTreeMap::new());
+        let events = "(MessageNew MessageExpunge MailboxName)";
+        self.command(
+            State::Notify,
+            &format!("NOTIFY SET STATUS (PERSONAL {events})"),
+        );
+    }
+
+    /// Makes, renames and deletes mailboxes, or says nothing.
+    fn act_on_names(&mut self, rng: &mut Rng) {
+        let (name, other) = (rng.below(4), rng.below(4));
+        let command = match rng.below(6) {
+            0 => return self.notify(),
+            1 => format!("DELETE f{name}"),
+            2 => format!("RENAME f{name} f{other}"),
+            3 => "NOOP".to_owned(),
+            _ => format!("CREATE f{name}"),
+        };
+        self.command(State::Act, &command);
+    }
+
+    /// News of a mailbox.
+    fn handle_mailbox(&mut self, line: &str) {
+        let Some(mailboxes) = &mut self.mailboxes else {
+            return self.fault(format!("{line}, which nobody asked for"));
+        };
+        let words: Vec<&str> = line.split([' ', '(', ')']).collect();
+        match words[0] {
+            "STATUS" => {
+                let messages = words.iter().skip_while(|word| **word != "MESSAGES").nth(1);
+                if let Some(messages) = messages.and_then(|it| it.parse().ok()) {
+                    mailboxes.insert(words[1].to_owned(), messages);
+                }
+            }
+            _ => {
+                let name = line.split("\"/\" ").nth(1).unwrap_or_default();
+                let (name, was) = name.split_once(' ').unwrap_or((name, ""));
+                let was = was.strip_prefix("(\"OLDNAME\" (");
+                let before = was.and_then(|was| mailboxes.remove(was.trim_end_matches(')')));
+                if line.contains("\\NonExistent") || line.contains("\\Noselect") {
+                    mailboxes.remove(name);
+                } else {
+                    let known = mailboxes.entry(name.to_owned());
+                    known.or_insert(before.unwrap_or(0));
+                }
+            }
         }
     }
 
@@ -203,6 +281,16 @@ impl Watcher {
         if line.starts_with("BYE") {
             self.ended = true;
             return;
+        }
+        if line.starts_with("OK [NOTIFICATIONOVERFLOW]") {
+            self.overflown = true;
+            if self.state == State::Resting {
+                self.notify();
+            }
+            return;
+        }
+        if line.starts_with("STATUS ") || line.starts_with("LIST ") {
+            return self.handle_mailbox(line);
         }
         let mut words = line.splitn(3, ' ');
         let Some(number) = words.next().and_then(|word| word.parse::<usize>().ok()) else {

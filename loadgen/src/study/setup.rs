@@ -63,9 +63,8 @@ impl<'a> Run<'a> {
         };
         let failed = |error| StudyError::Io("can't set up io_uring", error);
         let reactor = Uring::new(options, vec![]).map_err(failed)?;
-        let watched = (0..study.sessions)
-            .map(|session| study.mailbox_of(session))
-            .collect();
+        let watched = 0..study.sessions * study.watched_by_each() as usize;
+        let watched = watched.map(|session| study.mailbox_of(session)).collect();
         Ok(Self {
             study,
             fleet: Fleet::new(reactor).with_tls(study.tls()?),
@@ -134,9 +133,19 @@ impl<'a> Run<'a> {
                     Heard::Session(number, ClientEvent::Exists(count)) => {
                         exists.insert(number, count);
                     }
+                    Heard::Session(number, ClientEvent::Status(mailbox, count)) => {
+                        let watch = study.watch(number, mailbox);
+                        match self.oracle.is_there(watch) {
+                            true => self.oracle.heard(watch, count),
+                            false => drop(exists.insert(watch, count)),
+                        }
+                    }
                     Heard::Session(number, ClientEvent::Idling) => {
-                        let count = exists.remove(&number).unwrap_or(0);
-                        self.oracle.began(number, count);
+                        for mailbox in 0..study.watched_by_each() {
+                            let watch = study.watch(number, mailbox);
+                            let count = exists.remove(&watch).unwrap_or(0);
+                            self.oracle.began(watch, count);
+                        }
                         idling += 1;
                     }
                     Heard::Session(number, ClientEvent::Failed(why)) if retries < retries_max => {
@@ -234,12 +243,19 @@ impl<'a> Run<'a> {
         let mut rest = Vec::new();
         for (at, heard) in self.heard.drain(..) {
             match heard {
+                Heard::Session(number, ClientEvent::Status(mailbox, count)) => {
+                    let watch = self.study.watch(number, mailbox);
+                    self.oracle.heard(watch, count);
+                    rest.push((at, Heard::Session(watch, ClientEvent::Exists(count))));
+                }
                 Heard::Session(number, ClientEvent::Exists(count)) => {
                     self.oracle.heard(number, count);
                     rest.push((at, Heard::Session(number, ClientEvent::Exists(count))));
                 }
                 Heard::Session(number, ClientEvent::Failed(why)) => {
-                    self.oracle.left(number);
+                    for mailbox in 0..self.study.watched_by_each() {
+                        self.oracle.left(self.study.watch(number, mailbox));
+                    }
                     rest.push((at, Heard::Session(number, ClientEvent::Failed(why))));
                 }
                 heard => rest.push((at, heard)),

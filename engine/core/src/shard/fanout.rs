@@ -40,7 +40,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                 self.port().stats.add(Counter::Forwarded, 1);
                 self.handle.ports[usize::from(shard.0)].put_news(self.id, event.clone());
             }
-            if self.topics.contains(event.topic, self.rows.watched()) {
+            if self.watches(event.topic) {
                 watched = true;
                 self.port().stats.add(Counter::Forwarded, 1);
                 self.fan_out(&event);
@@ -66,8 +66,16 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         }
     }
 
-    /// Tells the rows of a topic, in slot order; rows with the same rendering share its bytes.
+    /// Tells all who watch a topic.
     fn fan_out(&mut self, event: &Arc<Event<P::Fact>>) {
+        self.fan_out_first(event);
+        if !self.watches.is_empty() {
+            self.fan_out_further(event);
+        }
+    }
+
+    /// Tells the rows of a topic, in slot order; rows with the same rendering share its bytes.
+    fn fan_out_first(&mut self, event: &Arc<Event<P::Fact>>) {
         let id = event.topic;
         let tail_events_max = self.limits.tail_events_max;
         if let Some(tail) = self.topics.note(id, event.seq, self.rows.watched()) {
@@ -156,6 +164,9 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
 
     /// An active session that hears, although it can't be packed away, is told that it missed news.
     pub(super) fn notify_missed(&mut self, slot: u32) {
+        if self.rows[slot].has(Row::<P>::FURTHER_MISSED) {
+            self.further_missed(slot);
+        }
         let row = &mut self.rows[slot];
         let missed = Row::<P>::MISSED | Row::<P>::STALE;
         if row.flags & missed == 0 || row.has(Row::<P>::PENDING) || row.outbox.is_some() {
@@ -176,6 +187,11 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             return;
         };
         if row.outbox.is_some() {
+            return;
+        }
+        if row.flags & Row::<P>::FURTHER_MISSED != 0 {
+            self.further_missed(slot);
+            // The call may have done anything, and has looked at the rest if it is parked again.
             return;
         }
         if row.flags & Row::<P>::STALE != 0 && !planted(Mutant::ForgetStale) {

@@ -119,7 +119,8 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             topic: row.topic.0,
             deadline: row.deadline,
             // Whoever has output heard nothing since.
-            stale: hears && (missed || row.outbox.is_some()),
+            // And what is watched beside the first topic stays behind.
+            stale: hears && (missed || row.outbox.is_some()) || row.has(Row::<P>::FURTHER),
             session: &session,
             records: is_secure.then_some(&records[..]),
             partial: self.layers.partial.get(&slot).map_or(&[], Vec::as_slice),

@@ -6,6 +6,7 @@
 
 mod clock;
 mod fanout;
+mod further;
 mod giving;
 mod handover;
 mod layers;
@@ -37,6 +38,7 @@ use crate::secure::{Doors, Tls};
 use crate::stats::{Counter, Reason};
 use crate::timer::Timer;
 use crate::topics::{RemoteWatchers, Topics};
+use crate::watches::Watches;
 use handover::Handover;
 use layers::Layers;
 use resync::Resync;
@@ -60,6 +62,8 @@ pub struct Shard<R: Reactor, P: Protocol, T: Tls = Option<Arc<::tls::Config>>> {
     owed: usize,
     topics: Topics<P::Fact>,
     remote_watchers: RemoteWatchers,
+    /// Watches beyond a row's first.
+    watches: Watches,
     resync: Resync,
     /// As [`Active::handle_turn`] said.
     protocol_waits: bool,
@@ -128,6 +132,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             owed: 0,
             topics: Topics::new(),
             remote_watchers: RemoteWatchers::new(),
+            watches: Watches::new(),
             resync: Resync::default(),
             protocol_waits: false,
             waiting: VecDeque::new(),
@@ -306,13 +311,14 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
 
     fn report(&mut self) {
         let (open, parked, topics) = (self.open, self.parked, self.topics.len());
-        let owed = self.owed;
+        let (owed, further) = (self.owed, self.watches.len());
         let stats = &self.port().stats;
         stats.add(Counter::Turns, 1);
         stats.set(Counter::Open, open as u64);
         stats.set(Counter::Parked, parked as u64);
         stats.set(Counter::Topics, topics as u64);
         stats.set(Counter::Owed, owed as u64);
+        stats.set(Counter::FurtherWatches, further as u64);
     }
 
     fn drop_for(&self, reason: Reason) {

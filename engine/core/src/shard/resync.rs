@@ -66,7 +66,11 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             if let Some(row) = row.filter(|row| row.has(Row::<P>::STALE)) {
                 let waits = row.outbox.is_some();
                 row.set(Row::<P>::STALE, waits);
-                self.resynchronise_row(id.slot);
+                match row.topic.0 == 0 && !waits {
+                    // It watched others beside.
+                    true => self.make_stale(id.slot),
+                    false => self.resynchronise_row(id.slot),
+                }
             }
         }
         while left > 0
@@ -77,6 +81,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                 self.resynchronise_row(slot);
                 left = left.saturating_sub(1);
             }
+            left = left.saturating_sub(self.lose_further(id));
         }
         while left > 0
             && self.protocol.takes_requests()
@@ -85,6 +90,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             left -= 1;
             self.resync.slot = ((slot as usize) < self.rows.len()).then_some(slot + 1);
             self.resynchronise_row(slot);
+            self.lose_all_further(slot);
         }
     }
 

@@ -93,7 +93,13 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             State::Parked(parked) => {
                 self.parked -= 1;
                 self.port().stats.add(Counter::Unparks, 1);
-                Box::new(self.protocol.unpark(parked, id))
+                let mut session = Box::new(self.protocol.unpark(parked, id));
+                if self.rows[slot].has(Row::<P>::FURTHER)
+                    && let Some(beside) = self.watches.beside(slot)
+                {
+                    self.protocol.unpark_beside(&mut session, &beside);
+                }
+                session
             }
             State::Free | State::Taken => unreachable!("only open rows are called, one at a time"),
         };
@@ -131,6 +137,12 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         }
         if let Some(topic) = effects.watch.take() {
             self.watch(slot, topic.unwrap_or(TopicId(0)));
+        }
+        if let Some((beside, watches)) = effects.further.take() {
+            self.watch_further(slot, beside, &watches);
+        }
+        for (id, cursor) in effects.told.drain(..) {
+            self.watches.told(slot, id, cursor);
         }
         let close = std::mem::take(&mut effects.close);
         if let Some(mut input) = effects.begin_tls.take()
@@ -252,6 +264,9 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     pub(super) fn close(&mut self, slot: u32, why: Reason) {
         let id = self.session_id(slot);
         self.watch(slot, TopicId(0));
+        if self.row(slot).has(Row::<P>::FURTHER) {
+            self.watch_further(slot, None, &[]);
+        }
         let row = self.row(slot);
         let conn = row.conn;
         let generation = row.generation.wrapping_add(1);

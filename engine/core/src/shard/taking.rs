@@ -167,7 +167,8 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             return;
         }
         self.row(slot).topic = topic;
-        if let Some(epoch) = self.topics.add(topic, slot, self.rows.watched()) {
+        if self.topics.add(topic, slot, self.rows.watched()) {
+            let epoch = self.topics.begin(topic);
             let owner = topic.owner(self.handle.shards());
             self.send_shard_message(owner, ShardMessage::Watch(topic, epoch));
         }

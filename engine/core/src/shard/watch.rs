@@ -21,7 +21,8 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             row.set(Row::<P>::PENDING, false);
             row.set(Row::<P>::STALE, false);
             row.set(Row::<P>::MISSED, false);
-            if was_last {
+            if was_last && !self.watches.contains(before) {
+                self.topics.forget(before);
                 let owner = before.owner(self.handle.shards());
                 self.send_shard_message(owner, ShardMessage::Unwatch(before));
             }
@@ -32,7 +33,9 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         self.row(slot).topic = topic;
         self.row(slot).set(Row::<P>::PENDING, true);
         let owner = topic.owner(self.handle.shards());
-        if let Some(epoch) = self.topics.add(topic, slot, self.rows.watched()) {
+        let is_new = self.topics.add(topic, slot, self.rows.watched());
+        if is_new && !self.watches.contains(topic) {
+            let epoch = self.topics.begin(topic);
             self.send_shard_message(owner, ShardMessage::Watch(topic, epoch));
         } else if self.topics.is_acknowledged(topic) {
             // Told through the queue all the same, so that no call is made within a call.
@@ -83,6 +86,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                         self.remote_watchers.remove(topic, ShardId(from))
                     }
                     ShardMessage::Watching(topic, epoch) => self.watching(topic, epoch),
+                    ShardMessage::Placed(id) => self.placed(id),
                 }
             }
         }
@@ -100,6 +104,11 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                 self.call(slot, |protocol, session, cx| {
                     protocol.handle_watching(session, cx)
                 });
+            }
+        }
+        if !self.watches.is_empty() {
+            for slot in self.watches.acknowledge(id) {
+                self.further_watching(slot);
             }
         }
     }

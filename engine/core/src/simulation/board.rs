@@ -2,7 +2,8 @@
 //! grows.
 //!
 //! `WATCH n` is answered by `AT n seq` and by another one whenever the number is higher; `PING x`
-//! by `PONG x` from the slow side; `QUIT` by `BYE` and the end; `STARTTLS` by `GO` and a handshake.
+//! by `PONG x` from the slow side; `FURTHER n,m` watches more of them, each answered by `ON n seq`
+//! whenever it is higher; `QUIT` by `BYE` and the end; `STARTTLS` by `GO` and a handshake.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -15,6 +16,7 @@ use crate::event::{Event, SessionId};
 use crate::limits::SECOND_NS;
 use crate::protocol::{Active, Announce, Context, Parked, Parking};
 use crate::topic::TopicId;
+use crate::watches::{Beside, Mark};
 
 /// Told to those who heard nothing for so long: far longer than any run may take to tell news.
 const KEEPALIVE_NS: u64 = 120 * SECOND_NS;
@@ -46,6 +48,11 @@ pub struct Session {
     pings: u32,
 }
 
+/// What is kept of a number that is watched beside the first.
+fn mark() -> Mark {
+    Mark::default()
+}
+
 #[derive(Clone, Copy)]
 pub struct Packed {
     topic: u64,
@@ -62,6 +69,17 @@ impl Board {
         }
     }
 
+    /// Tells numbers that are watched beside the first, if they are not known.
+    fn tell_further(&self, cx: &mut Context<'_, u64>, topics: &[(TopicId, Mark)]) {
+        for (id, mark) in topics {
+            let number = self.truth.borrow().number(id.0);
+            if mark.is_before(number) {
+                cx.send(further_line(*id, number));
+            }
+            cx.told(*id, number);
+        }
+    }
+
     fn command(&self, session: &mut Session, cx: &mut Context<'_, u64>, command: &str) {
         match command.split_once(' ') {
             Some(("WATCH", topic)) => {
@@ -69,6 +87,12 @@ impl Board {
                 session.told = 0;
                 session.watching = false;
                 cx.watch(TopicId(session.topic));
+            }
+            Some(("FURTHER", topics)) => {
+                let topics = topics.split(',').map(|it| it.parse().expect("numbers"));
+                let topics: Vec<TopicId> = topics.map(TopicId).collect();
+                let watches = topics.iter().map(|id| (*id, mark())).collect();
+                cx.watch_further(Arc::new(topics), watches);
             }
             Some(("PING", number)) => {
                 let number = number.parse().expect("clients count their pings");
@@ -92,6 +116,10 @@ impl Board {
 /// Some sessions can't be packed away, and hear of news all the same.
 fn never_parks(topic: u64) -> bool {
     topic.is_multiple_of(3)
+}
+
+fn further_line(topic: TopicId, number: u64) -> Bytes {
+    Bytes::from(format!("ON {} {number}\n", topic.0))
 }
 
 fn line(topic: u64, number: u64) -> Bytes {
@@ -140,6 +168,45 @@ impl Active for Board {
 
     fn handle_stale(&mut self, session: &mut Session, cx: &mut Context<'_, u64>) {
         self.tell(session, cx);
+    }
+
+    fn concerns(&mut self, mark: &mut Mark, event: &Event<()>) -> bool {
+        let is_news = mark.is_before(event.seq);
+        mark.cursor = if is_news {
+            event.seq as u16
+        } else {
+            mark.cursor
+        };
+        is_news
+    }
+
+    fn handle_further(
+        &mut self,
+        _: &mut Session,
+        cx: &mut Context<'_, u64>,
+        event: &Event<()>,
+        _: u8,
+    ) {
+        cx.send(further_line(event.topic, event.seq));
+    }
+
+    fn handle_further_watching(
+        &mut self,
+        _: &mut Session,
+        cx: &mut Context<'_, u64>,
+        fresh: &[TopicId],
+    ) {
+        let fresh: Vec<_> = fresh.iter().map(|id| (*id, mark())).collect();
+        self.tell_further(cx, &fresh);
+    }
+
+    fn handle_further_stale(
+        &mut self,
+        _: &mut Session,
+        cx: &mut Context<'_, u64>,
+        missed: &[(TopicId, Mark)],
+    ) {
+        self.tell_further(cx, missed);
     }
 
     fn handle_drained(&mut self, _session: &mut Session, _cx: &mut Context<'_, u64>) {}
@@ -216,6 +283,31 @@ impl Parking for Board {
         assert_eq!(events[0].prev, packed.told, "a tail continues the cursor");
         packed.told = last.seq;
         Some(line(packed.topic, last.seq))
+    }
+
+    fn announce_further(
+        &mut self,
+        _: &mut Packed,
+        _: &Beside,
+        mark: &mut Mark,
+        event: &Event<()>,
+    ) -> Announce<u32> {
+        match self.concerns(mark, event) {
+            // Some are for the session to tell.
+            true if event.seq.is_multiple_of(5) => Announce::Stale,
+            true => Announce::Send(7),
+            false => Announce::Silent,
+        }
+    }
+
+    fn render_further(&mut self, event: &Event<()>, key: u32) -> Bytes {
+        assert_eq!(key, 7);
+        further_line(event.topic, event.seq)
+    }
+
+    fn unpark_beside(&mut self, _: &mut Session, beside: &Beside) {
+        let topics = beside.downcast_ref::<Vec<TopicId>>();
+        assert!(!topics.expect("it is what was given").is_empty());
     }
 
     fn parked_deadline(&mut self, _packed: &mut Packed, now_ns: u64) -> Parked {

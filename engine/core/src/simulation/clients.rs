@@ -1,6 +1,7 @@
 //! Clients of the board, and what they check: numbers only grow, and none is from the future.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -64,6 +65,10 @@ struct Client {
     topic: u64,
     /// Topics watched on this connection, as a bit set.
     watched: u64,
+    /// What is watched beside, and the last numbers heard.
+    further: BTreeMap<u64, Option<u64>>,
+    /// Topics that were watched so, as a bit set.
+    ever_further: u64,
     /// The last number heard of the topic.
     heard: Option<u64>,
     pings: u64,
@@ -111,13 +116,19 @@ impl Clients {
         let unheard = |(number, client): (usize, &Client)| {
             let truth = truth.number(client.topic);
             let open = self.connections.is_open(number);
+            let further = client.further.iter();
+            let mut unheard = further
+                .filter(|(topic, heard)| heard.unwrap_or(0) != self.truth.borrow().number(**topic));
             let ignorant = !open
+                || unheard.next().is_some()
                 || (client.heard.unwrap_or(0) != truth)
                 || client.pongs != client.pings
                 || client.waits_in.is_some();
             let (heard, pings, pongs) = (client.heard, client.pings, client.pongs);
             let topic = client.topic;
-            let what = format!("{topic} at {truth}, heard {heard:?}, {pongs} of {pings}");
+            let further = &client.further;
+            let what =
+                format!("{topic} at {truth}, heard {heard:?}, {pongs} of {pings}, {further:?}");
             ignorant.then(|| format!("{number}, open: {open}: {what}"))
         };
         self.clients
@@ -247,6 +258,16 @@ impl Clients {
                         client.heard = Some(seq);
                     }
                 }
+                ["ON", topic, seq] => {
+                    let topic: u64 = topic.parse().expect("a topic");
+                    let seq: u64 = seq.parse().expect("a number");
+                    let truth = self.truth.borrow().number(topic);
+                    assert!(seq <= truth, "{line}: from the future");
+                    if let Some(heard) = client.further.get_mut(&topic) {
+                        assert!(*heard < Some(seq), "{line} after {heard:?}");
+                        *heard = Some(seq);
+                    }
+                }
                 ["PONG", pong] => {
                     client.pongs += 1;
                     assert_eq!(
@@ -304,6 +325,7 @@ impl Clients {
             }
             11..14 => self.ask(number),
             14 => self.end(number),
+            15..18 => self.watch_further(number),
             _ => {}
         }
     }
@@ -342,6 +364,23 @@ impl Clients {
         self.clients[number].topic = topic;
         self.clients[number].heard = None;
         self.say(number, format!("WATCH {topic}\n"));
+    }
+
+    /// Watches a topic beside, which was not on this connection; and some others no more.
+    fn watch_further(&mut self, number: usize) {
+        let topic = 1 + self.rng.below(self.topics);
+        let drops = self.rng.chance(1, 3);
+        let client = &mut self.clients[number];
+        if client.ever_further >> topic & 1 == 1 {
+            return;
+        }
+        client.ever_further |= 1 << topic;
+        if drops {
+            client.further.pop_first();
+        }
+        client.further.insert(topic, None);
+        let topics: Vec<String> = client.further.keys().map(u64::to_string).collect();
+        self.say(number, format!("FURTHER {}\n", topics.join(",")));
     }
 
     fn say(&mut self, number: usize, words: String) {

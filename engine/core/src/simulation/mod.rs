@@ -211,6 +211,7 @@ fn run(seed: u64) -> u64 {
         run.clients.leaving = true;
         run.go(SECOND_NS);
         assert_eq!(run.count(Counter::Topics), 0, "nobody watches");
+        assert_eq!(run.count(Counter::FurtherWatches), 0, "nor anything beside");
         assert_eq!(run.world.census().open, 0, "everyone has left");
     }
     run.clients.leaving = true;

@@ -1,8 +1,20 @@
 //! What a session asks its host to do, and what the host tells it.
 
-use mail::{MailboxId, Request, Uid};
+use std::sync::Arc;
+
+use mail::{MailboxId, ModSeq, Request, Uid, UserId};
 
 use super::forwarded::Forwarded;
+use super::notify::Spec;
+
+/// What is watched beside the selected mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FurtherWatch {
+    /// A mailbox: it was told up to there, and which kinds of events it wants.
+    Mailbox(MailboxId, ModSeq, u8),
+    /// The names of a user, or those that everybody has ([`mail::NameChange::ANYONE`]).
+    Names(UserId),
+}
 
 /// An action for the host. The host takes them with [`super::Session::poll_action`] until there
 /// are none, in order, after each input.
@@ -22,6 +34,14 @@ pub enum Action {
     Watch(MailboxId),
     /// No longer watch.
     Unwatch,
+    /// Watch these too, instead of any others beside the one above; answered by
+    /// `handle_further_watching` once no later news can be missed. What was watched before keeps how
+    /// far it was told. What is given is kept beside the session while it is parked.
+    WatchFurther(Arc<Spec>, Vec<FurtherWatch>),
+    /// Watch nothing beside the one above.
+    UnwatchFurther,
+    /// The client was told by other means what happened to a mailbox, up to there.
+    Told(MailboxId, ModSeq),
     /// Whoever speaks for a client has named it (the command ID), before login.
     Forwarded(Box<Forwarded>),
     /// The client has given up its login (RFC 8437): who asks from now on is nobody, until another

@@ -200,6 +200,8 @@ pub enum Command {
     },
     /// RFC 2177
     Idle,
+    /// RFC 5465 §3.1; none is NONE.
+    Notify(Option<Box<NotifySet>>),
     /// RFC 3501 §6.4.1
     Check,
     /// RFC 3501 §6.4.3; with a set: UID EXPUNGE (RFC 4315 §2.1).
@@ -274,6 +276,60 @@ pub enum Command {
         /// MOVE.
         remove: bool,
     },
+}
+
+/// NOTIFY SET (RFC 5465 §3.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotifySet {
+    /// `STATUS`: what the mailboxes are now is to be told.
+    pub status: bool,
+    /// Which events of which mailboxes.
+    pub groups: Vec<EventGroup>,
+}
+
+/// Events of some mailboxes (RFC 5465 §8 `event-group`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventGroup {
+    /// Which mailboxes.
+    pub mailboxes: NotifyMailboxes,
+    /// Which events; NONE is an empty list.
+    pub events: Vec<NotifyEvent>,
+}
+
+/// Mailboxes of an event group (RFC 5465 §6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotifyMailboxes {
+    /// `SELECTED`
+    Selected,
+    /// `SELECTED-DELAYED`
+    SelectedDelayed,
+    /// `INBOXES`
+    Inboxes,
+    /// `PERSONAL`
+    Personal,
+    /// `SUBSCRIBED`
+    Subscribed,
+    /// `SUBTREE`
+    Subtree(Vec<MailboxName>),
+    /// `MAILBOXES`
+    Mailboxes(Vec<MailboxName>),
+}
+
+/// An event (RFC 5465 §5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotifyEvent {
+    /// `MessageNew`, and what is to be told of new messages.
+    MessageNew(Vec<FetchItem>),
+    /// `MessageExpunge`
+    MessageExpunge,
+    /// `FlagChange`
+    FlagChange,
+    /// `MailboxName`
+    MailboxName,
+    /// `SubscriptionChange`
+    SubscriptionChange,
+    /// One that is not known.
+    Unknown,
 }
 
 /// What a client remembers of a mailbox that it selects again (RFC 7162 §3.2.5). No set has `*`.

@@ -1,7 +1,7 @@
 //! What sessions of one server have in common.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use mail::Namespaces;
 
@@ -45,6 +45,10 @@ pub struct SessionConfig {
     pub login_failures_max: u8,
     /// Commands that a client may give before it has logged in; 0 is no limit.
     pub prelogin_commands_max: u32,
+    /// Mailboxes that a session may watch by NOTIFY beside the selected one.
+    pub notify_mailboxes_max: usize,
+    /// How many sessions do: the store looks at it.
+    pub watchers: Arc<AtomicUsize>,
 }
 
 /// URLs of pages on which users manage what is theirs; empty ones are none.
@@ -116,6 +120,8 @@ impl Default for SessionConfig {
             namespaces: Namespaces::default(),
             login_failures_max: 3,
             prelogin_commands_max: 0,
+            notify_mailboxes_max: 1000,
+            watchers: Arc::default(),
         }
     }
 }

@@ -8,7 +8,7 @@ use mail::{Change, Event, Flags, ModSeq, Rights, Uid};
 use super::encode::{keyword_lines, number_set};
 use super::language::Language;
 use super::parked::Parked;
-use super::view::fetch_flags;
+use super::view::{Ids, fetch_flags};
 
 /// All that the bytes of an update depend on besides the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,10 @@ pub struct RenderKey {
     language: Language,
     /// Only where messages are gone: it is told their UIDs.
     qresync: bool,
+    /// It is not told of flags.
+    flagless: bool,
+    /// It is told UIDs beside flags.
+    uid: bool,
 }
 
 /// What an event means for a parked session.
@@ -38,10 +42,13 @@ pub enum Announce {
 
 /// How an event concerns an idling session; moves it forward.
 pub fn announce(parked: &mut Parked, event: &Event) -> Announce {
-    if !parked.is_idling() || event.seq <= parked.modseq {
+    if !parked.hears() || event.seq <= parked.modseq {
         return Announce::Silent;
     }
     if event.deleted || event.prev != parked.modseq {
+        return Announce::Stale;
+    }
+    if parked.has(Parked::NOTIFIED) && is_for_session(parked, event) {
         return Announce::Stale;
     }
     if let Some(Change::Acl(acl)) = event.changes.first() {
@@ -56,10 +63,13 @@ pub fn announce(parked: &mut Parked, event: &Event) -> Announce {
     if event.changes.is_empty() {
         return Announce::Silent;
     }
-    let has_flags = event
-        .changes
-        .iter()
-        .any(|change| matches!(change, Change::Flags { .. }));
+    let is_flags = |change: &Change| matches!(change, Change::Flags { .. });
+    let flagless = parked.has(Parked::FLAGLESS);
+    let mut changes = event.changes.iter();
+    if flagless && changes.all(is_flags) {
+        return Announce::Silent;
+    }
+    let has_flags = !flagless && event.changes.iter().any(is_flags);
     let recent_from = if has_flags { parked.recent_from.0 } else { 0 };
     let condstore = parked.has(Parked::CONDSTORE);
     let has_keywords = matches!(event.changes[..], [Change::Keywords(_), ..]);
@@ -77,6 +87,18 @@ pub fn announce(parked: &mut Parked, event: &Event) -> Announce {
             false => Language::Default,
         },
         qresync: parked.has(Parked::QRESYNC) && event.changes.iter().any(is_expunge),
+        flagless,
+        uid: has_flags && parked.has(Parked::NOTIFIED),
+    })
+}
+
+/// Whether NOTIFY has the session itself tell of an event.
+fn is_for_session(parked: &Parked, event: &Event) -> bool {
+    let withholds = parked.has(Parked::DELAYED) && !parked.idling;
+    event.changes.iter().any(|change| match change {
+        Change::New { .. } | Change::NewRun { .. } => parked.has(Parked::FETCHES),
+        Change::Expunged { .. } => withholds,
+        _ => false,
     })
 }
 
@@ -120,6 +142,9 @@ pub fn render(event: &Event, key: RenderKey) -> Vec<u8> {
     if let Some(exists) = newest {
         push_exists(&mut out, exists, key.recent);
     }
+    if key.flagless {
+        return out;
+    }
     for change in &event.changes {
         if let Change::Flags {
             uid,
@@ -129,8 +154,8 @@ pub fn render(event: &Event, key: RenderKey) -> Vec<u8> {
         } = change
         {
             let recent = uid.0 >= key.recent_from;
-            let condstore = key.condstore.then_some((*uid, *modseq));
-            fetch_flags(&mut out, *number, flags, recent, condstore);
+            let ids = Ids::of((*uid, *modseq), key.condstore, key.uid);
+            fetch_flags(&mut out, *number, flags, recent, ids);
         }
     }
     out
@@ -153,6 +178,9 @@ pub fn render_many<'a>(
             continue;
         }
         if event.deleted || event.prev != parked.modseq {
+            return None;
+        }
+        if parked.has(Parked::NOTIFIED) && is_for_session(parked, event) {
             return None;
         }
         parked.apply(event);
@@ -195,16 +223,14 @@ pub fn render_many<'a>(
     if let Some(keywords) = keywords {
         push_keywords(&mut out, keywords, (parked.flag_rights(), parked.language));
     }
-    let condstore = parked.has(Parked::CONDSTORE);
+    let (condstore, notified) = (parked.has(Parked::CONDSTORE), parked.has(Parked::NOTIFIED));
+    if parked.has(Parked::FLAGLESS) {
+        return Some(out);
+    }
     for (uid, (number, flags, modseq)) in flags {
         let recent = uid >= parked.recent_from;
-        fetch_flags(
-            &mut out,
-            number,
-            &flags,
-            recent,
-            condstore.then_some((uid, modseq)),
-        );
+        let ids = Ids::of((uid, modseq), condstore, notified);
+        fetch_flags(&mut out, number, &flags, recent, ids);
     }
     Some(out)
 }

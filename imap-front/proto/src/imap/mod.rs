@@ -4,7 +4,8 @@
 //! [`mutf7`] (values to bytes), [`language`] (texts for people), `receive` (a stream to commands),
 //! `scram` and `bearer` (messages of SASL), `output` (answers in pieces), `view` (the client's
 //! numbering), [`capabilities`], [`session`] (the machine), [`action`] (what it asks of its host),
-//! `parked` (a session at rest), `idle` (what an idling client is sent), `forwarded` (whom a client
+//! `parked` (a session at rest), `idle` (what an idling client is sent), `notify` (what one
+//! that has asked by NOTIFY is), `forwarded` (whom a client
 //! speaks for).
 
 pub mod action;
@@ -23,6 +24,7 @@ mod bearer;
 mod forwarded;
 mod handover;
 mod idle;
+mod notify;
 mod output;
 mod parked;
 mod receive;
@@ -32,5 +34,6 @@ mod view;
 pub use config::{Channel, SessionConfig, TokenHints, Urls};
 pub use forwarded::Forwarded;
 pub use idle::{Announce, RenderKey, announce, claim, render, render_many};
+pub use notify::{Further, Spec, announce_further, concerns, render_further};
 pub use parked::Parked;
 pub use session::Session;

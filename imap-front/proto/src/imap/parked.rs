@@ -37,6 +37,8 @@ pub struct Parked {
 const _: () = assert!(size_of::<Parked>() == 56);
 
 impl Parked {
+    /// What NOTIFY has asked for is kept beside the session.
+    pub const BESIDE: u16 = 1;
     /// The mailbox was opened with EXAMINE.
     pub const READ_ONLY: u16 = 2;
     /// The client knows of mod-sequences (RFC 7162 §3.1).
@@ -50,6 +52,16 @@ impl Parked {
 
     /// The client is told of UIDs that have vanished (RFC 7162 §3.2.3).
     pub const QRESYNC: u16 = 64;
+    /// NOTIFY has it told nothing of the selected mailbox.
+    pub const MUTE: u16 = 128;
+    /// NOTIFY has it told of the selected mailbox, in IDLE or not.
+    pub const NOTIFIED: u16 = 256;
+    /// With items of new messages, which the session fetches.
+    pub const FETCHES: u16 = 512;
+    /// Without changes of flags.
+    pub const FLAGLESS: u16 = 1024;
+    /// Without expunges, outside of IDLE.
+    pub const DELAYED: u16 = 2048;
     /// The first of four bits: each says that the user has one of [`Parked::RIGHTS`].
     const FIRST_RIGHT: u16 = 1 << 12;
     /// The rights that a session goes by while its mailbox is selected, besides that to read it.
@@ -107,9 +119,15 @@ impl Parked {
         self.bits & bit != 0
     }
 
-    /// Whether the client is to be sent updates.
+    /// Whether the client idles with a mailbox.
     pub fn is_idling(&self) -> bool {
         self.idling && self.has(Self::SELECTED)
+    }
+
+    /// Whether the client is to be sent updates.
+    pub fn hears(&self) -> bool {
+        let has_something_to_hear = self.bits & (Self::SELECTED | Self::MUTE) == Self::SELECTED;
+        has_something_to_hear && (self.idling || self.has(Self::NOTIFIED))
     }
 
     /// Moves the counts and the cursor forward by an event that follows.

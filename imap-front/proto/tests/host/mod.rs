@@ -6,10 +6,13 @@ use std::sync::atomic::Ordering;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use mail::reply::Challenge;
-use mail::{Event, Request};
+use mail::{MailboxId, News, Request};
 use model::{Model, Scram};
-use proto::imap::action::Action;
-use proto::imap::{Announce, Parked, Session, SessionConfig, announce, claim, render};
+use proto::imap::action::{Action, FurtherWatch};
+use proto::imap::{
+    Announce, Further, Parked, Session, SessionConfig, Spec, announce, announce_further, claim,
+    concerns, render, render_further,
+};
 
 /// A session as a host keeps it.
 #[allow(clippy::large_enum_variant, reason = "there are two")]
@@ -23,6 +26,9 @@ pub struct Client {
     pub kept: Option<Kept>,
     pub said: Vec<u8>,
     pub closed: bool,
+    /// What it watches beside the selected mailbox.
+    pub further: Vec<FurtherWatch>,
+    pub spec: Option<Arc<Spec>>,
 }
 
 pub struct World {
@@ -50,6 +56,8 @@ impl World {
             kept: Some(Kept::Active(Session::new(config.clone(), true))),
             said: vec![],
             closed: false,
+            further: vec![],
+            spec: None,
         };
         let (client, other) = (client(), client());
         let mut world = Self {
@@ -75,7 +83,13 @@ impl World {
         }
         let mut session = match client.kept.take().expect("it is put back") {
             Kept::Active(session) => session,
-            Kept::Parked(parked) => Session::unpark(parked, self.config.clone()),
+            Kept::Parked(parked) => {
+                let mut session = Session::unpark(parked, self.config.clone());
+                if let Some(spec) = &client.spec {
+                    session.unpark_beside(spec.clone());
+                }
+                session
+            }
         };
         work(&mut session);
         let mut events = vec![];
@@ -96,13 +110,16 @@ impl World {
             Some(parked) => Kept::Parked(parked),
             None => Kept::Active(session),
         });
-        for event in events {
-            self.happened(!other, &event);
+        for news in events {
+            self.happened(!other, &news);
+            self.happened_beside(other, &news);
+            self.happened_beside(!other, &news);
         }
     }
 
     /// Tells a client that idles.
-    fn happened(&mut self, other: bool, event: &Event) {
+    fn happened(&mut self, other: bool, news: &News) {
+        let Some(event) = news.event() else { return };
         let client = if other {
             &mut self.other
         } else {
@@ -122,8 +139,31 @@ impl World {
                     Announce::Stale => self.with(other, Session::handle_stale),
                 }
             }
-            Some(Kept::Active(session)) if session.is_idling() => {
+            Some(Kept::Active(session)) if session.hears() => {
                 self.with(other, Session::handle_stale);
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells a client what happened to what it watches beside its mailbox.
+    fn happened_beside(&mut self, other: bool, news: &News) {
+        let client = if other {
+            &mut self.other
+        } else {
+            &mut self.client
+        };
+        let Some(bits) = bits_of(&mut client.further, news) else {
+            return;
+        };
+        match &mut client.kept {
+            Some(Kept::Parked(parked)) => match announce_further(parked, bits, news) {
+                Further::Silent => {}
+                Further::Line(key) => client.said.extend(render_further(news, key)),
+                Further::Wake => self.with(other, |session| session.handle_further(news, bits)),
+            },
+            Some(Kept::Active(_)) if concerns(bits, news) => {
+                self.with(other, |session| session.handle_further(news, bits));
             }
             _ => {}
         }
@@ -200,6 +240,21 @@ impl World {
     }
 }
 
+/// The bits by which news are watched, if they come after what was told.
+fn bits_of(further: &mut [FurtherWatch], news: &News) -> Option<u8> {
+    further.iter_mut().find_map(|watch| match (watch, news) {
+        (FurtherWatch::Names(user), News::Name(change)) => (*user == change.user).then_some(0),
+        (FurtherWatch::Mailbox(id, told, bits), News::Mailbox(event, _)) => {
+            let is_new = *id == event.mailbox && event.seq > *told;
+            is_new.then(|| {
+                *told = event.seq;
+                *bits
+            })
+        }
+        _ => None,
+    })
+}
+
 /// The exchange of RFC 7677 §3.
 fn scram() -> Scram {
     let bytes = |text: &str| BASE64.decode(text).expect("base64").into();
@@ -225,20 +280,49 @@ fn perform(
     client: &mut Client,
     session: &mut Session,
     action: Action,
-    events: &mut Vec<Arc<Event>>,
+    events: &mut Vec<News>,
 ) {
     match action {
         Action::Send(bytes) => client.said.extend_from_slice(&bytes),
         Action::Request(request) => {
             let (reply, happened) = model.handle(request);
             model.sync();
-            events.extend(happened);
+            events.extend(model.news(happened));
             session.handle_reply(reply);
         }
         Action::Claim(mailbox, below) => {
             model.handle(Request::Claim { mailbox, below });
         }
         Action::Watch(_) => session.handle_watching(),
+        Action::WatchFurther(spec, mut watches) => {
+            let id = |watch: &FurtherWatch| match watch {
+                FurtherWatch::Mailbox(id, ..) => Some(*id),
+                FurtherWatch::Names(_) => None,
+            };
+            let had: Vec<Option<MailboxId>> = client.further.iter().map(id).collect();
+            for watch in &mut watches {
+                if let Some(at) = had.iter().position(|it| it.is_some() && *it == id(watch))
+                    && let (FurtherWatch::Mailbox(_, told, _), FurtherWatch::Mailbox(_, was, _)) =
+                        (watch, &client.further[at])
+                {
+                    *told = *was;
+                }
+            }
+            let fresh = watches.iter().filter_map(id);
+            let fresh: Vec<MailboxId> = fresh.filter(|it| !had.contains(&Some(*it))).collect();
+            (client.spec, client.further) = (Some(spec), watches);
+            session.handle_further_watching(&fresh);
+        }
+        Action::UnwatchFurther => (client.spec, client.further) = (None, vec![]),
+        Action::Told(mailbox, modseq) => {
+            for watch in &mut client.further {
+                if let FurtherWatch::Mailbox(id, told, _) = watch
+                    && *id == mailbox
+                {
+                    *told = modseq;
+                }
+            }
+        }
         Action::Unwatch | Action::StartTls | Action::Forwarded(_) | Action::LoggedOut => {}
         Action::Close => client.closed = true,
     }

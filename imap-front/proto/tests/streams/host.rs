@@ -49,7 +49,10 @@ impl Host {
                         self.session.handle_reply(reply);
                     }
                     Action::Watch(_) => self.session.handle_watching(),
+                    Action::WatchFurther(..) => self.session.handle_further_watching(&[]),
                     Action::Unwatch
+                    | Action::UnwatchFurther
+                    | Action::Told(..)
                     | Action::StartTls
                     | Action::Forwarded(_)
                     | Action::LoggedOut

@@ -5,7 +5,7 @@ use imap_codec::imap_types::response::{Response, Status};
 use imap_codec::{GreetingCodec, ResponseCodec};
 
 /// Responses that imap-codec doesn't know: ESEARCH (RFC 4731), those of ACL (RFC 4314), extended
-/// items of LIST (RFC 5258), SIZE (RFC 8438) and APPENDLIMIT (RFC 7889) of STATUS, XSENDER of
+/// items of LIST (RFC 5258, RFC 5465), SIZE (RFC 8438) and APPENDLIMIT (RFC 7889) of STATUS, XSENDER of
 /// FETCH, LANGUAGE (RFC 5255), what RFC 8474, RFC 8514 and RFC 8970 add, and what servers of the
 /// past said.
 fn is_foreign(rest: &[u8]) -> bool {
@@ -16,6 +16,7 @@ fn is_foreign(rest: &[u8]) -> bool {
         .map(|word| format!("* {word} "))
         .any(|word| line.starts_with(word.as_bytes()))
         || line.starts_with(b"* LIST ") && line.ends_with(b"(\"CHILDINFO\" (\"SUBSCRIBED\"))")
+        || line.starts_with(b"* LIST ") && contains(line, b" (\"OLDNAME\" (")
         || OF_THE_PAST.iter().any(|start| line.starts_with(start))
         || line.starts_with(b"* ") && line.windows(16).any(|it| it == b"FETCH (XSENDER \"")
         || NEW_ITEMS.iter().any(|item| contains(line, item)) && contains(line, b" FETCH (")

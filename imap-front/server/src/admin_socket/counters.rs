@@ -99,6 +99,7 @@ fn of_counter(counter: Counter) -> &'static str {
         Counter::Posted => "messages between sessions",
         Counter::Owed => "bytes that wait for clients now, with what keeping them costs",
         Counter::Handshakes => "TLS handshakes that were finished",
+        Counter::FurtherWatches => "watches beyond their session's first (NOTIFY) now",
     }
 }
 

@@ -22,7 +22,7 @@ const KEYS_MAX: usize = 32;
 /// Whether a request may take longer than others should wait for it, whatever is in memory.
 pub fn is_long(request: &Request) -> bool {
     match request {
-        Request::List { .. } | Request::Changes { .. } => true,
+        Request::List { .. } | Request::Changes { .. } | Request::Watched { .. } => true,
         Request::Decode { .. } | Request::Arrange { .. } => true,
         Request::Search { program, .. } => program.looks_at_messages() || program.keys() > KEYS_MAX,
         Request::Fetch { want, .. } => want.structure || want.thread,

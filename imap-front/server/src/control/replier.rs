@@ -21,7 +21,7 @@ const DELAYED_MAX: usize = 1 << 20;
 const DELAYED_BYTES_MAX: usize = 32 << 20;
 
 /// The engine as the mail server uses it.
-pub type MailHandle = Handle<Arc<mail::Event>, Reply>;
+pub type MailHandle = Handle<mail::News, Reply>;
 
 /// Answers sessions, and never waits for a shard: what its queue does not take is delayed beside
 /// it, bounded. Clones share the thread that brings it there; it ends with the last of them.

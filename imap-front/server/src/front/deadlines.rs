@@ -9,6 +9,16 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 /// A session that is quiet for this long outside of IDLE is packed away.
 const QUIET_NS: u64 = 15 * SECOND_NS;
+/// One that is told of news meanwhile (NOTIFY) is packed away after this time: it may well say
+/// nothing more.
+const NOTIFIED_QUIET_NS: u64 = SECOND_NS;
+
+fn quiet_ns(session: &FrontSession) -> u64 {
+    match session.machine.is_notified() {
+        true => NOTIFIED_QUIET_NS,
+        false => QUIET_NS,
+    }
+}
 
 /// How long clients may be quiet.
 #[derive(Clone, Copy, Debug)]
@@ -27,14 +37,14 @@ impl Timeouts {
         if session.machine.is_idling() {
             over_ns.min(now_ns + self.keepalive_ns)
         } else if session.user.is_some() && !session.quiet {
-            over_ns.min(session.heard_ns + QUIET_NS)
+            over_ns.min(session.heard_ns + quiet_ns(session))
         } else {
             over_ns
         }
     }
 
     pub(super) fn is_quiet(&self, session: &FrontSession, now_ns: u64) -> bool {
-        session.user.is_some() && now_ns >= session.heard_ns + QUIET_NS
+        session.user.is_some() && now_ns >= session.heard_ns + quiet_ns(session)
     }
 
     pub(super) fn is_over(&self, session: &FrontSession, now_ns: u64) -> bool {

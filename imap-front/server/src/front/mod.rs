@@ -4,11 +4,13 @@
 //! [`Backend`], watches to the shard. It also owns the session's clock: logins must come soon,
 //! quiet clients are logged out, idling ones are told that the server is still here.
 
+mod asking;
 mod backend;
 mod claims;
 mod cleartext;
 mod deadlines;
 mod endings;
+mod further;
 mod handover;
 mod logins;
 mod opening;
@@ -26,13 +28,14 @@ use std::sync::atomic::AtomicBool;
 
 use admin::config::Networks;
 use bytes::Bytes;
-use engine::event::SessionId;
+use engine::Mark;
+use engine::event::{Event, SessionId};
 use engine::protocol::{Active, Context};
 use engine::stats::Reason;
 use engine::topic::TopicId;
-use mail::{MailboxId, Refusal, Reply, Request, Uid, UserId};
+use mail::{Refusal, Reply, Request, UserId};
 use proto::imap::action::Action;
-use proto::imap::{Channel, Session, SessionConfig};
+use proto::imap::{self, Channel, Session, SessionConfig};
 use tls::NamedBy;
 
 use crate::bounds::{Bound, Bounds};
@@ -58,8 +61,6 @@ pub use visits::{Filter, Found, SLOTS_A_VISIT, SessionFacts, State, Visit, Visit
 /// Input of a client that may be held although a shard has no memory left: a command that is not
 /// complete, or some that wait for the one before.
 const HELD_ANYWAY_BYTES: usize = 1 << 10;
-/// Claims that the backend is given in one turn.
-const CLAIMS_A_TURN: usize = 256;
 /// Places for waiting requests that are kept although none waits.
 const KEPT_MAX: usize = 1024;
 
@@ -289,6 +290,9 @@ impl<B: Backend> Front<B> {
                 Action::Claim(mailbox, below) => self.claim(mailbox, Some(below)),
                 Action::Watch(mailbox) => cx.watch(TopicId(mailbox.0)),
                 Action::Unwatch => cx.unwatch(),
+                Action::WatchFurther(spec, watches) => further::watch(cx, spec, &watches),
+                Action::UnwatchFurther => cx.unwatch_further(),
+                Action::Told(mailbox, modseq) => further::told(cx, mailbox, modseq),
                 Action::StartTls => cx.start_tls(),
                 Action::LoggedOut => self.note_logout(session, cx),
                 Action::Forwarded(client) => self.forwarded(session, cx, *client),
@@ -306,91 +310,11 @@ impl<B: Backend> Front<B> {
         let waits = self.held_bytes + self.waiting_bytes + owed_bytes;
         holds > before.max(HELD_ANYWAY_BYTES) && waits > self.memory_max
     }
-
-    fn submit(&mut self, session: &mut FrontSession, cx: &Context<'_, Reply>, request: Request) {
-        session.asked = request.name();
-        let requester = session.requester(cx.id());
-        if let Err(refusal) = self.ask(requester, request, cx.owed_bytes()) {
-            session.machine.handle_reply(Reply::Refused(refusal));
-        }
-    }
-
-    /// Asks the backend, once it takes what waits already. Refuses if too many bytes wait on this
-    /// shard.
-    pub(crate) fn ask(
-        &mut self,
-        requester: Arc<Requester>,
-        request: Request,
-        owed_bytes: usize,
-    ) -> Result<(), Refusal> {
-        let refused = if self.waiting.is_empty() {
-            self.backend.submit(&requester, request).err()
-        } else {
-            // In order: nothing overtakes what waits.
-            Some(request)
-        };
-        let Some(request) = refused else {
-            return Ok(());
-        };
-        if self.wait(requester, request, owed_bytes) {
-            return Ok(());
-        }
-        self.bounds.meet(Bound::RequestRefused);
-        Err(Refusal::Busy("too many requests are waiting, try again"))
-    }
-
-    /// Asks for what a session that has left leaves to do.
-    pub(crate) fn ask_later(&mut self, requester: Arc<Requester>, request: Request) {
-        if !self.wait(requester, request, 0) {
-            self.bounds.meet(Bound::DiscardDropped);
-        }
-    }
-
-    /// Whether this shard has room for what its own sessions keep and so many bytes besides.
-    pub(crate) fn has_memory(&self, bytes: usize) -> bool {
-        self.held_bytes + self.waiting_bytes + bytes <= self.memory_max
-    }
-
-    /// Keeps a request until the backend takes it. False if too many bytes wait on this shard.
-    fn wait(&mut self, requester: Arc<Requester>, request: Request, owed_bytes: usize) -> bool {
-        let bytes = size_of::<Requester>() + request.bytes();
-        if self.waiting_bytes + self.held_bytes + owed_bytes + bytes > self.memory_max {
-            return false;
-        }
-        self.waiting_bytes += bytes;
-        self.waiting.push_back((requester, request));
-        true
-    }
-
-    /// Notes that a client was told of messages below a UID; the backend hears of it at the end of
-    /// the turn.
-    fn claim(&mut self, mailbox: MailboxId, below: Option<Uid>) {
-        if let Some(below) = below
-            && !self.claims.note(mailbox, below)
-        {
-            self.bounds.meet(Bound::ClaimDropped);
-        }
-    }
-
-    /// Tells the backend some of what was noted. True if there is more.
-    fn submit_claims(&mut self, id: SessionId) -> bool {
-        for _ in 0..CLAIMS_A_TURN {
-            let Some(request) = self.claims.pop() else {
-                return false;
-            };
-            let nobody = Arc::new(Requester::new(id, None, None));
-            if let Err(Request::Claim { mailbox, below }) = self.backend.submit(&nobody, request) {
-                self.claim(mailbox, Some(below));
-                return true;
-            }
-        }
-        true
-    }
 }
 
 impl<B: Backend> Active for Front<B> {
     type Session = FrontSession;
-    type Fact = Arc<mail::Event>;
+    type Fact = mail::News;
     type Reply = Reply;
 
     fn needs_peer(&self, _listener: u8) -> bool {
@@ -585,6 +509,45 @@ impl<B: Backend> Active for Front<B> {
     }
 
     fn hears(&self, session: &FrontSession) -> bool {
-        session.machine.is_idling()
+        session.machine.hears()
+    }
+
+    fn concerns(&mut self, mark: &mut Mark, event: &Event<mail::News>) -> bool {
+        further::is_newer(mark, event) && imap::concerns(mark.bits, &event.fact)
+    }
+
+    fn handle_further(
+        &mut self,
+        session: &mut FrontSession,
+        cx: &mut Context<'_, Reply>,
+        event: &Event<mail::News>,
+        bits: u8,
+    ) {
+        session.machine.handle_further(&event.fact, bits);
+        self.carry_out(session, cx);
+    }
+
+    fn handle_further_watching(
+        &mut self,
+        session: &mut FrontSession,
+        cx: &mut Context<'_, Reply>,
+        fresh: &[TopicId],
+    ) {
+        session
+            .machine
+            .handle_further_watching(&further::mailboxes(fresh));
+        self.carry_out(session, cx);
+    }
+
+    fn handle_further_stale(
+        &mut self,
+        session: &mut FrontSession,
+        cx: &mut Context<'_, Reply>,
+        missed: &[(TopicId, Mark)],
+    ) {
+        session
+            .machine
+            .handle_further_stale(&further::missed(missed));
+        self.carry_out(session, cx);
     }
 }

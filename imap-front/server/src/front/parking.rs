@@ -6,10 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use engine::event::{Event, SessionId};
 use engine::protocol::{Announce, Parked as Due, Parking, Seen};
-use proto::imap::{self, Parked, Session};
+use engine::{Beside, Mark};
+use mail::News;
+use proto::imap::{self, Further, Parked, Session};
 
 use super::tally::Tally;
-use super::{Backend, Front, FrontSession, deadlines};
+use super::{Backend, Front, FrontSession, deadlines, further};
 
 impl<B: Backend> Parking for Front<B> {
     type Parked = Parked;
@@ -57,7 +59,8 @@ impl<B: Backend> Parking for Front<B> {
             requester: None,
             ended: false,
             asked: "input",
-            quiet: false,
+            // Until its client says something.
+            quiet: true,
             tally: Tally {
                 was_parked: true,
                 ..Tally::default()
@@ -66,39 +69,68 @@ impl<B: Backend> Parking for Front<B> {
     }
 
     fn cursor(&self, parked: &Parked) -> Option<u64> {
-        parked.is_idling().then_some(parked.modseq.0)
+        parked.hears().then_some(parked.modseq.0)
     }
 
-    fn announce(
-        &mut self,
-        parked: &mut Parked,
-        event: &Event<Arc<mail::Event>>,
-    ) -> Announce<Self::Key> {
-        match imap::announce(parked, &event.fact) {
+    fn announce(&mut self, parked: &mut Parked, event: &Event<News>) -> Announce<Self::Key> {
+        let Some(fact) = event.fact.event() else {
+            return Announce::Silent;
+        };
+        match imap::announce(parked, fact) {
             imap::Announce::Silent => Announce::Silent,
             imap::Announce::Line(key) => {
-                self.claim(parked.mailbox, imap::claim(parked, &event.fact));
+                self.claim(parked.mailbox, imap::claim(parked, fact));
                 Announce::Send(key)
             }
             imap::Announce::Stale => Announce::Stale,
         }
     }
 
-    fn render(&mut self, event: &Event<Arc<mail::Event>>, key: Self::Key) -> Bytes {
-        imap::render(&event.fact, key).into()
+    fn render(&mut self, event: &Event<News>, key: Self::Key) -> Bytes {
+        match event.fact.event() {
+            Some(fact) => imap::render(fact, key).into(),
+            None => Bytes::new(),
+        }
     }
 
-    fn render_many(
-        &mut self,
-        parked: &mut Parked,
-        events: &[Arc<Event<Arc<mail::Event>>>],
-    ) -> Option<Bytes> {
-        let events = || events.iter().map(|event| &*event.fact);
+    fn render_many(&mut self, parked: &mut Parked, events: &[Arc<Event<News>>]) -> Option<Bytes> {
+        let events = || {
+            events
+                .iter()
+                .filter_map(|event| Some(&**event.fact.event()?))
+        };
         let rendered = imap::render_many(parked, events())?;
         for event in events() {
             self.claim(parked.mailbox, imap::claim(parked, event));
         }
         Some(rendered.into())
+    }
+
+    fn announce_further(
+        &mut self,
+        parked: &mut Parked,
+        _: &Beside,
+        mark: &mut Mark,
+        event: &Event<News>,
+    ) -> Announce<u32> {
+        if !further::is_newer(mark, event) {
+            return Announce::Silent;
+        }
+        match imap::announce_further(parked, mark.bits, &event.fact) {
+            Further::Silent => Announce::Silent,
+            Further::Line(key) => Announce::Send(key),
+            Further::Wake => Announce::Stale,
+        }
+    }
+
+    fn render_further(&mut self, event: &Event<News>, key: u32) -> Bytes {
+        imap::render_further(&event.fact, key).into()
+    }
+
+    fn unpark_beside(&mut self, session: &mut FrontSession, beside: &Beside) {
+        if let Some(spec) = imap::Spec::of(beside) {
+            session.machine.unpark_beside(spec);
+        }
     }
 
     fn parked_deadline(&mut self, parked: &mut Parked, now_ns: u64) -> Due {

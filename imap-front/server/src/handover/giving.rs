@@ -9,7 +9,7 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -328,8 +328,8 @@ impl Giving {
         let until = Instant::now() + STORE_BACK_WITHIN;
         loop {
             let handle = self.handle.clone();
-            let announcer = Box::new(move |events: &[Arc<mail::Event>]| {
-                announce::announce(&handle, events);
+            let announcer = Box::new(move |news: Vec<mail::News>| {
+                announce::announce(&handle, news);
             });
             match self.store.take_again(announcer) {
                 Ok(_) => return,

@@ -36,4 +36,5 @@ mod tokens;
 mod tools;
 mod uploads;
 mod users;
+mod watched;
 mod words;

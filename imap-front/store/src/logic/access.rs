@@ -221,19 +221,20 @@ pub(super) fn may_make(
     })
 }
 
-/// A mailbox has another name; its list is the same (RFC 4314 §4 RENAME).
+/// A mailbox has another name; its list is the same (RFC 4314 §4 RENAME). Gives that, if it has one.
 pub(super) fn renamed(
     txn: &mut Transaction<'_>,
     id: MailboxId,
     name: &MailboxName,
-) -> Result<(), Error> {
+) -> Result<Option<Acl>, Error> {
     let key = keys::acl(id);
-    if let Some(row) = txn.get(Space::Acls, &key)? {
-        let row = AclRow {
-            name: name.as_str().to_owned(),
-            ..AclRow::decode(&row)?
-        };
-        txn.put(Space::Acls, &key, row.encode());
-    }
-    Ok(())
+    let Some(row) = txn.get(Space::Acls, &key)? else {
+        return Ok(None);
+    };
+    let row = AclRow {
+        name: name.as_str().to_owned(),
+        ..AclRow::decode(&row)?
+    };
+    txn.put(Space::Acls, &key, row.encode());
+    Ok(Some(row.acl))
 }

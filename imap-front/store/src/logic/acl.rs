@@ -12,7 +12,7 @@ use mail::{
 };
 
 use super::access::{self, ForOthers, denied, may};
-use super::{Applied, Rules, damage, ensure_user, keys, refused, renaming, tables};
+use super::{Applied, Rules, damage, ensure_user, keys, news, refused, renaming, tables};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
 use crate::rows::{AclRow, u64_row};
@@ -74,10 +74,18 @@ pub(super) fn set(
     row.modseq = ModSeq(prev.0 + 1);
     row.acl_at = row.modseq;
     tables::put_mailbox(txn, found.id, row);
+    let concerned = before.whose_sight_changes(&acl);
+    let (own, others) = concerned
+        .into_iter()
+        .partition::<Vec<_>, _>(|it| *it == Grantee::User(found.owner));
+    if !own.is_empty() {
+        news::own_name_changed(txn, found.owner, &found.name, None);
+    }
+    news::name_changed_for(txn, rules, found.owner, &others, (&found.name, None))?;
     let event = Event {
         mailbox: found.id,
         prev,
-        seq: row.modseq,
+        seq: found.row.modseq,
         changes: vec![Change::Acl(Arc::new(acl))],
         deleted: false,
     };

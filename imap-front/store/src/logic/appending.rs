@@ -93,6 +93,7 @@ pub(super) fn checked(
     }
     let Found {
         owner,
+        name,
         id,
         mut row,
         rights,
@@ -101,6 +102,7 @@ pub(super) fn checked(
         Ok(found) => found,
         Err(refusal) => return Ok(Err(refusal)),
     };
+    txn.note_name(id, &name);
     let mut places = Places::new(rules.options.keywords_max);
     for (message, row_of) in messages.iter().zip(&mut rows) {
         // RFC 4314 §4: those that the user may not set are left out.

@@ -245,9 +245,10 @@ pub(super) fn deliver(
             }
             None => None,
         };
-        let found = match named {
-            Some(found) => Some(found),
-            None => tables::named_mailbox(txn, user, &MailboxName::inbox())?,
+        let inbox = MailboxName::inbox();
+        let (found, name) = match named {
+            Some(found) => (Some(found), &target.folder),
+            None => (tables::named_mailbox(txn, user, &inbox)?, &inbox),
         };
         let mailbox = match found {
             None => Err(Refusal::NoMailbox),
@@ -256,6 +257,7 @@ pub(super) fn deliver(
                 Err(refusal) => Err(refusal),
                 Ok(()) if charge(txn, rules, user, size, 1)? => {
                     accepted.push(id);
+                    txn.note_name(id, name);
                     Ok(id)
                 }
                 Ok(()) => Err(Refusal::OverQuota),

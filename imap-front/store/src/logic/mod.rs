@@ -4,6 +4,7 @@
 //! do), `acl` (who may do what), `numbering` (which message has which number),
 //! `catch_up` (what happened since), `resync` (what a client has missed), `reading`, `searching`,
 //! `arranging` (SORT and THREAD), `naming` and `renaming` (mailboxes), `keywords` (their places),
+//! `news` (what is announced), `watching` (what sessions watch beside),
 //! `limits` and `quotas` (what there is room for), `metadata`, `depositing`, `appending` and
 //! `replacing` (messages come), `choosing` (which are meant), `changing` (flags, expunges),
 //! `keeping` (what was expunged), `copying` and `bodies`, `operation` (what takes many slices),
@@ -34,6 +35,7 @@ mod keywords;
 mod limits;
 mod metadata;
 mod naming;
+mod news;
 mod notifications;
 mod numbering;
 mod operation;
@@ -49,6 +51,7 @@ mod searching;
 #[cfg(test)]
 mod slice_tests;
 mod tables;
+mod watching;
 
 use std::sync::Arc;
 
@@ -65,6 +68,7 @@ pub(crate) use backing_up::{
 };
 pub(crate) use damage::place;
 pub(crate) use naming::renew_uid_validities;
+pub(crate) use news::of as news_of;
 
 use copying::Target;
 pub(crate) use numbering::build_some;
@@ -97,6 +101,8 @@ pub struct Rules {
     pub(crate) sort_room: Arc<SortRoom>,
     /// Memory for sort keys that wait to be kept.
     pub(crate) made_room: Arc<SortRoom>,
+    /// What mailboxes are called that changed lately.
+    pub(crate) names: news::NamesKept,
 }
 
 impl Rules {
@@ -109,6 +115,7 @@ impl Rules {
             sort_keys: SortKeyCache::default(),
             sort_room: Arc::new(SortRoom::of_sorting()),
             made_room: Arc::new(SortRoom::of_made_keys()),
+            names: news::NamesKept::default(),
         }
     }
 
@@ -190,6 +197,12 @@ pub(crate) fn read(kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Opti
             mailbox,
             query,
         } => metadata::get(kv, rules, *user, mailbox.as_ref(), query)?,
+        R::Watched {
+            user,
+            scope,
+            only,
+            max,
+        } => watching::watched(kv, rules, (*user, scope), only, *max)?,
         R::Sync { mailbox, since } => reading::sync(kv, rules, *mailbox, *since)?,
         R::View { mailbox, at } => reading::view(kv, rules, *mailbox, *at)?,
         R::Changes {

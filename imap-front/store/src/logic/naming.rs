@@ -6,14 +6,15 @@ use std::sync::Arc;
 use mail::SpecialUse;
 use mail::namespace::Place;
 use mail::{
-    Acl, Event, MailboxId, MailboxName, ModSeq, Refusal, Reply, Rights, Uid, UidValidity, UserId,
+    Acl, Became, Event, MailboxId, MailboxName, ModSeq, NameChange, Refusal, Reply, Rights, Uid,
+    UidValidity, UserId,
 };
 
 use super::access::{self, ForOthers, denied};
 use super::copying::Target;
 use super::renaming::{self, Renaming};
 use super::{
-    Applied, Operation, Rules, acl, copying, keys, limits, notifications, refused, tables,
+    Applied, Operation, Rules, acl, copying, keys, limits, news, notifications, refused, tables,
 };
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
@@ -73,6 +74,7 @@ fn make_mailbox(
         special_use,
     };
     tables::put_name(txn, user, name, &row)?;
+    news::name_changed(txn, rules, acl, name, None)?;
     Ok(id)
 }
 
@@ -242,6 +244,7 @@ pub(super) fn delete(
         if row.exists && !has_children {
             row.exists = false;
             tables::put_name(txn, user, name, &row)?;
+            news::own_name_changed(txn, user, name, None);
             return Ok((Reply::Done, vec![]).into());
         }
         return refused(match row.exists {
@@ -260,8 +263,12 @@ pub(super) fn delete(
         }
         None => ModSeq(1),
     };
-    if let Some(acl) = acl {
-        acl::forget(txn, id, &acl)?;
+    match acl {
+        Some(acl) => {
+            news::name_changed(txn, rules, &acl, name, None)?;
+            acl::forget(txn, id, &acl)?;
+        }
+        None => news::own_name_changed(txn, user, name, None),
     }
     txn.delete(Space::Mailboxes, &keys::number(id.0));
     txn.put(Space::Tasks, &keys::task(tables::task::DROP, id.0), vec![]);
@@ -330,14 +337,14 @@ pub(super) fn rename(
     if more.is_some() {
         return Ok(Operation::rename(Renaming::begin(txn, user, from, to)).into());
     }
-    renaming::move_name(txn, user, from, to, row)?;
+    renaming::move_name(txn, rules, user, (from, to), row)?;
     let was = || What::Renamed {
         from: from.clone(),
         to: to.clone(),
     };
     notifications::name(txn, user, was);
     for name in names {
-        renaming::move_below(txn, user, (from, to), name)?;
+        renaming::move_below(txn, rules, user, (from, to), name)?;
     }
     Ok((Reply::Done, vec![]).into())
 }
@@ -459,6 +466,11 @@ pub(super) fn subscribe(
     }
     if on && !row.exists && !row.subscribed && !has_room(txn, rules, user)? {
         return refused(NO_ROOM);
+    }
+    if row.subscribed != on {
+        let name = name.clone();
+        let what = Became::Subscribed { name, on };
+        txn.name_change(NameChange { user, what });
     }
     row.subscribed = on;
     tables::put_name(txn, user, name, &row)?;

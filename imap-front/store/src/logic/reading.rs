@@ -84,7 +84,7 @@ pub(super) fn mailboxes(
 }
 
 /// All mailboxes and subscriptions of a user, sorted by name.
-fn own_mailboxes(kv: &dyn Kv, user: UserId) -> Result<Vec<MailboxInfo>, Error> {
+pub(super) fn own_mailboxes(kv: &dyn Kv, user: UserId) -> Result<Vec<MailboxInfo>, Error> {
     let mut infos = Vec::new();
     let mut outcome = Ok(());
     let (from, to) = keys::names(user);

@@ -6,10 +6,10 @@
 
 use std::ops::ControlFlow::{Break, Continue};
 
-use mail::{MailboxName, Refusal, Reply, UserId};
+use mail::{Acl, MailboxName, Refusal, Reply, UserId};
 
 use super::tables::{self, task};
-use super::{Rules, access, keys, notifications};
+use super::{Rules, access, keys, news, notifications};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
 use crate::notification::What;
@@ -92,13 +92,14 @@ fn renamed(from: &MailboxName, to: &MailboxName, name: &MailboxName) -> MailboxN
 /// Moves a name below.
 pub(super) fn move_below(
     txn: &mut Transaction<'_>,
+    rules: &Rules,
     user: UserId,
     (from, to): (&MailboxName, &MailboxName),
     (name, row): (MailboxName, Name),
 ) -> Result<(), Error> {
     let to = renamed(from, to, &name);
     let is_mailbox = row.mailbox.is_some();
-    move_name(txn, user, &name, &to, row)?;
+    move_name(txn, rules, user, (&name, &to), row)?;
     if is_mailbox {
         notifications::name(txn, user, || What::Renamed { from: name, to });
     }
@@ -108,9 +109,9 @@ pub(super) fn move_below(
 /// Subscriptions stay with the names (RFC 3501 §6.3.9).
 pub(super) fn move_name(
     txn: &mut Transaction<'_>,
+    rules: &Rules,
     user: UserId,
-    from: &MailboxName,
-    to: &MailboxName,
+    (from, to): (&MailboxName, &MailboxName),
     row: Name,
 ) -> Result<(), Error> {
     let subscribed = tables::name(txn, user, to)?.subscribed;
@@ -120,7 +121,11 @@ pub(super) fn move_name(
     };
     tables::put_name(txn, user, from, &left)?;
     if let Some(id) = row.mailbox {
-        access::renamed(txn, id, to)?;
+        let acl = access::renamed(txn, id, to)?.unwrap_or(Acl {
+            owner: user,
+            entries: vec![],
+        });
+        news::name_changed(txn, rules, &acl, to, Some(from))?;
     }
     tables::put_name(txn, user, to, &Name { subscribed, ..row })?;
     Ok(())
@@ -200,12 +205,12 @@ impl Renaming {
             }
             match next {
                 Some(next) => self.next = next,
-                None => self.begin_to_move(txn)?,
+                None => self.begin_to_move(txn, rules)?,
             }
             return Ok(None);
         }
         for name in names {
-            move_below(txn, user, (&self.from, &self.to), name)?;
+            move_below(txn, rules, user, (&self.from, &self.to), name)?;
         }
         match next {
             Some(next) => {
@@ -225,10 +230,10 @@ impl Renaming {
     }
 
     /// The name itself is moved; it stays, without a mailbox, as long as there are names below it.
-    fn begin_to_move(&mut self, txn: &mut Transaction<'_>) -> Result<(), Error> {
+    fn begin_to_move(&mut self, txn: &mut Transaction<'_>, rules: &Rules) -> Result<(), Error> {
         let (user, row) = (self.user, tables::name(txn, self.user, &self.from)?);
         let (exists, subscribed) = (true, row.subscribed);
-        move_name(txn, user, &self.from, &self.to, row)?;
+        move_name(txn, rules, user, (&self.from, &self.to), row)?;
         let stays = Name {
             exists,
             subscribed,

@@ -13,14 +13,14 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use mail::reply::Opened;
 use mail::request::Want;
-use mail::{Body, Change, Event, Flags, MailboxName, Reply, Request, Uid, UserId};
+use mail::{Body, Change, Event, Flags, MailboxName, News, Reply, Request, Uid, UserId};
 use store::{OpenError, Options, Recovery, Store};
 
 /// A store and what it announced.
 pub struct Bench {
     pub store: Store,
     pub recovery: Recovery,
-    events: Arc<Mutex<Vec<Arc<Event>>>>,
+    news: Arc<Mutex<Vec<News>>>,
 }
 
 /// An answer that is under way.
@@ -38,16 +38,14 @@ impl Bench {
     }
 
     pub fn try_open(folder: &Path, options: Options) -> Result<Self, OpenError> {
-        let events = Arc::new(Mutex::new(Vec::new()));
-        let heard = events.clone();
-        let announcer = move |events: &[Arc<Event>]| {
-            heard.lock().expect("no panic").extend_from_slice(events);
-        };
+        let news = Arc::new(Mutex::new(Vec::new()));
+        let heard = news.clone();
+        let announcer = move |news: Vec<News>| heard.lock().expect("no panic").extend(news);
         let (store, recovery) = Store::open(folder, options, Box::new(announcer))?;
         Ok(Self {
             store,
             recovery,
-            events,
+            news,
         })
     }
 
@@ -84,8 +82,14 @@ impl Bench {
     }
 
     /// What was announced since this was last asked.
+    pub fn news(&self) -> Vec<News> {
+        std::mem::take(&mut self.news.lock().expect("no panic"))
+    }
+
+    /// The events of mailboxes among it.
     pub fn announced(&self) -> Vec<Arc<Event>> {
-        std::mem::take(&mut self.events.lock().expect("no panic"))
+        let news = self.news().into_iter();
+        news.filter_map(|it| it.event().cloned()).collect()
     }
 }
 

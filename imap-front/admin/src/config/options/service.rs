@@ -90,6 +90,17 @@ pub(super) static SERVICE: &[ConfigOption] = &[
                host",
     },
     ConfigOption {
+        name: "service.imap.maxnotify",
+        kind: Kind::Number {
+            min: 1,
+            max: 10_000,
+        },
+        default: "1000",
+        refreshable: false,
+        help: "mailboxes a session may watch by NOTIFY beside the selected one; who asks for more \
+               is answered NOTIFICATIONOVERFLOW. Each takes some 30 bytes of memory",
+    },
+    ConfigOption {
         name: "service.imap.maxoutput",
         kind: Kind::Bytes {
             unlimited: false,

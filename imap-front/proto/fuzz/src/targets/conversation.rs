@@ -136,7 +136,10 @@ impl Host {
                         session.handle_reply(reply);
                     }
                     Action::Watch(_) => session.handle_watching(),
+                    Action::WatchFurther(..) => session.handle_further_watching(&[]),
                     Action::Unwatch
+                    | Action::UnwatchFurther
+                    | Action::Told(..)
                     | Action::StartTls
                     | Action::Forwarded(_)
                     | Action::LoggedOut
@@ -155,8 +158,11 @@ impl Host {
                 }
                 Some(Action::Close) => self.closed = true,
                 Some(Action::Watch(_)) => session.handle_watching(),
+                Some(Action::WatchFurther(..)) => session.handle_further_watching(&[]),
                 Some(
                     Action::Unwatch
+                    | Action::UnwatchFurther
+                    | Action::Told(..)
                     | Action::StartTls
                     | Action::Forwarded(_)
                     | Action::LoggedOut

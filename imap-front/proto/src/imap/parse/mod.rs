@@ -10,6 +10,7 @@ mod fetch;
 mod language;
 mod mailbox;
 mod metadata;
+mod notify;
 mod objects;
 mod obsolete;
 mod old_items;
@@ -143,6 +144,7 @@ fn session_command(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Command>>
         "CLOSE" => Command::Close,
         "NAMESPACE" => Command::Namespace,
         "IDLE" => Command::Idle,
+        "NOTIFY" => notify::notify(lexer)?,
         "CHECK" => Command::Check,
         "EXPUNGE" => Command::Expunge(None),
         "ID" => id(lexer)?,

@@ -218,6 +218,8 @@ impl Session {
         (self.condstore, self.qresync) = (false, false);
         self.language = Language::Default;
         self.done(tag, "OK UNAUTHENTICATE completed");
+        self.stop_notifying();
+        self.notify = super::notify::Notify::Base;
         self.act(Action::LoggedOut);
         self.user = None;
         self.output.log_out();

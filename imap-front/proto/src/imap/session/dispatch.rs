@@ -24,12 +24,19 @@ impl Session {
             if self.output.is_full() && !matches!(self.work, Work::Upload(_)) {
                 break;
             }
+            // News come before what the client asks next.
+            if self.stale && self.catch_up() || self.has_news() && self.tell_news() {
+                continue;
+            }
             let more = match &self.work {
                 Work::Ready => self.next_command(),
                 Work::Sasl(_) => self.next_sasl_line(),
                 Work::Idle { .. } => self.next_idle_line(),
                 Work::Upload(_) => self.next_upload(),
-                Work::Waiting(_) | Work::Watching { .. } | Work::Streaming(_) => false,
+                Work::Waiting(_)
+                | Work::Watching { .. }
+                | Work::Placing(_)
+                | Work::Streaming(_) => false,
             };
             if !more {
                 break;
@@ -170,6 +177,7 @@ impl Session {
             C::SetQuota { root, limits } => self.set_quota(tag, &root, limits),
             C::Idle if !self.config.idle => self.done(&tag, "BAD IDLE is not offered"),
             C::Idle => self.idle(tag),
+            C::Notify(set) => self.notify(tag, set),
             _ if self.selected.is_none() => self.done(&tag, "BAD Select a mailbox first"),
             command => self.begin_selected(tag, command),
         }
@@ -394,12 +402,15 @@ impl Session {
             Step::Discard(spools) => self.discard(spools),
             Step::Finish { tag, text } => self.finished(&tag, &text, reply),
             Step::Idle { tag } => self.idle_synced(tag, reply),
-            Step::Stale { tag } => {
+            Step::Stale { idle } => {
                 if self.synced(reply) {
-                    self.send_updates(true);
-                    self.work = Work::Idle { tag };
+                    self.send_news(idle.is_some());
+                    self.go_back(idle);
                 }
             }
+            Step::Notify(setting) => self.resolved(setting, reply),
+            Step::Name(asked) => self.name_came(asked, reply),
+            Step::CaughtUp(catching_up) => self.caught_up_further(catching_up, reply),
             // It was taken apart before.
             Step::CatchUp { .. } => {}
         }
@@ -421,6 +432,7 @@ impl Session {
     }
 
     pub(super) fn unselect(&mut self) {
+        self.forget_new_messages();
         if self
             .selected
             .take()

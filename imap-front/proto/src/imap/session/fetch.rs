@@ -69,9 +69,15 @@ pub(super) struct Job {
 
 /// How the command ends.
 enum Ending {
-    Fetch { uid: bool },
+    Fetch {
+        uid: bool,
+    },
     Store(Line),
     Select(Line),
+    /// Of new messages between commands, or within IDLE: its tag.
+    News {
+        idle: Option<Box<str>>,
+    },
 }
 
 impl Job {
@@ -187,6 +193,24 @@ impl Session {
         self.next_batch(job);
     }
 
+    /// Tells these items of new messages, from a UID to below another, between commands or within
+    /// IDLE.
+    pub(super) fn fetch_new(
+        &mut self,
+        idle: Option<Box<str>>,
+        (from, below): (Uid, Uid),
+        items: Arc<[FetchItem]>,
+    ) {
+        let last = Uid(below.0.saturating_sub(1));
+        let ranges = UidRanges::from_iter([(from, last)]);
+        self.next_batch(job(
+            Box::default(),
+            ranges,
+            items.to_vec(),
+            Ending::News { idle },
+        ));
+    }
+
     /// Asks which messages a FETCH with CHANGEDSINCE is about.
     pub(super) fn ask_changes(&mut self, mut job: Box<Job>) {
         job.stage = Stage::Changes;
@@ -248,6 +272,10 @@ impl Session {
         if job.unreadable > 0 {
             // RFC 5530 §3 CORRUPTION: which messages, is in the log.
             let text = format!("NO [CORRUPTION] {} messages can't be read", job.unreadable);
+            if let Ending::News { idle } = job.ending {
+                self.done("*", &text);
+                return self.go_back(idle);
+            }
             if !job.selects() {
                 return self.done(&job.tag, &text);
             }
@@ -258,8 +286,11 @@ impl Session {
                 "* OK [HIGHESTMODSEQ {modseq}] Where it can't be read"
             ));
         }
-        self.say_withheld();
         let job = *job;
+        if let Ending::News { idle } = job.ending {
+            return self.go_back(idle);
+        }
+        self.say_withheld();
         if job.unknown_encoding {
             // RFC 3516 §4.3
             let text = "NO [UNKNOWN-CTE] Some parts are in an encoding that is not known";
@@ -273,6 +304,7 @@ impl Session {
             }
             Ending::Fetch { .. } => self.done(&job.tag, "OK FETCH completed"),
             Ending::Store(line) | Ending::Select(line) => self.output.pieces(line),
+            Ending::News { .. } => {}
         }
     }
 
@@ -362,14 +394,18 @@ impl Session {
                 // They are changed, and the client would never hear of it.
                 self.bye("Flags were changed but can't be told, please reconnect");
             }
-            (_, reply) => self.refuse_job(&job, reply),
+            (_, reply) => self.refuse_job(*job, reply),
         }
     }
 
     /// It can't be done.
-    fn refuse_job(&mut self, job: &Job, reply: Reply) {
+    fn refuse_job(&mut self, job: Job, reply: Reply) {
         if job.selects() {
             self.unselect();
+        }
+        if let Ending::News { idle } = job.ending {
+            self.done("*", "NO New messages can't be read now; ask for them");
+            return self.go_back(idle);
         }
         match reply {
             Reply::Refused(refusal) => self.refuse(&job.tag, &refusal),

@@ -51,7 +51,8 @@ impl Session {
         let Work::Idle { tag } = std::mem::replace(&mut self.work, Work::Ready) else {
             return false;
         };
-        self.stale = false;
+        // NOTIFY has news told between commands too.
+        self.stale &= self.selected_events().is_some();
         match line {
             Ok(line) if line.eq_ignore_ascii_case(b"DONE") => self.done(&tag, "OK IDLE completed"),
             _ => self.done(&tag, "BAD expected DONE; IDLE has ended"),

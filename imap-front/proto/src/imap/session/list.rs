@@ -236,7 +236,7 @@ impl Session {
     }
 }
 
-fn attributes(entry: &Entry, list: &List) -> Vec<&'static str> {
+pub(super) fn attributes(entry: &Entry, list: &List) -> Vec<&'static str> {
     let mut attributes = Vec::new();
     if !entry.exists {
         attributes.push("\\NonExistent");

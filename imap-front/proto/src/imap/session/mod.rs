@@ -21,6 +21,8 @@ mod language;
 mod list;
 mod mailboxes;
 mod metadata;
+mod notified;
+mod notify;
 mod obsolete;
 mod parking;
 mod quota;
@@ -52,6 +54,7 @@ use super::output::Output;
 use super::receive::Receiver;
 use super::scram::ClientFirst;
 use super::view::View;
+use notify::Notify;
 
 /// A session.
 pub struct Session {
@@ -88,6 +91,7 @@ pub struct Session {
     close_next: bool,
     /// Events were missed while the client was slow to take what it was sent before.
     stale: bool,
+    notify: Notify,
 }
 
 /// A selected mailbox.
@@ -128,6 +132,8 @@ enum Work {
     Sasl(Box<auth::Exchange>),
     /// IDLE.
     Idle { tag: Box<str> },
+    /// Mailboxes are being watched for NOTIFY: that is awaited.
+    Placing(Box<notify::Setting>),
     /// IDLE is about to begin: the watch is awaited.
     Watching { tag: Box<str> },
     /// The message of an APPEND is coming.
@@ -215,10 +221,16 @@ enum Step {
     Idle {
         tag: Box<str>,
     },
-    /// Events were missed while idling.
+    /// Events were missed between commands, or within IDLE: its tag.
     Stale {
-        tag: Box<str>,
+        idle: Option<Box<str>>,
     },
+    /// Which mailboxes does a NOTIFY mean?
+    Notify(Box<notify::Setting>),
+    /// What is a name now?
+    Name(notified::NameAsked),
+    /// What has happened in mailboxes that are watched?
+    CaughtUp(notified::CatchingUp),
     /// So much happened that it comes in pieces: before this step goes on with this answer.
     CatchUp {
         step: Box<Step>,
@@ -293,6 +305,7 @@ impl Session {
             closing: false,
             close_next: false,
             stale: false,
+            notify: Notify::Base,
         }
     }
 
@@ -338,26 +351,38 @@ impl Session {
         if let Work::Watching { tag } = &mut self.work {
             let tag = std::mem::take(tag);
             self.sync(Step::Idle { tag });
+        } else if self.selected_events().is_some() {
+            // What happened before it was in place.
+            self.stale = true;
+            self.go_on();
         }
     }
 
-    /// Events were missed while idling.
+    /// Events were missed while idling, or between commands.
     pub fn handle_stale(&mut self) {
-        if matches!(self.work, Work::Idle { .. }) {
+        if self.tells_selected() {
             self.stale = true;
             self.catch_up();
+        } else if self.has_news() {
+            self.go_on();
         }
     }
 
-    fn catch_up(&mut self) {
-        if self.output.is_full() || self.selected.is_none() {
-            return;
+    /// Looks at what was missed. True if an answer is awaited now.
+    fn catch_up(&mut self) -> bool {
+        let is_between = matches!(self.work, Work::Ready | Work::Idle { .. });
+        if !self.tells_selected() {
+            // What is not told between commands comes with the next one.
+            self.stale &= !is_between;
+            return false;
         }
-        if let Work::Idle { tag } = &mut self.work {
-            let tag = std::mem::take(tag);
-            self.stale = false;
-            self.sync(Step::Stale { tag });
+        if self.output.is_full() {
+            return false;
         }
+        self.stale = false;
+        let idle = self.leave_idle();
+        self.sync(Step::Stale { idle });
+        true
     }
 
     /// All output has left.
@@ -374,9 +399,6 @@ impl Session {
                 Stream::List(listing) => self.list_on(*listing),
                 Stream::Annotations(annotating) => self.annotate_on(annotating),
             }
-        }
-        if self.stale {
-            self.catch_up();
         }
         self.go_on();
     }
@@ -490,6 +512,11 @@ impl Session {
     /// Who is logged in.
     pub fn user(&self) -> Option<UserId> {
         self.user
+    }
+
+    /// Whether the client is told of the selected mailbox now.
+    pub fn hears(&self) -> bool {
+        self.tells_selected()
     }
 
     /// Whether the client is in IDLE.

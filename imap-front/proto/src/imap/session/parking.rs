@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mail::{MailboxId, ModSeq, Uid};
 
+use super::notify::Notify;
 use super::{Selected, Session, ViewState, Work};
 use crate::imap::config::SessionConfig;
 use crate::imap::output::Output;
@@ -22,7 +23,8 @@ impl Session {
             || !self.output.is_drained()
             || !self.receiver.is_empty()
             || !self.actions.is_empty()
-            || self.saved_bytes() > 0;
+            || self.saved_bytes() > 0
+            || !self.has_no_news();
         let mut parked = Parked {
             user: self.user?,
             mailbox: MailboxId(0),
@@ -44,6 +46,17 @@ impl Session {
         set(Parked::CONDSTORE, self.condstore);
         set(Parked::QRESYNC, self.qresync);
         set(Parked::CLEARTEXT, self.cleartext);
+        set(Parked::BESIDE, self.is_notified());
+        match (&self.notify, self.selected_events()) {
+            (Notify::Base, _) => {}
+            (_, None) => set(Parked::MUTE, true),
+            (_, Some(events)) => {
+                set(Parked::NOTIFIED, true);
+                set(Parked::FETCHES, !events.items.is_empty());
+                set(Parked::FLAGLESS, !events.flags);
+                set(Parked::DELAYED, events.delayed);
+            }
+        }
         if let Some(selected) = &self.selected {
             set(Parked::SELECTED, true);
             set(Parked::READ_ONLY, selected.read_only);
@@ -84,6 +97,11 @@ impl Session {
         session.condstore = parked.has(Parked::CONDSTORE);
         session.qresync = parked.has(Parked::QRESYNC);
         session.language = parked.language;
+        if parked.has(Parked::BESIDE) {
+            session.notify = Notify::Lost;
+        } else if parked.has(Parked::MUTE) {
+            session.notify = Notify::Off;
+        }
         if parked.has(Parked::SELECTED) {
             session.selected = Some(Box::new(Selected {
                 saved: Arc::default(),

@@ -107,18 +107,32 @@ impl Session {
     pub(super) fn send_updates(&mut self, expunges: bool) {
         self.send_keywords();
         let (condstore, told_by) = (self.condstore, self.told_by());
+        let wants_uid = self.selected_events().is_some_and(|it| it.flags);
         if let Some(view) = loaded(&mut self.selected) {
-            let told = view.send_updates(&mut self.output, expunges.then_some(told_by), condstore);
-            self.claim(told);
+            let (before, what) = (view.announced_below(), (condstore, wants_uid));
+            let told = view.send_updates(&mut self.output, expunges.then_some(told_by), what);
+            self.told_of_new(before, told);
         }
+    }
+
+    /// Adds what NOTIFY, or IDLE, has the client be sent between commands.
+    pub(super) fn send_news(&mut self, is_idling: bool) {
+        let (delayed, flags) = self
+            .selected_events()
+            .map_or((false, true), |it| (it.delayed, it.flags));
+        if !flags && let Some(view) = loaded(&mut self.selected) {
+            view.forget_all_flags();
+        }
+        self.send_updates(is_idling || !delayed);
     }
 
     /// Adds which messages there are, and nothing of their flags.
     pub(super) fn send_numbers(&mut self, expunges: bool) {
         let told_by = self.told_by();
         if let Some(view) = loaded(&mut self.selected) {
+            let before = view.announced_below();
             let told = view.send_numbers(&mut self.output, expunges.then_some(told_by));
-            self.claim(told);
+            self.told_of_new(before, told);
         }
     }
 
@@ -128,6 +142,14 @@ impl Session {
             true => ToldBy::Uids,
             false => ToldBy::Numbers,
         }
+    }
+
+    /// The client was told of messages from a UID to below another, if there are new ones.
+    fn told_of_new(&mut self, from: Uid, below: Option<Uid>) {
+        if let Some(below) = below {
+            self.note_new_messages(from, below);
+        }
+        self.claim(below);
     }
 
     /// The client was told of messages below a UID: they are its own as recent, if they are new

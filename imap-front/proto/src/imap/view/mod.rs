@@ -18,7 +18,7 @@ use roaring::RoaringBitmap;
 
 use slots::{Seek, Slots};
 use updates::{Expunges, FlagUpdates};
-pub(super) use updates::{ToldBy, fetch_flags};
+pub(super) use updates::{Ids, ToldBy, fetch_flags};
 
 use super::output::{Line, Output};
 
@@ -319,6 +319,20 @@ impl View {
         self.all_keywords.take()
     }
 
+    /// Forgets flags that changed: the client does not want to hear of them.
+    pub fn forget_all_flags(&mut self) {
+        self.flags.clear();
+        self.keywords = None;
+    }
+
+    /// The UID below which all messages were announced, those included that are gone.
+    pub fn announced_below(&self) -> Uid {
+        match self.announced.checked_sub(1) {
+            Some(last) => Uid(self.slots.uid(last).0.saturating_add(1)),
+            None => Uid(0),
+        }
+    }
+
     /// Whether the client has been sent everything.
     pub fn all_sent(&self) -> bool {
         self.gone.is_empty()
@@ -333,12 +347,13 @@ impl View {
         &mut self,
         output: &mut Output,
         expunges: Option<ToldBy>,
-        condstore: bool,
+        (condstore, wants_uid): (bool, bool),
     ) -> Option<Uid> {
         let told = self.send_numbers(output, expunges);
         if !self.flags.is_empty() {
             let flags = std::mem::take(&mut self.flags);
-            output.pieces(FlagUpdates::new(self, flags, condstore));
+            let what = (condstore, wants_uid);
+            output.pieces(FlagUpdates::new(self, flags, what));
         }
         told
     }

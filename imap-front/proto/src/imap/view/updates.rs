@@ -64,12 +64,18 @@ pub(super) struct FlagUpdates {
     flags: btree_map::IntoIter<Uid, (Arc<Flags>, ModSeq)>,
     recent_from: Uid,
     condstore: bool,
+    wants_uid: bool,
 }
 
 impl FlagUpdates {
     /// Of those messages that have a number in the view now.
-    pub fn new(view: &View, flags: BTreeMap<Uid, (Arc<Flags>, ModSeq)>, condstore: bool) -> Self {
+    pub fn new(
+        view: &View,
+        flags: BTreeMap<Uid, (Arc<Flags>, ModSeq)>,
+        (condstore, wants_uid): (bool, bool),
+    ) -> Self {
         Self {
+            wants_uid,
             numbering: view.numbering(),
             flags: flags.into_iter(),
             recent_from: view.recent_from,
@@ -85,26 +91,50 @@ impl Pieces for FlagUpdates {
                 return false;
             };
             if let Some(number) = self.numbering.number(uid) {
-                let condstore = self.condstore.then_some((uid, modseq));
+                let ids = Ids::of((uid, modseq), self.condstore, self.wants_uid);
                 let recent = uid >= self.recent_from;
-                fetch_flags(out, number, &flags, recent, condstore);
+                fetch_flags(out, number, &flags, recent, ids);
             }
         }
         true
     }
 }
 
-/// `* n FETCH (FLAGS (…))`, with UID and MODSEQ for a client that knows of them (RFC 7162 §3.2).
+/// What is told of a message beside its flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::imap) enum Ids {
+    Nothing,
+    /// To a client that has asked for it (RFC 5465 §5.1).
+    Uid(Uid),
+    /// To one that knows of mod-sequences (RFC 7162 §3.2).
+    Both(Uid, ModSeq),
+}
+
+impl Ids {
+    pub fn of((uid, modseq): (Uid, ModSeq), condstore: bool, wants_uid: bool) -> Self {
+        match (condstore, wants_uid) {
+            (true, _) => Self::Both(uid, modseq),
+            (false, true) => Self::Uid(uid),
+            (false, false) => Self::Nothing,
+        }
+    }
+}
+
+/// `* n FETCH (FLAGS (…))`, with what is told beside.
 pub(in crate::imap) fn fetch_flags(
     out: &mut Vec<u8>,
     number: u32,
     flags: &Flags,
     recent: bool,
-    condstore: Option<(Uid, ModSeq)>,
+    ids: Ids,
 ) {
     out.extend_from_slice(format!("* {number} FETCH (").as_bytes());
-    if let Some((uid, modseq)) = condstore {
-        out.extend_from_slice(format!("UID {uid} MODSEQ ({modseq}) ").as_bytes());
+    match ids {
+        Ids::Nothing => {}
+        Ids::Uid(uid) => out.extend_from_slice(format!("UID {uid} ").as_bytes()),
+        Ids::Both(uid, modseq) => {
+            out.extend_from_slice(format!("UID {uid} MODSEQ ({modseq}) ").as_bytes());
+        }
     }
     out.extend_from_slice(b"FLAGS ");
     encode::flags(out, flags, recent);

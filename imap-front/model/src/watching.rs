@@ -1,0 +1,157 @@
+//! Which mailboxes a session watches beside the one that it has selected, and what is announced.
+
+use std::sync::Arc;
+
+use mail::namespace::Place;
+use mail::news::NAME_CHANGES_MAX;
+use mail::watched::Where;
+use mail::{
+    Acl, Became, Event, Events, Figures, Grantee, MailboxId, MailboxName, NameChange, News, Reply,
+    Rights, Scope, UserId, Watched, WatchedMailbox,
+};
+
+use crate::state::State;
+use crate::{access, reading};
+
+pub(crate) fn watched(
+    state: &State,
+    user: UserId,
+    scope: &Scope,
+    only: &[MailboxId],
+    max: usize,
+) -> Reply {
+    let mut watched = Watched::default();
+    for info in reading::mailboxes(state, user) {
+        let is_own = state.namespaces.place(&info.name) == Place::Own;
+        if !is_own && !scope.may_mean_others() || !info.selectable {
+            continue;
+        }
+        let events = scope.events(&info.name, is_own, info.subscribed) & Events::OF_MESSAGES;
+        let place = access::place(state, user, &info.name);
+        let id = place.and_then(|(owner, name)| state.named(owner, &name));
+        let Some(id) = id.filter(|id| !events.is_empty() && (only.is_empty() || only.contains(id)))
+        else {
+            continue;
+        };
+        let rights = access::rights(state, id, user);
+        if !rights.contains(Rights::SIGHT) {
+            let named = |filter: &mail::watched::Filter| match &filter.mailboxes {
+                Where::Subtree(names) | Where::Mailboxes(names) => names.contains(&info.name),
+                _ => false,
+            };
+            if rights.contains(Rights::LOOKUP) && scope.filters.iter().any(named) {
+                watched.no_access.push(info.name);
+            }
+            continue;
+        }
+        let Some(figures) = figures(state, id) else {
+            continue;
+        };
+        watched.mailboxes.push(WatchedMailbox {
+            mailbox: id,
+            name: info.name,
+            events,
+            figures: Arc::new(figures),
+        });
+    }
+    if watched.mailboxes.len() > max {
+        watched = Watched {
+            too_many: true,
+            ..Watched::default()
+        };
+    }
+    Reply::Watched(watched)
+}
+
+fn figures(state: &State, id: MailboxId) -> Option<Figures> {
+    let mailbox = state.mailbox(id)?;
+    let names = &state.accounts.get(&mailbox.user)?.names;
+    let (name, _) = names.iter().find(|(_, row)| row.mailbox == Some(id))?;
+    let others = (mailbox.acl_at.0 > 0).then(|| for_others(state, mailbox.user, name));
+    Some(Figures {
+        mailbox: id,
+        owner: mailbox.user,
+        name: name.clone(),
+        others: others.flatten(),
+        messages: mailbox.messages.len() as u32,
+        uid_next: mailbox.uid_next,
+        uid_validity: mailbox.uid_validity,
+        modseq: mailbox.modseq,
+    })
+}
+
+/// What others call a mailbox, if they have a name for it.
+fn for_others(state: &State, owner: UserId, name: &MailboxName) -> Option<MailboxName> {
+    let name = access::name_for_others(state, owner, name);
+    (state.namespaces.place(&name) != Place::Own).then_some(name)
+}
+
+/// What is announced of events that have just happened, and of names that have changed.
+pub(crate) fn news(state: &mut State, events: Vec<Arc<Event>>) -> Vec<News> {
+    let mut news: Vec<News> = events
+        .into_iter()
+        .map(|event| {
+            let figures = figures(state, event.mailbox).map(Arc::new);
+            News::Mailbox(event, figures)
+        })
+        .collect();
+    let changes = std::mem::take(&mut state.name_changes).into_iter();
+    news.extend(changes.map(|change| News::Name(Arc::new(change))));
+    news
+}
+
+/// A mailbox has got a name, or another, or has it no more.
+pub(crate) fn name_changed(
+    state: &mut State,
+    acl: &Acl,
+    name: &MailboxName,
+    was: Option<&MailboxName>,
+) {
+    own_name_changed(state, acl.owner, name, was);
+    let grantees: Vec<Grantee> = acl.grantees().collect();
+    name_changed_for(state, acl.owner, &grantees, name, was);
+}
+
+pub(crate) fn name_changed_for(
+    state: &mut State,
+    owner: UserId,
+    grantees: &[Grantee],
+    name: &MailboxName,
+    was: Option<&MailboxName>,
+) {
+    let Some(name) = for_others(state, owner, name) else {
+        return;
+    };
+    let was = was.and_then(|was| for_others(state, owner, was));
+    for grantee in grantees {
+        let user = match grantee {
+            Grantee::User(user) => *user,
+            Grantee::Anyone => NameChange::ANYONE,
+        };
+        own_name_changed(state, user, &name, was.as_ref());
+    }
+}
+
+pub(crate) fn own_name_changed(
+    state: &mut State,
+    user: UserId,
+    name: &MailboxName,
+    was: Option<&MailboxName>,
+) {
+    let (name, was) = (name.clone(), was.cloned());
+    note(state, user, Became::Changed { name, was });
+}
+
+/// Notes what became of a name; of many only that.
+pub(crate) fn note(state: &mut State, user: UserId, what: Became) {
+    let had = state.name_changes.iter().filter(|had| had.user == user);
+    let what = match had.count() < NAME_CHANGES_MAX {
+        true => what,
+        false => Became::Many,
+    };
+    let change = NameChange { user, what };
+    let last = state.name_changes.iter().rfind(|had| had.user == user);
+    if last != Some(&change) {
+        state.name_changes.push(change);
+    }
+}

@@ -1,0 +1,202 @@
+//! What NOTIFY (RFC 5465) has a session tell between commands, and the words for it. A parked session
+//! is told by the same words without being woken.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use mail::{Change, Event, Events, Figures, MailboxName, News, Rights, Scope};
+
+use super::ast::FetchItem;
+use super::encode;
+use super::parked::Parked;
+
+/// All that a NOTIFY SET asks for. It is kept for as long as that holds, beside a parked session.
+#[derive(Debug)]
+pub struct Spec {
+    /// What is told of the selected mailbox; nothing if it was not asked for.
+    pub(super) selected: Option<SelectedEvents>,
+    /// Of other mailboxes, and names.
+    pub(super) scope: Arc<Scope>,
+    watchers: Arc<AtomicUsize>,
+}
+
+/// What is told of the selected mailbox.
+#[derive(Debug)]
+pub(super) struct SelectedEvents {
+    /// Expunges wait for a command (RFC 5465 §6.1.2).
+    pub delayed: bool,
+    /// Flags are told.
+    pub flags: bool,
+    /// What is told of new messages.
+    pub items: Arc<[FetchItem]>,
+}
+
+impl Spec {
+    /// One that counts as a watcher for as long as it is there.
+    pub(super) fn new(
+        selected: Option<SelectedEvents>,
+        scope: Scope,
+        watchers: Arc<AtomicUsize>,
+    ) -> Arc<Self> {
+        watchers.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self {
+            selected,
+            scope: Arc::new(scope),
+            watchers,
+        })
+    }
+
+    /// One that a host has kept beside a session.
+    pub fn of(beside: &Arc<dyn Any + Send + Sync>) -> Option<Arc<Self>> {
+        beside.clone().downcast().ok()
+    }
+
+    /// Whether names matter to it.
+    pub(super) fn heeds_names(&self) -> bool {
+        !self.scope.filters.is_empty()
+    }
+}
+
+impl Drop for Spec {
+    fn drop(&mut self) {
+        self.watchers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Which kinds of events an event is.
+pub(super) fn kinds(event: &Event) -> Events {
+    let mut kinds = Events::NONE;
+    for change in &event.changes {
+        kinds = kinds
+            | match change {
+                Change::New { .. } | Change::NewRun { .. } | Change::Expunged { .. } => {
+                    Events::MESSAGES
+                }
+                Change::Flags { .. } => Events::FLAGS,
+                Change::Acl(_) | Change::Keywords(_) => Events::NONE,
+            };
+    }
+    kinds
+}
+
+/// How news concern a parked session that watches a mailbox beside the selected one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Further {
+    /// Not at all.
+    Silent,
+    /// It is sent the line of this key.
+    Line(u32),
+    /// It is to hear of it itself.
+    Wake,
+}
+
+/// A line's key: kinds of events, and these.
+const CONDSTORE: u32 = 1 << 8;
+const OWN: u32 = 1 << 9;
+
+/// How news concern a parked session that watches their mailbox, or names, with these bits.
+pub fn announce_further(parked: &Parked, bits: u8, news: &News) -> Further {
+    let News::Mailbox(event, figures) = news else {
+        return Further::Wake;
+    };
+    if is_for_session(event) {
+        return Further::Wake;
+    }
+    let kinds = kinds(event) & Events::from_bits(bits);
+    let is_selected = parked.has(Parked::SELECTED) && parked.mailbox == event.mailbox;
+    if kinds.is_empty() || is_selected {
+        return Further::Silent;
+    }
+    let Some(figures) = figures else {
+        return Further::Wake;
+    };
+    let is_own = figures.owner == parked.user;
+    if !is_own && figures.others.is_none() {
+        return Further::Wake;
+    }
+    let flag = |is_set, flag| if is_set { flag } else { 0 };
+    let condstore = flag(parked.has(Parked::CONDSTORE), CONDSTORE);
+    Further::Line(u32::from(kinds.bits()) | condstore | flag(is_own, OWN))
+}
+
+/// Whether only a session can say what an event means: its mailbox is gone, or rights have changed.
+pub(super) fn is_for_session(event: &Event) -> bool {
+    event.deleted || matches!(event.changes.first(), Some(Change::Acl(_)))
+}
+
+/// Whether news may concern a session that watches their mailbox, or names, with these bits.
+pub fn concerns(bits: u8, news: &News) -> bool {
+    match news {
+        News::Name(_) => true,
+        News::Mailbox(event, _) => {
+            is_for_session(event) || kinds(event).intersects(Events::from_bits(bits))
+        }
+    }
+}
+
+/// Whether rights let somebody hear of a mailbox that they have not selected (RFC 5465 §5).
+pub(super) fn may_hear(rights: Rights) -> bool {
+    rights.contains(Rights::SIGHT)
+}
+
+/// The line of a key.
+pub fn render_further(news: &News, key: u32) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64);
+    if let News::Mailbox(_, Some(figures)) = news {
+        let name = match key & OWN != 0 {
+            true => Some(&figures.name),
+            false => figures.others.as_ref(),
+        };
+        if let Some(name) = name {
+            let kinds = Events::from_bits(key as u8);
+            push_status(&mut out, name, figures, (kinds, key & CONDSTORE != 0));
+        }
+    }
+    out
+}
+
+/// STATUS of a mailbox in which something has happened (RFC 5465 §5.1 to §5.3).
+pub(super) fn push_status(
+    out: &mut Vec<u8>,
+    name: &MailboxName,
+    figures: &Figures,
+    (kinds, condstore): (Events, bool),
+) {
+    let mut items = Vec::new();
+    if kinds.intersects(Events::MESSAGES) {
+        items.push(format!("UIDNEXT {}", figures.uid_next));
+        items.push(format!("MESSAGES {}", figures.messages));
+    }
+    if condstore || kinds.intersects(Events::FLAGS) {
+        items.push(format!("HIGHESTMODSEQ {}", figures.modseq));
+    }
+    if kinds.intersects(Events::FLAGS) {
+        items.push(format!("UIDVALIDITY {}", figures.uid_validity));
+    }
+    push_line(out, name, &items);
+}
+
+/// STATUS of a mailbox that is watched from now on (RFC 5465 §3.1).
+pub(super) fn push_first_status(
+    out: &mut Vec<u8>,
+    name: &MailboxName,
+    figures: &Figures,
+    (kinds, condstore): (Events, bool),
+) {
+    let mut items = vec![
+        format!("MESSAGES {}", figures.messages),
+        format!("UIDNEXT {}", figures.uid_next),
+        format!("UIDVALIDITY {}", figures.uid_validity),
+    ];
+    if condstore || kinds.intersects(Events::FLAGS) {
+        items.push(format!("HIGHESTMODSEQ {}", figures.modseq));
+    }
+    push_line(out, name, &items);
+}
+
+fn push_line(out: &mut Vec<u8>, name: &MailboxName, items: &[String]) {
+    out.extend_from_slice(b"* STATUS ");
+    encode::mailbox(out, name);
+    out.extend_from_slice(format!(" ({})\r\n", items.join(" ")).as_bytes());
+}

@@ -1,0 +1,80 @@
+//! Which mailboxes a session watches beside the one that it has selected (RFC 5465 §6).
+
+use std::sync::Arc;
+
+use mail::list::Query;
+use mail::namespace::Place;
+use mail::watched::Where;
+use mail::{Events, MailboxId, MailboxName, Reply, Rights, Scope, UserId, Watched, WatchedMailbox};
+
+use super::access::{self, ForOthers};
+use super::{Rules, news, reading};
+use crate::Error;
+use crate::kv::Kv;
+
+/// The mailboxes that a scope means, of those whose messages the user may hear of; only some of
+/// them, if that is wanted.
+pub(super) fn watched(
+    kv: &dyn Kv,
+    rules: &Rules,
+    (user, scope): (UserId, &Scope),
+    only: &[MailboxId],
+    max: usize,
+) -> Result<Reply, Error> {
+    let infos = match scope.may_mean_others() {
+        true => reading::mailboxes(kv, rules, user, &everything())?,
+        false => reading::own_mailboxes(kv, user)?,
+    };
+    let mut watched = Watched::default();
+    let mut others = ForOthers::new(rules);
+    for info in infos.into_iter().filter(|info| info.selectable) {
+        let is_own = rules.options.namespaces.place(&info.name) == Place::Own;
+        let events = scope.events(&info.name, is_own, info.subscribed);
+        let events = events & Events::OF_MESSAGES;
+        if events.is_empty() {
+            continue;
+        }
+        let Some(found) = access::find(kv, rules, user, &info.name)? else {
+            continue;
+        };
+        if !only.is_empty() && !only.contains(&found.id) {
+            continue;
+        }
+        if !found.rights.contains(Rights::SIGHT) {
+            if found.rights.contains(Rights::LOOKUP) && names(scope, &info.name) {
+                watched.no_access.push(info.name);
+            }
+            continue;
+        }
+        if watched.mailboxes.len() == max {
+            let too_many = true;
+            return Ok(Reply::Watched(Watched {
+                too_many,
+                ..Watched::default()
+            }));
+        }
+        let figures = news::figures(kv, &mut others, (found.id, &found.row), found.name)?;
+        watched.mailboxes.push(WatchedMailbox {
+            mailbox: found.id,
+            name: info.name,
+            events,
+            figures: Arc::new(figures),
+        });
+    }
+    Ok(Reply::Watched(watched))
+}
+
+fn everything() -> Query {
+    Query {
+        patterns: vec!["*".into()],
+        ..Query::default()
+    }
+}
+
+/// Whether a scope means a mailbox by its name.
+fn names(scope: &Scope, name: &MailboxName) -> bool {
+    scope.filters.iter().any(|filter| match &filter.mailboxes {
+        Where::Personal | Where::Subscribed => false,
+        Where::Subtree(names) | Where::Mailboxes(names) => names.contains(name),
+    })
+}
