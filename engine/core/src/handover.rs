@@ -6,36 +6,18 @@
 //! is made with [`crate::Shard::awaiting`] and given both. Either goes on with [`Handle::go_on`]:
 //! the taker when all is there, the giver if that can't be had.
 
+pub(crate) mod order;
 pub(crate) mod row;
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, SyncSender, channel};
 
-pub(crate) use order::Order;
+pub use order::{Given, Settled};
+
+use order::Order;
 
 use crate::event::ShardId;
 use crate::runtime::Handle;
-
-/// What a shard gives.
-#[derive(Debug)]
-pub enum Given {
-    /// Another descriptor of a connection, and what that is called until its row comes.
-    Descriptor(u64, OwnedFd),
-    /// Rows, one behind the other: for [`crate::Shard::take_rows`] and nobody else. They hold keys.
-    Rows(Vec<u8>),
-    /// All was given.
-    End,
-}
-
-/// How a shard's sessions came to rest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Settled {
-    /// Sessions that were in the middle of something for too long, and were ended.
-    pub ended: usize,
-    /// How long the others have been held back, in nanoseconds.
-    pub held_ns: u64,
-}
 
 /// Why rows can't be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,22 +41,6 @@ impl std::fmt::Display for Refused {
 }
 
 impl std::error::Error for Refused {}
-
-mod order {
-    use std::io;
-    use std::sync::mpsc::{Sender, SyncSender};
-
-    use super::{Given, Settled};
-
-    /// What a shard is asked.
-    pub(crate) enum Order {
-        Share(SyncSender<Given>, Sender<()>),
-        Settle(u64, Sender<Settled>),
-        Pass(Sender<bool>),
-        Export(SyncSender<Given>, Sender<io::Result<usize>>),
-        GoOn(Sender<()>),
-    }
-}
 
 impl<F, R> Handle<F, R> {
     /// Has a shard give a descriptor of each connection while it goes on serving, a few a turn and

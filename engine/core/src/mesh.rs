@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use reactor::Waker;
 
 use crate::event::{Event, SessionId, ShardId};
-use crate::handover::Order;
+use crate::handover::order::Order;
 use crate::limits::Limits;
 use crate::mutant::{Mutant, planted};
 use crate::queue::{LossyQueue, Lost, Queue};

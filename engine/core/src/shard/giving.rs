@@ -10,7 +10,7 @@ use reactor::Reactor;
 
 use super::Shard;
 use super::handover::{LATER_NS, Phase, TOO_MANY_OPEN, key_of};
-use crate::handover::Given;
+use crate::handover::order::Given;
 use crate::handover::row::PlainRow;
 use crate::protocol::{Protocol, Seen};
 use crate::row::{Row, State};

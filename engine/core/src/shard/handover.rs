@@ -13,7 +13,7 @@ use reactor::sparse::Sparse;
 
 use super::Shard;
 use crate::event::SessionId;
-use crate::handover::{Given, Order, Settled};
+use crate::handover::order::{Given, Order, Settled};
 use crate::protocol::Protocol;
 use crate::row::{Row, State};
 use crate::secure::Tls;
