@@ -13,7 +13,7 @@ use crate::report::chart::Chart;
 use crate::report::curves::Curve;
 use crate::study::StormKind;
 use crate::users::Scheme;
-use crate::{hostile, shake, soak, verify};
+use crate::{active, hostile, shake, soak, verify};
 
 /// The command line, for its man page.
 pub fn command() -> clap::Command {
@@ -49,6 +49,10 @@ pub enum Command {
     ///
     /// It delivers mail and makes mailboxes and large messages; give it a server of its own.
     Hostile(Box<hostile::args::Args>),
+    /// What a client asks for that has woken up, one command after the other, and how long it takes.
+    ///
+    /// It fills a mailbox; give it a user without one of that name.
+    Active(Box<active::Args>),
     /// Print the public key by which a server checks the tokens of `idle --auth oauthbearer`: the
     /// file of its option oauth.keys.
     Issuer {

@@ -8,12 +8,14 @@
 //! server is), [`account`] (what everybody takes), [`progress`], [`report`] (tables, files, plots),
 //! [`simulate`] (the whole server in a deterministic world), [`soak`] (sessions that come, act and
 //! go for hours), [`verify`] and [`shake`] (what a password and a handshake cost a server),
-//! [`hostile`] (attacks beside a quiet population), [`brokers`] (publish/subscribe brokers side by
+//! [`hostile`] (attacks beside a quiet population), [`active`] (what a client that has
+//! woken up asks for), [`wire`] (the connection of both), [`brokers`] (publish/subscribe brokers side by
 //! side), [`arguments`] (the command line).
 //!
 //! Machines and oracle know no sockets: they run against the kernel and in a simulated world alike.
 
 pub mod account;
+pub mod active;
 pub mod arguments;
 pub mod batches;
 pub mod brokers;
@@ -37,3 +39,4 @@ pub mod soak;
 pub mod study;
 pub mod users;
 pub mod verify;
+pub mod wire;

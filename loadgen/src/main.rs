@@ -17,7 +17,7 @@ use loadgen::report::bars;
 use loadgen::report::chart;
 use loadgen::report::curves;
 use loadgen::study::{StormKind, Study};
-use loadgen::{hostile, report, sendloop, shake, soak, verify};
+use loadgen::{active, hostile, report, sendloop, shake, soak, verify};
 
 fn main() -> ExitCode {
     ens::output::end_when_nobody_reads();
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Idle(idle) => run(&idle),
         Command::Soak(args) => soak(&args),
         Command::Hostile(args) => attack(&args),
+        Command::Active(args) => ask(&args),
         Command::Users {
             count,
             pattern,
@@ -164,6 +165,21 @@ fn redraw(folders: &[PathBuf]) -> Result<bool, String> {
         println!("{}: {drawn} pictures", folder.display());
     }
     Ok(true)
+}
+
+/// Asks; gives whether all answers were right.
+fn ask(args: &active::Args) -> Result<bool, String> {
+    let found = args.run(address(&args.imap, args.allow_remote)?)?;
+    println!("{}", active::report::table(&found));
+    if let Some(folder) = &args.out {
+        active::report::write(folder, args, &found)
+            .map_err(|error| format!("can't write {}: {error}", folder.display()))?;
+        println!("written to {}", folder.display());
+    }
+    for fault in found.faults() {
+        eprintln!("loadgen: {fault}");
+    }
+    Ok(found.faults().next().is_none())
 }
 
 /// Measures one broker after the other.

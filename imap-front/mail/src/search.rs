@@ -1,6 +1,7 @@
 //! Search programs (RFC 3501 §6.4.4, RFC 7162 §3.1.5) as values, and their evaluation.
 
 mod content;
+pub mod header_texts;
 mod matching;
 
 pub(crate) use content::{decoded_words, text_of};
@@ -114,6 +115,14 @@ impl Program {
         self.key.is_any(&|key| matches!(key, Key::ModSeq(_)))
     }
 
+    /// Its keys about header fields: names and texts.
+    pub fn header_keys(&self) -> Vec<(&str, &str)> {
+        let mut keys = Vec::new();
+        self.key
+            .visit_header_keys(&mut |name, text| keys.push((name, text)));
+        keys
+    }
+
     /// How many keys it has.
     pub fn keys(&self) -> usize {
         let count = std::cell::Cell::new(0);
@@ -154,6 +163,20 @@ impl Key {
             _ => false,
         };
         within || holds(self)
+    }
+
+    /// Tells of it, if it is about a header field, and of such keys within it.
+    fn visit_header_keys<'a>(&'a self, visit: &mut dyn FnMut(&'a str, &'a str)) {
+        match self {
+            Self::And(keys) => keys.iter().for_each(|key| key.visit_header_keys(visit)),
+            Self::Or(first, second) => {
+                first.visit_header_keys(visit);
+                second.visit_header_keys(visit);
+            }
+            Self::Not(key) => key.visit_header_keys(visit),
+            Self::Header(name, text) => visit(name, text),
+            _ => {}
+        }
     }
 
     fn needs_content(&self) -> bool {

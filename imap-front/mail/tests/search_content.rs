@@ -21,6 +21,7 @@ fn found(message: &'static str, key: Key) -> (bool, u32) {
         size: message.len() as u64,
         now_s: 1_000_000_000,
         recent: false,
+        header: &|_, _| None,
         bytes: &|| {
             reads.set(reads.get() + 1);
             Bytes::from_static(message.as_bytes())

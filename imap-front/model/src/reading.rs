@@ -337,6 +337,7 @@ fn search(
             size: message.size(),
             now_s: now.unix_s,
             recent: uid >= recent_from,
+            header: &|_, _| None,
             bytes: &|| message.bytes.clone(),
         };
         if matches(program, &candidate) {

@@ -1,7 +1,8 @@
 //! What the writer is given to do, and what is answered if it can't be done.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 
+use crossbeam_channel::{Sender, TrySendError};
 use mail::request::NewMessage;
 use mail::{Body, MailboxId, Refusal, Reply, Request, RightsMode};
 
@@ -10,7 +11,7 @@ use crate::callbacks::Completion;
 use crate::disk::Durability;
 use crate::logic::MadeKeys;
 use crate::put::{Put, PutCompletion, PutDone};
-use crate::sort_keys::Taken;
+use crate::sort_keys::{SortRoom, Taken};
 
 /// What an operation counts at most: what is larger goes on in slices.
 const SLICE_WEIGHT: usize = 128;
@@ -22,8 +23,8 @@ pub(crate) enum Job {
     EnsureUser(String, Completion),
     /// Note what was claimed as recent in a mailbox.
     Claimed(MailboxId),
-    /// Keep sort keys of messages in a mailbox.
-    SortKeys(MailboxId, Vec<MadeKeys>, Taken),
+    /// Keep sort keys of messages.
+    SortKeys(Vec<MadeKeys>, Taken),
     /// Something of a restore or an import.
     Put(PutJob),
 }
@@ -143,7 +144,7 @@ impl Job {
             ) => SLICE_WEIGHT,
             Self::Request(Request::Deliver { targets, .. }, _) => targets.len().max(1),
             Self::Request(Request::AppendAll { messages, .. }, _) => messages.len().max(1),
-            Self::SortKeys(_, made, _) => made.len(),
+            Self::SortKeys(made, _) => made.len(),
             Self::Put(job) => job.messages().len().max(1),
             _ => 1,
         }
@@ -156,6 +157,57 @@ impl Job {
             Self::EnsureUser(_, completion) => Some((Reply::Refused(refusal.clone()), completion)),
             Self::Put(job) => Some((Reply::Refused(refusal.clone()), job.completion)),
             Self::Claimed(_) | Self::SortKeys(..) => None,
+        }
+    }
+}
+
+/// The way to the writer, while the store is open. It is written when that changes: nobody who asks
+/// waits for another.
+pub(crate) struct Jobs {
+    sender: RwLock<Option<Sender<Job>>>,
+    /// Memory for sort keys that wait to be kept.
+    pub made_room: Arc<SortRoom>,
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        Self {
+            sender: RwLock::default(),
+            made_room: Arc::new(SortRoom::of_made_keys()),
+        }
+    }
+}
+
+impl Jobs {
+    pub fn set(&self, sender: Sender<Job>) {
+        *self.sender.write().expect("no panic while it is held") = Some(sender);
+    }
+
+    pub fn end(&self) {
+        drop(
+            self.sender
+                .write()
+                .expect("no panic while it is held")
+                .take(),
+        );
+    }
+
+    pub fn are_taken(&self) -> bool {
+        let sender = self.sender.read().expect("no panic while it is held");
+        sender.is_some()
+    }
+
+    #[allow(
+        clippy::result_large_err,
+        reason = "what was not taken is given back as it is"
+    )]
+    pub fn give(&self, job: Job) -> Result<(), Job> {
+        let sender = self.sender.read().expect("no panic while it is held");
+        match sender.as_ref() {
+            Some(sender) => sender.try_send(job).map_err(|error| match error {
+                TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
+            }),
+            None => Err(job),
         }
     }
 }

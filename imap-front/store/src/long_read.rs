@@ -36,9 +36,9 @@ impl LongRead {
         &self.request
     }
 
-    /// What was asked, and how far it has come.
-    pub(crate) fn parts(&mut self) -> (&Request, &mut Reading) {
-        (&self.request, &mut self.reading)
+    /// How far it has come.
+    pub(crate) fn reading(&mut self) -> &mut Reading {
+        &mut self.reading
     }
 
     pub(crate) fn piece(&mut self, disk: &Disk, rules: &Rules) -> Result<Piece, Error> {

@@ -123,13 +123,13 @@ impl SortRoom {
         Self::of(256 << 20)
     }
 
-    /// For sort keys that were made and wait for the writer: those that find no room are made
-    /// again another time.
+    /// For sort keys that were made and wait for the writer, and for what they are to be made of:
+    /// those that find no room are made another time.
     pub fn of_made_keys() -> Self {
-        Self::of(1 << 20)
+        Self::of(8 << 20)
     }
 
-    fn of(bytes_max: usize) -> Self {
+    pub(crate) fn of(bytes_max: usize) -> Self {
         Self {
             bytes_max,
             taken: AtomicUsize::new(0),

@@ -13,6 +13,7 @@ pub struct Stats {
     syncs: AtomicU64,
     busy_ns: AtomicU64,
     commit_ns: AtomicU64,
+    keys_dropped: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +46,16 @@ impl Stats {
     /// How often the writer synced. What is only a part of an upload waits for the next sync.
     pub fn syncs(&self) -> u64 {
         self.syncs.load(Relaxed)
+    }
+
+    /// How often sort keys of messages were not made or kept, for too much waited: they are made
+    /// when they are next asked for.
+    pub fn dropped_keys(&self) -> u64 {
+        self.keys_dropped.load(Relaxed)
+    }
+
+    pub(crate) fn keys_dropped(&self) {
+        self.keys_dropped.fetch_add(1, Relaxed);
     }
 
     /// How long the writer was busy, in nanoseconds.

@@ -1,11 +1,11 @@
 //! The handle: reads run where they are asked for, writes go to the writer.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use arc_swap::{ArcSwap, Guard};
-use crossbeam_channel::{Sender, TrySendError};
+use crossbeam_channel::Sender;
 use mail::reply::Opened;
 use mail::{MailboxId, MailboxName, Refusal, Reply, Request, UserId};
 
@@ -15,7 +15,8 @@ use crate::disk::Disk;
 use crate::free_space::FreeSpace;
 use crate::frozen::Frozen;
 use crate::index::Figures;
-use crate::job::{self, Job, PutJob};
+use crate::job::{self, Job, Jobs, PutJob};
+use crate::key_maker::KeyMaker;
 use crate::logic::{self, MadeKeys, Rules};
 use crate::long_read::{LongRead, Piece, Reading};
 use crate::opening::{self, Opening, Recovery};
@@ -44,12 +45,11 @@ struct Inner {
     disk: ArcSwap<Disk>,
     rules: Rules,
     stats: Arc<Stats>,
-    /// Written once, at the end: nobody who asks waits for another.
-    jobs: RwLock<Option<Sender<Job>>>,
+    jobs: Arc<Jobs>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// A large mailbox has to be looked through before it can be read.
+/// What is asked for is not in memory: a large mailbox has to be looked through, or a message parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cold;
 
@@ -66,14 +66,16 @@ impl Store {
     ) -> Result<(Self, Recovery), OpenError> {
         options.check().map_err(OpenError::Options)?;
         let stats = Arc::new(Stats::default());
-        let begun = begin(folder, &options, announcer, &stats)?;
+        let jobs = Arc::<Jobs>::default();
+        let begun = begin(folder, &options, announcer, (&stats, &jobs))?;
+        jobs.set(begun.jobs);
         let inner = Inner {
             folder: folder.to_owned(),
             disk: ArcSwap::new(begun.disk),
             rules: Rules::new(options.clone()),
             options,
             stats,
-            jobs: RwLock::new(Some(begun.jobs)),
+            jobs,
             writer: Mutex::new(Some(begun.writer)),
         };
         let inner = Arc::new(inner);
@@ -93,7 +95,7 @@ impl Store {
             rules: Rules::new(options.clone()),
             options,
             stats: Arc::default(),
-            jobs: RwLock::new(None),
+            jobs: Arc::default(),
             writer: Mutex::new(None),
         };
         let inner = Arc::new(inner);
@@ -117,14 +119,14 @@ impl Store {
             folder,
             options,
             stats,
+            jobs,
             ..
         } = &*self.inner;
-        let begun = begin(folder, options, announcer, stats)?;
+        let begun = begin(folder, options, announcer, (stats, jobs))?;
         self.inner.disk.store(begun.disk);
         let mut writer = self.inner.writer.lock().expect("no panic while it is held");
         *writer = Some(begun.writer);
-        let mut jobs = self.inner.jobs.write().expect("no panic while it is held");
-        *jobs = Some(begun.jobs);
+        jobs.set(begun.jobs);
         Ok(begun.recovery)
     }
 
@@ -139,7 +141,7 @@ impl Store {
         let mut reading = Reading::default();
         loop {
             let piece = reading.piece(disk, rules, request);
-            self.keep_sort_keys(request, &mut reading);
+            self.keep_sort_keys(&mut reading);
             match piece {
                 Ok(Piece::More) => {}
                 Ok(Piece::Done(reply)) => return self.finish_read(request, Ok(reply)),
@@ -153,8 +155,7 @@ impl Store {
     /// mod-sequence as of the last.
     pub fn read_piece(&self, read: &mut LongRead) -> Option<Reply> {
         let piece = read.piece(&self.disk(), &self.inner.rules);
-        let (request, reading) = read.parts();
-        self.keep_sort_keys(request, reading);
+        self.keep_sort_keys(read.reading());
         let outcome = match piece {
             Ok(Piece::More) => return None,
             Ok(Piece::Done(reply)) => Ok(reply),
@@ -165,15 +166,17 @@ impl Store {
     }
 
     /// Has sort keys kept that a read had to make.
-    fn keep_sort_keys(&self, request: &Request, reading: &mut Reading) {
+    fn keep_sort_keys(&self, reading: &mut Reading) {
         let mut made = reading.take_made_keys();
-        while let (false, Some(mailbox)) = (made.is_empty(), mailbox_of(request)) {
+        while !made.is_empty() {
             let max = self.inner.rules.options.slice_messages;
             let some = made.split_off(made.len().saturating_sub(max));
-            let mut taken = Taken::none_of(&self.inner.rules.made_room);
+            let mut taken = Taken::none_of(&self.inner.jobs.made_room);
             // If too much waits they are made again.
-            if taken.grow_to(some.iter().map(MadeKeys::bytes).sum()) {
-                let _ = self.give(Job::SortKeys(mailbox, some, taken));
+            if !taken.grow_to(some.iter().map(MadeKeys::bytes).sum())
+                || self.give(Job::SortKeys(some, taken)).is_err()
+            {
+                self.inner.stats.keys_dropped();
             }
         }
     }
@@ -193,8 +196,19 @@ impl Store {
     /// As [`Store::read`], for a thread that others wait for.
     ///
     /// # Errors
-    /// If a large mailbox has to be looked through before; nothing was done.
+    /// If a large mailbox has to be looked through or a message parsed before; nothing was done.
     pub fn read_at_once(&self, request: &Request) -> Result<Option<Reply>, Cold> {
+        if let Request::Fetch { want, .. } = request
+            && want.structure
+        {
+            let disk = self.disk();
+            let view = disk.view();
+            let known = view.and_then(|it| logic::fetch_known(&it, &self.inner.rules, request));
+            return match known {
+                Ok(None) => Err(Cold),
+                known => Ok(self.finish_read(request, known)),
+            };
+        }
         let mut reading = Reading::default();
         for _ in 0..READS_MAX {
             match self.piece_at_once(&mut reading, request) {
@@ -380,19 +394,12 @@ impl Store {
         reason = "what was not taken is given back as it is"
     )]
     fn give(&self, job: Job) -> Result<(), Job> {
-        let jobs = self.inner.jobs.read().expect("no panic while it is held");
-        match jobs.as_ref() {
-            Some(jobs) => jobs.try_send(job).map_err(|error| match error {
-                TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
-            }),
-            None => Err(job),
-        }
+        self.inner.jobs.give(job)
     }
 
     /// Whether it was closed: nothing can be changed any more.
     pub fn is_closed(&self) -> bool {
-        let jobs = self.inner.jobs.read().expect("no panic while it is held");
-        jobs.is_none()
+        !self.inner.jobs.are_taken()
     }
 
     /// Whether the writer has ended although the store was not closed: nothing can be changed any
@@ -427,7 +434,7 @@ fn begin(
     folder: &Path,
     options: &Options,
     announcer: Announcer,
-    stats: &Arc<Stats>,
+    (stats, to_writer): (&Arc<Stats>, &Arc<Jobs>),
 ) -> Result<Begun, OpenError> {
     let mut opening = opening::open(folder, options)?;
     let damaged = |cause| OpenError::Damaged {
@@ -444,12 +451,22 @@ fn begin(
         path: folder.to_owned(),
         cause,
     };
+    let to_writer_of_maker = to_writer.clone();
+    #[allow(
+        clippy::result_large_err,
+        reason = "what was not taken is given back as it is"
+    )]
+    let give = move |job| to_writer_of_maker.give(job);
+    let key_maker = KeyMaker::start(stats.clone(), to_writer.made_room.clone(), give);
     let worker = Writer {
         pipeline: Pipeline::new(Committer::start(disk.clone()).map_err(cannot_start)?),
         disk: disk.clone(),
         jobs,
         announcer,
-        rules: Rules::new(options.clone()),
+        rules: Rules {
+            key_maker: Some(key_maker.map_err(cannot_start)?),
+            ..Rules::new(options.clone())
+        },
         commits: opening.recovery.commits,
         durable: opening.recovery.commits,
         marker: opening.marker,
@@ -517,7 +534,7 @@ fn mailbox_of(request: &Request) -> Option<MailboxId> {
 
 impl Inner {
     fn close(&self) {
-        drop(self.jobs.write().expect("no panic while it is held").take());
+        self.jobs.end();
         let thread = self
             .writer
             .lock()

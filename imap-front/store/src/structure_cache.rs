@@ -70,6 +70,11 @@ impl StructureCache {
         })?;
         Ok(kept.structure)
     }
+
+    /// The structure of a body, if it is here.
+    pub fn known(&self, body: u64) -> Option<Arc<Structure>> {
+        self.cache.get(&body).map(|kept| kept.structure)
+    }
 }
 
 #[cfg(test)]
@@ -95,6 +100,7 @@ mod tests {
             assert_eq!(structure.envelope.subject.as_deref(), Some(&b"one"[..]));
         }
         assert_eq!(reads.get(), 1);
+        assert!(structures.known(7).is_some() && structures.known(8).is_none());
         structures.get(8, read).expect("it reads");
         assert_eq!(reads.get(), 2);
     }

@@ -562,7 +562,7 @@ impl Writer {
                 }
                 return;
             }
-            Job::SortKeys(id, made, _taken) => return logic::keep_sort_keys(txn, id, made),
+            Job::SortKeys(made, _taken) => return logic::keep_sort_keys(txn, made),
             Job::Put(job) => match self.apply_put(txn, job, full, done) {
                 Some(outcome) => outcome,
                 None => return,

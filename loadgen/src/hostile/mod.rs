@@ -2,7 +2,7 @@
 //! judged by an oracle.
 //!
 //! In reading order: [`Plan`], [`attacks`] (what an attacker does), [`population`] (who should not
-//! feel it), [`measures`] (what they felt), [`wire`] (a blocking connection), [`report`].
+//! feel it), [`measures`] (what they felt), [`report`].
 
 pub mod args;
 pub mod attacks;
@@ -10,7 +10,6 @@ pub mod enp;
 pub mod measures;
 pub mod population;
 pub mod report;
-pub mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

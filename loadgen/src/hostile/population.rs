@@ -11,13 +11,13 @@ use reactor::uring::{Options, Uring};
 
 use super::Plan;
 use super::measures::{Kind, Measures, Phase};
-use super::wire::{From, Until, Wire};
 use crate::client::{Client, ClientEvent, Credentials};
 use crate::deliverer::{Deliverer, Result as Delivery};
 use crate::fleet::{Fleet, Heard};
 use crate::measure::now_ns;
 use crate::oracle::{Faults, Oracle};
 use crate::plan;
+use crate::wire::{From, Until, Wire};
 
 /// Between two commands of a worker.
 const COMMAND_EVERY_NS: u64 = 100_000_000;

@@ -1,5 +1,6 @@
 //! `cargo xtask results`: the studies behind every figure, each leaving a folder in `results/`.
 
+mod active;
 mod batches;
 mod brokers;
 mod hostile;
@@ -46,6 +47,8 @@ enum Kind {
     Peers,
     /// IMAP servers under attack, one after the other.
     Hostile,
+    /// IMAP servers that are asked, one after the other.
+    Active,
     /// A fresh server, for long.
     Soak,
     /// Fresh servers, and a report made of several runs or options of its own.
@@ -98,7 +101,7 @@ const TINY_TWO_MILLION: &[&str] = &[
 const TINY_USERS: u32 = 500;
 
 /// All studies, in the order in which they run.
-const STUDIES: [Study; 13] = [
+const STUDIES: [Study; 14] = [
     Study {
         name: "single",
         about: "10,000 clients idle, a mailbox each; 200 messages come one after the other",
@@ -290,6 +293,19 @@ const STUDIES: [Study; 13] = [
         ],
     },
     Study {
+        name: "active",
+        about: "a client that has woken up asks: flags, envelopes, searches, sorting of 20,000 and \
+                200,000 messages, on Ensign, Dovecot and Cyrus",
+        kind: Kind::Active,
+        arguments: &[],
+        headlines: &[
+            "FETCH of 1000: ENVELOPE with flags date size",
+            "SEARCH SUBJECT",
+            "SORT (DATE)",
+            "THREAD REFERENCES",
+        ],
+    },
+    Study {
         name: "soak",
         about: "churn under an oracle: 50,000 clients of 40,000 mailboxes come, idle, act and go",
         kind: Kind::Soak,
@@ -339,7 +355,7 @@ pub struct Options {
     /// Print the studies and run none
     #[arg(long)]
     pub list: bool,
-    /// Of the studies of peers and attacks, measure only these servers; the others' runs stay
+    /// Of the studies of several servers, measure only these servers; the others' runs stay
     #[arg(long, value_name = "NAME")]
     pub peer: Vec<String>,
     /// Replace the last run of the day; without it each run has a folder of its own
@@ -352,7 +368,8 @@ pub struct Options {
     #[arg(long)]
     pub redraw: bool,
     /// No more sessions than this, for a try: of the study of scaling points with more are left
-    /// out, and the studies of a server, TLS and logins are run with fewer
+    /// out, and the studies of a server, TLS and logins are run with fewer; of the study of a client
+    /// that wakes up, no more messages
     #[arg(long, value_name = "SESSIONS")]
     pub up_to: Option<u32>,
     /// Run the small twins of those studies that have one, below the target folder: they show that
@@ -397,6 +414,7 @@ pub fn run(options: &Options) -> Result<()> {
                 Kind::Brokers => brokers::run(study.arguments, relative(&folder))?,
                 Kind::Peers => peers::run(&peers::FULL, &options.peer, &folder)?,
                 Kind::Hostile => hostile::run(&hostile::FULL, &options.peer, &folder)?,
+                Kind::Active => active::run(&active::FULL, &options.peer, options.up_to, &folder)?,
                 Kind::Soak => soak::run(study, &folder)?,
                 Kind::Own(run) => run(options, &folder)?,
             }
@@ -471,6 +489,7 @@ pub fn twins() -> Result<()> {
     }
     peers::run(&peers::TINY, &[], &folder.join("peers"))?;
     hostile::run(&hostile::TINY, &[], &folder.join("hostile"))?;
+    active::run(&active::TINY, &[], None, &folder.join("active"))?;
     batches::run(&batches::TINY, &folder.join("batches"))?;
     tls::run(&tls::TINY, None, &folder.join("tls"))?;
     logins::run(&logins::TINY, None, &folder.join("logins"))?;

@@ -150,7 +150,7 @@ fn within<'a>(bytes: &'a [u8], range: &Range<u64>) -> &'a [u8] {
 }
 
 /// A field's value as it stands and, if it has encoded words (RFC 2047), decoded.
-fn texts(value: &[u8]) -> impl Iterator<Item = String> + use<> {
+pub(super) fn texts(value: &[u8]) -> impl Iterator<Item = String> + use<> {
     let line = header::unfold(value);
     let plain = fold(&String::from_utf8_lossy(&line));
     std::iter::once(plain).chain(decoded_words(&line).map(|text| fold(&text)))
@@ -201,7 +201,7 @@ fn decoded_word(word: &[u8]) -> Option<String> {
 
 /// The addresses of a field as the envelope has them: without comments and quotes, and their names
 /// decoded.
-fn listed(value: &[u8]) -> String {
+pub(super) fn listed(value: &[u8]) -> String {
     let mut text = String::new();
     for address in addresses(&header::unfold(value), &mut Room::default()) {
         let Address {

@@ -30,6 +30,8 @@ pub struct Candidate<'a> {
     pub recent: bool,
     /// Looks up its thread; called only if a key asks for it.
     pub thread: &'a dyn Fn() -> Option<ThreadId>,
+    /// Whether a header field (name, text) contains a text, if that is known without its bytes.
+    pub header: &'a dyn Fn(&str, &str) -> Option<bool>,
     /// Reads its bytes; called at most once, and only if a key looks into the message.
     pub bytes: &'a dyn Fn() -> Bytes,
 }
@@ -87,7 +89,8 @@ impl Evaluation<'_> {
             Key::Younger(age_s) => candidate.date.unix_s >= candidate.now_s - i64::from(*age_s),
             Key::Larger(size) => candidate.size > *size,
             Key::Smaller(size) => candidate.size < *size,
-            Key::Header(name, text) => self.content().header_contains(name, text),
+            Key::Header(name, text) => (candidate.header)(name, text)
+                .unwrap_or_else(|| self.content().header_contains(name, text)),
             Key::Body(text) => self.content().body_contains(text),
             Key::Text(text) => {
                 self.content().any_header_contains(text) || self.content().body_contains(text)
@@ -157,6 +160,7 @@ mod tests {
             size: 100,
             now_s: 86_400 + 9,
             recent: true,
+            header: &|_, _| None,
             bytes: &|| Bytes::from_static(MESSAGE.as_bytes()),
         };
         let program = Program { key };

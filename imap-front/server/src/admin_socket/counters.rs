@@ -39,6 +39,11 @@ impl Asking {
             ("Operations", operations, "operations in them"),
             ("Syncs", stats.syncs(), "times the disk was synced"),
             (
+                "SortKeysLeft",
+                stats.dropped_keys(),
+                "times that sort keys of new messages were left to the first sort",
+            ),
+            (
                 "BusyNs",
                 stats.busy_ns(),
                 "nanoseconds for which the writer was busy",

@@ -1,5 +1,5 @@
-//! Reads that take long: searches, sorting, structures of messages, and large mailboxes that have
-//! to be looked through first.
+//! Reads that take long: searches, sorting, structures of messages that are not in memory, and large
+//! mailboxes that have to be looked through first.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub fn is_long(request: &Request) -> bool {
         Request::List { .. } | Request::Changes { .. } | Request::Watched { .. } => true,
         Request::Decode { .. } | Request::Arrange { .. } => true,
         Request::Search { program, .. } => program.looks_at_messages() || program.keys() > KEYS_MAX,
-        Request::Fetch { want, .. } => want.structure || want.thread,
+        Request::Fetch { want, .. } => want.thread || want.preview,
         Request::Metadata { query, .. } => query.exact().is_none(),
         // In rows from before they were counted they have to be.
         Request::Status { deleted_bytes, .. } => *deleted_bytes,

@@ -51,7 +51,7 @@ fn append(
     let count = messages.len() as u32;
     match checked(txn, rules, user, name, &messages)? {
         Ok(append) => {
-            let (first, event) = append.done(txn, messages)?;
+            let (first, event) = append.done(txn, rules, messages)?;
             Ok((reply(count, first), vec![event]).into())
         }
         Err(refusal) => {
@@ -131,12 +131,13 @@ impl Append {
     pub(super) fn done(
         mut self,
         txn: &mut Transaction<'_>,
+        rules: &Rules,
         messages: Vec<NewMessage>,
     ) -> Result<(Appended, Arc<Event>), Error> {
         // Of several messages each has its own, which is looked up when somebody wants it.
         let (is_one, mut header) = (messages.len() == 1, None);
         for (message, row) in messages.into_iter().zip(&mut self.rows) {
-            let stored = keep(txn, message.body, row.size)?;
+            let stored = keep(txn, rules, message.body, row.size)?;
             row.body = stored.body;
             header = stored.header.filter(|_| is_one);
         }

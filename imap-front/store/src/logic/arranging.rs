@@ -1,8 +1,8 @@
 //! SORT and THREAD: a search, then what is known of each hit, then the order; in pieces.
 //!
-//! What messages are compared by is not read from them: it lies in [`Space::SortKeys`], made when a
-//! message came. Of messages from before there were such keys they are made here, and handed to
-//! the writer to be kept.
+//! What messages are compared by is not read from them: it lies in [`Space::SortKeys`], made soon
+//! after a message came ([`crate::key_maker`]). Where there are no such keys they are made here, and
+//! handed to the writer to be kept.
 
 use std::sync::Arc;
 
@@ -32,12 +32,22 @@ const NO_ROOM: Refusal =
 /// Sort keys that were made of a message.
 #[derive(Debug)]
 pub(crate) struct MadeKeys {
-    uid: Uid,
     body: u64,
     row: Bytes,
 }
 
 impl MadeKeys {
+    /// Those of the message with this body.
+    pub fn new(body: u64, row: Bytes) -> Self {
+        Self { body, row }
+    }
+
+    /// Whose they are.
+    #[cfg(test)]
+    pub fn body(&self) -> u64 {
+        self.body
+    }
+
     /// What it takes in memory, in bytes.
     pub fn bytes(&self) -> usize {
         size_of::<Self>() + self.row.len()
@@ -271,11 +281,7 @@ fn longer(
                 match tables::body(kv, row.body, 0..bytes) {
                     Ok(header) => {
                         let keys = Bytes::from(sort_keys::of_header(&header));
-                        made.push(MadeKeys {
-                            uid,
-                            body: row.body,
-                            row: keys.clone(),
-                        });
+                        made.push(MadeKeys::new(row.body, keys.clone()));
                         keys
                     }
                     Err(error) => {
@@ -318,21 +324,13 @@ fn modseqs(
     })
 }
 
-/// Keeps sort keys that a reader made, of messages that are still there.
-pub(crate) fn keep_sort_keys(txn: &mut Transaction<'_>, id: MailboxId, made: Vec<MadeKeys>) {
-    let mut keep = || -> Result<(), Error> {
-        let Some(mailbox) = tables::mailbox(txn, id)? else {
-            return Ok(());
-        };
-        for MadeKeys { uid, body, row } in &made {
-            let message = tables::message(txn, id, &mailbox, *uid)?;
-            if message.is_some_and(|message| message.body == *body) {
-                txn.put(Space::SortKeys, &keys::number(*body), row.clone());
-            }
+/// Keeps sort keys of bodies that are still there.
+pub(crate) fn keep_sort_keys(txn: &mut Transaction<'_>, made: Vec<MadeKeys>) {
+    for MadeKeys { body, row } in made {
+        match txn.get(Space::Bodies, &keys::piece(body, 0)) {
+            Ok(Some(_)) => txn.put(Space::SortKeys, &keys::number(body), row),
+            Ok(None) => {}
+            Err(error) => tracing::error!("{error}"),
         }
-        Ok(())
-    };
-    if let Err(error) = keep() {
-        tracing::error!("{error}");
     }
 }

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use mail::reply::Appended;
 use mail::request::Target;
-use mail::{
-    Body, Event, MailboxId, MailboxName, ModSeq, Refusal, Reply, Rights, SpoolId, Uid, sort,
-};
+use mail::{Body, Event, MailboxId, MailboxName, ModSeq, Refusal, Reply, Rights, SpoolId, Uid};
 
 use super::access;
 use super::keywords::introduce;
@@ -115,30 +113,35 @@ pub(super) fn size_of(
     })
 }
 
-/// Puts a body where messages find it, with its sort keys.
-pub(super) fn keep(txn: &mut Transaction<'_>, body: Body, size: u64) -> Result<Stored, Error> {
+/// Puts a body where messages find it, and has sort keys made of it.
+pub(super) fn keep(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    body: Body,
+    size: u64,
+) -> Result<Stored, Error> {
     let mut header = None;
     let body = match body {
         Body::Inline(bytes) => {
             let id = tables::next(txn, "body")?;
             write_pieces(txn, id, 0, &bytes)?;
             header = Some(header_length(&bytes));
-            put_sort_keys(txn, id, &bytes);
+            if let Some(maker) = &rules.key_maker {
+                maker.came(id, bytes);
+            }
             id
         }
         Body::Spooled(spool) => {
             txn.delete(Space::Spools, &keys::number(spool.0));
-            let first = txn.get(Space::Bodies, &keys::piece(spool.0, 0))?;
-            put_sort_keys(txn, spool.0, &first.unwrap_or_default());
+            if let Some(maker) = &rules.key_maker
+                && let Some(first) = txn.get(Space::Bodies, &keys::piece(spool.0, 0))?
+            {
+                maker.came(spool.0, first);
+            }
             spool.0
         }
     };
     Ok(Stored { body, size, header })
-}
-
-fn put_sort_keys(txn: &mut Transaction<'_>, body: u64, message: &[u8]) {
-    let row = sort::keys::of_header(message);
-    txn.put(Space::SortKeys, &keys::number(body), row);
 }
 
 /// The upload of a body that was refused is consumed too.
@@ -273,7 +276,7 @@ pub(super) fn deliver(
             .collect();
         return Ok((Reply::Delivered(results), vec![]).into());
     }
-    let stored = keep(txn, body, size)?;
+    let stored = keep(txn, rules, body, size)?;
     if accepted.len() > 1 {
         let count = keys::number(accepted.len() as u64);
         txn.put(Space::References, &keys::number(stored.body), count);

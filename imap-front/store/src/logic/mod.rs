@@ -2,13 +2,13 @@
 //!
 //! In reading order: `keys`, `tables` (typed rows), `access` (whose a name is, and what one may
 //! do), `acl` (who may do what), `numbering` (which message has which number),
-//! `catch_up` (what happened since), `resync` (what a client has missed), `reading`, `searching`,
-//! `arranging` (SORT and THREAD), `naming` and `renaming` (mailboxes), `keywords` (their places),
-//! `news` (what is announced), `watching` (what sessions watch beside),
-//! `limits` and `quotas` (what there is room for), `metadata`, `depositing`, `appending` and
-//! `replacing` (messages come), `choosing` (which are meant), `changing` (flags, expunges),
-//! `keeping` (what was expunged), `copying` and `bodies`, `operation` (what takes many slices),
-//! `backing_up` and `putting` (backups and restores).
+//! `catch_up` (what happened since), `resync` (what a client has missed), `reading`, `fetching`,
+//! `searching`, `texts` (of headers, for searches), `arranging` (SORT and THREAD), `naming` and
+//! `renaming` (mailboxes), `keywords` (their places), `news` (what is announced), `watching` (what
+//! sessions watch beside), `limits` and `quotas` (what there is room for), `metadata`, `depositing`,
+//! `appending` and `replacing` (messages come), `choosing` (which are meant), `changing` (flags,
+//! expunges), `keeping` (what was expunged), `copying` and `bodies`, `operation` (what takes many
+//! slices), `backing_up` and `putting` (backups and restores).
 
 pub(crate) mod keys;
 
@@ -28,6 +28,7 @@ mod choosing;
 mod copying;
 mod damage;
 mod depositing;
+mod fetching;
 #[cfg(test)]
 mod index_tests;
 pub(crate) mod keeping;
@@ -51,6 +52,7 @@ mod searching;
 #[cfg(test)]
 mod slice_tests;
 mod tables;
+mod texts;
 mod watching;
 
 use std::sync::Arc;
@@ -71,6 +73,7 @@ pub(crate) use naming::renew_uid_validities;
 pub(crate) use news::of as news_of;
 
 use copying::Target;
+use fetching::Structures;
 pub(crate) use numbering::build_some;
 use operation::Storing;
 pub(crate) use operation::{BUILD_ROWS, Operation, Step};
@@ -82,10 +85,16 @@ pub(crate) use tables::{
     recover_spools, user_name,
 };
 
+use crate::key_maker::KeyMaker;
 use crate::kv::{Kv, Transaction};
 use crate::sort_keys::{SortKeyCache, SortRoom};
 use crate::structure_cache::StructureCache;
+use crate::text_cache::TextCache;
 use crate::{Error, Options};
+
+/// Messages to be looked at from which on the texts of all their neighbours' headers are gathered:
+/// a few are looked at sooner.
+const TEXTS_MIN: u64 = 256;
 
 /// What the store goes by besides its rows.
 pub struct Rules {
@@ -97,12 +106,17 @@ pub struct Rules {
     pub(crate) structures: StructureCache,
     /// Sort keys of messages that were sorted lately.
     pub(crate) sort_keys: SortKeyCache,
+    /// What searches see of header fields, of those searched lately.
+    pub(crate) texts: TextCache,
+    /// How many messages have to be looked at for texts of headers to be gathered.
+    pub(crate) texts_min: u64,
     /// Memory for what is being sorted.
     pub(crate) sort_room: Arc<SortRoom>,
-    /// Memory for sort keys that wait to be kept.
-    pub(crate) made_room: Arc<SortRoom>,
     /// What mailboxes are called that changed lately.
     pub(crate) names: news::NamesKept,
+    /// Who makes sort keys of messages that come; without it they are made when they are first
+    /// asked for.
+    pub(crate) key_maker: Option<KeyMaker>,
 }
 
 impl Rules {
@@ -113,9 +127,11 @@ impl Rules {
             options,
             structures: StructureCache::new(),
             sort_keys: SortKeyCache::default(),
+            texts: TextCache::default(),
+            texts_min: TEXTS_MIN,
             sort_room: Arc::new(SortRoom::of_sorting()),
-            made_room: Arc::new(SortRoom::of_made_keys()),
             names: news::NamesKept::default(),
+            key_maker: None,
         }
     }
 
@@ -220,12 +236,18 @@ pub(crate) fn read(kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Opti
             uids,
             want,
             budget_bytes,
-        } => reading::fetch(kv, rules, *mailbox, uids, *want, *budget_bytes)?,
+        } => {
+            let want = (*want, Structures::Any);
+            match fetching::fetch(kv, rules, (*mailbox, uids), want, *budget_bytes)? {
+                Some(reply) => reply,
+                None => Reply::Refused(Refusal::Bug),
+            }
+        }
         R::Read {
             mailbox,
             uid,
             range,
-        } => reading::piece(kv, *mailbox, *uid, range.clone())?,
+        } => fetching::piece(kv, *mailbox, *uid, range.clone())?,
         R::Decode {
             mailbox,
             uid,
@@ -234,7 +256,7 @@ pub(crate) fn read(kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Opti
             only_size,
         } => {
             let of = (range.clone(), *decoder);
-            reading::decode(kv, *mailbox, *uid, of, *only_size)?
+            fetching::decode(kv, *mailbox, *uid, of, *only_size)?
         }
         R::Search {
             mailbox,
@@ -259,6 +281,29 @@ pub(crate) fn read(kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Opti
         R::Open { user, name, .. } => reading::open(kv, rules, *user, name)?,
         _ => return Ok(None),
     }))
+}
+
+/// Answers a FETCH of structures as far as those are in memory; none if the first is not.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn fetch_known(
+    kv: &dyn Kv,
+    rules: &Rules,
+    request: &Request,
+) -> Result<Option<Reply>, Error> {
+    match request {
+        Request::Fetch {
+            mailbox,
+            uids,
+            want,
+            budget_bytes,
+        } => {
+            let want = (*want, Structures::Known);
+            fetching::fetch(kv, rules, (*mailbox, uids), want, *budget_bytes)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Carries out a request that changes something, in a transaction.

@@ -189,7 +189,7 @@ fn message_row(
         Ok(size) => size,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let stored = depositing::keep(txn, message.body.clone(), size)?;
+    let stored = depositing::keep(txn, rules, message.body.clone(), size)?;
     let (keywords, is_short) = places(mailbox, &message.flags, rules.options.keywords_max);
     let row = MessageRow {
         system: message.flags.system_bits(),

@@ -1,32 +1,22 @@
-//! Requests that change nothing.
+//! Requests that change nothing, but for what fetches messages.
 
 use std::ops::ControlFlow::{Break, Continue};
-use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use mail::MailboxInfo;
 use mail::list::{Depth, Query};
-use mail::mime::transfer::{self, Decoder};
-use mail::mime::{Structure, preview};
 use mail::reply::{Opened, Status};
-use mail::request::Want;
-use mail::sort::SortKeys;
-use mail::sort::keys as sort_keys;
 use mail::{
-    Delta, EmailId, Flags, MailboxId, MailboxName, Message, ModSeq, Refusal, Reply, Rights,
-    SystemFlag, ThreadId, Uid, UserId,
+    Delta, MailboxId, MailboxName, ModSeq, Refusal, Reply, Rights, SystemFlag, Uid, UserId,
 };
 
 use super::access::{self, Found};
 use super::numbering::Numbering;
-use super::{Rules, acl, catch_up, damage, keeping, keys, tables};
+use super::{Rules, acl, catch_up, keys, tables};
 use crate::Error;
 use crate::kv::{Kv, Space};
-use crate::rows::{Mailbox, MessageRow, Name};
+use crate::rows::{Mailbox, Name};
 
-/// Messages up to this size are read before any of their bytes is announced.
-const SURE_BYTES_MAX: u64 = 1 << 20;
 /// The bit of `\\Seen`.
 const SEEN: usize = (SystemFlag::Seen as u8).trailing_zeros() as usize;
 
@@ -299,234 +289,5 @@ pub(super) fn view(kv: &dyn Kv, rules: &Rules, id: MailboxId, at: ModSeq) -> Res
             delta,
         },
         None => Reply::Refused(BEYOND_THE_HORIZON),
-    })
-}
-
-pub(super) fn fetch(
-    kv: &dyn Kv,
-    rules: &Rules,
-    id: MailboxId,
-    uids: &[Uid],
-    want: Want,
-    budget_bytes: usize,
-) -> Result<Reply, Error> {
-    let Some(mailbox) = tables::mailbox(kv, id)? else {
-        return Ok(Reply::Refused(Refusal::NoMailbox));
-    };
-    let mut messages = Vec::new();
-    let (mut spent, mut done, mut unreadable) = (0, 0, 0);
-    for &uid in uids {
-        if spent >= budget_bytes && done > 0 {
-            break;
-        }
-        done += 1;
-        let Content {
-            row,
-            flags,
-            bytes,
-            structure,
-            thread,
-            preview,
-        } = match content(kv, rules, &mailbox, (id, uid), want) {
-            Ok(Some(content)) => content,
-            Ok(None) => continue,
-            Err(error) => {
-                damage::report(kv, (id, uid), &error);
-                unreadable += 1;
-                continue;
-            }
-        };
-        let small = row.size <= rules.options.inline_bytes_max;
-        // A structure costs what would have to be read for it, kept or not: the work of a request
-        // is bounded as well as its answer.
-        if bytes.is_some() || structure.is_some() {
-            spent += row.size as usize;
-        }
-        messages.push(Message {
-            uid,
-            modseq: row.modseq,
-            flags: Arc::new(flags),
-            date: row.date,
-            saved: row.saved(),
-            email: EmailId(row.body),
-            thread,
-            size: row.size,
-            preview,
-            structure,
-            bytes: bytes.filter(|_| small),
-            submitter: row.submitter.filter(|_| want.submitter),
-        });
-    }
-    Ok(Reply::Fetched {
-        messages,
-        done,
-        unreadable,
-    })
-}
-
-/// What a fetch needs of a message.
-struct Content {
-    thread: Option<ThreadId>,
-    preview: Option<Box<str>>,
-    row: MessageRow,
-    flags: Flags,
-    bytes: Option<Bytes>,
-    structure: Option<Arc<Structure>>,
-}
-
-/// A message's row, its structure if it is wanted, and its bytes if they are wanted and few enough
-/// to make sure of: a session can't take back the size of a literal.
-fn content(
-    kv: &dyn Kv,
-    rules: &Rules,
-    mailbox: &Mailbox,
-    (id, uid): (MailboxId, Uid),
-    want: Want,
-) -> Result<Option<Content>, Error> {
-    let Some((row, flags)) = readable(kv, id, mailbox, uid)? else {
-        return Ok(None);
-    };
-    let small = row.size <= rules.options.inline_bytes_max.max(SURE_BYTES_MAX);
-    let read = || tables::body(kv, row.body, 0..row.size);
-    let bytes = (want.bytes && small).then(read).transpose()?;
-    let structure = want.structure.then(|| {
-        let whole = || bytes.clone().map_or_else(read, Ok);
-        rules.structures.get(row.body, whole)
-    });
-    let thread = want.thread.then(|| thread(kv, &row)).transpose()?.flatten();
-    let structure = structure.transpose()?;
-    let preview = match (&structure, want.preview) {
-        (Some(structure), true) => Some(preview_of(kv, &row, structure, bytes.as_deref())?),
-        _ => None,
-    };
-    Ok(Some(Content {
-        thread,
-        preview,
-        structure,
-        row,
-        flags,
-        bytes,
-    }))
-}
-
-/// The beginning of a message's text, which may have been read already.
-fn preview_of(
-    kv: &dyn Kv,
-    row: &MessageRow,
-    structure: &Structure,
-    read: Option<&[u8]>,
-) -> Result<Box<str>, Error> {
-    let Some((part, range)) = preview::part(structure) else {
-        return Ok(Box::default());
-    };
-    let within = read.and_then(|read| read.get(range.start as usize..range.end as usize));
-    let text = match within {
-        Some(bytes) => preview::of(part, bytes),
-        None => preview::of(part, &tables::body(kv, row.body, range)?),
-    };
-    Ok(text.into())
-}
-
-/// The thread of a message, by the keys that are kept with it. They are made if there are none.
-pub(super) fn thread(kv: &dyn Kv, row: &MessageRow) -> Result<Option<ThreadId>, Error> {
-    let kept = kv.get(Space::SortKeys, &keys::number(row.body))?;
-    if let Some(kept) = kept.as_deref().and_then(SortKeys::read) {
-        return Ok(kept.thread());
-    }
-    let header = 0..row.size.min(sort_keys::HEADER_BYTES_MAX as u64);
-    let made = sort_keys::of_header(&tables::body(kv, row.body, header)?);
-    Ok(SortKeys::read(&made).and_then(|made| made.thread()))
-}
-
-/// A message that is there, or was expunged and is kept (RFC 2180 §4.1).
-fn readable(
-    kv: &dyn Kv,
-    id: MailboxId,
-    mailbox: &Mailbox,
-    uid: Uid,
-) -> Result<Option<(MessageRow, Flags)>, Error> {
-    if let Some(row) = tables::message(kv, id, mailbox, uid)? {
-        let flags = row.flags(mailbox);
-        return Ok(Some((row, flags)));
-    }
-    let kept = keeping::message(kv, id, uid)?;
-    Ok(kept.map(|kept| {
-        let flags = kept.flags();
-        (kept.message, flags)
-    }))
-}
-
-pub(super) fn piece(
-    kv: &dyn Kv,
-    id: MailboxId,
-    uid: Uid,
-    range: Range<u64>,
-) -> Result<Reply, Error> {
-    let read = read(kv, id, uid, |size| {
-        let end = range.end.min(size);
-        range.start.min(end)..end
-    });
-    Ok(read?.map_or_else(Reply::Refused, |(piece, _)| Reply::Piece(piece)))
-}
-
-/// Decodes some of a part.
-pub(super) fn decode(
-    kv: &dyn Kv,
-    id: MailboxId,
-    uid: Uid,
-    (range, mut decoder): (Range<u64>, Decoder),
-    only_size: bool,
-) -> Result<Reply, Error> {
-    let mut last = false;
-    let read = read(kv, id, uid, |size| {
-        let end = range.end.min(size);
-        let start = range.start.min(end);
-        let stop = end.min(start + transfer::PIECE_BYTES);
-        last = stop == end;
-        start..stop
-    });
-    let (source, at) = match read? {
-        Ok(read) => read,
-        Err(refusal) => return Ok(Reply::Refused(refusal)),
-    };
-    let mut octets = Vec::with_capacity(source.len());
-    let taken = decoder.decode(&source, last, &mut octets) as u64;
-    Ok(Reply::Decoded {
-        rest: match last {
-            true => range.end..range.end,
-            false => at + taken..range.end,
-        },
-        decoder,
-        size: octets.len() as u64,
-        has_nul: octets.contains(&0),
-        octets: match only_size {
-            true => Bytes::new(),
-            false => octets.into(),
-        },
-    })
-}
-
-/// Reads a range of a message, which depends on its size; gives where it begins.
-fn read(
-    kv: &dyn Kv,
-    id: MailboxId,
-    uid: Uid,
-    range: impl FnOnce(u64) -> Range<u64>,
-) -> Result<Result<(Bytes, u64), Refusal>, Error> {
-    let row = match tables::mailbox(kv, id)? {
-        Some(mailbox) => readable(kv, id, &mailbox, uid)?,
-        None => None,
-    };
-    let Some((row, _)) = row else {
-        return Ok(Err(Refusal::NoMessage));
-    };
-    let range = range(row.size);
-    let start = range.start;
-    Ok(match tables::body(kv, row.body, range) {
-        Ok(piece) => Ok((piece, start)),
-        Err(error) => {
-            damage::report(kv, (id, uid), &error);
-            Err(Refusal::Unavailable("the message can't be read".into()))
-        }
     })
 }

@@ -61,7 +61,7 @@ fn replaced(
     let mut events = changing::remove(txn, rules, of, &numbering, &[(uid, row)], true)?;
     match appending::checked(txn, rules, user, name, from_ref(&message))? {
         Ok(append) => {
-            let (appended, event) = append.done(txn, vec![message])?;
+            let (appended, event) = append.done(txn, rules, vec![message])?;
             events.push(event);
             Ok(Ok((appended, events)))
         }

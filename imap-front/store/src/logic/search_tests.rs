@@ -77,6 +77,11 @@ fn key() -> impl Strategy<Value = Key> {
         (0u64..200).prop_map(Key::Larger),
         (0u64..200).prop_map(Key::Smaller),
         (0i32..20).prop_map(|day| Key::Since(DateField::Internal, Day(day))),
+        (0usize..6, 0usize..5).prop_map(|(name, text)| {
+            let name = ["subject", "TO", "from", "Bcc", "a", "cc"][name];
+            let text = ["", "re: 3", "EXAMPLE", "SECOND", "b"][text];
+            Key::Header(name.into(), text.into())
+        }),
         (0u8..10).prop_map(|digit| Key::Body(digit.to_string().into())),
     ];
     leaf.prop_recursive(5, 40, 4, |key| {
@@ -99,6 +104,15 @@ fn uids(world: &World) -> Vec<Uid> {
     uids
 }
 
+/// Fields of a message; some have none, and one never ends.
+fn header(number: usize) -> String {
+    match number % 9 {
+        0 => String::new(),
+        8 => format!("Subject: {}", "long".repeat(20_000)),
+        at => format!("Subject: Re: {at}\r\nTo: {number}@example\r\nSUBJECT: second\r\n"),
+    }
+}
+
 pub(super) fn carry_out(world: &mut World, step: &Step, number: usize) {
     let inbox = world.inbox;
     let there = uids(world);
@@ -113,7 +127,8 @@ pub(super) fn carry_out(world: &mut World, step: &Step, number: usize) {
                     zone_min: 0,
                 }),
                 body: Body::Inline(Bytes::from(format!(
-                    "A: b\r\n\r\n{number}{}",
+                    "A: b\r\n{}\r\n{number}{}",
+                    header(number),
                     " ".repeat(*len)
                 ))),
             };
@@ -171,10 +186,11 @@ fn naive(world: &World, program: &Program, recent_from: Uid) -> (UidSet, Option<
             date: row.date,
             saved: row.saved(),
             email: mail::EmailId(row.body),
-            thread: &|| super::reading::thread(rows, &row).expect("readable"),
+            thread: &|| super::fetching::thread(rows, &row).expect("readable"),
             size: row.size,
             now_s: 1_000_000_000,
             recent: uid >= recent_from,
+            header: &|_, _| None,
             bytes: &|| tables::body(rows, row.body, 0..row.size).expect("memory"),
         };
         if matches(program, &candidate) {
@@ -217,8 +233,10 @@ proptest! {
         keys in prop::collection::vec(key(), 1..6),
         recent_from in 0u32..60,
         is_warm in any::<bool>(),
+        texts_min in prop_oneof![Just(0), Just(256)],
     ) {
         let mut world = World::new(0);
+        world.rules.texts_min = texts_min;
         if is_warm {
             world.warm();
         }

@@ -10,7 +10,8 @@ use mail::search::{Candidate, Key, Program, matches};
 use mail::{EmailId, MailboxId, ModSeq, Refusal, Reply, Uid, UidSet};
 use roaring::RoaringBitmap;
 
-use super::{Rules, catch_up, damage, keys, reading, tables};
+use super::texts::{KnownHeaders, Texts};
+use super::{Rules, catch_up, damage, fetching, keys, reading, tables};
 use crate::Error;
 use crate::index::MailboxIndex;
 use crate::kv::Kv;
@@ -39,6 +40,8 @@ pub(crate) struct Findings {
     pub next: Uid,
     /// When it was begun, in seconds since 1970-01-01T00:00:00Z.
     pub begun_s: Option<i64>,
+    /// Texts of headers that are not complete yet.
+    pub texts: Texts,
 }
 
 /// What a search is for.
@@ -71,19 +74,36 @@ impl Search<'_> {
         };
         let now = || (rules.options.now)().unix_s;
         findings.begun_s.get_or_insert_with(now);
-        let window = window(first, self.program.keys());
-        let mut split = Bitmaps {
-            index,
-            mailbox: &mailbox,
-            recent_from: self.recent_from,
-            uids: &within(index.uids(), window.clone()),
-            window: window.clone(),
+        let mut window = window(first, self.program.keys());
+        let split = |window: &RangeInclusive<u32>, texts: &KnownHeaders<'_>| {
+            let bitmaps = Bitmaps {
+                index,
+                mailbox: &mailbox,
+                recent_from: self.recent_from,
+                uids: &within(index.uids(), window.clone()),
+                window: window.clone(),
+                texts,
+            };
+            bitmaps.split(&self.program.key)
+        };
+        let mut texts = KnownHeaders::of(self.program);
+        let mut found = split(&window, &texts);
+        if texts.are_wanted() && found.maybe.len() >= rules.texts_min {
+            let of = (self.mailbox, &mailbox);
+            let gathered = (findings.texts).gather(kv, rules, of, (index, &window), texts.len())?;
+            let Some((to, chunks)) = gathered else {
+                return Ok(Some(true));
+            };
+            texts.find(&chunks);
+            window = first..=to;
+            found = split(&window, &texts);
         }
-        .split(&self.program.key);
+        let mut split = found;
         if self.program.asks_for_modseqs() {
             split.maybe |= std::mem::take(&mut split.sure);
         }
-        let next = self.look_at(kv, &mailbox, index, &split.maybe, findings)?;
+        let of = (&mailbox, &**index, &texts);
+        let next = self.look_at(kv, of, &split.maybe, findings)?;
         let next = next.or(window.end().checked_add(1).map(Uid));
         if let Some(next) = next {
             split.sure.remove_range(next.0..);
@@ -132,8 +152,7 @@ impl Search<'_> {
     fn look_at(
         &self,
         kv: &dyn Kv,
-        mailbox: &Mailbox,
-        index: &MailboxIndex,
+        (mailbox, index, texts): (&Mailbox, &MailboxIndex, &KnownHeaders<'_>),
         maybe: &RoaringBitmap,
         findings: &mut Findings,
     ) -> Result<Option<Uid>, Error> {
@@ -149,7 +168,7 @@ impl Search<'_> {
                 next = Some(uid);
                 return false;
             }
-            read += self.look(kv, mailbox, (uid, row), findings);
+            read += self.look(kv, (mailbox, texts), (uid, row), findings);
             true
         };
         // If most of those between are wanted, a scan is cheaper than asking for each.
@@ -175,7 +194,7 @@ impl Search<'_> {
     fn look(
         &self,
         kv: &dyn Kv,
-        mailbox: &Mailbox,
+        (mailbox, texts): (&Mailbox, &KnownHeaders<'_>),
         (uid, row): (Uid, MessageRow),
         findings: &mut Findings,
     ) -> u64 {
@@ -189,7 +208,7 @@ impl Search<'_> {
             email: EmailId(row.body),
             thread: &|| {
                 read.set(read.get().max(THREAD_BYTES));
-                reading::thread(kv, &row).unwrap_or_else(|error| {
+                fetching::thread(kv, &row).unwrap_or_else(|error| {
                     failure.replace(Some(error));
                     None
                 })
@@ -197,6 +216,7 @@ impl Search<'_> {
             size: row.size,
             now_s: findings.begun_s.unwrap_or_default(),
             recent: uid >= self.recent_from,
+            header: &|name, text| texts.contains(name, text, uid),
             bytes: &|| {
                 read.set(row.size);
                 match tables::body(kv, row.body, 0..row.size) {
@@ -284,6 +304,8 @@ struct Bitmaps<'a> {
     /// The messages in the window.
     uids: &'a RoaringBitmap,
     window: RangeInclusive<u32>,
+    /// Which of them have what in their headers, if that is known.
+    texts: &'a KnownHeaders<'a>,
 }
 
 impl Bitmaps<'_> {
@@ -327,6 +349,16 @@ impl Bitmaps<'_> {
                 let first = self.recent_from.0.max(*self.window.start());
                 Split::sure(within(self.uids, first..=*self.window.end()))
             }
+            Key::Header(name, text) => match self.texts.of_key(name, text) {
+                Some(known) => {
+                    let maybe = &known.unknown & self.uids;
+                    Split {
+                        sure: (&known.found & self.uids) - &maybe,
+                        maybe,
+                    }
+                }
+                None => Split::maybe(self.uids.clone()),
+            },
             Key::Before(..)
             | Key::On(..)
             | Key::Since(..)
@@ -334,7 +366,6 @@ impl Bitmaps<'_> {
             | Key::Younger(_)
             | Key::Larger(_)
             | Key::Smaller(_)
-            | Key::Header(..)
             | Key::Body(_)
             | Key::Text(_)
             | Key::ModSeq(_)

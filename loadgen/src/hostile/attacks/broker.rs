@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Stage;
 use crate::hostile::enp;
-use crate::hostile::wire::{From, Wire};
+use crate::wire::{From, Wire};
 
 /// Parameters of an event that has many.
 const PARAMETERS: usize = 1000;

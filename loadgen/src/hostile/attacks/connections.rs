@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::{Prepared, Stage, done, why};
-use crate::hostile::wire::{From, Wire};
+use crate::wire::{From, Wire};
 
 /// Commands in one write.
 const BLOCK: usize = 500;

@@ -11,8 +11,8 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Plan;
-use super::wire::{From, Until, Wire};
 use crate::plan;
+use crate::wire::{From, Until, Wire};
 
 /// One attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

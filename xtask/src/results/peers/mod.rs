@@ -258,18 +258,21 @@ fn measure(peer: &Peer, sizes: &Sizes, out: &Path) -> Result<bool> {
 
 fn prepare(peer: &Peer, sizes: &Sizes) -> Result<Box<dyn Server>> {
     Ok(match peer.kind {
-        Kind::Ensign => {
-            let folder = Folder::fresh(paths::target().join("peers").join(peer.name))?;
-            let base = Base::fresh(folder.path().to_owned(), Profile::Release)?;
-            let count = sizes.sessions.to_string();
-            base.import(&shell::capture(
-                base.sbin("loadgen").args(["users", "--count", &count]),
-            )?)?;
-            Box::new(Ensign(base, folder))
-        }
+        Kind::Ensign => ensign(peer.name, sizes.sessions)?,
         Kind::Dovecot { hibernates } => Box::new(Dovecot::fresh(peer.name, hibernates)?),
         Kind::Cyrus => Box::new(Cyrus::fresh(peer.name, sizes.sessions)?),
     })
+}
+
+/// Ensign, with so many users.
+pub(super) fn ensign(name: &str, users: usize) -> Result<Box<dyn Server>> {
+    let folder = Folder::fresh(paths::target().join("peers").join(name))?;
+    let base = Base::fresh(folder.path().to_owned(), Profile::Release)?;
+    let count = users.to_string();
+    base.import(&shell::capture(
+        base.sbin("loadgen").args(["users", "--count", &count]),
+    )?)?;
+    Ok(Box::new(Ensign(base, folder)))
 }
 
 /// Dovecot or Cyrus, with so many users.

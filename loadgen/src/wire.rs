@@ -1,4 +1,5 @@
-//! A blocking connection that speaks lines: for those who work, and for those who attack.
+//! A blocking connection that speaks lines: for those who work, those who attack, and those who
+//! measure one command after the other.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -14,8 +15,8 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(30);
 /// What the kernel keeps of what an attacker has sent and the server hasn't taken, in bytes. More
 /// of it, up to 4 MB a connection, would only keep this machine busy with copying.
 const SENT_BYTES_MAX: usize = 256 << 10;
-/// Longest line.
-const LINE_BYTES_MAX: usize = 1 << 20;
+/// Longest line: a SORT of some 500,000 messages.
+const LINE_BYTES_MAX: usize = 4 << 20;
 
 /// From where connections come, so that limits by address meet those they are meant for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,19 +144,20 @@ impl<'a> Wire<'a> {
     /// # Errors
     /// As [`Wire::receive`].
     pub fn line(&mut self) -> io::Result<Vec<u8>> {
-        let mut seen = self.at;
+        let mut seen = 0;
         loop {
-            if let Some(end) = self.input[seen..].iter().position(|&byte| byte == b'\n') {
-                let line = self.input[self.at..seen + end].trim_ascii_end().to_vec();
-                self.at = seen + end + 1;
+            let from = self.at + seen;
+            if let Some(end) = memchr::memchr(b'\n', &self.input[from..]) {
+                let line = self.input[self.at..from + end].trim_ascii_end().to_vec();
+                self.at = from + end + 1;
                 return Ok(line);
             }
             if self.input.len() - self.at > LINE_BYTES_MAX {
                 // Only its end matters of a line as long as this.
                 self.at = self.input.len() - LINE_BYTES_MAX / 2;
             }
+            seen = self.input.len() - self.at;
             self.fill()?;
-            seen = self.at;
         }
     }
 
@@ -185,9 +187,17 @@ impl<'a> Wire<'a> {
     /// # Errors
     /// As [`Wire::send`].
     pub fn begin(&mut self, command: &str) -> io::Result<String> {
+        self.begin_bytes(command.as_bytes())
+    }
+
+    /// As [`Wire::begin`], with literals.
+    ///
+    /// # Errors
+    /// As [`Wire::send`].
+    pub fn begin_bytes(&mut self, command: &[u8]) -> io::Result<String> {
         self.tag += 1;
         let tag = format!("t{}", self.tag);
-        self.send(format!("{tag} {command}\r\n").as_bytes())?;
+        self.send(&[tag.as_bytes(), b" ", command, b"\r\n"].concat())?;
         Ok(tag)
     }
 
@@ -196,9 +206,18 @@ impl<'a> Wire<'a> {
     /// # Errors
     /// As [`Wire::receive`].
     pub fn end(&mut self, tag: &str) -> io::Result<String> {
+        self.listen(tag, |_| {})
+    }
+
+    /// As [`Wire::end`]; is told each line before it, without literals.
+    ///
+    /// # Errors
+    /// As [`Wire::receive`].
+    pub fn listen(&mut self, tag: &str, mut hear: impl FnMut(&[u8])) -> io::Result<String> {
         loop {
             let line = self.line()?;
             if let Some(bytes) = literal(&line) {
+                hear(&line);
                 self.skip(bytes)?;
                 continue;
             }
@@ -211,6 +230,7 @@ impl<'a> Wire<'a> {
                     String::from_utf8_lossy(&line).into_owned(),
                 ));
             }
+            hear(&line);
         }
     }
 
