@@ -15,6 +15,7 @@ use crate::handover::row::PlainRow;
 use crate::protocol::{Protocol, Seen};
 use crate::row::{Row, State};
 use crate::secure::{Records, Tls};
+use crate::stats::Counter;
 
 /// So often a descriptor is tried again.
 const TRIES_MAX: usize = 5000;
@@ -27,9 +28,15 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         if self.phase() != Phase::Settled || !self.dirty.is_empty() || !self.leaving.is_empty() {
             return;
         }
+        let stats = &self.port().stats;
+        let said = stats.counter(Counter::SentBytes) + stats.counter(Counter::Announced);
         let Some(handover) = &mut self.handover else {
             return;
         };
+        // What was said in this turn may come back in the next.
+        if handover.export.is_none() || handover.said.replace(said) != Some(said) {
+            return;
+        }
         let Some((to, answer)) = handover.export.take() else {
             return;
         };

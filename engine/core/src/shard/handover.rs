@@ -61,6 +61,8 @@ pub(super) struct Handover {
     pub input: AHashMap<u32, Vec<u8>>,
     /// Who was to catch up.
     pub stale: VecDeque<SessionId>,
+    /// How much had been said when that was last looked at.
+    pub said: Option<u64>,
     /// Whose output waits for an end of this.
     pub blocked: Vec<SessionId>,
     /// Whose end came, and whether it was broken.

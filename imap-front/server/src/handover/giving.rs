@@ -80,6 +80,7 @@ type Outcome<T> = Result<T, String>;
 struct Done {
     asked: bool,
     store_gone: bool,
+    committed: bool,
 }
 
 impl Giving {
@@ -162,6 +163,9 @@ impl Giving {
             // It may be gone. If not, it gives the store back when it hears this.
             let _ = writeln!(end, "{}", json!({ "error": why }));
             let _ = end.shutdown(Shutdown::Both);
+            if done.committed && has_taken(end) {
+                self.end(pid);
+            }
         }
         tracing::error!(
             target: "imapd", event = %"upgrade", result = %"failed", pid,
@@ -223,6 +227,7 @@ impl Giving {
         let written = still.elapsed();
         wire.send(Kind::Released, b"", &[]).map_err(broke)?;
         wire.expect(Kind::Ready).map_err(broke)?;
+        done.committed = true;
         wire.send(Kind::Commit, b"", &[]).map_err(broke)?;
         wire.expect(Kind::Taken).map_err(broke)?;
         tracing::info!(
@@ -343,6 +348,12 @@ impl Giving {
             std::thread::sleep(LOOK_EVERY);
         }
     }
+}
+
+/// Whether the successor has said at the last moment that it goes on. It can't say so any more.
+fn has_taken(end: UnixStream) -> bool {
+    let taken = |mut wire: Wire| wire.expect(Kind::Taken);
+    Wire::new(end, STILL_WITHIN).and_then(taken).is_ok()
 }
 
 /// The answers of all shards.
