@@ -49,7 +49,8 @@ pub enum Command {
     ///
     /// It delivers mail and makes mailboxes and large messages; give it a server of its own.
     Hostile(Box<hostile::args::Args>),
-    /// What a client asks for that has woken up, one command after the other, and how long it takes.
+    /// What a client asks for that has woken up, one command after the other, and how long it
+    /// takes.
     ///
     /// It fills a mailbox; give it a user without one of that name.
     Active(Box<active::Args>),

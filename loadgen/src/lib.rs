@@ -9,8 +9,8 @@
 //! [`simulate`] (the whole server in a deterministic world), [`soak`] (sessions that come, act and
 //! go for hours), [`verify`] and [`shake`] (what a password and a handshake cost a server),
 //! [`hostile`] (attacks beside a quiet population), [`active`] (what a client that has
-//! woken up asks for), [`wire`] (the connection of both), [`brokers`] (publish/subscribe brokers side by
-//! side), [`arguments`] (the command line).
+//! woken up asks for), [`wire`] (the connection of both), [`brokers`] (publish/subscribe brokers
+//! side by side), [`arguments`] (the command line).
 //!
 //! Machines and oracle know no sockets: they run against the kernel and in a simulated world alike.
 

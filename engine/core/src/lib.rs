@@ -22,6 +22,7 @@ pub mod stats;
 pub mod tail;
 pub mod topic;
 
+mod hash_tables;
 mod mesh;
 mod mutant;
 mod queue;

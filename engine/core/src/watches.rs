@@ -9,8 +9,8 @@ use std::sync::Arc;
 use ahash::RandomState;
 use hashbrown::HashTable;
 
+use crate::hash_tables::{TABLES, hasher, shrink, table_of};
 use crate::topic::TopicId;
-use crate::topics::{TABLES, hasher, shrink, table_of};
 
 /// Rows a chunk: few, so that rows without further watches don't pay for them.
 const CHUNK: usize = 64;

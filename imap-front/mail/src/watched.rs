@@ -67,7 +67,8 @@ impl std::ops::BitAnd for Events {
 /// Mailboxes, by how they are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Where {
-    /// The user's own. INBOXES are these too: mail may be delivered to each of them (RFC 5465 §6.3).
+    /// The user's own. INBOXES are these too: mail may be delivered to each of them (RFC 5465
+    /// §6.3).
     Personal,
     /// Those that are subscribed.
     Subscribed,

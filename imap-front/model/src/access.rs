@@ -1,17 +1,13 @@
 //! Access control lists (RFC 4314), and whose a mailbox is that somebody names.
 
-use std::sync::Arc;
-
 use mail::acl::{is_anyone, split_identifier};
 use mail::namespace::Place;
 use mail::reply::AclAnswer;
 use mail::request::AclQuestion;
-use mail::{
-    Acl, Change, Event, Grantee, MailboxId, MailboxName, Refusal, Reply, Rights, RightsMode, UserId,
-};
+use mail::{Acl, Grantee, MailboxId, MailboxName, Refusal, Reply, Rights, UserId};
 
+use crate::Limits;
 use crate::state::State;
-use crate::{Limits, Outcome, refused, watching};
 
 /// Whose a name is, and what that one calls it.
 pub(crate) fn place(
@@ -119,73 +115,11 @@ pub(crate) fn nobody(owner: UserId) -> Acl {
     }
 }
 
-fn grantee(state: &State, identifier: &str) -> Option<Grantee> {
+pub(crate) fn grantee(state: &State, identifier: &str) -> Option<Grantee> {
     if is_anyone(identifier) {
         return Some(Grantee::Anyone);
     }
     state.users.get(identifier).copied().map(Grantee::User)
-}
-
-/// SETACL and DELETEACL.
-pub(crate) fn set(
-    state: &mut State,
-    limits: &Limits,
-    (user, name): (UserId, &MailboxName),
-    identifier: &str,
-    (mode, rights): (RightsMode, Rights),
-) -> Outcome {
-    let id = match may(state, user, name, Rights::ADMINISTER) {
-        Ok(id) => id,
-        Err(refusal) => return refused(refusal),
-    };
-    let (who, negative) = split_identifier(identifier);
-    let Some(grantee) = grantee(state, who) else {
-        return refused(Refusal::Cannot("there is no user of that name"));
-    };
-    let before = state.changing(id).acl.clone();
-    let mut acl = before.clone();
-    acl.set((grantee, negative), mode, rights);
-    if acl == before {
-        return (Reply::Done, vec![]);
-    }
-    let of_anyone = |acl: &Acl| acl.entry(Grantee::Anyone, false).map(|entry| entry.rights);
-    let (had, has) = (of_anyone(&before), of_anyone(&acl));
-    if !limits.anyone && !had.unwrap_or_default().contains(has.unwrap_or_default()) {
-        return refused(Refusal::Cannot("rights can't be given to anyone here"));
-    }
-    if acl.entries.len() > limits.acl_entries_max && acl.entries.len() > before.entries.len() {
-        let why = "the access control list has as many entries as it may have";
-        return refused(Refusal::Limit(why));
-    }
-    let mailbox = state.changing(id);
-    let prev = mailbox.modseq;
-    let seq = mailbox.step();
-    (mailbox.acl, mailbox.acl_at) = (acl.clone(), seq);
-    tell_names(state, id, &before, &acl);
-    let event = Event {
-        mailbox: id,
-        prev,
-        seq,
-        changes: vec![Change::Acl(Arc::new(acl))],
-        deleted: false,
-    };
-    (Reply::Done, vec![Arc::new(event)])
-}
-
-/// Whoever may look a mailbox up or read it now, and could not before, or the other way round.
-fn tell_names(state: &mut State, id: MailboxId, before: &Acl, after: &Acl) {
-    let owner = after.owner;
-    let names = &state.account(owner).names;
-    let found = names.iter().find(|(_, row)| row.mailbox == Some(id));
-    let Some(name) = found.map(|(name, _)| name.clone()) else {
-        return;
-    };
-    let mut concerned = before.whose_sight_changes(after);
-    if concerned.contains(&Grantee::User(owner)) {
-        watching::own_name_changed(state, owner, &name, None);
-    }
-    concerned.retain(|it| *it != Grantee::User(owner));
-    watching::name_changed_for(state, owner, &concerned, &name, None);
 }
 
 /// GETACL, LISTRIGHTS and MYRIGHTS.

@@ -1,8 +1,8 @@
 //! An in-memory model of the mail store: what each request means, written as plainly as possible.
 //!
 //! In reading order: [`Model`] (the requests), `state` (users, names, mailboxes), `access` (who may
-//! do what), `catch_up` (what happened since), `naming`, `quotas`, `metadata`, `depositing`,
-//! `changing`, `reading`.
+//! do what), `catch_up` (what happened since), `listing`, `watching`, `acl`, `naming`, `quotas`,
+//! `metadata`, `depositing`, `changing`, `replacing`, `reading`.
 //!
 //! It is an oracle and a stand-in. As an oracle it shares no code with the durable store, so that
 //! a test may run both and compare. As a stand-in it serves the simulator: it is deterministic,
@@ -12,14 +12,17 @@
 //! never survive a crash.
 
 mod access;
+mod acl;
 mod catch_up;
 mod changing;
 mod depositing;
+mod listing;
 mod making;
 mod metadata;
 mod naming;
 mod quotas;
 mod reading;
+mod replacing;
 mod state;
 mod watching;
 
@@ -294,7 +297,7 @@ impl Model {
                 identifier,
                 mode,
                 rights,
-            } => access::set(state, limits, (user, &name), &identifier, (mode, rights)),
+            } => acl::set(state, limits, (user, &name), &identifier, (mode, rights)),
             R::SetMetadata {
                 user,
                 mailbox,
@@ -379,7 +382,7 @@ impl Model {
                 message,
             } => {
                 let old = (mailbox, uid, since);
-                depositing::replace(state, (limits, now), (user, &name), old, *message)
+                replacing::replace(state, (limits, now), (user, &name), old, *message)
             }
             R::Deliver {
                 targets,

@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
-use mail::MailboxInfo;
 use mail::UserId;
 use mail::mime::Structure;
 use mail::mime::transfer::{self, Decoder};
@@ -19,13 +18,13 @@ use mail::{
 };
 
 use crate::state::State;
-use crate::{Limits, Outcome, access, catch_up, refused, watching};
+use crate::{Limits, Outcome, access, catch_up, listing, refused, watching};
 
 pub(crate) fn answer(state: &State, limits: &Limits, now: InternalDate, request: Request) -> Reply {
     use Request as R;
     match request {
         R::List { user, query, after } => {
-            Reply::Listed(query.piece(&mailboxes(state, user), after.as_ref()))
+            Reply::Listed(query.piece(&listing::mailboxes(state, user), after.as_ref()))
         }
         R::Status {
             user,
@@ -78,17 +77,7 @@ pub(crate) fn answer(state: &State, limits: &Limits, now: InternalDate, request:
             mailbox,
             uid,
             range,
-        } => {
-            let message = state
-                .mailbox(mailbox)
-                .and_then(|mailbox| mailbox.readable(uid));
-            let Some(message) = message else {
-                return Reply::Refused(Refusal::NoMessage);
-            };
-            let end = range.end.min(message.size()) as usize;
-            let start = usize::try_from(range.start).unwrap_or(usize::MAX).min(end);
-            Reply::Piece(message.bytes.slice(start..end))
-        }
+        } => piece(state, mailbox, uid, range),
         R::Decode {
             mailbox,
             uid,
@@ -114,6 +103,15 @@ pub(crate) fn answer(state: &State, limits: &Limits, now: InternalDate, request:
         }
         _ => Reply::Refused(Refusal::Cannot("not a question")),
     }
+}
+
+fn piece(state: &State, id: MailboxId, uid: Uid, range: Range<u64>) -> Reply {
+    let Some(message) = state.mailbox(id).and_then(|mailbox| mailbox.readable(uid)) else {
+        return Reply::Refused(Refusal::NoMessage);
+    };
+    let end = range.end.min(message.size()) as usize;
+    let start = usize::try_from(range.start).unwrap_or(usize::MAX).min(end);
+    Reply::Piece(message.bytes.slice(start..end))
 }
 
 /// Decodes some of a part.
@@ -152,46 +150,6 @@ fn decode(
 
 /// Messages up to this size are read before any of their bytes is announced, as the store does it.
 const SURE_BYTES_MAX: u64 = 1 << 20;
-
-pub(crate) fn mailboxes(state: &State, user: UserId) -> Vec<MailboxInfo> {
-    let Some(account) = state.accounts.get(&user) else {
-        return vec![];
-    };
-    let mut names: Vec<&MailboxName> = account.names.keys().chain(&account.subscribed).collect();
-    names.sort_unstable();
-    names.dedup();
-    let info = |name: &MailboxName| {
-        let row = account.names.get(name);
-        MailboxInfo {
-            name: name.clone(),
-            selectable: row.is_some_and(|row| row.mailbox.is_some()),
-            exists: row.is_some(),
-            subscribed: account.subscribed.contains(name),
-            special_use: row.and_then(|row| row.special_use),
-        }
-    };
-    let mut infos: Vec<MailboxInfo> = names.into_iter().map(info).collect();
-    for name in access::visible(state, user) {
-        match infos.binary_search_by(|info| info.name.cmp(&name)) {
-            Ok(at) if infos[at].exists => {}
-            Ok(at) => {
-                infos[at].exists = true;
-                infos[at].selectable = true;
-            }
-            Err(at) => {
-                let info = MailboxInfo {
-                    name,
-                    selectable: true,
-                    exists: true,
-                    subscribed: false,
-                    special_use: None,
-                };
-                infos.insert(at, info);
-            }
-        }
-    }
-    infos
-}
 
 fn status(state: &State, user: UserId, name: &MailboxName, deleted_bytes: bool) -> Reply {
     let id = match access::may(state, user, name, Rights::READ) {

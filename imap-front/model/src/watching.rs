@@ -11,7 +11,7 @@ use mail::{
 };
 
 use crate::state::State;
-use crate::{access, reading};
+use crate::{access, listing};
 
 pub(crate) fn watched(
     state: &State,
@@ -21,7 +21,7 @@ pub(crate) fn watched(
     max: usize,
 ) -> Reply {
     let mut watched = Watched::default();
-    for info in reading::mailboxes(state, user) {
+    for info in listing::mailboxes(state, user) {
         let is_own = state.namespaces.place(&info.name) == Place::Own;
         if !is_own && !scope.may_mean_others() || !info.selectable {
             continue;

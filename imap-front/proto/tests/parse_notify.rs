@@ -57,8 +57,9 @@ fn notify() {
         &messages(&[]),
     );
     check(
-        "b notify set status (selected (MessageNew (uid body.peek[header.fields (from to subject)]) \
-         MessageExpunge)) (subtree Lists (MessageNew MessageExpunge))",
+        "b notify set status (selected (MessageNew (uid \
+         body.peek[header.fields (from to subject)]) MessageExpunge)) \
+         (subtree Lists (MessageNew MessageExpunge))",
         set(true, &[selected, lists]),
     );
     let names = NotifyMailboxes::Mailboxes(vec![name("a"), name("b c")]);

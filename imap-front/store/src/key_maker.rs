@@ -117,6 +117,10 @@ mod tests {
     fn maker(room: SortRoom) -> (KeyMaker, Receiver<Job>, Arc<Stats>) {
         let (jobs, given) = unbounded();
         let stats = Arc::new(Stats::default());
+        #[allow(
+            clippy::result_large_err,
+            reason = "what was not taken is given back as it is"
+        )]
         let give = move |job| jobs.send(job).map_err(|error| error.0);
         let maker = KeyMaker::start(stats.clone(), Arc::new(room), give);
         (maker.expect("a thread"), given, stats)

@@ -49,7 +49,8 @@ struct Inner {
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What is asked for is not in memory: a large mailbox has to be looked through, or a message parsed.
+/// What is asked for is not in memory: a large mailbox has to be looked through, or a message
+/// parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cold;
 
@@ -458,13 +459,14 @@ fn begin(
     )]
     let give = move |job| to_writer_of_maker.give(job);
     let key_maker = KeyMaker::start(stats.clone(), to_writer.made_room.clone(), give);
+    let key_maker = key_maker.map_err(cannot_start)?;
     let worker = Writer {
         pipeline: Pipeline::new(Committer::start(disk.clone()).map_err(cannot_start)?),
         disk: disk.clone(),
         jobs,
         announcer,
         rules: Rules {
-            key_maker: Some(key_maker.map_err(cannot_start)?),
+            body_came: Some(Box::new(move |body, begins| key_maker.came(body, begins))),
             ..Rules::new(options.clone())
         },
         commits: opening.recovery.commits,

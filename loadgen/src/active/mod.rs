@@ -1,5 +1,5 @@
-//! What a client asks for that has woken up: flags, envelopes, structures, headers, searches, sorted
-//! and threaded lists, of one mailbox, one command after the other.
+//! What a client asks for that has woken up: flags, envelopes, structures, headers, searches,
+//! sorted and threaded lists, of one mailbox, one command after the other.
 //!
 //! In reading order: [`messages`] (the mailbox), [`commands`] (what is asked, and what must come),
 //! [`report`].

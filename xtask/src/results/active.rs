@@ -110,9 +110,9 @@ fn measure(peer: &Peer, messages: u32, rounds: u32, out: &Path) -> Result<bool> 
 }
 
 const NOTES: &str = "\
-Medians, each command asked again and again after a time that is not counted: all caches are warm. In
-brackets: how many times as fast Ensign is. A dash: the server refused it, or does not have it. Each
-server's folders hold the command, all times and the raw histograms.";
+Medians, each command asked again and again after a time that is not counted: all caches are warm.
+In brackets: how many times as fast Ensign is. A dash: the server refused it, or does not have it.
+Each server's folders hold the command, all times and the raw histograms.";
 
 fn write_table(sizes: &Sizes, all: &[u32], out: &Path) -> Result<()> {
     let mut text = String::from(

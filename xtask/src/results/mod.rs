@@ -368,8 +368,8 @@ pub struct Options {
     #[arg(long)]
     pub redraw: bool,
     /// No more sessions than this, for a try: of the study of scaling points with more are left
-    /// out, and the studies of a server, TLS and logins are run with fewer; of the study of a client
-    /// that wakes up, no more messages
+    /// out, and the studies of a server, TLS and logins are run with fewer; of the study of a
+    /// client that wakes up, no more messages
     #[arg(long, value_name = "SESSIONS")]
     pub up_to: Option<u32>,
     /// Run the small twins of those studies that have one, below the target folder: they show that

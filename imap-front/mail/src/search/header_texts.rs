@@ -53,9 +53,9 @@ pub fn needle(text: &str) -> Option<Vec<u8>> {
     (!folded.contains(&BEGIN)).then_some(folded)
 }
 
-/// Appends the texts of a message's fields, each field's to its own. A field that is there leaves at
-/// least a byte. False, and nothing is appended, if the header does not end in these bytes, which
-/// are not all of the message.
+/// Appends the texts of a message's fields, each field's to its own. A field that is there leaves
+/// at least a byte. False, and nothing is appended, if the header does not end in these bytes,
+/// which are not all of the message.
 pub fn append(begins: &[u8], is_all: bool, to: [&mut Vec<u8>; TextField::COUNT]) -> bool {
     let length = header::length(begins);
     if length == begins.len() && !is_all {

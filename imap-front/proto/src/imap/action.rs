@@ -35,8 +35,8 @@ pub enum Action {
     /// No longer watch.
     Unwatch,
     /// Watch these too, instead of any others beside the one above; answered by
-    /// `handle_further_watching` once no later news can be missed. What was watched before keeps how
-    /// far it was told. What is given is kept beside the session while it is parked.
+    /// `handle_further_watching` once no later news can be missed. What was watched before keeps
+    /// how far it was told. What is given is kept beside the session while it is parked.
     WatchFurther(Arc<Spec>, Vec<FurtherWatch>),
     /// Watch nothing beside the one above.
     UnwatchFurther,

@@ -1,5 +1,5 @@
-//! What NOTIFY (RFC 5465) has a session tell between commands, and the words for it. A parked session
-//! is told by the same words without being woken.
+//! What NOTIFY (RFC 5465) has a session tell between commands, and the words for it. A parked
+//! session is told by the same words without being woken.
 
 use std::any::Any;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Reads that take long: searches, sorting, structures of messages that are not in memory, and large
-//! mailboxes that have to be looked through first.
+//! Reads that take long: searches, sorting, structures of messages that are not in memory, and
+//! large mailboxes that have to be looked through first.
 
 use std::sync::Arc;
 

@@ -164,8 +164,8 @@ impl Successor {
         planted::here("successor-is-ready");
         self.wire.send(Kind::Ready, b"", &[])?;
         self.wire.expect(Kind::Commit)?;
-        // From here on there is no way back, and the other one is told first. If it can't be told it
-        // has given up, and goes on.
+        // From here on there is no way back, and the other one is told first. If it can't be told
+        // it has given up, and goes on.
         self.wire.send(Kind::Taken, b"", &[])?;
         AWAITS.store(false, Ordering::SeqCst);
         for id in (0..handle.shards()).map(ShardId) {

@@ -187,6 +187,15 @@ fn append_record(record: &Record, to: &mut Vec<u8>) {
     to.extend_from_slice(&payload);
 }
 
+/// The account of who logs in with a name: mail that is put there can be read.
+fn known_account(base: &Base, name: &str) -> Result<String, Box<dyn Error>> {
+    let found = Users::open(base.users())?.find(name)?;
+    match found {
+        Some(user) => Ok(user.account.into()),
+        None => Err(format!("there is no user {name:?}: msguser add makes one").into()),
+    }
+}
+
 /// The account of who logs in with a name; or the name itself, if it is one that the store may have
 /// of somebody who is gone.
 fn account(base: &Base, name: &str) -> Result<String, Box<dyn Error>> {

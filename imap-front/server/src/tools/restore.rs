@@ -14,7 +14,7 @@ use archive::backup::record::{
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Connection, account, append_record, report};
+use super::{Connection, account, append_record, known_account, report};
 use crate::arguments::imsrestore::Arguments;
 
 /// Bytes of messages that are sent at a time, if one alone is not larger, and how many messages.
@@ -55,7 +55,8 @@ pub fn run(base: &Base, arguments: &Arguments, out: &mut dyn Write) -> Result<u8
         return Ok(DONE);
     }
     let wanted = arguments.user.as_deref().map(|name| account(base, name));
-    let to = arguments.to.as_deref().map(|name| account(base, name));
+    let to = arguments.to.as_deref();
+    let to = to.map(|name| known_account(base, name));
     let mut restore = Restore {
         wanted: wanted.transpose()?,
         to: to.transpose()?,

@@ -221,7 +221,8 @@ pub(super) fn may_make(
     })
 }
 
-/// A mailbox has another name; its list is the same (RFC 4314 §4 RENAME). Gives that, if it has one.
+/// A mailbox has another name; its list is the same (RFC 4314 §4 RENAME). Gives that, if it has
+/// one.
 pub(super) fn renamed(
     txn: &mut Transaction<'_>,
     id: MailboxId,

@@ -1,8 +1,8 @@
 //! SORT and THREAD: a search, then what is known of each hit, then the order; in pieces.
 //!
 //! What messages are compared by is not read from them: it lies in [`Space::SortKeys`], made soon
-//! after a message came ([`crate::key_maker`]). Where there are no such keys they are made here, and
-//! handed to the writer to be kept.
+//! after a message came ([`crate::key_maker`]). Where there are no such keys they are made here,
+//! and handed to the writer to be kept.
 
 use std::sync::Arc;
 

@@ -126,17 +126,17 @@ pub(super) fn keep(
             let id = tables::next(txn, "body")?;
             write_pieces(txn, id, 0, &bytes)?;
             header = Some(header_length(&bytes));
-            if let Some(maker) = &rules.key_maker {
-                maker.came(id, bytes);
+            if let Some(body_came) = &rules.body_came {
+                body_came(id, bytes);
             }
             id
         }
         Body::Spooled(spool) => {
             txn.delete(Space::Spools, &keys::number(spool.0));
-            if let Some(maker) = &rules.key_maker
+            if let Some(body_came) = &rules.body_came
                 && let Some(first) = txn.get(Space::Bodies, &keys::piece(spool.0, 0))?
             {
-                maker.came(spool.0, first);
+                body_came(spool.0, first);
             }
             spool.0
         }

@@ -5,10 +5,10 @@
 //! `catch_up` (what happened since), `resync` (what a client has missed), `reading`, `fetching`,
 //! `searching`, `texts` (of headers, for searches), `arranging` (SORT and THREAD), `naming` and
 //! `renaming` (mailboxes), `keywords` (their places), `news` (what is announced), `watching` (what
-//! sessions watch beside), `limits` and `quotas` (what there is room for), `metadata`, `depositing`,
-//! `appending` and `replacing` (messages come), `choosing` (which are meant), `changing` (flags,
-//! expunges), `keeping` (what was expunged), `copying` and `bodies`, `operation` (what takes many
-//! slices), `backing_up` and `putting` (backups and restores).
+//! sessions watch beside), `limits` and `quotas` (what there is room for), `metadata`,
+//! `depositing`, `appending` and `replacing` (messages come), `choosing` (which are meant),
+//! `changing` (flags, expunges), `keeping` (what was expunged), `copying` and `bodies`, `operation`
+//! (what takes many slices), `backing_up` and `putting` (backups and restores).
 
 pub(crate) mod keys;
 
@@ -57,6 +57,7 @@ mod watching;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use mail::request::{CopyHow, NewMessage};
 use mail::{
     Event, InView, InternalDate, MailboxId, MailboxName, ModSeq, Refusal, Reply, Request, Rights,
@@ -85,7 +86,6 @@ pub(crate) use tables::{
     recover_spools, user_name,
 };
 
-use crate::key_maker::KeyMaker;
 use crate::kv::{Kv, Transaction};
 use crate::sort_keys::{SortKeyCache, SortRoom};
 use crate::structure_cache::StructureCache;
@@ -95,6 +95,9 @@ use crate::{Error, Options};
 /// Messages to be looked at from which on the texts of all their neighbours' headers are gathered:
 /// a few are looked at sooner.
 const TEXTS_MIN: u64 = 256;
+
+/// Who is told of a body and of how it begins.
+pub(crate) type BodyCame = Box<dyn Fn(u64, Bytes) + Send + Sync>;
 
 /// What the store goes by besides its rows.
 pub struct Rules {
@@ -114,9 +117,8 @@ pub struct Rules {
     pub(crate) sort_room: Arc<SortRoom>,
     /// What mailboxes are called that changed lately.
     pub(crate) names: news::NamesKept,
-    /// Who makes sort keys of messages that come; without it they are made when they are first
-    /// asked for.
-    pub(crate) key_maker: Option<KeyMaker>,
+    /// Is told of each body that comes to be kept, and how it begins.
+    pub(crate) body_came: Option<BodyCame>,
 }
 
 impl Rules {
@@ -131,7 +133,7 @@ impl Rules {
             texts_min: TEXTS_MIN,
             sort_room: Arc::new(SortRoom::of_sorting()),
             names: news::NamesKept::default(),
-            key_maker: None,
+            body_came: None,
         }
     }
 

@@ -1,5 +1,5 @@
-//! Texts of headers that searches look at, gathered for many messages at a time, and what is found in
-//! them.
+//! Texts of headers that searches look at, gathered for many messages at a time, and what is found
+//! in them.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -36,8 +36,8 @@ pub(crate) struct Texts(Option<(u32, Arc<TextChunk>)>);
 type Gathered = (u32, Vec<Arc<TextChunk>>);
 
 impl Texts {
-    /// Texts of messages of a window, from its beginning on, as far as a piece goes that looks for so
-    /// many keys. None if another piece is needed.
+    /// Texts of messages of a window, from its beginning on, as far as a piece goes that looks for
+    /// so many keys. None if another piece is needed.
     ///
     /// # Errors
     /// If the disk fails or a row is damaged.

@@ -158,6 +158,7 @@ fn holds(key: Key, message: &Bytes) -> bool {
         size: message.len() as u64,
         now_s: 1_000_000_000,
         recent: false,
+        header: &|_, _| None,
         bytes: &|| {
             reads.set(reads.get() + 1);
             message.clone()

@@ -219,7 +219,7 @@ impl Session {
         self.language = Language::Default;
         self.done(tag, "OK UNAUTHENTICATE completed");
         self.stop_notifying();
-        self.notify = super::notify::Notify::Base;
+        self.notify = super::notified::Notify::Base;
         self.act(Action::LoggedOut);
         self.user = None;
         self.output.log_out();

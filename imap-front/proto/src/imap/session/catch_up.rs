@@ -2,9 +2,26 @@
 
 use mail::{Reply, Request};
 
-use super::{Session, Step};
+use super::{Session, Step, Work};
 
 impl Session {
+    /// Looks at what was missed. True if an answer is awaited now.
+    pub(super) fn catch_up(&mut self) -> bool {
+        let is_between = matches!(self.work, Work::Ready | Work::Idle { .. });
+        if !self.tells_selected() {
+            // What is not told between commands comes with the next one.
+            self.stale &= !is_between;
+            return false;
+        }
+        if self.output.is_full() {
+            return false;
+        }
+        self.stale = false;
+        let idle = self.leave_idle();
+        self.sync(Step::Stale { idle });
+        true
+    }
+
     /// A step and its answer, once the view has all that the answer's delta begins to tell. None if
     /// the store is asked for more of it, or the session ends.
     pub(super) fn caught_up(&mut self, step: Step, mut reply: Reply) -> Option<(Step, Reply)> {

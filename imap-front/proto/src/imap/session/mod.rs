@@ -54,7 +54,7 @@ use super::output::Output;
 use super::receive::Receiver;
 use super::scram::ClientFirst;
 use super::view::View;
-use notify::Notify;
+use notified::Notify;
 
 /// A session.
 pub struct Session {
@@ -366,23 +366,6 @@ impl Session {
         } else if self.has_news() {
             self.go_on();
         }
-    }
-
-    /// Looks at what was missed. True if an answer is awaited now.
-    fn catch_up(&mut self) -> bool {
-        let is_between = matches!(self.work, Work::Ready | Work::Idle { .. });
-        if !self.tells_selected() {
-            // What is not told between commands comes with the next one.
-            self.stale &= !is_between;
-            return false;
-        }
-        if self.output.is_full() {
-            return false;
-        }
-        self.stale = false;
-        let idle = self.leave_idle();
-        self.sync(Step::Stale { idle });
-        true
     }
 
     /// All output has left.

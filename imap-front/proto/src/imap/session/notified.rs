@@ -11,7 +11,6 @@ use mail::{
 };
 
 use super::list::attributes;
-use super::notify::Notify;
 use super::{Session, Step, Work};
 use crate::imap::action::Action;
 use crate::imap::ast::{List, ListReturn};
@@ -20,6 +19,17 @@ use crate::imap::notify::{Spec, is_for_session, kinds, may_hear, push_status};
 
 /// Changes of names that wait to be told; with more, no more is told (RFC 5465 §5.8).
 const NAMES_MAX: usize = 256;
+
+/// What a session has been told to tell.
+pub(super) enum Notify {
+    /// Nothing: as RFC 3501 and IDLE have it.
+    Base,
+    /// To tell nothing.
+    Off,
+    /// What was not kept: it is to be told that.
+    Lost,
+    On(Box<Notifying>),
+}
 
 /// What an active session knows of what it is to tell.
 pub(super) struct Notifying {

@@ -13,7 +13,7 @@ use mail::{
     WatchedMailbox,
 };
 
-use super::notified::Notifying;
+use super::notified::{Notify, Notifying};
 use super::{Session, Step, Work};
 use crate::imap::action::{Action, FurtherWatch};
 use crate::imap::ast::{EventGroup, NotifyEvent, NotifyMailboxes, NotifySet};
@@ -28,17 +28,6 @@ const BAD_EVENT: &str = "NO [BADEVENT (MessageNew MessageExpunge FlagChange Mail
                          SubscriptionChange)] Some of these events are not known";
 /// The answer to who asks for too much (RFC 5465 §3.1).
 const TOO_MANY: &str = "NO [NOTIFICATIONOVERFLOW] These are more mailboxes than one may watch";
-
-/// What a session has been told to tell.
-pub(super) enum Notify {
-    /// Nothing: as RFC 3501 and IDLE have it.
-    Base,
-    /// To tell nothing.
-    Off,
-    /// What was not kept: it is to be told that.
-    Lost,
-    On(Box<Notifying>),
-}
 
 /// Mailboxes are being watched.
 pub(super) struct Setting {

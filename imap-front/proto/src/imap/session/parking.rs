@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mail::{MailboxId, ModSeq, Uid};
 
-use super::notify::Notify;
+use super::notified::Notify;
 use super::{Selected, Session, ViewState, Work};
 use crate::imap::config::SessionConfig;
 use crate::imap::output::Output;

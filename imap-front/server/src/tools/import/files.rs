@@ -13,7 +13,7 @@ use mail::Uid;
 use super::putting::{Done, Putting, Theirs};
 use super::{Connection, ImportError, Source, User};
 use crate::arguments::imsimport::{FromMaildir, FromMbox, LayoutName};
-use crate::tools::account;
+use crate::tools::known_account;
 
 /// The Maildirs that are meant: of one user, or of all whose have one.
 pub(super) fn maildirs(base: &Base, from: &FromMaildir) -> Result<Vec<User>, Box<dyn Error>> {
@@ -25,7 +25,7 @@ pub(super) fn maildirs(base: &Base, from: &FromMaildir) -> Result<Vec<User>, Box
         };
         let user = User {
             name: name.to_owned(),
-            account: account(base, name)?,
+            account: known_account(base, name)?,
             source: Box::new(source),
         };
         Ok((path, user))
@@ -145,7 +145,7 @@ pub(super) fn mboxes(base: &Base, from: &FromMbox) -> Result<Vec<User>, Box<dyn 
     };
     Ok(vec![User {
         name: from.user.clone(),
-        account: account(base, &from.user)?,
+        account: known_account(base, &from.user)?,
         source: Box::new(source),
     }])
 }

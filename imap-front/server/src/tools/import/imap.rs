@@ -14,7 +14,7 @@ use super::putting::{Done, Putting, Theirs};
 use super::tls::{Reach, Stream};
 use super::{Connection, ImportError, Source, User};
 use crate::arguments::imsimport::{FromImap, MasterStyle};
-use crate::tools::account;
+use crate::tools::known_account;
 
 /// Messages that are fetched at a time, and their bytes, if one alone is not larger.
 const FETCHED_MAX: usize = 200;
@@ -84,7 +84,7 @@ pub(super) fn users(base: &Base, from: &FromImap) -> Result<Vec<User>, Box<dyn E
         .into_iter()
         .map(|(name, login)| {
             Ok(User {
-                account: account(base, &name)?,
+                account: known_account(base, &name)?,
                 name,
                 source: Box::new(Imap {
                     reach: reach.clone(),
