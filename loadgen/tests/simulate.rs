@@ -3,6 +3,8 @@
 use loadgen::simulate::{Mutant, run};
 
 const SEEDS: u64 = 200;
+/// Some bugs show in few worlds.
+const PLANTED_SEEDS: u64 = 1000;
 
 #[test]
 fn every_seed_agrees_and_repeats() {
@@ -16,7 +18,7 @@ fn every_seed_agrees_and_repeats() {
 #[test]
 fn planted_bugs_are_found() {
     for mutant in Mutant::ALL {
-        let found = (0..SEEDS).any(|seed| !run(seed, mutant).faults.is_empty());
+        let found = (0..PLANTED_SEEDS).any(|seed| !run(seed, mutant).faults.is_empty());
         assert!(found, "{mutant:?} lives");
     }
 }
