@@ -149,7 +149,6 @@ pub static CAPABILITIES: &[Capability] = &[
     row("SEARCHRES", "RFC 5182", W::Always, P::Transcript("searchres")),
     row("WITHIN", "RFC 5032", W::Always, P::Transcript("searchres")),
     row("PARTIAL", "RFC 9394", W::Always, P::Transcript("esearch")),
-    row("NOTIFY", "RFC 5465", W::Always, P::Transcript("notify")),
     row("SORT=DISPLAY", "RFC 5957", W::Always, P::Transcript("sort")),
     row("ESORT", "RFC 5267", W::Always, P::Transcript("sort")),
     row("THREAD=ORDEREDSUBJECT", "RFC 5256", W::Always, P::Transcript("thread")),
