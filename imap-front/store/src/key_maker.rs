@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
-use mail::sort::keys::of_header;
 
 use crate::job::Job;
 use crate::logic::MadeKeys;
@@ -99,7 +98,7 @@ fn job(batch: Vec<Came>, room: &Arc<SortRoom>) -> Job {
         taken,
     } in batch
     {
-        made.push(MadeKeys::new(body, of_header(&begins).into()));
+        made.push(MadeKeys::of(body, &begins));
         // What was waiting is given back before what was made of it counts.
         drop(taken);
     }

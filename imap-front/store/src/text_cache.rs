@@ -22,6 +22,8 @@ const CHUNK_BYTES: usize = 512;
 
 /// UIDs that a chunk is for.
 pub(crate) const CHUNK_UIDS: u32 = 1024;
+/// Bytes of a message's texts; one that has more is looked at. So a chunk has some 2 MiB at most.
+const MESSAGE_BYTES_MAX: usize = 2048;
 
 /// The texts of the messages in a range of UIDs.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,10 +48,15 @@ impl TextChunk {
     /// Adds a message above all that are in it, by the bytes that it begins with; none if they
     /// can't be read.
     pub fn push(&mut self, uid: Uid, begins: Option<&[u8]>, is_all: bool) {
+        let lengths = self.fields.each_ref().map(|column| column.bytes.len());
         let columns = self.fields.each_mut().map(|column| &mut column.bytes);
         let is_known = begins.is_some_and(|it| header_texts::append(it, is_all, columns));
-        if !is_known {
+        let all: usize = self.fields.iter().map(|column| column.bytes.len()).sum();
+        if !is_known || all - lengths.iter().sum::<usize>() > MESSAGE_BYTES_MAX {
             self.unknown.insert(uid.0);
+            for (column, length) in self.fields.iter_mut().zip(lengths) {
+                column.bytes.truncate(length);
+            }
         }
         self.uids.push(uid.0);
         for column in &mut self.fields {
@@ -162,7 +169,9 @@ mod tests {
         chunk.push(Uid(12), None, true);
         chunk.push(Uid(13), Some(b"Subject: one"), false);
         chunk.push(Uid(14), Some(b"Subject: last one\r\n\r\n"), true);
-        let unknown = vec![12, 13];
+        let long = ["Subject: one\r\nTo: ", &"one ".repeat(1000), "\r\n\r\n"].concat();
+        chunk.push(Uid(15), Some(long.as_bytes()), true);
+        let unknown = vec![12, 13, 15];
         use TextField::{Bcc, Subject, To};
         assert_eq!(
             find(&chunk, Subject, "One"),
@@ -179,8 +188,8 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         let cache = TextCache::default();
-        let header = [b"Subject: ", &vec![b'a'; 20_000][..], b"\r\n\r\n"].concat();
-        for number in 0..8000 {
+        let header = [b"Subject: ", &vec![b'a'; 2000][..], b"\r\n\r\n"].concat();
+        for number in 0..60_000 {
             let mut chunk = TextChunk::default();
             chunk.push(Uid(1), Some(&header), true);
             chunk.shrink();

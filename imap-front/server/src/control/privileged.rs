@@ -24,6 +24,11 @@ pub(super) fn handle(control: &Control, requester: &Requester, mut request: Requ
             ..
         } => {
             *is_admin = authenticator.is_admin(*user);
+            if !*is_admin {
+                // Whether there is such a user is not told.
+                let refused = Reply::Refused(Refusal::NoPermission);
+                return control.replier.reply(requester.id, refused);
+            }
             Some(whose)
         }
         Request::SetMetadata { user, is_admin, .. } => {

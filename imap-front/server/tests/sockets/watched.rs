@@ -16,7 +16,7 @@ const PACKED: Duration = Duration::from_millis(2500);
 
 #[test]
 fn who_watches_all_mailboxes_hears_of_each_packed_away_or_not() {
-    let site = Site::new("");
+    let site = Site::new("service.imap.maxnotify = 1000\n");
     let server = site.start();
     let mut fred = login(&server, "fred");
     for name in ["Lists", "Lists/One", "Work"] {
@@ -90,7 +90,7 @@ fn who_watches_all_mailboxes_hears_of_each_packed_away_or_not() {
 
 #[test]
 fn news_of_the_selected_mailbox_come_between_commands_with_what_was_asked_for() {
-    let site = Site::new("");
+    let site = Site::new("service.imap.maxnotify = 1000\n");
     let server = site.start();
     let mut phone = login(&server, "fred");
     let items = "(UID BODY.PEEK[HEADER.FIELDS (SUBJECT)])";

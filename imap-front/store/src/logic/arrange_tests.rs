@@ -7,7 +7,6 @@ use bytes::Bytes;
 use mail::reply::Arrangement;
 use mail::request::Arrange;
 use mail::search::{Key, Program};
-use mail::sort::keys::of_header;
 use mail::sort::{Criterion, SortField};
 use mail::{Body, Flags, MailboxName, ModSeq, Refusal, Reply, Request, Uid};
 
@@ -32,7 +31,7 @@ fn append(world: &mut World, subject: &str, padding: usize) {
     world.commit(|txn, rules| apply(txn, rules, append));
     let piece = rows(world, Space::Bodies).pop().expect("it was stored");
     let number = u64::from_be_bytes(*piece.first_chunk().expect("it begins with the number"));
-    let made = MadeKeys::new(number, of_header(&body).into());
+    let made = MadeKeys::of(number, &body);
     world.commit(|txn, _| {
         keep_sort_keys(txn, vec![made]);
         Ok(())
@@ -157,6 +156,23 @@ fn keys_of_messages_from_before_are_made_and_kept() {
     lose(&mut world, Space::Bodies);
     let (uids, made, _) = by_subject(&world);
     assert_eq!((uids, made.len()), (vec![3, 1, 2], 0));
+}
+
+/// A body whose commit has failed leaves its number to another.
+#[test]
+fn keys_of_another_body_of_that_number_are_not_kept() {
+    let mut world = World::new(0);
+    append(&mut world, "b", 10);
+    let kept = |world: &World| world.counted.rows.get(Space::SortKeys, &keys::number(1));
+    let right = kept(&world).expect("memory");
+    for lost in ["Subject: lost\r\n\r\n", ""] {
+        let made = MadeKeys::of(1, lost.as_bytes());
+        world.commit(|txn, _| {
+            keep_sort_keys(txn, vec![made]);
+            Ok(())
+        });
+        assert_eq!(kept(&world).expect("memory"), right);
+    }
 }
 
 #[test]

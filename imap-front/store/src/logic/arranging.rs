@@ -13,6 +13,7 @@ use mail::sort::keys::{self as sort_keys, HEADER_BYTES_MAX};
 use mail::sort::{Criterion, SortKeys, Sorter};
 use mail::thread::Threader;
 use mail::{MailboxId, ModSeq, Refusal, Reply, Uid, UidSet};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::searching::{Findings, Search};
 use super::{Rules, damage, keys, reading, tables};
@@ -33,13 +34,20 @@ const NO_ROOM: Refusal =
 #[derive(Debug)]
 pub(crate) struct MadeKeys {
     body: u64,
+    /// Hash of the body's first piece: a number whose commit has failed is another body's next.
+    begins: u64,
     row: Bytes,
 }
 
 impl MadeKeys {
-    /// Those of the message with this body.
-    pub fn new(body: u64, row: Bytes) -> Self {
-        Self { body, row }
+    /// Those of the message with this body, which begins so, up to [`HEADER_BYTES_MAX`] at least.
+    pub fn of(body: u64, begins: &[u8]) -> Self {
+        let begins = &begins[..begins.len().min(HEADER_BYTES_MAX)];
+        Self {
+            body,
+            begins: xxh3_64(begins),
+            row: sort_keys::of_header(begins).into(),
+        }
     }
 
     /// Whose they are.
@@ -280,9 +288,10 @@ fn longer(
                 read += bytes;
                 match tables::body(kv, row.body, 0..bytes) {
                     Ok(header) => {
-                        let keys = Bytes::from(sort_keys::of_header(&header));
-                        made.push(MadeKeys::new(row.body, keys.clone()));
-                        keys
+                        let keys = MadeKeys::of(row.body, &header);
+                        let row = keys.row.clone();
+                        made.push(keys);
+                        row
                     }
                     Err(error) => {
                         damage::report(kv, (id, uid), &error);
@@ -326,10 +335,14 @@ fn modseqs(
 
 /// Keeps sort keys of bodies that are still there.
 pub(crate) fn keep_sort_keys(txn: &mut Transaction<'_>, made: Vec<MadeKeys>) {
-    for MadeKeys { body, row } in made {
+    // What is hashed is a first piece.
+    const { assert!(HEADER_BYTES_MAX as u64 == tables::PIECE_BYTES) };
+    for MadeKeys { body, begins, row } in made {
         match txn.get(Space::Bodies, &keys::piece(body, 0)) {
-            Ok(Some(_)) => txn.put(Space::SortKeys, &keys::number(body), row),
-            Ok(None) => {}
+            Ok(Some(piece)) if xxh3_64(&piece) == begins => {
+                txn.put(Space::SortKeys, &keys::number(body), row);
+            }
+            Ok(_) => {}
             Err(error) => tracing::error!("{error}"),
         }
     }

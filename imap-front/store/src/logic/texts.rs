@@ -62,20 +62,21 @@ impl Texts {
             let begun = self.0.take().filter(|(begun, _)| *begun == number);
             let kept = begun.map(|(_, chunk)| chunk);
             let kept = kept.or_else(|| rules.texts.get(id, number));
-            let chunk = match kept {
-                Some(chunk) if chunk.known_to.0 > highest => chunk,
+            match kept {
+                Some(chunk) if chunk.known_to.0 > highest => chunks.push(chunk),
                 kept => {
                     let to = Uid(highest + 1);
                     let chunk = Arc::new(longer(kv, (id, mailbox), (Uid(from), to), kept)?);
-                    rules.texts.insert(id, number, chunk.clone());
+                    // One is made longer in a piece; others have their turn before the next.
                     if chunk.known_to < to {
                         self.0 = Some((number, chunk));
                         return Ok((number > first).then_some((from - 1, chunks)));
                     }
-                    chunk
+                    rules.texts.insert(id, number, chunk.clone());
+                    chunks.push(chunk);
+                    return Ok(Some((*whole.end().min(window.end()), chunks)));
                 }
-            };
-            chunks.push(chunk);
+            }
         }
         let to = (last * CHUNK_UIDS + (CHUNK_UIDS - 1)).min(*window.end());
         Ok(Some((to, chunks)))
@@ -164,9 +165,7 @@ fn longer(
     (from, to): (Uid, Uid),
     known: Option<Arc<TextChunk>>,
 ) -> Result<TextChunk, Error> {
-    let mut chunk = known
-        .map(|known| TextChunk::clone(&known))
-        .unwrap_or_default();
+    let mut chunk = known.map(Arc::unwrap_or_clone).unwrap_or_default();
     let from = chunk.known_to.max(from);
     let mut rows: Vec<(Uid, MessageRow)> = Vec::new();
     tables::rows(kv, id, from, &keys::message(id, to), |uid, row| {

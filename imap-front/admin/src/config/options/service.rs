@@ -92,13 +92,14 @@ pub(super) static SERVICE: &[ConfigOption] = &[
     ConfigOption {
         name: "service.imap.maxnotify",
         kind: Kind::Number {
-            min: 1,
+            min: 0,
             max: 10_000,
         },
-        default: "1000",
+        default: "0",
         refreshable: false,
         help: "mailboxes a session may watch by NOTIFY beside the selected one; who asks for more \
-               is answered NOTIFICATIONOVERFLOW. Each takes some 30 bytes of memory",
+               is answered NOTIFICATIONOVERFLOW. Each takes some 30 bytes of memory. With 0 NOTIFY \
+               is refused: it is for trials, and not yet for users who don't trust each other",
     },
     ConfigOption {
         name: "service.imap.maxoutput",

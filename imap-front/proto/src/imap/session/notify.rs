@@ -26,6 +26,8 @@ const ROUNDS_MAX: u8 = 4;
 /// The events that there are (RFC 5465 §8 `unsupported-events-code`).
 const BAD_EVENT: &str = "NO [BADEVENT (MessageNew MessageExpunge FlagChange MailboxName \
                          SubscriptionChange)] Some of these events are not known";
+/// The answer where nothing may be watched.
+const REFUSED: &str = "NO [CANNOT] NOTIFY is not offered here";
 /// The answer to who asks for too much (RFC 5465 §3.1).
 const TOO_MANY: &str = "NO [NOTIFICATIONOVERFLOW] These are more mailboxes than one may watch";
 
@@ -58,6 +60,9 @@ impl Session {
             self.stop_notifying();
             return self.finish(tag, "OK NOTIFY completed");
         };
+        if self.config.notify_mailboxes_max == 0 {
+            return self.done(&tag, REFUSED);
+        }
         let mut events = set.groups.iter().flat_map(|group| &group.events);
         if events.any(|event| *event == NotifyEvent::Unknown) {
             return self.done(&tag, BAD_EVENT);
