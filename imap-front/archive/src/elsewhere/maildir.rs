@@ -3,13 +3,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use mail::{Flags, InternalDate, SystemFlag, Uid, UidValidity};
 use proto::imap::mutf7;
+use rustix::fs::OFlags;
 
 use super::{Message, is_keyword, with_crlf};
 
@@ -72,7 +74,28 @@ pub fn layout(root: &Path) -> io::Result<Layout> {
 }
 
 fn is_maildir(path: &Path) -> bool {
-    path.join("cur").is_dir()
+    is_folder(path) && is_folder(&path.join("cur"))
+}
+
+/// Whether it is a folder, and not a link to one.
+fn is_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|it| it.is_dir())
+}
+
+/// Opens a file, and nothing else that may be there: who imports may read more than whose mail it
+/// is, who may have put a link there.
+fn open(path: &Path) -> io::Result<fs::File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() || found.len() > FILE_BYTES_MAX {
+        let what = "it is no file, or too large";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    }
+    Ok(file)
 }
 
 /// All folders, the INBOX first.
@@ -81,7 +104,8 @@ fn is_maildir(path: &Path) -> bool {
 /// If they can't be read.
 pub fn folders(root: &Path, layout: Layout) -> io::Result<Vec<Folder>> {
     let mut found = vec![];
-    if is_maildir(root) {
+    // The administrator may have linked to the whole.
+    if is_folder(&root.join("cur")) {
         found.push(Folder {
             name: "INBOX".into(),
             path: root.to_owned(),
@@ -106,6 +130,9 @@ pub fn folders(root: &Path, layout: Layout) -> io::Result<Vec<Folder>> {
     found.sort_by(|a, b| (a.name != "INBOX", &a.name).cmp(&(b.name != "INBOX", &b.name)));
     Ok(found)
 }
+
+/// Bytes of a file: of a message, or of what Dovecot keeps beside them.
+const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// How deep directories of folders are looked at.
 const DEPTH_MAX: usize = 64;
@@ -183,12 +210,11 @@ pub fn contents(folder: &Path) -> io::Result<Contents> {
     };
     let uids = uid_list(&folder.join("dovecot-uidlist"), &mut contents)?;
     for part in ["cur", "new"] {
-        let entries = match fs::read_dir(folder.join(part)) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        };
-        for entry in entries {
+        let part = folder.join(part);
+        if !is_folder(&part) {
+            continue;
+        }
+        for entry in fs::read_dir(part)? {
             let path = entry?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if name.starts_with('.') {
@@ -206,8 +232,8 @@ pub fn contents(folder: &Path) -> io::Result<Contents> {
 }
 
 fn lines(path: &Path) -> io::Result<Vec<String>> {
-    match fs::File::open(path) {
-        Ok(file) => BufReader::new(file)
+    match open(path) {
+        Ok(file) => BufReader::new(file.take(FILE_BYTES_MAX))
             .split(b'\n')
             .map(|line| line.map(|line| String::from_utf8_lossy(&line).into_owned()))
             .collect(),
@@ -310,11 +336,14 @@ fn flags(letters: &str, keywords: &[Arc<str>]) -> Flags {
 /// # Errors
 /// If it can't be read, or is compressed.
 pub fn read(entry: &Entry) -> io::Result<Option<Message>> {
-    let (bytes, changed) = match fs::read(&entry.path) {
-        Ok(bytes) => (bytes, fs::metadata(&entry.path)),
+    let file = match open(&entry.path) {
+        Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
+    let changed = file.metadata();
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
     let packed: [&[u8]; 4] = [b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"];
     if packed.iter().any(|magic| bytes.starts_with(magic)) {
         let what = "it is compressed: have Dovecot write it plainly (doveadm sync to a Maildir \
@@ -341,6 +370,34 @@ mod tests {
     fn write(path: &Path, text: &str) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
+    }
+
+    /// Who has the Maildir may have put links there, and who imports may read more.
+    #[test]
+    fn links_are_not_followed() {
+        let outside = tempfile::tempdir().unwrap();
+        write(&outside.path().join("cur/1:2,"), "Subject: secret\r\n\r\n");
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        write(&root.join("cur/2:2,"), "Subject: own\r\n\r\n");
+        let link = |to: &str, at: &str| {
+            std::os::unix::fs::symlink(outside.path().join(to), root.join(at)).unwrap();
+        };
+        link("cur/1:2,", "cur/3:2,");
+        link("cur", "new");
+        link("", ".Whole");
+        fs::create_dir(root.join(".Half")).unwrap();
+        link("cur", ".Half/cur");
+        let found = folders(root, Layout::PlusPlus).unwrap();
+        let names: Vec<&str> = found.iter().map(|it| &*it.name).collect();
+        assert_eq!(names, ["INBOX"]);
+        let contents = contents(root).unwrap();
+        let read: Vec<bool> = contents
+            .messages
+            .iter()
+            .map(|it| read(it).is_ok())
+            .collect();
+        assert_eq!(read, [true, false]);
     }
 
     #[test]
