@@ -9,8 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use admin::Base;
 use admin::command::{DONE, FAILED, complain};
 use archive::backup::record::Record;
-use mail::list::{Query, joined};
-use mail::{MailboxInfo, MailboxName};
+use mail::MailboxName;
+use mail::list::{self, joined};
 use serde_json::{Value, json};
 
 use super::{Connection, Told, account, report};
@@ -119,20 +119,9 @@ fn rule(line: &str) -> Result<Option<Rule>, String> {
     Ok(Some(rule))
 }
 
-/// Whether a pattern of LIST matches a name.
+/// Whether a pattern of LIST matches a name, and not only one above it.
 fn matches(pattern: &str, name: &str) -> bool {
-    let query = Query {
-        patterns: joined("", pattern).into_iter().collect(),
-        ..Query::default()
-    };
-    let info = MailboxInfo {
-        name: MailboxName::new(name),
-        selectable: true,
-        exists: true,
-        subscribed: false,
-        special_use: None,
-    };
-    !query.piece(&[info], None).entries.is_empty()
+    joined("", pattern).is_some_and(|it| list::matches(&it, MailboxName::new(name).as_str()))
 }
 
 /// `10M` and the like.
