@@ -7,21 +7,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use mail::Uid;
 use mail::sort::{Facts, SortKeys};
-use mail::{MailboxId, Uid};
-use quick_cache::Weighter;
 
-use crate::bounded_cache::{BoundedCache, bounded_cache};
+use crate::chunk_cache::Chunked;
 
 /// Memory for chunks, in bytes.
 const BYTES_MAX: u64 = 32 << 20;
-/// A guess, for the size of tables.
-const CHUNKS: usize = 1024;
 /// What a chunk takes besides its rows.
 const CHUNK_BYTES: usize = 256;
-
-/// UIDs that a chunk is for.
-pub(crate) const CHUNK_UIDS: u32 = 1024;
 
 /// What is known of the messages in a range of UIDs.
 #[derive(Clone, Debug, Default)]
@@ -61,11 +55,6 @@ impl Chunk {
         })
     }
 
-    fn memory_bytes(&self) -> usize {
-        const ROW_BYTES: usize = 4 + 8 + 8 + 4;
-        CHUNK_BYTES + self.bytes.capacity() + self.uids.capacity() * ROW_BYTES
-    }
-
     /// Gives back what it has no use for.
     pub fn shrink(&mut self) {
         self.uids.shrink_to_fit();
@@ -76,37 +65,12 @@ impl Chunk {
     }
 }
 
-/// A bounded cache of chunks, by mailbox and place; clones share it.
-#[derive(Clone)]
-pub(crate) struct SortKeyCache {
-    cache: BoundedCache<(MailboxId, u32), Arc<Chunk>, Bytewise>,
-}
+impl Chunked for Chunk {
+    const BYTES_MAX: u64 = BYTES_MAX;
 
-#[derive(Clone)]
-struct Bytewise;
-
-impl Weighter<(MailboxId, u32), Arc<Chunk>> for Bytewise {
-    fn weight(&self, _: &(MailboxId, u32), chunk: &Arc<Chunk>) -> u64 {
-        chunk.memory_bytes() as u64
-    }
-}
-
-impl Default for SortKeyCache {
-    fn default() -> Self {
-        Self {
-            cache: bounded_cache(CHUNKS, BYTES_MAX, Bytewise),
-        }
-    }
-}
-
-impl SortKeyCache {
-    /// The chunk of these UIDs, as far as it was made.
-    pub fn get(&self, mailbox: MailboxId, chunk: u32) -> Option<Arc<Chunk>> {
-        self.cache.get(&(mailbox, chunk))
-    }
-
-    pub fn insert(&self, mailbox: MailboxId, number: u32, chunk: Arc<Chunk>) {
-        self.cache.insert((mailbox, number), chunk);
+    fn memory_bytes(&self) -> usize {
+        const ROW_BYTES: usize = 4 + 8 + 8 + 4;
+        CHUNK_BYTES + self.bytes.capacity() + self.uids.capacity() * ROW_BYTES
     }
 }
 
@@ -173,6 +137,9 @@ impl Drop for Taken {
 
 #[cfg(test)]
 mod tests {
+    use mail::MailboxId;
+
+    use crate::chunk_cache::ChunkCache;
     use mail::sort::keys;
 
     use super::*;
@@ -198,7 +165,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let cache = SortKeyCache::default();
+        let cache = ChunkCache::default();
         for number in 0..4000 {
             let mut chunk = Chunk::default();
             chunk.push(Uid(1), 0, 0, &vec![0; 20_000]);

@@ -3,25 +3,17 @@
 //! A message's header never changes, and a UID is never given again, so nothing here ever is out of
 //! date: a chunk only lacks what came after it was made.
 
-use std::sync::Arc;
-
+use mail::Uid;
 use mail::search::header_texts::{self, TextField};
-use mail::{MailboxId, Uid};
 use memchr::memmem;
-use quick_cache::Weighter;
 use roaring::RoaringBitmap;
 
-use crate::bounded_cache::{BoundedCache, bounded_cache};
+use crate::chunk_cache::Chunked;
 
 /// Memory for chunks, in bytes.
 const BYTES_MAX: u64 = 64 << 20;
-/// A guess, for the size of tables.
-const CHUNKS: usize = 1024;
 /// What a chunk takes besides its texts.
 const CHUNK_BYTES: usize = 512;
-
-/// UIDs that a chunk is for.
-pub(crate) const CHUNK_UIDS: u32 = 1024;
 /// Bytes of a message's texts; one that has more is looked at. So a chunk has some 2 MiB at most.
 const MESSAGE_BYTES_MAX: usize = 2048;
 
@@ -101,6 +93,10 @@ impl TextChunk {
             at = ends[message] as usize;
         }
     }
+}
+
+impl Chunked for TextChunk {
+    const BYTES_MAX: u64 = BYTES_MAX;
 
     fn memory_bytes(&self) -> usize {
         let columns = self.fields.iter();
@@ -109,43 +105,14 @@ impl TextChunk {
     }
 }
 
-/// A bounded cache of chunks, by mailbox and place; clones share it.
-#[derive(Clone)]
-pub(crate) struct TextCache {
-    cache: BoundedCache<(MailboxId, u32), Arc<TextChunk>, Bytewise>,
-}
-
-#[derive(Clone)]
-struct Bytewise;
-
-impl Weighter<(MailboxId, u32), Arc<TextChunk>> for Bytewise {
-    fn weight(&self, _: &(MailboxId, u32), chunk: &Arc<TextChunk>) -> u64 {
-        chunk.memory_bytes() as u64
-    }
-}
-
-impl Default for TextCache {
-    fn default() -> Self {
-        Self {
-            cache: bounded_cache(CHUNKS, BYTES_MAX, Bytewise),
-        }
-    }
-}
-
-impl TextCache {
-    /// The chunk of these UIDs, as far as it was made.
-    pub fn get(&self, mailbox: MailboxId, chunk: u32) -> Option<Arc<TextChunk>> {
-        self.cache.get(&(mailbox, chunk))
-    }
-
-    pub fn insert(&self, mailbox: MailboxId, number: u32, chunk: Arc<TextChunk>) {
-        self.cache.insert((mailbox, number), chunk);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use mail::MailboxId;
+
     use super::*;
+    use crate::chunk_cache::ChunkCache;
 
     fn find(chunk: &TextChunk, field: TextField, text: &str) -> (Vec<u32>, Vec<u32>) {
         let needle = header_texts::needle(text).expect("one line");
@@ -187,7 +154,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let cache = TextCache::default();
+        let cache = ChunkCache::default();
         let header = [b"Subject: ", &vec![b'a'; 2000][..], b"\r\n\r\n"].concat();
         for number in 0..60_000 {
             let mut chunk = TextChunk::default();

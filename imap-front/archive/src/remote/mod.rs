@@ -256,13 +256,26 @@ impl<S: Read + Write> Remote<S> {
     /// # Errors
     /// If the server refuses.
     pub fn list(&mut self) -> Result<Vec<Listed>, RemoteError> {
+        self.names("LIST")
+    }
+
+    /// What LIST or LSUB tells of all names.
+    fn names(&mut self, command: &'static str) -> Result<Vec<Listed>, RemoteError> {
         let mut found = vec![];
-        self.command("LIST", &[b"LIST \"\" \"*\"\r\n".to_vec()], |response| {
-            if let Response::Data(Data::List {
-                items,
-                delimiter,
-                mailbox,
-            }) = response
+        let line = format!("{command} \"\" \"*\"\r\n").into_bytes();
+        self.command(command, &[line], |response| {
+            if let Response::Data(
+                Data::List {
+                    items,
+                    delimiter,
+                    mailbox,
+                }
+                | Data::Lsub {
+                    items,
+                    delimiter,
+                    mailbox,
+                },
+            ) = response
             {
                 let delimiter = delimiter.map(|it| it.inner());
                 found.push(listed(&items, delimiter, &mailbox));
@@ -304,19 +317,7 @@ impl<S: Read + Write> Remote<S> {
     /// # Errors
     /// If the server refuses.
     pub fn subscribed(&mut self) -> Result<Vec<Listed>, RemoteError> {
-        let mut found = vec![];
-        self.command("LSUB", &[b"LSUB \"\" \"*\"\r\n".to_vec()], |response| {
-            if let Response::Data(Data::Lsub {
-                items,
-                delimiter,
-                mailbox,
-            }) = response
-            {
-                let delimiter = delimiter.map(|it| it.inner());
-                found.push(listed(&items, delimiter, &mailbox));
-            }
-            Ok(())
-        })?;
+        let mut found = self.names("LSUB")?;
         // A name that only lies above subscribed ones is none.
         found.retain(|it| it.selectable);
         Ok(found)

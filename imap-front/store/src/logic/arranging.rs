@@ -18,9 +18,10 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::searching::{Findings, Search};
 use super::{Rules, damage, keys, reading, tables};
 use crate::Error;
+use crate::chunk_cache::CHUNK_UIDS;
 use crate::kv::{Kv, Space, Transaction};
 use crate::rows::{Mailbox, MessageRow};
-use crate::sort_keys::{CHUNK_UIDS, Chunk, Taken};
+use crate::sort_keys::{Chunk, Taken};
 
 /// Chunks that a piece goes through.
 const CHUNKS_MAX: usize = 16;

@@ -86,10 +86,11 @@ pub(crate) use tables::{
     recover_spools, user_name,
 };
 
+use crate::chunk_cache::ChunkCache;
 use crate::kv::{Kv, Transaction};
-use crate::sort_keys::{SortKeyCache, SortRoom};
+use crate::sort_keys::{Chunk as SortKeyChunk, SortRoom};
 use crate::structure_cache::StructureCache;
-use crate::text_cache::TextCache;
+use crate::text_cache::TextChunk;
 use crate::{Error, Options};
 
 /// Messages to be looked at from which on the texts of all their neighbours' headers are gathered:
@@ -108,9 +109,9 @@ pub struct Rules {
     /// What bodies hold, of those asked for lately.
     pub(crate) structures: StructureCache,
     /// Sort keys of messages that were sorted lately.
-    pub(crate) sort_keys: SortKeyCache,
+    pub(crate) sort_keys: ChunkCache<SortKeyChunk>,
     /// What searches see of header fields, of those searched lately.
-    pub(crate) texts: TextCache,
+    pub(crate) texts: ChunkCache<TextChunk>,
     /// How many messages have to be looked at for texts of headers to be gathered.
     pub(crate) texts_min: u64,
     /// Memory for what is being sorted.
@@ -128,8 +129,8 @@ impl Rules {
             now: (options.now)(),
             options,
             structures: StructureCache::new(),
-            sort_keys: SortKeyCache::default(),
-            texts: TextCache::default(),
+            sort_keys: ChunkCache::default(),
+            texts: ChunkCache::default(),
             texts_min: TEXTS_MIN,
             sort_room: Arc::new(SortRoom::of_sorting()),
             names: news::NamesKept::default(),

@@ -13,10 +13,11 @@ use roaring::RoaringBitmap;
 
 use super::{Rules, keys, tables};
 use crate::Error;
+use crate::chunk_cache::CHUNK_UIDS;
 use crate::index::MailboxIndex;
 use crate::kv::Kv;
 use crate::rows::{Mailbox, MessageRow};
-use crate::text_cache::{CHUNK_UIDS, TextChunk};
+use crate::text_cache::TextChunk;
 
 /// Chunks that a piece of a search goes through, one for each key; one at least.
 const CHUNKS_MAX: usize = 16;
