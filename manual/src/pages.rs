@@ -79,7 +79,9 @@ mod tests {
             let long = argument.get_long().map(|long| format!("--{long}"));
             let short = argument.get_short().map(|short| format!("-{short}"));
             let is_named = long.is_some() || short.is_some();
-            let place = (!is_named).then(|| argument.get_id().as_str().to_uppercase());
+            let id = argument.get_id().as_str().to_uppercase();
+            let place = argument.get_value_names().map_or(id, |names| names[0].to_string());
+            let place = (!is_named).then_some(place);
             for word in [long, short, place].into_iter().flatten() {
                 if !text.contains(&word) {
                     missing.push(format!("{name}: {word}"));
