@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_micros(100);
 
-/// The topic of a user's names; of those that all have, for [`NameChange::ANYONE`].
+/// The topic of a user's names; of those that all have, for [`mail::NameChange::ANYONE`].
 pub fn names_topic(user: UserId) -> TopicId {
     // Mailboxes are counted up from 1 and don't reach it.
     TopicId(NAMES | user.0)
