@@ -80,7 +80,9 @@ mod tests {
             let short = argument.get_short().map(|short| format!("-{short}"));
             let is_named = long.is_some() || short.is_some();
             let id = argument.get_id().as_str().to_uppercase();
-            let place = argument.get_value_names().map_or(id, |names| names[0].to_string());
+            let place = argument
+                .get_value_names()
+                .map_or(id, |names| names[0].to_string());
             let place = (!is_named).then_some(place);
             for word in [long, short, place].into_iter().flatten() {
                 if !text.contains(&word) {

@@ -128,12 +128,14 @@ fn offers_idle(greeting: &str) -> Result<bool, String> {
         .strip_prefix("* OK [CAPABILITY ")
         .and_then(|rest| rest.split_once("] "));
     let (capabilities, text) = parts.ok_or("it has no capabilities")?;
-    let host = text
-        .strip_suffix(&format!(
-            " IMAP4 service (Ensign {})",
-            env!("CARGO_PKG_VERSION")
-        ))
-        .ok_or("it has no banner")?;
+    let product = format!(
+        " IMAP4 service (Ensign {} (built ",
+        env!("CARGO_PKG_VERSION")
+    );
+    let (host, built) = text.split_once(&product).ok_or("it has no banner")?;
+    if built.strip_suffix("))").is_none_or(str::is_empty) {
+        return Err(format!("{built:?} is no date"));
+    }
     if host.is_empty() || host.contains(' ') {
         return Err(format!("{host:?} is no host"));
     }

@@ -48,6 +48,9 @@ impl Proof {
 pub enum When {
     /// At all times.
     Always,
+    /// After login: of no use before. Clients with small buffers are greeted too (gnutls-cli takes
+    /// 1,024 bytes).
+    LoggedIn,
     /// While IDLE can be offered.
     Idling,
     /// Before login, if TLS can be begun.
@@ -134,41 +137,41 @@ pub static CAPABILITIES: &[Capability] = &[
     row("SASL-IR", "RFC 4959", W::Always, P::Transcript("authenticate_plain")),
     row("ID", "RFC 2971", W::Always, P::Transcript("enable_and_id")),
     row("ENABLE", "RFC 5161", W::Always, P::Transcript("enable_and_id")),
-    row("UNAUTHENTICATE", "RFC 8437", W::Always, P::Transcript("unauthenticate")),
-    row("X-UNAUTHENTICATE", "RFC 8437", W::Always, P::Transcript("unauthenticate")),
-    row("MULTIAPPEND", "RFC 3502", W::Always, P::Transcript("multiappend")),
-    row("REPLACE", "RFC 8508", W::Always, P::Transcript("replace")),
-    row("MOVE", "RFC 6851", W::Always, P::Transcript("copy_and_move")),
-    row("SPECIAL-USE", "RFC 6154", W::Always, P::Transcript("list_extended")),
-    row("CREATE-SPECIAL-USE", "RFC 6154", W::Always, P::Transcript("list_extended")),
-    row("LIST-EXTENDED", "RFC 5258", W::Always, P::Transcript("list_extended")),
-    row("LIST-STATUS", "RFC 5819", W::Always, P::Transcript("list_extended")),
-    row("LIST-MYRIGHTS", "RFC 8440", W::Always, P::Transcript("acl")),
-    row("RIGHTS=kxte", "RFC 4314", W::Always, P::Transcript("acl")),
-    row("ESEARCH", "RFC 4731", W::Always, P::Transcript("esearch")),
-    row("SEARCHRES", "RFC 5182", W::Always, P::Transcript("searchres")),
-    row("WITHIN", "RFC 5032", W::Always, P::Transcript("searchres")),
-    row("PARTIAL", "RFC 9394", W::Always, P::Transcript("esearch")),
-    row("SORT=DISPLAY", "RFC 5957", W::Always, P::Transcript("sort")),
-    row("ESORT", "RFC 5267", W::Always, P::Transcript("sort")),
-    row("THREAD=ORDEREDSUBJECT", "RFC 5256", W::Always, P::Transcript("thread")),
-    row("THREAD=REFERENCES", "RFC 5256", W::Always, P::Transcript("thread")),
-    row("THREAD=REFS", "draft-ietf-morg-inthread", W::Always, P::Transcript("thread")),
-    row("I18NLEVEL=1", "RFC 5255", W::Always, P::Transcript("casemap")),
-    row("CONDSTORE", "RFC 7162", W::Always, P::Transcript("condstore")),
-    row("QRESYNC", "RFC 7162", W::Always, P::Transcript("qresync")),
-    row("QUOTA=RES-STORAGE", "RFC 9208", W::Always, P::Transcript("quota")),
-    row("QUOTA=RES-MESSAGE", "RFC 9208", W::Always, P::Transcript("quota")),
-    row("QUOTA=RES-MAILBOX", "RFC 9208", W::Always, P::Transcript("quota")),
-    row("QUOTASET", "RFC 9208", W::Always, P::Transcript("quota")),
-    row("METADATA", "RFC 5464", W::Always, P::Transcript("metadata")),
-    row("METADATA-SERVER", "RFC 5464", W::Always, P::Transcript("metadata")),
-    row("LIST-METADATA", "RFC 9590", W::Always, P::Transcript("metadata")),
-    row("STATUS=SIZE", "RFC 8438", W::Always, P::Transcript("status")),
-    row("OBJECTID", "RFC 8474", W::Always, P::Transcript("objectid")),
-    row("PREVIEW", "RFC 8970", W::Always, P::Transcript("preview")),
-    row("SAVEDATE", "RFC 8514", W::Always, P::Transcript("savedate")),
-    row("APPENDLIMIT=", "RFC 7889", W::Always, P::Transcript("status")),
+    row("UNAUTHENTICATE", "RFC 8437", W::LoggedIn, P::Transcript("unauthenticate")),
+    row("X-UNAUTHENTICATE", "RFC 8437", W::LoggedIn, P::Transcript("unauthenticate")),
+    row("MULTIAPPEND", "RFC 3502", W::LoggedIn, P::Transcript("multiappend")),
+    row("REPLACE", "RFC 8508", W::LoggedIn, P::Transcript("replace")),
+    row("MOVE", "RFC 6851", W::LoggedIn, P::Transcript("copy_and_move")),
+    row("SPECIAL-USE", "RFC 6154", W::LoggedIn, P::Transcript("list_extended")),
+    row("CREATE-SPECIAL-USE", "RFC 6154", W::LoggedIn, P::Transcript("list_extended")),
+    row("LIST-EXTENDED", "RFC 5258", W::LoggedIn, P::Transcript("list_extended")),
+    row("LIST-STATUS", "RFC 5819", W::LoggedIn, P::Transcript("list_extended")),
+    row("LIST-MYRIGHTS", "RFC 8440", W::LoggedIn, P::Transcript("acl")),
+    row("RIGHTS=kxte", "RFC 4314", W::LoggedIn, P::Transcript("acl")),
+    row("ESEARCH", "RFC 4731", W::LoggedIn, P::Transcript("esearch")),
+    row("SEARCHRES", "RFC 5182", W::LoggedIn, P::Transcript("searchres")),
+    row("WITHIN", "RFC 5032", W::LoggedIn, P::Transcript("searchres")),
+    row("PARTIAL", "RFC 9394", W::LoggedIn, P::Transcript("esearch")),
+    row("SORT=DISPLAY", "RFC 5957", W::LoggedIn, P::Transcript("sort")),
+    row("ESORT", "RFC 5267", W::LoggedIn, P::Transcript("sort")),
+    row("THREAD=ORDEREDSUBJECT", "RFC 5256", W::LoggedIn, P::Transcript("thread")),
+    row("THREAD=REFERENCES", "RFC 5256", W::LoggedIn, P::Transcript("thread")),
+    row("THREAD=REFS", "draft-ietf-morg-inthread", W::LoggedIn, P::Transcript("thread")),
+    row("I18NLEVEL=1", "RFC 5255", W::LoggedIn, P::Transcript("casemap")),
+    row("CONDSTORE", "RFC 7162", W::LoggedIn, P::Transcript("condstore")),
+    row("QRESYNC", "RFC 7162", W::LoggedIn, P::Transcript("qresync")),
+    row("QUOTA=RES-STORAGE", "RFC 9208", W::LoggedIn, P::Transcript("quota")),
+    row("QUOTA=RES-MESSAGE", "RFC 9208", W::LoggedIn, P::Transcript("quota")),
+    row("QUOTA=RES-MAILBOX", "RFC 9208", W::LoggedIn, P::Transcript("quota")),
+    row("QUOTASET", "RFC 9208", W::LoggedIn, P::Transcript("quota")),
+    row("METADATA", "RFC 5464", W::LoggedIn, P::Transcript("metadata")),
+    row("METADATA-SERVER", "RFC 5464", W::LoggedIn, P::Transcript("metadata")),
+    row("LIST-METADATA", "RFC 9590", W::LoggedIn, P::Transcript("metadata")),
+    row("STATUS=SIZE", "RFC 8438", W::LoggedIn, P::Transcript("status")),
+    row("OBJECTID", "RFC 8474", W::LoggedIn, P::Transcript("objectid")),
+    row("PREVIEW", "RFC 8970", W::LoggedIn, P::Transcript("preview")),
+    row("SAVEDATE", "RFC 8514", W::LoggedIn, P::Transcript("savedate")),
+    row("APPENDLIMIT=", "RFC 7889", W::LoggedIn, P::Transcript("status")),
 ];
 
 /// The table for users, as `docs/capabilities.md` has it.
@@ -207,6 +210,7 @@ impl When {
     pub fn says(self) -> &'static str {
         match self {
             Self::Always => "always",
+            Self::LoggedIn => "after login",
             Self::Idling => "while the guide's conditions for IDLE are met",
             Self::Tls => "before login, where TLS can be begun",
             Self::Passwords => "before login, over TLS or from this host",
@@ -229,6 +233,7 @@ impl When {
         let scram = passwords && config.offers_scram();
         match self {
             Self::Always => true,
+            Self::LoggedIn => offer.is_none(),
             Self::Idling => config.idle && config.idle_announced.load(Ordering::Relaxed),
             Self::Tls => before_login(|offer| offer.starttls),
             Self::Passwords => passwords,
@@ -251,8 +256,8 @@ impl SessionConfig {
         self.listed(offer, |_| true)
     }
 
-    /// Those that the greeting names: all, or with [`SessionConfig::guide_greeting`] those of the
-    /// guide, and that passwords can't come where that is so.
+    /// Those that the greeting names: all before login, or with [`SessionConfig::guide_greeting`]
+    /// those of the guide, and that passwords can't come where that is so.
     pub(super) fn greeted(&self, offer: Offer) -> String {
         let short = self.guide_greeting;
         self.listed(Some(offer), |row| {
