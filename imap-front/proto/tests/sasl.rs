@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use mail::request::{Credentials, Evidence};
-use mail::{Refusal, Reply, Request};
+use mail::{Refusal, Reply, Request, UserId};
 use proto::imap::action::Action;
 use proto::imap::{Channel, Session, SessionConfig, TokenHints};
 
@@ -292,6 +292,32 @@ fn a_certificate_logs_in_whom_it_names() {
 }
 
 const PLUS: &str = " AUTH=SCRAM-SHA-256-PLUS";
+
+/// RFC 8437: the connection goes on, and with it what its TLS has brought.
+#[test]
+fn who_logs_out_may_be_named_by_the_certificate_again() {
+    let config = Arc::new(SessionConfig {
+        scram: Arc::new(true.into()),
+        ..SessionConfig::default()
+    });
+    let (mut session, greeting) = secure(&config, channel(true, Some("fred")));
+    assert!(greeting.contains(PLUS), "{greeting}");
+    for tag in ["a", "b"] {
+        let line = format!("{tag} AUTHENTICATE EXTERNAL =\r\n");
+        let credentials = asked(&mut session, line.as_bytes()).expect("a request");
+        assert_eq!(&*credentials.user, "fred");
+        session.handle_reply(Reply::Authenticated(UserId(1)));
+        let welcome = said(&mut session, b"");
+        assert!(welcome.contains("Logged in"), "{welcome}");
+        assert!(!welcome.contains("AUTH="), "{welcome}");
+        said(&mut session, b"u UNAUTHENTICATE\r\n");
+        let offered = said(&mut session, b"c CAPABILITY\r\n");
+        assert!(
+            offered.contains(" AUTH=EXTERNAL") && offered.contains(PLUS),
+            "{offered}"
+        );
+    }
+}
 
 #[test]
 fn scram_is_bound_to_the_channel_it_is_said_over() {

@@ -127,48 +127,35 @@ impl Host {
             while let Some(action) = session.poll_action() {
                 count += 1;
                 assert!(count < ACTIONS_MAX, "no end of actions");
-                assert!(!self.closed, "after the end: {action:?}");
-                match action {
-                    Action::Send(bytes) => self.said.extend_from_slice(&bytes),
-                    Action::Request(request) => {
-                        let (reply, _) = self.model.handle(request);
-                        self.model.sync();
-                        session.handle_reply(reply);
-                    }
-                    Action::Watch(_) => session.handle_watching(),
-                    Action::WatchFurther(..) => session.handle_further_watching(&[]),
-                    Action::Unwatch
-                    | Action::UnwatchFurther
-                    | Action::Told(..)
-                    | Action::StartTls
-                    | Action::Forwarded(_)
-                    | Action::LoggedOut
-                    | Action::Claim(..) => {}
-                    Action::Close => self.closed = true,
-                }
+                self.act(session, action);
             }
             session.handle_drained();
             match session.poll_action() {
                 None => return,
-                Some(Action::Send(bytes)) => self.said.extend_from_slice(&bytes),
-                Some(Action::Request(request)) => {
-                    let (reply, _) = self.model.handle(request);
-                    self.model.sync();
-                    session.handle_reply(reply);
-                }
-                Some(Action::Close) => self.closed = true,
-                Some(Action::Watch(_)) => session.handle_watching(),
-                Some(Action::WatchFurther(..)) => session.handle_further_watching(&[]),
-                Some(
-                    Action::Unwatch
-                    | Action::UnwatchFurther
-                    | Action::Told(..)
-                    | Action::StartTls
-                    | Action::Forwarded(_)
-                    | Action::LoggedOut
-                    | Action::Claim(..),
-                ) => {}
+                Some(action) => self.act(session, action),
             }
+        }
+    }
+
+    fn act(&mut self, session: &mut Session, action: Action) {
+        assert!(!self.closed, "after the end: {action:?}");
+        match action {
+            Action::Send(bytes) => self.said.extend_from_slice(&bytes),
+            Action::Request(request) => {
+                let (reply, _) = self.model.handle(request);
+                self.model.sync();
+                session.handle_reply(reply);
+            }
+            Action::Watch(_) => session.handle_watching(),
+            Action::WatchFurther(..) => session.handle_further_watching(&[]),
+            Action::Unwatch
+            | Action::UnwatchFurther
+            | Action::Told(..)
+            | Action::StartTls
+            | Action::Forwarded(_)
+            | Action::LoggedOut
+            | Action::Claim(..) => {}
+            Action::Close => self.closed = true,
         }
     }
 }

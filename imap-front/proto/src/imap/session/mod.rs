@@ -62,7 +62,7 @@ pub struct Session {
     cleartext: bool,
     /// TLS may be begun.
     starttls: bool,
-    /// Of TLS, until the client has logged in.
+    /// Of TLS, until the session is packed away.
     channel: Option<Box<Channel>>,
     /// The greeting is to be said when the handshake is over.
     greets_later: bool,
