@@ -59,8 +59,14 @@ pub(crate) struct Disk {
     durable: AtomicU64,
     indexes: IndexCache,
     claims: Claims,
-    /// How often the database was opened again: what was taken of it before is of no use.
+    /// Which opening of a database this is: what was taken of others is of no use.
     generation: AtomicU64,
+}
+
+/// A number for an opening, which no other in this process has.
+fn next_generation() -> u64 {
+    static OPENINGS: AtomicU64 = AtomicU64::new(1);
+    OPENINGS.fetch_add(1, Ordering::Relaxed)
 }
 
 struct Opened {
@@ -200,7 +206,7 @@ impl Disk {
             opened: RwLock::new(Some(opened)),
             indexes: IndexCache::new(options.index_bytes_max, files),
             claims: Claims::default(),
-            generation: AtomicU64::new(0),
+            generation: AtomicU64::new(next_generation()),
         })
     }
 
@@ -214,7 +220,7 @@ impl Disk {
             opened: RwLock::new(None),
             indexes: IndexCache::new(options.index_bytes_max, None),
             claims: Claims::default(),
-            generation: AtomicU64::new(0),
+            generation: AtomicU64::new(next_generation()),
         }
     }
 
@@ -252,6 +258,8 @@ impl Disk {
             snapshot,
             indexes: &self.indexes,
             claims: &self.claims,
+            // It changes only while nobody has a view.
+            generation: self.generation.load(Ordering::Relaxed),
         })
     }
 
@@ -261,8 +269,8 @@ impl Disk {
     /// If the database is closed.
     pub fn view_now(&self) -> Result<(View<'_>, u64), Error> {
         let view = self.view()?;
-        // It changes only while nobody has a view.
-        Ok((view, self.generation.load(Ordering::Relaxed)))
+        let generation = view.generation;
+        Ok((view, generation))
     }
 
     /// The view of a snapshot.
@@ -279,6 +287,7 @@ impl Disk {
             snapshot: snapshot.clone(),
             indexes: &self.indexes,
             claims: &self.claims,
+            generation,
         })
     }
 
@@ -378,7 +387,7 @@ impl Disk {
         let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         // One at a time: the folder is locked.
         drop(opened.take());
-        self.generation.fetch_add(1, Ordering::Relaxed);
+        self.generation.store(next_generation(), Ordering::Relaxed);
         self.indexes.clear();
         let found = inspect::inspect(&self.folder)?;
         let ends_at = found.last().map(|last| last.commit);
@@ -445,6 +454,7 @@ pub(crate) struct View<'a> {
     snapshot: Snapshot,
     indexes: &'a IndexCache,
     claims: &'a Claims,
+    generation: u64,
 }
 
 impl View<'_> {
@@ -520,5 +530,9 @@ impl Kv for View<'_> {
 
     fn claimed(&self, mailbox: MailboxId) -> Option<Uid> {
         self.claims.of(mailbox)
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fjall::Snapshot;
+use mail::metadata::Entry;
 use mail::{
     Flags, InternalDate, MailboxId, MailboxName, ModSeq, Rights, SpecialUse, Uid, UidSet,
     UidValidity, UserId,
@@ -16,6 +17,7 @@ use mail::{
 use crate::Error;
 use crate::disk::{Disk, View};
 use crate::logic;
+use crate::put::SetLimits;
 
 /// A user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,6 +79,15 @@ pub struct FrozenEntry {
     pub negative: bool,
     /// Which.
     pub rights: Rights,
+}
+
+/// An entry of metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrozenMetadata {
+    /// The account of whose it is, if it is private.
+    pub account: Option<String>,
+    /// Name and value.
+    pub entry: Entry,
 }
 
 /// A message without its bytes.
@@ -164,6 +175,40 @@ impl Frozen {
     /// As [`Frozen::user_after`].
     pub fn names(&self, user: UserId) -> Result<Vec<FrozenName>, Error> {
         logic::frozen_names(&self.view()?, user)
+    }
+
+    /// Limits of a user that were set by SETQUOTA, if any were.
+    ///
+    /// # Errors
+    /// As [`Frozen::user_after`].
+    pub fn limits(&self, user: UserId) -> Result<Option<SetLimits>, Error> {
+        logic::frozen_limits(&self.view()?, user)
+    }
+
+    /// All metadata of a mailbox, with the accounts of those whose it is, if it is private.
+    ///
+    /// # Errors
+    /// As [`Frozen::user_after`].
+    pub fn entries(&self, mailbox: MailboxId) -> Result<Vec<FrozenMetadata>, Error> {
+        logic::frozen_entries(&self.view()?, mailbox, None)
+    }
+
+    /// Metadata of the server: what is a user's, or what all share.
+    ///
+    /// # Errors
+    /// As [`Frozen::user_after`].
+    pub fn server_entries(&self, user: Option<UserId>) -> Result<Vec<FrozenMetadata>, Error> {
+        let user = user.unwrap_or(UserId(0));
+        logic::frozen_entries(&self.view()?, MailboxId(0), Some(user))
+    }
+
+    /// The commit that a backup of this store is as of; none if the store knows of no such, or of
+    /// none any more.
+    ///
+    /// # Errors
+    /// As [`Frozen::user_after`].
+    pub fn backed_up(&self, backup: u128) -> Result<Option<u64>, Error> {
+        logic::backed_up(&self.view()?, backup)
     }
 
     /// A mailbox's figures; none if it is not there.

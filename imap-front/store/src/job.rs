@@ -62,7 +62,10 @@ impl PutJob {
 
     /// Whether it stores more than it removes.
     pub fn grows(&self) -> bool {
-        matches!(self.put, Put::Begin(_) | Put::Stage(..) | Put::Add(..))
+        matches!(
+            self.put,
+            Put::Begin(_) | Put::Stage(..) | Put::Add(..) | Put::Entries(..)
+        )
     }
 
     fn messages(&self) -> &[crate::put::PutMessage] {
@@ -127,7 +130,7 @@ impl Job {
                     | R::Subscribe { .. }
             ),
             Self::EnsureUser(..) | Self::Claimed(_) | Self::SortKeys(..) => true,
-            Self::Put(job) => !matches!(job.put, Put::Place(_) | Put::Abandon(_)),
+            Self::Put(job) => !matches!(job.put, Put::Place(_) | Put::Abandon(_) | Put::Expire(_)),
         }
     }
 
@@ -145,6 +148,10 @@ impl Job {
             Self::Request(Request::Deliver { targets, .. }, _) => targets.len().max(1),
             Self::Request(Request::AppendAll { messages, .. }, _) => messages.len().max(1),
             Self::SortKeys(made, _) => made.len(),
+            Self::Put(PutJob {
+                put: Put::Expire(_),
+                ..
+            }) => SLICE_WEIGHT,
             Self::Put(job) => job.messages().len().max(1),
             _ => 1,
         }
@@ -230,8 +237,8 @@ pub(crate) fn may_be_cold(request: &Request) -> bool {
     }
 }
 
-/// Whether a request stores more than it removes. What takes rights away does not, so that it can
-/// be done on a full disk.
+/// Whether a request stores more than it removes. What takes rights or metadata away does not, so
+/// that it can be done on a full disk.
 pub(crate) fn grows(request: &Request) -> bool {
     if let Request::SetAcl {
         identifier,
@@ -243,6 +250,9 @@ pub(crate) fn grows(request: &Request) -> bool {
         let takes = identifier.starts_with('-') || *mode == RightsMode::Remove;
         return !takes && !rights.is_empty();
     }
+    if let Request::SetMetadata { entries, .. } = request {
+        return entries.iter().any(|entry| entry.value.is_some());
+    }
     matches!(
         request,
         Request::Append { .. }
@@ -252,7 +262,6 @@ pub(crate) fn grows(request: &Request) -> bool {
             | Request::Spool { .. }
             | Request::Copy { .. }
             | Request::Create { .. }
-            | Request::SetMetadata { .. }
     )
 }
 
@@ -312,4 +321,31 @@ pub(crate) fn is_full(error: &Error) -> bool {
 pub(crate) fn unavailable(error: &Error) -> Reply {
     tracing::error!("{error}");
     Reply::Refused(refusal(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use mail::UserId;
+    use mail::metadata::{Entry, EntryName};
+
+    use super::*;
+
+    #[test]
+    fn what_only_takes_away_can_be_done_on_a_full_disk() {
+        let set = |values: &[Option<&'static str>]| Request::SetMetadata {
+            user: UserId(1),
+            mailbox: None,
+            entries: values
+                .iter()
+                .map(|value| Entry {
+                    name: EntryName::new(b"/private/comment").expect("a name"),
+                    value: value.map(|value| Bytes::from_static(value.as_bytes())),
+                })
+                .collect(),
+            is_admin: false,
+        };
+        assert!(!grows(&set(&[None, None])));
+        assert!(grows(&set(&[None, Some("")])));
+    }
 }

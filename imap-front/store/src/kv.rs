@@ -52,6 +52,12 @@ pub trait Kv {
     fn base(&self) -> Option<&dyn Kv> {
         None
     }
+
+    /// How often what they are in was opened: what was known of rows of another generation may be
+    /// wrong of these.
+    fn generation(&self) -> u64 {
+        0
+    }
 }
 
 /// Rows without what is kept of them in memory.
@@ -75,6 +81,10 @@ impl Kv for Unindexed<'_> {
 
     fn claimed(&self, mailbox: MailboxId) -> Option<Uid> {
         self.0.claimed(mailbox)
+    }
+
+    fn generation(&self) -> u64 {
+        self.0.generation()
     }
 }
 

@@ -3,16 +3,16 @@
 //! In reading order: [`options`] and `quota`, [`kv`] (rows in keyspaces, and a transaction over
 //! them), `rows` (their encodings), `index`, `index_build`, `index_files`, `index_cache`,
 //! `structure_cache`, `sort_keys`, `text_cache` (the latter two over `chunk_cache`, all over
-//! `bounded_cache`) and `claims` (what is kept in memory), `long_read` (reads in pieces), [`logic`]
-//! (what each request means, over any [`kv::Kv`]), `disk` (fjall), `free_space`, `progress` and
-//! `commit_marker` (how far it came), `inspect` (what is on the disk before it is opened),
-//! `opening` (what is lost, and whether to go on), `loss`, `stats`, `running` (operations that take
-//! many slices), `job` (what the writer is given), `group` (what becomes one commit), `hot_rows`
-//! (rows that the writer keeps), `committer` (commits a group while the next is applied),
-//! `pipeline` (what that needs, and what waits), `writer` (the one thread that changes anything,
-//! and what it calls: `callbacks`), `key_maker` (sort keys, beside the writer), [`store`] (the
-//! handle), [`frozen`] (what backups read), [`put`] (what restores write), [`notification`] (what
-//! notification plug-ins are told), [`reconstruct`] (checks and repairs).
+//! `bounded_cache`; reads have them in `read_caches`) and `claims` (what is kept in memory),
+//! `long_read` (reads in pieces), [`logic`] (what each request means, over any [`kv::Kv`]), `disk`
+//! (fjall), `free_space`, `progress` and `commit_marker` (how far it came), `inspect` (what is on
+//! the disk before it is opened), `opening` (what is lost, and whether to go on), `loss`, `stats`,
+//! `running` (operations that take many slices), `job` (what the writer is given), `group` (what
+//! becomes one commit), `hot_rows` (rows that the writer keeps), `committer` (commits a group while
+//! the next is applied), `pipeline` (what that needs, and what waits), `writer` (the one thread
+//! that changes anything, and what it calls: `callbacks`), `key_maker` (sort keys, beside the
+//! writer), [`store`] (the handle), [`frozen`] (what backups read), [`put`] (what restores write),
+//! [`notification`] (what notification plug-ins are told), [`reconstruct`] (checks and repairs).
 //!
 //! Invariants: only the writer changes rows; a reply to a change comes after the fsync that holds
 //! it, but for parts of uploads, which nobody outside is told of; each commit carries the next
@@ -61,6 +61,7 @@ mod opening;
 mod pipeline;
 mod progress;
 mod quota;
+mod read_caches;
 mod rows;
 mod running;
 mod sort_keys;

@@ -57,6 +57,8 @@ pub(crate) enum Piece {
 /// How far a read has come.
 #[derive(Default)]
 pub(crate) struct Reading {
+    /// Of which opening of the database it has read.
+    generation: Option<u64>,
     /// An index that it waits for.
     build: Option<SharedBuild>,
     builds: usize,
@@ -74,6 +76,16 @@ impl Reading {
     /// # Errors
     /// If the disk fails or a row is damaged.
     pub fn piece(&mut self, disk: &Disk, rules: &Rules, request: &Request) -> Result<Piece, Error> {
+        let generation = Some(disk.view()?.generation());
+        if self.generation != generation {
+            // What was read before the database was opened again may not be there.
+            let builds = self.builds;
+            *self = Self {
+                generation,
+                builds,
+                ..Self::default()
+            };
+        }
         if let Some(shared) = &self.build {
             let view = disk.view()?;
             // Another may be at it: then a part of the work is done meanwhile.

@@ -8,10 +8,13 @@
 
 use std::sync::Arc;
 
+use mail::metadata::Entry;
 use mail::{
-    Body, Flags, InternalDate, MailboxId, MailboxName, ModSeq, Refusal, Rights, SpecialUse, Uid,
-    UidValidity, UserId,
+    Body, Flags, InternalDate, MailboxId, MailboxName, ModSeq, QuotaLimits, Refusal, Rights,
+    SpecialUse, SpoolId, Uid, UidValidity, UserId,
 };
+
+use crate::Quota;
 
 /// Told what became of a [`Put`] once that is durable.
 pub type PutCompletion = Box<dyn FnOnce(Result<PutDone, Refusal>) + Send>;
@@ -33,7 +36,65 @@ pub enum Put {
     Add(MailboxId, Vec<PutMessage>),
     /// Adds what a name is besides its mailbox: `Put`.
     Name(Box<PutName>),
+    /// Limits of a user that were set by SETQUOTA, unless others were: `Put`.
+    Limits(UserId, SetLimits),
+    /// Metadata of the mailbox, which must have no name yet; of the server if there is none: `Put`.
+    /// What is there stays.
+    Entries(Option<MailboxId>, Vec<PutEntry>),
+    /// Sets the numbers of mailboxes and of bodies aside that a backup of another store has, up to
+    /// these: `Put`.
+    Reserve {
+        /// The mark of that store.
+        source: u128,
+        /// The highest number of a mailbox.
+        mailboxes: u64,
+        /// The highest number of a body.
+        bodies: u64,
+    },
+    /// Begins an upload with the number that a body has in another store: `Spool`.
+    SpoolAs(Was),
+    /// Notes a backup, and the commit that it is as of: `Put`.
+    Backup(u128, u64),
+    /// Removes messages of a mailbox, as long as it has its name: `Put`.
+    Expire(Box<Expiring>),
 }
+
+/// Limits that were set by SETQUOTA.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SetLimits {
+    /// The limits.
+    pub limits: QuotaLimits,
+    /// What the user directory said when they were set: they hold as long as it says so.
+    pub instead_of: Quota,
+}
+
+/// An entry of metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PutEntry {
+    /// Whose it is, if it is private.
+    pub user: Option<UserId>,
+    /// Name and value.
+    pub entry: Entry,
+}
+
+/// Messages that are to go.
+#[derive(Clone, Debug)]
+pub struct Expiring {
+    /// The mailbox.
+    pub mailbox: MailboxId,
+    /// Whose it is.
+    pub user: UserId,
+    /// The name that it has to have still.
+    pub name: MailboxName,
+    /// The messages; those that are gone count for nothing.
+    pub uids: Vec<Uid>,
+    /// Those stay that have changed since.
+    pub unchanged_since: ModSeq,
+}
+
+/// The mark of the store that something comes from, and the number that it has there. It keeps that
+/// if the number was set aside and nothing has it here (RFC 8474 §4, §5.1).
+pub type Was = (u128, u64);
 
 /// A mailbox to be made.
 #[derive(Clone, Debug)]
@@ -44,8 +105,12 @@ pub struct NewMailbox {
     pub name: MailboxName,
     /// UIDVALIDITY; a new one if none.
     pub uid_validity: Option<UidValidity>,
+    /// UIDNEXT there: of two of the same UIDVALIDITY that never had a message, none is made.
+    pub uid_next: Uid,
     /// Its keywords, in their places.
     pub keywords: Vec<Arc<str>>,
+    /// Its number, if it had one.
+    pub was: Option<Was>,
 }
 
 /// A mailbox gets its name.
@@ -62,8 +127,9 @@ pub struct Placing {
     /// When its access control list was last changed; 0 if it never had one.
     pub acl_at: ModSeq,
     /// Its access control list: the account of each entry, or `anyone` if none; whether it takes
-    /// the rights away; which.
-    pub acl: Vec<(Option<String>, bool, Rights)>,
+    /// the rights away; which. If none is given it is that of the mailbox that it replaces, or what
+    /// a mailbox that is made there inherits.
+    pub acl: Option<Vec<(Option<String>, bool, Rights)>>,
 }
 
 /// What a name is besides its mailbox.
@@ -98,6 +164,8 @@ pub struct PutMessage {
     pub submitter: Option<Box<str>>,
     /// Its bytes.
     pub body: Body,
+    /// The number of its body, if it had one.
+    pub was: Option<Was>,
 }
 
 /// What became of a [`Put`].
@@ -118,4 +186,6 @@ pub enum PutDone {
     },
     /// A mailbox of that name has, or had, messages.
     InUse(MailboxId),
+    /// The upload that was begun; none if it can't have that number.
+    Spool(Option<SpoolId>),
 }

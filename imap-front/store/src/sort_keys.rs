@@ -1,8 +1,9 @@
 //! Sort keys of messages that were sorted lately, as they are compared; and how much memory sorting
 //! takes.
 //!
-//! What a message's row and header say of it never changes, and a UID is never given again, so
-//! nothing here ever is out of date: a chunk only lacks what came after it was made.
+//! What a message's row and header say of it never changes, and a UID is never given again while
+//! the database is open, so nothing here ever is out of date: a chunk only lacks what came after it
+//! was made.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -139,7 +140,8 @@ impl Drop for Taken {
 mod tests {
     use mail::MailboxId;
 
-    use crate::chunk_cache::ChunkCache;
+    use crate::chunk_cache::{ChunkCache, ChunkPlace};
+    use crate::kv::Memory;
     use mail::sort::keys;
 
     use super::*;
@@ -165,12 +167,12 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let cache = ChunkCache::default();
+        let (cache, rows) = (ChunkCache::default(), Memory::default());
         for number in 0..4000 {
             let mut chunk = Chunk::default();
             chunk.push(Uid(1), 0, 0, &vec![0; 20_000]);
             chunk.shrink();
-            cache.insert(MailboxId(1), number, Arc::new(chunk));
+            cache.insert(ChunkPlace::of(&rows, MailboxId(1), number), Arc::new(chunk));
         }
         assert!(cache.cache.weight() <= BYTES_MAX && cache.cache.len() > 1000);
         let room = Arc::new(SortRoom::of(100));

@@ -1,6 +1,7 @@
 //! The structures of messages that were asked for lately, so that a message is read and parsed
 //! once, not at each FETCH. A body never changes, and its number is never another's while the
-//! store is open, so nothing here ever is out of date.
+//! database is open. One that was opened again after a failure may lack bodies that were seen
+//! before, and give their numbers to others: a body is known by its generation, too.
 
 use std::sync::Arc;
 
@@ -18,10 +19,12 @@ const ENTRY_BYTES: usize = 64;
 /// A guess, for the size of tables.
 const ENTRIES: usize = 4096;
 
-/// A bounded cache; clones share it.
-#[derive(Clone)]
+/// The generation of the database ([`crate::kv::Kv::generation`]), and a body's number.
+pub(crate) type BodyOf = (u64, u64);
+
+/// A bounded cache.
 pub(crate) struct StructureCache {
-    cache: BoundedCache<u64, Kept, Bytewise>,
+    cache: BoundedCache<BodyOf, Kept, Bytewise>,
 }
 
 #[derive(Clone)]
@@ -33,8 +36,8 @@ struct Kept {
 #[derive(Clone)]
 struct Bytewise;
 
-impl Weighter<u64, Kept> for Bytewise {
-    fn weight(&self, _body: &u64, kept: &Kept) -> u64 {
+impl Weighter<BodyOf, Kept> for Bytewise {
+    fn weight(&self, _body: &BodyOf, kept: &Kept) -> u64 {
         kept.bytes as u64
     }
 }
@@ -57,7 +60,7 @@ impl StructureCache {
     /// Those of `read`; then nothing is kept.
     pub fn get(
         &self,
-        body: u64,
+        body: BodyOf,
         read: impl FnOnce() -> Result<Bytes, Error>,
     ) -> Result<Arc<Structure>, Error> {
         let kept = self.cache.get_or_insert_with(&body, || {
@@ -72,7 +75,7 @@ impl StructureCache {
     }
 
     /// The structure of a body, if it is here.
-    pub fn known(&self, body: u64) -> Option<Arc<Structure>> {
+    pub fn known(&self, body: BodyOf) -> Option<Arc<Structure>> {
         self.cache.get(&body).map(|kept| kept.structure)
     }
 }
@@ -96,13 +99,15 @@ mod tests {
             Ok(Bytes::from_static(MESSAGE))
         };
         for _ in 0..3 {
-            let structure = structures.get(7, read).expect("it reads");
+            let structure = structures.get((0, 7), read).expect("it reads");
             assert_eq!(structure.envelope.subject.as_deref(), Some(&b"one"[..]));
         }
         assert_eq!(reads.get(), 1);
-        assert!(structures.known(7).is_some() && structures.known(8).is_none());
-        structures.get(8, read).expect("it reads");
+        assert!(structures.known((0, 7)).is_some() && structures.known((0, 8)).is_none());
+        structures.get((0, 8), read).expect("it reads");
         assert_eq!(reads.get(), 2);
+        // After the database was opened again it may be another's number.
+        assert!(structures.known((1, 7)).is_none());
     }
 
     #[test]
@@ -117,7 +122,7 @@ mod tests {
                         reads.fetch_add(1, Ordering::Relaxed);
                         Ok(Bytes::from_static(MESSAGE))
                     };
-                    structures.get(7, read).expect("it reads");
+                    structures.get((0, 7), read).expect("it reads");
                 });
             }
         });
@@ -133,13 +138,13 @@ mod tests {
                 what: "missing",
             })
         };
-        assert!(structures.get(7, damaged).is_err());
+        assert!(structures.get((0, 7), damaged).is_err());
         assert!(
             structures
-                .get(7, || Ok(Bytes::from_static(MESSAGE)))
+                .get((0, 7), || Ok(Bytes::from_static(MESSAGE)))
                 .is_ok()
         );
-        assert!(structures.get(7, damaged).is_ok());
+        assert!(structures.get((0, 7), damaged).is_ok());
     }
 
     #[test]
@@ -148,7 +153,7 @@ mod tests {
         let structures = StructureCache::with_bytes(bytes_max);
         for body in 0..10_000 {
             let read = || Ok(Bytes::from_static(MESSAGE));
-            structures.get(body, read).expect("it reads");
+            structures.get((0, body), read).expect("it reads");
         }
         assert!(structures.cache.weight() <= bytes_max);
         assert!(structures.cache.len() > 10);

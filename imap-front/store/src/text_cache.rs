@@ -1,7 +1,7 @@
 //! What searches see of header fields, of many messages at a time: those that were searched lately.
 //!
-//! A message's header never changes, and a UID is never given again, so nothing here ever is out of
-//! date: a chunk only lacks what came after it was made.
+//! A message's header never changes, and a UID is never given again while the database is open, so
+//! nothing here ever is out of date: a chunk only lacks what came after it was made.
 
 use mail::Uid;
 use mail::search::header_texts::{self, TextField};
@@ -112,7 +112,8 @@ mod tests {
     use mail::MailboxId;
 
     use super::*;
-    use crate::chunk_cache::ChunkCache;
+    use crate::chunk_cache::{ChunkCache, ChunkPlace};
+    use crate::kv::Memory;
 
     fn find(chunk: &TextChunk, field: TextField, text: &str) -> (Vec<u32>, Vec<u32>) {
         let needle = header_texts::needle(text).expect("one line");
@@ -154,13 +155,13 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let cache = ChunkCache::default();
+        let (cache, rows) = (ChunkCache::default(), Memory::default());
         let header = [b"Subject: ", &vec![b'a'; 2000][..], b"\r\n\r\n"].concat();
         for number in 0..60_000 {
             let mut chunk = TextChunk::default();
             chunk.push(Uid(1), Some(&header), true);
             chunk.shrink();
-            cache.insert(MailboxId(1), number, Arc::new(chunk));
+            cache.insert(ChunkPlace::of(&rows, MailboxId(1), number), Arc::new(chunk));
         }
         assert!(cache.cache.weight() <= BYTES_MAX && cache.cache.len() > 1000);
     }

@@ -16,7 +16,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     ("proto", &["mail", "dev:model"]),
     ("store", &["mail", "dev:model"]),
     ("model", &["mail"]),
-    ("admin", &[]),
+    ("admin", &["mail"]),
     ("archive", &["mail", "proto"]),
     (
         "server",

@@ -4,10 +4,11 @@ use std::error::Error;
 use std::io::{Read, Write};
 
 use clap::Parser;
+use mail::mime::with_crlf;
 use serde_json::json;
 
 use super::EXIT_CODES;
-use super::ask::Asker;
+use super::ask::{AskError, Asker};
 use crate::Base;
 use crate::command::{self, DONE, FAILED};
 
@@ -57,8 +58,9 @@ pub fn run(
         if let Err(error) = asked {
             command::complain(format_args!("deliver: {user}: {error}"));
             code = FAILED;
-            // What it did not take of the message is not to be taken for a question.
-            asker = Asker::of(base)?;
+            if !matches!(error, AskError::Refused(_)) {
+                asker = Asker::of(base)?;
+            }
         }
     }
     Ok(code)
@@ -73,16 +75,7 @@ fn as_message(text: &[u8]) -> Vec<u8> {
         }
         false => text,
     };
-    let mut message = Vec::with_capacity(rest.len() + rest.len() / 32);
-    let mut before = 0;
-    for byte in rest {
-        if *byte == b'\n' && before != b'\r' {
-            message.push(b'\r');
-        }
-        message.push(*byte);
-        before = *byte;
-    }
-    message
+    with_crlf(rest)
 }
 
 #[cfg(test)]

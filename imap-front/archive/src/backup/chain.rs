@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use mail::{Uid, UidRanges};
 
+use super::besides::{EntryRecord, LimitsRecord};
 use super::file::{BackupError, Reader};
 use super::record::{
     Content, FlagsRecord, Header, MessageRecord, NameRecord, Record, Totals, UserRecord,
@@ -37,23 +38,38 @@ pub enum ChainError {
     },
 }
 
+/// What a user has besides mailboxes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Besides {
+    /// Limits that were set by SETQUOTA.
+    pub limits: Option<LimitsRecord>,
+    /// Metadata of the server that is the user's.
+    pub entries: Vec<EntryRecord>,
+}
+
 /// Takes what backups hold.
 pub trait Sink {
     /// Why it can't be taken.
     type Error: From<ChainError>;
 
+    /// Metadata of the server that all share.
+    ///
+    /// # Errors
+    /// If that can't be taken.
+    fn server(&mut self, entries: &[EntryRecord]) -> Result<(), Self::Error>;
+
     /// A user; what follows is theirs, unless it says that it is not wanted.
     ///
     /// # Errors
     /// If that can't be taken.
-    fn user(&mut self, user: &UserRecord) -> Result<bool, Self::Error>;
+    fn user(&mut self, user: &UserRecord, besides: &Besides) -> Result<bool, Self::Error>;
 
-    /// A name; the messages that follow are in its mailbox, unless it says that they are not
-    /// wanted. It comes again if there are more.
+    /// A name, and metadata of its mailbox; the messages that follow are in that, unless it says
+    /// that they are not wanted. It comes again if there are more.
     ///
     /// # Errors
     /// If that can't be taken.
-    fn name(&mut self, name: &NameRecord) -> Result<bool, Self::Error>;
+    fn name(&mut self, name: &NameRecord, entries: &[EntryRecord]) -> Result<bool, Self::Error>;
 
     /// A message, with its first bytes.
     ///
@@ -74,21 +90,52 @@ pub trait Sink {
     fn end_user(&mut self) -> Result<(), Self::Error>;
 }
 
-/// Reads a whole backup and checks it. Gives what it is and how much it holds.
+/// A whole backup.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// What it is.
+    pub header: Header,
+    /// How much it holds.
+    pub totals: Totals,
+    /// The highest numbers of mailboxes and of bodies.
+    pub numbers: (u64, u64),
+}
+
+/// Reads a whole backup and checks it.
 ///
 /// # Errors
 /// If it is damaged or can't be read.
-pub fn verify(path: &Path) -> Result<(Header, Totals), ChainError> {
+pub fn verify(path: &Path) -> Result<Verified, ChainError> {
     let mut cursor = Cursor::open(path)?;
-    while cursor.next()?.is_some() {}
-    Ok((cursor.reader.header().clone(), *cursor.reader.totals()))
+    let (mut mailboxes, mut bodies) = (0, 0);
+    while let Some(record) = cursor.next()? {
+        match record {
+            Record::Name(NameRecord {
+                mailbox: Some(mailbox),
+                ..
+            }) => mailboxes = mailboxes.max(mailbox.id),
+            Record::Message(message) => bodies = bodies.max(message.body),
+            _ => {}
+        }
+    }
+    Ok(Verified {
+        header: cursor.reader.header().clone(),
+        totals: *cursor.reader.totals(),
+        numbers: (mailboxes, bodies),
+    })
 }
+
+/// Bytes of metadata that are held at a time, and what an entry takes besides its own.
+const ENTRIES_BYTES_MAX: usize = 256 << 20;
+const ENTRY_BYTES: usize = 100;
 
 /// A file, and the record in it that is next.
 struct Cursor {
     path: PathBuf,
     reader: Reader<File>,
     next: Option<Record>,
+    /// The number of the body of the message that follows.
+    body: u64,
 }
 
 impl Cursor {
@@ -98,23 +145,40 @@ impl Cursor {
             error,
         };
         let file = File::open(path).map_err(|error| failed(error.into()))?;
-        let mut reader = Reader::new(file).map_err(failed)?;
-        let next = reader.next().map_err(failed)?;
-        Ok(Self {
+        let mut cursor = Self {
             path: path.to_owned(),
-            reader,
-            next,
-        })
+            reader: Reader::new(file).map_err(failed)?,
+            next: None,
+            body: 0,
+        };
+        cursor.next = cursor.read()?;
+        Ok(cursor)
+    }
+
+    /// Reads the next record; what a record of its own tells of a message's body is in the
+    /// message's.
+    fn read(&mut self) -> Result<Option<Record>, ChainError> {
+        loop {
+            let record = self.reader.next().map_err(|error| ChainError::Backup {
+                path: self.path.clone(),
+                error,
+            })?;
+            match record {
+                Some(Record::Body(body)) => self.body = body,
+                Some(Record::Message(mut message)) => {
+                    message.body = std::mem::take(&mut self.body);
+                    return Ok(Some(Record::Message(message)));
+                }
+                record => return Ok(record),
+            }
+        }
     }
 
     /// Takes the next record.
     fn next(&mut self) -> Result<Option<Record>, ChainError> {
         let next = match self.next {
             None => None,
-            Some(_) => self.reader.next().map_err(|error| ChainError::Backup {
-                path: self.path.clone(),
-                error,
-            })?,
+            Some(_) => self.read()?,
         };
         Ok(std::mem::replace(&mut self.next, next))
     }
@@ -125,6 +189,28 @@ impl Cursor {
             Some(Record::User(_)) | None => Ok(None),
             Some(_) => self.next(),
         }
+    }
+
+    /// Takes what comes before names and messages.
+    fn besides(&mut self) -> Result<Besides, ChainError> {
+        let (mut besides, mut bytes) = (Besides::default(), 0);
+        while let Some(Record::Limits(_) | Record::Entry(_) | Record::Unknown(_)) = self.next {
+            match self.next()? {
+                Some(Record::Limits(limits)) => besides.limits = Some(limits),
+                Some(Record::Entry(entry)) => {
+                    bytes += ENTRY_BYTES + entry.name.len() + entry.value.len();
+                    if bytes > ENTRIES_BYTES_MAX {
+                        return Err(ChainError::Apart {
+                            path: self.path.clone(),
+                            what: "it has more metadata in one place than there may be".into(),
+                        });
+                    }
+                    besides.entries.push(entry);
+                }
+                _ => {}
+            }
+        }
+        Ok(besides)
     }
 
     /// Goes on to a user. True if they are there.
@@ -178,7 +264,8 @@ impl Later {
 /// A user, as the last backup has them.
 #[derive(Default)]
 struct Plan {
-    names: Vec<NameRecord>,
+    besides: Besides,
+    names: Vec<(NameRecord, Vec<EntryRecord>)>,
     /// By the number of their mailbox: the place of its name, and what is known of it.
     mailboxes: BTreeMap<u64, (usize, Later)>,
 }
@@ -211,7 +298,7 @@ impl Chain {
                 Some(last) if header.adds_to != last.id => {
                     return Err(apart("it does not add to the backup before it"));
                 }
-                Some(last) if header.store != last.store || header.scope != last.scope => {
+                Some(last) if header.store != last.store || !header.scope.is_same(&last.scope) => {
                     return Err(apart("it is of something else than the backup before it"));
                 }
                 _ => {}
@@ -245,6 +332,9 @@ impl Chain {
                 None => Ok(()),
             };
         }
+        if let Some(newest) = later.last_mut() {
+            sink.server(&newest.besides()?.entries)?;
+        }
         loop {
             let newest = later.last_mut().expect("there are some");
             let Some(next) = &newest.next else {
@@ -260,11 +350,13 @@ impl Chain {
                     plan.learn(number, file)?;
                 }
             }
-            if !sink.user(&user)? {
+            if !sink.user(&user, &plan.besides)? {
                 continue;
             }
-            for name in plan.names.iter().filter(|name| name.mailbox.is_none()) {
-                sink.name(name)?;
+            for (name, entries) in &plan.names {
+                if name.mailbox.is_none() {
+                    sink.name(name, entries)?;
+                }
             }
             for (number, file) in files.iter_mut().enumerate() {
                 if file.go_to(user.number)? {
@@ -278,16 +370,17 @@ impl Chain {
 
 /// Reads a backup that nothing adds to.
 fn read_alone<S: Sink>(file: &mut Cursor, sink: &mut S) -> Result<(), S::Error> {
+    sink.server(&file.besides()?.entries)?;
     while let Some(record) = file.next()? {
         let Record::User(user) = record else {
             continue;
         };
-        let is_wanted = sink.user(&user)?;
+        let is_wanted = sink.user(&user, &file.besides()?)?;
         let mut takes = false;
         while let Some(record) = file.next_of_user()? {
             match record {
                 _ if !is_wanted => {}
-                Record::Name(name) => takes = sink.name(&name)?,
+                Record::Name(name) => takes = sink.name(&name, &file.besides()?.entries)?,
                 Record::Message(message) if takes => sink.message(message)?,
                 Record::Piece(bytes) if takes => sink.piece(bytes)?,
                 _ => {}
@@ -304,6 +397,7 @@ impl Plan {
     /// Learns what a later file says of the user.
     fn learn(&mut self, number: usize, file: &mut Cursor) -> Result<(), ChainError> {
         // What it says of names replaces what those before said.
+        self.besides = file.besides()?;
         self.names.clear();
         let mut before = std::mem::take(&mut self.mailboxes);
         let mut mailbox = None;
@@ -321,7 +415,7 @@ impl Plan {
                         }
                         self.mailboxes.insert(it.id, (self.names.len(), later));
                     }
-                    self.names.push(name);
+                    self.names.push((name, file.besides()?.entries));
                 }
                 Record::Gone(ranges) => {
                     if let Some(later) = self.later(mailbox) {
@@ -358,10 +452,11 @@ impl Plan {
                     let id = name.mailbox.map(|it| it.id);
                     let known = id.and_then(|id| self.mailboxes.get(&id));
                     later = known.filter(|(_, later)| later.base <= number);
-                    if let Some((place, _)) = later
-                        && !sink.name(&self.names[*place])?
-                    {
-                        later = None;
+                    if let Some((place, _)) = later {
+                        let (name, entries) = &self.names[*place];
+                        if !sink.name(name, entries)? {
+                            later = None;
+                        }
                     }
                     takes = false;
                 }
@@ -381,159 +476,4 @@ impl Plan {
 }
 
 #[cfg(test)]
-mod tests {
-    use mail::{Flags, ModSeq};
-
-    use super::super::file::{Compression, Writer};
-    use super::super::record::MailboxRecord;
-    use super::*;
-
-    fn file(folder: &Path, (id, adds_to): (u128, u128), records: Vec<Record>) -> PathBuf {
-        let path = folder.join(format!("{id}"));
-        let header = Header {
-            id,
-            adds_to,
-            ..Header::default()
-        };
-        let to = File::create(&path).unwrap();
-        let mut writer = Writer::new(to, Compression::Zstd, header).unwrap();
-        for record in &records {
-            writer.write(record).unwrap();
-        }
-        writer.finish().unwrap();
-        path
-    }
-
-    fn user(number: u64) -> Record {
-        Record::User(UserRecord {
-            number,
-            account: format!("u{number}"),
-        })
-    }
-
-    fn name(name: &str, id: u64, content: Content) -> Record {
-        Record::Name(NameRecord {
-            name: name.into(),
-            exists: true,
-            mailbox: (id != 0).then(|| MailboxRecord {
-                id,
-                content,
-                ..MailboxRecord::default()
-            }),
-            ..NameRecord::default()
-        })
-    }
-
-    fn message(uid: u32) -> Record {
-        Record::Message(MessageRecord {
-            uid: Uid(uid),
-            size: 2,
-            first: Bytes::from_static(b"a"),
-            ..MessageRecord::default()
-        })
-    }
-
-    fn piece() -> Record {
-        Record::Piece(Bytes::from_static(b"b"))
-    }
-
-    #[derive(Default)]
-    struct Said(Vec<String>);
-
-    impl Sink for Said {
-        type Error = ChainError;
-        fn user(&mut self, user: &UserRecord) -> Result<bool, ChainError> {
-            self.0.push(user.account.clone());
-            Ok(true)
-        }
-        fn name(&mut self, name: &NameRecord) -> Result<bool, ChainError> {
-            self.0.push(name.name.clone());
-            Ok(true)
-        }
-        fn message(&mut self, message: MessageRecord) -> Result<(), ChainError> {
-            let flags = message.flags.system_bits();
-            self.0.push(format!("{}:{flags}", message.uid.0));
-            Ok(())
-        }
-        fn piece(&mut self, bytes: Bytes) -> Result<(), ChainError> {
-            assert_eq!(&bytes[..], b"b");
-            Ok(())
-        }
-        fn end_user(&mut self) -> Result<(), ChainError> {
-            self.0.push(".".into());
-            Ok(())
-        }
-    }
-
-    fn read(paths: &[PathBuf]) -> String {
-        let mut said = Said::default();
-        Chain::new(paths).unwrap().read(&mut said).unwrap();
-        said.0.join(" ")
-    }
-
-    #[test]
-    fn what_later_backups_say_holds() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = folder.path();
-        let (whole, since) = (Content::Whole, Content::Since);
-        let mut first = vec![user(1), name("A", 1, whole)];
-        for uid in [1, 2, 3] {
-            first.extend([message(uid), piece()]);
-        }
-        first.extend([name("B", 2, whole), message(1), piece()]);
-        first.extend([user(2), name("X", 3, whole), message(1), piece()]);
-        first.extend([user(3), name("Y", 4, whole)]);
-        let first = file(folder, (1, 0), first);
-        assert_eq!(
-            read(std::slice::from_ref(&first)),
-            "u1 A 1:0 2:0 3:0 B 1:0 . u2 X 1:0 . u3 Y ."
-        );
-        let flags = |uid, bits| {
-            Record::Flags(FlagsRecord {
-                uid: Uid(uid),
-                modseq: ModSeq(9),
-                flags: Flags::new(bits, []),
-            })
-        };
-        // A message goes, one changes, one comes; B is gone; user 2 is gone; A has another name.
-        let second = vec![
-            user(1),
-            name("A2", 1, since),
-            Record::Gone(vec![(Uid(2), Uid(2))]),
-            flags(1, 1),
-            message(4),
-            piece(),
-            name("N", 0, whole),
-            user(3),
-            name("Y", 4, since),
-            message(7),
-            piece(),
-        ];
-        let second = file(folder, (2, 1), second);
-        // What came goes, flags change again; Y is there as a whole once more.
-        let third = vec![
-            user(1),
-            name("A2", 1, since),
-            Record::Gone(vec![(Uid(4), Uid(4))]),
-            flags(1, 3),
-            message(5),
-            piece(),
-            user(3),
-            name("Y", 4, whole),
-            message(9),
-            piece(),
-        ];
-        let third = file(folder, (3, 2), third);
-        assert_eq!(
-            read(&[first.clone(), second.clone()]),
-            "u1 N A2 1:1 3:0 A2 4:0 . u3 Y Y 7:0 ."
-        );
-        assert_eq!(
-            read(&[first.clone(), second.clone(), third.clone()]),
-            "u1 A2 1:3 3:0 A2 A2 5:0 . u3 Y 9:0 ."
-        );
-        assert!(Chain::new(&[first.clone(), third]).is_err());
-        assert!(Chain::new(std::slice::from_ref(&second)).is_err());
-        assert!(verify(&first).is_ok());
-    }
-}
+mod tests;

@@ -7,6 +7,9 @@ use bytes::Bytes;
 #[error("{0}")]
 pub struct Malformed(pub &'static str);
 
+/// Items of a list for which there is room at once.
+const LIST_MAX: usize = 1024;
+
 /// Writes a record.
 #[derive(Default)]
 pub(super) struct Encoder(pub Vec<u8>);
@@ -101,8 +104,8 @@ impl Decoder {
         mut each: impl FnMut(&mut Self) -> Result<T, Malformed>,
     ) -> Result<Vec<T>, Malformed> {
         let count = self.u32()?;
-        // No more room than there are bytes for.
-        let mut list = Vec::with_capacity((count as usize).min(self.0.len()));
+        // What is said is not believed before it is there.
+        let mut list = Vec::with_capacity((count as usize).min(LIST_MAX));
         for _ in 0..count {
             list.push(each(self)?);
         }

@@ -164,6 +164,7 @@ pub struct Writer<W: Write> {
     packer: Packer<W>,
     records: u64,
     totals: Totals,
+    order: Order,
 }
 
 impl<W: Write> Writer<W> {
@@ -189,6 +190,7 @@ impl<W: Write> Writer<W> {
             packer,
             records: 0,
             totals: Totals::default(),
+            order: Order::default(),
         };
         writer.write(&Record::Header(header))?;
         Ok(writer)
@@ -197,8 +199,14 @@ impl<W: Write> Writer<W> {
     /// Writes a record.
     ///
     /// # Errors
-    /// If it can't be written.
+    /// If it can't be written, or is none that could be read again.
     pub fn write(&mut self, record: &Record) -> io::Result<()> {
+        if let Err(what) = self.order.follow(record) {
+            let (account, name) = self.order.place();
+            let (account, name) = (account.unwrap_or_default(), name.unwrap_or_default());
+            let what = format!("what the store has of {account:?}, {name:?}, is damaged: {what}");
+            return Err(io::Error::new(ErrorKind::InvalidData, what));
+        }
         count(&mut self.totals, record);
         let payload = record.encode();
         if payload.len() > RECORD_BYTES_MAX {
@@ -459,7 +467,7 @@ impl<R: Read> Reader<R> {
 
 #[cfg(test)]
 mod tests {
-    use mail::{ModSeq, Uid};
+    use mail::{ModSeq, Uid, UidValidity};
     use proptest::prelude::*;
 
     use super::super::record::{MailboxRecord, MessageRecord, NameRecord, UserRecord};
@@ -476,6 +484,9 @@ mod tests {
                 exists: true,
                 mailbox: Some(MailboxRecord {
                     id: number,
+                    uid_validity: UidValidity(1),
+                    uid_next: Uid(5),
+                    modseq: ModSeq(3),
                     ..MailboxRecord::default()
                 }),
                 ..NameRecord::default()

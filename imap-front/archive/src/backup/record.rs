@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mail::{Flags, InternalDate, ModSeq, Rights, SpecialUse, Uid, UidValidity};
+use mail::{Flags, InternalDate, MailboxName, ModSeq, Rights, SpecialUse, Uid, UidValidity};
 
+use super::besides::{EntryRecord, LimitsRecord};
 use super::code::{Decoder, Encoder};
 
 pub use super::code::Malformed;
@@ -13,6 +14,8 @@ pub use super::code::Malformed;
 pub const RECORD_BYTES_MAX: usize = 4 << 20;
 /// Bytes of a message in one record at most.
 pub const PIECE_BYTES_MAX: usize = 64 << 10;
+/// All system flags.
+const SYSTEM_MAX: u8 = 31;
 /// Kinds from this on may be passed over by who doesn't know them.
 pub const MAY_BE_PASSED_OVER: u8 = 0x80;
 
@@ -35,6 +38,12 @@ pub enum Record {
     Gone(Vec<(Uid, Uid)>),
     /// The last.
     End(Totals),
+    /// Limits of the user.
+    Limits(LimitsRecord),
+    /// Metadata of the mailbox, or of the server.
+    Entry(EntryRecord),
+    /// The number that the body of the message that follows has in the store.
+    Body(u64),
     /// Something newer that may be passed over.
     Unknown(u8),
 }
@@ -49,6 +58,18 @@ pub enum Scope {
     Account(String),
     /// One mailbox of an account.
     Mailbox(String, String),
+}
+
+impl Scope {
+    /// Whether both are of the same: names of mailboxes may be spelt in several ways.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Mailbox(account, name), Self::Mailbox(other_account, other_name)) => {
+                account == other_account && MailboxName::new(name) == MailboxName::new(other_name)
+            }
+            _ => self == other,
+        }
+    }
 }
 
 /// What a backup is.
@@ -165,6 +186,9 @@ pub struct MessageRecord {
     pub size: u64,
     /// The first of them.
     pub first: Bytes,
+    /// The number of its body in the store that it comes from, which a record of its own tells; 0
+    /// if that is not known.
+    pub body: u64,
 }
 
 /// Flags that a message has now.
@@ -215,6 +239,9 @@ mod kind {
     pub const FLAGS: u8 = 6;
     pub const GONE: u8 = 7;
     pub const END: u8 = 15;
+    pub const LIMITS: u8 = super::MAY_BE_PASSED_OVER;
+    pub const ENTRY: u8 = super::MAY_BE_PASSED_OVER + 1;
+    pub const BODY: u8 = super::MAY_BE_PASSED_OVER + 2;
 }
 
 impl Record {
@@ -229,6 +256,9 @@ impl Record {
             Self::Flags(_) => kind::FLAGS,
             Self::Gone(_) => kind::GONE,
             Self::End(_) => kind::END,
+            Self::Limits(_) => kind::LIMITS,
+            Self::Entry(_) => kind::ENTRY,
+            Self::Body(_) => kind::BODY,
             Self::Unknown(kind) => *kind,
         }
     }
@@ -260,6 +290,9 @@ impl Record {
                     .u64(totals.flags)
                     .u64(totals.gone);
             }
+            Self::Limits(limits) => limits.encode(&mut to),
+            Self::Entry(entry) => entry.encode(&mut to),
+            Self::Body(number) => drop(to.u64(*number)),
             Self::Unknown(_) => {}
         }
         to.0
@@ -294,7 +327,10 @@ impl Record {
                 flags: from.u64()?,
                 gone: from.u64()?,
             }),
-            MAY_BE_PASSED_OVER.. => return Ok(Self::Unknown(kind)),
+            kind::LIMITS => Self::Limits(LimitsRecord::decode(&mut from)?),
+            kind::ENTRY => Self::Entry(EntryRecord::decode(&mut from)?),
+            kind::BODY => Self::Body(from.u64()?),
+            kind if kind >= MAY_BE_PASSED_OVER => return Ok(Self::Unknown(kind)),
             _ => return Err(Malformed("its kind is not known")),
         };
         from.end()?;
@@ -438,6 +474,9 @@ fn encode_flags(to: &mut Encoder, flags: &Flags) {
 
 fn decode_flags(from: &mut Decoder) -> Result<Flags, Malformed> {
     let system = from.u8()?;
+    if system > SYSTEM_MAX {
+        return Err(Malformed("a flag is not known"));
+    }
     let keywords = from.list(|from| Ok(Arc::<str>::from(from.text()?)))?;
     Ok(Flags::new(system, keywords))
 }
@@ -470,110 +509,10 @@ impl MessageRecord {
                 .map(Into::into),
             size: from.u64()?,
             first: from.bytes()?,
+            body: 0,
         })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn records() -> Vec<Record> {
-        let flags = Flags::new(9, ["$Work".into(), "x".into()]);
-        let mailbox = MailboxRecord {
-            id: 7,
-            uid_validity: UidValidity(3),
-            uid_next: Uid(9),
-            modseq: ModSeq(12),
-            recent_from: Uid(2),
-            messages: 1,
-            bytes: 5,
-            keywords: vec!["$Work".into(), "x".into()],
-            acl_at: ModSeq(4),
-            acl: vec![
-                AclRecord {
-                    account: None,
-                    negative: true,
-                    rights: Rights::READ,
-                },
-                AclRecord {
-                    account: Some("bob#k3".into()),
-                    negative: false,
-                    rights: Rights::ALL,
-                },
-            ],
-            content: Content::Since,
-        };
-        vec![
-            Record::Header(Header {
-                id: 1,
-                adds_to: 2,
-                store: u128::MAX,
-                commit: 3,
-                since: 4,
-                made_s: 5,
-                scope: Scope::Mailbox("ann".into(), "A/B".into()),
-                program: "1.0".into(),
-            }),
-            Record::User(UserRecord {
-                number: 5,
-                account: "ann".into(),
-            }),
-            Record::Name(NameRecord {
-                name: "INBOX".into(),
-                exists: true,
-                subscribed: true,
-                special_use: Some(SpecialUse::Trash),
-                mailbox: Some(mailbox),
-            }),
-            Record::Gone(vec![(Uid(1), Uid(4)), (Uid(6), Uid(6))]),
-            Record::Flags(FlagsRecord {
-                uid: Uid(5),
-                modseq: ModSeq(11),
-                flags: flags.clone(),
-            }),
-            Record::Message(MessageRecord {
-                uid: Uid(8),
-                modseq: ModSeq(12),
-                created: ModSeq(10),
-                flags,
-                date: InternalDate {
-                    unix_s: -1,
-                    zone_min: -90,
-                },
-                saved_s: 77,
-                submitter: Some("ann@x".into()),
-                size: 5,
-                first: Bytes::from_static(b"abc"),
-            }),
-            Record::Piece(Bytes::from_static(b"de")),
-            Record::End(Totals {
-                users: 1,
-                ..Totals::default()
-            }),
-        ]
-    }
-
-    #[test]
-    fn records_go_both_ways() {
-        for record in records() {
-            let bytes = Bytes::from(record.encode());
-            assert_eq!(Record::decode(record.kind(), bytes), Ok(record));
-        }
-    }
-
-    #[test]
-    fn what_is_cut_off_is_refused() {
-        for record in records() {
-            let bytes = Bytes::from(record.encode());
-            for len in 0..bytes.len() {
-                let found = Record::decode(record.kind(), bytes.slice(..len));
-                // Bytes of a message may be any.
-                let is_piece = matches!(record, Record::Piece(_));
-                assert!(is_piece || found.is_err(), "{record:?} at {len}");
-            }
-        }
-        assert!(Record::decode(40, Bytes::new()).is_err());
-        assert_eq!(Record::decode(200, Bytes::new()), Ok(Record::Unknown(200)));
-    }
-}
+mod tests;

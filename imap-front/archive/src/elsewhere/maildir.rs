@@ -1,19 +1,20 @@
 //! Maildir, as Dovecot keeps it: folders as Maildir++ or as directories (`LAYOUT=fs`), UIDs in
 //! `dovecot-uidlist`, keywords in `dovecot-keywords`, subscriptions in `subscriptions`.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use mail::mime::with_crlf;
 use mail::{Flags, InternalDate, SystemFlag, Uid, UidValidity};
 use proto::imap::mutf7;
-use rustix::fs::OFlags;
 
-use super::{Message, is_keyword, with_crlf};
+use super::beneath::FILE_BYTES_MAX;
+use super::{Message, is_keyword};
+
+pub use super::beneath::Root;
 
 /// How folders lie within a Maildir.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub enum Layout {
 pub struct Folder {
     /// Its name, with slashes between levels.
     pub name: String,
-    /// Where it is.
+    /// Where it is, beneath the root.
     pub path: PathBuf,
 }
 
@@ -51,7 +52,7 @@ pub struct Contents {
 pub struct Entry {
     /// Its UID, if it is known.
     pub uid: Option<Uid>,
-    /// Its file.
+    /// Its file, beneath the root.
     pub path: PathBuf,
     /// Its flags.
     pub flags: Flags,
@@ -61,106 +62,86 @@ pub struct Entry {
 ///
 /// # Errors
 /// If it can't be read.
-pub fn layout(root: &Path) -> io::Result<Layout> {
-    for entry in fs::read_dir(root)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let is_own = matches!(&*name, "cur" | "new" | "tmp");
-        if !is_own && !name.starts_with('.') && is_maildir(&path) {
-            return Ok(Layout::Fs);
+pub fn layout(root: &Root) -> io::Result<Layout> {
+    let mut layout = Layout::PlusPlus;
+    root.list(Path::new(""), |found| {
+        if !is_own(&found.name) && !found.name.starts_with('.') && is_maildir(root, &found.path) {
+            layout = Layout::Fs;
         }
-    }
-    Ok(Layout::PlusPlus)
+        Ok(())
+    })?;
+    Ok(layout)
 }
 
-fn is_maildir(path: &Path) -> bool {
-    is_folder(path) && is_folder(&path.join("cur"))
+fn is_own(name: &str) -> bool {
+    matches!(name, "cur" | "new" | "tmp")
 }
 
-/// Whether it is a folder, and not a link to one.
-fn is_folder(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|it| it.is_dir())
-}
-
-/// Opens a file, and nothing else that may be there: who imports may read more than whose mail it
-/// is, who may have put a link there.
-fn open(path: &Path) -> io::Result<fs::File> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file = fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)?;
-    let found = file.metadata()?;
-    if !found.is_file() || found.len() > FILE_BYTES_MAX {
-        let what = "it is no file, or too large";
-        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
-    }
-    Ok(file)
+fn is_maildir(root: &Root, path: &Path) -> bool {
+    root.is_folder(&path.join("cur"))
 }
 
 /// All folders, the INBOX first.
 ///
 /// # Errors
 /// If they can't be read.
-pub fn folders(root: &Path, layout: Layout) -> io::Result<Vec<Folder>> {
+pub fn folders(root: &Root, layout: Layout) -> io::Result<Vec<Folder>> {
     let mut found = vec![];
-    // The administrator may have linked to the whole.
-    if is_folder(&root.join("cur")) {
+    if is_maildir(root, Path::new("")) {
         found.push(Folder {
             name: "INBOX".into(),
-            path: root.to_owned(),
+            path: PathBuf::new(),
         });
     }
     match layout {
-        Layout::PlusPlus => {
-            for entry in fs::read_dir(root)? {
-                let path = entry?.path();
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                if let Some(name) = name.strip_prefix('.')
-                    && !name.is_empty()
-                    && is_maildir(&path)
-                {
-                    let name = decoded(name, '.');
-                    found.push(Folder { name, path });
-                }
+        Layout::PlusPlus => root.list(Path::new(""), |entry| {
+            if let Some(name) = entry.name.strip_prefix('.')
+                && !name.is_empty()
+                && is_maildir(root, &entry.path)
+            {
+                let name = decoded(name, '.');
+                let path = entry.path;
+                found.push(Folder { name, path });
             }
-        }
-        Layout::Fs => directories(root, "", &mut found)?,
+            Ok(())
+        })?,
+        Layout::Fs => directories(root, (Path::new(""), ""), 0, &mut found)?,
     }
     found.sort_by(|a, b| (a.name != "INBOX", &a.name).cmp(&(b.name != "INBOX", &b.name)));
     Ok(found)
 }
 
-/// Bytes of a file: of a message, or of what Dovecot keeps beside them.
-const FILE_BYTES_MAX: u64 = 1 << 30;
-
 /// How deep directories of folders are looked at.
 const DEPTH_MAX: usize = 64;
 
-fn directories(folder: &Path, above: &str, found: &mut Vec<Folder>) -> io::Result<()> {
-    if above.split('/').count() > DEPTH_MAX {
-        return Ok(());
-    }
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let (path, name) = (entry.path(), entry.file_name());
-        let name = name.to_string_lossy();
-        let is_own = matches!(&*name, "cur" | "new" | "tmp");
-        if is_own || name.starts_with('.') || !entry.file_type()?.is_dir() {
-            continue;
+fn directories(
+    root: &Root,
+    (folder, above): (&Path, &str),
+    depth: usize,
+    found: &mut Vec<Folder>,
+) -> io::Result<()> {
+    let mut below = vec![];
+    root.list(folder, |entry| {
+        if entry.is_folder && !is_own(&entry.name) && !entry.name.starts_with('.') {
+            below.push(entry);
         }
-        let level = decoded(&name, '/');
-        let full = match above {
+        Ok(())
+    })?;
+    for entry in below {
+        let level = decoded(&entry.name, '/');
+        let name = match above {
             "" => level,
             above => format!("{above}/{level}"),
         };
-        if is_maildir(&path) {
+        if is_maildir(root, &entry.path) {
             found.push(Folder {
-                name: full.clone(),
-                path: path.clone(),
+                name: name.clone(),
+                path: entry.path.clone(),
             });
         }
-        directories(&path, &full, found)?;
+        if depth < DEPTH_MAX {
+            directories(root, (&entry.path, &name), depth + 1, found)?;
+        }
     }
     Ok(())
 }
@@ -179,10 +160,11 @@ fn decoded(name: &str, separator: char) -> String {
 ///
 /// # Errors
 /// If the file can't be read; it need not be there.
-pub fn subscriptions(root: &Path, layout: Layout) -> io::Result<Vec<String>> {
-    let text = match fs::read(root.join("subscriptions")) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+pub fn subscriptions(root: &Root, layout: Layout) -> io::Result<HashSet<String>> {
+    let mut text = vec![];
+    match root.file(Path::new("subscriptions")) {
+        Ok(file) => file.take(FILE_BYTES_MAX).read_to_end(&mut text)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
         Err(error) => return Err(error),
     };
     let text = String::from_utf8_lossy(&text);
@@ -203,36 +185,40 @@ pub fn subscriptions(root: &Path, layout: Layout) -> io::Result<Vec<String>> {
 ///
 /// # Errors
 /// If it can't be read.
-pub fn contents(folder: &Path) -> io::Result<Contents> {
+pub fn contents(root: &Root, folder: &Path) -> io::Result<Contents> {
     let mut contents = Contents {
-        keywords: keywords(&folder.join("dovecot-keywords"))?,
+        keywords: keywords(root, &folder.join("dovecot-keywords"))?,
         ..Contents::default()
     };
-    let uids = uid_list(&folder.join("dovecot-uidlist"), &mut contents)?;
+    let uids = uid_list(root, &folder.join("dovecot-uidlist"), &mut contents)?;
     for part in ["cur", "new"] {
         let part = folder.join(part);
-        if !is_folder(&part) {
+        if !root.is_folder(&part) {
             continue;
         }
-        for entry in fs::read_dir(part)? {
-            let path = entry?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if name.starts_with('.') {
-                continue;
+        let Contents {
+            keywords, messages, ..
+        } = &mut contents;
+        root.list(&part, |entry| {
+            let name = &*entry.name;
+            if !name.starts_with('.') {
+                let (base, letters) = name.split_once(":2,").unwrap_or((name, ""));
+                messages.push(Entry {
+                    uid: uids.get(base).copied(),
+                    flags: flags(letters, keywords),
+                    path: entry.path,
+                });
             }
-            let (base, letters) = name.split_once(":2,").unwrap_or((&name, ""));
-            let flags = flags(letters, &contents.keywords);
-            let uid = uids.get(base).copied();
-            contents.messages.push(Entry { uid, path, flags });
-        }
+            Ok(())
+        })?;
     }
     let key = |entry: &Entry| (entry.uid.is_none(), entry.uid, entry.path.clone());
     contents.messages.sort_by_cached_key(key);
     Ok(contents)
 }
 
-fn lines(path: &Path) -> io::Result<Vec<String>> {
-    match open(path) {
+fn lines(root: &Root, path: &Path) -> io::Result<Vec<String>> {
+    match root.file(path) {
         Ok(file) => BufReader::new(file.take(FILE_BYTES_MAX))
             .split(b'\n')
             .map(|line| line.map(|line| String::from_utf8_lossy(&line).into_owned()))
@@ -243,9 +229,9 @@ fn lines(path: &Path) -> io::Result<Vec<String>> {
 }
 
 /// The keywords of the letters from `a` on.
-fn keywords(path: &Path) -> io::Result<Vec<Arc<str>>> {
+fn keywords(root: &Root, path: &Path) -> io::Result<Vec<Arc<str>>> {
     let mut by_place: BTreeMap<usize, String> = BTreeMap::new();
-    for line in lines(path)? {
+    for line in lines(root, path)? {
         if let Some((place, word)) = line.split_once(' ')
             && let Ok(place) = place.parse::<usize>()
             && place < 26
@@ -259,9 +245,9 @@ fn keywords(path: &Path) -> io::Result<Vec<Arc<str>>> {
 }
 
 /// UIDs, by the names of files without their flags. Reads both versions.
-fn uid_list(path: &Path, contents: &mut Contents) -> io::Result<HashMap<String, Uid>> {
+fn uid_list(root: &Root, path: &Path, contents: &mut Contents) -> io::Result<HashMap<String, Uid>> {
     let mut uids = HashMap::default();
-    let lines = lines(path)?;
+    let lines = lines(root, path)?;
     let Some((first, rest)) = lines.split_first() else {
         return Ok(uids);
     };
@@ -335,8 +321,8 @@ fn flags(letters: &str, keywords: &[Arc<str>]) -> Flags {
 ///
 /// # Errors
 /// If it can't be read, or is compressed.
-pub fn read(entry: &Entry) -> io::Result<Option<Message>> {
-    let file = match open(&entry.path) {
+pub fn read(root: &Root, entry: &Entry) -> io::Result<Option<Message>> {
+    let file = match root.file(&entry.path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -365,7 +351,13 @@ pub fn read(entry: &Entry) -> io::Result<Option<Message>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    fn open(path: &Path) -> Root {
+        Root::open(path).unwrap()
+    }
 
     fn write(path: &Path, text: &str) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -388,14 +380,33 @@ mod tests {
         link("", ".Whole");
         fs::create_dir(root.join(".Half")).unwrap();
         link("cur", ".Half/cur");
-        let found = folders(root, Layout::PlusPlus).unwrap();
+        link("cur/1:2,", "subscriptions");
+        let linked = subscriptions(&open(root), Layout::PlusPlus);
+        assert!(linked.is_err(), "{linked:?}");
+        // What was a folder when it was listed is a link by now.
+        write(&root.join(".Soon/cur/4:2,"), "Subject: own\r\n\r\n");
+        let entry = Entry {
+            uid: None,
+            path: ".Soon/cur/1:2,".into(),
+            flags: Flags::default(),
+        };
+        fs::remove_dir_all(root.join(".Soon/cur")).unwrap();
+        link("cur", ".Soon/cur");
+        assert!(super::read(&open(root), &entry).is_err());
+        assert!(
+            super::contents(&open(root), Path::new(".Soon"))
+                .unwrap()
+                .messages
+                .is_empty()
+        );
+        let found = folders(&open(root), Layout::PlusPlus).unwrap();
         let names: Vec<&str> = found.iter().map(|it| &*it.name).collect();
         assert_eq!(names, ["INBOX"]);
-        let contents = contents(root).unwrap();
+        let contents = contents(&open(root), Path::new("")).unwrap();
         let read: Vec<bool> = contents
             .messages
             .iter()
-            .map(|it| read(it).is_ok())
+            .map(|it| super::read(&open(root), it).is_ok())
             .collect();
         assert_eq!(read, [true, false]);
     }
@@ -410,8 +421,8 @@ mod tests {
         for part in ["cur", "new", "tmp"] {
             fs::create_dir_all(root.join(part)).unwrap();
         }
-        assert_eq!(layout(root).unwrap(), Layout::PlusPlus);
-        let found = folders(root, Layout::PlusPlus).unwrap();
+        assert_eq!(layout(&open(root)).unwrap(), Layout::PlusPlus);
+        let found = folders(&open(root), Layout::PlusPlus).unwrap();
         let names: Vec<&str> = found.iter().map(|it| &*it.name).collect();
         // A slash in a name is not written so by Dovecot, and would be two levels here.
         let odd = "A&AC8-B";
@@ -421,11 +432,14 @@ mod tests {
             &root.join("subscriptions"),
             "V\t2\n\nWork\t2026\nEntw&APw-rfe\n",
         );
-        let subscribed = subscriptions(root, Layout::PlusPlus).unwrap();
-        assert_eq!(subscribed, ["Work/2026", "Entw\u{fc}rfe"]);
+        let subscribed = subscriptions(&open(root), Layout::PlusPlus).unwrap();
+        assert_eq!(
+            subscribed,
+            ["Work/2026", "Entw\u{fc}rfe"].map(String::from).into()
+        );
         write(&root.join("subscriptions"), "Work.2026\nINBOX\n");
-        let subscribed = subscriptions(root, Layout::PlusPlus).unwrap();
-        assert_eq!(subscribed, ["Work/2026", "INBOX"]);
+        let subscribed = subscriptions(&open(root), Layout::PlusPlus).unwrap();
+        assert_eq!(subscribed, ["Work/2026", "INBOX"].map(String::from).into());
     }
 
     #[test]
@@ -435,8 +449,8 @@ mod tests {
         for name in ["", "Work", "Work/a.b", "Only/Below"] {
             fs::create_dir_all(root.join(name).join("cur")).unwrap();
         }
-        assert_eq!(layout(root).unwrap(), Layout::Fs);
-        let found = folders(root, Layout::Fs).unwrap();
+        assert_eq!(layout(&open(root)).unwrap(), Layout::Fs);
+        let found = folders(&open(root), Layout::Fs).unwrap();
         let names: Vec<&str> = found.iter().map(|it| &*it.name).collect();
         assert_eq!(names, ["INBOX", "Only/Below", "Work", "Work/a.b"]);
     }
@@ -453,7 +467,7 @@ mod tests {
         write(&root.join("cur/x.host,S=11:2,FRSabd"), "A: b\n\nx\n");
         write(&root.join("cur/y.host:2,DTP"), "A: b\r\n\r\nx\r\n");
         write(&root.join("new/z.host"), "A: c\n\n");
-        let found = contents(root).unwrap();
+        let found = contents(&open(root), Path::new("")).unwrap();
         assert_eq!(found.uid_validity, Some(UidValidity(1276)));
         assert_eq!(found.uid_next, Uid(40));
         let uids: Vec<_> = found.messages.iter().map(|it| it.uid).collect();
@@ -466,23 +480,26 @@ mod tests {
         );
         let second = &found.messages[1].flags;
         assert_eq!(*second, Flags::new(4 | 16, ["$Forwarded".into()]));
-        let message = read(&found.messages[0]).unwrap().unwrap();
+        let message = read(&open(root), &found.messages[0]).unwrap().unwrap();
         assert_eq!(message.bytes, b"A: b\r\n\r\nx\r\n");
         assert_eq!(
-            read(&found.messages[1]).unwrap().unwrap().bytes,
+            read(&open(root), &found.messages[1])
+                .unwrap()
+                .unwrap()
+                .bytes,
             message.bytes
         );
         write(
             &root.join("dovecot-uidlist"),
             "1 99 12\n3 z.host\n14 gone\n",
         );
-        let found = contents(root).unwrap();
+        let found = contents(&open(root), Path::new("")).unwrap();
         assert_eq!(found.uid_validity, Some(UidValidity(99)));
         assert_eq!(
             (found.uid_next, found.messages[0].uid),
             (Uid(15), Some(Uid(3)))
         );
-        fs::remove_file(&found.messages[0].path).unwrap();
-        assert_eq!(read(&found.messages[0]).unwrap(), None);
+        fs::remove_file(root.join(&found.messages[0].path)).unwrap();
+        assert_eq!(read(&open(root), &found.messages[0]).unwrap(), None);
     }
 }

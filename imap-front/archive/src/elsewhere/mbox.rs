@@ -8,9 +8,10 @@
 use std::io::{self, BufRead};
 use std::sync::Arc;
 
+use mail::mime::with_crlf;
 use mail::{Flags, SystemFlag, Uid, UidValidity};
 
-use super::{Message, is_keyword, with_crlf};
+use super::{Message, is_keyword};
 
 /// Reads messages, one at a time.
 pub struct Messages<R> {

@@ -1,5 +1,6 @@
 //! Mail that other programs keep in files.
 
+mod beneath;
 pub mod maildir;
 pub mod mbox;
 pub mod names;
@@ -17,21 +18,6 @@ pub struct Message {
     pub date: Option<InternalDate>,
     /// Its bytes, with CRLF at the ends of lines.
     pub bytes: Vec<u8>,
-}
-
-/// A message with CRLF at the ends of its lines.
-pub fn with_crlf(text: &[u8]) -> Vec<u8> {
-    let bare = text.iter().filter(|byte| **byte == b'\n').count();
-    let mut message = Vec::with_capacity(text.len() + bare);
-    let mut before = 0;
-    for byte in text {
-        if *byte == b'\n' && before != b'\r' {
-            message.push(b'\r');
-        }
-        message.push(*byte);
-        before = *byte;
-    }
-    message
 }
 
 /// The Message-ID of a message, or of a part of its header: what stands between `<` and `>`, or
@@ -87,8 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_end_with_crlf() {
-        assert_eq!(with_crlf(b"a\nb\r\n\n"), b"a\r\nb\r\n\r\n");
+    fn keywords_are_atoms() {
         assert!(is_keyword("$Work") && is_keyword("NonJunk"));
         assert!(!is_keyword("a b") && !is_keyword("") && !is_keyword("\\Odd"));
     }

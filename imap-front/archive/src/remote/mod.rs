@@ -4,6 +4,7 @@
 //! them.
 
 mod framing;
+mod namespaces;
 #[cfg(test)]
 mod tests;
 
@@ -11,9 +12,9 @@ use std::io::{self, Read, Write};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use imap_codec::ResponseCodec;
 use imap_codec::decode::Decoder;
-use imap_codec::imap_types::extensions::namespace::Namespace;
 use imap_codec::imap_types::fetch::MessageDataItem;
 use imap_codec::imap_types::flag::{Flag, FlagFetch, FlagNameAttribute};
 use imap_codec::imap_types::mailbox::Mailbox;
@@ -22,10 +23,22 @@ use mail::{Flags, InternalDate, SystemFlag, Uid, UidValidity};
 use proto::imap::mutf7;
 
 use crate::elsewhere::is_keyword;
-use framing::Framing;
+use framing::{Framing, TooLong};
+use namespaces::prefixes;
+
+pub use namespaces::Namespaces;
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 64 << 10;
+/// Bytes of a response in which no message comes.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Names that a server may list, and their bytes.
+const NAMES_MAX: usize = 100_000;
+const NAMES_BYTES_MAX: usize = 16 << 20;
+/// Bytes of what can't be understood that are shown.
+const SHOWN_BYTES: usize = 200;
+/// Namespaces that a server may have.
+const NAMESPACES_MAX: usize = 1000;
 
 /// Why mail can't be taken.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +54,22 @@ pub enum RemoteError {
         /// What it says.
         text: String,
     },
-    /// The server said something that no server should.
+    /// The server said something that no server should; the connection goes on.
     #[error("the other server said what can't be understood: {0}")]
     Odd(String),
+    /// The server said more than any should, so that nobody listens any more.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+    /// The server has more of something than is taken; the connection goes on.
+    #[error("the other server has more than {0}")]
+    TooMany(&'static str),
+}
+
+impl RemoteError {
+    /// Whether the connection can't be used any more.
+    pub fn ends_all(&self) -> bool {
+        matches!(self, Self::Io(_) | Self::TooLong(_))
+    }
 }
 
 /// A mailbox there.
@@ -81,7 +107,7 @@ pub struct Fetched {
     pub flags: Flags,
     /// Its internal date.
     pub date: Option<InternalDate>,
-    /// What was asked for of its bytes.
+    /// What was asked for of its bytes; none if the server gave none, or NIL.
     pub bytes: Option<Vec<u8>>,
 }
 
@@ -89,18 +115,26 @@ pub struct Fetched {
 pub struct Remote<S> {
     stream: S,
     framing: Framing,
+    /// The longest response in which a message comes, in bytes.
+    message_bytes_max: usize,
+    /// The longest that may come now.
+    bytes_max: usize,
+    /// A response that can't be understood is passed over: who asked counts what came.
+    passes_over: bool,
+    /// Messages that went since a mailbox was opened.
+    expunged: u64,
     tags: u32,
     /// It was greeted as somebody who has logged in.
     is_preauthenticated: bool,
 }
 
 impl<S: Read + Write> Remote<S> {
-    /// Reads the greeting. Responses have so many bytes at most.
+    /// Reads the greeting. Responses in which messages come have so many bytes at most.
     ///
     /// # Errors
     /// If there is none, or the server sends the client away.
-    pub fn greeted(stream: S, bytes_max: usize) -> Result<Self, RemoteError> {
-        let mut remote = Self::new(stream, bytes_max);
+    pub fn greeted(stream: S, message_bytes_max: usize) -> Result<Self, RemoteError> {
+        let mut remote = Self::new(stream, message_bytes_max);
         let greeting = remote.read()?;
         let text = String::from_utf8_lossy(&greeting).trim().to_owned();
         let upper = text.to_ascii_uppercase();
@@ -115,10 +149,14 @@ impl<S: Read + Write> Remote<S> {
     }
 
     /// Goes on after the greeting: over another stream after STARTTLS.
-    pub fn new(stream: S, bytes_max: usize) -> Self {
+    pub fn new(stream: S, message_bytes_max: usize) -> Self {
         Self {
             stream,
-            framing: Framing::new(bytes_max),
+            framing: Framing::default(),
+            message_bytes_max,
+            bytes_max: ANSWER_BYTES_MAX,
+            passes_over: false,
+            expunged: 0,
             tags: 0,
             is_preauthenticated: false,
         }
@@ -129,13 +167,13 @@ impl<S: Read + Write> Remote<S> {
         self.stream
     }
 
-    fn read(&mut self) -> Result<Vec<u8>, RemoteError> {
-        let mut bytes = vec![0; READ_BYTES];
+    fn read(&mut self) -> Result<Bytes, RemoteError> {
+        let mut bytes = vec![];
         loop {
-            let next = self.framing.next();
-            if let Some(response) = next.map_err(|error| RemoteError::Odd(error.to_string()))? {
+            if let Some(response) = self.framing.next(self.bytes_max)? {
                 return Ok(response);
             }
+            bytes.resize(READ_BYTES, 0);
             let count = self.stream.read(&mut bytes)?;
             if count == 0 {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
@@ -145,7 +183,8 @@ impl<S: Read + Write> Remote<S> {
     }
 
     /// Sends a command, whose parts are sent one after the other: each but the first when the
-    /// server asks for it. Calls `each` with what it says before the end.
+    /// server asks for it. Calls `each` with what it says before the end; what is wrong with that
+    /// is told when the server has said all, so that the connection can go on.
     fn command(
         &mut self,
         command: &'static str,
@@ -160,6 +199,7 @@ impl<S: Read + Write> Remote<S> {
         self.stream.write_all(&first)?;
         self.stream.flush()?;
         let start = format!("{tag} ");
+        let mut outcome = Ok(());
         loop {
             let bytes = self.read()?;
             if bytes.starts_with(b"+") {
@@ -177,18 +217,24 @@ impl<S: Read + Write> Remote<S> {
                     .trim()
                     .to_owned();
                 return match rest.get(..3).map(str::to_ascii_uppercase).as_deref() {
-                    Some("OK " | "OK") => Ok(()),
+                    Some("OK " | "OK") => outcome,
                     _ => Err(RemoteError::Refused {
                         command,
                         text: rest,
                     }),
                 };
             }
+            if outcome.is_err() {
+                continue;
+            }
             match ResponseCodec::new().decode(&bytes) {
-                Ok((_, response)) => each(response)?,
-                Err(_) if is_needed(&bytes) => {
-                    let shown: String = String::from_utf8_lossy(&bytes).chars().take(200).collect();
-                    return Err(RemoteError::Odd(shown));
+                Ok((_, Response::Data(Data::Expunge(_)))) => self.expunged += 1,
+                Ok((_, response)) => outcome = each(response),
+                Err(_) if is_needed(&bytes) && !self.passes_over => {
+                    let shown = &bytes[..bytes.len().min(SHOWN_BYTES)];
+                    outcome = Err(RemoteError::Odd(
+                        String::from_utf8_lossy(shown).into_owned(),
+                    ));
                 }
                 // What it says besides is of no interest.
                 Err(_) => {}
@@ -261,7 +307,7 @@ impl<S: Read + Write> Remote<S> {
 
     /// What LIST or LSUB tells of all names.
     fn names(&mut self, command: &'static str) -> Result<Vec<Listed>, RemoteError> {
-        let mut found = vec![];
+        let (mut found, mut bytes) = (vec![], 0);
         let line = format!("{command} \"\" \"*\"\r\n").into_bytes();
         self.command(command, &[line], |response| {
             if let Response::Data(
@@ -278,7 +324,12 @@ impl<S: Read + Write> Remote<S> {
             ) = response
             {
                 let delimiter = delimiter.map(|it| it.inner());
-                found.push(listed(&items, delimiter, &mailbox));
+                let listed = listed(&items, delimiter, &mailbox);
+                bytes += listed.raw.len();
+                if found.len() >= NAMES_MAX || bytes > NAMES_BYTES_MAX {
+                    return Err(RemoteError::TooMany("100,000 names, or 16 MiB of them"));
+                }
+                found.push(listed);
             }
             Ok(())
         })?;
@@ -299,6 +350,9 @@ impl<S: Read + Write> Remote<S> {
                 shared,
             }) = response
             {
+                if personal.len() + other.len() + shared.len() > NAMESPACES_MAX {
+                    return Err(RemoteError::TooMany("1,000 namespaces"));
+                }
                 found.own = prefixes(&personal);
                 found.others = prefixes(&other);
                 found.others.extend(prefixes(&shared));
@@ -332,6 +386,7 @@ impl<S: Read + Write> Remote<S> {
         append_string(&mut parts, raw);
         end(&mut parts);
         let mut opened = Opened::default();
+        self.expunged = 0;
         self.command("EXAMINE", &parts, |response| {
             match response {
                 Response::Data(Data::Exists(count)) => opened.exists = count,
@@ -353,7 +408,8 @@ impl<S: Read + Write> Remote<S> {
         Ok(opened)
     }
 
-    /// Something of messages in ranges of UIDs: whole messages, or what tells them apart.
+    /// Something of messages in ranges of UIDs: whole messages, or what tells them apart. A server
+    /// may tell of others, of some twice, and of some not at all.
     ///
     /// # Errors
     /// If the server refuses, or what `each` gives.
@@ -369,7 +425,10 @@ impl<S: Read + Write> Remote<S> {
             What::Messages => "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])",
         };
         let command = format!("UID FETCH {uids} {items}\r\n").into_bytes();
-        self.command("FETCH", &[command], |response| {
+        if what == What::Messages {
+            (self.bytes_max, self.passes_over) = (self.message_bytes_max, true);
+        }
+        let outcome = self.command("FETCH", &[command], |response| {
             if let Response::Data(Data::Fetch { items, .. }) = response {
                 let fetched = fetched(items);
                 if fetched.uid != Uid(0) {
@@ -377,47 +436,20 @@ impl<S: Read + Write> Remote<S> {
                 }
             }
             Ok(())
-        })
+        });
+        (self.bytes_max, self.passes_over) = (ANSWER_BYTES_MAX, false);
+        outcome
+    }
+
+    /// How many messages went since the mailbox was opened.
+    pub fn expunged(&self) -> u64 {
+        self.expunged
     }
 
     /// Says good-bye; nobody minds if that is not heard.
     pub fn log_out(mut self) {
         let _ = self.command("LOGOUT", &[b"LOGOUT\r\n".to_vec()], |_| Ok(()));
     }
-}
-
-/// What of a server's names is the user's own: the beginnings of names.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Namespaces {
-    own: Vec<Vec<u8>>,
-    others: Vec<Vec<u8>>,
-}
-
-impl Namespaces {
-    /// What a mailbox of the user's own is to be called; none if it is somebody else's.
-    pub fn own(&self, listed: &Listed) -> Option<String> {
-        let has = |prefix: &Vec<u8>| !prefix.is_empty() && listed.raw.starts_with(prefix);
-        if self.others.iter().any(has) {
-            return None;
-        }
-        let prefix = self.own.iter().find(|prefix| has(prefix));
-        let name = match prefix {
-            // Everything lies below INBOX there.
-            Some(prefix) => {
-                let levels =
-                    prefix.len() - usize::from(prefix.ends_with(b".") || prefix.ends_with(b"/"));
-                let above = String::from_utf8_lossy(&prefix[..levels]).into_owned();
-                let below = listed.name.strip_prefix(&above).unwrap_or(&listed.name);
-                below.trim_start_matches('/').to_owned()
-            }
-            None => listed.name.clone(),
-        };
-        Some(name).filter(|name| !name.is_empty())
-    }
-}
-
-fn prefixes(all: &[Namespace<'_>]) -> Vec<Vec<u8>> {
-    all.iter().map(|it| it.prefix.as_ref().to_vec()).collect()
 }
 
 /// What is asked for of messages.
@@ -517,8 +549,8 @@ fn fetched<'a>(items: impl IntoIterator<Item = MessageDataItem<'a>>) -> Fetched 
                 });
             }
             MessageDataItem::BodyExt { data, .. } => {
-                let bytes = data.into_option();
-                fetched.bytes = Some(bytes.map(std::borrow::Cow::into_owned).unwrap_or_default());
+                // NIL is not an empty message: the server has none to give.
+                fetched.bytes = data.into_option().map(std::borrow::Cow::into_owned);
             }
             _ => {}
         }

@@ -8,6 +8,7 @@
 //! Text is kept as the message has it: encoded words stay encoded, eight-bit bytes stay bytes.
 
 pub mod header;
+mod lines;
 
 pub(crate) mod address;
 pub mod binary;
@@ -23,6 +24,7 @@ pub mod transfer;
 mod walk;
 mod weight;
 
+pub use lines::with_crlf;
 pub use text::TEXT_BYTES_MAX;
 pub(crate) use text::encoded_word;
 

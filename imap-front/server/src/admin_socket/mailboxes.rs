@@ -269,11 +269,24 @@ impl Asking {
     /// Delivers a message, whose bytes the tool sends now. Nothing of it stays if that fails.
     pub(super) fn deliver(
         &self,
-        (name, mailbox): (&str, &str),
+        place: (&str, &str),
         size: u64,
         tool: &mut Tool,
     ) -> Result<u64, Failed> {
-        tool.is_over = true;
+        let mut left = size;
+        let delivered = self.deliver_some(place, &mut left, tool);
+        tool.pass_over(left);
+        delivered
+    }
+
+    /// Delivers a message, of which so many bytes are left to be read.
+    fn deliver_some(
+        &self,
+        (name, mailbox): (&str, &str),
+        left: &mut u64,
+        tool: &mut Tool,
+    ) -> Result<u64, Failed> {
+        let size = *left;
         let max = self.message_bytes_max;
         if size > max {
             return Err(Failed(format!(
@@ -281,7 +294,7 @@ impl Asking {
             )));
         }
         let user = self.account(name)?;
-        let spool = self.spool(size, tool)?;
+        let spool = self.spool(left, tool)?;
         let target = Target {
             user,
             folder: MailboxName::new(mailbox),
@@ -309,23 +322,28 @@ impl Asking {
         };
         let place = self.store.name_of(appended.mailbox)?;
         let mailbox = place.map(|(_, name)| name.as_str().to_owned());
-        tool.is_over = false;
         note_act("deliver", name, mailbox.as_deref(), tool.uid);
         tool.say(&json!({ "user": name, "mailbox": mailbox, "uid": appended.uid.0 }))?;
         Ok(1)
     }
 
     /// Takes the bytes of a message from a tool, and keeps them.
-    fn spool(&self, size: u64, tool: &mut Tool) -> Result<SpoolId, Failed> {
-        let (mut left, mut spool) = (size, None);
+    fn spool(&self, left: &mut u64, tool: &mut Tool) -> Result<SpoolId, Failed> {
+        let mut spool = None;
         loop {
-            let mut piece = vec![0; usize::try_from(left).unwrap_or(usize::MAX).min(PIECE_BYTES)];
+            let mut piece = vec![
+                0;
+                usize::try_from(*left)
+                    .unwrap_or(usize::MAX)
+                    .min(PIECE_BYTES)
+            ];
             let read = tool.input.read_exact(&mut piece);
             let kept = match read {
-                Ok(()) => self.write(Request::Spool {
-                    spool,
-                    chunk: Bytes::from(piece),
-                }),
+                Ok(()) => {
+                    *left -= piece.len() as u64;
+                    let chunk = Bytes::from(piece);
+                    self.write(Request::Spool { spool, chunk })
+                }
                 Err(error) => Err(error.into()),
             };
             match kept {
@@ -337,8 +355,7 @@ impl Asking {
                     return Err(failed.map_or_else(|error| error, refused));
                 }
             }
-            left = left.saturating_sub(PIECE_BYTES as u64);
-            if let Some(spool) = spool.filter(|_| left == 0) {
+            if let Some(spool) = spool.filter(|_| *left == 0) {
                 return Ok(spool);
             }
         }

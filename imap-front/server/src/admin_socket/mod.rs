@@ -2,10 +2,10 @@
 //! `mboxutil`, `deliver`, `imsbackup`, `imsrestore`, `imsimport`).
 //!
 //! A tool connects, sends a line of JSON that says what it asks, and gets lines of JSON: facts, and
-//! at the end `{"done": N}`, or `{"error": "why"}` at any time. Then it may ask again, unless a
-//! message was refused. `asked` has what can be asked. Only root and the service user are listened
-//! to. Threads of their own serve it, a few at a time; data planes are asked for a slice of their
-//! sessions at a time.
+//! at the end `{"done": N}`, or `{"error": "why"}` at any time. Then it may ask again: what it has
+//! sent besides of a question that was refused is read over. `asked` has what can be asked. Only
+//! root and the service user are listened to. Threads of their own serve it, a few at a time; data
+//! planes are asked for a slice of their sessions at a time.
 
 mod asked;
 mod counters;
@@ -217,7 +217,7 @@ struct Tool {
     /// Who it is, for the log.
     uid: u32,
     pid: i32,
-    /// It is told no more: what it has sent of a message that was refused is no question.
+    /// It is told no more.
     is_over: bool,
     /// What is kept between its questions.
     held: Held,
@@ -274,6 +274,13 @@ impl Tool {
             }
         }
         Ok(())
+    }
+
+    /// Reads over bytes that belong to a question that was refused.
+    fn pass_over(&mut self, bytes: u64) {
+        let passed = io::copy(&mut (&mut self.input).take(bytes), &mut io::sink());
+        // What else came would be taken for a question.
+        self.is_over |= !passed.is_ok_and(|passed| passed == bytes);
     }
 
     fn say(&mut self, line: &Value) -> io::Result<()> {

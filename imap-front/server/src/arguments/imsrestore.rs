@@ -10,7 +10,11 @@ use clap::Parser;
 /// A mailbox that is not there, or never had a message, becomes what it was, with its UIDVALIDITY,
 /// UIDs, mod-sequences and access control list, all at once. To one that is there messages are
 /// added that it lacks, with new UIDs; which are there already is told by their bytes. Quotas
-/// refuse nothing.
+/// refuse nothing. What is refused is named, and the rest is restored.
+///
+/// In the store that was backed up mail may have come since: UIDNEXT and HIGHESTMODSEQ of mailboxes
+/// that are made again go up by 1,048,576, so that none is given twice. Elsewhere they are as they
+/// were, unless --after-loss is given.
 ///
 /// Users themselves, with their passwords, are in config/users: restore that first.
 #[derive(Parser)]
@@ -31,8 +35,8 @@ pub struct Arguments {
     /// Into the mail of this user instead.
     #[arg(long, value_name = "NAME", requires = "user")]
     pub to: Option<String>,
-    /// Mail came after the backup, and was lost: UIDs and mod-sequences that clients may have seen
-    /// are not given again.
+    /// Mail came after the backup, and was lost with its store: UIDs and mod-sequences that clients
+    /// may have seen are not given again.
     #[arg(long)]
     pub after_loss: bool,
     /// A line of JSON for each mailbox, and one for all.

@@ -9,11 +9,12 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use admin::Base;
-use admin::command::{DONE, FAILED, complain};
+use admin::command::{DONE, complain};
 use archive::backup::file::{BackupError, Compression, Reader, Writer};
 use archive::backup::record::{
     Content, Header, MailboxRecord, NameRecord, Record, Scope, Totals, UserRecord,
 };
+use mail::MailboxName;
 use serde_json::json;
 
 use super::{Connection, Told, account, report};
@@ -28,7 +29,10 @@ pub fn run(base: &Base, arguments: &Arguments, out: &mut dyn Write) -> Result<u8
     let scope = match (&arguments.user, &arguments.mailbox) {
         (None, _) => Scope::All,
         (Some(user), None) => Scope::Account(account(base, user)?),
-        (Some(user), Some(name)) => Scope::Mailbox(account(base, user)?, name.clone()),
+        (Some(user), Some(name)) => {
+            let name = MailboxName::new(name).as_str().to_owned();
+            Scope::Mailbox(account(base, user)?, name)
+        }
     };
     let before = arguments.since.as_deref().map(Before::open).transpose()?;
     let path = &arguments.file;
@@ -58,10 +62,6 @@ pub fn run(base: &Base, arguments: &Arguments, out: &mut dyn Write) -> Result<u8
         }
     };
     tell(arguments, (&header, &totals, bytes), out)?;
-    if totals.users == 0 && header.scope != Scope::All {
-        complain("imsbackup: there is no such mail: the backup is empty");
-        return Ok(FAILED);
-    }
     Ok(DONE)
 }
 
@@ -190,7 +190,11 @@ impl<'a> Backup<'a> {
         before: Option<Before>,
         (file, compression): (File, Compression),
     ) -> Result<Self, Box<dyn Error>> {
-        let line = connection.ask_line(&json!({ "ask": "freeze" }), &[])?;
+        let mut question = json!({ "ask": "freeze", "backup": true });
+        if let Some(before) = &before {
+            question["since"] = format!("{:032x}", before.reader.header().id).into();
+        }
+        let line = connection.ask_line(&question, &[])?;
         let mark = |name: &str| {
             let text = line[name].as_str().unwrap_or_default();
             u128::from_str_radix(text, 16).map_err(|_| format!("the server gave no {name}"))
@@ -216,7 +220,14 @@ impl<'a> Backup<'a> {
                 )
                 .into());
             }
-            if last.scope != header.scope {
+            if line["since"].as_u64() != Some(last.commit) {
+                return Err(format!(
+                    "{path} is of what this store does not know (any more): it went back behind \
+                     that backup, or the backup is very old: make a whole one"
+                )
+                .into());
+            }
+            if !last.scope.is_same(&header.scope) {
                 return Err(format!("{path} is of other users or mailboxes").into());
             }
             (header.adds_to, header.since) = (last.id, last.commit);
@@ -234,14 +245,28 @@ impl<'a> Backup<'a> {
     fn run(mut self) -> Result<(Header, Totals, u64), Box<dyn Error>> {
         match self.header.scope.clone() {
             Scope::All => {
+                let writer = &mut self.writer;
+                let question = json!({ "ask": "frozen-server" });
+                self.connection.ask(&question, &[], |told| match told {
+                    Told::Record(record) => writer.write(&record),
+                    Told::Line(_) => Ok(()),
+                })?;
                 let mut after = 0;
                 while let Some(number) = self.user(&json!({ "after": after }), None)? {
                     after = number;
                 }
             }
-            Scope::Account(account) => drop(self.user(&json!({ "account": account }), None)?),
+            Scope::Account(account) => {
+                let found = self.user(&json!({ "account": account }), None)?;
+                found.ok_or_else(|| format!("the store has no mail of {account}"))?;
+            }
             Scope::Mailbox(account, name) => {
-                self.user(&json!({ "account": account }), Some(&name))?;
+                let name = MailboxName::new(&name);
+                let found = self.user(&json!({ "account": account }), Some(&name))?;
+                found.ok_or_else(|| format!("the store has no mail of {account}"))?;
+                if self.writer.totals().mailboxes == 0 {
+                    return Err(format!("{account} has no mailbox {:?}", name.as_str()).into());
+                }
             }
         }
         if let Some(before) = &mut self.before {
@@ -258,16 +283,21 @@ impl<'a> Backup<'a> {
     fn user(
         &mut self,
         which: &serde_json::Value,
-        only: Option<&str>,
+        only: Option<&MailboxName>,
     ) -> Result<Option<u64>, Box<dyn Error>> {
         let mut question = which.clone();
         question["ask"] = "frozen-user".into();
-        let (mut user, mut names) = (None, Vec::new());
+        let (mut user, mut besides) = (None, Vec::new());
+        let mut names: Vec<(NameRecord, Vec<Record>)> = Vec::new();
         self.connection.ask(&question, &[], |told| {
             match told {
                 Told::Record(Record::User(found)) => user = Some(found),
-                Told::Record(Record::Name(name)) => names.push(name),
-                _ => {}
+                Told::Record(Record::Name(name)) => names.push((name, vec![])),
+                Told::Record(more) => match names.last_mut() {
+                    Some((_, entries)) => entries.push(more),
+                    None => besides.push(more),
+                },
+                Told::Line(_) => {}
             }
             Ok(())
         })?;
@@ -280,9 +310,13 @@ impl<'a> Backup<'a> {
             None => BTreeMap::new(),
         };
         self.writer.write(&Record::User(user))?;
-        for name in names {
-            if only.is_none_or(|only| only == name.name) {
-                self.name(name, &before)?;
+        // What one has besides is no part of one mailbox.
+        for record in besides.iter().filter(|_| only.is_none()) {
+            self.writer.write(record)?;
+        }
+        for (name, entries) in names {
+            if only.is_none_or(|only| *only == MailboxName::new(&name.name)) {
+                self.name(name, &entries, &before)?;
             }
         }
         Ok(Some(number))
@@ -291,15 +325,21 @@ impl<'a> Backup<'a> {
     fn name(
         &mut self,
         mut name: NameRecord,
+        entries: &[Record],
         before: &BTreeMap<u64, Figures>,
     ) -> Result<(), Box<dyn Error>> {
+        let writer = &mut self.writer;
+        let mut write = |name: NameRecord| {
+            writer.write(&Record::Name(name))?;
+            entries.iter().try_for_each(|entry| writer.write(entry))
+        };
         let Some(mailbox) = &mut name.mailbox else {
-            return Ok(self.writer.write(&Record::Name(name))?);
+            return Ok(write(name)?);
         };
         let since = before.get(&mailbox.id).filter(|it| adds_to(mailbox, it));
         if since.is_some_and(|(_, next, modseq)| (*next, *modseq) == state(mailbox)) {
             mailbox.content = Content::Since;
-            return Ok(self.writer.write(&Record::Name(name))?);
+            return Ok(write(name)?);
         }
         let mut question = json!({ "ask": "frozen-messages", "mailbox": mailbox.id });
         if let Some((_, next, modseq)) = since {
@@ -314,7 +354,8 @@ impl<'a> Backup<'a> {
                 {
                     mailbox.content = Content::Since;
                 }
-                writer.write(&Record::Name(name.clone()))
+                writer.write(&Record::Name(name.clone()))?;
+                entries.iter().try_for_each(|entry| writer.write(entry))
             }
             Told::Record(record) => writer.write(&record),
         })?;

@@ -1,5 +1,6 @@
 //! `imexpire`: messages that are old, or large, go, by rules.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs;
 use std::io::Write;
@@ -13,7 +14,7 @@ use mail::MailboxName;
 use mail::list::{self, joined};
 use serde_json::{Value, json};
 
-use super::{Connection, Told, account, report};
+use super::{Connection, Told, meant, report};
 use crate::arguments::imexpire::Arguments;
 
 const DAY_S: i64 = 24 * 3600;
@@ -27,18 +28,19 @@ pub fn run(base: &Base, arguments: &Arguments, out: &mut dyn Write) -> Result<u8
     let usual = || base.users().with_file_name("expire");
     let path = arguments.rules.clone().unwrap_or_else(usual);
     let rules = read_rules(&path)?;
-    let only = arguments
-        .user
-        .as_deref()
-        .map(|name| account(base, name))
-        .transpose()?;
+    // Who is misspelt would keep all they have, and nobody would know.
+    let mut unknown = BTreeSet::new();
+    let mut account = |name: &String| {
+        let (account, is_user) = meant(base, name)?;
+        if !is_user {
+            unknown.insert(account.clone());
+        }
+        Ok::<_, Box<dyn Error>>(account)
+    };
+    let only = arguments.user.as_ref().map(&mut account).transpose()?;
     let mut rules_of = Vec::with_capacity(rules.len());
     for rule in rules {
-        let whose = rule
-            .user
-            .as_deref()
-            .map(|name| account(base, name))
-            .transpose()?;
+        let whose = rule.user.as_ref().map(&mut account).transpose()?;
         rules_of.push((rule, whose));
     }
     let mut expiry = Expiry {
@@ -52,8 +54,13 @@ pub fn run(base: &Base, arguments: &Arguments, out: &mut dyn Write) -> Result<u8
         .connection
         .ask_line(&json!({ "ask": "freeze" }), &[])?;
     let mut after = 0;
-    while let Some(number) = expiry.user(after, only.as_deref(), &rules_of)? {
+    while let Some((number, account)) = expiry.user(after, only.as_deref(), &rules_of)? {
         after = number;
+        unknown.remove(&account);
+    }
+    for account in unknown {
+        expiry.sums.failed += 1;
+        complain(format_args!("imexpire: the store has no mail of {account}"));
     }
     expiry.finish()
 }
@@ -152,13 +159,13 @@ struct Expiry<'a> {
 }
 
 impl Expiry<'_> {
-    /// Looks at the next user. Gives their number.
+    /// Looks at the next user. Gives their number and account.
     fn user(
         &mut self,
         after: u64,
         only: Option<&str>,
         rules: &[(Rule, Option<String>)],
-    ) -> Result<Option<u64>, Box<dyn Error>> {
+    ) -> Result<Option<(u64, String)>, Box<dyn Error>> {
         let (mut user, mut mailboxes) = (None, vec![]);
         let question = json!({ "ask": "frozen-user", "after": after });
         self.connection.ask(&question, &[], |told| {
@@ -175,7 +182,7 @@ impl Expiry<'_> {
             return Ok(None);
         };
         if only.is_some_and(|only| only != user.account) {
-            return Ok(Some(user.number));
+            return Ok(Some((user.number, user.account)));
         }
         for (name, id) in mailboxes {
             for (rule, whose) in rules {
@@ -185,7 +192,7 @@ impl Expiry<'_> {
                 }
             }
         }
-        Ok(Some(user.number))
+        Ok(Some((user.number, user.account)))
     }
 
     fn mailbox(

@@ -199,7 +199,14 @@ fn known_account(base: &Base, name: &str) -> Result<String, Box<dyn Error>> {
 /// The account of who logs in with a name; or the name itself, if it is one that the store may have
 /// of somebody who is gone.
 fn account(base: &Base, name: &str) -> Result<String, Box<dyn Error>> {
+    meant(base, name).map(|(account, _)| account)
+}
+
+/// The same, and whether somebody logs in with that name.
+fn meant(base: &Base, name: &str) -> Result<(String, bool), Box<dyn Error>> {
     let users = Users::open(base.users())?;
-    let found = users.find(name)?;
-    Ok(found.map_or_else(|| name.to_owned(), |user| user.account.into()))
+    Ok(match users.find(name)? {
+        Some(user) => (user.account.into(), true),
+        None => (name.to_owned(), false),
+    })
 }

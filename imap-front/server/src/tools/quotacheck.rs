@@ -8,10 +8,10 @@ use admin::command::{DONE, FAILED, complain};
 use admin::tools::ask::AskError;
 use admin::{Base, Users};
 use archive::backup::record::Record;
-use archive::elsewhere::with_crlf;
+use mail::mime::with_crlf;
 use serde_json::{Value, json};
 
-use super::{Connection, Told, account, report};
+use super::{Connection, Told, meant, report};
 use crate::arguments::imquotacheck::Arguments;
 
 /// Tells how much users have used.
@@ -21,17 +21,17 @@ use crate::arguments::imquotacheck::Arguments;
 pub fn run(base: &Base, arguments: &Arguments, out: &mut dyn Write) -> Result<u8, Box<dyn Error>> {
     let read = |path| fs::read(path).map_err(|error| format!("{path:?}: {error}"));
     let warning = arguments.warn.as_ref().map(read).transpose()?;
-    let only = arguments
-        .user
-        .as_deref()
-        .map(|name| account(base, name))
-        .transpose()?;
+    let only = arguments.user.as_deref();
+    let only = only.map(|name| meant(base, name)).transpose()?;
+    let is_user = only.as_ref().is_some_and(|(_, is_user)| *is_user);
+    let only = only.map(|(account, _)| account);
     let mut check = Check {
         users: Users::open(base.users())?,
         connection: Connection::open(base)?,
         arguments,
         warning,
         out,
+        has_found: is_user,
         failed: 0,
     };
     if check.warning.is_some() && check.connection.is_alone() {
@@ -51,6 +51,12 @@ pub fn run(base: &Base, arguments: &Arguments, out: &mut dyn Write) -> Result<u8
     while let Some(number) = check.user(after, only.as_deref())? {
         after = number;
     }
+    if let Some(account) = only.filter(|_| !check.has_found) {
+        complain(format_args!(
+            "imquotacheck: the store has no mail of {account}"
+        ));
+        return Ok(FAILED);
+    }
     Ok(if check.failed == 0 { DONE } else { FAILED })
 }
 
@@ -60,6 +66,8 @@ struct Check<'a> {
     arguments: &'a Arguments,
     warning: Option<Vec<u8>>,
     out: &'a mut dyn Write,
+    /// The one user who is meant is known.
+    has_found: bool,
     failed: u64,
 }
 
@@ -80,6 +88,7 @@ impl Check<'_> {
             return Ok(None);
         };
         let percent = percent_of(&used);
+        self.has_found |= only.is_some_and(|only| only == user.account);
         let is_meant = only.is_none_or(|only| only == user.account)
             && self
                 .arguments

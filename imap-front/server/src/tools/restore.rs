@@ -1,17 +1,19 @@
 //! `imsrestore`: what backups hold, into the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::io::Write;
 
 use admin::Base;
 use admin::command::{DONE, FAILED, complain};
 use admin::tools::ask::AskError;
-use archive::backup::chain::{Chain, ChainError, Sink, verify};
+use archive::backup::besides::EntryRecord;
+use archive::backup::chain::{Besides, Chain, ChainError, Sink, Verified, verify};
 use archive::backup::record::{
     MailboxRecord, MessageRecord, NameRecord, Record, Scope, UserRecord,
 };
 use bytes::Bytes;
+use mail::MailboxName;
 use serde_json::{Value, json};
 
 use super::{Connection, account, append_record, known_account, report};
@@ -21,8 +23,8 @@ use crate::arguments::imsrestore::Arguments;
 const SENT_BYTES: usize = 1 << 20;
 const SENT_MESSAGES: usize = 512;
 /// What UIDNEXT and HIGHESTMODSEQ are raised by if mail came after the backup: clients have seen
-/// UIDs that it doesn't know.
-const AFTER_LOSS: u32 = 1 << 20;
+/// UIDs and mod-sequences that it doesn't know.
+const RAISED_BY: u32 = 1 << 20;
 
 /// Checks backups, and restores what they hold.
 ///
@@ -31,8 +33,15 @@ const AFTER_LOSS: u32 = 1 << 20;
 pub fn run(base: &Base, arguments: &Arguments, out: &mut dyn Write) -> Result<u8, Box<dyn Error>> {
     let chain = Chain::new(&arguments.files)?;
     // All of it before anything of it is restored.
+    let (mut mailboxes, mut bodies) = (0, 0);
     for path in &arguments.files {
-        let (header, totals) = verify(path)?;
+        let Verified {
+            header,
+            totals,
+            numbers,
+        } = verify(path)?;
+        mailboxes = numbers.0.max(mailboxes);
+        bodies = numbers.1.max(bodies);
         if arguments.verify {
             let scope = match &header.scope {
                 Scope::All => "all users".to_owned(),
@@ -57,19 +66,46 @@ pub fn run(base: &Base, arguments: &Arguments, out: &mut dyn Write) -> Result<u8
     let wanted = arguments.user.as_deref().map(|name| account(base, name));
     let to = arguments.to.as_deref();
     let to = to.map(|name| known_account(base, name));
+    let (wanted, to) = (wanted.transpose()?, to.transpose()?);
+    let mut connection = Connection::open(base)?;
+    let line = connection.ask_line(&json!({ "ask": "identity" }), &[])?;
+    let identity = u128::from_str_radix(line["identity"].as_str().unwrap_or_default(), 16);
+    let is_same = identity == Ok(chain.header().store);
+    let question = json!({
+        "ask": "put-range",
+        "store": format!("{:032x}", chain.header().store),
+        "mailboxes": mailboxes,
+        "bodies": bodies,
+    });
+    connection.ask_line(&question, &[])?;
     let mut restore = Restore {
-        wanted: wanted.transpose()?,
-        to: to.transpose()?,
-        connection: Connection::open(base)?,
+        wanted,
+        to,
+        mailbox: arguments.mailbox.as_deref().map(MailboxName::new),
+        connection,
         arguments,
+        raised_by: if is_same || arguments.after_loss {
+            RAISED_BY
+        } else {
+            0
+        },
         out,
         account: String::new(),
+        was: String::new(),
         targets: BTreeMap::new(),
+        refused: BTreeSet::new(),
         current: None,
         sending: vec![],
         waiting: 0,
         sums: Sums::default(),
     };
+    if is_same && !arguments.after_loss && !arguments.json {
+        writeln!(
+            restore.out,
+            "This is the store that was backed up, and mail may have come since: UIDNEXT and \
+             HIGHESTMODSEQ of each mailbox that is made again go up by {RAISED_BY}."
+        )?;
+    }
     chain.read(&mut restore)?;
     restore.finish()
 }
@@ -96,19 +132,29 @@ struct Sums {
     added_to: u64,
     added: u64,
     present: u64,
+    /// Messages, mailboxes and users that were refused.
     failed: u64,
+    /// Mailboxes of the name that is meant.
+    named: u64,
 }
 
 struct Restore<'a> {
     connection: Connection,
     arguments: &'a Arguments,
+    /// What UIDNEXT and HIGHESTMODSEQ of mailboxes that are made go up by.
+    raised_by: u32,
     out: &'a mut dyn Write,
     wanted: Option<String>,
     to: Option<String>,
-    /// The account whose turn it is, in the store.
+    /// Only mailboxes of that name.
+    mailbox: Option<MailboxName>,
+    /// The account whose turn it is, in the store, and in the backup.
     account: String,
+    was: String,
     /// By their numbers in the backup.
     targets: BTreeMap<u64, Target>,
+    /// Mailboxes of the backup that could not be restored.
+    refused: BTreeSet<u64>,
     current: Option<u64>,
     /// Records of whole messages, but for the last.
     sending: Vec<u8>,
@@ -125,15 +171,41 @@ enum RestoreError {
     Asked(#[from] AskError),
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    #[error("{mailbox:?} of {account}: {error}")]
-    Mailbox {
-        account: String,
-        mailbox: String,
-        error: AskError,
-    },
 }
 
 impl Restore<'_> {
+    /// Asks; what is refused is named, and the rest goes on.
+    fn ask(
+        &mut self,
+        mailbox: &str,
+        question: &Value,
+        records: &[u8],
+    ) -> Result<Option<Value>, RestoreError> {
+        match self.connection.ask_line(question, records) {
+            Ok(line) => Ok(Some(line)),
+            Err(AskError::Refused(why)) => {
+                self.failed(mailbox, &why);
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A mailbox can't be restored: one that was to be made is not.
+    fn give_up(&mut self, mailbox: u64) -> Result<(), RestoreError> {
+        self.refused.insert(mailbox);
+        self.current = None;
+        let Some(target) = self.targets.remove(&mailbox).filter(|target| target.is_new) else {
+            return Ok(());
+        };
+        let question = json!({ "ask": "put-abandon", "mailbox": target.id });
+        match self.connection.ask_line(&question, &[]) {
+            // It may be gone already.
+            Ok(_) | Err(AskError::Refused(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn failed(&mut self, mailbox: &str, why: &str) {
         self.sums.failed += 1;
         let account = &self.account;
@@ -144,8 +216,10 @@ impl Restore<'_> {
     fn send(&mut self) -> Result<(), RestoreError> {
         let records = std::mem::take(&mut self.sending);
         self.waiting = 0;
-        let current = self.current.and_then(|id| self.targets.get(&id));
-        let Some(target) = current.filter(|_| !records.is_empty()) else {
+        let Some(mailbox) = self.current.filter(|_| !records.is_empty()) else {
+            return Ok(());
+        };
+        let Some(target) = self.targets.get(&mailbox) else {
             return Ok(());
         };
         let question = json!({
@@ -156,14 +230,12 @@ impl Restore<'_> {
             "bytes": records.len(),
         });
         let name = target.name.name.clone();
-        let asked = self.connection.ask_line(&question, &records);
-        let line = asked.map_err(|error| RestoreError::Mailbox {
-            account: self.account.clone(),
-            mailbox: name.clone(),
-            error,
-        })?;
+        let Some(line) = self.ask(&name, &question, &records)? else {
+            // What is refused of one message is in the answer: this is the mailbox, or the store.
+            return self.give_up(mailbox);
+        };
         let number = |name: &str| line[name].as_u64().unwrap_or(0);
-        if let Some(target) = self.current.and_then(|id| self.targets.get_mut(&id)) {
+        if let Some(target) = self.targets.get_mut(&mailbox) {
             target.added += number("added");
             target.present += number("present");
         }
@@ -179,22 +251,33 @@ impl Restore<'_> {
         Ok(())
     }
 
-    /// Where a mailbox goes; asks for it the first time.
-    fn target(&mut self, name: &NameRecord, mailbox: &MailboxRecord) -> Result<(), RestoreError> {
+    /// Finds out where a mailbox goes, the first time. False if it can't be restored.
+    fn target(
+        &mut self,
+        name: &NameRecord,
+        mailbox: &MailboxRecord,
+        entries: &[EntryRecord],
+    ) -> Result<bool, RestoreError> {
         if self.targets.contains_key(&mailbox.id) {
-            return Ok(());
+            return Ok(true);
+        }
+        if self.refused.contains(&mailbox.id) {
+            return Ok(false);
         }
         let keywords: Vec<&str> = mailbox.keywords.iter().map(|it| &**it).collect();
-        let line = self.connection.ask_line(
-            &json!({
-                "ask": "put-mailbox",
-                "account": self.account,
-                "name": name.name,
-                "uidvalidity": mailbox.uid_validity.0,
-                "keywords": keywords,
-            }),
-            &[],
-        )?;
+        let question = json!({
+            "ask": "put-mailbox",
+            "account": self.account,
+            "name": name.name,
+            "uidvalidity": mailbox.uid_validity.0,
+            "uidnext": mailbox.uid_next.0,
+            "keywords": keywords,
+            "was": mailbox.id,
+        });
+        let Some(line) = self.ask(&name.name, &question, &[])? else {
+            self.refused.insert(mailbox.id);
+            return Ok(false);
+        };
         let target = Target {
             name: name.clone(),
             mailbox: mailbox.clone(),
@@ -204,42 +287,78 @@ impl Restore<'_> {
             added: 0,
             present: 0,
         };
+        let made = target.is_new.then_some(target.id);
         self.targets.insert(mailbox.id, target);
-        Ok(())
+        if made.is_some() && !self.put_entries(&name.name, made, entries)? {
+            self.give_up(mailbox.id)?;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Puts metadata of a mailbox that is being made, or of the server. False if it is refused.
+    fn put_entries(
+        &mut self,
+        name: &str,
+        mailbox: Option<u64>,
+        entries: &[EntryRecord],
+    ) -> Result<bool, RestoreError> {
+        let (mut rest, mut is_put) = (entries, true);
+        while !rest.is_empty() {
+            let mut records = vec![];
+            while let Some((entry, after)) = rest.split_first()
+                && records.len() < SENT_BYTES
+            {
+                let mut entry = entry.clone();
+                // What was private to whose mail it was is private to who gets it.
+                if entry.account.as_ref() == Some(&self.was) {
+                    entry.account = Some(self.account.clone());
+                }
+                append_record(&Record::Entry(entry), &mut records);
+                rest = after;
+            }
+            let question = json!({
+                "ask": "put-entries",
+                "mailbox": mailbox,
+                "bytes": records.len(),
+            });
+            is_put &= self.ask(name, &question, &records)?.is_some();
+        }
+        Ok(is_put)
     }
 
     /// Gives a mailbox its name. False if it can't have it any more.
     fn place(&mut self, target: &Target) -> Result<bool, RestoreError> {
         let mailbox = &target.mailbox;
-        let more = if self.arguments.after_loss {
-            AFTER_LOSS
-        } else {
-            0
-        };
+        let more = self.raised_by;
         let acl: Vec<Value> = mailbox
             .acl
             .iter()
             .map(|it| json!([it.account, it.negative, it.rights.bits()]))
             .collect();
-        let line = self.connection.ask_line(
-            &json!({
-                "ask": "put-place",
-                "mailbox": target.id,
-                "uidnext": mailbox.uid_next.0.saturating_add(more),
-                "modseq": mailbox.modseq.0 + u64::from(more),
-                "recentfrom": mailbox.recent_from.0,
-                "aclat": mailbox.acl_at.0,
-                "acl": acl,
-            }),
-            &[],
-        )?;
-        let is_placed = line["placed"].as_bool().unwrap_or(false);
+        let question = json!({
+            "ask": "put-place",
+            "mailbox": target.id,
+            "uidnext": mailbox.uid_next.0.saturating_add(more),
+            "modseq": mailbox.modseq.0.saturating_add(more.into()),
+            "recentfrom": mailbox.recent_from.0,
+            "aclat": mailbox.acl_at.0,
+            "acl": acl,
+        });
+        let name = &target.name.name;
+        let is_placed = match self.ask(name, &question, &[])? {
+            Some(line) if line["placed"] == json!(true) => true,
+            Some(_) => {
+                let why = "mail came while it was being restored, and none of it is: restore it \
+                           again, and what is missing is added";
+                self.failed(name, why);
+                false
+            }
+            None => false,
+        };
         if !is_placed {
             let question = json!({ "ask": "put-abandon", "mailbox": target.id });
-            self.connection.ask_line(&question, &[])?;
-            let why = "mail came while it was being restored, and none of it is: restore it \
-                       again, and what is missing is added";
-            self.failed(&target.name.name, why);
+            self.ask(name, &question, &[])?;
         }
         Ok(is_placed)
     }
@@ -254,7 +373,7 @@ impl Restore<'_> {
             "subscribed": name.subscribed,
             "use": special_use,
         });
-        self.connection.ask_line(&question, &[])?;
+        self.ask(&name.name, &question, &[])?;
         Ok(())
     }
 
@@ -291,6 +410,7 @@ impl Restore<'_> {
                 "added": sums.added,
                 "present": sums.present,
                 "failed": sums.failed,
+                "raisedby": self.raised_by,
             });
             writeln!(self.out, "{line}")?;
         } else {
@@ -308,7 +428,11 @@ impl Restore<'_> {
         if sums.users == 0 {
             complain("imsrestore: the backup has nobody of that name");
         }
-        Ok(match sums.users == 0 || sums.failed > 0 {
+        let lacks_mailbox = sums.users > 0 && self.mailbox.is_some() && sums.named == 0;
+        if lacks_mailbox {
+            complain("imsrestore: the backup has no mailbox of that name");
+        }
+        Ok(match sums.users == 0 || sums.failed > 0 || lacks_mailbox {
             true => FAILED,
             false => DONE,
         })
@@ -318,13 +442,29 @@ impl Restore<'_> {
 impl Sink for Restore<'_> {
     type Error = RestoreError;
 
-    fn user(&mut self, user: &UserRecord) -> Result<bool, RestoreError> {
+    fn server(&mut self, entries: &[EntryRecord]) -> Result<(), RestoreError> {
+        match &self.wanted {
+            Some(_) => Ok(()),
+            None => self.put_entries("the server", None, entries).map(drop),
+        }
+    }
+
+    fn user(&mut self, user: &UserRecord, besides: &Besides) -> Result<bool, RestoreError> {
         if self.wanted.as_ref().is_some_and(|it| *it != user.account) {
             return Ok(false);
         }
         self.account = self.to.clone().unwrap_or_else(|| user.account.clone());
-        let question = json!({ "ask": "put-user", "account": self.account });
-        let line = self.connection.ask_line(&question, &[])?;
+        self.was.clone_from(&user.account);
+        let mut question = json!({ "ask": "put-user", "account": self.account });
+        // Somebody else, or who gets one mailbox, has their own limits.
+        let is_whole = self.to.is_none() && self.mailbox.is_none();
+        if let Some(limits) = besides.limits.filter(|_| is_whole) {
+            let ([bytes, messages, mailboxes], [told, also]) = (limits.limits, limits.instead_of);
+            question["limits"] = json!([bytes, messages, mailboxes, told, also]);
+        }
+        let Some(line) = self.ask("all mailboxes", &question, &[])? else {
+            return Ok(false);
+        };
         if line["logsin"] == json!(false) {
             let account = &self.account;
             complain(format_args!(
@@ -333,35 +473,48 @@ impl Sink for Restore<'_> {
             ));
         }
         self.sums.users += 1;
+        if is_whole {
+            self.put_entries("the server", None, &besides.entries)?;
+        }
         Ok(true)
     }
 
-    fn name(&mut self, name: &NameRecord) -> Result<bool, RestoreError> {
+    fn name(&mut self, name: &NameRecord, entries: &[EntryRecord]) -> Result<bool, RestoreError> {
         self.send()?;
         self.current = None;
-        let wanted = self.arguments.mailbox.as_ref();
-        if wanted.is_some_and(|wanted| *wanted != name.name) {
+        let is_meant = |wanted: &MailboxName| *wanted == MailboxName::new(&name.name);
+        if !self.mailbox.as_ref().is_none_or(is_meant) {
             return Ok(false);
         }
+        self.sums.named += 1;
         let Some(mailbox) = &name.mailbox else {
             self.put_name(name)?;
             return Ok(false);
         };
-        self.target(name, mailbox)?;
-        self.current = Some(mailbox.id);
-        Ok(true)
+        let is_wanted = self.target(name, mailbox, entries)?;
+        self.current = Some(mailbox.id).filter(|_| is_wanted);
+        Ok(is_wanted)
     }
 
     fn message(&mut self, message: MessageRecord) -> Result<(), RestoreError> {
         if self.sending.len() >= SENT_BYTES || self.waiting >= SENT_MESSAGES {
             self.send()?;
         }
+        if self.current.is_none() {
+            return Ok(());
+        }
         self.waiting += 1;
+        if message.body != 0 {
+            append_record(&Record::Body(message.body), &mut self.sending);
+        }
         append_record(&Record::Message(message), &mut self.sending);
         Ok(())
     }
 
     fn piece(&mut self, bytes: Bytes) -> Result<(), RestoreError> {
+        if self.current.is_none() {
+            return Ok(());
+        }
         append_record(&Record::Piece(bytes), &mut self.sending);
         Ok(())
     }
@@ -369,6 +522,7 @@ impl Sink for Restore<'_> {
     fn end_user(&mut self) -> Result<(), RestoreError> {
         self.send()?;
         self.current = None;
+        self.refused.clear();
         let mut targets: Vec<Target> = std::mem::take(&mut self.targets).into_values().collect();
         // Those above others first.
         targets.sort_by(|a, b| a.name.name.cmp(&b.name.name));

@@ -4,10 +4,74 @@ use std::fs;
 
 use admin::Base;
 use clap::Parser;
+use mail::{Body, Flags, MailboxName, Request, Uid};
 use server::arguments::imexpire::Arguments;
 use server::tools::expire;
+use store::put::{Expiring, Put};
+use store::{Options, Store};
 
+use crate::backups::{ask, user};
 use crate::site::Site;
+
+/// A mailbox that was renamed meanwhile is not the one that the rule is for.
+#[test]
+fn what_has_another_name_by_now_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path(), Options::default(), Box::new(|_| {})).unwrap();
+    let user = user(&store, "fred");
+    let [trash, kept] = ["Trash", "Kept"].map(MailboxName::new);
+    let special_use = None;
+    let create = |name: &MailboxName| Request::Create {
+        user,
+        name: name.clone(),
+        special_use,
+    };
+    ask(&store, create(&trash));
+    for number in 0..300 {
+        let text = format!("Subject: {number}\r\n\r\n");
+        ask(
+            &store,
+            Request::Append {
+                user,
+                name: trash.clone(),
+                flags: Flags::default(),
+                date: None,
+                body: Body::Inline(text.into()),
+            },
+        );
+    }
+    let frozen = store.freeze().unwrap();
+    let names = frozen.names(user).unwrap();
+    let mailbox = names.iter().find(|it| it.name == trash).unwrap();
+    let mailbox = mailbox.mailbox.as_ref().unwrap();
+    let expire = |name: &MailboxName, uids: std::ops::RangeInclusive<u32>| {
+        let (sender, done) = std::sync::mpsc::channel();
+        let put = Put::Expire(Box::new(Expiring {
+            mailbox: mailbox.id,
+            user,
+            name: name.clone(),
+            uids: uids.map(Uid).collect(),
+            unchanged_since: mailbox.modseq,
+        }));
+        let told = Box::new(move |outcome| drop(sender.send(outcome)));
+        assert!(store.put(put, told).is_ok());
+        done.recv().unwrap()
+    };
+    let count = || {
+        let there = store.freeze().unwrap().mailbox(mailbox.id).unwrap();
+        there.unwrap().messages
+    };
+    assert!(expire(&kept, 1..=10).is_err());
+    assert_eq!(count(), 300);
+    assert!(expire(&trash, 1..=200).is_ok());
+    assert_eq!(count(), 100);
+    let (from, to) = (trash.clone(), kept.clone());
+    ask(&store, Request::Rename { user, from, to });
+    ask(&store, create(&trash));
+    assert!(expire(&trash, 201..=300).is_err(), "another has the name");
+    assert_eq!(count(), 100);
+    store.close();
+}
 
 #[test]
 fn what_is_old_goes_and_sessions_are_told() {

@@ -201,7 +201,7 @@ fn base(site: &Site) -> Base {
 }
 
 /// Runs `imsimport`; gives its exit code and the sum that it prints.
-fn run(site: &Site, words: &[&str]) -> (u8, serde_json::Value) {
+pub fn run(site: &Site, words: &[&str]) -> (u8, serde_json::Value) {
     let words = ["imsimport", "--json"].iter().chain(words);
     let arguments = Arguments::try_parse_from(words).unwrap();
     let mut out = vec![];
@@ -322,4 +322,76 @@ fn mbox_files_are_counted() {
     let mut messages = Messages::new(text.as_bytes());
     while messages.next().unwrap().is_some() {}
     assert_eq!(messages.separators(), 2);
+}
+
+/// A mailbox that was made before mail is imported into it stays what it is, and one that the
+/// import makes is as if its owner had made it.
+#[test]
+fn rights_and_metadata_stay_or_are_inherited() {
+    let site = Site::new("");
+    let server = site.start();
+    let mut fred = server.select("fred");
+    fred.ask("a CREATE Work");
+    fred.ask("b SETACL Work mary lr");
+    fred.ask(r#"c SETMETADATA Work (/private/comment "mine" /shared/comment "ours")"#);
+    let maildir = site.folder.path().join("Maildir");
+    for name in ["", ".Work", ".Work.Below"] {
+        let cur = maildir.join(name).join("cur");
+        fs::create_dir_all(&cur).unwrap();
+        fs::write(cur.join("1:2,S"), "Subject: x\r\n\r\ny\r\n").unwrap();
+    }
+    let words = ["maildir", "-u", "fred", maildir.to_str().unwrap()];
+    let (code, sum) = run(&site, &words);
+    assert_eq!((code, &sum["added"]), (0, &serde_json::json!(3)), "{sum}");
+    assert_eq!(sum["kept"], 3, "{sum}");
+    // The INBOX that was selected has another in its place.
+    let mut fred = server.select("fred");
+    for name in ["Work", "Work/Below"] {
+        let list = fred.ask(&format!("d GETACL {name}")).concat();
+        assert!(list.contains("mary lr"), "{name}: {list}");
+    }
+    let found = fred
+        .ask("e GETMETADATA Work (/private/comment /shared/comment)")
+        .concat();
+    assert!(found.contains("mine") && found.contains("ours"), "{found}");
+    let mut mary = server.select("mary");
+    let list = mary.ask(r#"f LIST "" *"#).concat();
+    assert!(list.contains("fred/Work/Below"), "{list}");
+}
+
+/// What was imported, deleted and is imported again has the same UIDVALIDITY: UIDs that were given
+/// here meanwhile are not given again.
+#[test]
+fn uids_go_on_where_a_deleted_mailbox_was() {
+    let site = Site::new("");
+    let server = site.start();
+    let maildir = site.folder.path().join("Maildir");
+    let work = maildir.join(".Work");
+    for folder in [&maildir, &work] {
+        fs::create_dir_all(folder.join("cur")).unwrap();
+    }
+    fs::write(work.join("cur/1:2,S"), "Subject: x\r\n\r\ny\r\n").unwrap();
+    fs::write(work.join("dovecot-uidlist"), "3 V1276 N9\n7 :1\n").unwrap();
+    let words = ["maildir", "-u", "fred", maildir.to_str().unwrap()];
+    assert_eq!(run(&site, &words).0, 0);
+    let mut fred = server.select("fred");
+    let state = "(UIDVALIDITY UIDNEXT)";
+    let found = fred.ask(&format!("a STATUS Work {state}")).concat();
+    assert!(
+        found.contains("UIDVALIDITY 1276") && found.contains("UIDNEXT 9"),
+        "{found}"
+    );
+    for _ in 0..3 {
+        fred.say("b APPEND Work {9}\r\n");
+        fred.line();
+        fred.say("A: b\r\n\r\nz\r\n");
+        fred.until("b");
+    }
+    fred.ask("c DELETE Work");
+    assert_eq!(run(&site, &words).0, 0);
+    let found = fred.ask(&format!("d STATUS Work {state}")).concat();
+    assert!(
+        found.contains("UIDVALIDITY 1276") && found.contains("UIDNEXT 12"),
+        "{found}"
+    );
 }

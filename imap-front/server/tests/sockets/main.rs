@@ -4,6 +4,7 @@
 
 mod accounts;
 mod backups;
+mod busy_backup;
 mod channels;
 mod confined;
 mod damage;
@@ -23,6 +24,7 @@ mod offer;
 mod panics;
 mod proxies;
 mod quotas;
+mod refused;
 mod scram;
 mod service_user;
 mod shared;

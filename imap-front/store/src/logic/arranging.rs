@@ -18,7 +18,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::searching::{Findings, Search};
 use super::{Rules, damage, keys, reading, tables};
 use crate::Error;
-use crate::chunk_cache::CHUNK_UIDS;
+use crate::chunk_cache::{CHUNK_UIDS, ChunkPlace};
 use crate::kv::{Kv, Space, Transaction};
 use crate::rows::{Mailbox, MessageRow};
 use crate::sort_keys::{Chunk, Taken};
@@ -104,7 +104,7 @@ impl Arranging {
             unreadable: 0,
             made: Vec::new(),
             chunk: None,
-            taken: Taken::none_of(&rules.sort_room),
+            taken: Taken::none_of(&rules.caches().sort_room),
         }
     }
 
@@ -201,10 +201,11 @@ impl Arranging {
             };
             let number = first.0 / CHUNK_UIDS;
             let last = Uid(number * CHUNK_UIDS + (CHUNK_UIDS - 1));
+            let place = ChunkPlace::of(kv, id, number);
             let begun = self.chunk.take().filter(|(begun, _)| *begun == number);
             let kept = match begun {
                 Some((_, chunk)) => Some(chunk),
-                None => rules.sort_keys.get(id, number),
+                None => rules.caches().sort_keys.get(place),
             };
             let to = Uid(last.0.saturating_add(1)).min(mailbox.uid_next);
             let chunk = match kept {
@@ -219,7 +220,7 @@ impl Arranging {
                     )?);
                     // What can't be read now may be readable the next time.
                     if chunk.damaged.is_empty() {
-                        rules.sort_keys.insert(id, number, chunk.clone());
+                        rules.caches().sort_keys.insert(place, chunk.clone());
                     }
                     if chunk.known_to < to {
                         self.chunk = Some((number, chunk));

@@ -7,10 +7,13 @@ use mail::{Grantee, MailboxId, MailboxName, ModSeq, Uid, UidSet, UserId};
 
 use super::limits::limits;
 use super::{Rules, access, keys, tables};
-use crate::frozen::{FrozenEntry, FrozenMailbox, FrozenMessage, FrozenName, FrozenUser};
+use crate::frozen::{
+    FrozenEntry, FrozenMailbox, FrozenMessage, FrozenMetadata, FrozenName, FrozenUser,
+};
 use crate::kv::{Kv, Space, Transaction};
 use crate::progress::{COMMITS, Progress};
-use crate::rows::{Account, Mailbox, MessageRow, Name, u64_row};
+use crate::put::SetLimits;
+use crate::rows::{Account, Mailbox, MessageRow, MetadataRow, Name, u64_row};
 use crate::{Error, Quota};
 
 /// The row of [`Space::Meta`] with what this store, and no other, is marked with.
@@ -42,6 +45,85 @@ pub(super) fn mark(txn: &mut Transaction<'_>, identity: u128) -> Result<(), Erro
         txn.put(Space::Meta, IDENTITY, identity.to_be_bytes().to_vec());
     }
     Ok(())
+}
+
+/// Backups that are known; the oldest are forgotten.
+const BACKUPS_MAX: u64 = 1 << 16;
+/// The row of [`Space::Meta`] with how many backups were noted.
+const BACKUPS: &[u8] = b"backups";
+
+/// The row of a backup: the commit that it is as of.
+fn backup_key(backup: u128) -> Vec<u8> {
+    [b"backup/", &backup.to_be_bytes()[..]].concat()
+}
+
+/// The row with the backup that was noted in a place.
+fn place_key(number: u64) -> Vec<u8> {
+    let place = (number % BACKUPS_MAX).to_be_bytes();
+    [b"backup-at/", &place[..]].concat()
+}
+
+/// Notes a backup after the commit that it is as of. A store that goes back behind that forgets it,
+/// so that nothing is added to a backup that has what the store doesn't.
+pub(super) fn note_backup(
+    txn: &mut Transaction<'_>,
+    backup: u128,
+    commit: u64,
+) -> Result<(), Error> {
+    let number = match txn.get(Space::Meta, BACKUPS)? {
+        Some(row) => u64_row(&row)?,
+        None => 0,
+    };
+    let place = place_key(number);
+    if let Some(oldest) = txn.get(Space::Meta, &place)? {
+        txn.delete(Space::Meta, &[b"backup/", &oldest[..]].concat());
+    }
+    txn.put(Space::Meta, &place, backup.to_be_bytes().to_vec());
+    txn.put(Space::Meta, &backup_key(backup), keys::number(commit));
+    txn.put(Space::Meta, BACKUPS, keys::number(number + 1));
+    Ok(())
+}
+
+/// The commit that a backup is as of, if it is known.
+pub(crate) fn backed_up(kv: &dyn Kv, backup: u128) -> Result<Option<u64>, Error> {
+    let row = kv.get(Space::Meta, &backup_key(backup))?;
+    row.map(|row| u64_row(&row)).transpose()
+}
+
+/// Limits that were set by SETQUOTA.
+pub(crate) fn frozen_limits(kv: &dyn Kv, user: UserId) -> Result<Option<SetLimits>, Error> {
+    let set = tables::account(kv, user)?.set_quota;
+    Ok(set.map(|set| SetLimits {
+        limits: set.limits,
+        instead_of: set.instead_of,
+    }))
+}
+
+/// Metadata of a mailbox, or of one user of it; the server's is in the place of a mailbox.
+pub(crate) fn frozen_entries(
+    kv: &dyn Kv,
+    id: MailboxId,
+    user: Option<UserId>,
+) -> Result<Vec<FrozenMetadata>, Error> {
+    let (from, to) = match user {
+        Some(user) => keys::entries(id, user),
+        None => keys::rows(id),
+    };
+    let mut rows = Vec::new();
+    kv.scan(Space::Metadata, &from, &to, false, &mut |key, row| {
+        rows.push((keys::user_of_entry(key), MetadataRow::decode(row)));
+        Continue(())
+    })?;
+    let mut entries = Vec::with_capacity(rows.len());
+    for (user, row) in rows {
+        let account = match user {
+            UserId(0) => None,
+            user => Some(tables::user_name(kv, user)?),
+        };
+        let entry = row?.entry()?;
+        entries.push(FrozenMetadata { account, entry });
+    }
+    Ok(entries)
 }
 
 pub(crate) fn user_after(kv: &dyn Kv, after: UserId) -> Result<Option<FrozenUser>, Error> {

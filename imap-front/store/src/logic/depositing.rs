@@ -10,11 +10,13 @@ use mail::{Body, Event, MailboxId, MailboxName, ModSeq, Refusal, Reply, Rights, 
 use super::access;
 use super::keywords::introduce;
 use super::quotas::charge;
+use super::reserving::{self, Numbered};
 use super::tables::PIECE_BYTES;
 use super::{Applied, Rules, ensure_user, keys, notifications, refused, tables};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
 use crate::notification::{How, MessageChange};
+use crate::put::Was;
 use crate::rows::{Mailbox, MessageRow, u64_row};
 
 pub(super) fn spool(
@@ -120,10 +122,26 @@ pub(super) fn keep(
     body: Body,
     size: u64,
 ) -> Result<Stored, Error> {
+    keep_as(txn, rules, (body, None), size)
+}
+
+/// The same, with the number that it has elsewhere, if it can have that.
+pub(super) fn keep_as(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    (body, was): (Body, Option<Was>),
+    size: u64,
+) -> Result<Stored, Error> {
     let mut header = None;
     let body = match body {
         Body::Inline(bytes) => {
-            let id = tables::next(txn, "body")?;
+            let id = match reserving::body(txn, was, &bytes)? {
+                Numbered::Free(id) => id,
+                Numbered::Shared(body) => {
+                    let header = Some(header_length(&bytes));
+                    return Ok(Stored { body, size, header });
+                }
+            };
             write_pieces(txn, id, 0, &bytes)?;
             header = Some(header_length(&bytes));
             if let Some(body_came) = &rules.body_came {

@@ -184,9 +184,10 @@ fn content(
     let Some((row, flags)) = found else {
         return Ok(Read::Gone);
     };
+    let body = (kv.generation(), row.body);
     let known = want
         .structure
-        .then(|| rules.structures.known(row.body))
+        .then(|| rules.caches().structures.known(body))
         .flatten();
     if want.structure && known.is_none() && structures == Structures::Known {
         return Ok(Read::NotKnown);
@@ -197,7 +198,7 @@ fn content(
     let structure = match known {
         None if want.structure => {
             let whole = || bytes.clone().map_or_else(read, Ok);
-            Some(rules.structures.get(row.body, whole)?)
+            Some(rules.caches().structures.get(body, whole)?)
         }
         known => known,
     };

@@ -56,6 +56,12 @@ pub(crate) fn entries(mailbox: MailboxId, user: UserId) -> (Vec<u8>, Vec<u8>) {
     )
 }
 
+/// The user in the key of an entry.
+pub(crate) fn user_of_entry(key: &[u8]) -> UserId {
+    let middle: [u8; 8] = key[8..16].try_into().expect("eight bytes");
+    UserId(u64::from_be_bytes(middle))
+}
+
 /// The UID at a message key's end.
 pub(crate) fn uid_of(key: &[u8]) -> Uid {
     let end: [u8; 4] = key[key.len() - 4..].try_into().expect("four bytes");

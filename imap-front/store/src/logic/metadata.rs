@@ -11,6 +11,7 @@ use mail::{MailboxId, MailboxName, Refusal, Reply, Rights, UserId};
 use super::{Applied, Rules, access, keys, refused, tables};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
+use crate::put::PutEntry;
 use crate::rows::MetadataRow;
 
 /// In the place of a mailbox: the server.
@@ -188,6 +189,63 @@ pub(super) fn set(
         }
     }
     Ok((Reply::Done, vec![]).into())
+}
+
+/// What a backup has, of a mailbox without a name or of the server. Entries that are there stay,
+/// and no limit refuses any.
+pub(super) fn restore(
+    txn: &mut Transaction<'_>,
+    (mailbox, owner): (Option<MailboxId>, UserId),
+    entries: &[PutEntry],
+) -> Result<(), Error> {
+    let place = Place {
+        mailbox: mailbox.unwrap_or(SERVER),
+        owner,
+    };
+    for PutEntry { user, entry } in entries {
+        let Some(value) = &entry.value else {
+            continue;
+        };
+        let payer = user.unwrap_or(place.owner);
+        let key = key(&place, payer, &entry.name);
+        if txn.get(Space::Metadata, &key)?.is_some() {
+            continue;
+        }
+        let row = MetadataRow {
+            payer,
+            name: entry.name.as_str().into(),
+            value: value.clone(),
+        };
+        txn.put(Space::Metadata, &key, row.encode());
+        if payer != ALL {
+            let mut account = tables::account(txn, payer)?;
+            account.metadata_bytes += entry.cost();
+            tables::put_account(txn, payer, &account);
+        }
+    }
+    Ok(())
+}
+
+/// A mailbox takes the place of another, and with that its entries, but for those that it has.
+pub(super) fn take_over(
+    txn: &mut Transaction<'_>,
+    (from, to): (MailboxId, MailboxId),
+) -> Result<(), Error> {
+    let (first, end) = keys::rows(from);
+    let mut rows = Vec::new();
+    txn.scan(Space::Metadata, &first, &end, false, &mut |key, row| {
+        rows.push((key.to_vec(), Bytes::copy_from_slice(row)));
+        Continue(())
+    })?;
+    for (key, row) in rows {
+        let new = [&keys::number(to.0)[..], &key[8..]].concat();
+        // What stays is removed with its mailbox, and given back.
+        if txn.get(Space::Metadata, &new)?.is_none() {
+            txn.delete(Space::Metadata, &key);
+            txn.put(Space::Metadata, &new, row);
+        }
+    }
+    Ok(())
 }
 
 /// Charges a user for what was added and gives back what was taken. False if they may not have so

@@ -28,6 +28,7 @@ mod choosing;
 mod copying;
 mod damage;
 mod depositing;
+mod expiring;
 mod fetching;
 #[cfg(test)]
 mod index_tests;
@@ -45,6 +46,7 @@ mod quotas;
 mod reading;
 mod renaming;
 mod replacing;
+mod reserving;
 mod resync;
 #[cfg(test)]
 mod search_tests;
@@ -55,7 +57,7 @@ mod tables;
 mod texts;
 mod watching;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use mail::request::{CopyHow, NewMessage};
@@ -66,8 +68,8 @@ use mail::{
 
 pub(crate) use arranging::{Arranging, MadeKeys, keep_sort_keys};
 pub(crate) use backing_up::{
-    commit_of, frozen_bytes, frozen_changes, frozen_expunges, frozen_mailbox, frozen_messages,
-    frozen_names, identity, usage, user_after,
+    backed_up, commit_of, frozen_bytes, frozen_changes, frozen_entries, frozen_expunges,
+    frozen_limits, frozen_mailbox, frozen_messages, frozen_names, identity, usage, user_after,
 };
 pub(crate) use damage::place;
 pub(crate) use naming::renew_uid_validities;
@@ -86,11 +88,8 @@ pub(crate) use tables::{
     recover_spools, user_name,
 };
 
-use crate::chunk_cache::ChunkCache;
 use crate::kv::{Kv, Transaction};
-use crate::sort_keys::{Chunk as SortKeyChunk, SortRoom};
-use crate::structure_cache::StructureCache;
-use crate::text_cache::TextChunk;
+use crate::read_caches::ReadCaches;
 use crate::{Error, Options};
 
 /// Messages to be looked at from which on the texts of all their neighbours' headers are gathered:
@@ -106,16 +105,10 @@ pub struct Rules {
     pub options: Options,
     /// Now, for messages without a date and for UIDVALIDITY.
     pub now: InternalDate,
-    /// What bodies hold, of those asked for lately.
-    pub(crate) structures: StructureCache,
-    /// Sort keys of messages that were sorted lately.
-    pub(crate) sort_keys: ChunkCache<SortKeyChunk>,
-    /// What searches see of header fields, of those searched lately.
-    pub(crate) texts: ChunkCache<TextChunk>,
+    /// What reads keep.
+    pub(crate) caches: OnceLock<ReadCaches>,
     /// How many messages have to be looked at for texts of headers to be gathered.
     pub(crate) texts_min: u64,
-    /// Memory for what is being sorted.
-    pub(crate) sort_room: Arc<SortRoom>,
     /// What mailboxes are called that changed lately.
     pub(crate) names: news::NamesKept,
     /// Is told of each body that comes to be kept, and how it begins.
@@ -128,14 +121,16 @@ impl Rules {
         Self {
             now: (options.now)(),
             options,
-            structures: StructureCache::new(),
-            sort_keys: ChunkCache::default(),
-            texts: ChunkCache::default(),
+            caches: OnceLock::new(),
             texts_min: TEXTS_MIN,
-            sort_room: Arc::new(SortRoom::of_sorting()),
             names: news::NamesKept::default(),
             body_came: None,
         }
+    }
+
+    /// What reads keep.
+    pub(crate) fn caches(&self) -> &ReadCaches {
+        self.caches.get_or_init(ReadCaches::default)
     }
 
     /// Now, in seconds.

@@ -259,6 +259,7 @@ pub(super) fn delete(
         Some(mailbox) => {
             let messages = u64::from(mailbox.messages);
             tables::refund(txn, mailbox.user, mailbox.size, messages)?;
+            tables::note_gone(txn, &mailbox)?;
             mailbox.modseq
         }
         None => ModSeq(1),

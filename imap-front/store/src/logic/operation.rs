@@ -14,6 +14,7 @@ use super::{Applied, Rules, keeping, keys};
 use crate::Error;
 use crate::index_build::SharedBuild;
 use crate::kv::{Kv, Space, Transaction};
+use crate::put::Expiring;
 
 /// Rows that are looked at in one turn for an index.
 pub(crate) const BUILD_ROWS: usize = 4096;
@@ -39,6 +40,8 @@ pub(crate) enum Step {
 enum Kind {
     Store(Box<Storing>),
     Expunge(Expunging),
+    /// And how many of the messages were looked at.
+    Expire(Box<Expiring>, usize),
     Move(Moving),
     Copy(Box<Staging>),
     /// A COPY that came to nothing.
@@ -114,6 +117,10 @@ impl Operation {
             since,
         })
         .into()
+    }
+
+    pub fn expire(expiring: Expiring) -> Self {
+        Kind::Expire(Box::new(expiring), 0).into()
     }
 
     pub(super) fn copy(staging: Staging) -> Self {
@@ -205,6 +212,7 @@ impl Operation {
         match &self.kind {
             Kind::Store(storing) => [storing.id; 2],
             Kind::Expunge(expunging) => [expunging.id; 2],
+            Kind::Expire(expiring, _) => [expiring.mailbox; 2],
             Kind::Move(moving) => [moving.from, moving.to.id],
             Kind::Copy(staging) => [staging.from, staging.id],
             Kind::Discard(id, _) | Kind::Settle(id, _) | Kind::Drop(id) => [*id; 2],
@@ -250,6 +258,7 @@ impl Operation {
         match &mut self.kind {
             Kind::Store(storing) => storing.go_on(txn, rules),
             Kind::Expunge(expunging) => expunging.go_on(txn, rules),
+            Kind::Expire(expiring, at) => expiring.go_on(at, txn, rules),
             Kind::Move(moving) => moving.go_on(txn, rules),
             Kind::Copy(staging) => copy(staging, txn, rules),
             Kind::Discard(id, refusal) => {
@@ -290,6 +299,7 @@ impl Operation {
         match self.kind {
             Kind::Store(_) => "a slice of Store",
             Kind::Expunge(_) => "a slice of Expunge",
+            Kind::Expire(..) => "a slice of an expiry",
             Kind::Move(_) => "a slice of a move",
             Kind::Copy(..) => "a slice of Copy",
             Kind::Discard(..) => "a slice of a Copy taken back",
@@ -307,6 +317,7 @@ impl Operation {
             (Some(id), _) => id,
             (_, Kind::Store(storing)) => storing.id,
             (_, Kind::Expunge(expunging)) => expunging.id,
+            (_, Kind::Expire(expiring, _)) => expiring.mailbox,
             (_, Kind::Move(moving)) => moving.from,
             _ => return Ok(None),
         };
@@ -341,7 +352,7 @@ fn step(is_done: bool, reply: Reply) -> Step {
     }
 }
 
-fn refused(refusal: Refusal) -> Result<Step, Error> {
+pub(super) fn refused(refusal: Refusal) -> Result<Step, Error> {
     Ok(Step::Done(Box::new(Reply::Refused(refusal)), vec![], None))
 }
 

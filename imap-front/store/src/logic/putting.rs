@@ -16,11 +16,11 @@ use super::keywords::introduce;
 use super::naming::{next_uid_validity, reserve_uid_validity};
 use super::tables::task;
 use super::{Applied, Operation, Rules, access, acl, backing_up, ensure_user, keys, refused};
-use super::{notifications, renaming, tables};
+use super::{metadata, notifications, quotas, renaming, reserving, tables};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
 use crate::notification::{How, MessageChange, What};
-use crate::put::{NewMailbox, Placing, Put, PutDone, PutMessage, PutName};
+use crate::put::{NewMailbox, Placing, Put, PutDone, PutEntry, PutMessage, PutName};
 use crate::rows::{Mailbox, MessageRow, Name, u64_row};
 
 /// Messages that may come to a mailbox while its successor is being filled.
@@ -57,6 +57,32 @@ pub(crate) fn put(
         }
         Put::Add(id, messages) => add(txn, rules, *id, messages, done),
         Put::Name(name) => put_name(txn, name, done),
+        Put::Limits(user, limits) => {
+            quotas::restore(txn, *user, limits)?;
+            plain(done, 0)
+        }
+        Put::Entries(mailbox, entries) => put_entries(txn, *mailbox, entries, done),
+        Put::Reserve {
+            source,
+            mailboxes,
+            bodies,
+        } => {
+            reserving::reserve(txn, *source, reserving::MAILBOXES, *mailboxes)?;
+            reserving::reserve(txn, *source, reserving::BODIES, *bodies)?;
+            plain(done, 0)
+        }
+        Put::SpoolAs(was) => {
+            *done = Some(PutDone::Spool(reserving::spool(txn, *was)?));
+            Ok((Reply::Done, vec![]).into())
+        }
+        Put::Backup(backup, commit) => {
+            backing_up::note_backup(txn, *backup, *commit)?;
+            plain(done, 0)
+        }
+        Put::Expire(expiring) => {
+            plain(done, 0)?;
+            Ok(Operation::expire((**expiring).clone()).into())
+        }
     }
 }
 
@@ -125,13 +151,15 @@ fn begin(
         return refused(Refusal::Name(why));
     }
     let there = tables::named_mailbox(txn, new.user, &new.name)?;
+    let is_same =
+        |row: &Mailbox| new.uid_next <= Uid(1) && new.uid_validity == Some(row.uid_validity);
     if let Some((id, row)) = &there
-        && !is_fresh(row)
+        && (!is_fresh(row) || is_same(row))
     {
         *done = Some(PutDone::InUse(*id));
         return Ok((Reply::Done, vec![]).into());
     }
-    let id = MailboxId(tables::next(txn, "mailbox")?);
+    let id = reserving::mailbox(txn, new.was)?;
     let uid_validity = match new.uid_validity.filter(can_be_kept) {
         Some(wanted) => {
             reserve_uid_validity(txn, wanted)?;
@@ -189,7 +217,8 @@ fn message_row(
         Ok(size) => size,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let stored = depositing::keep(txn, rules, message.body.clone(), size)?;
+    let body = (message.body.clone(), message.was);
+    let stored = depositing::keep_as(txn, rules, body, size)?;
     let (keywords, is_short) = places(mailbox, &message.flags, rules.options.keywords_max);
     let row = MessageRow {
         system: message.flags.system_bits(),
@@ -275,6 +304,13 @@ fn place(
     renaming::await_others(txn, user)?;
     row.uid_next = row.uid_next.max(placing.uid_next);
     row.modseq = row.modseq.max(placing.modseq);
+    if let Some(gone) = tables::gone(txn, user)?
+        && row.uid_validity <= gone.uid_validity
+    {
+        // It may have been here before, with more than is known elsewhere.
+        row.uid_next = row.uid_next.max(gone.uid_next);
+        row.modseq = row.modseq.max(gone.modseq);
+    }
     row.recent_from = placing.recent_from.min(row.uid_next).max(Uid(1));
     // What went before is not known here.
     row.horizon = row.modseq;
@@ -297,7 +333,11 @@ fn place(
     }
     make_names_above(txn, user, &name)?;
     let (bytes, messages) = (row.size, u64::from(row.messages));
-    set_acl(txn, rules, (id, &mut row), &name, placing)?;
+    let before = old.as_ref().map(|(id, row)| (*id, row));
+    set_acl(txn, rules, (id, &mut row), &name, (placing, before))?;
+    if let Some((old, _)) = &old {
+        metadata::take_over(txn, (*old, id))?;
+    }
     txn.delete(Space::Tasks, &keys::task(task::PLACING, id.0));
     tables::put_mailbox(txn, id, &row);
     let named = tables::name(txn, user, &name)?;
@@ -378,27 +418,55 @@ fn set_acl(
     rules: &Rules,
     (id, row): (MailboxId, &mut Mailbox),
     name: &MailboxName,
-    placing: &Placing,
+    (placing, replaced): (&Placing, Option<(MailboxId, &Mailbox)>),
 ) -> Result<(), Error> {
-    let mut entries = Vec::with_capacity(placing.acl.len());
-    for (account, negative, rights) in &placing.acl {
-        let grantee = match account {
-            None => Grantee::Anyone,
-            Some(account) => Grantee::User(ensure_user(txn, rules, account)?),
-        };
-        entries.push(AclEntry {
-            grantee,
-            negative: *negative,
-            rights: *rights,
-        });
-    }
+    let owner = row.user;
+    let entries = match (&placing.acl, replaced) {
+        (Some(list), _) => {
+            let mut entries = Vec::with_capacity(list.len());
+            for (account, negative, rights) in list {
+                let grantee = match account {
+                    None => Grantee::Anyone,
+                    Some(account) => Grantee::User(ensure_user(txn, rules, account)?),
+                };
+                entries.push(AclEntry {
+                    grantee,
+                    negative: *negative,
+                    rights: *rights,
+                });
+            }
+            entries
+        }
+        (None, Some((old, theirs))) => access::acl(txn, old, theirs)?.entries,
+        // RFC 4314 §3: as a mailbox that is made there.
+        (None, None) => match access::may_make(txn, owner, owner, name)? {
+            Ok(above) => above.entries,
+            Err(_) => vec![],
+        },
+    };
     row.acl_at = placing.acl_at;
     if !entries.is_empty() {
         row.acl_at = row.acl_at.max(ModSeq(1));
-        let owner = row.user;
         acl::inherit(txn, id, name, &Acl { owner, entries })?;
     }
     Ok(())
+}
+
+fn put_entries(
+    txn: &mut Transaction<'_>,
+    mailbox: Option<MailboxId>,
+    entries: &[PutEntry],
+    done: &mut Option<PutDone>,
+) -> Result<Applied, Error> {
+    let owner = match mailbox {
+        None => UserId(0),
+        Some(id) => match Filling::read(txn, id)? {
+            Some(filling) => filling.row.user,
+            None => return refused(Refusal::NoMailbox),
+        },
+    };
+    metadata::restore(txn, (mailbox, owner), entries)?;
+    plain(done, 0)
 }
 
 /// A mailbox has given its name up: who has it selected is told, and its rows go.

@@ -6,6 +6,7 @@ use super::limits::limits;
 use super::{Applied, Rules, access, notifications, refused, tables};
 use crate::Error;
 use crate::kv::{Kv, Transaction};
+use crate::put::SetLimits;
 use crate::rows::SetQuota;
 
 /// Whether a user has room for more; charges it if so.
@@ -90,4 +91,19 @@ pub(super) fn set(
     });
     tables::put_account(txn, user, &account);
     Ok((Reply::Quota(root(txn, rules, user)?), vec![]).into())
+}
+
+/// Limits that were set by SETQUOTA where a backup comes from, unless others were set here.
+pub(super) fn restore(
+    txn: &mut Transaction<'_>,
+    user: UserId,
+    set: &SetLimits,
+) -> Result<(), Error> {
+    let mut account = tables::account(txn, user)?;
+    account.set_quota.get_or_insert(SetQuota {
+        limits: set.limits,
+        instead_of: set.instead_of,
+    });
+    tables::put_account(txn, user, &account);
+    Ok(())
 }

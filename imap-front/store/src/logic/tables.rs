@@ -4,7 +4,7 @@ use std::ops::ControlFlow::{Break, Continue};
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use mail::{MailboxId, MailboxName, Uid, UserId};
+use mail::{MailboxId, MailboxName, ModSeq, Uid, UidValidity, UserId};
 
 use super::keys;
 use crate::Error;
@@ -246,11 +246,57 @@ pub(super) fn next(txn: &mut Transaction<'_>, counter: &str) -> Result<u64, Erro
 }
 
 /// The last number that a counter gave; 0 before the first.
-fn counter(kv: &dyn Kv, counter: &str) -> Result<u64, Error> {
+pub(super) fn counter(kv: &dyn Kv, counter: &str) -> Result<u64, Error> {
     match kv.get(Space::Meta, counter.as_bytes())? {
         Some(row) => u64_row(&row),
         None => Ok(0),
     }
+}
+
+/// The highest figures of a user's mailboxes that were deleted.
+pub(super) struct Gone {
+    pub uid_validity: UidValidity,
+    pub uid_next: Uid,
+    pub modseq: ModSeq,
+}
+
+/// The row of [`Space::Meta`] with [`Gone`].
+fn gone_key(user: UserId) -> Vec<u8> {
+    [b"gone/", &user.0.to_be_bytes()[..]].concat()
+}
+
+/// What a mailbox may have given of UIDs and mod-sequences that comes back under its UIDVALIDITY;
+/// none if nothing of the user's was deleted.
+pub(super) fn gone(kv: &dyn Kv, user: UserId) -> Result<Option<Gone>, Error> {
+    let Some(row) = kv.get(Space::Meta, &gone_key(user))? else {
+        return Ok(None);
+    };
+    let damaged = Error::Damaged {
+        space: Space::Meta.name(),
+        what: "not what was deleted",
+    };
+    let numbers: &[u8; 16] = row[..].try_into().map_err(|_| damaged)?;
+    let number = |at: usize| u32::from_be_bytes([0, 1, 2, 3].map(|it| numbers[at + it]));
+    Ok(Some(Gone {
+        uid_validity: UidValidity(number(0)),
+        uid_next: Uid(number(4)),
+        modseq: ModSeq(u64::from(number(8)) << 32 | u64::from(number(12))),
+    }))
+}
+
+/// Notes that a mailbox is deleted.
+pub(super) fn note_gone(txn: &mut Transaction<'_>, mailbox: &Mailbox) -> Result<(), Error> {
+    if mailbox.uid_next <= Uid(1) {
+        return Ok(());
+    }
+    let had = gone(txn, mailbox.user)?;
+    let most = |of: fn(&Gone) -> u64, new: u64| had.as_ref().map_or(0, of).max(new);
+    let uid_validity = most(|it| it.uid_validity.0.into(), mailbox.uid_validity.0.into());
+    let uid_next = most(|it| it.uid_next.0.into(), mailbox.uid_next.0.into());
+    let modseq = most(|it| it.modseq.0, mailbox.modseq.0);
+    let row = [uid_validity << 32 | uid_next, modseq].map(u64::to_be_bytes);
+    txn.put(Space::Meta, &gone_key(mailbox.user), row.concat());
+    Ok(())
 }
 
 /// A range of a body's bytes, within what its message says is its size.

@@ -13,7 +13,7 @@ use roaring::RoaringBitmap;
 
 use super::{Rules, keys, tables};
 use crate::Error;
-use crate::chunk_cache::CHUNK_UIDS;
+use crate::chunk_cache::{CHUNK_UIDS, ChunkPlace};
 use crate::index::MailboxIndex;
 use crate::kv::Kv;
 use crate::rows::{Mailbox, MessageRow};
@@ -60,9 +60,10 @@ impl Texts {
             let Some(highest) = index.uids().range(whole.clone()).next_back() else {
                 continue;
             };
+            let place = ChunkPlace::of(kv, id, number);
             let begun = self.0.take().filter(|(begun, _)| *begun == number);
             let kept = begun.map(|(_, chunk)| chunk);
-            let kept = kept.or_else(|| rules.texts.get(id, number));
+            let kept = kept.or_else(|| rules.caches().texts.get(place));
             match kept {
                 Some(chunk) if chunk.known_to.0 > highest => chunks.push(chunk),
                 kept => {
@@ -73,7 +74,7 @@ impl Texts {
                         self.0 = Some((number, chunk));
                         return Ok((number > first).then_some((from - 1, chunks)));
                     }
-                    rules.texts.insert(id, number, chunk.clone());
+                    rules.caches().texts.insert(place, chunk.clone());
                     chunks.push(chunk);
                     return Ok(Some((*whole.end().min(window.end()), chunks)));
                 }

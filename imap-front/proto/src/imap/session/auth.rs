@@ -211,9 +211,10 @@ impl Session {
     }
 
     /// RFC 8437: all is as it was before the login, but for TLS, which begins before the first one
-    /// only and goes on. So does what it brings: the client's certificate may say again who it is, and
-    /// SCRAM may be bound to it, as long as the session was not packed away, which keeps neither.
-    /// Logins that failed before still count: they are the connection's, whoever logged in between.
+    /// only and goes on. So does what it brings: the client's certificate may say again who it is,
+    /// and SCRAM may be bound to it, as long as the session was not packed away, which keeps
+    /// neither. Logins that failed before still count: they are the connection's, whoever logged in
+    /// between.
     pub(super) fn unauthenticate(&mut self, tag: &str) {
         self.unselect();
         (self.condstore, self.qresync) = (false, false);

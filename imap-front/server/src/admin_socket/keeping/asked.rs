@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mail::{MailboxId, ModSeq, Rights, SpecialUse, Uid, UidValidity};
+use mail::{MailboxId, ModSeq, QuotaLimits, Rights, SpecialUse, Uid, UidValidity};
 use serde_json::Value;
 
 use super::Failed;
@@ -10,8 +10,13 @@ use super::Failed;
 /// A question, by its `ask`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) enum Question {
-    /// `freeze`: what is asked from now on is as of the last commit.
-    Freeze,
+    /// `freeze`: what is asked from now on is as of the last commit; it may be for a backup, which
+    /// may add to another.
+    Freeze(Freeze),
+    /// `identity`: the mark that this store has, and no other.
+    Identity,
+    /// `frozen-server`: metadata of the server that all share.
+    Server,
     /// `frozen-user`: a user and their names; the one with the lowest number after one, or one of
     /// an account.
     User { account: Option<String>, after: u64 },
@@ -23,8 +28,24 @@ pub(in super::super) enum Question {
         mailbox: MailboxId,
         since: Option<(ModSeq, Uid)>,
     },
-    /// `put-user`: an account is to be known.
-    PutUser { account: String },
+    /// `put-range`: numbers of mailboxes and bodies of a backup's store are to be kept, up to
+    /// these.
+    PutRange {
+        source: u128,
+        mailboxes: u64,
+        bodies: u64,
+    },
+    /// `put-user`: an account is to be known, with limits that were set by SETQUOTA.
+    PutUser {
+        account: String,
+        limits: Option<store::put::SetLimits>,
+    },
+    /// `put-entries`: metadata of a mailbox that is being filled, or of the server; records
+    /// follow.
+    PutEntries {
+        mailbox: Option<MailboxId>,
+        bytes: u64,
+    },
     /// `put-mailbox`: a mailbox is to be made.
     PutMailbox(Box<Mailbox>),
     /// `put-messages`: messages are to be put into it; records follow.
@@ -41,13 +62,25 @@ pub(in super::super) enum Question {
     PutName(Box<Name>),
 }
 
+/// What is frozen for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in super::super) struct Freeze {
+    pub is_for_backup: bool,
+    /// The mark of the backup to which another is to add.
+    pub since: Option<u128>,
+}
+
 /// A mailbox to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) struct Mailbox {
     pub account: String,
     pub name: String,
     pub uid_validity: Option<UidValidity>,
+    /// UIDNEXT there.
+    pub uid_next: Uid,
     pub keywords: Vec<Arc<str>>,
+    /// Its number in the backup.
+    pub was: Option<u64>,
 }
 
 /// Messages that follow.
@@ -152,7 +185,15 @@ impl Question {
     pub fn read(ask: &str, value: &Value) -> Result<Option<Self>, Failed> {
         let fields = Fields(value);
         Ok(Some(match ask {
-            "freeze" => Self::Freeze,
+            "freeze" => Self::Freeze(Freeze {
+                is_for_backup: fields.is("backup"),
+                since: fields
+                    .text("since")
+                    .map(|since| u128::from_str_radix(&since, 16))
+                    .transpose()?,
+            }),
+            "frozen-server" => Self::Server,
+            "identity" => Self::Identity,
             "frozen-user" => Self::User {
                 account: fields.text("account"),
                 after: fields.number("after").unwrap_or(0),
@@ -167,17 +208,47 @@ impl Question {
                     _ => None,
                 },
             },
+            "expire" => Self::Expire(Box::new(Expire {
+                account: fields.must("account")?,
+                name: fields.must("name")?,
+                mailbox: fields.mailbox()?,
+                before_s: value["before"].as_i64(),
+                larger: fields.number("larger"),
+                flag: fields.text("flag"),
+                takes_flagged: fields.is("flagged"),
+                is_trial: fields.is("trial"),
+            })),
+            _ => return Self::read_put(ask, value),
+        }))
+    }
+
+    /// Reads a question by which something is put.
+    fn read_put(ask: &str, value: &Value) -> Result<Option<Self>, Failed> {
+        let fields = Fields(value);
+        Ok(Some(match ask {
+            "put-range" => Self::PutRange {
+                source: u128::from_str_radix(&fields.must("store")?, 16)?,
+                mailboxes: fields.must_number("mailboxes")?,
+                bodies: fields.must_number("bodies")?,
+            },
             "put-user" => Self::PutUser {
                 account: fields.must("account")?,
+                limits: value.get("limits").map(set_limits),
+            },
+            "put-entries" => Self::PutEntries {
+                mailbox: fields.number("mailbox").map(MailboxId),
+                bytes: fields.must_number("bytes")?,
             },
             "put-mailbox" => Self::PutMailbox(Box::new(Mailbox {
                 account: fields.must("account")?,
                 name: fields.must("name")?,
                 uid_validity: fields.small("uidvalidity").map(UidValidity),
+                uid_next: fields.small("uidnext").map_or(Uid(u32::MAX), Uid),
                 keywords: fields
                     .list("keywords")
                     .filter_map(|it| it.as_str().map(Arc::from))
                     .collect(),
+                was: fields.number("was"),
             })),
             "put-messages" => Self::PutMessages(Messages {
                 mailbox: fields.mailbox()?,
@@ -203,21 +274,13 @@ impl Question {
                 modseq: ModSeq(fields.number("modseq").unwrap_or(1)),
                 recent_from: Uid(fields.small("recentfrom").unwrap_or(1)),
                 acl_at: ModSeq(fields.number("aclat").unwrap_or(0)),
-                acl: fields.list("acl").map(acl_entry).collect(),
+                acl: value["acl"]
+                    .is_array()
+                    .then(|| fields.list("acl").map(acl_entry).collect()),
             })),
             "put-abandon" => Self::PutAbandon {
                 mailbox: fields.mailbox()?,
             },
-            "expire" => Self::Expire(Box::new(Expire {
-                account: fields.must("account")?,
-                name: fields.must("name")?,
-                mailbox: fields.mailbox()?,
-                before_s: value["before"].as_i64(),
-                larger: fields.number("larger"),
-                flag: fields.text("flag"),
-                takes_flagged: fields.is("flagged"),
-                is_trial: fields.is("trial"),
-            })),
             "put-name" => {
                 let wanted = fields.text("use");
                 let special_use = USES
@@ -233,6 +296,22 @@ impl Question {
             }
             _ => return Ok(None),
         }))
+    }
+}
+
+/// Limits that were set by SETQUOTA: bytes, messages, mailboxes; and what the directory had said.
+fn set_limits(value: &Value) -> store::put::SetLimits {
+    let told = |place: usize| value[place].as_u64();
+    store::put::SetLimits {
+        limits: QuotaLimits {
+            bytes: told(0),
+            messages: told(1),
+            mailboxes: told(2),
+        },
+        instead_of: store::Quota {
+            bytes: told(3).unwrap_or(0),
+            messages: told(4).unwrap_or(0),
+        },
     }
 }
 

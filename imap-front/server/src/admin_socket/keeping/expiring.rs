@@ -1,9 +1,9 @@
 //! Messages that are old, or large, go: by their UIDs, a slice at a time, as a client's would.
 
-use mail::request::{FlagChange, StoreMode};
-use mail::{Flags, MailboxId, ModSeq, Reply, Request, SystemFlag, Uid, UidRanges};
+use mail::{MailboxName, SystemFlag, Uid};
 use serde_json::json;
 use store::frozen::FrozenMessage;
+use store::put::{Expiring, Put};
 
 use super::super::{Failed, Tool, note_act};
 use super::Keeper;
@@ -16,10 +16,12 @@ impl Keeper {
     /// Removes messages of a mailbox to which all of it applies, or only counts them.
     pub(super) fn expire(&self, expire: &Expire, tool: &mut Tool) -> Result<u64, Failed> {
         let frozen = self.store.freeze()?;
-        let modseq = match frozen.mailbox(expire.mailbox)? {
-            Some(mailbox) => mailbox.modseq,
-            None => return Err(Failed("the mailbox is gone".into())),
+        let user = frozen.user(&expire.account)?;
+        let mailbox = frozen.mailbox(expire.mailbox)?;
+        let (Some(user), Some(mailbox)) = (user, mailbox) else {
+            return Err(Failed("the mailbox is gone".into()));
         };
+        let name = MailboxName::new(&expire.name);
         let (mut next, mut count, mut bytes, mut by_date) = (Uid(1), 0, 0, 0);
         loop {
             let some = frozen.messages(expire.mailbox, next, SLICE)?;
@@ -29,8 +31,13 @@ impl Keeper {
             next = Uid(last.uid.0.saturating_add(1));
             let due: Vec<&FrozenMessage> = some.iter().filter(|it| applies(expire, it)).collect();
             if !expire.is_trial && !due.is_empty() {
-                let uids: Vec<Uid> = due.iter().map(|it| it.uid).collect();
-                self.remove(expire.mailbox, &uids, modseq)?;
+                self.put(Put::Expire(Box::new(Expiring {
+                    mailbox: expire.mailbox,
+                    user,
+                    name: name.clone(),
+                    uids: due.iter().map(|it| it.uid).collect(),
+                    unchanged_since: mailbox.modseq,
+                })))?;
             }
             count += due.len() as u64;
             bytes += due.iter().map(|it| it.size).sum::<u64>();
@@ -41,39 +48,6 @@ impl Keeper {
         }
         tool.say(&json!({ "count": count, "messagebytes": bytes, "bydate": by_date }))?;
         Ok(count)
-    }
-
-    /// Removes messages, but for those that have changed since.
-    fn remove(&self, mailbox: MailboxId, uids: &[Uid], since: ModSeq) -> Result<(), Failed> {
-        let ranges: UidRanges = uids.iter().map(|uid| (*uid, *uid)).collect();
-        let mut flags = Flags::default();
-        flags.insert(SystemFlag::Deleted);
-        let stored = self.write(Request::Store {
-            mailbox,
-            ranges: ranges.clone(),
-            change: FlagChange {
-                mode: StoreMode::Add,
-                flags,
-                unchanged_since: Some(since),
-            },
-            since,
-        })?;
-        let modified = match stored {
-            Reply::Stored { modified, .. } => modified,
-            Reply::Refused(refusal) => return Err(Failed(refusal.to_string())),
-            other => return Err(Failed(format!("another answer than expected: {other:?}"))),
-        };
-        let left = uids.iter().filter(|uid| !modified.contains(**uid));
-        let within: UidRanges = left.map(|uid| (*uid, *uid)).collect();
-        let expunged = self.write(Request::Expunge {
-            mailbox,
-            within: Some(within),
-            since,
-        })?;
-        match expunged {
-            Reply::Refused(refusal) => Err(Failed(refusal.to_string())),
-            _ => Ok(()),
-        }
     }
 }
 
@@ -101,7 +75,7 @@ fn applies(expire: &Expire, message: &FrozenMessage) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use mail::InternalDate;
+    use mail::{Flags, InternalDate, MailboxId};
 
     use super::*;
 

@@ -1,11 +1,15 @@
 //! What restores and imports put into the store.
 
 use bytes::Bytes;
-use mail::{Body, MailboxId, MailboxName, Reply, Request, SpoolId, Uid};
+use mail::metadata::{Entry, EntryName};
+use mail::{Body, MailboxId, MailboxName, Refusal, Reply, Request, SpoolId, Uid};
 use serde_json::json;
-use store::put::{NewMailbox, Placing, Put, PutDone, PutMessage, PutName};
+use store::put::{
+    NewMailbox, Placing, Put, PutDone, PutEntry, PutMessage, PutName, SetLimits, Was,
+};
 use xxhash_rust::xxh3::Xxh3Default;
 
+use archive::backup::checks;
 use archive::backup::record::{MessageRecord, Record};
 
 use super::super::{Failed, Tool, note_act};
@@ -26,7 +30,7 @@ struct Filling<'a> {
     batch: Vec<PutMessage>,
     batch_bytes: usize,
     /// The batch before, which is being committed.
-    before: Option<Waiting>,
+    before: Option<(Waiting, Vec<PutMessage>)>,
     added: u64,
     present: u64,
     without_keywords: u64,
@@ -35,24 +39,37 @@ struct Filling<'a> {
 }
 
 impl Keeper {
-    pub(super) fn put_user(&self, account: &str, tool: &mut Tool) -> Result<u64, Failed> {
+    pub(super) fn put_user(
+        &self,
+        account: &str,
+        limits: Option<SetLimits>,
+        tool: &mut Tool,
+    ) -> Result<u64, Failed> {
         let is_new = self.store.user(account)?.is_none();
         let name = self.users.name_of(account);
         // Whose mail nobody can read is told of.
         let theirs = self.users.find(&name)?;
         let logs_in = theirs.is_some_and(|user| &*user.account == account);
-        self.user(account)?;
+        let user = self.user(account)?;
+        if let Some(limits) = limits {
+            self.put(Put::Limits(user, limits))?;
+        }
         note_act("put", account, None, tool.uid);
         tool.say(&json!({ "new": is_new, "logsin": logs_in }))?;
         Ok(1)
     }
 
     pub(super) fn put_mailbox(&self, new: Mailbox, tool: &mut Tool) -> Result<u64, Failed> {
+        if !checks::are_keywords(&new.keywords) {
+            return Err(Failed("it has keywords that no mailbox may have".into()));
+        }
         let new = NewMailbox {
             user: self.user(&new.account)?,
             name: MailboxName::new(&new.name),
             uid_validity: new.uid_validity,
+            uid_next: new.uid_next,
             keywords: new.keywords,
+            was: tool.held.source.zip(new.was),
         };
         match self.put(Put::Begin(Box::new(new)))? {
             PutDone::Begun(mailbox) => {
@@ -75,9 +92,16 @@ impl Keeper {
         }
     }
 
+    /// Puts messages. Those that are refused are named, and the others are put.
     pub(super) fn put_messages(&self, of: Messages, tool: &mut Tool) -> Result<u64, Failed> {
-        // What it has sent of messages that were refused is no question.
-        tool.is_over = true;
+        let mut left = of.bytes;
+        let done = self.put_some(of, &mut left, tool);
+        tool.pass_over(left);
+        done
+    }
+
+    /// Puts messages, of which so many bytes are left to be read.
+    fn put_some(&self, of: Messages, left: &mut u64, tool: &mut Tool) -> Result<u64, Failed> {
         if of.is_new && !tool.held.filling.contains(&of.mailbox) {
             return Err(Failed("no such mailbox is being filled".into()));
         }
@@ -96,11 +120,13 @@ impl Keeper {
             without_keywords: 0,
             refused: vec![],
         };
-        let mut left = of.bytes;
-        while left > 0 {
-            match receive(tool, &mut left)? {
-                Record::Message(message) => {
-                    filling.message(message, &mut left, presence.as_mut(), tool)?;
+        let mut body = 0;
+        while *left > 0 {
+            match receive(tool, left)? {
+                Record::Body(number) => body = number,
+                Record::Message(mut message) => {
+                    message.body = std::mem::take(&mut body);
+                    filling.message(message, left, presence.as_mut(), tool)?;
                 }
                 _ => return Err(Failed("only messages may follow".into())),
             }
@@ -108,7 +134,6 @@ impl Keeper {
         filling.flush()?;
         filling.settle()?;
         tool.held.presence = presence;
-        tool.is_over = false;
         let refused: Vec<_> = filling
             .refused
             .iter()
@@ -121,6 +146,48 @@ impl Keeper {
             "refused": refused,
         }))?;
         Ok(filling.added)
+    }
+
+    /// Puts metadata of a mailbox that has no name yet, or of the server.
+    pub(super) fn put_entries(
+        &self,
+        mailbox: Option<MailboxId>,
+        bytes: u64,
+        tool: &mut Tool,
+    ) -> Result<u64, Failed> {
+        let mut left = bytes;
+        let done = self.put_entries_of(mailbox, &mut left, tool);
+        tool.pass_over(left);
+        done
+    }
+
+    fn put_entries_of(
+        &self,
+        mailbox: Option<MailboxId>,
+        left: &mut u64,
+        tool: &mut Tool,
+    ) -> Result<u64, Failed> {
+        let (mut entries, mut count) = (vec![], 0);
+        while *left > 0 {
+            let Record::Entry(record) = receive(tool, left)? else {
+                return Err(Failed("only metadata may follow".into()));
+            };
+            checks::entry(&record).map_err(|why| Failed(why.into()))?;
+            let account = record.account.as_deref();
+            entries.push(PutEntry {
+                user: account.map(|account| self.user(account)).transpose()?,
+                entry: Entry {
+                    name: EntryName::new(record.name.as_bytes())
+                        .map_err(|why| Failed(why.into()))?,
+                    value: Some(record.value),
+                },
+            });
+            count += 1;
+            if entries.len() >= BATCH_MAX || *left == 0 {
+                self.put(Put::Entries(mailbox, std::mem::take(&mut entries)))?;
+            }
+        }
+        Ok(count)
     }
 
     /// Tells which messages a mailbox lacks. Those that it has are not asked for again.
@@ -182,6 +249,14 @@ impl Keeper {
     }
 }
 
+/// Whether a refusal is of the store or the mailbox, and not of one message.
+fn ends_all(refusal: &Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::DiskFull | Refusal::Unavailable(_) | Refusal::NoMailbox
+    )
+}
+
 fn unexpected(done: &PutDone) -> Failed {
     Failed(format!(
         "the store gave another answer than expected: {done:?}"
@@ -199,15 +274,25 @@ impl Filling<'_> {
     ) -> Result<(), Failed> {
         let (uid, size) = (message.uid, message.size);
         let max = self.keeper.message_bytes_max;
-        if size > max {
+        let why = match checks::message(&message) {
+            Err(why) => Some(why.to_owned()),
+            Ok(()) if size > max => Some(format!(
+                "it has {size} bytes, and store.maxmessagesize is {max}"
+            )),
+            Ok(()) => None,
+        };
+        if let Some(why) = why {
             skip(&message, left, tool)?;
-            let why = format!("it has {size} bytes, and store.maxmessagesize is {max}");
             self.refused.push((uid, why));
             return Ok(());
         }
+        let was = tool
+            .held
+            .source
+            .zip(Some(message.body).filter(|it| *it != 0));
         let (body, sum) = match size <= INLINE_BYTES_MAX {
             true => inline(&message, left, tool, presence.is_some())?,
-            false => self.spool(&message, left, tool)?,
+            false => self.spool((&message, was), left, tool)?,
         };
         let same = self.of.same_uids && uid != Uid(0);
         if let (Some(presence), Some(sum)) = (presence, sum)
@@ -230,6 +315,7 @@ impl Filling<'_> {
             saved_s: if keeps_modseqs { message.saved_s } else { 0 },
             submitter: message.submitter,
             body,
+            was,
         });
         if self.batch.len() >= BATCH_MAX || self.batch_bytes >= BATCH_BYTES_MAX {
             self.flush()?;
@@ -245,35 +331,77 @@ impl Filling<'_> {
         }
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
-        self.added += batch.len() as u64;
-        let put = match self.of.is_new {
-            true => Put::Stage(self.of.mailbox, batch),
-            false => Put::Add(self.of.mailbox, batch),
-        };
-        self.before = Some(self.keeper.begin_put(put)?);
+        // Bodies are shared: a copy costs little.
+        let waiting = self.keeper.begin_put(self.put(batch.clone()))?;
+        self.before = Some((waiting, batch));
         Ok(())
     }
 
+    fn put(&self, messages: Vec<PutMessage>) -> Put {
+        match self.of.is_new {
+            true => Put::Stage(self.of.mailbox, messages),
+            false => Put::Add(self.of.mailbox, messages),
+        }
+    }
+
+    /// Waits for the batch before. If it was refused, its messages are tried one by one, so that
+    /// only those are missing that are refused themselves.
     fn settle(&mut self) -> Result<(), Failed> {
-        if let Some(before) = self.before.take() {
-            match before.wait()? {
-                PutDone::Put { without_keywords } => {
-                    self.without_keywords += u64::from(without_keywords);
+        let Some((before, batch)) = self.before.take() else {
+            return Ok(());
+        };
+        match before.outcome()? {
+            Ok(done) => self.count(batch.len(), done),
+            Err(refusal) if ends_all(&refusal) => Err(Failed(refusal.to_string())),
+            Err(_) => batch
+                .into_iter()
+                .try_for_each(|message| self.retry(message)),
+        }
+    }
+
+    fn retry(&mut self, message: PutMessage) -> Result<(), Failed> {
+        let uid = message.uid.unwrap_or_default();
+        let spool = match message.body {
+            Body::Spooled(spool) => Some(spool),
+            Body::Inline(_) => None,
+        };
+        let waiting = self.keeper.begin_put(self.put(vec![message]))?;
+        match waiting.outcome()? {
+            Ok(done) => self.count(1, done),
+            Err(refusal) if ends_all(&refusal) => Err(Failed(refusal.to_string())),
+            Err(refusal) => {
+                self.refused.push((uid, refusal.to_string()));
+                // The store may have forgotten it already.
+                if let Some(spool) = spool {
+                    self.keeper.write(Request::Discard { spool })?;
                 }
-                other => return Err(unexpected(&other)),
+                Ok(())
             }
         }
+    }
+
+    fn count(&mut self, messages: usize, done: PutDone) -> Result<(), Failed> {
+        let PutDone::Put { without_keywords } = done else {
+            return Err(unexpected(&done));
+        };
+        self.added += messages as u64;
+        self.without_keywords += u64::from(without_keywords);
         Ok(())
     }
 
     /// Gives the store a large message, in pieces.
     fn spool(
         &self,
-        message: &MessageRecord,
+        (message, was): (&MessageRecord, Option<Was>),
         left: &mut u64,
         tool: &mut Tool,
     ) -> Result<(Body, Option<u128>), Failed> {
         let (mut sum, mut spool) = (Xxh3Default::new(), None);
+        if let Some(was) = was
+            && let PutDone::Spool(begun) = self.keeper.put(Put::SpoolAs(was))?
+        {
+            spool = begun;
+        }
         let mut chunk = message.first.clone();
         let mut missing = message.size;
         loop {

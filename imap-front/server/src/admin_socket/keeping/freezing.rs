@@ -2,15 +2,17 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use archive::backup::besides::{EntryRecord, LimitsRecord};
 use archive::backup::record::{
     AclRecord, Content, FlagsRecord, MailboxRecord, MessageRecord, NameRecord, Record, UserRecord,
 };
 use mail::{MailboxId, ModSeq, Uid, UserId};
 use serde_json::json;
-use store::frozen::{Frozen, FrozenMailbox, FrozenMessage, FrozenName};
+use store::frozen::{Frozen, FrozenMailbox, FrozenMessage, FrozenMetadata, FrozenName};
 use store::put::Put;
 
 use super::super::{Failed, Tool, note_act};
+use super::asked::Freeze;
 use super::{Keeper, Sending};
 
 /// Messages that are looked at in one piece.
@@ -27,10 +29,40 @@ fn mark() -> u128 {
 }
 
 impl Keeper {
-    /// What is asked from now on is as of the last commit.
-    pub(super) fn freeze(&self, tool: &mut Tool) -> Result<u64, Failed> {
+    /// What is asked from now on is as of the last commit. A backup that is made of it is noted
+    /// behind that commit: if the store ever goes back to before the note, nothing is added to it.
+    pub(super) fn freeze(&self, freeze: Freeze, tool: &mut Tool) -> Result<u64, Failed> {
         // If it is not permitted, the scheduler shares as it does.
         let _ = rustix::process::nice(NICE);
+        let (frozen, identity) = self.marked()?;
+        let backup = mark();
+        let before = match freeze.since {
+            Some(since) => frozen.backed_up(since)?,
+            None => None,
+        };
+        if freeze.is_for_backup {
+            self.put(Put::Backup(backup, frozen.commit()))?;
+        }
+        tool.say(&json!({
+            "commit": frozen.commit(),
+            "identity": format!("{identity:032x}"),
+            "id": format!("{backup:032x}"),
+            "since": before,
+        }))?;
+        tool.held.frozen = Some(frozen);
+        note_act("freeze", "", None, tool.uid);
+        Ok(1)
+    }
+
+    /// Tells the mark that this store has, and no other.
+    pub(super) fn identity(&self, tool: &mut Tool) -> Result<u64, Failed> {
+        let (_, identity) = self.marked()?;
+        tool.say(&json!({ "identity": format!("{identity:032x}") }))?;
+        Ok(1)
+    }
+
+    /// The store as of the last commit, and its mark, which it gets if it has none.
+    fn marked(&self) -> Result<(Frozen, u128), Failed> {
         let mut frozen = self.store.freeze()?;
         if frozen.identity().is_none() {
             self.put(Put::Identity(mark()))?;
@@ -38,14 +70,7 @@ impl Keeper {
         }
         let unmarked = || Failed("the store can't be marked".into());
         let identity = frozen.identity().ok_or_else(unmarked)?;
-        tool.say(&json!({
-            "commit": frozen.commit(),
-            "identity": format!("{identity:032x}"),
-            "id": format!("{:032x}", mark()),
-        }))?;
-        tool.held.frozen = Some(frozen);
-        note_act("freeze", "", None, tool.uid);
-        Ok(1)
+        Ok((frozen, identity))
     }
 }
 
@@ -100,12 +125,55 @@ pub(super) fn user(tool: &mut Tool, account: Option<&str>, after: u64) -> Result
         let mut sending = Sending::default();
         let number = user.0;
         sending.add(&Record::User(UserRecord { number, account }), tool)?;
+        if let Some(set) = frozen.limits(user)? {
+            let mail::QuotaLimits {
+                bytes,
+                messages,
+                mailboxes,
+            } = set.limits;
+            let limits = LimitsRecord {
+                limits: [bytes, messages, mailboxes],
+                instead_of: [set.instead_of.bytes, set.instead_of.messages],
+            };
+            sending.add(&Record::Limits(limits), tool)?;
+        }
+        send_entries(frozen.server_entries(Some(user))?, &mut sending, tool)?;
         for name in frozen.names(user)? {
+            let mailbox = name.mailbox.as_ref().map(|it| it.id);
             sending.add(&Record::Name(name_record(name)), tool)?;
+            if let Some(mailbox) = mailbox {
+                send_entries(frozen.entries(mailbox)?, &mut sending, tool)?;
+            }
         }
         sending.send(tool)?;
         Ok(1)
     })
+}
+
+/// Tells metadata of the server that all share.
+pub(super) fn server(tool: &mut Tool) -> Result<u64, Failed> {
+    frozen(tool, |frozen, tool| {
+        let mut sending = Sending::default();
+        send_entries(frozen.server_entries(None)?, &mut sending, tool)?;
+        sending.send(tool)?;
+        Ok(1)
+    })
+}
+
+fn send_entries(
+    entries: Vec<FrozenMetadata>,
+    sending: &mut Sending,
+    tool: &mut Tool,
+) -> Result<(), Failed> {
+    for FrozenMetadata { account, entry } in entries {
+        let record = EntryRecord {
+            account,
+            name: entry.name.as_str().to_owned(),
+            value: entry.value.unwrap_or_default(),
+        };
+        sending.add(&Record::Entry(record), tool)?;
+    }
+    Ok(())
 }
 
 fn name_record(name: FrozenName) -> NameRecord {
@@ -235,7 +303,9 @@ fn send_message(
         submitter: message.submitter.clone(),
         size: message.size,
         first,
+        body: 0,
     };
+    sending.add(&Record::Body(message.body), tool)?;
     sending.add(&Record::Message(record), tool)?;
     while at < message.size {
         let piece = frozen.bytes(message, at)?;

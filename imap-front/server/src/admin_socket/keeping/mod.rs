@@ -32,6 +32,8 @@ use presence::Presence;
 /// How often the store is asked again while its queue is full, and how often at most.
 const AGAIN: Duration = Duration::from_millis(10);
 const AGAIN_MAX: usize = 3000;
+/// Bytes before a record: its length and its kind.
+const START_BYTES: usize = 5;
 /// Bytes of records that are sent at a time.
 const SENT_BYTES: usize = 256 << 10;
 
@@ -49,6 +51,8 @@ pub struct Keeper {
 #[derive(Default)]
 pub(super) struct Held {
     frozen: Option<Frozen>,
+    /// The mark of the store whose backup is restored.
+    source: Option<u128>,
     /// Mailboxes that were made and have no name yet.
     filling: Vec<MailboxId>,
     /// What there is in the mailbox that was added to last.
@@ -70,11 +74,27 @@ impl Keeper {
     pub(super) fn answer(&self, question: Question, tool: &mut Tool) -> Result<u64, Failed> {
         tool.be_patient()?;
         match question {
-            Question::Freeze => self.freeze(tool),
+            Question::Freeze(freeze) => self.freeze(freeze, tool),
+            Question::Server => freezing::server(tool),
+            Question::Identity => self.identity(tool),
             Question::User { account, after } => freezing::user(tool, account.as_deref(), after),
             Question::Usage { after } => self.usage(tool, after),
             Question::Messages { mailbox, since } => freezing::messages(tool, mailbox, since),
-            Question::PutUser { account } => self.put_user(&account, tool),
+            Question::PutRange {
+                source,
+                mailboxes,
+                bodies,
+            } => {
+                self.put(Put::Reserve {
+                    source,
+                    mailboxes,
+                    bodies,
+                })?;
+                tool.held.source = Some(source);
+                Ok(1)
+            }
+            Question::PutUser { account, limits } => self.put_user(&account, limits, tool),
+            Question::PutEntries { mailbox, bytes } => self.put_entries(mailbox, bytes, tool),
             Question::PutMailbox(new) => self.put_mailbox(*new, tool),
             Question::PutMessages(some) => self.put_messages(some, tool),
             Question::PutHave(have) => self.put_have(&have, tool),
@@ -148,9 +168,13 @@ struct Waiting(crossbeam_channel::Receiver<Result<PutDone, Refusal>>);
 
 impl Waiting {
     fn wait(self) -> Result<PutDone, Failed> {
-        self.0
-            .recv()?
+        self.outcome()?
             .map_err(|refusal| Failed(refusal.to_string()))
+    }
+
+    /// What the writer has to say; an error if there is none any more.
+    fn outcome(self) -> Result<Result<PutDone, Refusal>, Failed> {
+        Ok(self.0.recv()?)
     }
 }
 
@@ -181,18 +205,24 @@ impl Sending {
     }
 }
 
-/// The next of some records that a tool sends, of which so many bytes are left.
+/// The next of some records that a tool sends, of which so many bytes are left to be read.
 fn receive(tool: &mut Tool, left: &mut u64) -> Result<Record, Failed> {
     let short = || Failed("the records don't end where they should".into());
-    let mut start = [0; 5];
-    *left = left.checked_sub(5).ok_or_else(short)?;
+    let mut start = [0; START_BYTES];
+    if *left < START_BYTES as u64 {
+        return Err(short());
+    }
     tool.input.read_exact(&mut start)?;
+    *left -= START_BYTES as u64;
     let length = u32::from_le_bytes([start[0], start[1], start[2], start[3]]);
-    *left = left.checked_sub(u64::from(length)).ok_or_else(short)?;
+    if u64::from(length) > *left {
+        return Err(short());
+    }
     if length as usize > RECORD_BYTES_MAX {
         return Err(Failed("a record is longer than any may be".into()));
     }
     let mut payload = vec![0; length as usize];
     tool.input.read_exact(&mut payload)?;
+    *left -= u64::from(length);
     Ok(Record::decode(start[4], Bytes::from(payload))?)
 }

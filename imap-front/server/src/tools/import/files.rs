@@ -6,7 +6,8 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use admin::Base;
-use archive::elsewhere::maildir::{self, Layout};
+use archive::elsewhere::is_keyword;
+use archive::elsewhere::maildir::{self, Folder, Layout, Root};
 use archive::elsewhere::mbox::Messages;
 use mail::Uid;
 
@@ -75,66 +76,68 @@ impl Source for Maildir {
     ) -> Result<(), ImportError> {
         let at =
             |error: std::io::Error| ImportError::Other(format!("{}: {error}", self.path.display()));
+        let root = Root::open(&self.path).map_err(at)?;
         let layout = match self.layout {
-            LayoutName::Auto => maildir::layout(&self.path).map_err(at)?,
+            LayoutName::Auto => maildir::layout(&root).map_err(at)?,
             LayoutName::Maildirpp => Layout::PlusPlus,
             LayoutName::Fs => Layout::Fs,
         };
-        let subscribed = maildir::subscriptions(&self.path, layout).map_err(at)?;
-        let folders = maildir::folders(&self.path, layout).map_err(at)?;
+        let subscribed = maildir::subscriptions(&root, layout).map_err(at)?;
+        let folders = maildir::folders(&root, layout).map_err(at)?;
         if folders.is_empty() {
             let what = format!("{} is no Maildir: it has no cur", self.path.display());
             return Err(ImportError::Other(what));
         }
         for folder in folders {
             let is_subscribed = subscribed.contains(&folder.name);
-            told(self.folder(account, connection, &folder, is_subscribed)?);
+            let done = take(&root, (account, &folder), connection, is_subscribed);
+            told(Done::or_not(&folder.name, done)?);
         }
         Ok(())
     }
 }
 
-impl Maildir {
-    fn folder(
-        &self,
-        account: &str,
-        connection: &mut Connection,
-        folder: &maildir::Folder,
-        is_subscribed: bool,
-    ) -> Result<Done, ImportError> {
-        let contents = maildir::contents(&folder.path)?;
-        let mut next = contents.uid_next.max(Uid(1));
-        let theirs = Theirs {
-            name: folder.name.clone(),
-            uid_validity: contents.uid_validity,
-            uid_next: next,
-            keywords: contents
-                .keywords
-                .iter()
-                .filter(|it| !it.is_empty())
-                .cloned()
-                .collect(),
-        };
-        let mut putting = Putting::begin(connection, account, &theirs)?;
-        for entry in &contents.messages {
-            match maildir::read(entry) {
-                Ok(Some(mut message)) => {
-                    // Those that Dovecot has not seen get the next UIDs, as it would give them.
-                    let uid = message.uid.unwrap_or(next);
-                    next = next.max(Uid(uid.0.saturating_add(1)));
-                    message.uid = Some(uid);
-                    putting.message(message)?;
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    putting.sums.failed += 1;
-                    let what = format!("{}: {error}", entry.path.display());
-                    putting.complaints.push(what);
-                }
+/// Takes what is in a folder.
+fn take(
+    root: &Root,
+    (account, folder): (&str, &Folder),
+    connection: &mut Connection,
+    is_subscribed: bool,
+) -> Result<Done, ImportError> {
+    let contents = maildir::contents(root, &folder.path)?;
+    let mut next = contents.uid_next.max(Uid(1));
+    let theirs = Theirs {
+        name: folder.name.clone(),
+        uid_validity: contents.uid_validity,
+        uid_next: next,
+        keywords: contents
+            .keywords
+            .iter()
+            .filter(|it| is_keyword(it))
+            .cloned()
+            .collect(),
+    };
+    let mut putting = Putting::begin(connection, account, &theirs)?;
+    let mut filled = Ok(());
+    for entry in &contents.messages {
+        match maildir::read(root, entry) {
+            Ok(Some(mut message)) => {
+                // Those that Dovecot has not seen get the next UIDs, as it would give them.
+                let uid = message.uid.unwrap_or(next);
+                next = next.max(Uid(uid.0.saturating_add(1)));
+                message.uid = Some(uid);
+                filled = putting.message(message);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                putting.failed(1, format!("{}: {error}", root.shown(&entry.path).display()))
             }
         }
-        putting.finish(is_subscribed, None)
+        if filled.is_err() {
+            break;
+        }
     }
+    putting.finish(filled, is_subscribed, None)
 }
 
 /// The mbox files that are meant.
@@ -166,7 +169,8 @@ impl Source for Mboxes {
         for path in &self.files {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
             let name = self.mailbox.clone().unwrap_or_else(|| stem.into_owned());
-            told(file(path, name, account, connection)?);
+            let done = file(path, name.clone(), account, connection);
+            told(Done::or_not(&name, done)?);
         }
         Ok(())
     }
@@ -199,13 +203,10 @@ fn file(
         uid_next: Uid(1),
         keywords: vec![],
     };
-    let mut putting = Putting::begin(connection, account, &theirs)?;
     let mut messages = Messages::new(BufReader::new(File::open(path)?));
-    while let Some(mut message) = messages.next()? {
-        message.uid = message.uid.filter(|_| uid_validity.is_some());
-        putting.message(message)?;
-    }
-    let mut done = putting.finish(false, None)?;
+    let mut putting = Putting::begin(connection, account, &theirs)?;
+    let filled = fill(&mut putting, &mut messages, uid_validity.is_some());
+    let mut done = putting.finish(filled, false, None)?;
     let after = done.sums.added + done.sums.present + done.sums.failed;
     if before != after || before != messages.separators() {
         done.sums.failed += 1;
@@ -216,6 +217,18 @@ fn file(
         done.complaints.push(what);
     }
     Ok(done)
+}
+
+fn fill(
+    putting: &mut Putting<'_>,
+    messages: &mut Messages<BufReader<File>>,
+    has_uids: bool,
+) -> Result<(), ImportError> {
+    while let Some(mut message) = messages.next()? {
+        message.uid = message.uid.filter(|_| has_uids);
+        putting.message(message)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! From another IMAP server.
 
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::error::Error;
 use std::fs;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use admin::Base;
 use archive::elsewhere::{Message, message_id};
-use archive::remote::{Fetched, Listed, Remote, What};
+use archive::remote::{Fetched, Listed, Opened, Remote, RemoteError, What};
 use mail::Uid;
 
 use super::putting::{Done, Putting, Theirs};
@@ -19,7 +22,17 @@ use crate::tools::known_account;
 /// Messages that are fetched at a time, and their bytes, if one alone is not larger.
 const FETCHED_MAX: usize = 200;
 const FETCHED_BYTES_MAX: u64 = 8 << 20;
-/// Bytes of a question about what is there, about.
+/// Bytes of messages that are held at a time, unless they were announced to be more.
+const HELD_BYTES_MAX: u64 = 32 << 20;
+/// The longest message that is fetched, in bytes.
+const MESSAGE_BYTES_MAX: u64 = 200 << 20;
+/// Messages of a mailbox that are known at a time.
+const MESSAGES_MAX: usize = 4_000_000;
+/// Why a message is missing that the other server said to have.
+const NOT_GIVEN: &str = "the other server does not give it";
+/// Messages whose Message-IDs are asked for at a time.
+const ASKED_MAX: usize = 500;
+/// Bytes of a question about what is there, about: one has 64 KiB at most.
 const ASKED_BYTES_MAX: usize = 32 << 10;
 /// The longest Message-ID that is compared.
 const ID_BYTES_MAX: usize = 2000;
@@ -128,7 +141,11 @@ impl Source for Imap {
         } = &self.login;
         remote.log_in(user, password, authority.as_deref())?;
         let namespaces = remote.namespaces()?;
-        let subscribed = remote.subscribed()?;
+        let subscribed: HashSet<Vec<u8>> = remote
+            .subscribed()?
+            .into_iter()
+            .map(|listed| listed.raw)
+            .collect();
         for listed in remote.list()? {
             let Some(name) = namespaces.own(&listed) else {
                 continue;
@@ -136,15 +153,10 @@ impl Source for Imap {
             if !listed.selectable {
                 continue;
             }
-            let is_subscribed = subscribed.iter().any(|it| it.raw == listed.raw);
-            let done = mailbox(
-                &mut remote,
-                account,
-                connection,
-                (&listed, name),
-                is_subscribed,
-            )?;
-            told(done);
+            let is_subscribed = subscribed.contains(&listed.raw);
+            let place = (&listed, name.clone());
+            let done = mailbox(&mut remote, account, connection, place, is_subscribed);
+            told(Done::or_not(&name, done)?);
         }
         remote.log_out();
         Ok(())
@@ -165,45 +177,42 @@ fn mailbox(
         uid_next: opened.uid_next.unwrap_or(Uid(1)),
         keywords: vec![],
     };
-    let has_uids = opened.uid_validity.is_some();
     let mut putting = Putting::begin(connection, account, &theirs)?;
-    let what = if putting.is_new {
-        What::Sizes
-    } else {
-        What::Ids
-    };
-    let mut there = vec![];
-    if opened.exists > 0 {
-        remote.fetch("1:*", what, |fetched| {
-            let id = fetched.bytes.as_deref().and_then(message_id);
-            there.push((
-                fetched.uid,
-                fetched.size,
-                id.filter(|it| it.len() <= ID_BYTES_MAX),
-            ));
-            Ok(())
-        })?;
-    }
-    there.sort_unstable_by_key(|(uid, ..)| *uid);
-    there.dedup_by_key(|(uid, ..)| *uid);
+    let filled = fill(remote, &opened, &mut putting);
+    putting.finish(filled, is_subscribed, listed.special_use.as_deref())
+}
+
+/// A message there: its UID, its size, and its Message-ID if that was asked for.
+type There = (Uid, u64, Option<String>);
+
+/// A message that did not come, and why.
+type Omitted = (Uid, &'static str);
+
+/// Takes what the mailbox that is open there has.
+fn fill<S: Read + Write>(
+    remote: &mut Remote<S>,
+    opened: &Opened,
+    putting: &mut Putting<'_>,
+) -> Result<(), ImportError> {
+    let has_uids = opened.uid_validity.is_some();
+    let mut there = there(remote, opened, putting)?;
     if !putting.is_new {
-        let missing = missing(&mut putting, &there)?;
-        there.retain(|(uid, ..)| missing.binary_search(uid).is_ok());
+        there = missing(remote, putting, &there)?;
     }
     let mut rest = &there[..];
-    while !rest.is_empty() {
+    while let Some((first, _)) = rest.split_first() {
+        if first.1 > MESSAGE_BYTES_MAX {
+            putting.failed(1, format!("UID {}: it has {} bytes", first.0.0, first.1));
+            rest = &rest[1..];
+            continue;
+        }
         let (some, after) = rest.split_at(piece(rest));
         rest = after;
-        let mut found: Vec<Fetched> = vec![];
-        remote.fetch(&set(some), What::Messages, |fetched| {
-            // One that only tells of new flags has no bytes.
-            if fetched.bytes.is_some() {
-                found.push(fetched);
-            }
-            Ok(())
-        })?;
-        found.sort_by_key(|it| it.uid);
-        for fetched in found {
+        let (mut found, omitted) = fetch(remote, some)?;
+        for (uid, _, _) in some {
+            let Some(fetched) = found.remove(uid) else {
+                continue;
+            };
             putting.message(Message {
                 uid: Some(fetched.uid).filter(|_| has_uids),
                 flags: fetched.flags,
@@ -211,37 +220,150 @@ fn mailbox(
                 bytes: fetched.bytes.unwrap_or_default(),
             })?;
         }
-    }
-    putting.finish(is_subscribed, listed.special_use.as_deref())
-}
-
-/// Which messages are not there yet; ascending.
-fn missing(
-    putting: &mut Putting<'_>,
-    there: &[(Uid, u64, Option<String>)],
-) -> Result<Vec<Uid>, ImportError> {
-    let mut found = vec![];
-    let mut from = 0;
-    let mut bytes = 0;
-    for (at, (.., id)) in there.iter().enumerate() {
-        bytes += 40 + id.as_ref().map_or(0, String::len);
-        if bytes > ASKED_BYTES_MAX {
-            found.extend(putting.missing(&there[from..=at])?);
-            (from, bytes) = (at + 1, 0);
+        if !omitted.is_empty() {
+            name_omitted(remote, &omitted, putting)?;
         }
     }
-    if from < there.len() {
-        found.extend(putting.missing(&there[from..])?);
+    Ok(())
+}
+
+/// All messages of the mailbox that is open there, by UIDs.
+fn there<S: Read + Write>(
+    remote: &mut Remote<S>,
+    opened: &Opened,
+    putting: &mut Putting<'_>,
+) -> Result<Vec<There>, ImportError> {
+    let mut there: Vec<There> = vec![];
+    if opened.exists > 0 {
+        remote.fetch("1:*", What::Sizes, |fetched| {
+            if there.len() >= MESSAGES_MAX {
+                return Err(RemoteError::TooMany("four million messages in a mailbox"));
+            }
+            there.push((fetched.uid, fetched.size, None));
+            Ok(())
+        })?;
     }
-    found.sort_unstable();
+    there.sort_unstable_by_key(|(uid, ..)| *uid);
+    there.dedup_by_key(|(uid, ..)| *uid);
+    let known = there.len() as u64 + remote.expunged();
+    let unknown = u64::from(opened.exists).saturating_sub(known);
+    if unknown > 0 {
+        let what = format!("the other server does not tell of {unknown} messages");
+        putting.failed(unknown, what);
+    }
+    Ok(there)
+}
+
+/// Fetches some messages. Gives those that came, and what of the others is missing.
+fn fetch<S: Read + Write>(
+    remote: &mut Remote<S>,
+    some: &[There],
+) -> Result<(BTreeMap<Uid, Fetched>, Vec<Omitted>), ImportError> {
+    let announced: u64 = some.iter().map(|(_, size, _)| size).sum();
+    let room = HELD_BYTES_MAX.max(announced.saturating_mul(2)) as usize;
+    let (mut found, mut held, mut why) = (BTreeMap::new(), 0, BTreeMap::new());
+    remote.fetch(&set(some), What::Messages, |fetched| {
+        let asked = some.binary_search_by_key(&fetched.uid, |(uid, ..)| *uid);
+        // One that only tells of new flags has no bytes.
+        let (Ok(at), Some(bytes)) = (asked, &fetched.bytes) else {
+            return Ok(());
+        };
+        let uid = fetched.uid;
+        if bytes.is_empty() && some[at].1 > 0 {
+            why.insert(uid, "the other server gives none of its bytes");
+        } else if held + bytes.len() > room {
+            why.insert(uid, "the other server gives far more than it said");
+        } else if let Entry::Vacant(place) = found.entry(uid) {
+            held += bytes.len();
+            place.insert(fetched);
+        }
+        Ok(())
+    })?;
+    let omitted = some.iter().filter(|(uid, ..)| !found.contains_key(uid));
+    let omitted = omitted.map(|(uid, ..)| (*uid, why.get(uid).copied().unwrap_or(NOT_GIVEN)));
+    let omitted = omitted.collect();
+    Ok((found, omitted))
+}
+
+/// Names messages that the other server did not give, but for those that went meanwhile.
+fn name_omitted<S: Read + Write>(
+    remote: &mut Remote<S>,
+    omitted: &[Omitted],
+    putting: &mut Putting<'_>,
+) -> Result<(), ImportError> {
+    let asked: Vec<There> = omitted.iter().map(|(uid, _)| (*uid, 0, None)).collect();
+    let mut left = BTreeSet::new();
+    remote.fetch(&set(&asked), What::Sizes, |fetched| {
+        if asked
+            .binary_search_by_key(&fetched.uid, |(uid, ..)| *uid)
+            .is_ok()
+        {
+            left.insert(fetched.uid);
+        }
+        Ok(())
+    })?;
+    let mut gone = 0;
+    for (uid, why) in omitted {
+        match left.contains(uid) || gone >= remote.expunged() {
+            true => putting.failed(1, format!("UID {}: {why}", uid.0)),
+            false => gone += 1,
+        }
+    }
+    if gone > 0 {
+        let what = format!("{gone} messages went there while they were being imported");
+        putting.complaints.push(what);
+    }
+    Ok(())
+}
+
+/// Which messages are not here yet, by UIDs.
+fn missing<S: Read + Write>(
+    remote: &mut Remote<S>,
+    putting: &mut Putting<'_>,
+    there: &[There],
+) -> Result<Vec<There>, ImportError> {
+    let mut found = vec![];
+    for some in there.chunks(ASKED_MAX) {
+        let mut asked: Vec<There> = some.to_vec();
+        remote.fetch(&set(some), What::Ids, |fetched| {
+            if let Ok(at) = some.binary_search_by_key(&fetched.uid, |(uid, ..)| *uid) {
+                let id = fetched.bytes.as_deref().and_then(message_id);
+                asked[at].2 = id.filter(|it| it.len() <= ID_BYTES_MAX);
+            }
+            Ok(())
+        })?;
+        let mut rest = &asked[..];
+        while !rest.is_empty() {
+            let (now, after) = rest.split_at(question(rest));
+            rest = after;
+            let mut missing = putting.missing(now)?;
+            missing.sort_unstable();
+            let lacks = |it: &&There| missing.binary_search(&it.0).is_ok();
+            found.extend(
+                now.iter()
+                    .filter(lacks)
+                    .map(|(uid, size, _)| (*uid, *size, None)),
+            );
+        }
+    }
     Ok(found)
 }
 
-/// How many of some messages are fetched next.
-fn piece(rest: &[(Uid, u64, Option<String>)]) -> usize {
+/// How many of some messages are asked for in one question.
+fn question(rest: &[There]) -> usize {
     let mut bytes = 0;
-    let fits = |(_, size, _): &&(Uid, u64, Option<String>)| {
-        bytes += size;
+    let fits = |(.., id): &&There| {
+        bytes += 40 + id.as_ref().map_or(0, String::len);
+        bytes <= ASKED_BYTES_MAX
+    };
+    rest.iter().take_while(fits).count().max(1)
+}
+
+/// How many of some messages are fetched next.
+fn piece(rest: &[There]) -> usize {
+    let mut bytes = 0_u64;
+    let fits = |(_, size, _): &&There| {
+        bytes = bytes.saturating_add(*size);
         bytes <= FETCHED_BYTES_MAX
     };
     rest.iter()
@@ -252,11 +374,11 @@ fn piece(rest: &[(Uid, u64, Option<String>)]) -> usize {
 }
 
 /// UIDs as a set, with ranges where they follow each other.
-fn set(some: &[(Uid, u64, Option<String>)]) -> String {
+fn set(some: &[There]) -> String {
     let mut ranges: Vec<(u32, u32)> = vec![];
     for (uid, ..) in some {
         match ranges.last_mut() {
-            Some((_, last)) if *last + 1 == uid.0 => *last = uid.0,
+            Some((_, last)) if last.checked_add(1) == Some(uid.0) => *last = uid.0,
             _ => ranges.push((uid.0, uid.0)),
         }
     }
@@ -273,7 +395,7 @@ mod tests {
 
     #[test]
     fn messages_are_fetched_some_at_a_time() {
-        let of = |uids: &[u32], size| -> Vec<(Uid, u64, Option<String>)> {
+        let of = |uids: &[u32], size| -> Vec<There> {
             uids.iter().map(|uid| (Uid(*uid), size, None)).collect()
         };
         assert_eq!(set(&of(&[1, 2, 3, 7, 9, 10], 1)), "1:3,7,9:10");

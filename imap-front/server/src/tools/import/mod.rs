@@ -69,6 +69,22 @@ enum ImportError {
     Other(String),
 }
 
+impl ImportError {
+    /// Whether there is no point in going on with the user's other mailboxes: the store, or the
+    /// other server, can't be asked any more.
+    fn ends_all(&self) -> bool {
+        match self {
+            Self::Remote(error) => error.ends_all(),
+            _ => self.is_of_store(),
+        }
+    }
+
+    /// Whether it is the connection to the store.
+    fn is_of_store(&self) -> bool {
+        matches!(self, Self::Asked(error) if !matches!(error, AskError::Refused(_)))
+    }
+}
+
 /// What was imported.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sums {
@@ -111,7 +127,8 @@ fn work(mut connection: Connection, users: &[User], next: &AtomicUsize, said: &S
             user.source
                 .import(&user.account, &mut connection, &mut told)
         });
-        if said.send(Said::User(user.name.clone(), done)).is_err() {
+        let is_over = done.as_ref().is_err_and(ImportError::is_of_store);
+        if said.send(Said::User(user.name.clone(), done)).is_err() || is_over {
             return;
         }
     }
@@ -125,7 +142,7 @@ fn tell(
     out: &mut dyn Write,
 ) -> Result<u8, Box<dyn Error>> {
     let (mut sums, mut mailboxes, mut kept) = (Sums::default(), 0, 0);
-    let (mut finished, mut failed) = (0, 0);
+    let (mut finished, mut failed) = (0, 0_u64);
     for said in said {
         match said {
             Said::Mailbox(user, done) => {
@@ -166,6 +183,15 @@ fn tell(
             }
         }
     }
+    let left = users.saturating_sub(finished);
+    if left > 0 {
+        failed += left as u64;
+        let left = report::count(left as u64, "user");
+        complain(format_args!(
+            "imsimport: {left} not begun, as the store is lost"
+        ));
+    }
+    let finished = users as u64;
     if is_json {
         let line = json!({
             "users": finished - failed,

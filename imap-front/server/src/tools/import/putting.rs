@@ -1,7 +1,9 @@
 //! A mailbox of elsewhere, put into the store.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use admin::tools::ask::AskError;
 use archive::backup::record::{MessageRecord, PIECE_BYTES_MAX, Record};
 use archive::elsewhere::Message;
 use archive::elsewhere::names::creatable;
@@ -18,6 +20,9 @@ const SENT_BYTES: usize = 1 << 20;
 const SENT_MESSAGES: usize = 512;
 /// Bytes of a message in which its header is looked for.
 const HEADER_BYTES_MAX: usize = 64 << 10;
+
+/// Times that INTERNALDATE can tell: its years have four digits.
+const TIMES: RangeInclusive<i64> = -62_135_596_800..=253_402_214_399;
 
 /// What a mailbox is there.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +45,7 @@ pub(super) struct Putting<'a> {
     uid_next: Uid,
     sending: Vec<u8>,
     waiting: usize,
+    is_abandoned: bool,
     pub sums: Sums,
     /// What went wrong with some messages.
     pub complaints: Vec<String>,
@@ -75,6 +81,7 @@ impl<'a> Putting<'a> {
             uid_next: theirs.uid_next,
             sending: vec![],
             waiting: 0,
+            is_abandoned: false,
             sums: Sums::default(),
             complaints: vec![],
         })
@@ -113,6 +120,10 @@ impl<'a> Putting<'a> {
         }
         self.waiting += 1;
         let date = message.date.unwrap_or_else(|| sent(&message.bytes));
+        let date = InternalDate {
+            unix_s: date.unix_s.clamp(*TIMES.start(), *TIMES.end()),
+            ..date
+        };
         let bytes = Bytes::from(message.bytes);
         let first = bytes.slice(..bytes.len().min(PIECE_BYTES_MAX));
         let mut at = first.len();
@@ -126,6 +137,7 @@ impl<'a> Putting<'a> {
             submitter: None,
             size: bytes.len() as u64,
             first,
+            body: 0,
         };
         append_record(&Record::Message(record), &mut self.sending);
         while at < bytes.len() {
@@ -159,24 +171,62 @@ impl<'a> Putting<'a> {
             self.complaints.push(what);
         }
         for refused in line["refused"].as_array().into_iter().flatten() {
-            self.sums.failed += 1;
             let why = refused[1].as_str().unwrap_or_default();
             let what = match refused[0].as_u64() {
                 Some(0) | None => format!("a message: {why}"),
                 Some(uid) => format!("UID {uid}: {why}"),
             };
-            self.complaints.push(what);
+            self.failed(1, what);
         }
         Ok(())
     }
 
-    /// Puts what waits, and gives the mailbox its name if it has none yet.
+    /// Something was not imported.
+    pub fn failed(&mut self, messages: u64, what: String) {
+        self.sums.failed += messages;
+        self.complaints.push(what);
+    }
+
+    /// Puts what waits, and gives the mailbox its name if it has none yet; or takes it back, if it
+    /// was not filled. An error is one that ends all.
     pub fn finish(
         mut self,
+        filled: Result<(), ImportError>,
         is_subscribed: bool,
         special_use: Option<&str>,
     ) -> Result<Done, ImportError> {
-        self.send()?;
+        let filled = filled.and_then(|()| self.send());
+        let done = filled.and_then(|()| self.place(is_subscribed, special_use));
+        if let Err(error) = done {
+            if error.ends_all() {
+                return Err(error);
+            }
+            if self.is_new {
+                self.abandon()?;
+            }
+            self.failed(1, error.to_string());
+        }
+        Ok(Done {
+            name: self.name,
+            kept: self.is_new && !self.is_abandoned,
+            sums: self.sums,
+            complaints: self.complaints,
+        })
+    }
+
+    /// None of a mailbox that had no name yet is imported.
+    fn abandon(&mut self) -> Result<(), ImportError> {
+        self.is_abandoned = true;
+        self.sums.failed += std::mem::take(&mut self.sums.added);
+        let question = json!({ "ask": "put-abandon", "mailbox": self.id });
+        match self.connection.ask_line(&question, &[]) {
+            // It is gone already.
+            Ok(_) | Err(AskError::Refused(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn place(&mut self, is_subscribed: bool, special_use: Option<&str>) -> Result<(), ImportError> {
         if self.is_new {
             let question = json!({
                 "ask": "put-place",
@@ -187,10 +237,7 @@ impl<'a> Putting<'a> {
             });
             let line = self.connection.ask_line(&question, &[])?;
             if line["placed"] != json!(true) {
-                let question = json!({ "ask": "put-abandon", "mailbox": self.id });
-                self.connection.ask_line(&question, &[])?;
-                self.sums.failed += self.sums.added;
-                self.sums.added = 0;
+                self.abandon()?;
                 let what = "mail came while it was being imported, and none of it is: import it \
                             again, and what is missing is added";
                 self.complaints.push(what.into());
@@ -205,16 +252,12 @@ impl<'a> Putting<'a> {
             "use": special_use,
         });
         self.connection.ask_line(&question, &[])?;
-        Ok(Done {
-            name: self.name,
-            kept: self.is_new,
-            sums: self.sums,
-            complaints: self.complaints,
-        })
+        Ok(())
     }
 }
 
 /// What became of a mailbox.
+#[derive(Default)]
 pub(super) struct Done {
     /// What it is called here.
     pub name: String,
@@ -222,6 +265,24 @@ pub(super) struct Done {
     pub kept: bool,
     pub sums: Sums,
     pub complaints: Vec<String>,
+}
+
+impl Done {
+    /// Nothing of a mailbox, as it could not be begun; an error is one that ends all.
+    pub fn or_not(name: &str, done: Result<Self, ImportError>) -> Result<Self, ImportError> {
+        match done {
+            Err(error) if !error.ends_all() => Ok(Self {
+                name: name.to_owned(),
+                sums: Sums {
+                    failed: 1,
+                    ..Sums::default()
+                },
+                complaints: vec![error.to_string()],
+                ..Self::default()
+            }),
+            done => done,
+        }
+    }
 }
 
 /// When a message says that it was sent.
