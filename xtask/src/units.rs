@@ -105,6 +105,8 @@ Type=notify
 # ENS_ACCESS='+127.0.0.1|255.255.255.255' and other variables of enpd.
 EnvironmentFile=-{base}config/ens.env
 ExecStart={start} --exec ens
+# A program that was replaced takes over; otherwise the certificates are read again.
+ExecReload={start} upgrade ens --or-refresh
 {hardening}
 [Install]
 WantedBy=multi-user.target

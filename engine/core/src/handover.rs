@@ -1,8 +1,9 @@
 //! Handing all connections of a shard over to another process: what its giver and its taker ask.
 //!
 //! The giver's shard is asked, in this order, to share its descriptors while all goes on
-//! ([`Handle::share`]), to bring its sessions to rest ([`Handle::settle`]), and to write down what
-//! it keeps of each ([`Handle::export`]); from then on it touches no connection. The taker's shard
+//! ([`Handle::share`]), to let its sessions end what they are in the middle of
+//! ([`Handle::settle`]), to hold back those that rest ([`Handle::hold`]), and to write down what it
+//! keeps of each ([`Handle::export`]); from then on it touches no connection. The taker's shard
 //! is made with [`crate::Shard::awaiting`] and given both. Either goes on with [`Handle::go_on`]:
 //! the taker when all is there, the giver if that can't be had.
 
@@ -12,7 +13,7 @@ pub(crate) mod row;
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, channel};
 
-pub use order::{Given, Settled};
+pub use order::{Given, Held};
 
 use order::Order;
 
@@ -51,13 +52,22 @@ impl<F, R> Handle<F, R> {
         answer
     }
 
-    /// Has a shard bring its sessions to rest. Those that are in the middle of something end that
-    /// within `within_ns`, while all goes on. Then no more connections are taken, whoever rests
-    /// stays so, and what comes from their clients is kept. Answers when all rest; who doesn't
-    /// within a second more is told to leave.
-    pub fn settle(&self, shard: ShardId, within_ns: u64) -> Receiver<Settled> {
+    /// Has a shard wait, while all goes on, until sessions that are in the middle of something at
+    /// the moment were once not, for `within_ns` at most, and until a review that is under way is
+    /// over.
+    pub fn settle(&self, shard: ShardId, within_ns: u64) -> Receiver<()> {
         let (sender, answer) = channel();
         self.order(shard, Order::Settle(within_ns, sender));
+        answer
+    }
+
+    /// Has a shard bring its sessions to rest. No more connections are taken, whoever rests stays
+    /// so, and what comes from their clients is kept. Who doesn't within `within_ns` is told to
+    /// leave; who waits for an answer is let wait longer. Answers when all rest, or when that has
+    /// taken too long.
+    pub fn hold(&self, shard: ShardId, within_ns: u64) -> Receiver<Held> {
+        let (sender, answer) = channel();
+        self.order(shard, Order::Hold(within_ns, sender));
         answer
     }
 

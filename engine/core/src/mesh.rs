@@ -86,9 +86,17 @@ impl<F, R> Port<F, R> {
 
     /// Whether something waits for the shard.
     pub fn has_work(&self) -> bool {
-        self.review.load(Ordering::Relaxed)
-            || self.visit.load(Ordering::Relaxed)
-            || !self.orders.is_empty()
+        self.is_asked_to_look() || self.is_sent_something()
+    }
+
+    /// Whether its sessions are to be looked at.
+    fn is_asked_to_look(&self) -> bool {
+        self.review.load(Ordering::Relaxed) || self.visit.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody has put something into its queues.
+    pub fn is_sent_something(&self) -> bool {
+        !self.orders.is_empty()
             || !self.events.is_empty()
             || !self.replies.is_empty()
             || self.messages.iter().any(|queue| !queue.is_empty())

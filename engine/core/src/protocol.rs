@@ -195,6 +195,19 @@ pub trait Active {
         false
     }
 
+    /// Whether sessions hear of things by posts ([`Context::post`]) and replies alone, and don't
+    /// care when their output leaves: one that has some rests all the same.
+    fn lives_on_posts(&self) -> bool {
+        false
+    }
+
+    /// Whether a session that doesn't rest waits for an answer to what will be done in any case, so
+    /// that its client would do it twice if it were told to leave: it is waited for.
+    fn awaits_answer(&self, session: &Self::Session) -> bool {
+        let _ = session;
+        false
+    }
+
     /// Whether an active session wants to hear of news, through [`Active::handle_stale`], even
     /// while it can't be packed away. Others are caught up when they are.
     fn hears(&self, session: &Self::Session) -> bool {
@@ -297,6 +310,8 @@ pub trait Parking: Active {
         let _ = (id, secure, bytes);
         None
     }
+    /// All sessions of all shards were taken over, and this shard goes on.
+    fn handle_taken_over(&mut self) {}
     /// Whether a parked session must end.
     fn must_end_parked(&self, parked: &Self::Parked) -> bool {
         let _ = parked;

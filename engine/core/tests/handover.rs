@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use engine::event::{Event, SessionId, ShardId};
-use engine::handover::Given;
+use engine::handover::{Given, Held};
 use engine::protocol::{Active, Announce, Context, Parked, Parking, Seen, TakenOver};
 use engine::stats::Counter;
 use engine::{Adopted, Handle, Limits, Shard};
@@ -21,12 +21,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SECOND_NS: u64 = 1_000_000_000;
 const LARGE: usize = 8 << 20;
 
-/// Counts each `x` aloud; is in the middle of something from `b` to `e`; says a lot to `l`.
+/// Counts each `x` aloud; is in the middle of something from `b` to `e`, and waits for an answer
+/// from `w` to `e`; says a lot to `l`.
 struct Counting;
 
 struct Session {
     count: u64,
     busy: bool,
+    waits: bool,
 }
 
 impl Active for Counting {
@@ -35,15 +37,17 @@ impl Active for Counting {
     type Reply = ();
 
     fn open(&mut self, _: &mut Context<'_, ()>, _: u8) -> Session {
-        let (count, busy) = (0, false);
-        Session { count, busy }
+        self.unpark(0, id_of_nobody())
     }
     fn handle_input(&mut self, session: &mut Session, cx: &mut Context<'_, ()>, bytes: &[u8]) {
         for byte in bytes {
             match byte {
                 b'x' => session.count += 1,
                 b'l' => cx.send(vec![b'l'; LARGE].into()),
-                _ => session.busy = *byte == b'b',
+                _ => {
+                    session.busy = *byte == b'b' || *byte == b'w';
+                    session.waits = *byte == b'w';
+                }
             }
             cx.send(format!("{}\n", session.count).into());
         }
@@ -61,6 +65,13 @@ impl Active for Counting {
     fn rests(&self, session: &Session) -> bool {
         !session.busy
     }
+    fn awaits_answer(&self, session: &Session) -> bool {
+        session.waits
+    }
+}
+
+fn id_of_nobody() -> SessionId {
+    SessionId::shard_itself(ShardId(0))
 }
 
 impl Parking for Counting {
@@ -71,8 +82,11 @@ impl Parking for Counting {
         (!session.busy).then_some(session.count)
     }
     fn unpark(&mut self, count: u64, _: SessionId) -> Session {
-        let busy = false;
-        Session { count, busy }
+        Session {
+            count,
+            busy: false,
+            waits: false,
+        }
     }
     fn cursor(&self, _: &u64) -> Option<u64> {
         None
@@ -162,8 +176,20 @@ impl Server {
     /// How many were ended.
     fn settle(&self, within_ns: u64) -> usize {
         let settled = self.shards().map(|id| self.handle.settle(id, within_ns));
-        let ended = settled.map(|it| it.recv_timeout(PATIENCE).unwrap().ended);
-        ended.iter().sum()
+        settled
+            .into_iter()
+            .for_each(|it| it.recv_timeout(PATIENCE).unwrap());
+        self.hold(within_ns).ended
+    }
+
+    fn hold(&self, within_ns: u64) -> Held {
+        let held = self.shards().map(|id| self.handle.hold(id, within_ns));
+        let mut sum = Held::default();
+        for held in held.map(|it| it.recv_timeout(PATIENCE).unwrap()) {
+            sum.ended += held.ended;
+            sum.waiting += held.waiting;
+        }
+        sum
     }
 
     fn go_on(&self) {
@@ -341,5 +367,69 @@ fn all_connections_go_on_where_they_were_if_nobody_takes_them() {
     let mut text = vec![0; LARGE];
     slow.0.read_exact(&mut text).unwrap();
     assert_eq!(slow.line(), "0\n");
+    old.end();
+}
+
+#[test]
+fn who_waits_for_an_answer_is_waited_for() {
+    let old = Server::start(TcpListener::bind("127.0.0.1:0").unwrap(), None);
+    let (mut waiting, mut stuck) = (Client::new(&old), Client::new(&old));
+    for (client, what) in [(&mut waiting, "w"), (&mut stuck, "b")] {
+        client.say(what);
+        assert_eq!(client.line(), "0\n");
+    }
+    let ended = std::thread::scope(|scope| {
+        let holding = scope.spawn(|| old.hold(SECOND_NS / 10));
+        assert_eq!(stuck.line(), "bye\n");
+        std::thread::sleep(Duration::from_millis(1500));
+        assert!(!holding.is_finished(), "one waits");
+        waiting.say("e");
+        assert_eq!(waiting.line(), "0\n");
+        holding.join().unwrap()
+    });
+    assert_eq!((ended.ended, ended.waiting), (1, 0));
+    old.go_on();
+    waiting.count(1);
+    // One that waits for ever keeps its connection, and nobody is handed over.
+    waiting.say("w");
+    assert_eq!(waiting.line(), "1\n");
+    let held = old.hold(SECOND_NS / 10);
+    assert_eq!((held.ended, held.waiting), (0, 1));
+    old.go_on();
+    waiting.say("e");
+    assert_eq!(waiting.line(), "1\n");
+    old.end();
+}
+
+#[test]
+fn one_shard_holds_nobody_back_before_all_can() {
+    let old = Server::start(TcpListener::bind("127.0.0.1:0").unwrap(), None);
+    let mut clients: Vec<Client> = (0..8).map(|_| Client::new(&old)).collect();
+    let mut busy = Client::new(&old);
+    busy.say("b");
+    assert_eq!(busy.line(), "0\n");
+    let settled = old.shards().map(|id| old.handle.settle(id, 5 * SECOND_NS));
+    std::thread::sleep(Duration::from_millis(200));
+    clients.iter_mut().for_each(|client| client.count(1));
+    busy.say("e");
+    assert_eq!(busy.line(), "0\n");
+    settled
+        .into_iter()
+        .for_each(|it| it.recv_timeout(PATIENCE).unwrap());
+    clients.iter_mut().for_each(|client| client.count(2));
+    // What is to be looked at at the moment doesn't keep all from being quiet.
+    assert_eq!(old.hold(SECOND_NS).ended, 0);
+    old.handle.review();
+    old.handle.visit(ShardId(0));
+    let pass = |id| old.handle.pass(id).recv_timeout(PATIENCE).unwrap();
+    assert_eq!(old.shards().map(pass), [true, true]);
+    old.go_on();
+    clients.iter_mut().for_each(|client| client.count(3));
+    // A review is over before anybody is held back.
+    old.handle.review();
+    let settled = old.shards().map(|id| old.handle.settle(id, SECOND_NS));
+    settled
+        .into_iter()
+        .for_each(|it| it.recv_timeout(PATIENCE).unwrap());
     old.end();
 }

@@ -93,12 +93,14 @@ pub fn with_targets_of_links(folder: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// The system calls of `enpd`, with a Unix socket or without, and with a file for its answers or
-/// without.
-pub fn calls_of_broker(socket: bool, answers: bool) -> Vec<Group> {
-    let removing = socket.then_some(Group::Removing);
+/// The system calls of `enpd`, with Unix sockets or without, of which it may give everything to who
+/// asks at one or not, and with a file for its answers or without.
+pub fn calls_of_broker(sockets: bool, control: bool, answers: bool) -> Vec<Group> {
+    let removing = sockets.then_some(Group::Removing);
+    let accepting = control.then_some(Group::Accepting);
     let writing = answers.then_some(Group::Writing);
-    BROKER.into_iter().chain(removing).chain(writing).collect()
+    let wanted = removing.into_iter().chain(accepting).chain(writing);
+    BROKER.into_iter().chain(wanted).collect()
 }
 
 #[cfg(test)]

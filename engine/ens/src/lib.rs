@@ -4,18 +4,22 @@
 //! (`ENS_ACCESS`), [`frame`] (ENP, the wire protocol; specified in `docs/ENP.md`), [`matcher`],
 //! [`broker`] (hosted by the shards of `engine`), [`server`] (its threads and ports), [`client`]
 //! (publishers and subscribers), [`trace`] (the documented environment variables), [`ready`] (how
-//! `start-msg` is told that a service serves), [`confinement`] (what it gives up then), [`output`]
-//! (that nobody reads).
+//! `start-msg` is told that a service serves), [`confinement`] (what it gives up then),
+//! [`handover`] (all connections of a program to another process), [`control`] (where `enpd` is
+//! asked for them), [`output`] (that nobody reads), [`planted`] (faults, for tests).
 
 pub mod access;
 pub mod arguments;
 pub mod broker;
 pub mod client;
 pub mod confinement;
+pub mod control;
 pub mod event_ref;
 pub mod frame;
+pub mod handover;
 pub mod matcher;
 pub mod output;
+pub mod planted;
 pub mod ready;
 pub mod server;
 pub mod statistics;

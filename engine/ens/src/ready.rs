@@ -1,11 +1,13 @@
-//! Telling the one who started us: bound ports and `ready`, or one line about what is wrong.
+//! Telling the one who started us: bound ports and `ready`, or one line about what is wrong. Before
+//! `ready` a process that takes over from another says `committed`: there is no way back.
 //!
 //! `start-msg` passes the number of an open pipe in `ENSIGN_READY_FD`; without it the lines go to
 //! standard output, or standard error if they say what failed. A supervisor that gave us a socket
 //! in `NOTIFY_SOCKET` hears of `ready` too.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 
 use crate::supervisor::Supervisor;
 
@@ -46,6 +48,26 @@ impl Ready {
     /// The supervisor of another process, which this one follows, is to be told.
     pub fn tell(&mut self, supervisor: Option<Supervisor>) {
         self.supervisor = supervisor.or(self.supervisor.take());
+    }
+
+    /// Another descriptor of the pipe, if there is one.
+    ///
+    /// # Errors
+    /// If this process may have no more.
+    pub fn descriptor(&self) -> io::Result<Option<OwnedFd>> {
+        let pipe = self.pipe.as_ref().map(File::try_clone).transpose()?;
+        Ok(pipe.map(OwnedFd::from))
+    }
+
+    /// Reports that from now on this process is the service, in the place of another.
+    ///
+    /// # Errors
+    /// If whoever wanted to hear it is gone.
+    pub fn committed(&mut self) -> io::Result<()> {
+        match &mut self.pipe {
+            Some(pipe) => writeln!(pipe, "committed"),
+            None => Ok(()),
+        }
     }
 
     /// Reports that the server serves. Gives the way to the supervisor, if there is one.

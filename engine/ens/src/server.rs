@@ -11,16 +11,18 @@ use std::thread::{Builder, JoinHandle};
 use bytes::Bytes;
 use engine::event::{SessionId, ShardId};
 use engine::secure::Doors;
-use engine::stats::Counter;
 use engine::{Contradiction, Handle, Limits, Shard};
 use reactor::listen::{self, ListenError};
 use reactor::steer::Steering;
 use reactor::uring::{self, Uring};
 
 use crate::access::Access;
-use crate::broker::{Broker, BrokerConfig, BrokerMessage, Placement, Stats, SubscribingShards};
+use crate::broker::{
+    Broker, BrokerConfig, BrokerMessage, Joins, Placement, Shared, Stats, SubscribingShards,
+};
 use crate::client::PublishError;
 use crate::frame::{FRAME_BYTES_MAX, publishable};
+use crate::handover::{Coming, Mesh};
 
 /// What its Unix socket is called among those that another process inherits.
 const SOCKET: &str = "ens-socket";
@@ -82,6 +84,8 @@ pub struct Bound {
     steering: Vec<Steering>,
     /// What TLS is spoken with.
     certificates: Option<Arc<tls::Config>>,
+    /// Connections that come from another process before any others: for each shard.
+    coming: Vec<Coming>,
 }
 
 /// A broker at work.
@@ -193,6 +197,7 @@ pub fn bind(options: Options) -> Result<Bound, StartError> {
         listening,
         steering,
         certificates: None,
+        coming: vec![],
     })
 }
 
@@ -225,6 +230,25 @@ impl Bound {
         }
     }
 
+    /// How many shards it has.
+    pub fn shards(&self) -> u16 {
+        self.options.shards
+    }
+
+    /// What proves receipts to be this broker's: the process that follows goes on with it.
+    pub fn secret(&self) -> [u8; 32] {
+        self.options.broker.secret
+    }
+
+    /// With the connections of another process, for each shard, which knows this secret. Nobody is
+    /// served before [`Mesh::go_on`].
+    #[must_use]
+    pub fn following(mut self, secret: Option<[u8; 32]>, coming: Vec<Coming>) -> Self {
+        let own = self.options.broker.secret;
+        self.options.broker.secret = secret.unwrap_or(own);
+        Self { coming, ..self }
+    }
+
     /// Starts the broker's threads.
     ///
     /// # Errors
@@ -237,11 +261,18 @@ impl Bound {
             listening,
             steering,
             certificates,
+            coming,
         } = self;
         let handle = engine::mesh(options.shards, &limits);
         let subscribing = Arc::new(SubscribingShards::new(options.shards));
         let stats = Arc::new(Stats::default());
-        let placement = Arc::new(Placement::new(steering));
+        let shared = Shared {
+            subscribing: subscribing.clone(),
+            stats: stats.clone(),
+            placement: Arc::new(Placement::new(steering)),
+            joins: Arc::new(Joins::new(options.shards)),
+        };
+        let mut coming = coming.into_iter();
         let config = Arc::new(BrokerConfig {
             tcp_listeners: u8::from(options.tcp.is_some()) + u8::from(options.tls.is_some()),
             ..options.broker
@@ -251,12 +282,11 @@ impl Bound {
             threads: vec![],
             listening,
             unix: options.unix,
-            subscribing: subscribing.clone(),
-            stats: stats.clone(),
+            subscribing,
+            stats,
         };
         for (id, listeners) in (0..).map(ShardId).zip(listeners) {
-            let shared = (subscribing.clone(), stats.clone(), placement.clone());
-            let broker = Broker::new(id, config.clone(), shared);
+            let broker = Broker::new(id, config.clone(), shared.clone());
             let uring = uring::Options {
                 spin_ns: options.spin_ns,
                 restricted: options.restricted_rings,
@@ -274,7 +304,8 @@ impl Bound {
                     .collect(),
             };
             let plane = (id, broker, uring, limits.clone(), handle.clone(), doors);
-            let thread = start_shard(plane, listeners).map_err(StartError::Kernel)?;
+            let thread =
+                start_shard(plane, listeners, coming.next()).map_err(StartError::Kernel)?;
             running.threads.push(thread);
         }
         Ok(running)
@@ -307,7 +338,11 @@ type Plane = (
     Doors<Option<Arc<tls::Config>>>,
 );
 
-fn start_shard(plane: Plane, listeners: Vec<OwnedFd>) -> io::Result<JoinHandle<()>> {
+fn start_shard(
+    plane: Plane,
+    listeners: Vec<OwnedFd>,
+    coming: Option<Coming>,
+) -> io::Result<JoinHandle<()>> {
     let (id, broker, uring, limits, handle, doors) = plane;
     let (sender, started) = mpsc::channel();
     let run = move || {
@@ -317,8 +352,16 @@ fn start_shard(plane: Plane, listeners: Vec<OwnedFd>) -> io::Result<JoinHandle<(
         };
         let mut shard = Shard::with_tls(id, uring, broker, limits, handle, doors);
         // The starter waits; it can't be gone.
-        let _ = sender.send(Ok(()));
-        shard.run();
+        let started = move || drop(sender.send(Ok(())));
+        let Some(coming) = coming else {
+            started();
+            return shard.run();
+        };
+        let mut shard = shard.awaiting();
+        started();
+        if coming.take(&mut shard) {
+            shard.run();
+        }
     };
     let thread = Builder::new().name(format!("ens-{}", id.0)).spawn(run)?;
     match started.recv() {
@@ -366,14 +409,9 @@ impl Running {
         self.subscribing.held()
     }
 
-    /// Counts the clients that are connected, also when this is out of reach.
-    pub fn clients(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
-        let handle = self.handle.clone();
-        move || {
-            let shards = (0..handle.shards()).map(ShardId);
-            let open = shards.map(|id| handle.stats(id).counter(Counter::Open));
-            open.sum()
-        }
+    /// Its shards, for a handover.
+    pub fn mesh(&self) -> Box<dyn Mesh> {
+        Box::new(self.handle.clone())
     }
 
     /// For publishing from this process.
@@ -393,7 +431,9 @@ impl Running {
                 tracing::error!("a shard of the broker had failed");
             }
         }
-        if let Some(path) = self.unix {
+        if let Some(path) = self.unix
+            && crate::handover::owns_names()
+        {
             let _ = std::fs::remove_file(path);
         }
     }

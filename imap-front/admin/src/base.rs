@@ -97,6 +97,11 @@ impl Base {
         self.run().join("imapd.statistics")
     }
 
+    /// Where another version of the broker asks for all connections.
+    pub fn broker_control(&self) -> PathBuf {
+        self.run().join("enpd.control")
+    }
+
     /// What a service, by its program, answered when it was last told to refresh.
     pub fn refreshed(&self, program: &str) -> PathBuf {
         self.run().join(format!("{program}.refreshed"))

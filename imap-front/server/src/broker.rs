@@ -18,19 +18,27 @@ pub enum BrokerError {
     Start(#[from] server::StartError),
 }
 
+/// How many shards it has; none if it is not in this process.
+pub fn shards(config: &Config) -> Option<u16> {
+    if !config.switch("ens.embedded") || !config.switch("local.ens.enable") {
+        return None;
+    }
+    let shards = match config.count("ens.shards") {
+        0 => 1,
+        shards => shards as u16,
+    };
+    Some(shards.clamp(1, engine::limits::SHARDS_MAX))
+}
+
 /// Takes the broker's port, if this process is to be one. Who may connect is in `ENS_ACCESS`.
 ///
 /// # Errors
 /// What keeps it from starting.
 pub fn bind(config: &Config) -> Result<Option<Bound>, BrokerError> {
-    if !config.switch("ens.embedded") || !config.switch("local.ens.enable") {
+    let Some(shards) = shards(config) else {
         return Ok(None);
-    }
-    let keepalive = config.count("ens.keepalive") as u16;
-    let shards = match config.count("ens.shards") {
-        0 => 1,
-        shards => shards as u16,
     };
+    let keepalive = config.count("ens.keepalive") as u16;
     let address = config
         .value("service.listenaddr")
         .parse()
@@ -43,7 +51,7 @@ pub fn bind(config: &Config) -> Result<Option<Bound>, BrokerError> {
         tcp: port("ens.port"),
         tls: port("ens.sslport"),
         unix: config.path("ens.socket"),
-        shards: shards.clamp(1, engine::limits::SHARDS_MAX),
+        shards,
         pending_bytes_max: config.count("ens.maxpending").max(1) as usize,
         write_timeout_s: config.count("ens.writetimeout"),
         spin_ns: config.count("ens.spin") * 1000,

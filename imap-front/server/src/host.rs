@@ -442,6 +442,14 @@ impl<B: Backend> Active for Host<B> {
             HostSession::Arriving(_) | HostSession::TurnedAway => false,
         }
     }
+
+    fn awaits_answer(&self, session: &HostSession) -> bool {
+        match session {
+            HostSession::Imap(session) => self.imap.awaits_answer(session),
+            HostSession::Lmtp(session) => session.awaits_answer(),
+            HostSession::Arriving(_) | HostSession::TurnedAway => false,
+        }
+    }
 }
 
 impl<B: Backend> Parking for Host<B> {

@@ -32,7 +32,6 @@ pub mod notify;
 pub mod options;
 pub mod panics;
 pub mod planes;
-mod planted;
 pub mod ports;
 pub mod proxies;
 mod quotas;
@@ -44,3 +43,5 @@ pub mod stalls;
 pub mod statistics;
 pub mod tokens;
 pub mod tools;
+
+use ens::planted;

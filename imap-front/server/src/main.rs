@@ -18,11 +18,11 @@ use admin::{Base, Config};
 use clap::Parser;
 use ens::ready::Ready;
 use server::arguments::imapd::Cli;
-use server::handover::Successor;
+use server::handover;
 use server::log::Log;
 use server::ports::Ports;
 use server::run::{Origin, Server};
-use server::{certificates, confinement, notify, panics, tokens};
+use server::{broker, certificates, confinement, notify, panics, tokens};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
@@ -180,7 +180,9 @@ fn origin(
         let accept_loss = cli.accept_loss;
         return Ok(Origin::Files { accept_loss });
     }
-    let mut successor = Successor::connect(base, server::options::shards(config))?;
+    let mail = server::options::shards(config);
+    let shards: Vec<u16> = [mail].into_iter().chain(broker::shards(config)).collect();
+    let mut successor = handover::ask(base, &shards)?;
     ready.tell(successor.supervisor());
     Ok(Origin::Predecessor(Box::new(successor)))
 }
@@ -199,10 +201,11 @@ fn serve(base: &Base, cli: &Cli, ready: &mut Ready) -> Result<(), Box<dyn Error>
     reactor::listen::forget_inherited();
     // From here on there will be other threads.
     reactor::rights::give_up()?;
+    origin.end_when_given_up(ready)?;
     let mut server = Server::start(base, &config, ports, &mut origin, ready)?;
     confinement::confine_calls(&config)?;
     if let Origin::Predecessor(successor) = origin {
-        let connections = server.take_over(*successor)?;
+        let connections = server.take_over(*successor, ready)?;
         ready.line(&format!("{connections} connections taken over"));
     }
     tracing::info!(

@@ -3,6 +3,7 @@
 mod refreshing;
 mod taking_over;
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,11 +29,11 @@ use crate::control::{
 };
 use crate::descriptors::{Descriptors, TooFewFiles};
 use crate::front::{Cleartext, Logins, Revocations, Shares, Visits};
-use crate::handover::{Coming, Giving, Subscribers, TakingError};
+use crate::handover::{self, Belongings, Coming, Gate, Giving, Looks, Shards, TakingError};
 use crate::host::ImapPlaces;
 use crate::lines::{Directory, Lines, Writing};
 use crate::lmtp::{self, Lmtp, SocketPath};
-use crate::notify::Notifications;
+use crate::notify::{Notifications, Queue};
 use crate::options::Options;
 use crate::planes::{self, DataPlane};
 use crate::ports::{self, Ports, ShardPorts};
@@ -90,6 +91,9 @@ pub enum StartError {
 pub struct Server {
     store: Store,
     giving: Arc<Giving>,
+    /// Lets tools ask.
+    gate: Arc<Gate>,
+    looks: Arc<Looks>,
     certificates: Certificates,
     /// Whether IMAP over TLS has its port.
     has_imaps: bool,
@@ -147,7 +151,9 @@ impl Server {
         let handle: MailHandle = engine::mesh(options.shards, &options.limits);
         let kernel = |error| StartError::Kernel("handing over", error);
         let sockets = ports.copies().map_err(kernel)?;
-        let broker = start_broker(ports.broker, &mut certificates, config, ready)?;
+        let coming = origin.coming(options.shards).map_err(kernel)?;
+        let (broker, secret) =
+            start_broker((ports.broker, origin), &mut certificates, config, ready)?;
         let mut notifications = Notifications::new(config);
         options.store.observer = notifications.observer();
         let stalls = Arc::new(Stalls::new(options.stall_ns));
@@ -169,14 +175,12 @@ impl Server {
         let doorman = (Rate::new(options.logins_a_minute), lines.clone());
         let login = (login(base, config, &users)?, doorman);
         let control = control(&store, (login, tokens.clone()), &handle, watch)?;
-        let giving = Giving::new(handle.clone(), store.clone(), sockets)
-            .with_notifications(notifications.queue());
-        let subscribers = broker
-            .as_ref()
-            .map(|it| Box::new(it.clients()) as Subscribers);
-        let giving = giving.with_subscribers(subscribers);
+        let kept = (store.clone(), notifications.queue(), origin.gate());
+        let (giving, gate, looks) = giving(&handle, broker.as_ref(), kept, (sockets, secret));
         let mut server = Self {
-            giving: Arc::new(giving),
+            giving,
+            gate,
+            looks,
             store,
             certificates,
             has_imaps: config.imap_tls_address().is_none() || !ports.imaps.is_empty(),
@@ -211,7 +215,7 @@ impl Server {
         server.look_at_scram();
         let lmtp = (ports.lmtp.tcp, ports.lmtp.unix);
         let by_shard = ports::by_shard(ports.imap, ports.imaps, lmtp, options.shards);
-        server.start_shards(&options, by_shard, control, origin)?;
+        server.start_shards(&options, by_shard, control, coming)?;
         server.serve_tools(ports.admin, &options.session)?;
         Ok(server)
     }
@@ -234,6 +238,7 @@ impl Server {
             message_bytes_max: session.append_bytes_max,
             namespaces: session.namespaces.clone(),
             giving: self.giving.clone(),
+            gate: self.gate.clone(),
         };
         let serving = socket.map(|socket| Serving::start(socket, asking));
         let failed = |error| StartError::Kernel("the socket of the administrator's tools", error);
@@ -265,7 +270,7 @@ impl Server {
         options: &Options,
         ports: Vec<ShardPorts>,
         control: Control,
-        origin: &mut Origin,
+        coming: Vec<Coming>,
     ) -> Result<(), StartError> {
         let common = ShardsCommon {
             options,
@@ -273,14 +278,9 @@ impl Server {
             places: Arc::new(ImapPlaces::new(options.sessions_max)),
             control,
         };
+        let mut coming = coming.into_iter();
         for (id, ports) in (0..).map(ShardId).zip(ports) {
-            let coming = match origin {
-                Origin::Predecessor(successor) => Some(successor.coming(id)),
-                Origin::Files { .. } => None,
-            };
-            let kernel = |error| StartError::Kernel("taking over", error);
-            let coming = coming.transpose().map_err(kernel)?;
-            self.start_shard(&common, id, (ports, coming))?;
+            self.start_shard(&common, id, (ports, coming.next()))?;
         }
         Ok(())
     }
@@ -459,21 +459,53 @@ fn write_lines(store: &Store, users: &Arc<Users>) -> Result<(Arc<Lines>, Writing
     Ok((lines, writing.map_err(failed)?))
 }
 
-/// Starts the broker, if it is in this process. Mail doesn't need it.
+/// What a broker's receipts are proved by.
+type Secret = [u8; 32];
+
+/// Starts the broker, if it is in this process. Mail doesn't need it. Gives its secret, too.
 fn start_broker(
-    broker: Option<ens::server::Bound>,
+    (broker, origin): (Option<ens::server::Bound>, &mut Origin),
     certificates: &mut Certificates,
     config: &Config,
     ready: &mut Ready,
-) -> Result<Option<ens::server::Running>, StartError> {
+) -> Result<(Option<ens::server::Running>, Option<Secret>), StartError> {
     let Some(broker) = broker else {
-        return Ok(None);
+        return Ok((None, None));
     };
+    let failed = |error| StartError::Kernel("the broker", error);
+    let broker = origin.give_to_broker(broker).map_err(failed)?;
+    let secret = broker.secret();
     let shown = certificates.for_broker(config)?;
     let started = broker.with_certificates(shown).start();
-    Ok(started
-        .inspect_err(|error| ready.part_failed("ens", error))
-        .ok())
+    let started = started.inspect_err(|error| ready.part_failed("ens", error));
+    Ok((started.ok(), Some(secret)))
+}
+
+/// What another process may have, and what waits for that.
+fn giving(
+    handle: &MailHandle,
+    broker: Option<&ens::server::Running>,
+    (store, notifications, gate): (Store, Option<Queue>, Arc<Gate>),
+    (sockets, secret): (Vec<(&'static str, OwnedFd)>, Option<Secret>),
+) -> (Arc<Giving>, Arc<Gate>, Arc<Looks>) {
+    let looks = Arc::<Looks>::default();
+    let belongings = Belongings {
+        handle: handle.clone(),
+        store,
+        notifications,
+        gate: gate.clone(),
+        looks: looks.clone(),
+    };
+    let giving = Giving::new(handover::FORMAT, shards(handle, broker), sockets);
+    let giving = giving.with_kept(Box::new(belongings)).with_secret(secret);
+    (Arc::new(giving), gate, looks)
+}
+
+/// All shards that are handed over: those of mail, and those of the broker if it is here.
+fn shards(mail: &MailHandle, broker: Option<&ens::server::Running>) -> Shards {
+    let broker = broker.map(ens::server::Running::mesh);
+    let mail = Box::new(mail.clone());
+    Shards::new([mail as _].into_iter().chain(broker).collect())
 }
 
 /// What is told of a loss that was accepted.

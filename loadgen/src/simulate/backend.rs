@@ -105,6 +105,8 @@ pub struct SimulatedBackend {
     /// Writes whose commit is under way, and when it ends.
     committing: Option<(u64, Vec<(Asker, Request)>)>,
     replies: VecDeque<(SessionId, Reply)>,
+    /// Nothing is taken any more: what comes waits.
+    closed: bool,
 }
 
 impl SimulatedBackend {
@@ -134,6 +136,7 @@ impl SimulatedBackend {
             writes: Vec::new(),
             committing: None,
             replies: VecDeque::new(),
+            closed: false,
         }
     }
 
@@ -145,6 +148,25 @@ impl SimulatedBackend {
     /// From now on no commit fails.
     pub fn heal(&mut self) {
         self.disk.failures = 0;
+    }
+
+    /// Takes nothing any more; what was taken is done.
+    pub fn close(&mut self) {
+        self.closed = true;
+        self.reactor.waker().wake();
+    }
+
+    /// Whether all is done, and nothing is taken.
+    pub fn is_closed(&self) -> bool {
+        let idle = self.committing.is_none() && self.writes.is_empty();
+        self.closed && idle && self.reads.is_empty() && self.replies.is_empty()
+    }
+
+    /// Goes on, for these shards.
+    pub fn open(&mut self, handle: MailHandle) {
+        self.handle = handle;
+        self.closed = false;
+        self.reactor.waker().wake();
     }
 
     /// One turn.
@@ -178,7 +200,7 @@ impl SimulatedBackend {
     }
 
     fn rest_until(&self) -> Option<u64> {
-        if !self.queue.borrow().requests.is_empty() {
+        if !self.closed && !self.queue.borrow().requests.is_empty() {
             return Some(0);
         }
         let retry = (!self.replies.is_empty()).then(|| self.reactor.now_ns() + PAUSE_NS);
@@ -188,6 +210,9 @@ impl SimulatedBackend {
     }
 
     fn take_requests(&mut self, now_ns: u64) {
+        if self.closed {
+            return;
+        }
         let requests = std::mem::take(&mut self.queue.borrow_mut().requests);
         for (asker, request) in requests {
             if !request.is_write() && !request.claims() {

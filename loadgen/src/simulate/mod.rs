@@ -4,7 +4,7 @@
 //! [`watcher`] (one client's view), [`deliverers`] and [`talk`] (those who hand mail in, and one
 //! connection of theirs), [`lines`] and [`secure`] (connections, in plain text or over TLS),
 //! [`backend`] (control plane and disk), [`planted`] (bugs that
-//! the verdict must find), `oracle` (the three questions).
+//! the verdict must find), `handover` (another process takes over), `oracle` (the three questions).
 //!
 //! The server is the shipped one: `engine::Shard` over `server::host::Host`. Only the reactor is
 //! the simulated one, and the store is the model.
@@ -12,6 +12,7 @@
 pub mod backend;
 pub mod crowd;
 pub mod deliverers;
+mod handover;
 pub mod lines;
 pub mod planted;
 pub mod secure;
@@ -44,6 +45,7 @@ pub use planted::Mutant;
 use backend::{Disk, QueueBackend, SimulatedBackend};
 use crowd::Crowd;
 use deliverers::Deliverers;
+use handover::Handovers;
 use planted::Planted;
 use secure::StandIn;
 
@@ -75,6 +77,8 @@ pub struct Outcome {
     pub delivered: usize,
     /// Messages that deliverers handed in, each counted for each of its recipients.
     pub handed: usize,
+    /// Handovers to another process that succeeded, and that failed.
+    pub handovers: [usize; 2],
     /// Announcements to parked sessions, several at once, and resynchronisations.
     pub paths: [u64; 3],
     /// What was wrong.
@@ -87,12 +91,14 @@ impl fmt::Display for Outcome {
         write!(
             f,
             "seed {}: trace {:016x}, {} turns, {} deliveries, {} by LMTP, {announced} announced, \
-             {caught_up} caught up, {stale} stale, {} faults",
+             {caught_up} caught up, {stale} stale, {} handed over, {} not, {} faults",
             self.seed,
             self.trace,
             self.turns,
             self.delivered,
             self.handed,
+            self.handovers[0],
+            self.handovers[1],
             self.faults.len()
         )
     }
@@ -100,54 +106,66 @@ impl fmt::Display for Outcome {
 
 /// Runs the world of a seed, with a bug or without.
 pub fn run(seed: u64, mutant: Mutant) -> Outcome {
-    let mut simulation = Simulation::new(seed, mutant);
-    simulation.pass(ACTIVE_NS);
-    simulation.world.heal();
-    simulation.backend.heal();
-    simulation.crowd.calm = true;
-    simulation.deliverers.calm();
-    simulation.pass(REST_NS);
-    simulation.judge("after the storm");
-    simulation.faults.extend(simulation.deliverers.waiting());
-    simulation.faults.extend(simulation.crowd.waiting());
-    for user in 0..simulation.users {
-        simulation.crowd.deliver(user);
+    Simulation::new(seed, mutant, false).run()
+}
+
+/// The same without bugs, while other processes take over, or fail to.
+pub fn run_with_handovers(seed: u64) -> Outcome {
+    Simulation::new(seed, Mutant::None, true).run()
+}
+
+impl Simulation {
+    fn run(self) -> Outcome {
+        let mut simulation = self;
+        simulation.pass(ACTIVE_NS);
+        simulation.world.heal();
+        simulation.backend.heal();
+        simulation.crowd.calm = true;
+        simulation.deliverers.calm();
+        simulation.pass(REST_NS);
+        simulation.judge("after the storm");
+        simulation.faults.extend(simulation.deliverers.waiting());
+        simulation.faults.extend(simulation.crowd.waiting());
+        for user in 0..simulation.users {
+            simulation.crowd.deliver(user);
+        }
+        simulation.pass(REST_NS);
+        simulation.judge("after one more message each");
+        simulation.crowd.leave();
+        simulation.deliverers.leave();
+        simulation.pass(REST_NS);
+        simulation.finish()
     }
-    simulation.pass(REST_NS);
-    simulation.judge("after one more message each");
-    simulation.crowd.leave();
-    simulation.deliverers.leave();
-    simulation.pass(REST_NS);
-    simulation.finish()
 }
 
 struct Simulation {
     seed: u64,
     world: World,
-    shards: Vec<Server>,
+    process: Process,
+    /// The number of the backend's reactor; the two of clients follow.
+    others: usize,
+    handovers: Handovers,
     backend: SimulatedBackend,
     crowd: Crowd,
     deliverers: Deliverers,
-    handle: MailHandle,
     users: usize,
     turns: u64,
     faults: Vec<String>,
 }
 
 impl Simulation {
-    fn new(seed: u64, mutant: Mutant) -> Self {
+    fn new(seed: u64, mutant: Mutant, handovers: bool) -> Self {
         let mut rng = Rng::new(seed ^ 0x0005_11E7_0F5E_ED00);
         let world = World::new(seed, Options::swarm(seed));
-        let shards = 1 + rng.below(3) as u16;
+        let count = 1 + rng.below(3) as u16;
         let users = 1 + rng.below(4) as usize;
         let members = 1 + rng.below(12) as usize;
         let limits = limits(&mut rng);
-        let handle: MailHandle = engine::mesh(shards, &limits);
         let address = SocketAddr::from(([127, 0, 0, 1], 143));
         let imaps_address = SocketAddr::from(([127, 0, 0, 1], 993));
         let lmtp_address = SocketAddr::from(([127, 0, 0, 1], 24));
-        let (lmtp, places) = (lmtp(&mut rng), Arc::new(ImapPlaces::new(usize::MAX)));
-        let reactors: Vec<SimReactor> = (0..shards)
+        let lmtp_places = [2, 64][rng.below(2) as usize];
+        let reactors: Vec<SimReactor> = (0..count)
             .map(|_| {
                 let mut reactor = world.reactor(64);
                 reactor.listen(address);
@@ -164,31 +182,16 @@ impl Simulation {
             store.add_user(&deliverers::addressee(number), "secret");
         }
         let disk = disk(&mut rng);
+        let handle: MailHandle = engine::mesh(count, &limits);
         let backend =
             SimulatedBackend::new(seed, world.reactor(0), store, handle.clone(), disk, mutant);
-        let requests_max = [1, 8, 1024][rng.below(3) as usize];
-        let shards = reactors
-            .into_iter()
-            .enumerate()
-            .map(|(number, reactor)| {
-                let backend = QueueBackend {
-                    queue: backend.queue(),
-                    requests_max,
-                    mutant,
-                };
-                let id = ShardId(number as u16);
-                let lmtp = lmtp.shard(id, shards, Arc::new(Bounds::default()));
-                let lmtp = lmtp.with_starttls(Arc::new(true.into()));
-                let doors = vec![Door::Imap, Door::Lmtp, Door::Imaps];
-                let host = Host::new(doors, front(backend), places.clone(), lmtp);
-                let host = Planted::new(host, mutant);
-                let tls = Doors {
-                    tls: StandIn { mutant },
-                    implicit: vec![2],
-                };
-                Shard::with_tls(id, reactor, host, limits.clone(), handle.clone(), tls)
-            })
-            .collect();
+        let setup = Setup {
+            limits,
+            lmtp_places,
+            requests_max: [1, 8, 1024][rng.below(3) as usize],
+            mutant,
+        };
+        let process = setup.start(reactors, handle, &backend);
         let people = (members, users);
         let addresses = [address, imaps_address];
         let crowd = Crowd::new(seed, world.reactor(64), addresses, backend.queue(), people);
@@ -199,12 +202,13 @@ impl Simulation {
         let deliverers = Deliverers::new(seed, world.reactor(64), lmtp_address, people, large);
         Self {
             seed,
+            handovers: Handovers::drawn(seed, setup, handovers),
             world,
-            shards,
+            process,
+            others: usize::from(count),
             backend,
             crowd,
             deliverers,
-            handle,
             users,
             turns: 0,
             faults: Vec::new(),
@@ -217,14 +221,14 @@ impl Simulation {
         let begin = self.turns;
         while let Some(number) = self.world.next(until_ns) {
             self.turns += 1;
-            match number.checked_sub(self.shards.len()) {
-                None => {
-                    self.shards[number].turn();
-                }
+            match number.checked_sub(self.others) {
                 Some(0) => self.backend.turn(),
                 Some(1) => self.crowd.turn(),
-                Some(_) => self.deliverers.turn(),
+                Some(2) => self.deliverers.turn(),
+                _ if self.process.turn(number) => {}
+                _ => self.handovers.turn(number),
             }
+            self.hand_over_some();
             if self.turns - begin > TURNS_MAX {
                 self.faults.push("somebody never sleeps".into());
                 return;
@@ -250,11 +254,11 @@ impl Simulation {
         if uploads > 0 {
             self.faults.push(format!("left behind: {uploads} uploads"));
         }
-        let left = oracle::leftovers(&self.world, &self.handle);
+        let left = oracle::leftovers(&self.world, &self.process.handle);
         self.faults.extend(left);
         let sum = |counter| {
-            (0..self.handle.shards())
-                .map(|shard| self.handle.stats(ShardId(shard)).counter(counter))
+            (0..self.process.handle.shards())
+                .map(|shard| self.process.handle.stats(ShardId(shard)).counter(counter))
                 .sum()
         };
         Outcome {
@@ -263,8 +267,73 @@ impl Simulation {
             turns: self.turns,
             delivered: self.crowd.receipts.len(),
             handed: self.deliverers.handed.len(),
+            handovers: self.handovers.counts,
             paths: [Counter::Announced, Counter::CaughtUp, Counter::Stale].map(sum),
             faults: self.faults,
+        }
+    }
+}
+
+/// How a server is set up.
+struct Setup {
+    limits: Limits,
+    /// Connections for LMTP.
+    lmtp_places: usize,
+    /// Requests that may wait at the backend.
+    requests_max: usize,
+    mutant: Mutant,
+}
+
+/// A server's process.
+struct Process {
+    handle: MailHandle,
+    /// Each shard, and its reactor's number in the world.
+    shards: Vec<(usize, Server)>,
+}
+
+impl Process {
+    /// A shard's turn; false if that reactor is none of its.
+    fn turn(&mut self, number: usize) -> bool {
+        let mut own = self.shards.iter_mut();
+        let shard = own.find_map(|(own, shard)| (*own == number).then_some(shard));
+        shard.map(Server::turn).is_some()
+    }
+}
+
+impl Setup {
+    fn start(
+        &self,
+        reactors: Vec<SimReactor>,
+        handle: MailHandle,
+        backend: &SimulatedBackend,
+    ) -> Process {
+        let lmtp = lmtp(self.lmtp_places);
+        let places = Arc::new(ImapPlaces::new(usize::MAX));
+        let shard = |(number, reactor): (u16, SimReactor)| {
+            let backend = QueueBackend {
+                queue: backend.queue(),
+                requests_max: self.requests_max,
+                mutant: self.mutant,
+            };
+            let id = ShardId(number);
+            let lmtp = lmtp.shard(id, handle.shards(), Arc::new(Bounds::default()));
+            let lmtp = lmtp.with_starttls(Arc::new(true.into()));
+            let doors = vec![Door::Imap, Door::Lmtp, Door::Imaps];
+            let host = Host::new(doors, front(backend), places.clone(), lmtp);
+            let host = Planted::new(host, self.mutant);
+            let tls = Doors {
+                tls: StandIn {
+                    mutant: self.mutant,
+                },
+                implicit: vec![2],
+            };
+            let (in_world, limits) = (reactor.number(), self.limits.clone());
+            let shard = Shard::with_tls(id, reactor, host, limits, handle.clone(), tls);
+            (in_world, shard)
+        };
+        Process {
+            shards: (0..).zip(reactors).map(shard).collect(),
+            handle: handle.clone(),
         }
     }
 }
@@ -280,9 +349,8 @@ fn front(backend: QueueBackend) -> Front<QueueBackend> {
         .with_starttls(Arc::new(true.into()))
 }
 
-/// LMTP whose time of day is the world's, with places for all or for a few.
-fn lmtp(rng: &mut Rng) -> Lmtp {
-    let places = [2, 64][rng.below(2) as usize];
+/// LMTP whose time of day is the world's.
+fn lmtp(places: usize) -> Lmtp {
     let options = lmtp::Options {
         connections_max: places,
         peer_connections_max: places,

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use engine::event::{Event, SessionId};
-use engine::protocol::{Active, Announce, Channel, Context, Parked as Due, Parking, Protocol};
+use engine::protocol::{
+    Active, Announce, Channel, Context, Parked as Due, Parking, Protocol, Seen, TakenOver,
+};
 use engine::stats::Reason;
 use engine::topic::TopicId;
 use engine::{Beside, Mark};
@@ -148,6 +150,15 @@ impl<P: Protocol> Active for Planted<P> {
     fn hears(&self, session: &P::Session) -> bool {
         self.inner.hears(session)
     }
+    fn rests(&self, session: &P::Session) -> bool {
+        self.inner.rests(session)
+    }
+    fn lives_on_posts(&self) -> bool {
+        self.inner.lives_on_posts()
+    }
+    fn awaits_answer(&self, session: &P::Session) -> bool {
+        self.inner.awaits_answer(session)
+    }
     fn concerns(&mut self, mark: &mut Mark, event: &Event<P::Fact>) -> bool {
         self.inner.concerns(mark, event)
     }
@@ -239,6 +250,28 @@ impl<P: Protocol> Parking for Planted<P> {
 
     fn unpark_beside(&mut self, session: &mut P::Session, beside: &Beside) {
         self.inner.unpark_beside(session, beside);
+    }
+
+    fn hand_over(
+        &mut self,
+        id: SessionId,
+        seen: Seen<'_, P::Session, P::Parked>,
+        output: &mut Vec<u8>,
+    ) -> bool {
+        self.inner.hand_over(id, seen, output)
+    }
+
+    fn take_over(
+        &mut self,
+        id: SessionId,
+        secure: bool,
+        bytes: &[u8],
+    ) -> Option<TakenOver<P::Session, P::Parked>> {
+        self.inner.take_over(id, secure, bytes)
+    }
+
+    fn handle_taken_over(&mut self) {
+        self.inner.handle_taken_over();
     }
 
     fn parked_deadline(&mut self, parked: &mut P::Parked, now_ns: u64) -> Due {

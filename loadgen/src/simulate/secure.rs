@@ -167,6 +167,20 @@ impl Records for Layer {
         }
     }
 
+    fn hand_over(&self, output: &mut Vec<u8>) -> bool {
+        self.records.hand_over(output);
+        self.mutant == Mutant::None
+    }
+
+    fn taken_over(input: &[u8]) -> Option<Self> {
+        Some(Self {
+            records: tls::Records::taken_over(input)?,
+            mutant: Mutant::None,
+            twin: None,
+            seals: 0,
+        })
+    }
+
     fn alert(&mut self, alert: Alert, output: &mut Vec<u8>) {
         self.records.alert(alert, output);
         if self.mutant == Mutant::BehindTheEnd

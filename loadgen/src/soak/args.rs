@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::Plan;
 use super::layout::SHARED_MAX;
+use super::upgrades::Upgrades;
 
 /// Options.
 #[derive(Clone, Debug, clap::Args)]
@@ -55,6 +56,15 @@ pub struct Args {
     /// The server's processes, for their memory and CPU, and their connections at the end.
     #[arg(long)]
     server_pid: Vec<u32>,
+    /// Upgrade the server of --base so often while sessions churn, which ends when that is done.
+    #[arg(long, default_value_t = 0, requires = "base")]
+    upgrades: usize,
+    /// Besides, begin so many upgrades and kill the new process at a moment that is drawn.
+    #[arg(long, default_value_t = 0, requires = "base")]
+    upgrades_killed: usize,
+    /// The server's base directory. Its process is the one that counts.
+    #[arg(long, value_name = "FOLDER")]
+    base: Option<PathBuf>,
     /// Seed of all that is drawn.
     #[arg(long, default_value_t = 42)]
     seed: u64,
@@ -112,6 +122,12 @@ impl Args {
             setup_concurrency: self.setup_concurrency,
             lmtp_connections: self.lmtp_connections,
             server_pids: self.server_pid.clone(),
+            upgrades: self.base.clone().map(|base| Upgrades {
+                base,
+                whole: self.upgrades,
+                killed: self.upgrades_killed,
+                seed: self.seed,
+            }),
             seed: self.seed,
         })
     }

@@ -5,8 +5,8 @@
 //! directions of IMAP), [`client`] (the machine that speaks it, and notices what may not come),
 //! [`mailbox`] (the model of one mailbox) with its strict checks in `audit`, `judge` (sessions
 //! against models), `member` (what a session does next), [`layout`] (who shares a mailbox),
-//! `driver` (all of them on a reactor), `run` (set-up, churn, quiet, end), [`memory`], [`sockets`]
-//! and [`report`].
+//! `driver` (all of them on a reactor), `run` (set-up, churn, quiet, end), [`memory`], [`sockets`],
+//! [`upgrades`] and [`report`].
 //!
 //! What the judge holds true: a view agrees with its mailbox whenever the mailbox held still while
 //! it was asked; an idling session hears of every change within [`DEADLINE_NS`]; UIDs are never
@@ -27,6 +27,7 @@ pub mod reading;
 pub mod report;
 mod run;
 pub mod sockets;
+pub mod upgrades;
 pub mod view;
 
 use std::net::SocketAddr;
@@ -69,6 +70,8 @@ pub struct Plan {
     pub lmtp_connections: usize,
     /// The server's processes.
     pub server_pids: Vec<u32>,
+    /// Upgrades of the server meanwhile.
+    pub upgrades: Option<upgrades::Upgrades>,
     /// Seed of everything that is drawn.
     pub seed: u64,
 }
@@ -88,6 +91,8 @@ pub struct Findings {
     pub idling: usize,
     /// Server CPU in microseconds, while sessions churned.
     pub server_cpu_us: u64,
+    /// What became of upgrades.
+    pub upgraded: Option<upgrades::Upgraded>,
     /// What was wrong.
     pub faults: Faults,
 }
@@ -104,6 +109,14 @@ pub enum SoakError {
 }
 
 impl Plan {
+    /// The server's processes at the moment.
+    fn pids(&self) -> Vec<u32> {
+        match &self.upgrades {
+            Some(upgrades) => upgrades.pid().into_iter().collect(),
+            None => self.server_pids.clone(),
+        }
+    }
+
     /// Runs it.
     ///
     /// # Errors

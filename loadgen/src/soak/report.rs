@@ -112,6 +112,10 @@ pub fn table(plan: &Plan, findings: &Findings) -> Table {
         let (value, note) = memory(&findings.memory, value);
         row(&format!("{who} user memory at the end"), value, note);
     }
+    if let Some(upgraded) = &findings.upgraded {
+        let count = upgraded.whole_ms.len().to_string();
+        row("upgrades", count, upgraded.note());
+    }
     let cpu = findings.server_cpu_us as f64 / plan.churn_ns as f64 * 1000.0;
     row(
         "server CPU",

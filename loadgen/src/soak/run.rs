@@ -12,6 +12,7 @@ use super::faults::{Kind, Wrong};
 use super::mailbox::LOST_NS;
 use super::member::{Goal, KEPT};
 use super::memory::Series;
+use super::upgrades::{Running, Upgrades};
 use super::{DEADLINE_NS, Findings, Plan, SECOND_NS, SoakError, Times, sockets};
 use crate::measure::cpu_us;
 
@@ -56,9 +57,17 @@ pub(super) fn run(plan: &Plan) -> Result<Findings, SoakError> {
     let mut run = Run::new(plan, reactor);
     let setup_s = run.set_up()?;
     run.fill()?;
-    let cpu_before = cpu_us(&plan.server_pids).unwrap_or(0);
-    run.churn()?;
-    let server_cpu_us = cpu_us(&plan.server_pids).unwrap_or(0) - cpu_before;
+    let cpu_before = cpu_us(&plan.pids()).unwrap_or(0);
+    let upgrades = plan.upgrades.as_ref().map(Upgrades::start).transpose();
+    let upgrades = upgrades.map_err(|error| SoakError::Io("a thread", error))?;
+    run.churn(upgrades.as_ref())?;
+    // A process that took over has begun to count anew.
+    let server_cpu_us = cpu_us(&plan.pids()).unwrap_or(0).saturating_sub(cpu_before);
+    let upgraded = upgrades.map(Running::end);
+    for fault in upgraded.iter().flat_map(|upgraded| &upgraded.faults) {
+        let wrong = Wrong::new(Kind::Dropped, fault.clone());
+        run.driver.judge.faults.add("upgrades", &wrong);
+    }
     run.fall_silent()?;
     run.ask_everybody()?;
     let idling = run.idling();
@@ -75,6 +84,7 @@ pub(super) fn run(plan: &Plan) -> Result<Findings, SoakError> {
         memory: run.memory,
         idling,
         server_cpu_us,
+        upgraded,
         faults: judge.faults,
     })
 }
@@ -186,18 +196,25 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn churn(&mut self) -> Result<(), SoakError> {
+    /// Until the time is over, and all upgrades were done.
+    fn churn(&mut self, upgrades: Option<&Running>) -> Result<(), SoakError> {
         let plan = self.plan;
         let began_ns = self.began_ns;
-        let until_ns = began_ns + plan.churn_ns;
+        let mut until_ns = began_ns + plan.churn_ns;
         let sample_ns = SAMPLE_NS.min(plan.churn_ns / SAMPLES_MIN);
         let [mut delivery, mut command, mut leave] =
             [plan.rate, plan.command_rate, plan.reconnect_rate]
                 .map(|rate| Pace::new(began_ns, rate));
         let mut look_ns = began_ns;
         let mut rng = Rng::new(plan.seed);
-        while self.driver.now_ns() < until_ns {
+        loop {
             let now_ns = self.driver.now_ns();
+            if upgrades.is_some_and(|upgrades| !upgrades.is_over()) {
+                until_ns = until_ns.max(now_ns + SECOND_NS);
+            }
+            if now_ns >= until_ns {
+                break;
+            }
             if now_ns >= look_ns {
                 self.look(now_ns)?;
                 look_ns += sample_ns;
@@ -233,9 +250,13 @@ impl<'a> Run<'a> {
         let holds = (self.driver.open, self.driver.messages());
         let failed = |error| SoakError::Io("can't read the server's memory", error);
         self.memory
-            .look(&self.plan.server_pids, at_s, holds)
+            .look(&self.plan.pids(), at_s, holds)
             .map(drop)
-            .map_err(failed)
+            // The process may have been followed by another one just now.
+            .or_else(|error| match self.plan.upgrades.is_some() {
+                true => Ok(()),
+                false => Err(failed(error)),
+            })
     }
 
     /// Any session that idles, by chance.
@@ -338,7 +359,8 @@ impl<'a> Run<'a> {
 
     /// The server holds as many connections as sessions are open.
     fn count_sockets(&mut self, expected: usize) -> Result<(), SoakError> {
-        let Some(pid) = self.plan.server_pids.first() else {
+        let pids = self.plan.pids();
+        let Some(pid) = pids.first() else {
             return Ok(());
         };
         let failed = |error| SoakError::Io("can't read the server's connections", error);

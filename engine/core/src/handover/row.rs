@@ -55,6 +55,21 @@ impl<'a> PlainRow<'a> {
         }
     }
 
+    /// How many bytes it is written down as.
+    pub fn bytes(&self) -> usize {
+        const NUMBERS: usize = 8 + 8 + 4 + 1 + 6 * 4;
+        let records = self.records.unwrap_or_default();
+        let parts = [
+            self.session,
+            records,
+            self.partial,
+            self.input,
+            self.ready,
+            self.plain,
+        ];
+        NUMBERS + parts.iter().map(|part| part.len()).sum::<usize>()
+    }
+
     /// Takes the first row from the input; none if there is no whole one.
     pub fn read(input: &mut &'a [u8]) -> Option<Self> {
         let key = input.try_get_u64().ok()?;
@@ -126,6 +141,7 @@ mod tests {
             };
             let mut bytes = Vec::new();
             row.write(&mut bytes);
+            prop_assert_eq!(bytes.len(), row.bytes());
             row.write(&mut bytes);
             let mut left = &bytes[..];
             prop_assert_eq!(PlainRow::read(&mut left), Some(row.clone()));

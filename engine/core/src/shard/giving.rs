@@ -5,8 +5,10 @@ use std::os::fd::OwnedFd;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
+use ::tls::HANDED_OVER_BYTES_MAX;
 use bytes::Bytes;
 use reactor::Reactor;
+use zeroize::Zeroizing;
 
 use super::Shard;
 use super::handover::{LATER_NS, Phase, TOO_MANY_OPEN, key_of};
@@ -21,6 +23,8 @@ use crate::stats::Counter;
 const TRIES_MAX: usize = 5000;
 /// Rows are given in pieces of about this many bytes.
 const PIECE_BYTES: usize = 32 << 10;
+/// More than most sessions take; one before login may have a long name from its certificate.
+const SESSION_BYTES: usize = 4 << 10;
 
 impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     /// Gives all away, if that was asked for and all output was given to the kernel.
@@ -47,7 +51,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
 
     fn give_rows(&mut self, to: &SyncSender<Given>) -> io::Result<usize> {
         let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-        let (mut count, mut piece) = (0, Vec::with_capacity(PIECE_BYTES));
+        let (mut count, mut piece) = (0, empty_piece(PIECE_BYTES));
         for slot in 0..self.rows.len() as u32 {
             if !self.rows.get(slot).is_some_and(Row::is_open) {
                 continue;
@@ -70,7 +74,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             }
             count += 1;
             if piece.len() >= PIECE_BYTES {
-                let full = std::mem::replace(&mut piece, Vec::with_capacity(PIECE_BYTES));
+                let full = std::mem::replace(&mut piece, empty_piece(PIECE_BYTES));
                 to.send(Given::Rows(full)).map_err(gone)?;
             }
         }
@@ -93,12 +97,12 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     }
 
     /// Writes a row down; false if the protocol or its TLS can't.
-    fn write_row(&mut self, slot: u32, output: &mut Vec<u8>) -> bool {
+    fn write_row(&mut self, slot: u32, output: &mut Zeroizing<Vec<u8>>) -> bool {
         let id = self.session_id(slot);
         let row = &self.rows[slot];
-        let mut session = Vec::new();
+        let mut session = empty_piece(SESSION_BYTES);
         let (seen, hears) = match &row.state {
-            State::Active(session) => (Seen::Active(&**session), false),
+            State::Active(session) => (Seen::Active(&**session), self.protocol.hears(session)),
             State::Parked(parked) => (Seen::Parked(parked), self.protocol.cursor(parked).is_some()),
             State::Free | State::Taken => return false,
         };
@@ -106,7 +110,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             return false;
         }
         let is_secure = row.has(Row::<P>::SECURE);
-        let mut records = Vec::new();
+        let mut records = empty_piece(HANDED_OVER_BYTES_MAX);
         let layer = self.layers.records(slot);
         if is_secure && !layer.is_some_and(|layer| layer.hand_over(&mut records)) {
             return false;
@@ -121,23 +125,55 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         };
         let input = self.handover.as_ref().and_then(|it| it.input.get(&slot));
         let missed = row.flags & (Row::<P>::STALE | Row::<P>::MISSED) != 0;
-        PlainRow {
+        let lives_on_posts = self.protocol.lives_on_posts();
+        let hears_nothing = missed || row.outbox.is_some() && !lives_on_posts;
+        let plain = PlainRow {
             key: key_of(id),
             topic: row.topic.0,
             deadline: row.deadline,
             // Whoever has output heard nothing since.
             // And what is watched beside the first topic stays behind.
-            stale: hears && (missed || row.outbox.is_some()) || row.has(Row::<P>::FURTHER),
+            stale: (hears || lives_on_posts) && hears_nothing || row.has(Row::<P>::FURTHER),
             session: &session,
             records: is_secure.then_some(&records[..]),
             partial: self.layers.partial.get(&slot).map_or(&[], Vec::as_slice),
             input: input.map_or(&[], Vec::as_slice),
             ready: &ready,
             plain: &plain,
-        }
-        .write(output);
-        session.fill(0);
-        records.fill(0);
+        };
+        make_room(output, plain.bytes());
+        plain.write(output);
         true
+    }
+}
+
+/// Cleared when it goes; that it never grows by itself is its users' care, as what it leaves then
+/// is not cleared.
+fn empty_piece(bytes: usize) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(Vec::with_capacity(bytes))
+}
+
+/// Room for so many bytes more; what had too little is cleared.
+fn make_room(piece: &mut Zeroizing<Vec<u8>>, bytes: usize) {
+    if piece.capacity() - piece.len() < bytes {
+        let mut larger = empty_piece(2 * piece.capacity().max(piece.len() + bytes));
+        larger.extend_from_slice(piece);
+        *piece = larger;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_gets_room_before_it_would_move() {
+        let mut piece = empty_piece(4);
+        piece.extend([1, 2, 3]);
+        make_room(&mut piece, 1);
+        assert_eq!(piece.capacity(), 4);
+        make_room(&mut piece, 100);
+        assert!(piece.capacity() >= 103);
+        assert_eq!(piece[..], [1, 2, 3]);
     }
 }

@@ -12,24 +12,17 @@ use reactor::Reactor;
 use reactor::sparse::Sparse;
 
 use super::Shard;
+use super::settling::{Holding, Settling};
 use crate::event::SessionId;
-use crate::handover::order::{Given, Order, Settled};
+use crate::handover::order::{Given, Order};
 use crate::protocol::Protocol;
 use crate::row::{Row, State};
 use crate::secure::Tls;
-use crate::stats::Reason;
 
 /// While something is waited for that wakes nobody it is looked for after this time.
 pub(super) const LATER_NS: u64 = 1_000_000;
-/// Slots that are looked at in a turn while all goes on, and while some are held back.
-const SLOTS_PER_TURN: usize = 4096;
-const SLOTS_PER_TURN_HELD: usize = 256 << 10;
-/// How long those are held back that rest, for the sake of others.
-const HELD_MAX_NS: u64 = 1_000_000_000;
 /// Descriptors that are shared in a turn.
 const SHARED_PER_TURN: usize = 128;
-/// How long those have who were told to leave.
-const LEAVE_WITHIN_NS: u64 = 500_000_000;
 /// EMFILE: this process has as many descriptors as it may have.
 pub(super) const TOO_MANY_OPEN: i32 = 24;
 
@@ -54,7 +47,8 @@ pub(super) struct Handover {
     sharing: Option<Sharing>,
     /// For each slot its generation when it was shared, counted from 1.
     pub shared: Sparse<u32>,
-    settling: Option<Settling>,
+    pub settling: Option<Settling>,
+    pub holding: Option<Holding>,
     passes: Vec<Sender<bool>>,
     pub export: Option<(SyncSender<Given>, Sender<io::Result<usize>>)>,
     /// What came for sessions that rest.
@@ -73,21 +67,6 @@ struct Sharing {
     next: u32,
     to: SyncSender<Given>,
     answer: Sender<()>,
-}
-
-struct Settling {
-    /// Until then those who are in the middle of something are waited for while all goes on.
-    until_ns: u64,
-    /// Since when those who rest stay so; that is for this long at most.
-    held_ns: Option<u64>,
-    held_max_ns: u64,
-    /// Those who don't rest were told to leave.
-    told: bool,
-    /// Which slot is looked at next, the first time.
-    next: u32,
-    unsettled: Vec<SessionId>,
-    ended: usize,
-    answer: Sender<Settled>,
 }
 
 impl Handover {
@@ -111,7 +90,7 @@ impl Handover {
 
     fn is_busy(&self) -> bool {
         let waits = self.sharing.is_some() || self.settling.is_some();
-        waits || !self.passes.is_empty() || self.export.is_some()
+        waits || self.holding.is_some() || !self.passes.is_empty() || self.export.is_some()
     }
 }
 
@@ -183,17 +162,10 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                     self.reactor.share(true);
                 }
                 Order::Settle(within_ns, answer) => {
-                    handover.settling = Some(Settling {
-                        until_ns: now_ns.saturating_add(within_ns),
-                        held_ns: None,
-                        held_max_ns: within_ns.min(HELD_MAX_NS),
-                        told: false,
-                        next: 0,
-                        unsettled: Vec::new(),
-                        ended: 0,
-                        answer,
-                    });
+                    handover.settling =
+                        Some(Settling::new(now_ns.saturating_add(within_ns), answer));
                 }
+                Order::Hold(within_ns, answer) => self.hold(within_ns, answer),
                 Order::Pass(answer) => handover.passes.push(answer),
                 Order::Export(to, answer) => handover.export = Some((to, answer)),
                 Order::GoOn(_) => {}
@@ -208,6 +180,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         }
         self.share_some();
         self.settle_some();
+        self.hold_some();
         self.export_if_asked();
         let is_quiet = self.is_quiet();
         if let Some(handover) = &mut self.handover {
@@ -225,7 +198,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             return false;
         }
         let said = self.dirty.is_empty() && self.unsent_messages.is_empty();
-        self.is_still() || said && !port.has_work() && self.resync.is_empty()
+        self.is_still() || said && !port.is_sent_something() && self.resync.is_empty()
     }
 
     /// Whether a connection can go to another process as it is.
@@ -242,7 +215,10 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         }
         match &row.state {
             State::Parked(_) => true,
-            State::Active(session) => row.outbox.is_none() && self.protocol.rests(session),
+            State::Active(session) => {
+                let is_drained = row.outbox.is_none() || self.protocol.lives_on_posts();
+                is_drained && self.protocol.rests(session)
+            }
             State::Free | State::Taken => false,
         }
     }
@@ -298,14 +274,6 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         true
     }
 
-    /// A connection came that had been accepted before that was turned off.
-    pub(super) fn came_late(&mut self, slot: u32) {
-        let id = self.session_id(slot);
-        if let Some(settling) = self.handover.as_mut().and_then(|it| it.settling.as_mut()) {
-            settling.unsettled.push(id);
-        }
-    }
-
     /// What was kept for a connection that ends is forgotten.
     pub(super) fn forget_kept(&mut self, slot: u32) {
         if let Some(handover) = &mut self.handover {
@@ -357,95 +325,12 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         }
     }
 
-    /// First those who are in the middle of something end that, while all goes on. Then whoever
-    /// rests stays so, which takes as long as a short command.
-    fn settle_some(&mut self) {
-        let Some(mut settling) = self.handover.as_mut().and_then(|it| it.settling.take()) else {
-            return;
-        };
-        let looked = self.look_for_unsettled(&mut settling);
-        let now_ns = self.reactor.now_ns();
-        let is_over = looked && now_ns >= settling.until_ns;
-        let none_left = looked && settling.unsettled.is_empty();
-        match settling.held_ns {
-            None if is_over || none_left => {
-                settling.held_ns = Some(now_ns);
-                settling.until_ns = now_ns + settling.held_max_ns;
-                settling.next = 0;
-                settling.unsettled.clear();
-                self.reactor.accept(false);
-                if let Some(handover) = &mut self.handover {
-                    handover.phase = Phase::Settling;
-                }
-            }
-            Some(held_ns) if none_left && !self.reactor.is_accepting() => {
-                if let Some(handover) = &mut self.handover {
-                    handover.phase = Phase::Settled;
-                }
-                let ended = settling.ended;
-                let held_ns = now_ns - held_ns;
-                let _ = settling.answer.send(Settled { ended, held_ns });
-                return;
-            }
-            Some(_) if is_over && settling.told => self.cut(&settling.unsettled),
-            Some(_) if is_over => {
-                settling.told = true;
-                settling.ended = settling.unsettled.len();
-                settling.until_ns = now_ns + LEAVE_WITHIN_NS;
-                self.tell_to_leave(&settling.unsettled);
-            }
-            _ => {}
-        }
-        if let Some(handover) = &mut self.handover {
-            handover.settling = Some(settling);
-        }
-    }
-
-    /// Looks which sessions don't rest, each once, and whether they do now. True if all were
-    /// looked at.
-    fn look_for_unsettled(&self, settling: &mut Settling) -> bool {
-        let all = self.rows.len();
-        let slots = match settling.held_ns {
-            Some(_) => SLOTS_PER_TURN_HELD,
-            None => SLOTS_PER_TURN,
-        };
-        let end = all.min(settling.next as usize + slots) as u32;
-        for slot in settling.next..end {
-            if self.rows.get(slot).is_some_and(Row::is_open) && !self.rests(slot) {
-                settling.unsettled.push(self.session_id(slot));
-            }
-        }
-        settling.next = end;
-        let goes_on = |id: &SessionId| self.rows.of(*id).is_some() && !self.rests(id.slot);
-        settling.unsettled.retain(goes_on);
-        settling.next as usize >= all
-    }
-
-    fn tell_to_leave(&mut self, sessions: &[SessionId]) {
-        for id in sessions {
-            let row = self.rows.of(*id);
-            if row.is_some_and(|row| !row.has(Row::<P>::CLOSING)) {
-                self.call(id.slot, |protocol, session, cx| {
-                    protocol.handle_shutdown(session, cx)
-                });
-            }
-        }
-    }
-
-    fn cut(&mut self, sessions: &[SessionId]) {
-        for id in sessions {
-            if self.rows.of(*id).is_some() {
-                self.drop_for(Reason::ShutdownForced);
-                self.close(id.slot, Reason::ShutdownForced);
-            }
-        }
-    }
-
     /// Serves its connections, those that came or those that stay.
     fn go_on(&mut self) {
         let Some(mut handover) = self.handover.take() else {
             return;
         };
+        self.protocol.handle_taken_over();
         self.reactor.hold(false);
         self.reactor.share(false);
         self.reactor.accept(self.stopping.is_none());

@@ -15,6 +15,7 @@ mod post;
 mod resync;
 mod review;
 mod sessions;
+mod settling;
 mod stalls;
 mod taking;
 mod tls;
@@ -222,8 +223,13 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         let unsent_messages = !self.unsent_messages.is_empty();
         let queued = !self.waiting.is_empty() || !self.dirty.is_empty() || unsent_messages;
         let leaving = !self.leaving.is_empty();
-        let queued = queued || self.review.is_some() || !self.layers.queue.is_empty();
-        if port.has_work() || queued || leaving || asked_to_stop || self.is_telling() {
+        let queued = queued || !self.layers.queue.is_empty();
+        // Nobody is looked at while all come to rest.
+        let has_work = match self.is_settling() {
+            true => port.is_sent_something(),
+            false => port.has_work() || self.review.is_some(),
+        };
+        if has_work || queued || leaving || asked_to_stop || self.is_telling() {
             return Some(0);
         }
         let stop_ns = self.stopping.map(|(until, _)| until);

@@ -10,6 +10,11 @@ use crate::row::State;
 use crate::secure::Tls;
 
 impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
+    /// Whether a review is under way, or was asked for.
+    pub(super) fn is_reviewing(&self) -> bool {
+        self.review.is_some() || self.port().review.load(Ordering::Relaxed)
+    }
+
     /// Goes on with a review, and begins one that was asked for.
     pub(super) fn review_some(&mut self) {
         if self.port().review.load(Ordering::Relaxed) {

@@ -30,6 +30,13 @@ pub struct Cli {
     /// Unix socket to listen on as well
     #[arg(long)]
     pub socket: Option<PathBuf>,
+    /// Unix socket at which another version of this program asks for all connections
+    #[arg(long, value_name = "PATH")]
+    pub control: Option<PathBuf>,
+    /// Take over all connections of the broker that listens at --control, which ends then; if that
+    /// fails, it goes on. This is what start-msg upgrade ens does
+    #[arg(long, requires = "control")]
+    pub take_over: bool,
     /// Shards, a thread each; by default as many as cores
     #[arg(long)]
     pub shards: Option<u16>,

@@ -7,6 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -15,7 +16,9 @@ use ens::access::{Access, AccessError};
 use ens::arguments::enpd::Cli;
 use ens::broker::{BrokerConfig, SubscriptionLimits};
 use ens::confinement;
+use ens::control::{self, Control};
 use ens::frame::PROTOCOL;
+use ens::handover::{Giving, Shards};
 use ens::ready::Ready;
 use ens::server::{self, Options, Running};
 use ens::statistics::Statistics;
@@ -73,8 +76,70 @@ fn check(address: IpAddr, access: Result<Access, AccessError>) -> ExitCode {
 
 fn serve(cli: &Cli, access: Access, ready: &mut Ready) -> Result<(), Box<dyn std::error::Error>> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    let options = options(cli, access);
+    let mut successor = match (cli.take_over, &cli.control) {
+        (true, Some(path)) => Some(control::ask(path, options.shards)?),
+        _ => None,
+    };
+    if let Some(successor) = &mut successor {
+        ready.tell(successor.supervisor());
+    }
+    let mut certificates = certificates(cli)?;
+    let mut bound = server::bind(options)?;
+    let control = cli.control.as_deref().map(Control::bind).transpose()?;
+    reactor::listen::forget_inherited();
+    let mut sockets = bound.copies()?;
+    sockets.extend(control.as_ref().map(Control::copy).transpose()?);
+    if let Some(certificates) = &certificates {
+        bound = bound.with_certificates(certificates.config());
+    }
+    let written: Vec<&Path> = [&cli.socket, &cli.control, &cli.refreshed]
+        .into_iter()
+        .flatten()
+        .map(PathBuf::as_path)
+        .collect();
+    // What is not shown is not reached.
+    let shown = certificates.as_ref().and(cli.certificates.as_deref());
+    let shown = shown.map(confinement::with_targets_of_links);
+    let reach = confinement::reach_of_broker(&written, shown.unwrap_or_default());
+    confinement::confine_files(!cli.no_landlock, &reach)?;
+    // From here on there will be other threads.
+    reactor::rights::give_up()?;
+    if let Some(successor) = &mut successor {
+        successor.end_when_given_up(ready)?;
+        let coming = (0..bound.shards()).map(|_| successor.coming());
+        let coming = coming.collect::<std::io::Result<_>>()?;
+        bound = bound.following(successor.secret(), coming);
+    }
+    let secret = bound.secret();
+    let broker = bound.start()?;
+    broker.listening().iter().for_each(|line| ready.line(line));
+    let sockets_named = cli.socket.is_some() || control.is_some();
+    let (asked, answers) = (control.is_some(), cli.refreshed.is_some());
+    let calls = confinement::calls_of_broker(sockets_named, asked, answers);
+    confinement::confine_calls(!cli.no_seccomp, &calls)?;
+    let shards = || Shards::new(vec![broker.mesh()]);
+    if let Some(successor) = successor {
+        let (connections, ()) = successor.take(ready, &shards(), || Ok(()))?;
+        tracing::info!(connections, "this process has taken over");
+        ready.line(&format!("{connections} connections taken over"));
+    }
+    let giving = Giving::new(control::FORMAT, shards(), sockets).with_secret(Some(secret));
+    giving.tell(ready.ready());
+    if let Some(control) = &control {
+        // Clients don't need it, and may be there already.
+        if let Err(error) = control.serve(Arc::new(giving)) {
+            tracing::error!("no other process can take over: {error}");
+        }
+    }
+    run(cli, &broker, &mut signals, certificates.as_mut());
+    broker.stop();
+    Ok(())
+}
+
+fn options(cli: &Cli, access: Access) -> Options {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let options = Options {
+    Options {
         tcp: (cli.port != 0).then(|| SocketAddr::new(cli.listen, cli.port)),
         tls: (cli.tls_port != 0).then(|| SocketAddr::new(cli.listen, cli.tls_port)),
         unix: cli.socket.clone(),
@@ -99,32 +164,7 @@ fn serve(cli: &Cli, access: Access, ready: &mut Ready) -> Result<(), Box<dyn std
             ..BrokerConfig::new(access, cli.keepalive)
         },
         ..Options::default()
-    };
-    let mut certificates = certificates(cli)?;
-    let mut bound = server::bind(options)?;
-    if let Some(certificates) = &certificates {
-        bound = bound.with_certificates(certificates.config());
     }
-    let written: Vec<&Path> = [&cli.socket, &cli.refreshed]
-        .into_iter()
-        .flatten()
-        .map(PathBuf::as_path)
-        .collect();
-    // What is not shown is not reached.
-    let shown = certificates.as_ref().and(cli.certificates.as_deref());
-    let shown = shown.map(confinement::with_targets_of_links);
-    let reach = confinement::reach_of_broker(&written, shown.unwrap_or_default());
-    confinement::confine_files(!cli.no_landlock, &reach)?;
-    // From here on there will be other threads.
-    reactor::rights::give_up()?;
-    let broker = bound.start()?;
-    broker.listening().iter().for_each(|line| ready.line(line));
-    let calls = confinement::calls_of_broker(cli.socket.is_some(), cli.refreshed.is_some());
-    confinement::confine_calls(!cli.no_seccomp, &calls)?;
-    ready.ready();
-    run(cli, &broker, &mut signals, certificates.as_mut());
-    broker.stop();
-    Ok(())
 }
 
 /// What TLS shows, if it is spoken.

@@ -166,6 +166,12 @@ impl SubscribingShards {
         fits
     }
 
+    /// Counts one of a client that comes from another process, however many there are.
+    pub(super) fn admit_anyway(&self, bytes: usize) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// A client's subscription is no more.
     pub(super) fn forget(&self, bytes: usize) {
         self.count.fetch_sub(1, Ordering::Relaxed);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use engine::event::{Event, SessionId};
-use engine::protocol::{Active, Announce, Parked as Due, Parking};
+use engine::protocol::{Active, Announce, Parked as Due, Parking, Seen, TakenOver};
 
 use super::receipt::{self, Linked};
 use super::session::{Parked, Session};
@@ -233,6 +233,14 @@ impl Active for Broker {
     fn hears(&self, _: &Session) -> bool {
         true
     }
+
+    fn rests(&self, session: &Session) -> bool {
+        !session.closing
+    }
+
+    fn lives_on_posts(&self) -> bool {
+        true
+    }
 }
 
 impl Parking for Broker {
@@ -249,6 +257,36 @@ impl Parking for Broker {
 
     fn cursor(&self, _: &Parked) -> Option<u64> {
         None
+    }
+
+    fn hand_over(
+        &mut self,
+        id: SessionId,
+        seen: Seen<'_, Session, Parked>,
+        output: &mut Vec<u8>,
+    ) -> bool {
+        match seen {
+            Seen::Active(session) => self.write_down(id, Some(session), output),
+            Seen::Parked(_) => self.write_down(id, None, output),
+        }
+        true
+    }
+
+    fn take_over(
+        &mut self,
+        id: SessionId,
+        _secure: bool,
+        bytes: &[u8],
+    ) -> Option<TakenOver<Session, Parked>> {
+        let session = self.read_back(id, bytes)?;
+        Some(match session.park() {
+            Some(parked) => TakenOver::Parked(parked),
+            None => TakenOver::Active(session),
+        })
+    }
+
+    fn handle_taken_over(&mut self) {
+        self.join_those_that_came();
     }
 
     fn announce(&mut self, _: &mut Parked, _: &Event<()>) -> Announce<()> {

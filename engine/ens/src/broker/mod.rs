@@ -5,7 +5,9 @@
 //! order, so each publisher's events do.
 
 mod config;
+mod handover;
 mod host;
+mod joins;
 mod message;
 mod placement;
 mod pools;
@@ -23,6 +25,7 @@ use engine::event::{SessionId, ShardId};
 use engine::protocol::Context;
 
 pub use config::{BrokerConfig, Stats, SubscribingShards, SubscriptionLimits};
+pub use joins::Joins;
 pub use message::BrokerMessage;
 pub use placement::Placement;
 
@@ -40,6 +43,7 @@ pub struct Broker {
     subscribing: Arc<SubscribingShards>,
     stats: Arc<Stats>,
     placement: Arc<Placement>,
+    joins: Arc<Joins>,
     matcher: Matcher<Target>,
     /// The subscriptions of each connection that has any.
     subscriptions: HashMap<SessionId, Owned, RandomState>,
@@ -54,6 +58,19 @@ pub struct Broker {
     pools: Pools,
     /// Kept for its memory.
     found: Vec<Target>,
+}
+
+/// What the brokers of all shards share, besides how they are set up.
+#[derive(Clone)]
+pub struct Shared {
+    /// Who has subscriptions.
+    pub subscribing: Arc<SubscribingShards>,
+    /// What they count.
+    pub stats: Arc<Stats>,
+    /// Where connections live.
+    pub placement: Arc<Placement>,
+    /// Members of pools that come from another process.
+    pub joins: Arc<Joins>,
 }
 
 /// Who gets what a subscription matches.
@@ -71,7 +88,12 @@ impl Broker {
     pub fn new(
         shard: ShardId,
         config: Arc<BrokerConfig>,
-        (subscribing, stats, placement): (Arc<SubscribingShards>, Arc<Stats>, Arc<Placement>),
+        Shared {
+            subscribing,
+            stats,
+            placement,
+            joins,
+        }: Shared,
     ) -> Self {
         Self {
             shard,
@@ -79,6 +101,7 @@ impl Broker {
             subscribing,
             stats,
             placement,
+            joins,
             matcher: Matcher::default(),
             subscriptions: HashMap::default(),
             left_over: VecDeque::new(),

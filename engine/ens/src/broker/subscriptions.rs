@@ -25,14 +25,16 @@ pub(super) struct Owned {
 
 struct Subscription {
     bytes: usize,
-    what: What,
+    pattern: Arc<Pattern>,
+    place: Place,
 }
 
-enum What {
+/// Where a subscription's pattern is looked for.
+pub(super) enum Place {
     /// In this shard's matcher.
     Matched(EntryId),
     /// In a pool, which some shard serves.
-    Pooled(Arc<Pattern>),
+    Pooled,
 }
 
 impl Broker {
@@ -52,8 +54,8 @@ impl Broker {
         }
         tracing::debug!(target: "ens::server", ?session, id, key = %pattern.key, "subscribe");
         let is_service = &*pattern.key == config::SERVICE_KEY;
-        let what = if pattern.pool.is_some() {
-            let pattern = Arc::new(pattern);
+        let pattern = Arc::new(pattern);
+        let place = if pattern.pool.is_some() {
             let owner = pools::owner(&pattern, self.subscribing.shards());
             if owner == self.shard {
                 self.join(&pattern, session, id);
@@ -66,21 +68,44 @@ impl Broker {
                 };
                 cx.message(SessionId::shard_itself(owner), message);
             }
-            What::Pooled(pattern)
+            Place::Pooled
         } else {
             let entry = self.matcher.insert(&pattern, Target::Session(session));
             // Before the answer: who publishes after that finds it.
             self.subscribing.add(self.shard);
             cx.send(Frame::Subscribed { id }.to_bytes());
-            What::Matched(entry)
+            Place::Matched(entry)
         };
-        let owned = self.subscriptions.entry(session).or_default();
-        owned.bytes += bytes;
-        owned.by_id.insert(id, Subscription { bytes, what });
+        self.keep(session, id, bytes, pattern, place);
         if is_service {
             let event = self.config.service_event("running");
             cx.send(publish::notify(0, None, &event, b""));
         }
+    }
+
+    pub(super) fn keep(
+        &mut self,
+        session: SessionId,
+        id: u32,
+        bytes: usize,
+        pattern: Arc<Pattern>,
+        place: Place,
+    ) {
+        let owned = self.subscriptions.entry(session).or_default();
+        owned.bytes += bytes;
+        let subscription = Subscription {
+            bytes,
+            pattern,
+            place,
+        };
+        owned.by_id.insert(id, subscription);
+    }
+
+    /// The subscriptions of a connection, with their numbers.
+    pub(super) fn owned(&self, session: SessionId) -> impl Iterator<Item = (u32, &Pattern)> {
+        let owned = self.subscriptions.get(&session).into_iter();
+        let each = owned.flat_map(|owned| &owned.by_id);
+        each.map(|(id, subscription)| (*id, &*subscription.pattern))
     }
 
     /// Whether one more subscription fits, which is counted then; or why it doesn't.
@@ -160,13 +185,11 @@ impl Broker {
 
     fn forget(&mut self, cx: &mut Cx<'_>, session: SessionId, id: u32, gone: Subscription) {
         self.subscribing.forget(gone.bytes);
-        let pattern = match gone.what {
-            What::Matched(entry) => {
-                self.matcher.remove(entry);
-                return self.subscribing.remove(self.shard);
-            }
-            What::Pooled(pattern) => pattern,
-        };
+        if let Place::Matched(entry) = gone.place {
+            self.matcher.remove(entry);
+            return self.subscribing.remove(self.shard);
+        }
+        let pattern = gone.pattern;
         let owner = pools::owner(&pattern, self.subscribing.shards());
         if owner == self.shard {
             return self.leave(&pattern, session, id);

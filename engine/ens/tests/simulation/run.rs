@@ -9,7 +9,9 @@ use engine::event::ShardId;
 use engine::stats::Counter;
 use engine::{Handle, Limits, Shard};
 use ens::access::Access;
-use ens::broker::{Broker, BrokerConfig, BrokerMessage, Placement, Stats, SubscribingShards};
+use ens::broker::{
+    Broker, BrokerConfig, BrokerMessage, Joins, Placement, Shared, Stats, SubscribingShards,
+};
 use reactor::Rng;
 use reactor::rng::Stream;
 use reactor::sim::{Options, SimReactor, World};
@@ -86,16 +88,19 @@ impl Run {
         self.address.set(([127, 0, 0, 1], port).into());
         let handle = engine::mesh::<(), BrokerMessage>(count, &self.limits);
         let subscribing = Arc::new(SubscribingShards::new(count));
-        let stats = Arc::new(Stats::default());
-        let placement = Arc::new(Placement::new(vec![]));
+        let shared = Shared {
+            subscribing: subscribing.clone(),
+            stats: Arc::new(Stats::default()),
+            placement: Arc::new(Placement::new(vec![])),
+            joins: Arc::new(Joins::new(count)),
+        };
         let mut config = BrokerConfig::new(Access::parse("").unwrap(), 0);
         config.secret = [7; 32];
         let config = Arc::new(config);
         let shard = |number| {
             let mut reactor = self.world.reactor(10_000);
             reactor.listen(self.address.get());
-            let shared = (subscribing.clone(), stats.clone(), placement.clone());
-            let broker = Broker::new(ShardId(number), config.clone(), shared);
+            let broker = Broker::new(ShardId(number), config.clone(), shared.clone());
             let (limits, handle) = (self.limits.clone(), handle.clone());
             Shard::new(ShardId(number), reactor, broker, limits, handle)
         };

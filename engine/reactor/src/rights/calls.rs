@@ -27,7 +27,8 @@ pub enum Group {
     Removing,
     /// Making, changing, moving and removing files and folders.
     Writing,
-    /// Connections of others that come to a socket which is listened on, without a ring.
+    /// Connections of others that come to a socket which is listened on, without a ring, and
+    /// sockets that are handed to them.
     Accepting,
     /// Connections to others over TCP, UDP (names of hosts) and Unix sockets.
     Connecting,
@@ -322,6 +323,9 @@ fn conditional(groups: &[Group]) -> Vec<Conditional> {
             libc::SYS_socket,
             only(0, &families.map(|family| family as u64)),
         ));
+    }
+    // What is handed over to who comes has ways of its own.
+    if groups.contains(&Group::Accepting) {
         calls.push((libc::SYS_socketpair, only(0, &[libc::AF_UNIX as u64])));
     }
     calls

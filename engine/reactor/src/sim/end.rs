@@ -27,6 +27,16 @@ pub(super) struct End {
     pub broken: bool,
     pub hung_up: bool,
     pub closed: bool,
+    /// Who has adopted it, and is to have it next.
+    pub heir: Option<Heir>,
+}
+
+/// A reactor that has another's connection, too.
+#[derive(Clone, Copy)]
+pub(super) struct Heir {
+    pub host: usize,
+    pub conn: u32,
+    pub reading: bool,
 }
 
 impl End {
@@ -45,6 +55,7 @@ impl End {
             broken: false,
             hung_up: false,
             closed: false,
+            heir: None,
         }
     }
 

@@ -9,6 +9,7 @@
 
 mod connections;
 mod end;
+mod heirs;
 mod network;
 mod options;
 mod reactor;
@@ -16,6 +17,7 @@ mod reactor;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,6 +63,8 @@ struct Inner {
     future: BTreeMap<(u64, u64), Due>,
     futures: u64,
     ports: u16,
+    /// Which end a descriptor stands for that was made of it.
+    descriptors: BTreeMap<RawFd, usize>,
 }
 
 /// What can happen by itself.
@@ -105,6 +109,7 @@ impl World {
             future: BTreeMap::new(),
             futures: 0,
             ports: 1024,
+            descriptors: BTreeMap::new(),
         };
         Self {
             inner: Rc::new(RefCell::new(inner)),
@@ -122,6 +127,12 @@ impl World {
         let pool = inner.options.pool();
         inner.hosts.push(Host::new(room, rung, waker.clone()));
         SimReactor::new(self.inner.clone(), number, waker, rng, (pool, inner.now_ns))
+    }
+
+    /// A reactor listens from now on where another one did, by their numbers, with those who wait
+    /// there.
+    pub fn pass_listeners(&self, from: usize, to: usize) {
+        self.inner.borrow_mut().pass_listeners(from, to);
     }
 
     /// The number of the reactor whose owner turns next. The clock moves if nobody has anything

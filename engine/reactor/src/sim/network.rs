@@ -60,9 +60,11 @@ impl Inner {
 
     /// A connection reaches its listener and waits to be accepted.
     pub(super) fn arrive(&mut self, (host, listener): (usize, u8), end: usize) {
+        let host = self.hosts[host].passed_to.unwrap_or(host);
         if self.hosts[host].gone {
             return self.abandon_end(end);
         }
+        self.ends[end].host = host;
         self.hosts[host].backlog.push_back((listener, end));
     }
 

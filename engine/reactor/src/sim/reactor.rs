@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -34,6 +35,10 @@ pub(super) struct Host {
     pub stalled_until_ns: u64,
     /// Its reactor was dropped.
     pub gone: bool,
+    /// Nothing is received.
+    pub held: bool,
+    /// Who listens where it did.
+    pub passed_to: Option<usize>,
 }
 
 /// Until when a reactor's owner needs no turn.
@@ -58,6 +63,8 @@ impl Host {
             sleep: Sleep::Runs,
             stalled_until_ns: 0,
             gone: false,
+            held: false,
+            passed_to: None,
         }
     }
 
@@ -87,7 +94,7 @@ impl Host {
     }
 
     fn has_news(&self) -> bool {
-        !self.ready.is_empty() || !self.connects.is_empty() || self.can_accept()
+        (!self.ready.is_empty() && !self.held) || !self.connects.is_empty() || self.can_accept()
     }
 
     fn can_accept(&self) -> bool {
@@ -111,7 +118,12 @@ impl Host {
         self.free.push(number);
     }
 
-    fn end_of(&self, conn: Conn) -> Option<usize> {
+    /// The ends of all its connections.
+    pub fn ends(&self) -> Vec<usize> {
+        self.conns.iter().flatten().copied().collect()
+    }
+
+    pub fn end_of(&self, conn: Conn) -> Option<usize> {
         *self.conns.get(conn.0 as usize)?
     }
 }
@@ -137,6 +149,7 @@ enum Op {
     WatchWritable(Conn),
     Close(Conn),
     Accept(bool),
+    Hold(bool),
 }
 
 /// What was not sent in this turn, by connection.
@@ -186,9 +199,13 @@ impl SimReactor {
     fn carry_out(&mut self, inner: &mut Inner) -> Unsent {
         let mut unsent = Unsent::new();
         for op in std::mem::take(&mut self.queued) {
+            if self.is_others(inner, &op) {
+                continue;
+            }
             match op {
                 Op::Connect(token, to) => inner.begin_connect(self.number, token, to),
                 Op::Accept(on) => inner.hosts[self.number].accepting = on,
+                Op::Hold(on) => inner.hold(self.number, on),
                 Op::Read(conn, on) => self.with_end(inner, conn, |inner, end| {
                     inner.ends[end].reading = on;
                     inner.look(end);
@@ -210,9 +227,26 @@ impl SimReactor {
     }
 
     fn with_end(&self, inner: &mut Inner, conn: Conn, act: impl FnOnce(&mut Inner, usize)) {
-        if let Some(end) = inner.hosts[self.number].end_of(conn) {
+        let end = inner.hosts[self.number].end_of(conn);
+        if let Some(end) = end.filter(|end| inner.is_owned(*end, self.number)) {
             act(inner, end);
         }
+    }
+
+    /// What is asked of a connection that another reactor moves; true if this is one.
+    fn is_others(&self, inner: &mut Inner, op: &Op) -> bool {
+        let (Op::Read(conn, _) | Op::Close(conn)) = *op else {
+            return false;
+        };
+        let end = inner.hosts[self.number].end_of(conn);
+        let Some(end) = end.filter(|end| !inner.is_owned(*end, self.number)) else {
+            return false;
+        };
+        match op {
+            Op::Read(_, on) => inner.note(end, self.number, *on),
+            _ => inner.let_go(end, self.number, conn),
+        }
+        true
     }
 
     /// Connects and accepts that are done.
@@ -237,6 +271,9 @@ impl SimReactor {
 
     /// What ends have to say.
     fn gather_ready(&mut self, inner: &mut Inner, out: &mut Vec<Completion>) {
+        if inner.hosts[self.number].held {
+            return;
+        }
         for end in std::mem::take(&mut inner.hosts[self.number].ready) {
             if !inner.is_open(end) {
                 continue;
@@ -336,6 +373,27 @@ impl Reactor for SimReactor {
         self.queued.push(Op::Accept(on));
     }
 
+    fn is_accepting(&self) -> bool {
+        let asked = self.queued.iter().rev().find_map(|op| match op {
+            Op::Accept(on) => Some(*on),
+            _ => None,
+        });
+        let inner = self.inner.borrow();
+        asked.is_some() || inner.hosts[self.number].accepting
+    }
+
+    fn duplicate(&mut self, conn: Conn) -> io::Result<OwnedFd> {
+        self.inner.borrow_mut().duplicate(self.number, conn)
+    }
+
+    fn adopt(&mut self, socket: OwnedFd) -> io::Result<Conn> {
+        self.inner.borrow_mut().adopt(self.number, &socket)
+    }
+
+    fn hold(&mut self, on: bool) {
+        self.queued.push(Op::Hold(on));
+    }
+
     fn room(&self) -> usize {
         let inner = self.inner.borrow();
         let host = &inner.hosts[self.number];
@@ -392,9 +450,19 @@ impl Drop for SimReactor {
         let host = &mut inner.hosts[self.number];
         host.gone = true;
         let backlog = std::mem::take(&mut host.backlog);
-        let open: Vec<usize> = host.conns.iter().flatten().copied().collect();
-        for end in open {
-            inner.close_end(end);
+        let open: Vec<(u32, usize)> = (0..)
+            .zip(&host.conns)
+            .filter_map(|(conn, end)| Some((conn, (*end)?)))
+            .collect();
+        for (conn, end) in open {
+            if !inner.is_owned(end, self.number) {
+                inner.let_go(end, self.number, Conn(conn));
+            } else if inner.ends[end].heir.is_some() {
+                inner.inherit(end);
+                inner.hosts[self.number].give_number(conn);
+            } else {
+                inner.close_end(end);
+            }
         }
         for (_, end) in backlog {
             inner.abandon_end(end);

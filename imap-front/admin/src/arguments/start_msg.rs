@@ -14,8 +14,8 @@ use clap::Parser;
 pub struct Arguments {
     /// Services to start: watcher, ens, store, imap. Without any, all that are enabled. With ha
     /// as well, the watcher gives up when one dies, so that another host takes over. With upgrade
-    /// instead, the program of the imap server in lib/ takes over from the one that runs: its
-    /// clients stay connected.
+    /// instead, the program of the imap server in lib/ takes over from the one that runs, or with
+    /// ens behind it that of the broker: clients stay connected.
     pub services: Vec<OsString>,
     /// Seconds a service may take until it serves.
     #[arg(long, default_value_t = 300)]

@@ -119,18 +119,41 @@ fn start(base: &Base, arguments: Arguments) -> Result<u8, Box<dyn Error>> {
     Ok(code)
 }
 
-/// Has the program that lies in `lib/` take over from the one that runs.
+/// Has programs that lie in `lib/` take over from those that run: that of the imap server unless
+/// others are named.
 fn upgrade(
     base: &Base,
     words: &[OsString],
     within: Duration,
     or_refresh: bool,
 ) -> Result<u8, Box<dyn Error>> {
-    if words.len() > 1 {
-        command::complain("start-msg: upgrade stands alone; it is for the imap server");
-        return Ok(USAGE);
+    let names = words.iter().filter(|word| *word != UPGRADE);
+    let mut services: Vec<&'static Service> = Vec::new();
+    for name in names {
+        match Service::named(name).filter(|service| service != &&WATCHER) {
+            Some(service) => services.push(service),
+            None => {
+                command::complain("start-msg: ens and imap can be upgraded");
+                return Ok(USAGE);
+            }
+        }
     }
-    let service = &service::IMAP;
+    if services.is_empty() {
+        services.push(&service::IMAP);
+    }
+    let mut code = DONE;
+    for service in services {
+        code = code.max(upgrade_one(base, service, within, or_refresh)?);
+    }
+    Ok(code)
+}
+
+fn upgrade_one(
+    base: &Base,
+    service: &'static Service,
+    within: Duration,
+    or_refresh: bool,
+) -> Result<u8, Box<dyn Error>> {
     if or_refresh && !service::is_replaced(base, service)? {
         let refused = service::refresh(base, service)?.refused;
         refused
@@ -138,9 +161,10 @@ fn upgrade(
             .for_each(|why| command::complain(format_args!("start-msg: {why}")));
         return Ok(if refused.is_empty() { DONE } else { FAILED });
     }
+    let arguments = service.arguments(base, &Config::load(base)?);
     command::begin(format_args!("Upgrading {} server .... ", service.name));
     let (mut pid_told, mut complete) = (false, true);
-    let upgraded = service::upgrade(base, service, within, |progress| {
+    let upgraded = service::upgrade(base, service, &arguments, within, |progress| {
         complete &= tell(progress);
         pid_told = true;
     });

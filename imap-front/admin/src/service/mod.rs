@@ -110,6 +110,7 @@ impl Service {
             arguments.extend((!config.switch(option)).then(|| flag.into()));
         }
         arguments.extend(["--certificates".into(), base.tls().into()]);
+        arguments.extend(["--control".into(), base.broker_control().into()]);
         arguments.extend(["--refreshed".into(), base.refreshed(self.program).into()]);
         arguments.extend((config.word("ssl.minversion") == "tls1.3").then(|| "--tls13".into()));
         if config.count("ens.shards") > 0 {

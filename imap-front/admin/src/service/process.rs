@@ -332,7 +332,7 @@ pub(super) fn spawn(
         .spawn()
 }
 
-pub(super) fn wait_ready(
+fn wait_ready(
     base: &Base,
     service: &Service,
     child: &mut Child,
@@ -372,16 +372,7 @@ pub(super) fn wait_ready(
                     None => tell(Progress::Line(&line)),
                 },
             },
-            Err(mpsc::RecvTimeoutError::Disconnected) => {
-                let status = child.wait().map_err(system("waiting for the server"))?;
-                let log = output_file(base, service);
-                return Err(ServiceError::Ended {
-                    name,
-                    status,
-                    said: last_line(&log),
-                    log,
-                });
-            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => return Err(ended(base, service, child)),
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 let pid = child.id();
                 end(child);
@@ -395,8 +386,22 @@ pub(super) fn wait_ready(
     }
 }
 
+/// That of a server which has ended, or is about to, without a word.
+pub(super) fn ended(base: &Base, service: &Service, child: &mut Child) -> ServiceError {
+    let log = output_file(base, service);
+    match child.wait() {
+        Err(cause) => system("waiting for the server")(cause),
+        Ok(status) => ServiceError::Ended {
+            name: service.name,
+            status,
+            said: last_line(&log),
+            log,
+        },
+    }
+}
+
 /// Makes sure that a server that will not serve is gone. What it wrote is durable or not there.
-fn end(child: &mut Child) {
+pub(super) fn end(child: &mut Child) {
     let _ = child.kill();
     let _ = child.wait();
 }
@@ -463,7 +468,7 @@ pub fn stop(
 }
 
 /// Whether the process ended in time.
-fn wait_gone(process: &OwnedFd, within: Duration) -> io::Result<bool> {
+pub(super) fn wait_gone(process: &OwnedFd, within: Duration) -> io::Result<bool> {
     let deadline = Instant::now() + within;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());

@@ -12,7 +12,7 @@ use crate::lines::SessionName;
 pub(super) enum Asked {
     /// `counters`: every counter, with its help.
     Counters,
-    /// `upgrade`: all connections, and then frames instead of lines (`server::handover`).
+    /// `upgrade`: all connections, and then frames instead of lines (`ens::handover`).
     Upgrade(Hello),
     /// `sessions`, `kick`: who is connected; those to whom all of `who` applies.
     Sessions { who: Meant, kick: bool },
@@ -59,15 +59,8 @@ impl Asked {
         Ok(match ask.as_str() {
             "counters" => Self::Counters,
             "upgrade" => {
-                let number = |name: &str| {
-                    let number = value.get(name).and_then(Value::as_u64);
-                    number.ok_or_else(|| Failed(format!("{name:?} is missing")))
-                };
-                Self::Upgrade(Hello {
-                    format: number("format")?,
-                    shards: number("shards")?,
-                    patience_ms: number("patience_ms")?,
-                })
+                let hello = Hello::read(&value);
+                Self::Upgrade(hello.ok_or_else(|| Failed("something is missing".into()))?)
             }
             "sessions" | "kick" => {
                 let session = text("session").map(|name| {

@@ -28,6 +28,7 @@ use admin::Users;
 use admin::tools::ask;
 use mail::Namespaces;
 use reactor::listen;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::Shutdown;
 use serde_json::{Value, json};
 use store::Store;
@@ -35,7 +36,7 @@ use store::Store;
 use crate::bounds::Bounds;
 use crate::control::{Authenticator, MailHandle};
 use crate::front::Visits;
-use crate::handover::{self, Giving};
+use crate::handover::{self, Gate, Giving};
 use crate::lines::{Directory, Lines};
 use crate::panics;
 use crate::sparing::Sparing;
@@ -52,7 +53,7 @@ const QUESTION_BYTES_MAX: u64 = 64 << 10;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a tool may take that has asked for a backup, a restore or an import.
 const KEEPING_PATIENCE: Duration = Duration::from_secs(3600);
-/// How soon it is tried again to let tools in, if that failed.
+/// How soon it is tried again to let tools in, if that failed, or if none came.
 const AGAIN: Duration = Duration::from_millis(100);
 /// Only for the service user, and root.
 const SOCKET_MODE: u32 = 0o600;
@@ -91,11 +92,20 @@ impl AdminSocket {
             std::fs::remove_file(path)?;
         }
         let listener = UnixListener::bind(path)?;
+        // The process that follows may take who came here.
+        listener.set_nonblocking(true)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE))?;
         Ok(Self {
             listener,
             path: path.to_owned(),
         })
+    }
+
+    /// Whether somebody comes within a time.
+    fn is_come_to(&self, within: Duration) -> bool {
+        let within = Timespec::try_from(within).ok();
+        let mut ends = [PollFd::new(&self.listener, PollFlags::IN)];
+        poll(&mut ends, within.as_ref()).is_ok_and(|count| count > 0)
     }
 
     /// Another descriptor of it.
@@ -128,6 +138,8 @@ pub struct Asking {
     pub namespaces: Namespaces,
     /// What another process may have.
     pub giving: Arc<Giving>,
+    /// Where tools wait while a handover is under way.
+    pub gate: Arc<Gate>,
 }
 
 /// Who serves the administrator's tools.
@@ -139,6 +151,7 @@ pub struct Serving {
 /// Where tools come in.
 struct Door {
     socket: AdminSocket,
+    gate: Arc<Gate>,
     is_over: AtomicBool,
 }
 
@@ -150,6 +163,7 @@ impl Serving {
     pub fn start(socket: AdminSocket, asking: Asking) -> io::Result<Self> {
         let door = Arc::new(Door {
             socket,
+            gate: asking.gate.clone(),
             is_over: AtomicBool::new(false),
         });
         let (own, asking) = (door.clone(), Arc::new(asking));
@@ -160,6 +174,7 @@ impl Serving {
     /// Ends it; tools that are being served are cut with the process.
     pub fn stop(self) {
         self.door.is_over.store(true, Ordering::SeqCst);
+        self.door.gate.open();
         // Whoever accepts there is told.
         let _ = rustix::net::shutdown(&self.door.socket.listener, Shutdown::Both);
         let _ = self.thread.join();
@@ -170,6 +185,11 @@ fn accept(door: &Door, asking: &Arc<Asking>) {
     let served = Arc::new(AtomicUsize::new(0));
     let failures = Sparing::default();
     while !door.is_over.load(Ordering::SeqCst) {
+        // Who comes while a handover is under way waits outside, for this process or the other one.
+        drop(door.gate.enter());
+        if !door.socket.is_come_to(AGAIN) {
+            continue;
+        }
         let begun = door.socket.listener.accept().and_then(|(stream, _)| {
             let place = Place::take(&served);
             let asking = asking.clone();
@@ -181,6 +201,7 @@ fn accept(door: &Door, asking: &Arc<Asking>) {
             })
         });
         if let Err(error) = begun
+            && error.kind() != io::ErrorKind::WouldBlock
             && !door.is_over.load(Ordering::SeqCst)
         {
             failures.say(|more| {
@@ -315,7 +336,12 @@ fn serve(stream: UnixStream, has_place: bool, asking: &Asking) -> io::Result<()>
         tool.say(&json!({ "error": why }))?;
         return tool.output.flush();
     }
-    let outcome = tool.converse(|asked, tool| asking.answer(asked, tool));
+    let outcome = tool.converse(|asked, tool| {
+        // Who asks for everything is not waited for.
+        let upgrade = matches!(asked, Asked::Upgrade(_));
+        let _within = (!upgrade).then(|| asking.gate.enter());
+        asking.answer(asked, tool)
+    });
     tool.held.end(&asking.store);
     outcome
 }

@@ -20,8 +20,10 @@ impl<B: Backend> Front<B> {
         request: Request,
     ) {
         session.asked = request.name();
+        session.asks_to_write = request.is_write();
         let requester = session.requester(cx.id());
         if let Err(refusal) = self.ask(requester, request, cx.owed_bytes()) {
+            session.asks_to_write = false;
             session.machine.handle_reply(Reply::Refused(refusal));
         }
     }

@@ -23,6 +23,11 @@ impl<B: Backend> Front<B> {
         session.machine.rests()
     }
 
+    /// Whether one that doesn't rest waits for what is being written.
+    pub(crate) fn awaits_answer(&self, session: &FrontSession) -> bool {
+        session.asks_to_write
+    }
+
     /// Writes a session down; false if it can't go.
     pub(crate) fn hand_over(
         &mut self,
@@ -100,6 +105,7 @@ impl<B: Backend> Front<B> {
                     requester: None,
                     ended: false,
                     asked: "input",
+                    asks_to_write: false,
                     quiet: false,
                     tally: Tally::default(),
                 };

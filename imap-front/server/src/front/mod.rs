@@ -117,6 +117,8 @@ pub struct FrontSession {
     ended: bool,
     /// The last request, or none yet.
     asked: &'static str,
+    /// An answer to a request is awaited that changes the store.
+    asks_to_write: bool,
     /// It has been quiet long enough to be packed away outside of IDLE too.
     quiet: bool,
     tally: Tally,
@@ -371,6 +373,7 @@ impl<B: Backend> Active for Front<B> {
         cx: &mut Context<'_, Reply>,
         reply: Reply,
     ) {
+        session.asks_to_write = false;
         let reply = match reply {
             Reply::Authenticated(user) | Reply::Proved { user, .. }
                 if !self.admits(session, cx.id(), user) =>

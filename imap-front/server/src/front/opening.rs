@@ -71,6 +71,7 @@ impl<B: Backend> Front<B> {
             requester: None,
             ended: false,
             asked: "input",
+            asks_to_write: false,
             quiet: false,
             tally: Tally::default(),
         };

@@ -59,6 +59,7 @@ impl<B: Backend> Parking for Front<B> {
             requester: None,
             ended: false,
             asked: "input",
+            asks_to_write: false,
             // Until its client says something.
             quiet: true,
             tally: Tally {

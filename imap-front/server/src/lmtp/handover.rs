@@ -15,6 +15,11 @@ impl LmtpSession {
         self.is_quiet() && self.machine.rests()
     }
 
+    /// Whether its message is on its way to the disk.
+    pub(crate) fn awaits_answer(&self) -> bool {
+        self.is_kept_waiting()
+    }
+
     /// Writes it down; false if it can't go.
     pub(crate) fn hand_over(&self, output: &mut Vec<u8>) -> bool {
         output.put_u64(self.heard_ns);

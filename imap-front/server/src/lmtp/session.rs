@@ -93,6 +93,11 @@ impl LmtpSession {
         !matches!(self.asked, Asked::Nothing)
     }
 
+    /// Whether the store's answer to a message, or to a piece of one, is awaited.
+    pub(super) fn is_kept_waiting(&self) -> bool {
+        !matches!(self.asked, Asked::Nothing | Asked::Lookup)
+    }
+
     /// What it keeps, with what the store has not answered yet, in bytes.
     pub(super) fn holds(&self) -> usize {
         self.machine.held_bytes() + self.asked_bytes

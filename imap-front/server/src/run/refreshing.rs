@@ -81,8 +81,14 @@ impl Server {
     }
 
     /// Reads the user directory again if it has changed. Sessions of users who were deleted or have
-    /// another password end. Gives why, if it can't be read.
+    /// another password end. Gives why, if it can't be read. While a handover is under way that is
+    /// left to whoever goes on.
     pub fn refresh_users(&mut self) -> Option<String> {
+        let looks = self.looks.clone();
+        looks.look(|| self.look_at_users()).flatten()
+    }
+
+    fn look_at_users(&mut self) -> Option<String> {
         let mut refused = None;
         match self.users.reload_if_changed() {
             Ok(true) => tracing::info!(

@@ -22,14 +22,14 @@ trait Stream: Read + Write + Send {}
 impl<T: Read + Write + Send> Stream for T {}
 
 /// A client, in plain text or over TLS.
-struct Client {
+pub struct Client {
     stream: BufReader<Box<dyn Stream>>,
     /// Messages it knows of.
-    exists: u32,
+    pub exists: u32,
 }
 
 impl Client {
-    fn plain(address: SocketAddr) -> Self {
+    pub fn plain(address: SocketAddr) -> Self {
         Self::over(Box::new(connected(address)))
     }
 
@@ -42,12 +42,12 @@ impl Client {
         client
     }
 
-    fn say(&mut self, text: &str) {
+    pub fn say(&mut self, text: &str) {
         self.stream.get_mut().write_all(text.as_bytes()).unwrap();
         self.stream.get_mut().flush().unwrap();
     }
 
-    fn line(&mut self) -> String {
+    pub fn line(&mut self) -> String {
         let mut line = String::new();
         self.stream.read_line(&mut line).unwrap();
         assert!(!line.is_empty(), "the connection has ended");
@@ -64,13 +64,13 @@ impl Client {
         line
     }
 
-    fn ask(&mut self, command: &str) {
+    pub fn ask(&mut self, command: &str) {
         self.say(&format!("{command}\r\n"));
         let tag = command.split(' ').next().unwrap();
         self.until(tag);
     }
 
-    fn until(&mut self, tag: &str) {
+    pub fn until(&mut self, tag: &str) {
         loop {
             let line = self.line();
             if let Some(answer) = line.strip_prefix(&format!("{tag} ")) {
@@ -81,21 +81,21 @@ impl Client {
     }
 
     /// Logs in and selects INBOX.
-    fn selecting(mut self, user: &str) -> Self {
+    pub fn selecting(mut self, user: &str) -> Self {
         self.ask(&format!("l LOGIN {user} {user}"));
         self.say("s SELECT INBOX\r\n");
         self.until("s");
         self
     }
 
-    fn idling(mut self) -> Self {
+    pub fn idling(mut self) -> Self {
         self.say("i IDLE\r\n");
         assert_eq!(self.line(), "+ idling");
         self
     }
 
     /// Hears of messages until there are so many.
-    fn hear(&mut self, count: u32) {
+    pub fn hear(&mut self, count: u32) {
         while self.exists < count {
             self.line();
         }
@@ -255,7 +255,7 @@ struct Impostor {
 }
 
 impl Impostor {
-    fn ask(site: &Site, format: u64, shards: u64) -> (Self, String) {
+    fn ask(site: &Site, format: u64, shards: &[u64]) -> (Self, String) {
         let base = admin::Base::new(site.folder.path());
         let mut stream = admin::tools::ask::connect(&base).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -277,7 +277,7 @@ impl Impostor {
     }
 }
 
-fn wait_for(site: &Site, line: &str, times: usize) {
+pub fn wait_for(site: &Site, line: &str, times: usize) {
     let until = Instant::now() + PATIENCE;
     while site.log().matches(line).count() < times {
         assert!(
@@ -296,7 +296,7 @@ fn a_successor_that_crashes_costs_a_pause() {
     let mut clients: Vec<Client> = (0..10)
         .map(|_| Client::plain(server.imap).selecting("fred").idling())
         .collect();
-    let places = ["prepares", "opens", "takes", "is-ready"];
+    let places = ["prepares", "opens", "takes", "is-ready", "commits"];
     for (count, place) in (1..).zip(places) {
         let flag = site.folder.path().join("run/flag");
         fs::write(&flag, "").unwrap();
@@ -338,17 +338,17 @@ fn whatever_a_successor_does_the_old_process_goes_on() {
     };
     all_hear(&server);
     // Of another version, or with other options: nothing is begun.
-    let (_, said) = Impostor::ask(&site, 999_999, 2);
+    let (_, said) = Impostor::ask(&site, 999_999, &[2, 1]);
     assert!(said.contains("restart it instead"), "{said}");
-    let (_, said) = Impostor::ask(&site, server::handover::FORMAT, 3);
+    let (_, said) = Impostor::ask(&site, server::handover::FORMAT, &[3, 1]);
     assert!(said.contains("service.imap.shards"), "{said}");
     all_hear(&server);
     let failed = "this process goes on";
     // It ends before it has prepared anything, and one that comes meanwhile is refused.
-    let (first, said) = Impostor::ask(&site, server::handover::FORMAT, 2);
+    let (first, said) = Impostor::ask(&site, server::handover::FORMAT, &[2, 1]);
     assert!(said.contains("true"), "{said}");
     wait_for(&site, "asks for all connections", 1);
-    let (mut second, _) = Impostor::ask(&site, server::handover::FORMAT, 2);
+    let (mut second, _) = Impostor::ask(&site, server::handover::FORMAT, &[2, 1]);
     let mut said = String::new();
     let _ = second.stream.read_to_string(&mut said);
     assert!(said.contains("another upgrade"), "{said}");
@@ -356,19 +356,19 @@ fn whatever_a_successor_does_the_old_process_goes_on() {
     wait_for(&site, failed, 1);
     all_hear(&server);
     // It says that it is ready where it should prepare.
-    let (mut impostor, _) = Impostor::ask(&site, server::handover::FORMAT, 2);
+    let (mut impostor, _) = Impostor::ask(&site, server::handover::FORMAT, &[2, 1]);
     impostor.send(5).unwrap();
     wait_for(&site, failed, 2);
     all_hear(&server);
     // It prepares, and ends while all rests. Its ways for connections are closed with it.
-    let (mut impostor, _) = Impostor::ask(&site, server::handover::FORMAT, 2);
+    let (mut impostor, _) = Impostor::ask(&site, server::handover::FORMAT, &[2, 1]);
     impostor.send(3).unwrap();
     drop(impostor);
     wait_for(&site, failed, 3);
     all_hear(&server);
     assert!(!site.log().contains("panicked"), "{}", site.log());
     // It prepares, and says nothing more.
-    let (mut impostor, _) = Impostor::ask(&site, server::handover::FORMAT, 2);
+    let (mut impostor, _) = Impostor::ask(&site, server::handover::FORMAT, &[2, 1]);
     impostor.send(3).unwrap();
     wait_for(&site, failed, 4);
     drop(impostor);

@@ -12,6 +12,7 @@ mod deliverers;
 mod expiry;
 mod flags;
 mod handover;
+mod handover_hanging;
 mod idle;
 mod imports;
 mod limits;

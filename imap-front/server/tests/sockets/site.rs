@@ -316,24 +316,29 @@ impl Server {
 
     /// The last answers to a delivery.
     pub fn deliver(&self, to: &[&str], message: &str) -> Vec<String> {
-        let mut talk = Talk::to(self.lmtp);
-        talk.line();
-        talk.say("LHLO here\r\n");
-        while talk.line().as_bytes()[3] == b'-' {}
-        talk.say("MAIL FROM:<a@example.org>\r\n");
-        talk.line();
-        for to in to {
-            talk.say(&format!("RCPT TO:<{to}>\r\n"));
-            let reply = talk.line();
-            if !reply.starts_with("250") {
-                return vec![reply];
-            }
-        }
-        talk.say("DATA\r\n");
-        talk.line();
-        talk.say(&format!("{message}\r\n.\r\n"));
-        to.iter().map(|_| talk.line()).collect()
+        deliver(self.lmtp, to, message)
     }
+}
+
+/// The last answers to a delivery.
+pub fn deliver(lmtp: SocketAddr, to: &[&str], message: &str) -> Vec<String> {
+    let mut talk = Talk::to(lmtp);
+    talk.line();
+    talk.say("LHLO here\r\n");
+    while talk.line().as_bytes()[3] == b'-' {}
+    talk.say("MAIL FROM:<a@example.org>\r\n");
+    talk.line();
+    for to in to {
+        talk.say(&format!("RCPT TO:<{to}>\r\n"));
+        let reply = talk.line();
+        if !reply.starts_with("250") {
+            return vec![reply];
+        }
+    }
+    talk.say("DATA\r\n");
+    talk.line();
+    talk.say(&format!("{message}\r\n.\r\n"));
+    to.iter().map(|_| talk.line()).collect()
 }
 
 impl Drop for Server {

@@ -35,7 +35,8 @@ pub enum Kind {
     Sockets = 1,
     /// A socket for each shard, and no more sockets.
     Streams = 2,
-    /// The successor has prepared everything.
+    /// The successor has prepared everything. With a descriptor, if there is one, by which whoever
+    /// has started it hears how it went ([`crate::ready`]).
     Prepared = 3,
     /// The store is closed, and all rows were written.
     Released = 4,
@@ -51,10 +52,12 @@ pub enum Kind {
     Rows = 9,
     /// No more of either.
     End = 10,
+    /// What both must know and nobody else.
+    Secret = 11,
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Sockets,
         Self::Streams,
         Self::Prepared,
@@ -65,6 +68,7 @@ impl Kind {
         Self::Descriptors,
         Self::Rows,
         Self::End,
+        Self::Secret,
     ];
 }
 
@@ -96,6 +100,11 @@ impl Wire {
     pub fn set_patience(&self, patience: Duration) -> io::Result<()> {
         self.stream.set_read_timeout(Some(patience))?;
         self.stream.set_write_timeout(Some(patience))
+    }
+
+    /// Another descriptor of the stream.
+    pub fn stream(&self) -> io::Result<UnixStream> {
+        self.stream.try_clone()
     }
 
     /// Sends a frame.
@@ -181,13 +190,9 @@ impl Wire {
         if length > BODY_BYTES_MAX || usize::from(count) != descriptors.len() {
             return Err(damaged("a frame that is too large, or lacks descriptors"));
         }
-        let mut body = Zeroizing::new(Vec::with_capacity(length.min(64 << 10)));
-        (&mut self.stream)
-            .take(length as u64)
-            .read_to_end(&mut body)?;
-        if body.len() != length {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
+        // All at once: a vector that grows leaves copies behind that nobody clears.
+        let mut body = Zeroizing::new(vec![0; length]);
+        self.stream.read_exact(&mut body)?;
         Ok(Frame {
             kind,
             body,
@@ -257,7 +262,7 @@ mod tests {
     fn what_is_no_frame_is_refused() {
         for bytes in [
             &[0; 8][..],
-            &[11, 0, 0, 0, 0, 0, 0, 0],
+            &[12, 0, 0, 0, 0, 0, 0, 0],
             &[10, 1, 0, 0, 0, 0, 0, 0],
             &[10, 0, 1, 0, 0, 0, 0, 0],
             &[9, 0, 0, 0, 255, 255, 255, 255],

@@ -4,115 +4,127 @@
     reason = "a thread of its own waits for another process, by the machine's clock"
 )]
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use engine::event::ShardId;
 use engine::handover::Given;
-use ens::supervisor::Supervisor;
-use serde_json::json;
-use store::{OpenError, Store};
-use zeroize::Zeroize;
+use serde_json::{Value, json};
 
-use super::FORMAT;
+use super::shards::{Outcome, Shards};
 use super::wire::{DESCRIPTORS_MAX, Kind, Wire};
-use crate::control::MailHandle;
-use crate::lines::WRITTEN_WITHIN;
-use crate::notify::Queue;
-use crate::{announce, panics};
+use super::{
+    ANSWERED_WITHIN, HELD_WITHIN, PREPARED_WITHIN, SETTLED_WITHIN, SHARED_WITHIN, STILL_WITHIN,
+    TURNED_TO_WITHIN,
+};
+use crate::supervisor::Supervisor;
 
-/// How long the successor may take to read configuration and users and to load plug-ins.
-const PREPARED_WITHIN: Duration = Duration::from_secs(120);
-/// How long a step may take while all goes on.
-const SHARED_WITHIN: Duration = Duration::from_secs(60);
-/// How long sessions may take to end what they are in the middle of.
-const SETTLED_WITHIN: Duration = Duration::from_secs(5);
-/// How long plug-ins may take to hear of the last commits.
-const TOLD_WITHIN: Duration = Duration::from_millis(500);
-/// How long a step may take while nobody is served.
-const STILL_WITHIN: Duration = Duration::from_secs(30);
-/// How long the store may stay with a successor that has failed.
-const STORE_BACK_WITHIN: Duration = Duration::from_secs(120);
-/// Between two looks.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Descriptors and pieces of rows that may wait to be sent, a shard.
 const WAITING_MAX: usize = 256;
 
 /// What a successor says of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
     /// What it reads.
     pub format: u64,
-    /// How many shards it has.
-    pub shards: u64,
+    /// How many shards each of its meshes has.
+    pub shards: Vec<u64>,
     /// The longest that a step may take, in milliseconds, if it is less than usual.
     pub patience_ms: u64,
 }
 
+impl Hello {
+    /// From a question; none if it is none.
+    pub fn read(question: &Value) -> Option<Self> {
+        let number = |name: &str| question.get(name).and_then(Value::as_u64);
+        let shards = question.get("shards")?.as_array()?.iter();
+        Some(Self {
+            format: number("format")?,
+            shards: shards.map(Value::as_u64).collect::<Option<_>>()?,
+            patience_ms: number("patience_ms")?,
+        })
+    }
+}
+
+/// What a program has besides connections, of which only one process can have some.
+pub trait Kept: Send + Sync {
+    /// All goes on, and nobody new is to begin what couldn't be handed over. What was decided about
+    /// sessions before now is seen to.
+    ///
+    /// # Errors
+    /// If that takes longer.
+    fn turn_to(&self, within: Duration) -> Outcome<()> {
+        let _ = within;
+        Ok(())
+    }
+    /// All sessions rest: lets go of what only one can have. What is announced before this returns
+    /// reaches everybody.
+    fn let_go(&self) {}
+    /// The handover has failed: takes back what was let go, if it was, and undoes the rest.
+    fn undo(&self, let_go: bool) {
+        let _ = let_go;
+    }
+    /// This process is over: what was written for others should reach them.
+    fn end(&self) {}
+}
+
 /// What this process has that a successor needs.
 pub struct Giving {
-    handle: MailHandle,
-    store: Store,
+    format: u64,
+    shards: Shards,
+    kept: Box<dyn Kept>,
     /// What is listened on, by name.
     sockets: Vec<(&'static str, OwnedFd)>,
+    /// What it needs besides; nobody else may know it.
+    secret: Option<[u8; 32]>,
     /// Who is to be told which process the service is.
     supervisor: Mutex<Option<Supervisor>>,
-    /// How many clients the broker in this process has, which are left behind.
-    subscribers: Option<Subscribers>,
-    /// What plug-ins are still to be told.
-    notifications: Option<Queue>,
     /// One successor at a time.
     turn: Mutex<()>,
 }
 
-/// Counts clients.
-pub type Subscribers = Box<dyn Fn() -> u64 + Send + Sync>;
-type Outcome<T> = Result<T, String>;
-
 /// What has been done, and is to be undone if it fails.
 #[derive(Default)]
 struct Done {
-    asked: bool,
-    store_gone: bool,
+    /// Where whoever started the successor hears how it went.
+    report: Option<File>,
+    turned_to: bool,
+    let_go: bool,
     committed: bool,
 }
 
 impl Giving {
-    /// Of a running server.
-    pub fn new(handle: MailHandle, store: Store, sockets: Vec<(&'static str, OwnedFd)>) -> Self {
+    /// Of a running program, whose connections are written down in this format.
+    pub fn new(format: u64, shards: Shards, sockets: Vec<(&'static str, OwnedFd)>) -> Self {
+        struct Nothing;
+        impl Kept for Nothing {}
         Self {
-            handle,
-            store,
+            format,
+            shards,
+            kept: Box::new(Nothing),
             sockets,
+            secret: None,
             supervisor: Mutex::default(),
-            subscribers: None,
-            notifications: None,
             turn: Mutex::default(),
         }
     }
 
-    /// The same, with plug-ins, which read the store of what they are told.
+    /// The same, with more than connections.
     #[must_use]
-    pub fn with_notifications(self, notifications: Option<Queue>) -> Self {
-        Self {
-            notifications,
-            ..self
-        }
+    pub fn with_kept(self, kept: Box<dyn Kept>) -> Self {
+        Self { kept, ..self }
     }
 
-    /// The same, with a broker in this process, of which this counts the clients.
+    /// The same, with a secret that the successor is to have, too.
     #[must_use]
-    pub fn with_subscribers(self, subscribers: Option<Subscribers>) -> Self {
-        Self {
-            subscribers,
-            ..self
-        }
+    pub fn with_secret(self, secret: Option<[u8; 32]>) -> Self {
+        Self { secret, ..self }
     }
 
     /// Whom to tell which process the service is.
@@ -125,32 +137,40 @@ impl Giving {
     }
 
     /// Why a successor can't have anything; nothing was done.
-    pub fn refusal(&self, hello: Hello) -> Option<String> {
-        if hello.format != FORMAT {
+    pub fn refusal(&self, hello: &Hello) -> Option<String> {
+        if super::is_awaiting() {
+            return Some("this process has not taken over itself yet, try again".into());
+        }
+        if hello.format != self.format {
             return Some(format!(
-                "this server writes connections in format {FORMAT} and the new one reads {}: \
-                 restart it instead",
-                hello.format
+                "this server writes connections in format {} and the new one reads {}: restart it \
+                 instead",
+                self.format, hello.format
             ));
         }
-        let shards = u64::from(self.handle.shards());
+        let shards = self.shards.counts();
+        let words = |counts: &[u64]| {
+            let counts = counts.iter().map(u64::to_string);
+            counts.collect::<Vec<_>>().join(" and ")
+        };
         (hello.shards != shards).then(|| {
             format!(
-                "this server has {shards} shards and the new one would have {}: restart it \
-                 instead, or set service.imap.shards back",
-                hello.shards
+                "this server has {} shards and the new one would have {}: restart it instead, or \
+                 set service.imap.shards, ens.shards and ens.embedded back",
+                words(&shards),
+                words(&hello.shards)
             )
         })
     }
 
     /// Gives everything to a successor, and ends this process. Returns only if that fails: then
     /// this one goes on, and this is why.
-    pub fn give(&self, stream: UnixStream, pid: i32, hello: Hello) -> String {
+    pub fn give(&self, stream: UnixStream, pid: i32, hello: &Hello) -> String {
         let Ok(_turn) = self.turn.try_lock() else {
             return "another upgrade is under way".into();
         };
         tracing::info!(
-            target: "imapd", event = %"upgrade", result = %"begun", pid,
+            target: "handover", event = %"upgrade", result = %"begun", pid,
             "another process asks for all connections"
         );
         let mut done = Done::default();
@@ -160,7 +180,7 @@ impl Giving {
             Err(why) => why,
         };
         if let Ok(mut end) = end {
-            // It may be gone. If not, it gives the store back when it hears this.
+            // It may be gone. If not, it ends when it hears this.
             let _ = writeln!(end, "{}", json!({ "error": why }));
             let _ = end.shutdown(Shutdown::Both);
             if done.committed && has_taken(end) {
@@ -168,58 +188,43 @@ impl Giving {
             }
         }
         tracing::error!(
-            target: "imapd", event = %"upgrade", result = %"failed", pid,
+            target: "handover", event = %"upgrade", result = %"failed", pid,
             "this process goes on: {why}"
         );
-        self.undo(&done);
+        if let Some(report) = &mut done.report {
+            // Whoever started it sees to it that it is gone, whatever it hangs in.
+            let _ = writeln!(report, "error: {}", why.replace('\n', " "));
+        }
+        if done.turned_to {
+            self.kept.undo(done.let_go);
+            self.shards.go_on(STILL_WITHIN);
+        }
         why
     }
 
-    fn shards(&self) -> impl Iterator<Item = ShardId> + use<> {
-        (0..self.handle.shards()).map(ShardId)
-    }
-
-    fn try_give(&self, stream: UnixStream, hello: Hello, done: &mut Done) -> Outcome<()> {
+    fn try_give(&self, stream: UnixStream, hello: &Hello, done: &mut Done) -> Outcome<()> {
         let within = |usual: Duration| usual.min(Duration::from_millis(hello.patience_ms));
         let broke = |error: io::Error| format!("the new process: {error}");
         let mut wire = Wire::new(stream, within(PREPARED_WITHIN)).map_err(broke)?;
         let (ways, pumps) = self.open_ways(&mut wire).map_err(broke)?;
-        wire.expect(Kind::Prepared).map_err(broke)?;
+        let prepared = wire.expect(Kind::Prepared).map_err(broke)?;
+        done.report = prepared.descriptors.into_iter().next().map(File::from);
         wire.set_patience(within(STILL_WITHIN)).map_err(broke)?;
-        done.asked = true;
+        done.turned_to = true;
         let began = Instant::now();
-        let shared = self.shards().zip(&ways);
-        let shared = shared.map(|(id, way)| self.handle.share(id, way.clone()));
-        each(
-            shared.collect(),
-            began + within(SHARED_WITHIN),
-            "descriptors",
-        )?;
-        let within_ns = SETTLED_WITHIN.as_nanos() as u64;
-        let settled = self.shards().map(|id| self.handle.settle(id, within_ns));
+        self.shards.share(&ways, began + within(SHARED_WITHIN))?;
+        self.kept.turn_to(TURNED_TO_WITHIN)?;
         let until = Instant::now() + SETTLED_WITHIN + STILL_WITHIN;
-        let settled = each(settled.collect(), until, "sessions to rest")?;
-        let ended: usize = settled.iter().map(|shard| shard.ended).sum();
-        let held = settled.iter().map(|shard| shard.held_ns).max();
-        let held = Duration::from_nanos(held.unwrap_or(0));
+        self.shards.settle(SETTLED_WITHIN, until)?;
+        let until = Instant::now() + ANSWERED_WITHIN;
+        let held = self.shards.hold(HELD_WITHIN, until)?;
         let still = Instant::now();
         let until = still + within(STILL_WITHIN);
-        // What was committed is announced before this returns.
-        done.store_gone = true;
-        self.store.close();
-        if let Some(queue) = &self.notifications {
-            // It is only some plug-in's if that is too slow.
-            let _ = queue.pass().recv_timeout(TOLD_WITHIN);
-        }
-        self.store.let_go();
+        done.let_go = true;
+        self.kept.let_go();
         let closed = still.elapsed();
-        self.pass_until_quiet(until)?;
-        let rows = self.shards().zip(ways);
-        let rows = rows.map(|(id, way)| self.handle.export(id, way));
-        let mut count = 0;
-        for written in each(rows.collect(), until, "rows")? {
-            count += written.map_err(|error| format!("rows: {error}"))?;
-        }
+        self.shards.pass_until_quiet(until)?;
+        let count = self.shards.export(ways, until)?;
         for pump in pumps {
             let pumped = pump.join().map_err(|_| "a thread has failed".to_owned())?;
             pumped.map_err(broke)?;
@@ -230,13 +235,14 @@ impl Giving {
         done.committed = true;
         wire.send(Kind::Commit, b"", &[]).map_err(broke)?;
         wire.expect(Kind::Taken).map_err(broke)?;
+        let held_back = Duration::from_nanos(held.held_ns);
         tracing::info!(
-            target: "imapd", event = %"upgrade", result = %"ok", connections = count, ended,
-            still_ms = (held + still.elapsed()).as_millis() as u64,
+            target: "handover", event = %"upgrade", result = %"ok", connections = count,
+            ended = held.ended, still_ms = (held_back + still.elapsed()).as_millis() as u64,
             whole_ms = began.elapsed().as_millis() as u64,
-            close_ms = closed.as_millis() as u64, rows_ms = (written - closed).as_millis() as u64,
+            held_ms = held_back.as_millis() as u64, close_ms = closed.as_millis() as u64,
+            rows_ms = (written - closed).as_millis() as u64,
             open_ms = (still.elapsed() - written).as_millis() as u64,
-            broker_clients = self.subscribers.as_ref().map_or(0, |count| count()),
             "another process has all connections"
         );
         Ok(())
@@ -255,8 +261,11 @@ impl Giving {
             wire.send(Kind::Sockets, names.as_bytes(), &copies)?;
         }
         self.give_supervisor(wire)?;
+        if let Some(secret) = &self.secret {
+            wire.send(Kind::Secret, secret, &[])?;
+        }
         let (mut ways, mut pumps, mut theirs) = (vec![], vec![], vec![]);
-        for _ in self.shards() {
+        for _ in 0..self.shards.count() {
             let (own, other) = UnixStream::pair()?;
             let own = Wire::new(own, STILL_WITHIN)?;
             let (way, given) = sync_channel(WAITING_MAX);
@@ -284,24 +293,6 @@ impl Giving {
         }
     }
 
-    /// All that was announced has reached those who watch.
-    fn pass_until_quiet(&self, until: Instant) -> Outcome<()> {
-        let mut quiet = 0;
-        while quiet < 2 {
-            let passes = self.shards().map(|id| self.handle.pass(id));
-            let all = each(passes.collect(), until, "shards")?;
-            quiet = if all.into_iter().all(|it| it) {
-                quiet + 1
-            } else {
-                0
-            };
-            if Instant::now() > until {
-                return Err("shards have too much to do".into());
-            }
-        }
-        Ok(())
-    }
-
     /// The successor serves: this process is over. Names of sockets are that one's.
     fn end(&self, pid: i32) -> ! {
         let supervisor = self
@@ -312,41 +303,8 @@ impl Giving {
         if let Some(Err(error)) = supervisor.map(|it| it.main_process(pid)) {
             tracing::warn!("the supervisor can't be told of the new process: {error}");
         }
-        // What sessions did until now is on its way to the log.
-        std::thread::sleep(WRITTEN_WITHIN);
+        self.kept.end();
         std::process::exit(0);
-    }
-
-    /// Takes back what was given.
-    fn undo(&self, done: &Done) {
-        if done.store_gone {
-            self.take_store_back();
-        }
-        if done.asked {
-            for id in self.shards() {
-                let _ = self.handle.go_on(id).recv_timeout(STILL_WITHIN);
-            }
-        }
-    }
-
-    fn take_store_back(&self) {
-        let until = Instant::now() + STORE_BACK_WITHIN;
-        loop {
-            let handle = self.handle.clone();
-            let announcer = Box::new(move |news: Vec<mail::News>| {
-                announce::announce(&handle, news);
-            });
-            match self.store.take_again(announcer) {
-                Ok(_) => return,
-                // The successor ends when it hears that it gets nothing.
-                Err(OpenError::InUse { .. }) if Instant::now() < until => {}
-                Err(error) => {
-                    tracing::error!("the store can't be taken back: {error}");
-                    panics::end_process("store");
-                }
-            }
-            std::thread::sleep(LOOK_EVERY);
-        }
     }
 }
 
@@ -354,18 +312,6 @@ impl Giving {
 fn has_taken(end: UnixStream) -> bool {
     let taken = |mut wire: Wire| wire.expect(Kind::Taken);
     Wire::new(end, STILL_WITHIN).and_then(taken).is_ok()
-}
-
-/// The answers of all shards.
-fn each<T>(answers: Vec<Receiver<T>>, until: Instant, what: &str) -> Outcome<Vec<T>> {
-    let one = |answer: Receiver<T>| {
-        let left = until.saturating_duration_since(Instant::now());
-        answer.recv_timeout(left).map_err(|error| match error {
-            RecvTimeoutError::Timeout => format!("it takes too long: {what}"),
-            RecvTimeoutError::Disconnected => format!("the new process takes none: {what}"),
-        })
-    };
-    answers.into_iter().map(one).collect()
 }
 
 /// Sends what a shard gives, until its end or that of whoever takes it.
@@ -387,11 +333,9 @@ fn pump_to(mut wire: Wire, given: &Receiver<Given>) -> io::Result<()> {
                     flush(&mut wire, &mut keys, &mut descriptors)?;
                 }
             }
-            Given::Rows(mut rows) => {
+            Given::Rows(rows) => {
                 flush(&mut wire, &mut keys, &mut descriptors)?;
-                let sent = wire.send(Kind::Rows, &rows, &[]);
-                rows.zeroize();
-                sent?;
+                wire.send(Kind::Rows, &rows, &[])?;
             }
             Given::End => return wire.send(Kind::End, b"", &[]),
         }

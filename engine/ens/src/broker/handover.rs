@@ -1,0 +1,186 @@
+//! Clients of the broker that go to another process, or come from one: with what they have sent of
+//! a frame, their subscriptions, and how many events they were not sent.
+
+use std::sync::Arc;
+
+use bytes::{Buf, BufMut};
+use engine::event::SessionId;
+
+use super::session::{Parked, Session};
+use super::subscriptions::Place;
+use super::{Broker, Target};
+use crate::event_ref::Pattern;
+
+/// Bits of a pattern.
+const DEEP: u8 = 1;
+const POOLED: u8 = 2;
+
+impl Pattern {
+    /// Appends it.
+    fn hand_over(&self, output: &mut Vec<u8>) {
+        let deep = if self.deep { DEEP } else { 0 };
+        let pooled = if self.pool.is_some() { POOLED } else { 0 };
+        output.put_u8(deep | pooled);
+        put_text(output, &self.key);
+        put_text(output, self.pool.as_deref().unwrap_or_default());
+        output.put_u32(self.params.len() as u32);
+        for (name, value) in &self.params {
+            put_text(output, name);
+            put_text(output, value);
+        }
+    }
+
+    /// The next one of the input.
+    fn taken_over(input: &mut &[u8]) -> Option<Self> {
+        let bits = input.try_get_u8().ok()?;
+        if bits & !(DEEP | POOLED) != 0 {
+            return None;
+        }
+        let key = take_text(input)?.into();
+        let pool = take_text(input)?;
+        let count = input.try_get_u32().ok()?;
+        let params = (0..count).map(|_| Some((take_text(input)?.into(), take_text(input)?.into())));
+        Some(Self {
+            pool: (bits & POOLED != 0).then(|| pool.into()),
+            key,
+            deep: bits & DEEP != 0,
+            params: params.collect::<Option<_>>()?,
+        })
+    }
+}
+
+fn put_text(output: &mut Vec<u8>, text: &str) {
+    output.put_u32(text.len() as u32);
+    output.put_slice(text.as_bytes());
+}
+
+fn take_text<'a>(input: &mut &'a [u8]) -> Option<&'a str> {
+    let length = input.try_get_u32().ok()? as usize;
+    let (text, rest) = input.split_at_checked(length)?;
+    *input = rest;
+    std::str::from_utf8(text).ok()
+}
+
+impl Session {
+    /// Appends what there is of it besides subscriptions.
+    fn hand_over(&self, output: &mut Vec<u8>) {
+        output.put_u8(u8::from(self.is_greeted()));
+        output.put_u32(self.buffer.len() as u32);
+        output.put_slice(&self.buffer);
+    }
+
+    /// The next one of the input.
+    fn taken_over(input: &mut &[u8]) -> Option<Self> {
+        let mut session = Self::default();
+        match input.try_get_u8().ok()? {
+            0 => {}
+            1 => session.greet(),
+            _ => return None,
+        }
+        let length = input.try_get_u32().ok()? as usize;
+        let (buffer, rest) = input.split_at_checked(length)?;
+        *input = rest;
+        session.buffer.extend_from_slice(buffer);
+        Some(session)
+    }
+}
+
+impl Broker {
+    /// Writes a client down.
+    pub(super) fn write_down(
+        &self,
+        id: SessionId,
+        session: Option<&Session>,
+        output: &mut Vec<u8>,
+    ) {
+        match session {
+            Some(session) => session.hand_over(output),
+            None => Session::unpark(Parked).hand_over(output),
+        }
+        output.put_u64(self.lagged.get(&id).copied().unwrap_or(0));
+        let owned: Vec<_> = self.owned(id).collect();
+        output.put_u32(owned.len() as u32);
+        for (number, pattern) in owned {
+            output.put_u32(number);
+            pattern.hand_over(output);
+        }
+    }
+
+    /// A client that another process has written down, with all it has subscribed to. None if these
+    /// are not its bytes.
+    pub(super) fn read_back(&mut self, id: SessionId, mut bytes: &[u8]) -> Option<Session> {
+        let input = &mut bytes;
+        let session = Session::taken_over(input)?;
+        let lagged = input.try_get_u64().ok()?;
+        let count = input.try_get_u32().ok()?;
+        self.placement.came_anyway();
+        if lagged > 0 {
+            self.lagged.insert(id, lagged);
+        }
+        for _ in 0..count {
+            let number = input.try_get_u32().ok()?;
+            let pattern = Pattern::taken_over(input)?;
+            self.subscribing.admit_anyway(pattern.cost());
+            self.place_again(id, number, pattern);
+        }
+        input.is_empty().then_some(session)
+    }
+
+    fn place_again(&mut self, id: SessionId, number: u32, pattern: Pattern) {
+        let bytes = pattern.cost();
+        let pattern = Arc::new(pattern);
+        let place = match &pattern.pool {
+            Some(_) => {
+                // Who serves the pool hears of it before anything is published.
+                self.joins.put(pattern.clone(), id, number);
+                Place::Pooled
+            }
+            None => {
+                let entry = self.matcher.insert(&pattern, Target::Session(id));
+                self.subscribing.add(self.shard);
+                Place::Matched(entry)
+            }
+        };
+        self.keep(id, number, bytes, pattern, place);
+    }
+
+    /// Everything has come to all shards: members of the pools that are served here join them.
+    pub(super) fn join_those_that_came(&mut self) {
+        for (pattern, member, id) in self.joins.take(self.shard) {
+            self.join(&pattern, member, id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn patterns_come_out_as_they_went_in(
+            text in "[a-z]{1,5}(\\+pool(\\.[a-z]{1,3})?)?://[a-z]{0,3}/[a-z%0-9]{0,5}(/\\*)?\
+                     (\\?([a-z]=[a-z%0-9]{0,3}&?){0,4})?",
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let Ok(pattern) = Pattern::parse(&text) else { return Ok(()) };
+            let mut bytes = Vec::new();
+            pattern.hand_over(&mut bytes);
+            let mut short = &bytes[..cut.index(bytes.len())];
+            prop_assert_eq!(Pattern::taken_over(&mut short), None);
+            let mut left = &bytes[..];
+            prop_assert_eq!(Pattern::taken_over(&mut left), Some(pattern));
+            prop_assert!(left.is_empty());
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            let mut left = &bytes[..];
+            let _ = Pattern::taken_over(&mut left);
+            let mut left = &bytes[..];
+            let _ = Session::taken_over(&mut left);
+        }
+    }
+}
