@@ -160,6 +160,7 @@ impl Engine {
             topic: self.topic,
             prev,
             seq: self.newest,
+            born_ns: 0,
             fact: (),
         });
     }

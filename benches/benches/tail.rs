@@ -25,6 +25,7 @@ fn event(seq: u64) -> Arc<Event<()>> {
         topic: TopicId(1),
         prev: seq - 1,
         seq,
+        born_ns: 0,
         fact: (),
     })
 }

@@ -9,8 +9,9 @@ use anyhow::{Context, Result};
 type Page = (&'static str, fn() -> String);
 
 /// All pages that are made.
-const PAGES: [Page; 2] = [
+const PAGES: [Page; 3] = [
     ("docs/capabilities.md", proto::imap::capabilities::page),
+    ("docs/metrics.md", monitor::docs::page),
     ("docs/options.md", admin::config::options_page),
 ];
 

@@ -39,8 +39,9 @@ pub const SBIN: [&str; 19] = [
 const LIB: [&str; 4] = ["imapd", "enpd", "watcher", "libibiff.so"];
 /// Where the headers and examples of C programmers are.
 const C_SOURCES: &str = "engine/ibiff";
-/// Where what other programs of the host need to know is, and where it goes.
-const FAIL2BAN: [&str; 2] = ["imap-front/server/share/fail2ban", "share/fail2ban"];
+/// Where what other programs need to know is, in folders that go to `share/`.
+const SHARE: &str = "imap-front/server/share";
+const SHARED: [&str; 3] = ["fail2ban", "grafana", "prometheus"];
 /// Where systemd's units stand; `systemctl link` takes them from there.
 const UNITS: &str = "lib/systemd";
 /// Folders of what belongs to the release.
@@ -148,9 +149,11 @@ pub fn lay_out_release(prefix: &Path, profile: Profile) -> Result<()> {
             &prefix.join(folder),
         )?;
     }
-    let [from, to] = FAIL2BAN;
-    fs::create_dir_all(prefix.join(to)).with_context(|| format!("cannot make {to}"))?;
-    copy_all(&paths::root().join(from), &prefix.join(to))?;
+    for name in SHARED {
+        let to = prefix.join("share").join(name);
+        fs::create_dir_all(&to).with_context(|| format!("cannot make share/{name}"))?;
+        copy_all(&paths::root().join(SHARE).join(name), &to)?;
+    }
     let link = prefix.join("configutil");
     if !link.is_symlink() {
         symlink("sbin/configutil", &link).context("cannot link configutil")?;

@@ -9,7 +9,8 @@ use anyhow::{Context, Result};
 use crate::{paths, shell};
 
 /// Programs, and the Debian package that has each.
-const DEBIAN: [(&str, &str); 18] = [
+const DEBIAN: [(&str, &str); 20] = [
+    ("chromium", "chromium"),
     ("curl", "curl"),
     ("fetchmail", "fetchmail"),
     ("getmail", "getmail6"),
@@ -21,6 +22,7 @@ const DEBIAN: [(&str, &str); 18] = [
     ("node", "nodejs"),
     ("npm", "npm"),
     ("postfix", "postfix"),
+    ("promtool", "prometheus"),
     ("python3", "python3"),
     ("swaks", "swaks"),
     ("tcsh", "tcsh"),
@@ -69,7 +71,7 @@ pub fn node() -> PathBuf {
 pub fn install() -> Result<()> {
     debian()?;
     install_python()?;
-    install_node()
+    node_packages()
 }
 
 /// Installs what is missing of Debian's, for the system.
@@ -199,7 +201,8 @@ fn install_python() -> Result<()> {
     })
 }
 
-fn install_node() -> Result<()> {
+/// Installs what is missing from npm, below the target folder.
+pub fn node_packages() -> Result<()> {
     let wanted = drivers().join("package.json");
     let folder = node();
     unless_done(&wanted, &folder, || {

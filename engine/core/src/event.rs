@@ -40,6 +40,9 @@ pub struct Event<F> {
     pub prev: u64,
     /// The topic's number now; higher than `prev`.
     pub seq: u64,
+    /// When it became true, on the reactors' clock: since then its watchers have been waiting. 0 if
+    /// that is not known.
+    pub born_ns: u64,
     /// What the protocol has to say about it.
     pub fact: F,
 }

@@ -43,6 +43,10 @@ pub trait Handshake {
 
 /// A record layer: see [`tls::Records`].
 pub trait Records {
+    /// Whether it is of TLS 1.2, and not of TLS 1.3.
+    fn is_tls12(&self) -> bool {
+        false
+    }
     /// Seals bytes to the end of `output`, which leaves in this order, once.
     ///
     /// # Errors
@@ -97,6 +101,10 @@ impl Handshake for tls::Handshake {
 }
 
 impl Records for tls::Records {
+    fn is_tls12(&self) -> bool {
+        self.version() == tls::Version::Tls12
+    }
+
     fn seal(&mut self, bytes: &[u8], output: &mut Vec<u8>) -> Result<(), Fault> {
         self.seal(bytes, output)
     }

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use counting::Histogram;
+
 /// What happened, or how many there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
@@ -50,9 +52,17 @@ pub enum Counter {
     Handshakes,
     /// Watches beyond their row's first now.
     FurtherWatches,
+    /// Connections that speak TLS 1.2 now.
+    Tls12,
+    /// Connections that speak TLS 1.3 now.
+    Tls13,
+    /// Bytes that the protocol holds of its sessions' input and requests now.
+    Held,
+    /// Connections that fit into the shard's rings.
+    Places,
 }
 
-const COUNTERS: usize = Counter::FurtherWatches as usize + 1;
+const COUNTERS: usize = Counter::Places as usize + 1;
 
 /// Why something was dropped or cut. Nothing is dropped without one of these being counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,9 +112,16 @@ pub struct Stats {
     counters: [AtomicU64; COUNTERS],
     reasons: [AtomicU64; REASONS],
     longest_turn_ns: AtomicU64,
+    told: Histogram,
 }
 
 impl Stats {
+    /// How long it took from the moment at which an event became true until a parked row's
+    /// announcement was given to the kernel.
+    pub fn told(&self) -> &Histogram {
+        &self.told
+    }
+
     /// The longest time in nanoseconds for which the shard looked at no completion, without that
     /// for which it slept, since this was asked the last time.
     pub fn take_longest_turn_ns(&self) -> u64 {
@@ -170,6 +187,10 @@ impl Counter {
         Self::Owed,
         Self::Handshakes,
         Self::FurtherWatches,
+        Self::Tls12,
+        Self::Tls13,
+        Self::Held,
+        Self::Places,
     ];
 }
 

@@ -73,6 +73,7 @@ mod tests {
             topic: TopicId(1),
             prev,
             seq,
+            born_ns: 0,
             fact: (),
         })
     }

@@ -130,6 +130,12 @@ impl Certificates {
         self.configs.iter().for_each(|config| config.set_time(now));
     }
 
+    /// Each certificate's file, its names, and until when it is valid, in seconds since 1970.
+    pub fn ends(&self) -> impl Iterator<Item = (&Path, &[String], i64)> {
+        let each = self.shown.iter();
+        each.map(|(path, identity)| (path.as_path(), identity.names(), identity.not_after()))
+    }
+
     /// A line for each certificate that there is something to say against now.
     pub fn warnings(&self) -> Vec<String> {
         let now = now_s();

@@ -146,6 +146,17 @@ impl Config {
         }
     }
 
+    /// A connection that is rustls's own from the first byte to the last, for doors with few
+    /// clients; none while there is no identity.
+    ///
+    /// # Errors
+    ///
+    /// What rustls said.
+    pub fn connection(&self) -> Result<Option<rustls::ServerConnection>, rustls::Error> {
+        let config = self.current(false);
+        config.map(rustls::ServerConnection::new).transpose()
+    }
+
     pub(crate) fn current(&self, asks: bool) -> Option<Arc<ServerConfig>> {
         let current = self.current.load();
         match &current.asking {

@@ -72,6 +72,11 @@ impl Base {
         self.data().join("verifiers")
     }
 
+    /// What whoever looks at metrics from another host has to show.
+    pub fn http_token(&self) -> PathBuf {
+        self.data().join("http.token")
+    }
+
     /// Log files.
     pub fn log(&self) -> PathBuf {
         self.root.join("log")

@@ -9,6 +9,7 @@ use std::time::Duration;
 use engine::event::Event;
 use engine::topic::TopicId;
 use mail::{News, UserId};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::control::MailHandle;
 
@@ -35,8 +36,9 @@ const NAMES: u64 = 1 << 47;
 pub fn announce(handle: &MailHandle, news: Vec<News>) {
     crate::planted::here("writer");
     let mut waited = Duration::ZERO;
+    let born_ns = monotonic_ns();
     for news in news {
-        let event = as_engine_event(news);
+        let event = as_engine_event(news, born_ns);
         while !handle.keeps_up(event.topic) && waited < PATIENCE {
             std::thread::sleep(PAUSE);
             waited += PAUSE;
@@ -45,8 +47,15 @@ pub fn announce(handle: &MailHandle, news: Vec<News>) {
     }
 }
 
-/// News as the engine carries them. Those of names have no numbers: who misses some asks again.
-pub fn as_engine_event(news: News) -> Event<News> {
+/// The clock of the data planes' reactors.
+fn monotonic_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
+}
+
+/// News as the engine carries them, of a commit that became durable at that time. Those of names
+/// have no numbers: who misses some asks again.
+pub fn as_engine_event(news: News, born_ns: u64) -> Event<News> {
     let (topic, prev, seq) = match &news {
         News::Mailbox(event, _) => (TopicId(event.mailbox.0), event.prev.0, event.seq.0),
         News::Name(change) => (names_topic(change.user), 0, 0),
@@ -55,6 +64,7 @@ pub fn as_engine_event(news: News) -> Event<News> {
         topic,
         prev,
         seq,
+        born_ns,
         fact: news,
     }
 }

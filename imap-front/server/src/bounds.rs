@@ -149,13 +149,6 @@ impl Bounds {
         TEXTS.map(|(bound, _)| (bound, self.met(bound))).into_iter()
     }
 
-    /// The same, with what each counts.
-    pub fn all_with_help(&self) -> impl Iterator<Item = (Bound, u64, &'static str)> {
-        TEXTS
-            .map(|(bound, text)| (bound, self.met(bound), text))
-            .into_iter()
-    }
-
     /// How often it was met.
     pub fn met(&self, bound: Bound) -> u64 {
         self.met[bound as usize].load(Relaxed)

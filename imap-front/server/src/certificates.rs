@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use admin::{Base, Config};
+use arc_swap::ArcSwap;
 use tls::{Clients, ClientsError, Options, Version, certificates};
 
 /// Looks between two times that the log is told of certificates that end soon: a day's.
@@ -80,6 +81,18 @@ pub struct Certificates {
     clients: Option<Clients>,
     /// Looks since the last warnings.
     looks: u32,
+    shown: Arc<ArcSwap<Vec<Shown>>>,
+}
+
+/// A certificate that is in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Its file, without the folder.
+    pub file: String,
+    /// Its names, with blanks between them.
+    pub names: String,
+    /// Until when it is valid, in seconds since 1970.
+    pub ends_s: i64,
 }
 
 /// Whose certificates clients may show.
@@ -103,7 +116,9 @@ impl Certificates {
             authorities,
             clients,
             looks: 0,
+            shown: Arc::default(),
         };
+        certificates.show();
         certificates.look();
         Ok(certificates)
     }
@@ -119,6 +134,32 @@ impl Certificates {
     /// What TLS says.
     pub fn for_broker(&mut self, config: &Config) -> Result<Arc<tls::Config>, CertificatesError> {
         Ok(self.files.also(options(config, ens::frame::PROTOCOL))?)
+    }
+
+    /// What those of the status page's door are begun with.
+    ///
+    /// # Errors
+    /// What TLS says.
+    pub fn for_http(&mut self, config: &Config) -> Result<Arc<tls::Config>, CertificatesError> {
+        Ok(self.files.also(options(config, b"http/1.1"))?)
+    }
+
+    /// Those in use, as they are known from now on.
+    pub fn shown(&self) -> Arc<ArcSwap<Vec<Shown>>> {
+        self.shown.clone()
+    }
+
+    fn show(&self) {
+        let shown = self.files.ends().map(|(path, names, ends_s)| Shown {
+            file: path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into(),
+            names: names.join(" "),
+            ends_s,
+        });
+        self.shown.store(Arc::new(shown.collect()));
     }
 
     /// Whether handshakes can be begun: STARTTLS is offered then.
@@ -137,6 +178,7 @@ impl Certificates {
         let read = read.map(|clients| self.clients = clients);
         let count = self.files.reload(self.clients.clone())?;
         self.looks = 0;
+        self.show();
         self.look();
         read.map(|()| count)
     }

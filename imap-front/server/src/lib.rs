@@ -7,7 +7,8 @@
 //! (who may open how many files), [`certificates`] (what TLS shows), [`tokens`] (by which clients
 //! log in), [`proxies`] (who may say whose connection it is), [`admin_socket`] (what the
 //! administrator's tools ask), [`tools`] (those that need the store), [`handover`] (all connections
-//! to another process), [`log`], [`lines`] (what sessions have done), [`statistics`]. What holds
+//! to another process), [`log`], [`lines`] (what sessions have done), [`statistics`], [`metrics`]
+//! (all that is counted), [`http`] (the door where that is told). What holds
 //! them to their measure: [`bounds`] (refusals and drops), [`stalls`] (calls that took too long),
 //! [`panics`].
 
@@ -25,9 +26,11 @@ pub mod descriptors;
 pub mod front;
 pub mod handover;
 pub mod host;
+pub mod http;
 pub mod lines;
 pub mod lmtp;
 pub mod log;
+pub mod metrics;
 pub mod notify;
 pub mod options;
 pub mod panics;

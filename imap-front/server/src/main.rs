@@ -208,6 +208,7 @@ fn serve(base: &Base, cli: &Cli, ready: &mut Ready) -> Result<(), Box<dyn Error>
         let connections = server.take_over(*successor, ready)?;
         ready.line(&format!("{connections} connections taken over"));
     }
+    server.open_door(base, &config, ready);
     tracing::info!(
         target: "imapd", event = %"start", result = %"ok", version = %env!("CARGO_PKG_VERSION"),
         pid = std::process::id(), "the server serves"

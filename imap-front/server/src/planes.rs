@@ -14,7 +14,9 @@ use reactor::uring::{Options, Uring};
 
 use crate::bounds::Bounds;
 use crate::control::{self, Control, MailHandle, PortBackend, Requests};
-use crate::front::{Cleartext, Front, Logins, Revocations, Shares, Timeouts, Visits};
+use crate::front::{
+    Cleartext, Front, Logins, Revocations, SessionCounts, Shares, Timeouts, Visits,
+};
 use crate::handover::Coming;
 use crate::host::{Door, Host, ImapPlaces};
 use crate::lines::Lines;
@@ -74,6 +76,8 @@ pub struct DataPlane {
     pub trusted: Arc<Networks>,
     /// Deliveries.
     pub lmtp: LmtpShard,
+    /// Where its sessions are counted.
+    pub counts: Arc<SessionCounts>,
     /// Where requests go.
     pub backend: PortBackend,
     /// Connections that come from another process, before any others.
@@ -108,6 +112,7 @@ impl DataPlane {
         let bounds = self.bounds;
         let front = Front::new(self.session, self.timeouts, self.cleartext, self.backend)
             .with_logins(self.logins)
+            .with_counts(self.counts)
             .with_memory(self.limits.output_bytes_max)
             .with_watch(bounds.clone(), self.stalls)
             .with_shares(self.addresses, self.users)

@@ -49,6 +49,8 @@ pub struct Ports {
     pub(crate) lmtp: lmtp::Listeners,
     /// The administrator's, if it can be had.
     pub(crate) admin: Option<AdminSocket>,
+    /// That of metrics and health, if it is wanted and can be had.
+    pub(crate) http: Option<TcpListener>,
 }
 
 impl Ports {
@@ -87,8 +89,14 @@ impl Ports {
             let path = admin.display();
             tracing::error!("can't listen on {path}: {error}; no tool can ask this server");
         });
+        let http = config.http_address().map(|address| {
+            let listeners = listen::listeners("http", "service.http.port", address, 1);
+            listeners.inspect_err(|error| ready.part_failed("http", error))
+        });
+        let http = http.and_then(|listeners| listeners.ok()?.into_iter().next());
         Ok(Self {
             admin: admin.ok(),
+            http,
             imap,
             imaps,
             broker,
@@ -114,6 +122,9 @@ impl Ports {
         let mut copies = ports.collect::<io::Result<Vec<_>>>()?;
         if let Some(socket) = &self.lmtp.unix {
             copies.push((handover::LMTP_SOCKET, socket.try_clone()?));
+        }
+        if let Some(http) = &self.http {
+            copies.push(copy("http", http)?);
         }
         if let Some(admin) = &self.admin {
             copies.push((handover::CONTROL, admin.copy()?));

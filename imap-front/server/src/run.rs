@@ -1,15 +1,18 @@
 //! Starting and stopping the server.
 
+mod door;
+mod login;
 mod refreshing;
 mod taking_over;
 
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
-use admin::users::{Edition, Learned, Login, ScramUse};
+use admin::users::{Edition, Login};
 use admin::{Base, Config, Users};
 use engine::event::ShardId;
 use engine::stats::Counter;
@@ -31,8 +34,10 @@ use crate::descriptors::{Descriptors, TooFewFiles};
 use crate::front::{Cleartext, Logins, Revocations, Shares, Visits};
 use crate::handover::{self, Belongings, Coming, Gate, Giving, Looks, Shards, TakingError};
 use crate::host::ImapPlaces;
+use crate::http::HttpDoor;
 use crate::lines::{Directory, Lines, Writing};
 use crate::lmtp::{self, Lmtp, SocketPath};
+use crate::metrics::Measured;
 use crate::notify::{Notifications, Queue};
 use crate::options::Options;
 use crate::planes::{self, DataPlane};
@@ -43,6 +48,7 @@ use crate::stalls::Stalls;
 use crate::statistics;
 use crate::tokens::{Tokens, TokensError};
 
+use login::login;
 use taking_over::open_store;
 
 pub use taking_over::Origin;
@@ -55,8 +61,6 @@ const QUIET_PARKS: u64 = 100;
 const MANY_PARKS: u64 = 1000;
 /// Connections beyond the limit that a shard can tell so at a time.
 const REFUSALS: usize = 64;
-/// Verified passwords that are remembered.
-const LOGINS_REMEMBERED: usize = 64 * 1024;
 
 /// Why the server can't start.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +120,10 @@ pub struct Server {
     writing: Writing,
     visits: Visits,
     admin: Option<Serving>,
+    measured: Arc<Measured>,
+    /// Where figures are told, until they are.
+    http: Option<TcpListener>,
+    door: Option<HttpDoor>,
     addresses: Option<Arc<Shares>>,
     user_shares: Option<Arc<Shares>>,
     edition: Edition,
@@ -177,6 +185,20 @@ impl Server {
         let control = control(&store, (login, tokens.clone()), &handle, watch)?;
         let kept = (store.clone(), notifications.queue(), origin.gate());
         let (giving, gate, looks) = giving(&handle, broker.as_ref(), kept, (sockets, secret));
+        let measured = Measured {
+            handle: handle.clone(),
+            sessions: counts_of_each(options.shards),
+            commands: counts_of_each(options.shards),
+            store: store.clone(),
+            bounds: Arc::clone(&bounds),
+            stalls: Arc::clone(&stalls),
+            authenticator: control.authenticator.clone(),
+            lines: lines.clone(),
+            certificates: certificates.shown(),
+            conditions: notifications.conditions(),
+            http: Arc::default(),
+            started: door::time_of_day(),
+        };
         let mut server = Self {
             giving,
             gate,
@@ -205,6 +227,9 @@ impl Server {
             writing,
             visits: Visits::default(),
             admin: None,
+            measured: Arc::new(measured),
+            http: ports.http,
+            door: None,
             addresses: options.address_max.map(|max| Arc::new(Shares::new(max, 0))),
             user_shares: options
                 .user_max
@@ -231,10 +256,7 @@ impl Server {
             visits: self.visits.clone(),
             store: self.store.clone(),
             users: self.users.clone(),
-            bounds: self.bounds.clone(),
-            stalls: self.stalls.clone(),
-            authenticator: self.authenticator.clone(),
-            lines: self.lines.clone(),
+            measured: self.measured.clone(),
             message_bytes_max: session.append_bytes_max,
             namespaces: session.namespaces.clone(),
             giving: self.giving.clone(),
@@ -274,7 +296,6 @@ impl Server {
     ) -> Result<(), StartError> {
         let common = ShardsCommon {
             options,
-            session: Arc::new(options.session.clone()),
             places: Arc::new(ImapPlaces::new(options.sessions_max)),
             control,
         };
@@ -314,7 +335,11 @@ impl Server {
             rings,
             limits: options.limits.clone(),
             handle: self.handle.clone(),
-            session: common.session.clone(),
+            session: Arc::new(SessionConfig {
+                commands: self.measured.commands[usize::from(id.0)].clone(),
+                ..options.session.clone()
+            }),
+            counts: self.measured.sessions[usize::from(id.0)].clone(),
             timeouts: options.timeouts,
             cleartext: if loopback {
                 Cleartext::ListenerIsLoopback
@@ -420,6 +445,7 @@ impl Server {
 
     /// Stops cleanly: sessions get BYE, deliveries under way are finished, everything is durable.
     pub fn stop(self) {
+        self.door.iter().for_each(HttpDoor::announce_stop);
         if let Some(admin) = self.admin {
             admin.stop();
         }
@@ -435,6 +461,9 @@ impl Server {
         }
         self.writing.finish();
         self.store.close();
+        if let Some(door) = self.door {
+            door.close();
+        }
         drop(self.lmtp_socket);
     }
 }
@@ -442,9 +471,13 @@ impl Server {
 /// What all shards are started with.
 struct ShardsCommon<'a> {
     options: &'a Options,
-    session: Arc<SessionConfig>,
     places: Arc<ImapPlaces>,
     control: Control,
+}
+
+/// Cells of each shard's own, so that they don't share what they write to.
+fn counts_of_each<T: Default>(shards: u16) -> Vec<Arc<T>> {
+    (0..shards).map(|_| Arc::default()).collect()
 }
 
 /// Where lines about sessions go, and the thread that writes them.
@@ -519,27 +552,6 @@ fn accepted(loss: &store::Loss, messages: usize) -> String {
 /// Connections of a shard: who comes too many is let in to be told so.
 fn places(options: &Options) -> usize {
     options.limits.connections_max + REFUSALS
-}
-
-/// What users and their passwords are checked by.
-///
-/// # Errors
-/// What is wrong with `store.admins`.
-fn login(base: &Base, config: &Config, users: &Arc<Users>) -> Result<Login, StartError> {
-    let path = base.verifiers();
-    let learned = Learned::open(&path, users.count());
-    let learned = learned.inspect_err(|error| {
-        let path = path.display();
-        tracing::error!("{path}: {error}; no verifiers for SCRAM are made at logins");
-    });
-    Login::new(users.clone(), LOGINS_REMEMBERED)
-        .with_learned(learned.ok())
-        .with_scram(ScramUse::named(&config.word("service.imap.scram")))
-        .with_admins(&config.word("store.admins"))
-        .map_err(|why| {
-            let why = format!("store.admins: {why}");
-            StartError::Kernel("the control plane", std::io::Error::other(why))
-        })
 }
 
 /// Tells the shards of what was committed.

@@ -5,6 +5,7 @@
     reason = "what the writer's calls take is measured"
 )]
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -37,6 +38,21 @@ const PLANES: [(Plane, &str); 4] = [
     (Plane::Worker, "a worker"),
 ];
 
+/// Calls that are remembered.
+const LAST_MAX: usize = 12;
+
+impl Plane {
+    /// Its name among metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::Control => "control",
+            Self::Writer => "writer",
+            Self::Worker => "worker",
+        }
+    }
+}
+
 /// A call that took long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stall {
@@ -57,6 +73,9 @@ pub struct Stalls {
     limit_ns: u64,
     counts: [AtomicU64; PLANES.len()],
     longest: [Mutex<(u64, Option<Stall>)>; PLANES.len()],
+    /// By plane and call, and the last ones. Names of calls are those of the code.
+    calls: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
+    last: Mutex<VecDeque<(Plane, Stall)>>,
 }
 
 impl Stalls {
@@ -66,6 +85,8 @@ impl Stalls {
             limit_ns,
             counts: Default::default(),
             longest: Default::default(),
+            calls: Mutex::default(),
+            last: Mutex::default(),
         }
     }
 
@@ -104,7 +125,14 @@ impl Stalls {
             return;
         }
         self.counts[plane as usize].fetch_add(1, Relaxed);
-        // Nobody holds it for longer than this.
+        // Nobody holds any of these for longer than this.
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        *calls.entry((plane.name(), stall.name)).or_default() += 1;
+        drop(calls);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.truncate(LAST_MAX - 1);
+        last.push_front((plane, stall));
+        drop(last);
         let longest = &self.longest[plane as usize];
         let mut longest = longest.lock().unwrap_or_else(PoisonError::into_inner);
         longest.0 += 1;
@@ -132,6 +160,21 @@ impl Stalls {
     pub fn counts(&self) -> impl Iterator<Item = (Plane, u64)> {
         let count = |(plane, _)| (plane, self.counts[plane as usize].load(Relaxed));
         PLANES.map(count).into_iter()
+    }
+
+    /// How often which call of which plane took too long.
+    pub fn by_call(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let each = calls
+            .iter()
+            .map(|((plane, call), count)| (*plane, *call, *count));
+        each.collect()
+    }
+
+    /// The last calls that took too long, the newest first.
+    pub fn last(&self) -> Vec<(Plane, Stall)> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.iter().copied().collect()
     }
 
     /// Logs the longest of each plane since the last call; `user` tells a user's name.
@@ -177,6 +220,13 @@ mod tests {
         assert_eq!(longest, (2, Some(of(30, "long"))));
         let counts: Vec<_> = stalls.counts().map(|(_, count)| count).collect();
         assert_eq!(counts, [0, 0, 2, 0]);
+        assert_eq!(
+            stalls.by_call(),
+            [("writer", "less", 1), ("writer", "long", 1)]
+        );
+        assert_eq!(stalls.last()[0], (Plane::Writer, of(20, "less")));
+        (0..100).for_each(|_| stalls.took(Plane::Data, of(11, "often")));
+        assert_eq!(stalls.last().len(), LAST_MAX);
         let off = Stalls::new(0);
         off.took(Plane::Data, of(u64::MAX, "ever"));
         assert_eq!(off.counts().map(|(_, count)| count).sum::<u64>(), 0);

@@ -75,6 +75,11 @@ impl<C: Chunked> ChunkCache<C> {
         self.cache.get(&place)
     }
 
+    /// What all of them take, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.cache.weight()
+    }
+
     pub fn insert(&self, place: ChunkPlace, chunk: Arc<C>) {
         self.cache.insert(place, chunk);
     }

@@ -108,6 +108,11 @@ impl IndexCache {
         self.files.as_ref()
     }
 
+    /// What those that are kept take, in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.entries().bytes as u64
+    }
+
     /// How many indexes were made of what was saved, how many by a look at all rows, and how many
     /// of those saved could not be trusted.
     pub(crate) fn counts(&self) -> (u64, u64, u64) {

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use counting::Histogram;
+
 /// Sizes of commits are counted in steps: 1, 2, 3–4, 5–8, …, 257–512 operations.
 pub const STEPS: usize = 10;
 
@@ -14,6 +16,7 @@ pub struct Stats {
     busy_ns: AtomicU64,
     commit_ns: AtomicU64,
     keys_dropped: AtomicU64,
+    syncing: Histogram,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +61,11 @@ impl Stats {
         self.keys_dropped.fetch_add(1, Relaxed);
     }
 
+    /// How long each commit took to be written and synced.
+    pub fn syncing(&self) -> &Histogram {
+        &self.syncing
+    }
+
     /// How long the writer was busy, in nanoseconds.
     pub fn busy_ns(&self) -> u64 {
         self.busy_ns.load(Relaxed)
@@ -77,6 +85,7 @@ impl Stats {
         step.operations.fetch_add(operations as u64, Relaxed);
         self.syncs.fetch_add(1, Relaxed);
         self.commit_ns.fetch_add(nanoseconds(took), Relaxed);
+        self.syncing.add(nanoseconds(took), 1);
     }
 
     /// A commit was written that waits for the next sync; writing it took so long.

@@ -22,6 +22,7 @@ use crate::long_read::{LongRead, Piece, Reading};
 use crate::opening::{self, Opening, Recovery};
 use crate::pipeline::Pipeline;
 use crate::put::{Put, PutCompletion};
+use crate::read_caches::ReadCaches;
 use crate::reconstruct;
 use crate::running::RunningQueue;
 use crate::sort_keys::Taken;
@@ -186,6 +187,23 @@ impl Store {
     /// dropped from memory or have just been made.
     pub fn work_off(&self) {
         self.disk().indexes().work_off();
+    }
+
+    /// What is kept in memory because it was used lately, and how many bytes it takes.
+    pub fn memory(&self) -> [(&'static str, u64); 4] {
+        let caches = self.inner.rules.caches.get();
+        let of = |bytes: fn(&ReadCaches) -> u64| caches.map_or(0, bytes);
+        [
+            ("indexes", self.disk().indexes().bytes()),
+            ("structures", of(|caches| caches.structures.bytes())),
+            ("sort_keys", of(|caches| caches.sort_keys.bytes())),
+            ("header_texts", of(|caches| caches.texts.bytes())),
+        ]
+    }
+
+    /// Bytes that are free on its disk.
+    pub fn free_bytes(&self) -> u64 {
+        self.disk().free_bytes()
     }
 
     /// How many mailboxes' indexes were made of what was saved, how many by a look at all rows, and

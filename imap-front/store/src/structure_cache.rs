@@ -53,6 +53,11 @@ impl StructureCache {
         }
     }
 
+    /// What all of them take, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.cache.weight()
+    }
+
     /// The structure of a body. `read` gives the body if it must be parsed; whoever wants the same
     /// structure meanwhile waits for it.
     ///

@@ -293,7 +293,7 @@ impl SimulatedBackend {
             if self.mutant == Mutant::LostEvent && self.rng.chance(1, 8) {
                 continue;
             }
-            self.handle.publish(as_engine_event(news));
+            self.handle.publish(as_engine_event(news, 0));
         }
     }
 

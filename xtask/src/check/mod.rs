@@ -3,6 +3,7 @@
 mod beside;
 mod clients;
 mod failures;
+mod monitor;
 
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,8 @@ const KILL_ROUNDS: u32 = 4;
 /// servers mostly wait until they have settled. What is waited for its end is its own time.
 const GUEST: &str = "instructions";
 const HOST: &str = "results";
+/// Stages that need what others have made, and install it.
+const NEEDS_PACKAGES: [&str; 2] = ["monitor", "clients"];
 /// Seeds of the simulation, as `simulate` takes them.
 const SEEDS: (u32, u32) = (0, 200);
 
@@ -40,7 +43,7 @@ pub struct Options {
 impl Options {
     fn wants(&self, stage: &str) -> bool {
         let named = self.stages.iter().any(|name| name == stage);
-        (named || self.stages.is_empty()) && !(self.quick && stage == "clients")
+        (named || self.stages.is_empty()) && !(self.quick && NEEDS_PACKAGES.contains(&stage))
     }
 }
 
@@ -60,7 +63,7 @@ struct Outcome {
 }
 
 /// All stages, in order.
-const STAGES: [Stage; 13] = [
+const STAGES: [Stage; 14] = [
     Stage {
         name: "fmt",
         run: fmt,
@@ -108,6 +111,10 @@ const STAGES: [Stage; 13] = [
     Stage {
         name: "kill",
         run: kills,
+    },
+    Stage {
+        name: "monitor",
+        run: monitor::run,
     },
     Stage {
         name: "clients",

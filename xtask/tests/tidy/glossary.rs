@@ -10,7 +10,8 @@ use crate::files;
 /// The section whose table has a word, what it is, and where it stands.
 const HEADING: &str = "## Glossary";
 /// The crates whose folder has another name than they do, and those below a floor's folder.
-const FOLDERS: [(&str, &str); 12] = [
+const FOLDERS: [(&str, &str); 14] = [
+    ("counting", "engine/counting"),
     ("reactor", "engine/reactor"),
     ("engine", "engine/core"),
     ("tls", "engine/tls"),
@@ -23,6 +24,7 @@ const FOLDERS: [(&str, &str); 12] = [
     ("server", "imap-front/server"),
     ("admin", "imap-front/admin"),
     ("archive", "imap-front/archive"),
+    ("monitor", "imap-front/monitor"),
 ];
 /// Parts of names that gave way to the glossary's.
 const REPLACED: [&str; 5] = ["lane", "outlet", "desk", "heads", "notice"];

@@ -135,6 +135,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         let stats = &self.port().stats;
         stats.add(Counter::Announced, announced);
         stats.add(Counter::Rendered, renderings as u64);
+        self.told.note(event.born_ns, announced);
         self.topics.put_rows(id, rows, self.rows.watched());
         if behind {
             let new = || {
@@ -212,12 +213,15 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         let State::Parked(parked) = &mut self.rows[slot].state else {
             return;
         };
+        let oldest = news.as_ref().and_then(|news| news.first());
+        let born_ns = oldest.map_or(0, |event| event.born_ns);
         let bytes = news.and_then(|news| self.protocol.render_many(parked, &news));
         match bytes {
             Some(bytes) => {
                 self.topics.has_read(id, self.rows.watched());
                 self.port().stats.add(Counter::CaughtUp, 1);
                 if !bytes.is_empty() {
+                    self.told.note(born_ns, 1);
                     self.emit(slot, bytes);
                 }
             }

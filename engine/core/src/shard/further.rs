@@ -163,6 +163,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         let stats = &self.port().stats;
         stats.add(Counter::Announced, announced);
         stats.add(Counter::Rendered, renderings);
+        self.told.note(event.born_ns, announced);
         if !hearers.is_empty() {
             self.end_phase("announcing an event");
         }

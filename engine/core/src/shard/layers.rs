@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use ahash::AHashMap;
 
 use crate::event::SessionId;
-use crate::secure::{Doors, Tls};
+use crate::secure::{Doors, Records, Tls};
 
 /// Entries a chunk: few, so that plain connections beside TLS ones don't pay for them.
 const CHUNK: usize = 64;
@@ -16,6 +16,8 @@ pub(super) const HANDSHAKE_BYTES: usize = 8 << 10;
 pub(super) struct Layers<T: Tls> {
     pub doors: Doors<T>,
     chunks: Vec<Option<Box<Chunk<T>>>>,
+    /// Record layers there are: of TLS 1.2, of TLS 1.3.
+    pub sealing: [u64; 2],
     /// The beginning of a record whose end has not come, by slot.
     pub partial: AHashMap<u32, Vec<u8>>,
     /// Whose handshake has something to work on, in order.
@@ -63,6 +65,7 @@ impl<T: Tls> Layers<T> {
         Self {
             doors,
             chunks: Vec::new(),
+            sealing: [0; 2],
             partial: AHashMap::default(),
             queue: VecDeque::new(),
             scratch: Vec::new(),
@@ -109,7 +112,13 @@ impl<T: Tls> Layers<T> {
             let layers = (0..CHUNK).map(|_| Layer::Plain).collect();
             Box::new(Chunk { layers, count: 0 })
         });
+        if let Layer::Sealing(records) = &layer {
+            self.sealing[usize::from(!records.is_tls12())] += 1;
+        }
         let before = std::mem::replace(&mut chunk.layers[place], layer);
+        if let Layer::Sealing(records) = &before {
+            self.sealing[usize::from(!records.is_tls12())] -= 1;
+        }
         chunk.count += usize::from(adds);
         chunk.count -= usize::from(!matches!(before, Layer::Plain));
         if chunk.count == 0 {

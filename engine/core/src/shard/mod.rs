@@ -19,6 +19,7 @@ mod settling;
 mod stalls;
 mod taking;
 mod tls;
+mod told;
 mod visit;
 mod watch;
 
@@ -43,6 +44,7 @@ use crate::watches::Watches;
 use handover::Handover;
 use layers::Layers;
 use resync::Resync;
+use told::Told;
 
 pub use taking::Adopted;
 
@@ -76,6 +78,8 @@ pub struct Shard<R: Reactor, P: Protocol, T: Tls = Option<Arc<::tls::Config>>> {
     looks: usize,
     /// Rows whose outbox has something for the kernel.
     dirty: Vec<u32>,
+    /// Announcements that the kernel is given with the next turn.
+    told: Told,
     /// Sessions that are to be closed, with all their output given to the kernel.
     leaving: Vec<SessionId>,
     timer: Timer,
@@ -118,7 +122,9 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         handle: Handle<P::Fact, P::Reply>,
         doors: Doors<T>,
     ) -> Self {
-        handle.ports[usize::from(id.0)].attach(reactor.waker());
+        let port = &handle.ports[usize::from(id.0)];
+        port.attach(reactor.waker());
+        port.stats.set(Counter::Places, reactor.room() as u64);
         Self {
             id,
             reactor,
@@ -140,6 +146,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             overfull: Vec::new(),
             looks: 0,
             dirty: Vec::new(),
+            told: Told::default(),
             leaving: Vec::new(),
             timer: Timer::default(),
             completions: Vec::new(),
@@ -162,11 +169,15 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     pub fn turn(&mut self) -> bool {
         let until_ns = self.rest_until();
         let began_ns = self.reactor.now_ns();
+        let tells_ns = (!self.told.is_empty()).then(|| self.reactor.clock_ns());
         let mut completions = std::mem::take(&mut self.completions);
         self.reactor.turn(until_ns, &mut completions);
-        let took_ns = self.reactor.now_ns() - began_ns;
-        let waited_ns = self.reactor.waited_ns();
-        self.port().stats.turned(took_ns.saturating_sub(waited_ns));
+        let (now_ns, waited_ns) = (self.reactor.now_ns(), self.reactor.waited_ns());
+        let stats = &self.handle.ports[usize::from(self.id.0)].stats;
+        stats.turned((now_ns - began_ns).saturating_sub(waited_ns));
+        if let Some(from_ns) = tells_ns {
+            self.told.count(from_ns, now_ns - waited_ns, stats.told());
+        }
         self.lap_ns = self.reactor.now_ns();
         for completion in completions.drain(..) {
             self.complete(completion);
@@ -325,6 +336,9 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         stats.set(Counter::Topics, topics as u64);
         stats.set(Counter::Owed, owed as u64);
         stats.set(Counter::FurtherWatches, further as u64);
+        stats.set(Counter::Tls12, self.layers.sealing[0]);
+        stats.set(Counter::Tls13, self.layers.sealing[1]);
+        stats.set(Counter::Held, self.protocol.held_bytes() as u64);
     }
 
     fn drop_for(&self, reason: Reason) {

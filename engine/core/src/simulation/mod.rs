@@ -65,6 +65,7 @@ impl Store {
             topic: TopicId(topic),
             prev,
             seq,
+            born_ns: self.reactor.now_ns(),
             fact: (),
         });
     }

@@ -184,6 +184,12 @@ impl Config {
         self.socket_address("service.lmtp.listenaddr", "service.lmtp.port")
     }
 
+    /// Where metrics and health are told: `service.http.listenaddr` and `service.http.port`; none
+    /// if it is off.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.socket_address("service.http.listenaddr", "service.http.port")
+    }
+
     /// `local.hostname`, or what the system calls itself, with its domain if /etc/hosts has that.
     pub fn hostname(&self) -> String {
         let name = self.value("local.hostname");

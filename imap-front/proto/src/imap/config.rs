@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use mail::Namespaces;
 
+use super::counts::CommandCounts;
+
 /// Limits and texts; shared by all sessions.
 #[derive(Clone, Debug)]
 pub struct SessionConfig {
@@ -49,6 +51,8 @@ pub struct SessionConfig {
     pub notify_mailboxes_max: usize,
     /// How many sessions do: the store looks at it.
     pub watchers: Arc<AtomicUsize>,
+    /// How commands ended.
+    pub commands: Arc<CommandCounts>,
 }
 
 /// URLs of pages on which users manage what is theirs; empty ones are none.
@@ -122,6 +126,7 @@ impl Default for SessionConfig {
             prelogin_commands_max: 0,
             notify_mailboxes_max: 1000,
             watchers: Arc::default(),
+            commands: Arc::default(),
         }
     }
 }

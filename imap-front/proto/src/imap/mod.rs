@@ -6,7 +6,7 @@
 //! numbering), [`capabilities`], [`session`] (the machine), [`action`] (what it asks of its host),
 //! `parked` (a session at rest), `idle` (what an idling client is sent), `notify` (what one
 //! that has asked by NOTIFY is), `forwarded` (whom a client
-//! speaks for).
+//! speaks for), `counts` (how commands ended).
 
 pub mod action;
 pub mod ast;
@@ -21,6 +21,7 @@ pub mod render;
 pub mod session;
 
 mod bearer;
+mod counts;
 mod forwarded;
 mod handover;
 mod idle;
@@ -32,6 +33,7 @@ mod scram;
 mod view;
 
 pub use config::{Channel, SessionConfig, TokenHints, Urls};
+pub use counts::{CommandCounts, CommandName, Outcome};
 pub use forwarded::Forwarded;
 pub use idle::{Announce, RenderKey, announce, claim, render, render_many};
 pub use notify::{Further, Spec, announce_further, concerns, render_further};

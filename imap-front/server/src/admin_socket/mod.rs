@@ -33,14 +33,13 @@ use rustix::net::Shutdown;
 use serde_json::{Value, json};
 use store::Store;
 
-use crate::bounds::Bounds;
-use crate::control::{Authenticator, MailHandle};
+use crate::control::MailHandle;
 use crate::front::Visits;
 use crate::handover::{self, Gate, Giving};
-use crate::lines::{Directory, Lines};
+use crate::lines::Directory;
+use crate::metrics::Measured;
 use crate::panics;
 use crate::sparing::Sparing;
-use crate::stalls::Stalls;
 use asked::Asked;
 use keeping::Held;
 pub use keeping::Keeper;
@@ -124,14 +123,8 @@ pub struct Asking {
     pub store: Store,
     /// The user directory.
     pub users: Arc<Users>,
-    /// What was refused and dropped.
-    pub bounds: Arc<Bounds>,
-    /// What took too long.
-    pub stalls: Arc<Stalls>,
-    /// Who computes passwords.
-    pub authenticator: Arc<Authenticator>,
-    /// Lines of the log.
-    pub lines: Arc<Lines>,
+    /// What all have counted.
+    pub measured: Arc<Measured>,
     /// The longest message, in bytes.
     pub message_bytes_max: u64,
     /// Where others' mailboxes lie among a user's names.

@@ -85,6 +85,10 @@ impl<B: Backend> Front<B> {
                 if at_s > 0 {
                     self.logins.restore(id, Came { at_s, client });
                 }
+                self.counts.came(true);
+                if parked.idling {
+                    self.counts.idles();
+                }
                 input.is_empty().then_some(TakenOver::Parked(parked))
             }
             STRANGER => {
@@ -107,8 +111,10 @@ impl<B: Backend> Front<B> {
                     asked: "input",
                     asks_to_write: false,
                     quiet: false,
+                    idling: false,
                     tally: Tally::default(),
                 };
+                self.counts.came(false);
                 input.is_empty().then_some(TakenOver::Active(session))
             }
             _ => None,

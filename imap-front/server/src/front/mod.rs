@@ -8,6 +8,7 @@ mod asking;
 mod backend;
 mod claims;
 mod cleartext;
+mod counts;
 mod deadlines;
 mod endings;
 mod further;
@@ -50,6 +51,7 @@ use visits::Visitor;
 
 pub use backend::Backend;
 pub use cleartext::Cleartext;
+pub use counts::SessionCounts;
 pub use deadlines::Timeouts;
 pub use logins::Logins;
 pub(crate) use opening::Behind;
@@ -94,6 +96,7 @@ pub struct Front<B: Backend> {
     logins: Logins,
     ends: Ends,
     claims: Claims,
+    counts: Arc<SessionCounts>,
 }
 
 /// An active session and its clock.
@@ -121,6 +124,8 @@ pub struct FrontSession {
     asks_to_write: bool,
     /// It has been quiet long enough to be packed away outside of IDLE too.
     quiet: bool,
+    /// It is counted as one that idles.
+    idling: bool,
     tally: Tally,
 }
 
@@ -164,12 +169,18 @@ impl<B: Backend> Front<B> {
             logins: Logins::default(),
             ends: Ends::default(),
             claims: Claims::default(),
+            counts: Arc::default(),
         }
     }
 
     /// Reports who logs in and out.
     pub fn with_logins(self, logins: Logins) -> Self {
         Self { logins, ..self }
+    }
+
+    /// Counts its sessions there.
+    pub fn with_counts(self, counts: Arc<SessionCounts>) -> Self {
+        Self { counts, ..self }
     }
 
     /// Counts what is refused and dropped here, and what takes too long.
@@ -243,6 +254,13 @@ impl<B: Backend> Front<B> {
             session.machine.handle_shutdown(text);
             self.carry_out_actions(session, cx);
         }
+        if session.machine.is_idling() != session.idling {
+            session.idling = !session.idling;
+            match session.idling {
+                true => self.counts.idles(),
+                false => self.counts.wakes(),
+            }
+        }
         let wants = session.machine.wants_input();
         if wants != session.reading {
             session.reading = wants;
@@ -276,6 +294,8 @@ impl<B: Backend> Front<B> {
             return self.note_refused(session, cx.id());
         };
         session.user = Some(user);
+        self.counts.went(false);
+        self.counts.came(true);
         // From now on it is its user's.
         session.requester = None;
         self.welcome(session, cx, user);
@@ -485,6 +505,10 @@ impl<B: Backend> Active for Front<B> {
 
     fn handle_closed(&mut self, session: &mut FrontSession, id: SessionId) {
         self.note_ended(session, id);
+        self.counts.went(session.user.is_some());
+        if std::mem::take(&mut session.idling) {
+            self.counts.wakes();
+        }
         if let Some(requester) = session.requester.take() {
             requester.leave();
         }

@@ -73,8 +73,10 @@ impl<B: Backend> Front<B> {
             asked: "input",
             asks_to_write: false,
             quiet: false,
+            idling: false,
             tally: Tally::default(),
         };
+        self.counts.came(false);
         self.carry_out(&mut session, cx);
         session
     }

@@ -111,6 +111,8 @@ impl<B: Backend> Front<B> {
         session.peer = self.logins.came_of(id).and_then(|came| came.client);
         self.ends.ended = Some(Box::new(ended));
         self.tell_end(cx);
+        self.counts.went(session.user.is_some());
+        self.counts.came(false);
         // Its requests from now on are nobody's, and what it did is told.
         (session.user, session.proved, session.requester) = (None, None, None);
         session.tally.was_parked = true;

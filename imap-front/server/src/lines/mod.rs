@@ -2,10 +2,13 @@
 //! written by a thread of their own. `docs/logs.md` says what each means, and whoever guards the
 //! host reads the addresses there (`share/fail2ban`).
 //!
-//! In reading order: this (what is told, and the queue), `texts` (a line's fields), `names` (of
-//! users and mailboxes), `repeats` (causes that repeat), `writing` (the thread).
+//! In reading order: this (what is told, and the queue), `counts` (deliveries), `texts` (a line's
+//! fields), `names` (of users and mailboxes), `repeats` (causes that repeat), `refused`
+//! (addresses), `writing` (the thread).
 
+mod counts;
 mod names;
+mod refused;
 mod repeats;
 mod texts;
 mod writing;
@@ -20,8 +23,11 @@ use mail::reply::Appended;
 use mail::{MailboxName, Refusal, UserId};
 
 use crate::refusals::Refused;
+use refused::RefusedAddresses;
 
+pub use counts::Deliveries;
 pub use names::{Directory, Names};
+pub use refused::RefusedAddress;
 pub use writing::{WRITTEN_WITHIN, Writing};
 
 /// Lines that may wait to be written.
@@ -137,8 +143,8 @@ pub struct Delivered {
     pub sender: Box<str>,
     /// Bytes, trace headers included.
     pub size: u64,
-    /// From the message's last byte to the verdict, in milliseconds.
-    pub ms: u64,
+    /// From the message's last byte to the verdict, in nanoseconds.
+    pub took_ns: u64,
     /// Where it went.
     pub targets: Vec<DeliveredTo>,
 }
@@ -161,6 +167,8 @@ pub struct Lines {
     guards: Queue,
     others: Queue,
     dropped: AtomicU64,
+    deliveries: Deliveries,
+    refused: RefusedAddresses,
 }
 
 impl Default for Lines {
@@ -169,6 +177,8 @@ impl Default for Lines {
             guards: Queue::new(GUARDS_MAX),
             others: Queue::new(LINES_MAX),
             dropped: AtomicU64::new(0),
+            deliveries: Deliveries::default(),
+            refused: RefusedAddresses::default(),
         }
     }
 }
@@ -176,6 +186,7 @@ impl Default for Lines {
 impl Lines {
     /// Something has happened; never waits. What finds no room is counted.
     pub fn put(&self, line: Line) {
+        self.deliveries.look(&line);
         let queue = match line.guards() {
             true => &self.guards,
             false => &self.others,
@@ -195,11 +206,22 @@ impl Lines {
         self.put(Line::Refused { who, what });
     }
 
+    /// What was delivered since the start.
+    pub fn deliveries(&self) -> &Deliveries {
+        &self.deliveries
+    }
+
     /// Lines that found no room since the start.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Relaxed)
     }
 
+    /// Addresses to which something was refused lately, the newest first.
+    pub fn refused(&self) -> Vec<RefusedAddress> {
+        self.refused.newest()
+    }
+
+    /// The next line that is to be written.
     fn take(&self) -> Option<Line> {
         self.guards.take().or_else(|| self.others.take())
     }

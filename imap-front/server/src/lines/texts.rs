@@ -202,9 +202,10 @@ impl Teller<'_> {
             queue_id,
             sender,
             size,
-            ms,
+            took_ns,
             ..
         } = message;
+        let ms = took_ns / 1_000_000;
         let (user, id) = (self.names.account(&to.account), &**id);
         let (user, queue_id) = (&*user, queue_id.as_deref());
         let (sender, recipients) = (&**sender, &*to.recipients);

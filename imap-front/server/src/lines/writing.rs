@@ -62,6 +62,7 @@ fn write(lines: &Lines, names: &dyn Names, over: &AtomicBool) {
         // First: what is put before the end is written.
         let ends = over.load(Ordering::SeqCst);
         while let Some(line) = lines.take() {
+            lines.refused.look(&line);
             teller.tell(line);
         }
         let now = Instant::now();

@@ -102,7 +102,7 @@ impl Account {
                 queue_id: self.queue_id.take(),
                 sender: std::mem::take(&mut self.sender),
                 size: self.size,
-                ms: now_ns.saturating_sub(self.complete_ns) / 1_000_000,
+                took_ns: now_ns.saturating_sub(self.complete_ns),
                 targets,
             })),
         })

@@ -129,6 +129,7 @@ impl Server {
             lines: Arc::default(),
             places: Arc::new(ImapPlaces::new(1)),
             lmtp: Lmtp::new(&options).shard(id, 1, bounds),
+            counts: Arc::default(),
             backend,
             coming: None,
         };

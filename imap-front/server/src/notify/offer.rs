@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use admin::Config;
 use admin::idle::{Condition, Facts, conditions};
+use arc_swap::ArcSwap;
 
 use super::broker_link::BrokerLink;
 use super::plug_ins::PlugIns;
@@ -15,6 +16,7 @@ pub struct Offer {
     refused: Vec<Option<String>>,
     links: Vec<Option<BrokerLink>>,
     announced: Arc<AtomicBool>,
+    found: Arc<ArcSwap<Vec<Condition>>>,
     logged: bool,
 }
 
@@ -26,6 +28,7 @@ impl Offer {
             refused: plug_ins.refused.clone(),
             links: plug_ins.links.clone(),
             announced,
+            found: Arc::default(),
             logged: false,
         }
     }
@@ -37,11 +40,19 @@ impl Offer {
         but_the_broker.iter().all(|condition| condition.met)
     }
 
+    /// The conditions, as they were at the last look.
+    pub fn found(&self) -> Arc<ArcSwap<Vec<Condition>>> {
+        self.found.clone()
+    }
+
     /// Looks whether the brokers can be reached, and logs a change.
     pub fn look(&mut self) {
         let reached = |broker_link: &BrokerLink| broker_link.not_reached();
         let conditions = self.conditions(&reached);
         let met = conditions.iter().all(|condition| condition.met);
+        if **self.found.load() != conditions {
+            self.found.store(Arc::new(conditions.clone()));
+        }
         let before = self.announced.swap(met, Ordering::Relaxed);
         if before == met && self.logged {
             return;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 
+use admin::idle::Condition;
 use admin::{Base, Config, Users};
+use arc_swap::ArcSwap;
 use crossbeam_channel::Receiver;
 use ens::server::Local;
 use store::Store;
@@ -87,6 +89,12 @@ impl Notifications {
     pub fn idle(&self) -> (bool, Arc<AtomicBool>) {
         let possible = self.offer.as_ref().is_some_and(Offer::is_possible);
         (possible, self.announced.clone())
+    }
+
+    /// The conditions of IDLE, as they are known from now on.
+    pub fn conditions(&self) -> Arc<ArcSwap<Vec<Condition>>> {
+        let found = self.offer.as_ref().map(Offer::found);
+        found.unwrap_or_default()
     }
 
     /// Looks whether brokers have come or gone.

@@ -15,8 +15,9 @@ impl Server {
         self.lmtp.refresh(lmtp::Settings::from_config(config));
         let certificates = self.refresh_certificates().err();
         let tokens = self.refresh_tokens();
+        let door = self.refresh_door();
         tracing::info!(event = %"admin", result = %"refresh", "the configuration was read again");
-        [users, certificates, tokens]
+        [users, certificates, tokens, door]
             .into_iter()
             .flatten()
             .collect()

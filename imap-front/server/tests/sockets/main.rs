@@ -9,6 +9,7 @@ mod channels;
 mod confined;
 mod damage;
 mod deliverers;
+mod door;
 mod expiry;
 mod flags;
 mod handover;

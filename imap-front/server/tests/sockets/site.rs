@@ -425,6 +425,20 @@ impl Talk {
         }
     }
 
+    /// Everything up to the tagged answer, whatever that is.
+    pub fn until_any(&mut self, tag: &str) -> Vec<String> {
+        let mut lines = vec![];
+        loop {
+            let line = self.line();
+            assert!(!line.is_empty(), "the connection ended; before: {lines:?}");
+            let is_last = line.starts_with(&format!("{tag} "));
+            lines.push(line);
+            if is_last {
+                return lines;
+            }
+        }
+    }
+
     /// So many bytes, or those that come before the end.
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = Vec::new();

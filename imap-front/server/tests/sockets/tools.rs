@@ -265,9 +265,17 @@ fn counters_have_their_help_and_tools_say_that_no_server_runs() {
     drop(server.select("fred"));
     let (_, all) = tool!(counterutil, &site, "--json");
     let help = |it: &Value| it["help"].as_str().unwrap().len() > 10;
-    assert!(all.len() > 60 && all.iter().all(help), "{all:?}");
+    assert!(all.len() > 100 && all.iter().all(help), "{all:?}");
     let accepted = tool!(counterutil, &site, "accepted", "--json").1;
     assert_eq!(accepted[0]["value"], 1, "{accepted:?}");
+    assert_eq!(accepted[0]["name"], "ensign_connections_accepted_total");
+    let logins = tool!(
+        counterutil,
+        &site,
+        "{command=\"login\",result=\"ok\"}",
+        "--json"
+    );
+    assert_eq!(logins.1[0]["value"], 1, "{logins:?}");
     assert_eq!(
         tool!(counterutil, &site, "accepted", "--shards", "--json")
             .1

@@ -11,8 +11,6 @@ mod store;
 use super::kind::{ConfigOption, Kind};
 
 const PORT: Kind = Kind::Number { min: 0, max: 65535 };
-/// The service is not in this release, so its port can only be off.
-const PORT_OFF: Kind = Kind::Number { min: 0, max: 0 };
 
 /// Any option of a plug-in's own.
 pub static OWN: ConfigOption = ConfigOption {

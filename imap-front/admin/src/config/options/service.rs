@@ -1,16 +1,27 @@
 //! Options `service.*`.
 
 use super::super::kind::{ConfigOption, Kind};
-use super::{PORT, PORT_OFF};
+use super::PORT;
 
 /// Sorted by name.
 pub(super) static SERVICE: &[ConfigOption] = &[
     ConfigOption {
+        name: "service.http.listenaddr",
+        kind: Kind::Address,
+        default: "127.0.0.1",
+        refreshable: false,
+        help: "address on which the door of status page and metrics (service.http.port) listens. \
+               On 127.0.0.1 or ::1 whoever is on this host may look. On any other it speaks TLS \
+               with the certificates of config/tls/ and asks for the token in data/http.token, \
+               which the server makes",
+    },
+    ConfigOption {
         name: "service.http.port",
-        kind: PORT_OFF,
+        kind: PORT,
         default: "0",
         refreshable: false,
-        help: "TCP port of the status page; this release has none, so 0",
+        help: "TCP port of HTTP for the status page, /metrics (OpenMetrics, as Prometheus reads \
+               it), /healthz and /readyz; 0 turns it off",
     },
     ConfigOption {
         name: "service.imap.accounturl",

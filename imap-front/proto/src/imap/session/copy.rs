@@ -5,6 +5,7 @@ use mail::{MailboxName, Refusal, Reply, Request, Rights, SequenceSet, UidSet};
 
 use super::acl::NO_RIGHT;
 use super::{Session, Step};
+use crate::imap::counts::Outcome;
 use crate::imap::output::Line;
 
 /// A COPY or MOVE under way.
@@ -96,6 +97,7 @@ impl Session {
         if !remove {
             if self.synced(Reply::Synced(delta)) {
                 self.send_updates(true);
+                self.ended(Outcome::Ok);
                 let line = code(Line::new(format!("{tag} ")));
                 let line = line.text(self.worded("COPY completed"));
                 self.output.pieces(line.text("\r\n"));

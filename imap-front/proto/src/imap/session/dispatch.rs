@@ -9,6 +9,7 @@ use super::{Session, Step, Work};
 use crate::http::is_request;
 use crate::imap::action::Action;
 use crate::imap::ast::{Command, IdField, Tagged};
+use crate::imap::counts::CommandName;
 use crate::imap::encode::mailbox_id;
 use crate::imap::forwarded::Forwarded;
 use crate::imap::lexer::{Fault, ParseError, is_astring_char};
@@ -68,7 +69,10 @@ impl Session {
                 Ok(tagged) => self.begin(tagged),
                 Err(error) => self.refuse_syntax(&error),
             },
-            Received::Append(tagged) => self.begin_append(*tagged),
+            Received::Append(tagged) => {
+                self.command = CommandName::of(&tagged.command);
+                self.begin_append(*tagged);
+            }
             Received::WantsContinuation => self.say("+ Ready for the literal"),
             Received::TooLong(first) => self.refuse_length(&first),
         }
@@ -76,6 +80,7 @@ impl Session {
     }
 
     fn refuse_syntax(&mut self, error: &ParseError) {
+        self.command = CommandName::Unknown;
         let tag = error.tag.as_deref().unwrap_or("*");
         let text = match error.fault {
             Fault::Syntax => format!("BAD {error}"),
@@ -90,6 +95,7 @@ impl Session {
     }
 
     fn refuse_length(&mut self, first: &Bytes) {
+        self.command = CommandName::Unknown;
         let end = first.iter().position(|&b| b == b' ').unwrap_or(0);
         let tag = String::from_utf8_lossy(&first[..end]).into_owned();
         let is_tag = !tag.is_empty() && tag.bytes().all(|b| is_astring_char(b) && b != b'+');
@@ -101,6 +107,7 @@ impl Session {
     /// Begins a command, if the session's state allows it.
     pub(super) fn begin(&mut self, Tagged { tag, command }: Tagged) {
         use Command as C;
+        self.command = CommandName::of(&command);
         match command {
             C::Capability => {
                 let list = self.capabilities();

@@ -49,6 +49,7 @@ use super::action::Action;
 use super::ast::Command;
 use super::bearer::Dialect;
 use super::config::{Channel, Offer, SessionConfig};
+use super::counts::{CommandName, Outcome};
 use super::language::Language;
 use super::output::Output;
 use super::receive::Receiver;
@@ -84,6 +85,8 @@ pub struct Session {
     commands: u32,
     /// The client spoke HTTP.
     http: bool,
+    /// The command that is being done, or was last.
+    command: CommandName,
     work: Work,
     /// Nothing more is taken from the client.
     closing: bool,
@@ -301,6 +304,7 @@ impl Session {
             failures: 0,
             commands: 0,
             http: false,
+            command: CommandName::Unknown,
             work: Work::Ready,
             closing: false,
             close_next: false,
@@ -516,6 +520,9 @@ impl Session {
 
     /// Ends a command.
     fn done(&mut self, tag: &str, text: &str) {
+        if tag != "*" || self.command == CommandName::Unknown {
+            self.ended(Outcome::of(text));
+        }
         self.say(&format!("{tag} {text}"));
     }
 

@@ -7,6 +7,7 @@ use mail::{MailboxId, ModSeq, Uid};
 use super::notified::Notify;
 use super::{Selected, Session, ViewState, Work};
 use crate::imap::config::SessionConfig;
+use crate::imap::counts::CommandName;
 use crate::imap::output::Output;
 use crate::imap::parked::Parked;
 
@@ -120,6 +121,7 @@ impl Session {
             }));
         }
         if parked.idling {
+            session.command = CommandName::Idle;
             session.work = Work::Idle {
                 tag: String::from_utf8_lossy(parked.tag()).into(),
             };

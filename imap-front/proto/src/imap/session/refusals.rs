@@ -1,10 +1,16 @@
-//! Refusals as NO responses, with the response codes of RFC 5530.
+//! How commands end: counted, and refusals as NO responses, with the response codes of RFC 5530.
 
 use mail::Refusal;
 
 use super::Session;
+use crate::imap::counts::Outcome;
 
 impl Session {
+    /// Counts a command that has ended, or will with what was prepared.
+    pub(super) fn ended(&self, outcome: Outcome) {
+        self.config.commands.count(self.command, outcome);
+    }
+
     pub(super) fn refuse(&mut self, tag: &str, refusal: &Refusal) {
         self.refuse_with(tag, refusal, "NONEXISTENT");
     }

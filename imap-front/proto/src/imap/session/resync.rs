@@ -7,6 +7,7 @@ use mail::{SequenceSet, Uid, UidRanges};
 use super::Session;
 use super::fetch::{Job, known_uids};
 use crate::imap::ast::{FetchItem, Resync};
+use crate::imap::counts::Outcome;
 
 impl Session {
     /// A mailbox was selected again; `text` ends the command.
@@ -18,6 +19,7 @@ impl Session {
         };
         let heard = resync.matches.map_or(Uid(0), |sets| self.matched(&sets));
         let items = vec![FetchItem::Uid, FetchItem::Flags, FetchItem::ModSeq];
+        self.ended(Outcome::of(text));
         let ending = self.line(format!("{tag} {text}"));
         let job = Job::resync(tag.into(), known, items, (resync.modseq, heard), ending);
         self.ask_changes(job);

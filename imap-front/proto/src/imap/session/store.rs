@@ -8,6 +8,7 @@ use mail::{Flags, ModSeq, Reply, Request, SequenceSet, Uid, UidRanges, UidSet};
 use super::acl::NO_RIGHT;
 use super::{Session, Step};
 use crate::imap::ast::FetchItem;
+use crate::imap::counts::Outcome;
 use crate::imap::output::Line;
 
 /// A STORE under way.
@@ -108,9 +109,15 @@ impl Session {
         let view = self.view();
         let (has_gone, withheld) = (view.has_gone(&ranges), view.withheld().clone());
         let ending = match silent || !has_gone {
-            true => self.store_ending(&tag, modified.clone(), uid),
+            true => {
+                self.ended(Outcome::Ok);
+                self.store_ending(&tag, modified.clone(), uid)
+            }
             // RFC 2180 §4.2: the others were changed, and are told.
-            false => self.line(format!("{tag} NO [EXPUNGEISSUED] Some messages are gone")),
+            false => {
+                self.ended(Outcome::No);
+                self.line(format!("{tag} NO [EXPUNGEISSUED] Some messages are gone"))
+            }
         };
         let mut items = vec![];
         if uid || (silent && self.condstore) {

@@ -7,6 +7,7 @@ use admin::users::Fingerprint;
 use mail::UserId;
 use zeroize::Zeroizing;
 
+use super::counts::Scheme;
 use super::{Authenticator, without_signature};
 use crate::control::fair_queue::Owner;
 use crate::control::workers::{NotDone, Progress, Work};
@@ -25,6 +26,8 @@ pub(super) struct Waiter {
 pub(super) struct Identity {
     pub user: Box<str>,
     pub authorization: Option<Box<str>>,
+    /// What was shown.
+    pub by: Scheme,
 }
 
 /// The checks that wait or are done now, by what is checked.
@@ -123,7 +126,8 @@ impl Work for Check {
 
     fn refuse(self: Box<Self>, why: NotDone) {
         for waiter in self.waiters() {
-            self.authenticator.refuse(&waiter.requester, why);
+            let asker = (&*waiter.requester, waiter.asked.by);
+            self.authenticator.refuse(asker, why);
         }
     }
 
@@ -154,6 +158,7 @@ mod tests {
             asked: Identity {
                 user: "ann".into(),
                 authorization: None,
+                by: Scheme::Password,
             },
         };
         let check = [7; 16];

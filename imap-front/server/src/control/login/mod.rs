@@ -4,6 +4,7 @@
 
 mod attempts;
 mod checks;
+mod counts;
 mod delay;
 mod learning;
 mod rate;
@@ -34,6 +35,7 @@ use crate::stalls::Stalls;
 use crate::tokens::{TokenFault, Tokens};
 use attempts::Attempts;
 use checks::{Check, Checks, Identity, Waiter};
+use counts::{Counts, Ended, Scheme};
 use delay::Delay;
 use learning::{Learn, Learning};
 
@@ -64,6 +66,7 @@ pub struct Authenticator {
     computed: AtomicU64,
     lookups: Sparing,
     tokens: Option<Arc<Tokens>>,
+    counts: Counts,
 }
 
 impl Authenticator {
@@ -94,6 +97,7 @@ impl Authenticator {
             computed: AtomicU64::new(0),
             lookups: Sparing::default(),
             tokens: None,
+            counts: Counts::default(),
         })
     }
 
@@ -105,6 +109,11 @@ impl Authenticator {
     /// Costly passwords computed since the start.
     pub fn computed(&self) -> u64 {
         self.computed.load(Ordering::Relaxed)
+    }
+
+    /// How logins have ended: what was shown, how, and how often.
+    pub fn ended(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+        self.counts.all()
     }
 
     /// Who gets mail of that address: a user whose name is all of it, or else its local part.
@@ -149,15 +158,23 @@ impl Authenticator {
             authorization,
             evidence,
         } = credentials;
+        let by = match evidence {
+            Evidence::Password(_) => Scheme::Password,
+            Evidence::Token(_) => Scheme::Token,
+            Evidence::Certificate => Scheme::Certificate,
+            Evidence::Proof { .. } => Scheme::Scram,
+        };
         let asked = Identity {
             user,
             authorization,
+            by,
         };
         match evidence {
             Evidence::Password(_) | Evidence::Token(_) | Evidence::Certificate
-                if !self.admits(&requester) => {}
+                if !self.admits(&requester, by) => {}
             // It belongs to no challenge, which would have been counted.
-            Evidence::Proof { ref proof, .. } if proof.is_empty() && !self.admits(&requester) => {}
+            Evidence::Proof { ref proof, .. }
+                if proof.is_empty() && !self.admits(&requester, by) => {}
             Evidence::Password(password) => {
                 self.handle_password(requester, asked, Zeroizing::new(password));
             }
@@ -177,26 +194,30 @@ impl Authenticator {
 
     /// The token names the user, whoever its holder says to be.
     fn handle_token(&self, requester: Arc<Requester>, asked: Identity, token: &[u8]) {
-        let claimed = asked.authorization;
+        let (claimed, by) = (asked.authorization, asked.by);
         let Some(tokens) = &self.tokens else {
-            return self.fail(requester, &claimed.unwrap_or_default(), None);
+            return self.fail(requester, (&claimed.unwrap_or_default(), by), None);
         };
         match tokens.check(token) {
             Ok(user) => {
                 let asked = Identity {
                     user,
                     authorization: claimed,
+                    by,
                 };
                 self.vouched(requester, &asked);
             }
             Err(fault @ TokenFault::Expired) => {
                 // It was right once, and is no guess: its client learns at once that it needs
                 // another.
+                self.counts.count(by, Ended::Expired);
                 self.note_failure(&requester, &claimed.unwrap_or_default(), Some(&fault));
                 let reply = Reply::Refused(Refusal::Credentials);
                 self.replier.reply(requester.id, reply);
             }
-            Err(fault) => self.fail(requester, &claimed.unwrap_or_default(), Some(&fault)),
+            Err(fault) => {
+                self.fail(requester, (&claimed.unwrap_or_default(), by), Some(&fault));
+            }
         }
     }
 
@@ -225,7 +246,7 @@ impl Authenticator {
             return self.answer(requester, &asked, &without_signature(verified));
         }
         let check = self.login.fingerprint(user, &password);
-        let user = asked.user.clone();
+        let (user, by) = (asked.user.clone(), asked.by);
         let waiter = Waiter { requester, asked };
         match self.checks.join(check, waiter) {
             Ok(false) => {}
@@ -233,15 +254,16 @@ impl Authenticator {
                 let check = Check::new(self.clone(), owner, check, user, password);
                 self.workers.run(owner, Box::new(check));
             }
-            Err(waiter) => self.refuse(&waiter.requester, NotDone::TooManyOfOne),
+            Err(waiter) => self.refuse((&waiter.requester, by), NotDone::TooManyOfOne),
         }
     }
 
     /// Whether the address may try a login now; it is answered if not. A proof belongs to a
     /// challenge, which was counted.
-    fn admits(&self, requester: &Requester) -> bool {
+    fn admits(&self, requester: &Requester, by: Scheme) -> bool {
         let admits = self.rate.admits(requester.client);
         if !admits {
+            self.counts.count(by, Ended::Limited);
             self.bounds.meet(Bound::LoginRate);
             let (who, what) = (requester.who(), Refused::Rate);
             self.lines.put(Line::Refused { who, what });
@@ -254,7 +276,7 @@ impl Authenticator {
 
     /// Answers what a client of SCRAM makes its proof of.
     pub fn challenge(&self, requester: &Requester, user: &str) {
-        if !self.admits(requester) {
+        if !self.admits(requester, Scheme::Scram) {
             return;
         }
         match self.login.challenge(user) {
@@ -267,7 +289,7 @@ impl Authenticator {
                 let reply = Reply::Challenged(challenge);
                 self.replier.reply(requester.id, reply);
             }
-            Err(error) => self.cannot_check(requester, &error),
+            Err(error) => self.cannot_check((requester, Scheme::Scram), &error),
         }
     }
 
@@ -318,7 +340,7 @@ impl Authenticator {
                 (self.login.acting_as(user, other), signature.as_ref())
             }
             Ok(_) => (Ok(None), None),
-            Err(error) => return self.cannot_check(&requester, error),
+            Err(error) => return self.cannot_check((&requester, asked.by), error),
         };
         match acting {
             Ok(Some(user)) => {
@@ -330,15 +352,22 @@ impl Authenticator {
                     });
                 }
                 self.attempts.succeeded(&counted(&asked.user));
+                self.counts.count(asked.by, Ended::Ok);
                 self.accept(&requester, &user, signature);
             }
-            Ok(None) => self.fail(requester, &asked.user, None),
-            Err(error) => self.cannot_check(&requester, &error),
+            Ok(None) => self.fail(requester, (&asked.user, asked.by), None),
+            Err(error) => self.cannot_check((&requester, asked.by), &error),
         }
     }
 
     /// Refuses a login, later the more have failed.
-    fn fail(&self, requester: Arc<Requester>, user: &str, fault: Option<&TokenFault>) {
+    fn fail(
+        &self,
+        requester: Arc<Requester>,
+        (user, by): (&str, Scheme),
+        fault: Option<&TokenFault>,
+    ) {
+        self.counts.count(by, Ended::Failed);
         self.note_failure(&requester, user, fault);
         let delay = self.attempts.failed(&counted(user), requester.client);
         let refusal = match fault {
@@ -359,7 +388,8 @@ impl Authenticator {
         });
     }
 
-    fn cannot_check(&self, requester: &Requester, error: &UsersError) {
+    fn cannot_check(&self, (requester, by): (&Requester, Scheme), error: &UsersError) {
+        self.counts.count(by, Ended::Unavailable);
         tracing::error!("can't check a login: {error}");
         let why = "logins can't be checked now, try again later";
         let reply = Reply::Refused(Refusal::Busy(why));
@@ -395,7 +425,8 @@ impl Authenticator {
         }
     }
 
-    fn refuse(&self, requester: &Requester, why: NotDone) {
+    fn refuse(&self, (requester, by): (&Requester, Scheme), why: NotDone) {
+        self.counts.count(by, Ended::Unavailable);
         let reply = match why {
             NotDone::Failed => Reply::Refused(Refusal::Bug),
             NotDone::TooManyOfOne => {
