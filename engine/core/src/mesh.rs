@@ -24,6 +24,8 @@ pub(crate) enum ShardMessage {
     Unwatch(TopicId),
     /// From the owner: events from now on will come. The number is that of the `Watch`.
     Watching(TopicId, u32),
+    /// From a shard to itself: a row has begun to watch what another row here watches already.
+    Watched(SessionId),
     /// From a shard to itself: a session's further watches were set.
     Placed(SessionId),
 }

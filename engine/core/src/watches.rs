@@ -4,6 +4,7 @@
 //! topics that nobody watches like that.
 
 use std::any::Any;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ahash::RandomState;
@@ -97,10 +98,17 @@ struct Further {
 
 type Chunk = [Option<Box<Further>>; CHUNK];
 
+/// Places of a topic that lie in a table, which has to look at all of them; more are a crowd.
+const FEW: usize = 8;
+
+/// Topics that a crowd watches.
+type Crowds = HashMap<TopicId, BTreeSet<Place>, RandomState>;
+
 /// The further watches of a shard's rows.
 pub(crate) struct Watches {
     /// By topic.
     tables: Box<[HashTable<Place>]>,
+    crowds: Box<[Crowds]>,
     rows: Vec<Option<Box<Chunk>>>,
     hasher: RandomState,
     len: usize,
@@ -113,6 +121,7 @@ impl Watches {
     pub fn new() -> Self {
         Self {
             tables: (0..TABLES).map(|_| HashTable::new()).collect(),
+            crowds: (0..TABLES).map(|_| Crowds::with_hasher(hasher())).collect(),
             rows: Vec::new(),
             hasher: hasher(),
             len: 0,
@@ -162,7 +171,8 @@ impl Watches {
         }
         let hash = self.hasher.hash_one(id);
         let is_it = |place: &Place| self.topic(*place) == Some(id);
-        self.tables[table_of(id)].find(hash, is_it).is_some()
+        self.crowds[table_of(id)].contains_key(&id)
+            || self.tables[table_of(id)].find(hash, is_it).is_some()
     }
 
     fn topic(&self, place: Place) -> Option<TopicId> {
@@ -175,11 +185,68 @@ impl Watches {
 
     /// Where a topic is watched like that, in slot order.
     pub fn places(&self, id: TopicId) -> Vec<Place> {
+        match self.crowds[table_of(id)].get(&id) {
+            Some(crowd) => crowd.iter().copied().collect(),
+            None => self.few(id),
+        }
+    }
+
+    /// The same, of a topic that no crowd watches.
+    fn few(&self, id: TopicId) -> Vec<Place> {
         let found = self.tables[table_of(id)].iter_hash(self.hasher.hash_one(id));
         let found = found.filter(|place| self.topic(**place) == Some(id));
         let mut places: Vec<Place> = found.copied().collect();
         places.sort_unstable();
         places
+    }
+
+    /// Adds a place, which is that of a record of this topic.
+    fn add_place(&mut self, id: TopicId, place: Place) {
+        if let Some(crowd) = self.crowds[table_of(id)].get_mut(&id) {
+            crowd.insert(place);
+            return;
+        }
+        let few = self.few(id);
+        if few.len() < FEW {
+            return self.add_to_table(id, place);
+        }
+        few.iter().for_each(|it| self.remove_from_table(id, *it));
+        let crowd = few.into_iter().chain([place]).collect();
+        self.crowds[table_of(id)].insert(id, crowd);
+    }
+
+    /// Removes a place, whose record is still there.
+    fn remove_place(&mut self, id: TopicId, place: Place) {
+        let crowds = &mut self.crowds[table_of(id)];
+        let Some(crowd) = crowds.get_mut(&id) else {
+            return self.remove_from_table(id, place);
+        };
+        crowd.remove(&place);
+        if crowd.len() <= FEW / 2
+            && let Some(few) = crowds.remove(&id)
+        {
+            if crowds.is_empty() {
+                crowds.shrink_to_fit();
+            }
+            few.iter().for_each(|it| self.add_to_table(id, *it));
+        }
+    }
+
+    fn add_to_table(&mut self, id: TopicId, place: Place) {
+        let hash = self.hasher.hash_one(id);
+        let mut table = std::mem::take(&mut self.tables[table_of(id)]);
+        table.insert_unique(hash, place, |place| self.hash(*place));
+        self.tables[table_of(id)] = table;
+    }
+
+    fn remove_from_table(&mut self, id: TopicId, place: Place) {
+        let hash = self.hasher.hash_one(id);
+        let mut table = std::mem::take(&mut self.tables[table_of(id)]);
+        if let Ok(found) = table.find_entry(hash, |have| *have == place) {
+            found.remove();
+        }
+        shrink(&mut table, |place| self.hash(*place));
+        self.tables[table_of(id)] = table;
     }
 
     /// What its protocol keeps beside a row's further watches.
@@ -268,7 +335,7 @@ impl Watches {
 
     /// Sets a row's further watches in the place of those before. What was watched before keeps its
     /// cursor. Gives the topics that the row watched before and does not any more, and those that
-    /// it did not; `is_pending` says of these whether the owner has yet to answer.
+    /// it did not, both in order.
     pub fn set(
         &mut self,
         slot: u32,
@@ -309,10 +376,7 @@ impl Watches {
         self.len += topics.len();
         self.put(slot, Some(Box::new(further)));
         for (id, index) in topics.into_iter().zip(0..) {
-            let hash = self.hasher.hash_one(id);
-            let mut table = std::mem::take(&mut self.tables[table_of(id)]);
-            table.insert_unique(hash, Place { slot, index }, |place| self.hash(*place));
-            self.tables[table_of(id)] = table;
+            self.add_place(id, Place { slot, index });
         }
         (gone, new)
     }
@@ -330,14 +394,7 @@ impl Watches {
         };
         self.len -= topics.len();
         for (id, index) in topics.into_iter().zip(0..) {
-            let hash = self.hasher.hash_one(id);
-            let mut table = std::mem::take(&mut self.tables[table_of(id)]);
-            let place = Place { slot, index };
-            if let Ok(found) = table.find_entry(hash, |have| *have == place) {
-                found.remove();
-            }
-            shrink(&mut table, |place| self.hash(*place));
-            self.tables[table_of(id)] = table;
+            self.remove_place(id, Place { slot, index });
         }
         let (number, at) = (slot as usize / CHUNK, slot as usize % CHUNK);
         let further = self.rows[number].as_mut()?[at].take();
@@ -470,6 +527,22 @@ mod tests {
         assert_eq!(watches.take_missed(7, 8), (vec![(one, mark(9, 2))], false));
         assert!(watches.miss_all(7));
         assert!(watches.take_missed(7, 1).1);
+    }
+
+    #[test]
+    fn a_crowd_comes_and_goes_at_the_price_of_a_few() {
+        let count = 200_000u32;
+        let mut watches = Watches::new();
+        let shared = [(TopicId(1), Mark::default())];
+        for slot in 0..count {
+            watches.set(slot, beside(), &shared);
+        }
+        assert_eq!(watches.places(TopicId(1)).len(), count as usize);
+        for slot in 0..count {
+            watches.set(slot, None, &[]);
+        }
+        // Otherwise it would take some 40,000,000,000 steps to come here.
+        assert!(watches.is_empty() && !watches.contains(TopicId(1)));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Access control lists (RFC 4314): who may do what with a mailbox.
 
 use std::ops::{BitAnd, BitOr, BitOrAssign, Sub};
+use std::sync::Arc;
 
 use crate::{Flags, SystemFlag, UserId};
 
@@ -219,6 +220,22 @@ pub struct Acl {
     pub entries: Vec<AclEntry>,
 }
 
+/// Users to whom something is told; the owner of a mailbox is none of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audience {
+    /// Those of whom something is said.
+    pub users: Vec<UserId>,
+    /// All others too; these but for, in order.
+    pub others: Option<Arc<[UserId]>>,
+}
+
+impl Audience {
+    /// Whether nobody is among them.
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.others.is_none()
+    }
+}
+
 /// What SETACL does to an identifier's rights (RFC 4314 §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RightsMode {
@@ -284,20 +301,37 @@ impl Acl {
         }
     }
 
-    /// Who may look the mailbox up or read it by one of two lists and not by the other.
-    pub fn whose_sight_changes(&self, after: &Self) -> Vec<Grantee> {
-        let sees = |acl: &Self, grantee: &Grantee| match grantee {
-            Grantee::User(user) => acl.rights_of(*user) & Rights::SIGHT,
-            // What somebody has of whom nothing is said.
-            Grantee::Anyone => acl.rights_of(UserId(0)) & Rights::SIGHT,
-        };
+    /// Who of others may look the mailbox up by one of two lists, if what they see of it changes
+    /// from one to the other.
+    pub fn whose_sight_changes(&self, after: &Self) -> Audience {
+        self.audience(after, |before, after| {
+            (before | after).contains(Rights::LOOKUP)
+                && before & Rights::SIGHT != after & Rights::SIGHT
+        })
+    }
+
+    /// Which others have all of these rights.
+    pub fn who_has(&self, rights: Rights) -> Audience {
+        self.audience(self, |has, _| has.contains(rights))
+    }
+
+    /// Those of others for whom something holds of their rights by two lists.
+    fn audience(&self, after: &Self, holds: impl Fn(Rights, Rights) -> bool) -> Audience {
+        let hears = |user| holds(self.rights_of(user), after.rights_of(user));
         let named = self.entries.iter().chain(&after.entries);
-        let mut all: Vec<Grantee> = named.map(|entry| entry.grantee).collect();
-        all.push(Grantee::User(self.owner));
-        all.sort_unstable();
-        all.dedup();
-        all.retain(|it| sees(self, it) != sees(after, it));
-        all
+        let named = named.filter_map(|entry| match entry.grantee {
+            Grantee::User(user) => Some(user),
+            Grantee::Anyone => None,
+        });
+        let mut named: Vec<UserId> = named.chain([self.owner]).collect();
+        named.sort_unstable();
+        named.dedup();
+        let others = named.iter().copied().filter(|user| *user != self.owner);
+        Audience {
+            users: others.filter(|user| hears(*user)).collect(),
+            // What somebody has of whom nothing is said.
+            others: hears(UserId(0)).then(|| named.into()),
+        }
     }
 
     /// Whom it gives any rights, its owner but for.
@@ -367,6 +401,29 @@ mod tests {
         assert_eq!(acl.rights_of(FRED), rights("lsi"));
         assert_eq!(acl.rights_of(UserId(3)), rights("lrs"));
         assert_eq!(acl.rights_of(OWNER), Rights::ALL);
+    }
+
+    #[test]
+    fn who_may_not_look_a_mailbox_up_hears_nothing_of_it() {
+        let (anyone, fred) = (Grantee::Anyone, Grantee::User(FRED));
+        let (none, all) = (acl(&[]), Some([OWNER, FRED].into()));
+        // `r` alone shows nobody that it is there.
+        let read = acl(&[(fred, false, "r")]);
+        assert!(none.whose_sight_changes(&read).is_empty());
+        assert!(read.who_has(Rights::LOOKUP).is_empty());
+        let seen = acl(&[(fred, false, "lr")]);
+        assert_eq!(seen.who_has(Rights::LOOKUP).users, [FRED]);
+        assert_eq!(seen.whose_sight_changes(&read).users, [FRED]);
+        // Who is kept from it hears nothing of what all others hear.
+        let kept = acl(&[(anyone, false, "lr"), (fred, true, "l")]);
+        let heard = kept.who_has(Rights::LOOKUP);
+        assert_eq!((heard.users, heard.others), (vec![], all.clone()));
+        // Who has one right as anyone and the other by name has both.
+        let both = acl(&[(anyone, false, "l"), (fred, false, "r")]);
+        let heard = both.who_has(Rights::SIGHT);
+        assert_eq!((heard.users, heard.others), (vec![FRED], None));
+        let heard = kept.whose_sight_changes(&both);
+        assert_eq!((heard.users, heard.others), (vec![FRED], all));
     }
 
     #[test]

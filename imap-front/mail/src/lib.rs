@@ -42,7 +42,7 @@ pub use ids::{EmailId, MailboxId, ModSeq, SpoolId, ThreadId, Uid, UidValidity, U
 pub use mailbox::{MailboxInfo, SpecialUse};
 pub use name::MailboxName;
 pub use namespace::Namespaces;
-pub use news::{Became, Figures, NameChange, News};
+pub use news::{Became, Figures, NameChange, NameChanges, News};
 pub use quota::{QuotaLimits, QuotaOf, QuotaRoot};
 pub use reply::{Delta, Message, Refusal, Reply};
 pub use request::{Body, Request};

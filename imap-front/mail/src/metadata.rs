@@ -1,5 +1,7 @@
 //! Metadata of mailboxes and of the server (RFC 5464).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::list::Matcher;
@@ -77,6 +79,16 @@ impl Entry {
         let value = self.value.as_ref().map_or(0, Bytes::len);
         ENTRY_BYTES + (self.name.0.len() + value) as u64
     }
+}
+
+/// The names of entries: of those that are a user's own, and of those that all share.
+pub fn private_and_shared(entries: &[Entry]) -> (Arc<[EntryName]>, Arc<[EntryName]>) {
+    let of = |is_private: bool| {
+        let some = entries.iter().map(|entry| &entry.name);
+        let some = some.filter(|name| name.is_private() == is_private);
+        some.cloned().collect()
+    };
+    (of(true), of(false))
 }
 
 /// How far below an entry its others are asked for (RFC 5464 §4.2.2).

@@ -19,6 +19,10 @@ impl Events {
     pub const NAMES: Self = Self(4);
     /// Subscriptions change.
     pub const SUBSCRIPTIONS: Self = Self(8);
+    /// Metadata of mailboxes changes.
+    pub const METADATA: Self = Self(16);
+    /// Metadata of the server changes.
+    pub const SERVER_METADATA: Self = Self(32);
     /// All that are about messages.
     pub const OF_MESSAGES: Self = Self(3);
 
@@ -29,7 +33,7 @@ impl Events {
 
     /// From bits.
     pub fn from_bits(bits: u8) -> Self {
-        Self(bits & 15)
+        Self(bits & 63)
     }
 
     /// Whether one of these is among them.
@@ -73,9 +77,35 @@ pub enum Where {
     /// Those that are subscribed.
     Subscribed,
     /// These and all below them.
-    Subtree(Box<[MailboxName]>),
+    Subtree(Names),
     /// These.
-    Mailboxes(Box<[MailboxName]>),
+    Mailboxes(Names),
+}
+
+/// Names of mailboxes, each once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names(Box<[MailboxName]>);
+
+impl Names {
+    /// Whether a name is among them.
+    pub fn contains(&self, name: &MailboxName) -> bool {
+        self.0.binary_search(name).is_ok()
+    }
+
+    /// Whether a name, or one above it, is among them.
+    pub fn contain_above(&self, name: &MailboxName) -> bool {
+        let above = std::iter::successors(name.parent(), MailboxName::parent);
+        self.contains(name) || above.into_iter().any(|above| self.contains(&above))
+    }
+}
+
+impl FromIterator<MailboxName> for Names {
+    fn from_iter<I: IntoIterator<Item = MailboxName>>(names: I) -> Self {
+        let mut names: Vec<MailboxName> = names.into_iter().collect();
+        names.sort_unstable();
+        names.dedup();
+        Self(names.into())
+    }
 }
 
 /// Events of some mailboxes.
@@ -102,10 +132,32 @@ impl Scope {
             .fold(Events::NONE, |all, filter| all | filter.events)
     }
 
+    /// Whether events may be asked for of a name, as far as that doesn't hang on whether it is
+    /// subscribed: for certain, or if it is.
+    pub fn may_have(&self, name: &MailboxName, is_own: bool, wanted: Events) -> Option<bool> {
+        if self.events(name, is_own, false).intersects(wanted) {
+            return Some(true);
+        }
+        let may = self.events(name, is_own, true).intersects(wanted);
+        may.then_some(false)
+    }
+
+    /// Whether it means subscribed mailboxes, with one of these events.
+    pub fn means_subscribed(&self, wanted: Events) -> bool {
+        let filters = self.filters.iter();
+        let mut subscribed = filters.filter(|it| it.mailboxes == Where::Subscribed);
+        subscribed.any(|it| it.events.intersects(wanted))
+    }
+
     /// Whether it may mean mailboxes of others.
     pub fn may_mean_others(&self) -> bool {
         let is_personal = |it: &Filter| it.mailboxes == Where::Personal;
         !self.filters.iter().all(is_personal)
+    }
+
+    /// Whether what all users are told of may matter to it.
+    pub fn heeds_all(&self) -> bool {
+        self.may_mean_others() || self.all_events().intersects(Events::SERVER_METADATA)
     }
 
     /// The events that are asked for of a name.
@@ -113,10 +165,7 @@ impl Scope {
         let means = |filter: &&Filter| match &filter.mailboxes {
             Where::Personal => is_own,
             Where::Subscribed => is_subscribed,
-            Where::Subtree(names) => {
-                let means = |above: &MailboxName| name == above || name.is_below(above);
-                names.iter().any(means)
-            }
+            Where::Subtree(names) => names.contain_above(name),
             Where::Mailboxes(names) => names.contains(name),
         };
         let meant = self.filters.iter().filter(means);
@@ -128,8 +177,10 @@ impl Scope {
         let names = |filter: &Filter| match &filter.mailboxes {
             Where::Personal | Where::Subscribed => 0,
             Where::Subtree(names) | Where::Mailboxes(names) => {
-                let bytes = |name: &MailboxName| size_of::<MailboxName>() + name.as_str().len();
-                names.iter().map(bytes).sum::<usize>()
+                // With the two counts of an `Arc`.
+                let each = 2 * size_of::<MailboxName>();
+                let bytes = |name: &MailboxName| each + name.as_str().len();
+                names.0.iter().map(bytes).sum::<usize>()
             }
         };
         size_of_val(&self.filters[..]) + self.filters.iter().map(names).sum::<usize>()

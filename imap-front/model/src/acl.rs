@@ -64,10 +64,9 @@ fn tell_names(state: &mut State, id: MailboxId, before: &Acl, after: &Acl) {
     let Some(name) = found.map(|(name, _)| name.clone()) else {
         return;
     };
-    let mut concerned = before.whose_sight_changes(after);
-    if concerned.contains(&Grantee::User(owner)) {
+    if before.rights_of(owner) & Rights::SIGHT != after.rights_of(owner) & Rights::SIGHT {
         watching::own_name_changed(state, owner, &name, None);
     }
-    concerned.retain(|it| *it != Grantee::User(owner));
-    watching::name_changed_for(state, owner, &concerned, &name, None);
+    let concerned = before.whose_sight_changes(after);
+    watching::name_changed_for(state, owner, concerned, (&name, None));
 }

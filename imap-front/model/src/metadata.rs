@@ -4,7 +4,7 @@ use mail::metadata::{Entry, MetadataQuery};
 use mail::{MailboxId, MailboxName, Refusal, Reply, Rights, UserId};
 
 use crate::state::{Entries, Key, State};
-use crate::{Limits, Outcome, access, refused};
+use crate::{Limits, Outcome, access, refused, watching};
 
 /// Who pays for an entry; nobody for what all share of the server's.
 fn payer(state: &State, (mailbox, whose, _): &Key) -> Option<UserId> {
@@ -85,6 +85,7 @@ pub(crate) fn set(
     }
     let (before, mut after) = (state.metadata.clone(), state.metadata.clone());
     let mut payers = vec![];
+    let told = entries.clone();
     for entry in entries {
         let whose = entry.name.is_private().then_some(user);
         let key = (place, whose, entry.name.key());
@@ -106,5 +107,6 @@ pub(crate) fn set(
         return refused(Refusal::MetadataTooMany);
     }
     state.metadata = after;
+    watching::annotated(state, user, place, &told);
     (Reply::Done, vec![])
 }

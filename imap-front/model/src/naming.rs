@@ -215,8 +215,15 @@ pub(crate) fn rename(
         let row = names.remove(name).expect("it was listed");
         let mailbox = row.mailbox;
         names.insert(renamed(name), row);
+        let what = Became::Changed {
+            name: renamed(name),
+            was: Some(name.clone()),
+            follows: name != from,
+        };
+        watching::note(state, user, what);
         if let Some(acl) = mailbox.and_then(|id| Some(state.mailbox(id)?.acl.clone())) {
-            watching::name_changed(state, &acl, &renamed(name), Some(name));
+            let others = acl.who_has(Rights::LOOKUP);
+            watching::name_changed_for(state, user, others, (&renamed(name), Some(name)));
         }
     }
     (Reply::Done, vec![])

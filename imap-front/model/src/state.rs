@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use mail::metadata::Entry;
 use mail::mime::preview;
 use mail::{
-    Acl, Change, EmailId, Flags, InternalDate, MailboxId, MailboxName, ModSeq, NameChange,
+    Acl, Change, EmailId, Flags, InternalDate, MailboxId, MailboxName, ModSeq, NameChanges,
     Namespaces, SpoolId, SystemFlag, ThreadId, Uid, UidValidity, UserId,
 };
 use mail::{QuotaLimits, SpecialUse};
@@ -31,7 +31,7 @@ pub(crate) struct State {
     /// What messages are saved at.
     pub now: InternalDate,
     /// What became of names, and was not announced.
-    pub name_changes: Vec<NameChange>,
+    pub name_changes: NameChanges,
 }
 
 #[derive(Clone, Debug, Default)]

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use mail::acl::Audience;
+use mail::metadata::{Entry, private_and_shared};
 use mail::namespace::Place;
-use mail::news::NAME_CHANGES_MAX;
 use mail::watched::Where;
 use mail::{
-    Acl, Became, Event, Events, Figures, Grantee, MailboxId, MailboxName, NameChange, News, Reply,
-    Rights, Scope, UserId, Watched, WatchedMailbox,
+    Acl, Became, Event, Events, Figures, MailboxId, MailboxName, NameChange, News, Reply, Rights,
+    Scope, UserId, Watched, WatchedMailbox,
 };
 
 use crate::state::State;
@@ -95,7 +96,7 @@ pub(crate) fn news(state: &mut State, events: Vec<Arc<Event>>) -> Vec<News> {
             News::Mailbox(event, figures)
         })
         .collect();
-    let changes = std::mem::take(&mut state.name_changes).into_iter();
+    let changes = state.name_changes.take().into_iter();
     news.extend(changes.map(|change| News::Name(Arc::new(change))));
     news
 }
@@ -108,27 +109,30 @@ pub(crate) fn name_changed(
     was: Option<&MailboxName>,
 ) {
     own_name_changed(state, acl.owner, name, was);
-    let grantees: Vec<Grantee> = acl.grantees().collect();
-    name_changed_for(state, acl.owner, &grantees, name, was);
+    name_changed_for(state, acl.owner, acl.who_has(Rights::LOOKUP), (name, was));
 }
 
 pub(crate) fn name_changed_for(
     state: &mut State,
     owner: UserId,
-    grantees: &[Grantee],
-    name: &MailboxName,
-    was: Option<&MailboxName>,
+    audience: Audience,
+    (name, was): (&MailboxName, Option<&MailboxName>),
 ) {
     let Some(name) = for_others(state, owner, name) else {
         return;
     };
     let was = was.and_then(|was| for_others(state, owner, was));
-    for grantee in grantees {
-        let user = match grantee {
-            Grantee::User(user) => *user,
-            Grantee::Anyone => NameChange::ANYONE,
-        };
-        own_name_changed(state, user, &name, was.as_ref());
+    tell(state, audience, Became::changed(name, was));
+}
+
+/// Notes what became of a name for all of an audience.
+fn tell(state: &mut State, audience: Audience, what: Became) {
+    for user in audience.users {
+        note(state, user, what.clone());
+    }
+    if let Some(except) = audience.others {
+        let user = NameChange::ANYONE;
+        state.name_changes.note(NameChange { user, except, what });
     }
 }
 
@@ -139,19 +143,49 @@ pub(crate) fn own_name_changed(
     was: Option<&MailboxName>,
 ) {
     let (name, was) = (name.clone(), was.cloned());
-    note(state, user, Became::Changed { name, was });
+    note(state, user, Became::changed(name, was));
 }
 
-/// Notes what became of a name; of many only that.
+/// Notes what became of a name.
 pub(crate) fn note(state: &mut State, user: UserId, what: Became) {
-    let had = state.name_changes.iter().filter(|had| had.user == user);
-    let what = match had.count() < NAME_CHANGES_MAX {
-        true => what,
-        false => Became::Many,
+    state.name_changes.note(NameChange::of(user, what));
+}
+
+/// A user has set entries of a mailbox's metadata, or the server's.
+pub(crate) fn annotated(
+    state: &mut State,
+    user: UserId,
+    mailbox: Option<MailboxId>,
+    entries: &[Entry],
+) {
+    let (own, shared) = private_and_shared(entries);
+    let annotated = |name, entries| Became::Annotated { name, entries };
+    let place = mailbox.and_then(|id| Some((figures(state, id)?, state.mailbox(id)?.acl.clone())));
+    let (figures, acl) = match (mailbox, place) {
+        (None, _) => {
+            for (whose, entries) in [(user, own), (NameChange::ANYONE, shared)] {
+                if !entries.is_empty() {
+                    note(state, whose, annotated(None, entries));
+                }
+            }
+            return;
+        }
+        (Some(_), None) => return,
+        (Some(_), Some(place)) => place,
     };
-    let change = NameChange { user, what };
-    let last = state.name_changes.iter().rfind(|had| had.user == user);
-    if last != Some(&change) {
-        state.name_changes.push(change);
+    if !own.is_empty() {
+        let name = figures.name_for(user).cloned();
+        note(state, user, annotated(name, own));
+    }
+    if shared.is_empty() {
+        return;
+    }
+    if acl.rights_of(acl.owner).contains(Rights::SIGHT) {
+        let name = Some(figures.name.clone());
+        note(state, acl.owner, annotated(name, shared.clone()));
+    }
+    if figures.others.is_some() {
+        let what = annotated(figures.others, shared);
+        tell(state, acl.who_has(Rights::SIGHT), what);
     }
 }

@@ -21,7 +21,17 @@ enum Do {
     Noop,
     Idle,
     Close,
+    Notify(&'static str),
 }
+
+/// What may be asked of the selected mailbox by NOTIFY (RFC 5465 §6.1).
+const NOTIFY: [&str; 5] = [
+    "NONE",
+    "SET (SELECTED (MessageNew MessageExpunge FlagChange))",
+    "SET (SELECTED-DELAYED (MessageNew MessageExpunge FlagChange))",
+    "SET (SELECTED-DELAYED (MessageNew MessageExpunge))",
+    "SET (SELECTED-DELAYED (MessageNew (UID) MessageExpunge)) (PERSONAL (MessageNew MessageExpunge))",
+];
 
 fn command() -> impl Strategy<Value = (bool, Do)> {
     let flags = || {
@@ -44,6 +54,7 @@ fn command() -> impl Strategy<Value = (bool, Do)> {
         1 => Just(Do::Noop),
         2 => Just(Do::Idle),
         1 => Just(Do::Close),
+        2 => prop::sample::select(&NOTIFY[..]).prop_map(Do::Notify),
     ];
     (any::<bool>(), what)
 }
@@ -55,6 +66,8 @@ struct Client {
     view: Vec<Option<u32>>,
     idles: bool,
     selected: bool,
+    /// Expunges wait for its next command.
+    delays: bool,
 }
 
 impl Client {
@@ -112,7 +125,9 @@ impl Pair {
     fn ask(&mut self, second: bool, line: &str, withheld: bool) -> Result<String, TestCaseError> {
         self.world.input(second, format!("{line}\r\n").as_bytes());
         let said = self.hear(second, withheld)?;
-        self.hear(!second, false)?;
+        let other = &self.clients[usize::from(!second)];
+        let withheld = other.delays && !other.idles;
+        self.hear(!second, withheld)?;
         Ok(said)
     }
 
@@ -170,6 +185,10 @@ impl Pair {
             Do::Idle => {
                 client.idles = true;
                 ("a IDLE".to_owned(), false)
+            }
+            Do::Notify(what) => {
+                client.delays = what.contains("DELAYED");
+                (format!("a NOTIFY {what}"), false)
             }
             Do::Close => {
                 client.selected = false;

@@ -1,11 +1,10 @@
 //! Rows in keyspaces, and a transaction over them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use mail::news::NAME_CHANGES_MAX;
-use mail::{Became, MailboxId, MailboxName, NameChange, Uid};
+use mail::{MailboxId, MailboxName, NameChange, NameChanges, Uid};
 
 use crate::Error;
 use crate::index_cache::IndexCache;
@@ -174,9 +173,9 @@ pub struct Transaction<'a> {
     /// Notifications of operations before the present one.
     noticed: usize,
     /// What became of names, by the present operation.
-    name_changes: Vec<NameChange>,
+    name_changes: NameChanges,
     /// What mailboxes are called that the present operation has looked up.
-    names: Vec<(MailboxId, MailboxName)>,
+    names: HashMap<MailboxId, MailboxName>,
 }
 
 impl<'a> Transaction<'a> {
@@ -188,8 +187,8 @@ impl<'a> Transaction<'a> {
             undo: Vec::new(),
             notifications: None,
             noticed: 0,
-            name_changes: Vec::new(),
-            names: Vec::new(),
+            name_changes: NameChanges::default(),
+            names: HashMap::new(),
         }
     }
 
@@ -248,34 +247,22 @@ impl<'a> Transaction<'a> {
 
     /// Something became of a name. Of many only that is noted.
     pub fn name_change(&mut self, change: NameChange) {
-        let user = change.user;
-        let mut had = self.name_changes.iter().filter(|had| had.user == user);
-        let change = match had.clone().count() < NAME_CHANGES_MAX {
-            true => change,
-            false => NameChange {
-                user,
-                what: Became::Many,
-            },
-        };
-        if had.next_back() != Some(&change) {
-            self.name_changes.push(change);
-        }
+        self.name_changes.note(change);
     }
 
     /// What became of names by the present operation.
     pub fn take_name_changes(&mut self) -> Vec<NameChange> {
-        std::mem::take(&mut self.name_changes)
+        self.name_changes.take()
     }
 
     /// Notes what a mailbox is called that the present operation has looked up.
     pub fn note_name(&mut self, id: MailboxId, name: &MailboxName) {
-        self.names.push((id, name.clone()));
+        self.names.insert(id, name.clone());
     }
 
     /// What a mailbox is called, if the present operation has looked it up.
     pub fn noted_name(&self, id: MailboxId) -> Option<MailboxName> {
-        let found = self.names.iter().find(|(noted, _)| *noted == id);
-        found.map(|(_, name)| name.clone())
+        self.names.get(&id).cloned()
     }
 
     /// Sets a row.

@@ -149,10 +149,16 @@ impl Step {
     fn watched(&self, user: UserId) -> Request {
         let name = self.named(NAMES[self.name]);
         let (first, second) = match self.kind % 4 {
-            0 => (Where::Personal, Where::Mailboxes([name].into())),
-            1 => (Where::Subscribed, Where::Subtree([name].into())),
+            0 => (
+                Where::Personal,
+                Where::Mailboxes([name].into_iter().collect()),
+            ),
+            1 => (
+                Where::Subscribed,
+                Where::Subtree([name].into_iter().collect()),
+            ),
             2 => (
-                Where::Subtree([MailboxName::new("Other Users")].into()),
+                Where::Subtree([MailboxName::new("Other Users")].into_iter().collect()),
                 Where::Personal,
             ),
             _ => (Where::Personal, Where::Personal),

@@ -49,7 +49,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             }
         }
         for ((id, _), known) in watches.iter().zip(known) {
-            if !new.contains(id) {
+            if new.binary_search(id).is_err() {
                 continue;
             }
             if known {
@@ -113,7 +113,8 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                 self.keeps_stale(slot);
                 continue;
             }
-            if mark.bits & Mark::ALWAYS != 0 {
+            let rests = matches!(row.state, State::Parked(_)) && row.outbox.is_none();
+            if mark.bits & Mark::ALWAYS != 0 && !rests {
                 hearers.push((place, mark.bits));
                 continue;
             }

@@ -3,7 +3,7 @@
 use reactor::Reactor;
 
 use super::Shard;
-use crate::event::ShardId;
+use crate::event::{SessionId, ShardId};
 use crate::mesh::ShardMessage;
 use crate::protocol::Protocol;
 use crate::row::{Row, State};
@@ -39,7 +39,8 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             self.send_shard_message(owner, ShardMessage::Watch(topic, epoch));
         } else if self.topics.is_acknowledged(topic) {
             // Told through the queue all the same, so that no call is made within a call.
-            self.send_shard_message(self.id, ShardMessage::Watching(topic, 0));
+            let id = self.session_id(slot);
+            self.send_shard_message(self.id, ShardMessage::Watched(id));
         }
     }
 
@@ -86,9 +87,24 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                         self.remote_watchers.remove(topic, ShardId(from))
                     }
                     ShardMessage::Watching(topic, epoch) => self.watching(topic, epoch),
+                    ShardMessage::Watched(id) => self.watched(id),
                     ShardMessage::Placed(id) => self.placed(id),
                 }
             }
+        }
+    }
+
+    /// A row watches a topic whose owner knew already that this shard does.
+    fn watched(&mut self, id: SessionId) {
+        let row = self.rows.of(id).filter(|row| row.is_open());
+        let topic = row
+            .filter(|row| row.has(Row::<P>::PENDING))
+            .map(|row| row.topic);
+        if topic.is_some_and(|topic| self.topics.is_acknowledged(topic)) {
+            self.row(id.slot).set(Row::<P>::PENDING, false);
+            self.call(id.slot, |protocol, session, cx| {
+                protocol.handle_watching(session, cx)
+            });
         }
     }
 

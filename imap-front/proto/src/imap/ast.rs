@@ -328,6 +328,10 @@ pub enum NotifyEvent {
     MailboxName,
     /// `SubscriptionChange`
     SubscriptionChange,
+    /// `MailboxMetadataChange`
+    MailboxMetadataChange,
+    /// `ServerMetadataChange`
+    ServerMetadataChange,
     /// One that is not known.
     Unknown,
 }

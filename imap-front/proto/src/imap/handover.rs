@@ -51,6 +51,9 @@ impl Parked {
             tag: [0; 12],
         };
         input.try_copy_to_slice(&mut parked.tag).ok()?;
+        if parked.withheld().is_some() {
+            return Some(parked);
+        }
         let (tag, rest) = parked.tag.split_at(parked.tag().len());
         let is_tag = tag.iter().all(u8::is_ascii_graphic) && rest.iter().all(|byte| *byte == 0);
         let is_whole = is_tag && (parked.idling || tag.is_empty());
@@ -109,6 +112,13 @@ mod tests {
             let (at, byte) = damage;
             let at = at.index(bytes.len());
             bytes[at] = byte;
+            let mut withholding = parked;
+            withholding.idling = false;
+            withholding.bits |= Parked::NOTIFIED | Parked::DELAYED;
+            withholding.set_withheld(ModSeq(large[2]), small[0] | 1);
+            let mut written = Vec::new();
+            withholding.hand_over(&mut written);
+            prop_assert_eq!(Parked::taken_over(&mut &written[..]), Some(withholding));
             if let Some(other) = Parked::taken_over(&mut &bytes[..]) {
                 let mut again = Vec::new();
                 other.hand_over(&mut again);

@@ -49,7 +49,10 @@ pub fn announce(parked: &mut Parked, event: &Event) -> Announce {
         return Announce::Stale;
     }
     if parked.has(Parked::NOTIFIED) && is_for_session(parked, event) {
-        return Announce::Stale;
+        return match parked.withhold(event) {
+            true => Announce::Silent,
+            false => Announce::Stale,
+        };
     }
     if let Some(Change::Acl(acl)) = event.changes.first() {
         // What it hears of that, and whether it may stay, is for its session to say.
@@ -94,11 +97,13 @@ pub fn announce(parked: &mut Parked, event: &Event) -> Announce {
 
 /// Whether NOTIFY has the session itself tell of an event.
 fn is_for_session(parked: &Parked, event: &Event) -> bool {
-    let withholds = parked.has(Parked::DELAYED) && !parked.idling;
+    // Numbers are its view's, once messages are gone of which the client has not heard.
+    let needs_view = parked.withheld().is_some();
     event.changes.iter().any(|change| match change {
-        Change::New { .. } | Change::NewRun { .. } => parked.has(Parked::FETCHES),
-        Change::Expunged { .. } => withholds,
-        _ => false,
+        Change::New { .. } | Change::NewRun { .. } => needs_view || parked.has(Parked::FETCHES),
+        Change::Expunged { .. } => parked.withholds(),
+        Change::Flags { .. } => needs_view && !parked.has(Parked::FLAGLESS),
+        Change::Acl(_) | Change::Keywords(_) => false,
     })
 }
 
@@ -162,8 +167,18 @@ pub fn render(event: &Event, key: RenderKey) -> Vec<u8> {
 }
 
 /// The updates of several events in one piece, each message's last flags once; moves the session
-/// forward. `None` if the events don't follow it.
+/// forward. `None` if the events don't follow it, or are its session's to tell: then it stays.
 pub fn render_many<'a>(
+    parked: &mut Parked,
+    events: impl IntoIterator<Item = &'a Event>,
+) -> Option<Vec<u8>> {
+    let mut moved = *parked;
+    let out = render_all(&mut moved, events)?;
+    *parked = moved;
+    Some(out)
+}
+
+fn render_all<'a>(
     parked: &mut Parked,
     events: impl IntoIterator<Item = &'a Event>,
 ) -> Option<Vec<u8>> {
@@ -181,7 +196,10 @@ pub fn render_many<'a>(
             return None;
         }
         if parked.has(Parked::NOTIFIED) && is_for_session(parked, event) {
-            return None;
+            match parked.withhold(event) {
+                true => continue,
+                false => return None,
+            }
         }
         parked.apply(event);
         for change in &event.changes {
@@ -328,6 +346,41 @@ mod tests {
         // What says nothing of it is said to all in the same words.
         let (came, mut other) = (event(6, vec![new(100, 2)]), parked(6, 1));
         assert_eq!(announce(&mut row, &came), announce(&mut other, &came));
+    }
+
+    fn expunged(uid: u32, number: u32) -> Change {
+        Change::Expunged {
+            uid: Uid(uid),
+            number,
+        }
+    }
+
+    #[test]
+    fn what_is_withheld_wakes_nobody() {
+        let mut row = parked(5, 4);
+        (row.idling, row.tag) = (false, [0; 12]);
+        row.bits |= Parked::NOTIFIED | Parked::DELAYED;
+        let gone = event(5, vec![expunged(7, 1), expunged(8, 1)]);
+        assert_eq!(announce(&mut row, &gone), Announce::Silent);
+        let more = event(6, vec![expunged(9, 1)]);
+        assert_eq!(render_many(&mut row, [&more]).as_deref(), Some(&b""[..]));
+        assert_eq!((row.modseq, row.exists), (ModSeq(7), 4));
+        assert_eq!(row.withheld(), Some((ModSeq(5), 3)));
+        let new = event(7, vec![new(10, 2)]);
+        assert_eq!(announce(&mut row, &new), Announce::Stale);
+        assert_eq!(row.modseq, ModSeq(7));
+        // In IDLE nothing is withheld.
+        let mut row = parked(5, 4);
+        row.bits |= Parked::NOTIFIED | Parked::DELAYED;
+        assert!(matches!(announce(&mut row, &gone), Announce::Line(_)));
+    }
+
+    #[test]
+    fn who_can_not_be_told_all_is_told_nothing() {
+        let mut row = parked(5, 2);
+        let events = [event(5, vec![new(100, 3)]), event(7, vec![new(101, 4)])];
+        assert_eq!(render_many(&mut row, &events), None);
+        assert_eq!(row, parked(5, 2));
     }
 
     #[test]

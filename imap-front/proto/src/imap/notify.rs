@@ -5,7 +5,12 @@ use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mail::{Change, Event, Events, Figures, MailboxName, News, Rights, Scope};
+use mail::metadata::EntryName;
+use mail::namespace::Place;
+use mail::{
+    Became, Change, Event, Events, Figures, MailboxName, NameChange, Namespaces, News, Rights,
+    Scope, UserId,
+};
 
 use super::ast::FetchItem;
 use super::encode;
@@ -52,10 +57,71 @@ impl Spec {
         beside.clone().downcast().ok()
     }
 
-    /// Whether names matter to it.
-    pub(super) fn heeds_names(&self) -> bool {
-        !self.scope.filters.is_empty()
+    /// The same, to be looked at.
+    pub fn seen(beside: &Arc<dyn Any + Send + Sync>) -> Option<&Self> {
+        (**beside).downcast_ref()
     }
+
+    /// Whether it asks for events of messages in mailboxes that are not selected.
+    pub(super) fn heeds_messages(&self) -> bool {
+        self.scope.all_events().intersects(Events::OF_MESSAGES)
+    }
+
+    /// Whether a user is told of a change of a name, or other mailboxes may be watched for it, as
+    /// far as is known without the store.
+    pub(super) fn wants(
+        &self,
+        change: &NameChange,
+        user: UserId,
+        namespaces: &Namespaces,
+    ) -> Wanted {
+        let scope = &self.scope;
+        if !change.is_for(user) || scope.filters.is_empty() {
+            return Wanted::No;
+        }
+        let may_have = |name: &MailboxName, wanted| {
+            scope.may_have(name, namespaces.place(name) == Place::Own, wanted)
+        };
+        let ask_if = |is_wanted| if is_wanted { Wanted::Ask } else { Wanted::No };
+        match &change.what {
+            Became::Many => Wanted::Ask,
+            Became::Changed { name, was, .. } => {
+                let any = Events::OF_MESSAGES | Events::NAMES;
+                let above = name.parent().filter(|_| was.is_none());
+                let names = [Some(name), was.as_ref()].into_iter().flatten();
+                let of_names = names.filter_map(|name| may_have(name, any)).count() > 0;
+                let of_above = above.and_then(|above| may_have(&above, Events::NAMES));
+                ask_if(of_names || of_above.is_some())
+            }
+            Became::Subscribed { name, .. } => {
+                let told = may_have(name, Events::SUBSCRIPTIONS).is_some();
+                ask_if(told || scope.means_subscribed(Events::OF_MESSAGES))
+            }
+            Became::Annotated { name: None, .. } => {
+                match scope.all_events().intersects(Events::SERVER_METADATA) {
+                    true => Wanted::Yes,
+                    false => Wanted::No,
+                }
+            }
+            Became::Annotated {
+                name: Some(name), ..
+            } => match may_have(name, Events::METADATA) {
+                Some(true) => Wanted::Yes,
+                Some(false) => Wanted::Ask,
+                None => Wanted::No,
+            },
+        }
+    }
+}
+
+/// Whether a change of a name is to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    No,
+    /// The store is to be asked what the name is now.
+    Ask,
+    /// As it is.
+    Yes,
 }
 
 impl Drop for Spec {
@@ -96,11 +162,24 @@ const CONDSTORE: u32 = 1 << 8;
 const OWN: u32 = 1 << 9;
 
 /// How news concern a parked session that watches their mailbox, or names, with these bits.
-pub fn announce_further(parked: &Parked, bits: u8, news: &News) -> Further {
-    let News::Mailbox(event, figures) = news else {
-        return Further::Wake;
+pub fn announce_further(
+    parked: &Parked,
+    spec: &Spec,
+    (bits, news): (u8, &News),
+    namespaces: &Namespaces,
+) -> Further {
+    let (event, figures) = match news {
+        News::Mailbox(event, figures) => (event, figures),
+        News::Name(change) => {
+            return match spec.wants(change, parked.user, namespaces) {
+                Wanted::No => Further::Silent,
+                Wanted::Ask => Further::Wake,
+                // All are told in the same words.
+                Wanted::Yes => Further::Line(0),
+            };
+        }
     };
-    if is_for_session(event) {
+    if is_for_session(event) && !acl_lets_hear(event, parked.user) {
         return Further::Wake;
     }
     let kinds = kinds(event) & Events::from_bits(bits);
@@ -118,6 +197,14 @@ pub fn announce_further(parked: &Parked, bits: u8, news: &News) -> Further {
     let flag = |is_set, flag| if is_set { flag } else { 0 };
     let condstore = flag(parked.has(Parked::CONDSTORE), CONDSTORE);
     Further::Line(u32::from(kinds.bits()) | condstore | flag(is_own, OWN))
+}
+
+/// Whether an event is a change of rights by which a user may hear of the mailbox.
+pub(super) fn acl_lets_hear(event: &Event, user: UserId) -> bool {
+    match event.changes.first() {
+        Some(Change::Acl(acl)) => !event.deleted && may_hear(acl.rights_of(user)),
+        _ => false,
+    }
 }
 
 /// Whether only a session can say what an event means: its mailbox is gone, or rights have changed.
@@ -143,6 +230,11 @@ pub(super) fn may_hear(rights: Rights) -> bool {
 /// The line of a key.
 pub fn render_further(news: &News, key: u32) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
+    if let News::Name(change) = news
+        && let Became::Annotated { name, entries } = &change.what
+    {
+        push_metadata(&mut out, name.as_ref(), entries);
+    }
     if let News::Mailbox(_, Some(figures)) = news {
         let name = match key & OWN != 0 {
             true => Some(&figures.name),
@@ -193,6 +285,24 @@ pub(super) fn push_first_status(
         items.push(format!("HIGHESTMODSEQ {}", figures.modseq));
     }
     push_line(out, name, &items);
+}
+
+/// Which metadata of a mailbox, or the server, has changed (RFC 5465 §5.6, §5.7; RFC 5464 §4.4.2).
+pub(super) fn push_metadata(
+    out: &mut Vec<u8>,
+    mailbox: Option<&MailboxName>,
+    entries: &[EntryName],
+) {
+    out.extend_from_slice(b"* METADATA ");
+    match mailbox {
+        Some(mailbox) => encode::mailbox(out, mailbox),
+        None => out.extend_from_slice(b"\"\""),
+    }
+    for entry in entries {
+        out.push(b' ');
+        encode::astring(out, entry.as_str().as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 fn push_line(out: &mut Vec<u8>, name: &MailboxName, items: &[String]) {

@@ -31,6 +31,7 @@ pub struct Parked {
     /// The language that the client has asked for.
     pub language: Language,
     /// The tag of the IDLE command, and NULs behind it; a longer tag keeps a session active.
+    /// Outside of IDLE, what is withheld: see [`Parked::withhold`].
     pub tag: [u8; 12],
 }
 
@@ -76,6 +77,43 @@ impl Parked {
     pub(super) fn tag(&self) -> &[u8] {
         let end = self.tag.iter().position(|&b| b == 0);
         &self.tag[..end.unwrap_or(self.tag.len())]
+    }
+
+    /// Up to when the client has heard of all, and how many messages are gone of which it has not
+    /// heard, if there are any.
+    pub(super) fn withheld(&self) -> Option<(ModSeq, u32)> {
+        let (after, count) = self.tag.split_at(8);
+        let after = after
+            .iter()
+            .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        let count = count
+            .iter()
+            .fold(0, |sum, byte| sum << 8 | u32::from(*byte));
+        (!self.idling && count > 0).then_some((ModSeq(after), count))
+    }
+
+    /// Notes that; only outside of IDLE.
+    pub(super) fn set_withheld(&mut self, after: ModSeq, count: u32) {
+        self.tag[..8].copy_from_slice(&after.0.to_be_bytes());
+        self.tag[8..].copy_from_slice(&count.to_be_bytes());
+    }
+
+    /// Whether expunges wait for the client's next command (RFC 5465 §6.1.2).
+    pub(super) fn withholds(&self) -> bool {
+        self.has(Self::NOTIFIED) && self.has(Self::DELAYED) && !self.idling
+    }
+
+    /// Moves the cursor forward by an event that follows, if all that it says is to be withheld.
+    /// The client's numbers stay as they are.
+    pub(super) fn withhold(&mut self, event: &Event) -> bool {
+        let is_gone = |change: &Change| matches!(change, Change::Expunged { .. });
+        if !self.withholds() || event.changes.is_empty() || !event.changes.iter().all(is_gone) {
+            return false;
+        }
+        let (after, count) = self.withheld().unwrap_or((self.modseq, 0));
+        self.set_withheld(after, count.saturating_add(event.changes.len() as u32));
+        self.modseq = event.seq;
+        true
     }
 
     /// Those of the rights that a session goes by.

@@ -156,12 +156,16 @@ impl World {
         let Some(bits) = bits_of(&mut client.further, news) else {
             return;
         };
+        let Some(spec) = &client.spec else { return };
+        let namespaces = &self.config.namespaces;
         match &mut client.kept {
-            Some(Kept::Parked(parked)) => match announce_further(parked, bits, news) {
-                Further::Silent => {}
-                Further::Line(key) => client.said.extend(render_further(news, key)),
-                Further::Wake => self.with(other, |session| session.handle_further(news, bits)),
-            },
+            Some(Kept::Parked(parked)) => {
+                match announce_further(parked, spec, (bits, news), namespaces) {
+                    Further::Silent => {}
+                    Further::Line(key) => client.said.extend(render_further(news, key)),
+                    Further::Wake => self.with(other, |session| session.handle_further(news, bits)),
+                }
+            }
             Some(Kept::Active(_)) if concerns(bits, news) => {
                 self.with(other, |session| session.handle_further(news, bits));
             }
@@ -196,7 +200,7 @@ impl World {
         self.model.add_admin("root");
         let mut session = Session::new(self.config.clone(), true);
         session.handle_input(format!("a LOGIN root secret\r\nb {command}\r\n").as_bytes());
-        let mut said = Vec::new();
+        let (mut said, mut news) = (Vec::new(), Vec::new());
         while let Some(action) = session.poll_action() {
             match action {
                 Action::Send(bytes) => {
@@ -204,12 +208,17 @@ impl World {
                     session.handle_drained();
                 }
                 Action::Request(request) => {
-                    let (reply, _) = self.model.handle(request);
+                    let (reply, happened) = self.model.handle(request);
                     self.model.sync();
+                    news.extend(self.model.news(happened));
                     session.handle_reply(reply);
                 }
                 _ => {}
             }
+        }
+        for news in news {
+            self.happened_beside(false, &news);
+            self.happened_beside(true, &news);
         }
         let said = String::from_utf8_lossy(&said).into_owned();
         assert!(said.contains("\r\nb OK"), "{command}: {said}");

@@ -52,6 +52,8 @@ pub fn missed(topics: &[(TopicId, Mark)]) -> Vec<(Option<MailboxId>, u16)> {
 /// Whether an event comes after what was told; what comes before it has been told then.
 pub fn is_newer(mark: &mut Mark, event: &Event<News>) -> bool {
     let seq = match &event.fact {
+        // They have no numbers.
+        News::Name(_) => return true,
         News::Mailbox(_, Some(figures)) => figures.modseq.0.max(event.seq),
         _ => event.seq,
     };

@@ -115,14 +115,18 @@ impl<B: Backend> Parking for Front<B> {
     fn announce_further(
         &mut self,
         parked: &mut Parked,
-        _: &Beside,
+        beside: &Beside,
         mark: &mut Mark,
         event: &Event<News>,
     ) -> Announce<u32> {
+        let Some(spec) = imap::Spec::seen(beside) else {
+            return Announce::Silent;
+        };
         if !further::is_newer(mark, event) {
             return Announce::Silent;
         }
-        match imap::announce_further(parked, mark.bits, &event.fact) {
+        let news = (mark.bits, &event.fact);
+        match imap::announce_further(parked, spec, news, &self.config.namespaces) {
             Further::Silent => Announce::Silent,
             Further::Line(key) => Announce::Send(key),
             Further::Wake => Announce::Stale,

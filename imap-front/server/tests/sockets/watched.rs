@@ -150,6 +150,11 @@ fn a_right_that_is_taken_away_or_given_is_felt_at_once() {
         mary.line(),
         format!("* LIST (\\HasNoChildren) \"/\" {secret}")
     );
+    // RFC 5465 §5.4: and the name above.
+    assert_eq!(
+        mary.line(),
+        format!("* LIST (\\Noselect \\HasChildren) \"/\" {team}")
+    );
     assert_eq!(
         mary.line(),
         format!("* STATUS {secret} (UIDNEXT 2 MESSAGES 1)")
@@ -168,4 +173,92 @@ fn a_right_that_is_taken_away_or_given_is_felt_at_once() {
     assert!(fred.line().starts_with("* OK [NOTIFICATIONOVERFLOW]"));
     server.deliver(&["fred+Team"], "Subject: three\r\n\r\nHello");
     assert_eq!(fred.ask("i NOOP").len(), 1);
+}
+
+#[test]
+fn who_watches_by_notify_is_told_to_ask_again_and_hears_all() {
+    let site = Site::new("service.imap.shards = 2\nservice.imap.maxnotify = 100\n");
+    let mut server = site.start();
+    let ask = "n NOTIFY SET STATUS (PERSONAL (MessageNew MessageExpunge MailboxName))";
+    login(&server, "fred").ask("c CREATE Work");
+    let idle = |client: &mut Talk| {
+        client.say("i IDLE\r\n");
+        assert_eq!(client.line(), "+ idling");
+    };
+    let mut clients: Vec<Talk> = (0..20).map(|_| login(&server, "fred")).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        assert_eq!(client.ask(ask).len(), 3);
+        if number % 2 == 1 {
+            idle(client);
+        }
+    }
+    // Some are packed away by now.
+    std::thread::sleep(PACKED);
+    for round in 1..=2 {
+        site.upgrade(&mut server);
+        server.deliver(&["fred+Work"], "Subject: one\r\n\r\nHello");
+        let status = format!("* STATUS Work (MESSAGES {round} UIDNEXT {} ", round + 1);
+        for (number, client) in clients.iter_mut().enumerate() {
+            let line = client.line();
+            assert!(line.starts_with("* OK [NOTIFICATIONOVERFLOW]"), "{line}");
+            if number % 2 == 1 {
+                client.say("DONE\r\n");
+                client.until("i");
+            }
+            let told = client.ask(ask);
+            assert!(told[1].starts_with(&status), "{told:?}");
+            if number % 2 == 1 {
+                idle(client);
+            }
+        }
+        server.deliver(&["fred"], "Subject: one\r\n\r\nHello");
+        let status = format!("* STATUS INBOX (UIDNEXT {} MESSAGES {round})", round + 1);
+        for client in &mut clients {
+            assert_eq!(client.line(), status);
+        }
+    }
+}
+
+#[test]
+fn metadata_and_rights_are_felt_at_once() {
+    let site = Site::new("service.imap.maxnotify = 100\nservice.imap.shards = 2\n");
+    let server = site.start();
+    let mut fred = login(&server, "fred");
+    fred.ask("a CREATE Team");
+    fred.ask("b SETACL Team anyone lrw");
+    let events =
+        "(MailboxName MailboxMetadataChange ServerMetadataChange MessageNew MessageExpunge)";
+    let watch = format!("n NOTIFY SET (PERSONAL {events}) (SUBTREE \"Other Users\" {events})");
+    let mut marys: Vec<Talk> = (0..10).map(|_| login(&server, "mary")).collect();
+    for mary in &mut marys {
+        assert_eq!(mary.ask(&watch).len(), 1);
+    }
+    fred.ask(&watch);
+    assert!(!marys[0].has_bytes_within(PACKED));
+    let team = "\"Other Users/fred/Team\"";
+    let command = "d SETMETADATA Team (/shared/comment \"one\" /private/comment \"two\")";
+    let mut told = fred.ask(command);
+    let both = ["private", "shared"].map(|it| format!("* METADATA Team /{it}/comment"));
+    while !both.iter().all(|line| told.contains(line)) {
+        told.push(fred.line());
+    }
+    for mary in &mut marys {
+        assert_eq!(mary.line(), format!("* METADATA {team} /shared/comment"));
+    }
+    let mut other = login(&server, "mary");
+    other.ask(&format!("f SETMETADATA {team} (/private/comment \"hers\")"));
+    other.ask("g SETMETADATA \"\" (/private/comment \"hers too\")");
+    for mary in &mut marys {
+        assert_eq!(mary.line(), format!("* METADATA {team} /private/comment"));
+        assert_eq!(mary.line(), "* METADATA \"\" /private/comment");
+    }
+    // Nobody was woken for it.
+    assert!(!marys[0].has_bytes_within(PACKED));
+    fred.ask("h SETACL Team -mary l");
+    fred.ask("i SETMETADATA Team (/shared/comment \"three\")");
+    server.deliver(&["fred+Team"], "Subject: one\r\n\r\nHello");
+    for mary in &mut marys {
+        assert_eq!(mary.line(), format!("* LIST (\\NonExistent) \"/\" {team}"));
+        assert_eq!(mary.ask("j NOOP").len(), 1);
+    }
 }

@@ -74,14 +74,12 @@ pub(super) fn set(
     row.modseq = ModSeq(prev.0 + 1);
     row.acl_at = row.modseq;
     tables::put_mailbox(txn, found.id, row);
-    let concerned = before.whose_sight_changes(&acl);
-    let (own, others) = concerned
-        .into_iter()
-        .partition::<Vec<_>, _>(|it| *it == Grantee::User(found.owner));
-    if !own.is_empty() {
-        news::own_name_changed(txn, found.owner, &found.name, None);
+    let owners = |acl: &Acl| acl.rights_of(found.owner) & Rights::SIGHT;
+    if owners(&before) != owners(&acl) {
+        news::own_name_changed(txn, rules, found.owner, &found.name, None);
     }
-    news::name_changed_for(txn, rules, found.owner, &others, (&found.name, None))?;
+    let others = before.whose_sight_changes(&acl);
+    news::name_changed_for(txn, rules, found.owner, others, (&found.name, None))?;
     let event = Event {
         mailbox: found.id,
         prev,

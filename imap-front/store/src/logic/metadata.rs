@@ -8,7 +8,8 @@ use bytes::Bytes;
 use mail::metadata::{Entry, EntryName, MetadataQuery};
 use mail::{MailboxId, MailboxName, Refusal, Reply, Rights, UserId};
 
-use super::{Applied, Rules, access, keys, refused, tables};
+use super::access::Found;
+use super::{Applied, Rules, access, keys, news, refused, tables};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
 use crate::put::PutEntry;
@@ -25,6 +26,8 @@ const ADMIN: &str = "/shared/admin";
 struct Place {
     mailbox: MailboxId,
     owner: UserId,
+    /// If it is a mailbox.
+    found: Option<Found>,
 }
 
 /// The place of a mailbox's entries, or the server's, if the user may read them, and with
@@ -40,6 +43,7 @@ fn place(
         return Ok(Ok(Place {
             mailbox: SERVER,
             owner: ALL,
+            found: None,
         }));
     };
     let found = match access::may(kv, rules, user, name, Rights::LOOKUP)? {
@@ -54,6 +58,7 @@ fn place(
         true => Ok(Place {
             mailbox: found.id,
             owner: found.row.user,
+            found: Some(found),
         }),
         false => Err(Refusal::NoPermission),
     })
@@ -156,6 +161,7 @@ pub(super) fn set(
             return refused(Refusal::MetadataTooBig(max));
         }
     }
+    let told = entries.clone();
     // What each who pays had before, and what is added and taken.
     let mut costs: BTreeMap<UserId, (u64, u64)> = BTreeMap::new();
     for entry in entries {
@@ -188,6 +194,12 @@ pub(super) fn set(
             return refused(Refusal::MetadataTooMany);
         }
     }
+    match &place.found {
+        None => news::server_annotated(txn, rules, user, &told),
+        Some(Found { id, row, name, .. }) => {
+            news::annotated_mailbox(txn, rules, user, (*id, row, name), &told)?;
+        }
+    }
     Ok((Reply::Done, vec![]).into())
 }
 
@@ -201,6 +213,7 @@ pub(super) fn restore(
     let place = Place {
         mailbox: mailbox.unwrap_or(SERVER),
         owner,
+        found: None,
     };
     for PutEntry { user, entry } in entries {
         let Some(value) = &entry.value else {

@@ -244,7 +244,7 @@ pub(super) fn delete(
         if row.exists && !has_children {
             row.exists = false;
             tables::put_name(txn, user, name, &row)?;
-            news::own_name_changed(txn, user, name, None);
+            news::own_name_changed(txn, rules, user, name, None);
             return Ok((Reply::Done, vec![]).into());
         }
         return refused(match row.exists {
@@ -269,8 +269,9 @@ pub(super) fn delete(
             news::name_changed(txn, rules, &acl, name, None)?;
             acl::forget(txn, id, &acl)?;
         }
-        None => news::own_name_changed(txn, user, name, None),
+        None => news::own_name_changed(txn, rules, user, name, None),
     }
+    rules.names.forget(id);
     txn.delete(Space::Mailboxes, &keys::number(id.0));
     txn.put(Space::Tasks, &keys::task(tables::task::DROP, id.0), vec![]);
     notifications::name(txn, user, || What::Deleted(name.clone()));
@@ -338,7 +339,7 @@ pub(super) fn rename(
     if more.is_some() {
         return Ok(Operation::rename(Renaming::begin(txn, user, from, to)).into());
     }
-    renaming::move_name(txn, rules, user, (from, to), row)?;
+    renaming::move_name(txn, rules, user, (from, to), (row, false))?;
     let was = || What::Renamed {
         from: from.clone(),
         to: to.clone(),
@@ -471,7 +472,7 @@ pub(super) fn subscribe(
     if row.subscribed != on {
         let name = name.clone();
         let what = Became::Subscribed { name, on };
-        txn.name_change(NameChange { user, what });
+        news::note(txn, rules, NameChange::of(user, what));
     }
     row.subscribed = on;
     tables::put_name(txn, user, name, &row)?;

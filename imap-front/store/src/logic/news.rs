@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use mail::acl::Audience;
+use mail::metadata::{Entry, EntryName, private_and_shared};
 use mail::{
-    Acl, Became, Event, Figures, Grantee, MailboxId, MailboxName, ModSeq, NameChange, News, UserId,
+    Acl, Became, Event, Figures, MailboxId, MailboxName, ModSeq, NameChange, News, Rights, UserId,
 };
 
-use super::access::ForOthers;
+use super::access::{self, ForOthers};
 use super::{Rules, tables};
 use crate::Error;
 use crate::kv::{Kv, Transaction};
@@ -21,9 +23,14 @@ const NAMES_MAX: usize = 16 << 10;
 pub(crate) struct NamesKept(Mutex<HashMap<MailboxId, MailboxName>>);
 
 impl NamesKept {
-    /// Names have changed, or what was looked at came to nothing.
+    /// What was looked at came to nothing.
     pub fn clear(&self) {
         self.lock().clear();
+    }
+
+    /// A mailbox is called otherwise now, or nothing at all.
+    pub fn forget(&self, id: MailboxId) {
+        self.lock().remove(&id);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<MailboxId, MailboxName>> {
@@ -51,9 +58,6 @@ impl NamesKept {
 /// What is announced of an operation that has made these events.
 pub(crate) fn of(txn: &mut Transaction<'_>, rules: &Rules, events: Vec<Arc<Event>>) -> Vec<News> {
     let changes = txn.take_name_changes();
-    if !changes.is_empty() {
-        rules.names.clear();
-    }
     let is_watched = rules.options.is_watched();
     let mut news: Vec<News> = events
         .into_iter()
@@ -114,9 +118,9 @@ pub(super) fn name_changed(
     name: &MailboxName,
     was: Option<&MailboxName>,
 ) -> Result<(), Error> {
-    own_name_changed(txn, acl.owner, name, was);
-    let grantees: Vec<Grantee> = acl.grantees().collect();
-    name_changed_for(txn, rules, acl.owner, &grantees, (name, was))
+    own_name_changed(txn, rules, acl.owner, name, was);
+    let audience = acl.who_has(Rights::LOOKUP);
+    name_changed_for(txn, rules, acl.owner, audience, (name, was))
 }
 
 /// The same, for these alone.
@@ -124,10 +128,10 @@ pub(super) fn name_changed_for(
     txn: &mut Transaction<'_>,
     rules: &Rules,
     owner: UserId,
-    grantees: &[Grantee],
+    audience: Audience,
     (name, was): (&MailboxName, Option<&MailboxName>),
 ) -> Result<(), Error> {
-    if grantees.is_empty() {
+    if audience.is_empty() {
         return Ok(());
     }
     let mut others = ForOthers::new(rules);
@@ -138,24 +142,96 @@ pub(super) fn name_changed_for(
         Some(was) => others.name(txn, owner, was)?,
         None => None,
     };
-    for grantee in grantees {
-        let user = match grantee {
-            Grantee::User(user) => *user,
-            Grantee::Anyone => NameChange::ANYONE,
-        };
-        own_name_changed(txn, user, &name, was.as_ref());
-    }
+    tell(txn, rules, audience, &Became::changed(name, was));
     Ok(())
+}
+
+/// Notes what became of a name for all of an audience.
+fn tell(txn: &mut Transaction<'_>, rules: &Rules, audience: Audience, what: &Became) {
+    for user in audience.users {
+        note(txn, rules, NameChange::of(user, what.clone()));
+    }
+    if let Some(except) = audience.others {
+        let (user, what) = (NameChange::ANYONE, what.clone());
+        note(txn, rules, NameChange { user, except, what });
+    }
 }
 
 /// Something became of a name that a user has.
 pub(super) fn own_name_changed(
     txn: &mut Transaction<'_>,
+    rules: &Rules,
     user: UserId,
     name: &MailboxName,
     was: Option<&MailboxName>,
 ) {
     let (name, was) = (name.clone(), was.cloned());
-    let what = Became::Changed { name, was };
-    txn.name_change(NameChange { user, what });
+    note(txn, rules, NameChange::of(user, Became::changed(name, was)));
+}
+
+/// Notes what became of a name. While nobody watches, only that something did: who begins to
+/// watch before the operation is announced asks again then.
+pub(super) fn note(txn: &mut Transaction<'_>, rules: &Rules, change: NameChange) {
+    txn.name_change(match rules.options.is_watched() {
+        true => change,
+        false => NameChange::of(change.user, Became::Many),
+    });
+}
+
+/// A user has set entries of the server's metadata.
+pub(super) fn server_annotated(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    user: UserId,
+    entries: &[Entry],
+) {
+    let (own, shared) = private_and_shared(entries);
+    for (whose, entries) in [(user, own), (NameChange::ANYONE, shared)] {
+        if !entries.is_empty() {
+            note(txn, rules, NameChange::of(whose, annotated(None, entries)));
+        }
+    }
+}
+
+/// A user has set entries of a mailbox's metadata: they hear of those that are their own, and of
+/// those that all share all who may look it up and read it (RFC 5465 §5).
+pub(super) fn annotated_mailbox(
+    txn: &mut Transaction<'_>,
+    rules: &Rules,
+    user: UserId,
+    (id, row, name): (MailboxId, &Mailbox, &MailboxName),
+    entries: &[Entry],
+) -> Result<(), Error> {
+    let (own, shared) = private_and_shared(entries);
+    let owner = row.user;
+    let others = match user == owner && row.acl_at == ModSeq(0) {
+        true => None,
+        false => ForOthers::new(rules).name(txn, owner, name)?,
+    };
+    if !own.is_empty() {
+        let name = match user == owner {
+            true => Some(name.clone()),
+            false => others.clone(),
+        };
+        if name.is_some() {
+            note(txn, rules, NameChange::of(user, annotated(name, own)));
+        }
+    }
+    if shared.is_empty() {
+        return Ok(());
+    }
+    let acl = access::acl(txn, id, row)?;
+    if acl.rights_of(owner).contains(Rights::SIGHT) {
+        let what = annotated(Some(name.clone()), shared.clone());
+        note(txn, rules, NameChange::of(owner, what));
+    }
+    if others.is_some() {
+        let what = annotated(others, shared);
+        tell(txn, rules, acl.who_has(Rights::SIGHT), &what);
+    }
+    Ok(())
+}
+
+fn annotated(name: Option<MailboxName>, entries: Arc<[EntryName]>) -> Became {
+    Became::Annotated { name, entries }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mail::{
-    Acl, AclEntry, Event, Flags, Grantee, MailboxId, MailboxName, ModSeq, Refusal, Reply, Uid,
-    UidValidity, UserId,
+    Acl, AclEntry, Became, Event, Flags, Grantee, MailboxId, MailboxName, ModSeq, NameChange,
+    Refusal, Reply, Uid, UidValidity, UserId,
 };
 
 use super::depositing::{self, room_below, size_of};
@@ -16,7 +16,7 @@ use super::keywords::introduce;
 use super::naming::{next_uid_validity, reserve_uid_validity};
 use super::tables::task;
 use super::{Applied, Operation, Rules, access, acl, backing_up, ensure_user, keys, refused};
-use super::{metadata, notifications, quotas, renaming, reserving, tables};
+use super::{metadata, news, notifications, quotas, renaming, reserving, tables};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
 use crate::notification::{How, MessageChange, What};
@@ -56,7 +56,7 @@ pub(crate) fn put(
             })
         }
         Put::Add(id, messages) => add(txn, rules, *id, messages, done),
-        Put::Name(name) => put_name(txn, name, done),
+        Put::Name(name) => put_name(txn, rules, name, done),
         Put::Limits(user, limits) => {
             quotas::restore(txn, *user, limits)?;
             plain(done, 0)
@@ -347,8 +347,11 @@ fn place(
         ..named
     };
     tables::put_name(txn, user, &name, &named)?;
-    if old.is_none() {
-        notifications::name(txn, user, || What::Created(name.clone()));
+    let acl = access::acl(txn, id, &row)?;
+    news::name_changed(txn, rules, &acl, &name, None)?;
+    match &old {
+        Some((old, _)) => rules.names.forget(*old),
+        None => notifications::name(txn, user, || What::Created(name.clone())),
     }
     let had = old
         .as_ref()
@@ -566,6 +569,7 @@ fn add(
 
 fn put_name(
     txn: &mut Transaction<'_>,
+    rules: &Rules,
     put: &PutName,
     done: &mut Option<PutDone>,
 ) -> Result<Applied, Error> {
@@ -577,9 +581,18 @@ fn put_name(
     }
     renaming::await_others(txn, put.user)?;
     let mut row = tables::name(txn, put.user, &put.name)?;
+    let before = (row.exists, row.subscribed);
     row.exists |= put.exists;
     row.subscribed |= put.subscribed;
     row.special_use = row.special_use.or(put.special_use).filter(|_| row.exists);
+    if before != (row.exists, row.subscribed) {
+        let (name, on) = (put.name.clone(), row.subscribed);
+        let what = match before.1 == on {
+            true => Became::changed(name, None),
+            false => Became::Subscribed { name, on },
+        };
+        news::note(txn, rules, NameChange::of(put.user, what));
+    }
     tables::put_name(txn, put.user, &put.name, &row)?;
     plain(done, 0)
 }

@@ -6,7 +6,7 @@
 
 use std::ops::ControlFlow::{Break, Continue};
 
-use mail::{Acl, MailboxName, Refusal, Reply, UserId};
+use mail::{Became, MailboxName, NameChange, Refusal, Reply, Rights, UserId};
 
 use super::tables::{self, task};
 use super::{Rules, access, keys, news, notifications};
@@ -99,20 +99,20 @@ pub(super) fn move_below(
 ) -> Result<(), Error> {
     let to = renamed(from, to, &name);
     let is_mailbox = row.mailbox.is_some();
-    move_name(txn, rules, user, (&name, &to), row)?;
+    move_name(txn, rules, user, (&name, &to), (row, true))?;
     if is_mailbox {
         notifications::name(txn, user, || What::Renamed { from: name, to });
     }
     Ok(())
 }
 
-/// Subscriptions stay with the names (RFC 3501 §6.3.9).
+/// Subscriptions stay with the names (RFC 3501 §6.3.9). A name below another `follows` it.
 pub(super) fn move_name(
     txn: &mut Transaction<'_>,
     rules: &Rules,
     user: UserId,
     (from, to): (&MailboxName, &MailboxName),
-    row: Name,
+    (row, follows): (Name, bool),
 ) -> Result<(), Error> {
     let subscribed = tables::name(txn, user, to)?.subscribed;
     let left = Name {
@@ -120,12 +120,18 @@ pub(super) fn move_name(
         ..Name::default()
     };
     tables::put_name(txn, user, from, &left)?;
+    let what = Became::Changed {
+        name: to.clone(),
+        was: Some(from.clone()),
+        follows,
+    };
+    news::note(txn, rules, NameChange::of(user, what));
     if let Some(id) = row.mailbox {
-        let acl = access::renamed(txn, id, to)?.unwrap_or(Acl {
-            owner: user,
-            entries: vec![],
-        });
-        news::name_changed(txn, rules, &acl, to, Some(from))?;
+        rules.names.forget(id);
+        if let Some(acl) = access::renamed(txn, id, to)? {
+            let others = acl.who_has(Rights::LOOKUP);
+            news::name_changed_for(txn, rules, user, others, (to, Some(from)))?;
+        }
     }
     tables::put_name(txn, user, to, &Name { subscribed, ..row })?;
     Ok(())
@@ -233,7 +239,7 @@ impl Renaming {
     fn begin_to_move(&mut self, txn: &mut Transaction<'_>, rules: &Rules) -> Result<(), Error> {
         let (user, row) = (self.user, tables::name(txn, self.user, &self.from)?);
         let (exists, subscribed) = (true, row.subscribed);
-        move_name(txn, rules, user, (&self.from, &self.to), row)?;
+        move_name(txn, rules, user, (&self.from, &self.to), (row, false))?;
         let stays = Name {
             exists,
             subscribed,

@@ -110,7 +110,7 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         refreshable: false,
         help: "mailboxes a session may watch by NOTIFY beside the selected one; who asks for more \
                is answered NOTIFICATIONOVERFLOW. Each takes some 30 bytes of memory. With 0 NOTIFY \
-               is refused: it is for trials, and not yet for users who don't trust each other",
+               is refused",
     },
     ConfigOption {
         name: "service.imap.maxoutput",

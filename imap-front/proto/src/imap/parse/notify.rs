@@ -15,6 +15,9 @@ const NAMES_MAX: usize = 1000;
 /// What may be asked for of new messages.
 const ITEMS_MAX: usize = 32;
 
+/// How long that may be: it is kept for as long as NOTIFY holds.
+const ITEMS_BYTES_MAX: usize = 2048;
+
 /// ```text
 /// notify       = "NOTIFY" SP (notify-set / notify-none)          ; RFC 5465 §8
 /// notify-set   = "SET" [SP "STATUS"] SP event-groups
@@ -102,7 +105,11 @@ fn contradiction(mailboxes: &NotifyMailboxes, events: &[NotifyEvent]) -> Option<
         mailboxes,
         NotifyMailboxes::Selected | NotifyMailboxes::SelectedDelayed
     );
-    if selects && has(|event| matches!(event, E::MailboxName | E::SubscriptionChange)) {
+    let is_of_messages = |event: &E| {
+        use E::{FlagChange, MessageExpunge, MessageNew, Unknown};
+        matches!(event, MessageNew(_) | MessageExpunge | FlagChange | Unknown)
+    };
+    if selects && !events.iter().all(is_of_messages) {
         return Some("events of messages alone with SELECTED");
     }
     let items = |event: &E| matches!(event, E::MessageNew(items) if !items.is_empty());
@@ -162,8 +169,9 @@ fn event(lexer: &mut Lexer<'_>) -> Parsed<NotifyEvent> {
                 *lexer = after;
                 let start = lexer.clone();
                 items = lexer.list(false, fetch::item)?;
-                if items.len() > ITEMS_MAX {
-                    return start.fail("at most 32 FETCH items");
+                if items.len() > ITEMS_MAX || lexer.position() - start.position() > ITEMS_BYTES_MAX
+                {
+                    return start.fail("at most 32 FETCH items in 2048 bytes");
                 }
             }
             NotifyEvent::MessageNew(items)
@@ -172,6 +180,8 @@ fn event(lexer: &mut Lexer<'_>) -> Parsed<NotifyEvent> {
         "FLAGCHANGE" => NotifyEvent::FlagChange,
         "MAILBOXNAME" => NotifyEvent::MailboxName,
         "SUBSCRIPTIONCHANGE" => NotifyEvent::SubscriptionChange,
+        "MAILBOXMETADATACHANGE" => NotifyEvent::MailboxMetadataChange,
+        "SERVERMETADATACHANGE" => NotifyEvent::ServerMetadataChange,
         _ => NotifyEvent::Unknown,
     })
 }

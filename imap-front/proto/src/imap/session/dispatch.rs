@@ -439,7 +439,7 @@ impl Session {
     }
 
     pub(super) fn unselect(&mut self) {
-        self.forget_new_messages();
+        self.heed_unselected();
         if self
             .selected
             .take()

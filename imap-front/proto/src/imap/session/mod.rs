@@ -21,6 +21,7 @@ mod language;
 mod list;
 mod mailboxes;
 mod metadata;
+mod names;
 mod notified;
 mod notify;
 mod obsolete;
@@ -122,6 +123,9 @@ enum ViewState {
         exists: u32,
         recent_from: Uid,
         recent: u32,
+        /// Messages are gone of which the client has not heard: up to when it had heard of all, and
+        /// how many.
+        withheld: Option<(ModSeq, u32)>,
     },
 }
 
@@ -231,7 +235,7 @@ enum Step {
     /// Which mailboxes does a NOTIFY mean?
     Notify(Box<notify::Setting>),
     /// What is a name now?
-    Name(notified::NameAsked),
+    Name(names::NameAsked),
     /// What has happened in mailboxes that are watched?
     CaughtUp(notified::CatchingUp),
     /// So much happened that it comes in pieces: before this step goes on with this answer.

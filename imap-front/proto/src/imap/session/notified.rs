@@ -3,22 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use mail::list::{Entry, Query};
-use mail::namespace::Place;
 use mail::{
-    Became, Change, Events, Figures, MailboxId, MailboxName, NameChange, News, Reply, Request, Uid,
-    Watched,
+    Became, Events, Figures, MailboxId, MailboxName, NameChange, Namespaces, News, Reply, Request,
+    Uid, UserId, Watched,
 };
 
-use super::list::attributes;
-use super::{Session, Step, Work};
+use super::{Session, Step, ViewState, Work};
 use crate::imap::action::Action;
-use crate::imap::ast::{List, ListReturn};
-use crate::imap::encode;
-use crate::imap::notify::{Spec, is_for_session, kinds, may_hear, push_status};
+use crate::imap::notify::{
+    Spec, Wanted, acl_lets_hear, is_for_session, kinds, push_metadata, push_status,
+};
 
-/// Changes of names that wait to be told; with more, no more is told (RFC 5465 §5.8).
-const NAMES_MAX: usize = 256;
+/// Bytes of changes of names that wait to be told; with more, no more is told (RFC 5465 §5.8).
+const NAMES_BYTES_MAX: usize = 32 << 10;
+/// Names that have changed, after which other mailboxes are looked for at once.
+const TOUCHED_MAX: usize = 256;
 
 /// What a session has been told to tell.
 pub(super) enum Notify {
@@ -36,16 +35,17 @@ pub(super) struct Notifying {
     pub spec: Arc<Spec>,
     /// What happened in mailboxes.
     untold: BTreeMap<MailboxId, (Events, Arc<Figures>)>,
-    /// What became of names.
-    names: VecDeque<Became>,
-    /// Mailboxes in which something may have happened, and up to when the client has heard of it.
-    stale: BTreeMap<MailboxId, Option<u16>>,
+    /// What became of names, and what that takes in bytes.
+    names: VecDeque<Arc<NameChange>>,
+    names_bytes: usize,
+    /// Mailboxes in which something may have happened.
+    stale: BTreeMap<MailboxId, Since>,
     /// Mailboxes that the user may not hear of any more.
     revoked: BTreeSet<MailboxId>,
     /// Other mailboxes may be meant than before.
-    is_to_resolve: bool,
+    pub(super) is_to_resolve: bool,
     /// Names that have changed since that was last found out.
-    touched: BTreeSet<MailboxName>,
+    pub(super) touched: BTreeSet<MailboxName>,
     /// Names have changed and it is not known which.
     has_lost_names: bool,
     /// New messages in the selected mailbox of which more is to be told: from one UID to below
@@ -53,15 +53,29 @@ pub(super) struct Notifying {
     new_messages: Option<(Uid, Uid)>,
 }
 
-/// A name of which is asked what it is now.
-pub(super) struct NameAsked {
-    became: Became,
-    idle: Option<Box<str>>,
+/// Up to when the client has heard what happened in a mailbox: the low bits of its mod-sequence.
+#[derive(Clone, Copy, Debug)]
+enum Since {
+    Unknown,
+    UpTo(u16),
+    /// It was selected, and need not be one of those that are watched. Unless that is known, not of
+    /// all.
+    Selected(Option<u16>),
+}
+
+impl Since {
+    fn is_up_to(self, now: u16) -> bool {
+        match self {
+            Self::Unknown => false,
+            Self::UpTo(heard) => heard == now,
+            Self::Selected(heard) => heard == Some(now),
+        }
+    }
 }
 
 /// Mailboxes of which is asked what has happened.
 pub(super) struct CatchingUp {
-    stale: BTreeMap<MailboxId, Option<u16>>,
+    stale: BTreeMap<MailboxId, Since>,
     idle: Option<Box<str>>,
 }
 
@@ -71,6 +85,7 @@ impl Notifying {
             spec,
             untold: BTreeMap::new(),
             names: VecDeque::new(),
+            names_bytes: 0,
             stale: BTreeMap::new(),
             revoked: BTreeSet::new(),
             is_to_resolve: false,
@@ -78,6 +93,16 @@ impl Notifying {
             has_lost_names: false,
             new_messages: None,
         }
+    }
+
+    /// Something else is asked for from now on. What was not told yet still is, as far as it is
+    /// asked for again.
+    pub fn set(&mut self, spec: Arc<Spec>) {
+        let items = spec.selected.as_ref().map(|it| it.items.len());
+        if items.is_none_or(|count| count == 0) {
+            self.new_messages = None;
+        }
+        self.spec = spec;
     }
 
     /// Whether there is nothing to tell, and nothing to ask.
@@ -93,13 +118,20 @@ impl Notifying {
     /// These are watched, and what they are called is known.
     pub fn are_known(&mut self, watched: &Watched) {
         self.revoked.clear();
-        let known = |id: MailboxId| watched.mailboxes.iter().find(|it| it.mailbox == id);
-        self.untold.retain(|id, (_, figures)| match known(*id) {
-            Some(it) if it.figures.modseq >= figures.modseq => {
+        if self.untold.is_empty() {
+            return;
+        }
+        let known = watched.mailboxes.iter().map(|it| (it.mailbox, it));
+        let known: BTreeMap<MailboxId, _> = known.collect();
+        self.untold.retain(|id, (kinds, figures)| {
+            let Some(it) = known.get(id) else {
+                return false;
+            };
+            if it.figures.modseq >= figures.modseq {
                 *figures = it.figures.clone();
-                true
             }
-            it => it.is_some(),
+            *kinds = *kinds & it.events;
+            !kinds.is_empty()
         });
     }
 
@@ -116,61 +148,60 @@ impl Notifying {
         std::mem::take(&mut self.touched)
     }
 
-    fn take_name(&mut self, change: &NameChange) {
-        let scope = &self.spec.scope;
-        let is_wanted = match &change.what {
-            Became::Subscribed { .. } => {
-                let is_of_subscribed =
-                    |it: &mail::watched::Filter| it.mailboxes == mail::watched::Where::Subscribed;
-                scope.all_events().intersects(Events::SUBSCRIPTIONS)
-                    || scope.filters.iter().any(is_of_subscribed)
-            }
-            Became::Changed { .. } | Became::Many => self.spec.heeds_names(),
-        };
-        if !is_wanted {
+    fn take_name(&mut self, change: &Arc<NameChange>, user: UserId, namespaces: &Namespaces) {
+        if self.spec.wants(change, user, namespaces) == Wanted::No {
             return;
         }
-        match change.what == Became::Many || self.names.len() >= NAMES_MAX {
+        let bytes = size_of::<NameChange>() + change.what.bytes();
+        match change.what == Became::Many || self.names_bytes + bytes > NAMES_BYTES_MAX {
             true => self.has_lost_names = true,
-            false => self.names.push_back(change.what.clone()),
+            false => {
+                self.names_bytes += bytes;
+                self.names.push_back(change.clone());
+            }
         }
+    }
+
+    fn next_name(&mut self) -> Option<Arc<NameChange>> {
+        let change = self.names.pop_front()?;
+        self.names_bytes -= size_of::<NameChange>() + change.what.bytes();
+        Some(change)
+    }
+
+    /// Whether what became of a name by itself waits to be told.
+    pub(super) fn will_tell(&self, asked: &MailboxName) -> bool {
+        self.names.iter().any(|change| {
+            matches!(&change.what, Became::Changed { name, was: None, .. } if name == asked)
+        })
     }
 }
 
 impl Session {
     /// News of what is watched beside the selected mailbox, with a watch's bits.
     pub fn handle_further(&mut self, news: &News, bits: u8) {
-        let (user, selected) = (self.user, self.selected_mailbox());
-        let Notify::On(notifying) = &mut self.notify else {
+        let selected = self.selected_mailbox();
+        let (Notify::On(notifying), Some(user)) = (&mut self.notify, self.user) else {
             return;
         };
         match news {
-            News::Name(change) => notifying.take_name(change),
+            News::Name(change) => notifying.take_name(change, user, &self.config.namespaces),
             News::Mailbox(event, figures) => {
                 let id = event.mailbox;
-                if is_for_session(event) {
-                    let acl = match event.changes.first() {
-                        Some(Change::Acl(acl)) => Some(acl),
-                        _ => None,
-                    };
-                    let rights = acl.zip(user).map(|(acl, user)| acl.rights_of(user));
-                    if !rights.is_some_and(may_hear) {
-                        notifying.revoked.insert(id);
-                        notifying.untold.remove(&id);
-                        notifying.is_to_resolve = true;
-                    }
+                if is_for_session(event) && !acl_lets_hear(event, user) {
+                    notifying.revoked.insert(id);
+                    notifying.untold.remove(&id);
+                    notifying.is_to_resolve = true;
                 }
                 let kinds = kinds(event) & Events::from_bits(bits);
                 let is_told = !kinds.is_empty() && selected != Some(id);
                 if is_told && !notifying.revoked.contains(&id) {
-                    let nameable = user.zip(figures.as_ref());
-                    match nameable.filter(|(user, it)| it.name_for(*user).is_some()) {
-                        Some((_, figures)) => {
+                    match figures.as_ref().filter(|it| it.name_for(user).is_some()) {
+                        Some(figures) => {
                             let had = notifying.untold.get(&id).map(|it| it.0);
                             let kinds = kinds | had.unwrap_or_default();
                             notifying.untold.insert(id, (kinds, figures.clone()));
                         }
-                        None => drop(notifying.stale.insert(id, None)),
+                        None => drop(notifying.stale.insert(id, Since::Unknown)),
                     }
                 }
             }
@@ -184,7 +215,7 @@ impl Session {
         if let Notify::On(notifying) = &mut self.notify {
             for (mailbox, cursor) in missed {
                 match mailbox {
-                    Some(id) => drop(notifying.stale.insert(*id, Some(*cursor))),
+                    Some(id) => drop(notifying.stale.insert(*id, Since::UpTo(*cursor))),
                     None => notifying.has_lost_names = true,
                 }
             }
@@ -203,10 +234,30 @@ impl Session {
         }
     }
 
-    /// Another mailbox is selected, or none.
-    pub(super) fn forget_new_messages(&mut self) {
+    /// The mailbox that was selected is not any more: what the client has not heard of it, it hears
+    /// as of others.
+    pub(super) fn heed_unselected(&mut self) {
+        let (Notify::On(notifying), Some(selected)) = (&mut self.notify, &self.selected) else {
+            return;
+        };
+        notifying.new_messages = None;
+        let told = match &selected.view {
+            ViewState::Loaded(view) => view.all_sent().then_some(view.modseq),
+            ViewState::Unloaded {
+                modseq, withheld, ..
+            } => withheld.is_none().then_some(*modseq),
+        };
+        if notifying.spec.heeds_messages() {
+            let since = Since::Selected(told.map(|modseq| modseq.0 as u16));
+            notifying.stale.insert(selected.mailbox, since);
+        }
+    }
+
+    /// A mailbox was selected: the client knows all of it.
+    pub(super) fn heed_selected(&mut self, mailbox: MailboxId) {
         if let Notify::On(notifying) = &mut self.notify {
-            notifying.new_messages = None;
+            notifying.untold.remove(&mailbox);
+            notifying.stale.remove(&mailbox);
         }
     }
 
@@ -227,6 +278,7 @@ impl Session {
             notifying.has_lost_names = false;
             notifying.is_to_resolve = true;
             let told = Events::NAMES | Events::SUBSCRIPTIONS;
+            let told = told | Events::METADATA | Events::SERVER_METADATA;
             if notifying.spec.scope.all_events().intersects(told) {
                 self.overflow();
                 return false;
@@ -239,6 +291,9 @@ impl Session {
             return true;
         }
         self.tell_mailboxes();
+        if self.output.is_full() {
+            return false;
+        }
         self.ask_of_news()
     }
 
@@ -262,24 +317,24 @@ impl Session {
         let (Notify::On(notifying), Some(user)) = (&mut self.notify, self.user) else {
             return false;
         };
-        if let Some(became) = notifying.names.pop_front() {
-            let (name, subscribed) = match &became {
-                Became::Changed { name, .. } => (name, false),
-                Became::Subscribed { name, on } => (name, *on),
-                Became::Many => return false,
-            };
-            let query = Query {
-                patterns: vec![name.as_str().into()],
-                subscribed,
-                ..Query::default()
-            };
-            let request = Request::List {
-                user,
-                query: query.into(),
-                after: None,
-            };
-            let idle = self.leave_idle();
-            self.ask(request, Step::Name(NameAsked { became, idle }));
+        if notifying.touched.len() < TOUCHED_MAX
+            && let Some(change) = notifying.next_name()
+        {
+            let spec = &notifying.spec;
+            match (
+                &change.what,
+                spec.wants(&change, user, &self.config.namespaces),
+            ) {
+                // Something else is asked for by now.
+                (_, Wanted::No) => return true,
+                (Became::Annotated { name, entries }, Wanted::Yes) => {
+                    let mut line = Vec::new();
+                    push_metadata(&mut line, name.as_ref(), entries);
+                    self.output.bytes(&line);
+                    return true;
+                }
+                _ => self.ask_of_name(user, change),
+            }
         } else if std::mem::take(&mut notifying.is_to_resolve) {
             let spec = notifying.spec.clone();
             self.resolve_again(spec);
@@ -309,11 +364,11 @@ impl Session {
         };
         let selected = self.selected_mailbox();
         for it in &watched.mailboxes {
-            let Some(cursor) = stale.remove(&it.mailbox) else {
+            let Some(since) = stale.remove(&it.mailbox) else {
                 continue;
             };
             let modseq = it.figures.modseq;
-            if selected != Some(it.mailbox) && cursor != Some(modseq.0 as u16) {
+            if selected != Some(it.mailbox) && !since.is_up_to(modseq.0 as u16) {
                 let mut line = Vec::new();
                 push_status(
                     &mut line,
@@ -326,81 +381,12 @@ impl Session {
             self.actions.push_back(Action::Told(it.mailbox, modseq));
         }
         // Those that are left are gone, or the user may not hear of them.
-        if !stale.is_empty()
+        let is_watched = |since: &Since| !matches!(since, Since::Selected(_));
+        if stale.values().any(is_watched)
             && let Notify::On(notifying) = &mut self.notify
         {
             notifying.is_to_resolve = true;
         }
-    }
-
-    /// What a name is now.
-    pub(super) fn name_came(&mut self, asked: NameAsked, reply: Reply) {
-        let NameAsked { became, idle } = asked;
-        self.go_back(idle);
-        let Reply::Listed(piece) = reply else {
-            return self.overflow();
-        };
-        let Notify::On(notifying) = &mut self.notify else {
-            return;
-        };
-        let spec = notifying.spec.clone();
-        let scope = &spec.scope;
-        let events_of = |name: &MailboxName, is_subscribed| {
-            let is_own = self.config.namespaces.place(name) == Place::Own;
-            scope.events(name, is_own, is_subscribed)
-        };
-        let (name, was, is_told) = match &became {
-            Became::Changed { name, was } => {
-                let found = piece.entries.iter().find(|it| it.name == *name);
-                let now = events_of(name, found.is_some_and(|it| it.subscribed));
-                let before = was.as_ref().map(|was| events_of(was, false));
-                let events = now | before.unwrap_or_default();
-                if scope.all_events().intersects(Events::OF_MESSAGES) {
-                    notifying.is_to_resolve = true;
-                    notifying.touched.insert(name.clone());
-                }
-                (name, was.as_ref(), events.intersects(Events::NAMES))
-            }
-            Became::Subscribed { name, .. } => {
-                let of_subscribed = scope.filters.iter();
-                let of_messages = of_subscribed.filter(|it| {
-                    it.mailboxes == mail::watched::Where::Subscribed
-                        && it.events.intersects(Events::OF_MESSAGES)
-                });
-                notifying.is_to_resolve |= of_messages.count() > 0;
-                let events = events_of(name, true);
-                (name, None, events.intersects(Events::SUBSCRIPTIONS))
-            }
-            Became::Many => return,
-        };
-        if is_told {
-            let entry = piece.entries.iter().find(|it| it.name == *name);
-            self.say_name(name, entry, was);
-        }
-    }
-
-    /// LIST of a name as it is now (RFC 5465 §5.4, §5.5).
-    fn say_name(&mut self, name: &MailboxName, entry: Option<&Entry>, was: Option<&MailboxName>) {
-        let all = List {
-            returns: ListReturn {
-                subscribed: true,
-                ..ListReturn::default()
-            },
-            ..List::default()
-        };
-        let attributes = match entry {
-            Some(entry) => attributes(entry, &all),
-            None => vec!["\\NonExistent"],
-        };
-        let mut line = format!("* LIST ({}) \"/\" ", attributes.join(" ")).into_bytes();
-        encode::mailbox(&mut line, name);
-        if let Some(was) = was {
-            line.extend_from_slice(b" (\"OLDNAME\" (");
-            encode::mailbox(&mut line, was);
-            line.extend_from_slice(b"))");
-        }
-        line.extend_from_slice(b"\r\n");
-        self.output.bytes(&line);
     }
 
     /// Whether a session can be packed away as far as NOTIFY goes.
@@ -426,5 +412,141 @@ impl Session {
     /// What a host has kept beside the session.
     pub fn unpark_beside(&mut self, spec: Arc<Spec>) {
         self.notify = Notify::On(Box::new(Notifying::new(spec)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mail::{Change, Event, ModSeq, UidValidity, WatchedMailbox};
+
+    use super::*;
+
+    const WORK: MailboxId = MailboxId(7);
+
+    fn figures(messages: u32) -> Arc<Figures> {
+        Arc::new(Figures {
+            mailbox: WORK,
+            owner: UserId(1),
+            name: MailboxName::new("Work"),
+            others: None,
+            messages,
+            uid_next: Uid(messages + 1),
+            uid_validity: UidValidity(1),
+            modseq: ModSeq(u64::from(messages) + 1),
+        })
+    }
+
+    /// A message has come to a mailbox that has so many now.
+    fn came(messages: u32) -> News {
+        let seq = ModSeq(u64::from(messages) + 1);
+        let change = Change::New {
+            uid: Uid(messages),
+            exists: messages,
+            flags: Arc::default(),
+        };
+        let event = Event {
+            mailbox: WORK,
+            prev: ModSeq(seq.0 - 1),
+            seq,
+            changes: vec![change],
+            deleted: false,
+        };
+        News::Mailbox(Arc::new(event), Some(figures(messages)))
+    }
+
+    /// Answers what a session asks, of a mailbox that has so many messages; gives what it says.
+    fn answer(session: &mut Session, messages: u32) -> String {
+        let mut said = String::new();
+        while let Some(action) = session.poll_action() {
+            match action {
+                Action::Send(bytes) => {
+                    said.push_str(&String::from_utf8_lossy(&bytes));
+                    session.handle_drained();
+                }
+                Action::Request(Request::Watched { .. }) => {
+                    let mailbox = WatchedMailbox {
+                        mailbox: WORK,
+                        name: MailboxName::new("Work"),
+                        events: Events::MESSAGES,
+                        figures: figures(messages),
+                    };
+                    session.handle_reply(Reply::Watched(Watched {
+                        mailboxes: vec![mailbox],
+                        ..Watched::default()
+                    }));
+                }
+                Action::WatchFurther(..) => session.handle_further_watching(&[]),
+                _ => {}
+            }
+        }
+        said
+    }
+
+    fn watching() -> Session {
+        let mut session = Session::new(Arc::default(), true);
+        session.user = Some(UserId(1));
+        session.handle_input(b"a NOTIFY SET (PERSONAL (MessageNew MessageExpunge))\r\n");
+        assert!(answer(&mut session, 0).ends_with("a OK NOTIFY completed\r\n"));
+        session
+    }
+
+    #[test]
+    fn what_was_not_told_yet_is_told_after_another_set() {
+        let mut session = watching();
+        let again =
+            |more: &str| format!("b NOTIFY SET (PERSONAL ({more}MessageNew MessageExpunge))\r\n");
+        session.handle_input(again("MailboxName ").as_bytes());
+        // It comes while the store is asked.
+        session.handle_further(&came(1), Events::MESSAGES.bits());
+        let status = "* STATUS Work (UIDNEXT 2 MESSAGES 1)\r\n";
+        assert_eq!(
+            answer(&mut session, 1),
+            format!("b OK NOTIFY completed\r\n{status}")
+        );
+        // With STATUS it is told by that.
+        session.handle_input(again("").replace("SET", "SET STATUS").as_bytes());
+        session.handle_further(&came(2), Events::MESSAGES.bits());
+        let said = answer(&mut session, 2);
+        assert_eq!(said.matches("* STATUS").count(), 1, "{said}");
+        // And who asks for nothing hears of nothing.
+        session.handle_input(b"b NOTIFY SET (PERSONAL (MailboxName))\r\n");
+        session.handle_further(&came(3), Events::MESSAGES.bits());
+        session.handle_input(b"c NOTIFY NONE\r\n");
+        let said = answer(&mut session, 3);
+        assert!(said.ends_with("c OK NOTIFY completed\r\n"), "{said}");
+    }
+
+    #[test]
+    fn more_than_may_wait_is_told_so() {
+        let mut session = watching();
+        session.handle_input(b"b NOTIFY SET (PERSONAL (MailboxName))\r\n");
+        for number in 0..NAMES_BYTES_MAX / 100 {
+            let name = MailboxName::new(&format!("{number}{}", "x".repeat(100)));
+            let change = NameChange::of(UserId(1), Became::changed(name, None));
+            session.handle_further(&News::Name(Arc::new(change)), 0);
+        }
+        let said = answer(&mut session, 0);
+        assert!(
+            said.ends_with("more is told; ask again, or for less\r\n"),
+            "{said}"
+        );
+        let many = format!("{} ", "x".repeat(90)).repeat(400);
+        let line = format!(
+            "c NOTIFY SET (MAILBOXES ({}) (MailboxName))\r\n",
+            many.trim_end()
+        );
+        session.handle_input(line.as_bytes());
+        // They are the same name.
+        assert!(answer(&mut session, 0).starts_with("c OK"));
+        let many: Vec<String> = (0..400)
+            .map(|it| format!("{it}{}", "x".repeat(90)))
+            .collect();
+        let line = format!(
+            "d NOTIFY SET (MAILBOXES ({}) (MailboxName))\r\n",
+            many.join(" ")
+        );
+        session.handle_input(line.as_bytes());
+        let said = answer(&mut session, 0);
+        assert!(said.starts_with("d NO [LIMIT]"), "{said}");
     }
 }

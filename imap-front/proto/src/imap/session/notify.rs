@@ -23,11 +23,17 @@ use crate::imap::notify::{SelectedEvents, Spec, push_first_status, push_status};
 /// How often the store is asked again because other mailboxes are meant than before.
 const ROUNDS_MAX: u8 = 4;
 
+/// What a session keeps of what it was asked for, besides FETCH items: about 300 names.
+const SCOPE_BYTES_MAX: usize = 16 << 10;
+
 /// The events that there are (RFC 5465 §8 `unsupported-events-code`).
 const BAD_EVENT: &str = "NO [BADEVENT (MessageNew MessageExpunge FlagChange MailboxName \
-                         SubscriptionChange)] Some of these events are not known";
+                         SubscriptionChange MailboxMetadataChange ServerMetadataChange)] \
+                         Some of these events are not known";
 /// The answer where nothing may be watched.
 const REFUSED: &str = "NO [CANNOT] NOTIFY is not offered here";
+/// The answer to who names more than is kept.
+const TOO_LONG: &str = "NO [LIMIT] These are more names than a session may keep";
 /// The answer to who asks for too much (RFC 5465 §3.1).
 const TOO_MANY: &str = "NO [NOTIFICATIONOVERFLOW] These are more mailboxes than one may watch";
 
@@ -67,7 +73,9 @@ impl Session {
         if events.any(|event| *event == NotifyEvent::Unknown) {
             return self.done(&tag, BAD_EVENT);
         }
-        let spec = self.spec(&set.groups);
+        let Some(spec) = self.spec(&set.groups) else {
+            return self.done(&tag, TOO_LONG);
+        };
         let cause = Cause::Command {
             tag,
             status: set.status,
@@ -83,7 +91,8 @@ impl Session {
         });
     }
 
-    fn spec(&self, groups: &[EventGroup]) -> Arc<Spec> {
+    /// What is asked for; none if it is more than may be kept.
+    fn spec(&self, groups: &[EventGroup]) -> Option<Arc<Spec>> {
         let mut selected = None;
         let mut filters = Vec::new();
         for group in groups {
@@ -94,14 +103,18 @@ impl Session {
                 }
                 NotifyMailboxes::Inboxes | NotifyMailboxes::Personal => Where::Personal,
                 NotifyMailboxes::Subscribed => Where::Subscribed,
-                NotifyMailboxes::Subtree(names) => Where::Subtree(names.as_slice().into()),
-                NotifyMailboxes::Mailboxes(names) => Where::Mailboxes(names.as_slice().into()),
+                NotifyMailboxes::Subtree(names) => Where::Subtree(names.iter().cloned().collect()),
+                NotifyMailboxes::Mailboxes(names) => {
+                    Where::Mailboxes(names.iter().cloned().collect())
+                }
             };
             let event = |event: &NotifyEvent| match event {
                 NotifyEvent::MessageNew(_) | NotifyEvent::MessageExpunge => Events::MESSAGES,
                 NotifyEvent::FlagChange => Events::FLAGS,
                 NotifyEvent::MailboxName => Events::NAMES,
                 NotifyEvent::SubscriptionChange => Events::SUBSCRIPTIONS,
+                NotifyEvent::MailboxMetadataChange => Events::METADATA,
+                NotifyEvent::ServerMetadataChange => Events::SERVER_METADATA,
                 NotifyEvent::Unknown => Events::NONE,
             };
             let all = group.events.iter().map(event);
@@ -110,8 +123,11 @@ impl Session {
                 filters.push(Filter { mailboxes, events });
             }
         }
-        let filters = filters.into();
-        Spec::new(selected, Scope { filters }, self.config.watchers.clone())
+        let scope = Scope {
+            filters: filters.into(),
+        };
+        let is_small = scope.bytes() <= SCOPE_BYTES_MAX;
+        is_small.then(|| Spec::new(selected, scope, self.config.watchers.clone()))
     }
 
     /// As after NOTIFY NONE.
@@ -184,12 +200,13 @@ impl Session {
         };
         let mut watches: Vec<FurtherWatch> = watched.mailboxes.iter().map(mailbox).collect();
         watches.push(FurtherWatch::Names(user));
-        if spec.scope.may_mean_others() {
+        if spec.scope.heeds_all() {
             watches.push(FurtherWatch::Names(NameChange::ANYONE));
         }
         self.act(Action::WatchFurther(spec.clone(), watches));
         match &mut self.notify {
-            Notify::On(notifying) if Arc::ptr_eq(&notifying.spec, spec) => {}
+            // What was not told yet still is, if it is asked for again.
+            Notify::On(notifying) => notifying.set(spec.clone()),
             notify => *notify = Notify::On(Box::new(Notifying::new(spec.clone()))),
         }
     }
@@ -245,6 +262,9 @@ impl Session {
                     push_first_status(&mut lines, &it.name, &it.figures, (it.events, condstore));
                     let told = Action::Told(it.mailbox, it.figures.modseq);
                     self.actions.push_back(told);
+                    if let Notify::On(notifying) = &mut self.notify {
+                        notifying.is_told(&it.figures);
+                    }
                 }
                 self.output.bytes(&lines);
                 self.watch_selected();

@@ -65,10 +65,12 @@ impl Session {
             parked.set_rights(selected.rights);
             parked.mailbox = selected.mailbox;
             match &selected.view {
-                ViewState::Loaded(view) if !view.all_sent() || selected.rights_untold => {
-                    return None;
-                }
+                ViewState::Loaded(_) if selected.rights_untold => return None,
                 ViewState::Loaded(view) => {
+                    if !view.all_sent() {
+                        let (after, count) = view.withholds().filter(|_| parked.withholds())?;
+                        parked.set_withheld(after, count);
+                    }
                     parked.modseq = view.modseq;
                     parked.exists = view.exists();
                     parked.recent_from = view.recent_from;
@@ -79,7 +81,11 @@ impl Session {
                     exists,
                     recent_from,
                     recent,
+                    withheld,
                 } => {
+                    if let Some((after, count)) = *withheld {
+                        parked.set_withheld(after, count);
+                    }
                     parked.modseq = *modseq;
                     parked.exists = *exists;
                     parked.recent_from = *recent_from;
@@ -117,6 +123,7 @@ impl Session {
                     exists: parked.exists,
                     recent_from: parked.recent_from,
                     recent: parked.recent,
+                    withheld: parked.withheld(),
                 },
             }));
         }

@@ -98,6 +98,7 @@ impl Session {
             keywords: Some(keywords),
             view: ViewState::Loaded(view),
         }));
+        self.heed_selected(opened.mailbox);
         self.watch_selected();
         let text = match (is_examine, read_only) {
             (true, _) => "OK [READ-ONLY] EXAMINE completed",

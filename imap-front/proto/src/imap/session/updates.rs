@@ -21,9 +21,11 @@ impl Session {
                 mailbox,
                 since: view.modseq,
             },
-            ViewState::Unloaded { modseq, .. } => Request::View {
+            ViewState::Unloaded {
+                modseq, withheld, ..
+            } => Request::View {
                 mailbox,
-                at: *modseq,
+                at: withheld.map_or(*modseq, |(after, _)| after),
             },
         };
         self.ask(request, step);
@@ -71,8 +73,9 @@ impl Session {
                     ViewState::Unloaded {
                         modseq,
                         recent_from,
+                        withheld,
                         ..
-                    } => (*modseq, *recent_from),
+                    } => (withheld.map_or(*modseq, |(after, _)| after), *recent_from),
                 };
                 let mut view = View::new(uids, modseq, recent_from);
                 let current = view.apply(&delta);
@@ -216,7 +219,9 @@ impl Session {
         }
         let modseq = match self.selected.as_deref().map(|selected| &selected.view) {
             Some(ViewState::Loaded(view)) => view.modseq,
-            Some(ViewState::Unloaded { modseq, .. }) => *modseq,
+            Some(ViewState::Unloaded {
+                modseq, withheld, ..
+            }) => withheld.map_or(*modseq, |(after, _)| after),
             None => return,
         };
         self.say(&format!("* OK [HIGHESTMODSEQ {modseq}] Highest"));

@@ -34,6 +34,8 @@ pub(super) struct View {
     withheld: Arc<UidSet>,
     /// The mod-sequence before the first of them went.
     withheld_after: ModSeq,
+    /// Since then others came.
+    came_since: bool,
     /// Slots up to here are announced: by EXISTS, or as gone before they were.
     announced: u32,
     /// Flags that changed, and were not sent.
@@ -61,6 +63,7 @@ impl View {
             gone: RoaringBitmap::new(),
             withheld: Arc::default(),
             withheld_after: modseq,
+            came_since: false,
             flags: BTreeMap::new(),
             keywords: None,
             all_keywords: None,
@@ -100,6 +103,7 @@ impl View {
     fn apply_changes(&mut self, event: &Event, known: &impl Fn(Uid, ModSeq) -> bool) {
         // Changes of a kind stand in ascending order, so each search begins where the last ended.
         let mut near = 0;
+        let before = self.slots.len();
         let mut flags = Vec::new();
         for change in &event.changes {
             match change {
@@ -141,6 +145,7 @@ impl View {
         }
         // Built from a sorted list in one pass, however many there are.
         self.flags.append(&mut BTreeMap::from_iter(flags));
+        self.came_since |= !self.gone.is_empty() && self.slots.len() > before;
     }
 
     /// Who may do what, if that has changed.
@@ -304,6 +309,15 @@ impl View {
         (!self.gone.is_empty()).then_some(self.withheld_after)
     }
 
+    /// The same and how many messages are gone, if the client has heard of all else, and the view
+    /// can be made again from that.
+    pub fn withholds(&self) -> Option<(ModSeq, u32)> {
+        let rest = self.flags.is_empty() && self.all_keywords.is_none();
+        let is_all = rest && self.announced == self.slots.len() && !self.came_since;
+        let after = self.withheld_after().filter(|_| is_all)?;
+        Some((after, self.gone.len() as u32))
+    }
+
     /// Forgets flags that the client will be sent, or was sent, by other means.
     pub fn forget_flags(&mut self, uid: Uid) -> Option<(Arc<Flags>, ModSeq)> {
         self.flags.remove(&uid)
@@ -365,6 +379,7 @@ impl View {
         {
             let gone = std::mem::take(&mut self.gone);
             self.withheld = Arc::default();
+            self.came_since = false;
             // A message that came and went unseen is nobody's business.
             let seen = gone.range_cardinality(..self.announced) as u32;
             let before = self.unnumbered.clone();
