@@ -30,7 +30,8 @@ const NOTIFY: [&str; 5] = [
     "SET (SELECTED (MessageNew MessageExpunge FlagChange))",
     "SET (SELECTED-DELAYED (MessageNew MessageExpunge FlagChange))",
     "SET (SELECTED-DELAYED (MessageNew MessageExpunge))",
-    "SET (SELECTED-DELAYED (MessageNew (UID) MessageExpunge)) (PERSONAL (MessageNew MessageExpunge))",
+    "SET (SELECTED-DELAYED (MessageNew (UID) MessageExpunge)) \
+     (PERSONAL (MessageNew MessageExpunge))",
 ];
 
 fn command() -> impl Strategy<Value = (bool, Do)> {

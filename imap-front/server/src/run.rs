@@ -147,11 +147,7 @@ impl Server {
     ) -> Result<Self, StartError> {
         let config = &Arc::new(config.clone());
         let users = Arc::new(Users::open(base.users())?);
-        let mut options = Options::new(base, config, &users);
-        options.check().map_err(StartError::Limits)?;
-        let descriptors = Descriptors::raise()?;
-        tracing::info!("{descriptors}");
-        options.store.files_max = descriptors.tables;
+        let mut options = checked_options(base, config, &users)?;
         let mut certificates = Certificates::load(config)?;
         let tokens = Tokens::load(config)?.map(Arc::new);
         let of_imap = ports.listening(certificates.offered().load(Ordering::Relaxed));
@@ -173,10 +169,7 @@ impl Server {
             .map_err(|error| StartError::Kernel("the plug-ins' thread", error))?;
         (options.session.idle, options.session.idle_announced) = notifications.idle();
         let lmtp = Lmtp::new(&lmtp::Options::from_config(config));
-        let of_broker = broker.iter().flat_map(|broker| broker.listening());
-        of_broker.for_each(|line| ready.line(line));
-        let of_lmtp = ports.lmtp.listening().into_iter();
-        of_lmtp.for_each(|line| ready.line(&line));
+        say_ports(broker.as_ref(), &ports, ready);
         let bounds = Arc::default();
         let watch = (Arc::clone(&bounds), Arc::clone(&stalls));
         let (lines, writing) = write_lines(&store, &users)?;
@@ -185,20 +178,14 @@ impl Server {
         let control = control(&store, (login, tokens.clone()), &handle, watch)?;
         let kept = (store.clone(), notifications.queue(), origin.gate());
         let (giving, gate, looks) = giving(&handle, broker.as_ref(), kept, (sockets, secret));
-        let measured = Measured {
-            handle: handle.clone(),
-            sessions: counts_of_each(options.shards),
-            commands: counts_of_each(options.shards),
-            store: store.clone(),
-            bounds: Arc::clone(&bounds),
-            stalls: Arc::clone(&stalls),
-            authenticator: control.authenticator.clone(),
-            lines: lines.clone(),
-            certificates: certificates.shown(),
-            conditions: notifications.conditions(),
-            http: Arc::default(),
-            started: door::time_of_day(),
-        };
+        let measured = door::measured(
+            options.shards,
+            (&handle, &store, &lines),
+            (&bounds, &stalls),
+            &control.authenticator,
+            certificates.shown(),
+            notifications.conditions(),
+        );
         let mut server = Self {
             giving,
             gate,
@@ -230,10 +217,8 @@ impl Server {
             measured: Arc::new(measured),
             http: ports.http,
             door: None,
-            addresses: options.address_max.map(|max| Arc::new(Shares::new(max, 0))),
-            user_shares: options
-                .user_max
-                .map(|max| Arc::new(Shares::new(max, options.sessions_max))),
+            addresses: shares(options.address_max, 0),
+            user_shares: shares(options.user_max, options.sessions_max),
             parks_seen: 0,
             parks_tidied: 0,
         };
@@ -475,9 +460,31 @@ struct ShardsCommon<'a> {
     control: Control,
 }
 
-/// Cells of each shard's own, so that they don't share what they write to.
-fn counts_of_each<T: Default>(shards: u16) -> Vec<Arc<T>> {
-    (0..shards).map(|_| Arc::default()).collect()
+/// Says where the broker and LMTP listen.
+fn say_ports(broker: Option<&ens::server::Running>, ports: &Ports, ready: &mut Ready) {
+    let of_broker = broker.into_iter().flat_map(|broker| broker.listening());
+    of_broker.for_each(|line| ready.line(line));
+    let of_lmtp = ports.lmtp.listening().into_iter();
+    of_lmtp.for_each(|line| ready.line(&line));
+}
+
+/// At most so many connections each, where there is a limit, of about so many in all.
+fn shares(max: Option<u32>, connections: usize) -> Option<Arc<Shares>> {
+    max.map(|max| Arc::new(Shares::new(max, connections)))
+}
+
+/// The options, and what the system allows of them.
+fn checked_options(
+    base: &Base,
+    config: &Arc<Config>,
+    users: &Arc<Users>,
+) -> Result<Options, StartError> {
+    let mut options = Options::new(base, config, users);
+    options.check().map_err(StartError::Limits)?;
+    let descriptors = Descriptors::raise()?;
+    tracing::info!("{descriptors}");
+    options.store.files_max = descriptors.tables;
+    Ok(options)
 }
 
 /// Where lines about sessions go, and the thread that writes them.

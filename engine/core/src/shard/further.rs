@@ -132,8 +132,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                 _ if self.protocol.concerns(&mut mark, event) => Announce::Stale,
                 _ => Announce::Silent,
             };
-            let conn = row.conn;
-            let secure = row.has(Row::<P>::SECURE);
+            let (conn, secure) = (row.conn, row.has(Row::<P>::SECURE));
             self.watches.move_cursor(place, mark.cursor);
             match announce {
                 Announce::Silent => {}

@@ -11,7 +11,8 @@ use reactor::Reactor;
 use zeroize::Zeroizing;
 
 use super::Shard;
-use super::handover::{LATER_NS, Phase, TOO_MANY_OPEN, key_of};
+use super::handover::{LATER_NS, TOO_MANY_OPEN, key_of};
+use super::settling::Phase;
 use crate::handover::order::Given;
 use crate::handover::row::PlainRow;
 use crate::protocol::{Protocol, Seen};

@@ -12,7 +12,7 @@ use reactor::Reactor;
 use reactor::sparse::Sparse;
 
 use super::Shard;
-use super::settling::{Holding, Settling};
+use super::settling::{Holding, Phase, Settling};
 use crate::event::SessionId;
 use crate::handover::order::{Given, Order};
 use crate::protocol::Protocol;
@@ -25,20 +25,6 @@ pub(super) const LATER_NS: u64 = 1_000_000;
 const SHARED_PER_TURN: usize = 128;
 /// EMFILE: this process has as many descriptors as it may have.
 pub(super) const TOO_MANY_OPEN: i32 = 24;
-
-/// What a shard is at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// All goes on.
-    #[default]
-    Serving,
-    /// Sessions come to rest, and stay so.
-    Settling,
-    /// All rest.
-    Settled,
-    /// Nothing is done.
-    Still,
-}
 
 /// A handover under way.
 #[derive(Default)]

@@ -8,7 +8,6 @@ use ahash::AHashMap;
 use reactor::Reactor;
 
 use super::Shard;
-use super::handover::Phase;
 use crate::event::SessionId;
 use crate::handover::order::Held;
 use crate::protocol::Protocol;
@@ -23,6 +22,20 @@ const SLOTS_PER_TURN_HELD: usize = 256 << 10;
 const LEAVE_WITHIN_NS: u64 = 500_000_000;
 /// How long those are waited for who wait for an answer: a disk's slowest sync.
 const ANSWERED_WITHIN_NS: u64 = 10_000_000_000;
+
+/// What a shard is at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// All goes on.
+    #[default]
+    Serving,
+    /// Sessions come to rest, and stay so.
+    Settling,
+    /// All rest.
+    Settled,
+    /// Nothing is done.
+    Still,
+}
 
 /// Sessions that were found in the middle of something.
 #[derive(Default)]

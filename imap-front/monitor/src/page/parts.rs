@@ -152,13 +152,13 @@ fn idle(conditions: &[Condition]) -> String {
 }
 
 /// A table in a box that is moved sideways where it finds no room.
-fn table(heads: &[&str], rows: &str) -> String {
-    let heads: String = heads
+fn table(titles: &[&str], rows: &str) -> String {
+    let titles: String = titles
         .iter()
-        .map(|head| format!("<th scope=\"col\">{head}</th>"))
+        .map(|title| format!("<th scope=\"col\">{title}</th>"))
         .collect();
     format!(
-        "<div class=\"wide\"><table><thead><tr>{heads}</tr></thead>\
+        "<div class=\"wide\"><table><thead><tr>{titles}</tr></thead>\
          <tbody>{rows}</tbody></table></div>"
     )
 }
@@ -185,7 +185,7 @@ fn shards(shards: &[Shard]) -> String {
             count(shard.topics),
         );
     }
-    let heads = [
+    let titles = [
         "shard",
         "connections",
         "parked",
@@ -194,7 +194,7 @@ fn shards(shards: &[Shard]) -> String {
         "mailboxes watched",
         "99 % told",
     ];
-    format!("<h2>Shards</h2>{}", table(&heads, &rows))
+    format!("<h2>Shards</h2>{}", table(&titles, &rows))
 }
 
 /// Pairs of a name and what is to say of it.

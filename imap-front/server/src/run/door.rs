@@ -1,13 +1,22 @@
 //! Opening the door of metrics and health.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use admin::idle::Condition;
 use admin::{Base, Config};
+use arc_swap::ArcSwap;
 use ens::ready::Ready;
+use store::Store;
 
 use super::Server;
-use crate::certificates::CertificatesError;
+use crate::bounds::Bounds;
+use crate::certificates::{CertificatesError, Shown};
+use crate::control::{Authenticator, MailHandle};
 use crate::http::{HttpDoor, Opening};
+use crate::lines::Lines;
+use crate::metrics::Measured;
+use crate::stalls::Stalls;
 
 /// Why metrics can't be told.
 #[derive(Debug, thiserror::Error)]
@@ -70,10 +79,40 @@ impl Server {
     }
 }
 
+/// Everybody who counts.
+pub(super) fn measured(
+    shards: u16,
+    (handle, store, lines): (&MailHandle, &Store, &Arc<Lines>),
+    (bounds, stalls): (&Arc<Bounds>, &Arc<Stalls>),
+    authenticator: &Arc<Authenticator>,
+    certificates: Arc<ArcSwap<Vec<Shown>>>,
+    conditions: Arc<ArcSwap<Vec<Condition>>>,
+) -> Measured {
+    Measured {
+        handle: handle.clone(),
+        sessions: counts_of_each(shards),
+        commands: counts_of_each(shards),
+        store: store.clone(),
+        bounds: Arc::clone(bounds),
+        stalls: Arc::clone(stalls),
+        authenticator: Arc::clone(authenticator),
+        lines: Arc::clone(lines),
+        certificates,
+        conditions,
+        http: Arc::default(),
+        started: time_of_day(),
+    }
+}
+
+/// Cells of each shard's own, so that they don't share what they write to.
+fn counts_of_each<T: Default>(shards: u16) -> Vec<Arc<T>> {
+    (0..shards).map(|_| Arc::default()).collect()
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "it is told when the process began"
 )]
-pub(super) fn time_of_day() -> SystemTime {
+fn time_of_day() -> SystemTime {
     SystemTime::now()
 }

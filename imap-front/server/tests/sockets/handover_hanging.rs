@@ -211,7 +211,7 @@ fn no_thread_of_a_successor_keeps_rights() {
 }
 
 #[test]
-fn clients_of_the_broker_notice_nothing() {
+fn clients_of_the_broker_see_no_change() {
     let site = Site::new("ens.shards = 2\n");
     let mut server = site.start();
     // More than live on one shard.
