@@ -330,7 +330,10 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                 self.hung_up(id.slot, broken);
             }
         }
-        for (slot, mut bytes) in handover.input.drain() {
+        let mut input: Vec<_> = handover.input.drain().collect();
+        // In the same order in each simulated run.
+        input.sort_unstable_by_key(|(slot, _)| *slot);
+        for (slot, mut bytes) in input {
             self.owed -= bytes.len();
             let Some(row) = self.rows.get(slot).filter(|row| row.is_open()) else {
                 continue;

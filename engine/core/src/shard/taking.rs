@@ -78,7 +78,10 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
 
     /// All rows were taken: connections that are left have ended meanwhile.
     pub fn end_adopting(&mut self, adopted: Adopted) {
-        for conn in adopted.connections.into_values() {
+        let mut left: Vec<_> = adopted.connections.into_iter().collect();
+        // In the same order in each simulated run.
+        left.sort_unstable_by_key(|(key, _)| *key);
+        for (_, conn) in left {
             self.reactor.close(conn);
         }
     }
