@@ -168,8 +168,7 @@ impl Server {
             .start(base, config, &store, &users, local)
             .map_err(|error| StartError::Kernel("the plug-ins' thread", error))?;
         (options.session.idle, options.session.idle_announced) = notifications.idle();
-        let lmtp = Lmtp::new(&lmtp::Options::from_config(config));
-        say_ports(broker.as_ref(), &ports, ready);
+        say_ports(broker.as_ref(), &ports.lmtp, ready);
         let bounds = Arc::default();
         let watch = (Arc::clone(&bounds), Arc::clone(&stalls));
         let (lines, writing) = write_lines(&store, &users)?;
@@ -199,7 +198,7 @@ impl Server {
             users,
             users_failures: Sparing::default(),
             handle,
-            lmtp,
+            lmtp: Lmtp::new(&lmtp::Options::from_config(config)),
             lmtp_socket: ports.lmtp.path,
             data: vec![],
             control: vec![],
@@ -223,8 +222,8 @@ impl Server {
             parks_tidied: 0,
         };
         server.look_at_scram();
-        let lmtp = (ports.lmtp.tcp, ports.lmtp.unix);
-        let by_shard = ports::by_shard(ports.imap, ports.imaps, lmtp, options.shards);
+        let of_lmtp = (ports.lmtp.tcp, ports.lmtp.unix);
+        let by_shard = ports::by_shard(ports.imap, ports.imaps, of_lmtp, options.shards);
         server.start_shards(&options, by_shard, control, coming)?;
         server.serve_tools(ports.admin, &options.session)?;
         Ok(server)
@@ -461,10 +460,10 @@ struct ShardsCommon<'a> {
 }
 
 /// Says where the broker and LMTP listen.
-fn say_ports(broker: Option<&ens::server::Running>, ports: &Ports, ready: &mut Ready) {
+fn say_ports(broker: Option<&ens::server::Running>, lmtp: &lmtp::Listeners, ready: &mut Ready) {
     let of_broker = broker.into_iter().flat_map(|broker| broker.listening());
     of_broker.for_each(|line| ready.line(line));
-    let of_lmtp = ports.lmtp.listening().into_iter();
+    let of_lmtp = lmtp.listening().into_iter();
     of_lmtp.for_each(|line| ready.line(&line));
 }
 
