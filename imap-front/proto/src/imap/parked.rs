@@ -31,7 +31,7 @@ pub struct Parked {
     /// The language that the client has asked for.
     pub language: Language,
     /// The tag of the IDLE command, and NULs behind it; a longer tag keeps a session active.
-    /// Outside of IDLE, what is withheld: see [`Parked::withhold`].
+    /// Outside of IDLE, what is withheld: see `Parked::withhold`.
     pub tag: [u8; 12],
 }
 
