@@ -119,11 +119,17 @@ mod tests {
     fn settle(world: &World, reactors: &mut Three) -> Vec<Vec<Completion>> {
         let until_ns = world.now_ns() + 1_000_000_000;
         let mut heard: Vec<_> = reactors.iter().map(|_| Vec::new()).collect();
-        while let Some(number) = world.next(until_ns) {
+        // What was asked of them meanwhile is carried out first.
+        let there: Vec<_> = (0..3).filter(|it| reactors[*it].is_some()).collect();
+        let mut act = |number: usize| {
             turn(reactors, number, |reactor| {
                 reactor.waker().announce_sleep();
                 reactor.turn(None, &mut heard[number]);
             });
+        };
+        there.into_iter().for_each(&mut act);
+        while let Some(number) = world.next(until_ns) {
+            act(number);
         }
         heard
     }

@@ -270,7 +270,7 @@ impl Restore<'_> {
             "account": self.account,
             "name": name.name,
             "uidvalidity": mailbox.uid_validity.0,
-            "uidnext": mailbox.uid_next.0,
+            "uidnext": mailbox.uid_next.0.saturating_add(self.raised_by),
             "keywords": keywords,
             "was": mailbox.id,
         });

@@ -68,7 +68,7 @@ fn accepted(site: &Site) -> u64 {
     let lines = BufReader::new(stream).lines().map(Result::unwrap);
     let values = lines.map(|line| serde_json::from_str::<Value>(&line).unwrap());
     let told = values.take_while(|value| value["done"].is_null());
-    let told = told.filter(|value| value["name"] == "Accepted");
+    let told = told.filter(|value| value["name"] == "ensign_connections_accepted_total");
     told.map(|value| value["value"].as_u64().unwrap()).sum()
 }
 

@@ -30,6 +30,7 @@ mod damage;
 mod depositing;
 mod expiring;
 mod fetching;
+mod filling;
 #[cfg(test)]
 mod index_tests;
 pub(crate) mod keeping;

@@ -12,6 +12,7 @@ use mail::{
 };
 
 use super::depositing::{self, room_below, size_of};
+use super::filling::Filling;
 use super::keywords::introduce;
 use super::naming::{next_uid_validity, reserve_uid_validity};
 use super::tables::task;
@@ -21,7 +22,7 @@ use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
 use crate::notification::{How, MessageChange, What};
 use crate::put::{NewMailbox, Placing, Put, PutDone, PutEntry, PutMessage, PutName};
-use crate::rows::{Mailbox, MessageRow, Name, u64_row};
+use crate::rows::{Mailbox, MessageRow, Name};
 
 /// Messages that may come to a mailbox while its successor is being filled.
 const TAKEN_OVER_MAX: u32 = 128;
@@ -91,44 +92,6 @@ fn plain(done: &mut Option<PutDone>, without_keywords: u32) -> Result<Applied, E
     Ok((Reply::Done, vec![]).into())
 }
 
-/// A mailbox that is being filled, and the one that it replaces.
-struct Filling {
-    row: Mailbox,
-    replaces: Option<MailboxId>,
-    name: String,
-}
-
-impl Filling {
-    fn read(kv: &dyn Kv, id: MailboxId) -> Result<Option<Self>, Error> {
-        let Some(value) = kv.get(Space::Tasks, &keys::task(task::PLACING, id.0))? else {
-            return Ok(None);
-        };
-        let damaged = || Error::Damaged {
-            space: Space::Tasks.name(),
-            what: "not a mailbox that is being filled",
-        };
-        let (replaces, rest) = value.split_first_chunk::<8>().ok_or_else(damaged)?;
-        let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(damaged)?;
-        let length = u32::from_be_bytes(*length) as usize;
-        let (name, row) = rest.split_at_checked(length).ok_or_else(damaged)?;
-        let replaces = MailboxId(u64_row(replaces)?);
-        Ok(Some(Self {
-            row: Mailbox::decode(row)?,
-            replaces: Some(replaces).filter(|it| it.0 != 0),
-            name: String::from_utf8_lossy(name).into_owned(),
-        }))
-    }
-
-    fn write(&self, txn: &mut Transaction<'_>, id: MailboxId) {
-        let replaces = self.replaces.map_or(0, |it| it.0);
-        let mut value = replaces.to_be_bytes().to_vec();
-        value.extend_from_slice(&(self.name.len() as u32).to_be_bytes());
-        value.extend_from_slice(self.name.as_bytes());
-        value.extend_from_slice(&self.row.encode());
-        txn.put(Space::Tasks, &keys::task(task::PLACING, id.0), value);
-    }
-}
-
 /// A mailbox that never had a message.
 fn is_fresh(row: &Mailbox) -> bool {
     row.uid_next == Uid(1) && row.staging.is_none()
@@ -151,8 +114,13 @@ fn begin(
         return refused(Refusal::Name(why));
     }
     let there = tables::named_mailbox(txn, new.user, &new.name)?;
-    let is_same =
-        |row: &Mailbox| new.uid_next <= Uid(1) && new.uid_validity == Some(row.uid_validity);
+    let can_keep = new
+        .was
+        .map_or(Ok(false), |was| reserving::can_keep(txn, was))?;
+    // As it is to be, but for a number that it could still have.
+    let is_same = |row: &Mailbox| {
+        new.uid_next <= Uid(1) && new.uid_validity == Some(row.uid_validity) && !can_keep
+    };
     if let Some((id, row)) = &there
         && (!is_fresh(row) || is_same(row))
     {

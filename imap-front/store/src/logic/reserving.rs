@@ -70,11 +70,15 @@ fn is_set_aside(kv: &dyn Kv, (source, number): Was, counter: &str) -> Result<boo
     Ok(range.is_some_and(|(from, to)| from < number && number <= to))
 }
 
+/// Whether a mailbox can have the number that it had.
+pub(super) fn can_keep(txn: &Transaction<'_>, was: Was) -> Result<bool, Error> {
+    Ok(is_set_aside(txn, was, MAILBOXES)? && txn.get(Space::Meta, &made_key(was.1))?.is_none())
+}
+
 /// The number of a mailbox that is made.
 pub(super) fn mailbox(txn: &mut Transaction<'_>, was: Option<Was>) -> Result<MailboxId, Error> {
     if let Some(was) = was
-        && is_set_aside(txn, was, MAILBOXES)?
-        && txn.get(Space::Meta, &made_key(was.1))?.is_none()
+        && can_keep(txn, was)?
     {
         txn.put(Space::Meta, &made_key(was.1), vec![]);
         return Ok(MailboxId(was.1));
