@@ -7,17 +7,16 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::Builder;
 use std::time::Duration;
 
-use reactor::listen;
 use serde_json::{Value, json};
 
-use crate::handover::{self, Giving, Hello, Successor, TakingError};
+use crate::handover::{Giving, Hello, Successor, TakingError};
+use crate::own_socket::OwnSocket;
 
 /// What clients are written down as, and what both processes say: to be raised with every change of
 /// it.
@@ -29,47 +28,17 @@ const QUESTION_BYTES_MAX: u64 = 4096;
 const ASKED_WITHIN: Duration = Duration::from_secs(10);
 /// How soon it is tried again, if somebody can't be let in.
 const AGAIN: Duration = Duration::from_millis(100);
-/// Only for its user, and root.
-const MODE: u32 = 0o600;
 
-/// The socket. Dropping it removes its name.
-pub struct Control {
-    listener: UnixListener,
-    path: PathBuf,
-}
-
-impl Drop for Control {
-    fn drop(&mut self) {
-        if handover::owns_names() {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
+/// The socket.
+pub struct Control(OwnSocket);
 
 impl Control {
-    /// Listens at a path, as the process before has done, or anew: a socket that was left there is
-    /// replaced.
+    /// Listens at a path, as [`OwnSocket::bind`] has it.
     ///
     /// # Errors
-    /// If it can't be bound, or somebody else listens there.
+    /// Its own.
     pub fn bind(path: &Path) -> io::Result<Self> {
-        let own = |listener| Self {
-            listener,
-            path: path.to_owned(),
-        };
-        if let Some(socket) = listen::inherited_at(NAME, path) {
-            return Ok(own(socket.into()));
-        }
-        if UnixStream::connect(path).is_ok() {
-            return Err(io::ErrorKind::AddrInUse.into());
-        }
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let listener = UnixListener::bind(path)?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(MODE))?;
-        Ok(own(listener))
+        OwnSocket::bind(NAME, path).map(Self)
     }
 
     /// Another descriptor of it, and its name.
@@ -77,7 +46,7 @@ impl Control {
     /// # Errors
     /// If the process may have no more.
     pub fn copy(&self) -> io::Result<(&'static str, OwnedFd)> {
-        Ok((NAME, self.listener.try_clone()?.into()))
+        Ok((NAME, self.0.listener().try_clone()?.into()))
     }
 
     /// Gives everything to whoever asks for it, from now on, on a thread of its own.
@@ -85,7 +54,7 @@ impl Control {
     /// # Errors
     /// If the system has no more threads or descriptors.
     pub fn serve(&self, giving: Arc<Giving>) -> io::Result<()> {
-        let listener = self.listener.try_clone()?;
+        let listener = self.0.listener().try_clone()?;
         let serve = move || {
             for stream in listener.incoming() {
                 // Who asks and leaves is no fault.

@@ -19,6 +19,7 @@ pub mod frame;
 pub mod handover;
 pub mod matcher;
 pub mod output;
+pub mod own_socket;
 pub mod planted;
 pub mod ready;
 pub mod server;

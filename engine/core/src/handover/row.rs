@@ -41,15 +41,7 @@ impl<'a> PlainRow<'a> {
         let stale = if self.stale { STALE } else { 0 };
         let secure = if self.records.is_some() { SECURE } else { 0 };
         output.put_u8(stale | secure);
-        let records = self.records.unwrap_or_default();
-        for part in [
-            self.session,
-            records,
-            self.partial,
-            self.input,
-            self.ready,
-            self.plain,
-        ] {
+        for part in self.parts() {
             output.put_u32(part.len() as u32);
             output.put_slice(part);
         }
@@ -58,16 +50,20 @@ impl<'a> PlainRow<'a> {
     /// How many bytes it is written down as.
     pub fn bytes(&self) -> usize {
         const NUMBERS: usize = 8 + 8 + 4 + 1 + 6 * 4;
-        let records = self.records.unwrap_or_default();
-        let parts = [
+        let parts = self.parts().into_iter().map(<[u8]>::len);
+        NUMBERS + parts.sum::<usize>()
+    }
+
+    /// What has a length of its own, in the order in which it is written down.
+    fn parts(&self) -> [&'a [u8]; 6] {
+        [
             self.session,
-            records,
+            self.records.unwrap_or_default(),
             self.partial,
             self.input,
             self.ready,
             self.plain,
-        ];
-        NUMBERS + parts.iter().map(|part| part.len()).sum::<usize>()
+        ]
     }
 
     /// Takes the first row from the input; none if there is no whole one.

@@ -39,14 +39,6 @@ pub enum AskError {
 /// How long the server may say nothing, and take nothing.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Whether somebody listens at a path; never waits.
-pub fn is_listened_on(path: &Path) -> bool {
-    match connect_to(path) {
-        Ok(_) => true,
-        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-    }
-}
-
 /// Connects to a Unix socket; `WouldBlock` if too many wait there already.
 fn connect_to(path: &Path) -> io::Result<UnixStream> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;

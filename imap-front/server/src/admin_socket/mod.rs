@@ -16,18 +16,16 @@ mod upgrade;
 
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use admin::Users;
-use admin::tools::ask;
+use ens::own_socket::OwnSocket;
 use mail::Namespaces;
-use reactor::listen;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::Shutdown;
 use serde_json::{Value, json};
@@ -54,62 +52,32 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const KEEPING_PATIENCE: Duration = Duration::from_secs(3600);
 /// How soon it is tried again to let tools in, if that failed, or if none came.
 const AGAIN: Duration = Duration::from_millis(100);
-/// Only for the service user, and root.
-const SOCKET_MODE: u32 = 0o600;
 
-/// The socket; nobody is served yet. Dropping it removes its name.
-pub struct AdminSocket {
-    listener: UnixListener,
-    path: PathBuf,
-}
-
-impl Drop for AdminSocket {
-    fn drop(&mut self) {
-        if handover::owns_names() {
-            // A socket that nobody listens on; the next start removes it, too.
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
+/// The socket; nobody is served yet.
+pub struct AdminSocket(OwnSocket);
 
 impl AdminSocket {
-    /// Listens at a path. A socket that a server left there is replaced.
+    /// Listens at a path, as [`OwnSocket::bind`] has it.
     ///
     /// # Errors
-    /// If it can't be bound, or another server listens there.
+    /// Its own.
     pub fn bind(path: &Path) -> io::Result<Self> {
-        if let Some(socket) = listen::inherited_at(handover::CONTROL, path) {
-            return Ok(Self {
-                listener: socket.into(),
-                path: path.to_owned(),
-            });
-        }
-        if let Ok(there) = std::fs::symlink_metadata(path) {
-            if !there.file_type().is_socket() || ask::is_listened_on(path) {
-                return Err(io::ErrorKind::AddrInUse.into());
-            }
-            std::fs::remove_file(path)?;
-        }
-        let listener = UnixListener::bind(path)?;
+        let socket = OwnSocket::bind(handover::CONTROL, path)?;
         // The process that follows may take who came here.
-        listener.set_nonblocking(true)?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE))?;
-        Ok(Self {
-            listener,
-            path: path.to_owned(),
-        })
+        socket.listener().set_nonblocking(true)?;
+        Ok(Self(socket))
     }
 
     /// Whether somebody comes within a time.
     fn is_come_to(&self, within: Duration) -> bool {
         let within = Timespec::try_from(within).ok();
-        let mut ends = [PollFd::new(&self.listener, PollFlags::IN)];
+        let mut ends = [PollFd::new(self.0.listener(), PollFlags::IN)];
         poll(&mut ends, within.as_ref()).is_ok_and(|count| count > 0)
     }
 
     /// Another descriptor of it.
     pub(crate) fn copy(&self) -> io::Result<OwnedFd> {
-        self.listener.try_clone().map(OwnedFd::from)
+        self.0.listener().try_clone().map(OwnedFd::from)
     }
 }
 
@@ -169,7 +137,7 @@ impl Serving {
         self.door.is_over.store(true, Ordering::SeqCst);
         self.door.gate.open();
         // Whoever accepts there is told.
-        let _ = rustix::net::shutdown(&self.door.socket.listener, Shutdown::Both);
+        let _ = rustix::net::shutdown(self.door.socket.0.listener(), Shutdown::Both);
         let _ = self.thread.join();
     }
 }
@@ -183,7 +151,7 @@ fn accept(door: &Door, asking: &Arc<Asking>) {
         if !door.socket.is_come_to(AGAIN) {
             continue;
         }
-        let begun = door.socket.listener.accept().and_then(|(stream, _)| {
+        let begun = door.socket.0.listener().accept().and_then(|(stream, _)| {
             let place = Place::take(&served);
             let asking = asking.clone();
             Builder::new().name("admin".into()).spawn(move || {
