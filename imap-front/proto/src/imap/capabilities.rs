@@ -51,6 +51,8 @@ pub enum When {
     /// After login: of no use before. Clients with small buffers are greeted too (gnutls-cli takes
     /// 1,024 bytes).
     LoggedIn,
+    /// The same, unless `service.imap.maxnotify` is 0.
+    Notifying,
     /// While IDLE can be offered.
     Idling,
     /// Before login, if TLS can be begun.
@@ -152,6 +154,7 @@ pub static CAPABILITIES: &[Capability] = &[
     row("SEARCHRES", "RFC 5182", W::LoggedIn, P::Transcript("searchres")),
     row("WITHIN", "RFC 5032", W::LoggedIn, P::Transcript("searchres")),
     row("PARTIAL", "RFC 9394", W::LoggedIn, P::Transcript("esearch")),
+    row("NOTIFY", "RFC 5465", W::Notifying, P::Transcript("notify")),
     row("SORT=DISPLAY", "RFC 5957", W::LoggedIn, P::Transcript("sort")),
     row("ESORT", "RFC 5267", W::LoggedIn, P::Transcript("sort")),
     row("THREAD=ORDEREDSUBJECT", "RFC 5256", W::LoggedIn, P::Transcript("thread")),
@@ -211,6 +214,7 @@ impl When {
         match self {
             Self::Always => "always",
             Self::LoggedIn => "after login",
+            Self::Notifying => "after login, unless `service.imap.maxnotify` is 0",
             Self::Idling => "while the guide's conditions for IDLE are met",
             Self::Tls => "before login, where TLS can be begun",
             Self::Passwords => "before login, over TLS or from this host",
@@ -234,6 +238,7 @@ impl When {
         match self {
             Self::Always => true,
             Self::LoggedIn => offer.is_none(),
+            Self::Notifying => offer.is_none() && config.notify_mailboxes_max > 0,
             Self::Idling => config.idle && config.idle_announced.load(Ordering::Relaxed),
             Self::Tls => before_login(|offer| offer.starttls),
             Self::Passwords => passwords,

@@ -16,7 +16,7 @@ const PACKED: Duration = Duration::from_millis(2500);
 
 #[test]
 fn who_watches_all_mailboxes_hears_of_each_packed_away_or_not() {
-    let site = Site::new("service.imap.maxnotify = 1000\n");
+    let site = Site::new("");
     let server = site.start();
     let mut fred = login(&server, "fred");
     for name in ["Lists", "Lists/One", "Work"] {
@@ -90,7 +90,7 @@ fn who_watches_all_mailboxes_hears_of_each_packed_away_or_not() {
 
 #[test]
 fn news_of_the_selected_mailbox_come_between_commands_with_what_was_asked_for() {
-    let site = Site::new("service.imap.maxnotify = 1000\n");
+    let site = Site::new("");
     let server = site.start();
     let mut phone = login(&server, "fred");
     let items = "(UID BODY.PEEK[HEADER.FIELDS (SUBJECT)])";
@@ -261,4 +261,22 @@ fn metadata_and_rights_are_felt_at_once() {
         assert_eq!(mary.line(), format!("* LIST (\\NonExistent) \"/\" {team}"));
         assert_eq!(mary.ask("j NOOP").len(), 1);
     }
+}
+
+#[test]
+fn where_nothing_may_be_watched_notify_is_refused_and_not_announced() {
+    let announced = |options: &str| {
+        let site = Site::new(options);
+        let server = site.start();
+        let mut fred = login(&server, "fred");
+        let listed = fred.ask("a CAPABILITY");
+        let answer = fred.ask("b NOTIFY SET (PERSONAL (MailboxName))");
+        (listed[0].contains(" NOTIFY "), answer[0].clone())
+    };
+    assert_eq!(announced(""), (true, "b OK NOTIFY completed".into()));
+    let refused = "b NO [CANNOT] NOTIFY is not offered here";
+    assert_eq!(
+        announced("service.imap.maxnotify = 0\n"),
+        (false, refused.into())
+    );
 }

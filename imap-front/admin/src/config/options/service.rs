@@ -106,11 +106,11 @@ pub(super) static SERVICE: &[ConfigOption] = &[
             min: 0,
             max: 10_000,
         },
-        default: "0",
+        default: "1000",
         refreshable: false,
         help: "mailboxes a session may watch by NOTIFY beside the selected one; who asks for more \
                is answered NOTIFICATIONOVERFLOW. Each takes some 30 bytes of memory. With 0 NOTIFY \
-               is refused",
+               is refused and not announced",
     },
     ConfigOption {
         name: "service.imap.maxoutput",
