@@ -44,6 +44,9 @@ pub struct Limits {
     /// Bytes that may wait for one client before posts to it are dropped. A single post may be
     /// larger; [`Limits::outbox_bytes_max`] must leave room for it.
     pub posts_bytes_max: usize,
+    /// Bytes that a shard may keep of the streams of its compressed connections. With three
+    /// quarters of it no more are begun; one that would grow beyond it ends.
+    pub windows_bytes_max: usize,
     /// A client for which more bytes wait that it does not take is not read until it has.
     pub held_bytes_max: usize,
     /// A client that takes nothing of what it is owed for this long is closed.
@@ -76,6 +79,7 @@ impl Default for Limits {
             renderings_max: 8,
             outbox_bytes_max: 4 * 1024 * 1024,
             output_bytes_max: 1024 * 1024 * 1024,
+            windows_bytes_max: 256 << 20,
             posts_bytes_max: 1024 * 1024,
             held_bytes_max: 16 * 1024,
             write_timeout_ns: 60 * SECOND_NS,
@@ -120,6 +124,7 @@ impl Limits {
             ("posts_bytes_max", self.posts_bytes_max),
             ("outbox_bytes_max", self.outbox_bytes_max),
             ("output_bytes_max", self.output_bytes_max),
+            ("windows_bytes_max", self.windows_bytes_max),
             ("deadlines_per_turn", self.deadlines_per_turn),
             ("handshakes_per_turn", self.handshakes_per_turn),
             ("shutdown_rows_per_turn", self.shutdown_rows_per_turn),

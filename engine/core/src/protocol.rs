@@ -409,6 +409,18 @@ pub enum Parked {
     Unpark,
 }
 
+/// Whether a connection is compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// It is not, and may be.
+    #[default]
+    Possible,
+    /// It is not, and there is no memory for it at the moment.
+    Full,
+    /// It is.
+    Active,
+}
+
 /// What a session may do to its connection. The shard carries it out after the call.
 pub struct Context<'a, R> {
     pub(crate) id: SessionId,
@@ -417,6 +429,7 @@ pub struct Context<'a, R> {
     /// Bytes that wait for the shard's clients.
     pub(crate) owed: usize,
     pub(crate) secure: bool,
+    pub(crate) compression: Compression,
     pub(crate) effects: &'a mut Effects<R>,
 }
 
@@ -437,6 +450,8 @@ pub struct Effects<R> {
     pub(crate) start_tls: bool,
     /// A handshake begins before all output of the call, with this input.
     pub(crate) begin_tls: Option<Vec<u8>>,
+    /// The connection is compressed behind so many pieces of output, with this input.
+    pub(crate) compress: Option<(usize, Vec<u8>)>,
     pub(crate) close: bool,
 }
 
@@ -454,6 +469,7 @@ impl<R> Default for Effects<R> {
             acknowledge: false,
             start_tls: false,
             begin_tls: None,
+            compress: None,
             close: false,
         }
     }
@@ -497,6 +513,18 @@ impl<R> Context<'_, R> {
     pub fn begin_tls(&mut self, input: Vec<u8>) {
         self.secure = true;
         self.effects.begin_tls = Some(input);
+    }
+
+    /// Whether the connection is compressed, or may be.
+    pub fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    /// Compresses what is sent from now on, and inflates what comes (RFC 1951). `input` came behind
+    /// what asked for that, and is the beginning of the stream.
+    pub fn compress(&mut self, input: Vec<u8>) {
+        self.compression = Compression::Active;
+        self.effects.compress = Some((self.effects.output.len(), input));
     }
 
     /// Somebody whom the host trusts has told whose connection this is: for the rest of this call

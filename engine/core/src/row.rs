@@ -35,8 +35,8 @@ pub(crate) enum State<P: Protocol> {
 /// Output that the kernel has not taken.
 pub(crate) struct Outbox {
     pub pieces: Vec<Bytes>,
-    /// How many of them, from the first, leave as they are: on a connection that speaks TLS those
-    /// that are sealed. The others are sealed when they leave.
+    /// How many of them, from the first, leave as they are: those that are compressed and sealed,
+    /// on a connection that does so. The others are when they leave.
     pub ready: usize,
     pub bytes: usize,
     /// Since when the client has taken nothing, as far as is known.
@@ -102,6 +102,8 @@ impl<P: Protocol> Row<P> {
     pub const FURTHER: u16 = 8192;
     /// Of these some have missed events.
     pub const FURTHER_MISSED: u16 = 16384;
+    /// What comes and what leaves is compressed, below TLS.
+    pub const COMPRESSED: u16 = 32768;
 
     pub fn free(generation: u16) -> Self {
         Self {

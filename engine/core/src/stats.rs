@@ -58,6 +58,10 @@ pub enum Counter {
     Tls13,
     /// Bytes that the protocol holds of its sessions' input and requests now.
     Held,
+    /// Connections that are compressed now.
+    Compressed,
+    /// Bytes that are kept of their streams now.
+    Windows,
     /// Connections that fit into the shard's rings.
     Places,
 }
@@ -102,9 +106,13 @@ pub enum Reason {
     TlsFault,
     /// A TLS connection that ended without its client saying so: something may have been cut off.
     Truncated,
+    /// What came on a compressed connection is no DEFLATE stream.
+    DeflateFault,
+    /// A compressed connection's window grew beyond what all of its shard may take.
+    WindowsFull,
 }
 
-const REASONS: usize = Reason::Truncated as usize + 1;
+const REASONS: usize = Reason::WindowsFull as usize + 1;
 
 /// A shard's counters. Writers are the shard and, for queues of its own, its [`crate::Handle`].
 #[derive(Debug, Default)]
@@ -190,6 +198,8 @@ impl Counter {
         Self::Tls12,
         Self::Tls13,
         Self::Held,
+        Self::Compressed,
+        Self::Windows,
         Self::Places,
     ];
 }
@@ -214,5 +224,7 @@ impl Reason {
         Self::HandshakeFailed,
         Self::TlsFault,
         Self::Truncated,
+        Self::DeflateFault,
+        Self::WindowsFull,
     ];
 }

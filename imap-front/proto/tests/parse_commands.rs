@@ -42,6 +42,8 @@ fn without_arguments() {
     check("a002 NOOP", Command::Noop);
     check("A023 logout", Command::Logout);
     check("a001 STARTTLS", Command::StartTls);
+    check("a COMPRESS DEFLATE", Command::Compress("DEFLATE".into()));
+    check("a compress Lzma", Command::Compress("LZMA".into()));
     check("FXXZ Check", Command::Check);
     check("A341 CLOSE", Command::Close);
     check("A202 EXPUNGE", Command::Expunge(None));

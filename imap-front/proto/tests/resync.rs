@@ -200,6 +200,7 @@ impl Play {
             kept: Some(Kept::Active(session)),
             said: vec![],
             closed: false,
+            compressed: false,
             further: vec![],
             spec: None,
         };

@@ -20,6 +20,8 @@ use crate::proxies::Proxies;
 use crate::quotas::Quotas;
 use crate::tokens;
 
+/// What all streams of compressed connections may take.
+const COMPRESSED: &str = "service.imap.maxcompressed";
 const SECOND_NS: u64 = 1_000_000_000;
 /// Longer than any server runs.
 const NEVER_NS: u64 = u64::MAX / 4;
@@ -97,6 +99,7 @@ impl Options {
             items_per_turn: ITEMS_PER_TURN,
             lost_topics_max: LOST_TOPICS_MAX,
             output_bytes_max: (config.count("service.imap.maxoutput") / shards) as usize,
+            windows_bytes_max: (config.count(COMPRESSED) / shards).max(1) as usize,
             write_timeout_ns: config.count("service.imap.writetimeout") * SECOND_NS,
             ..Limits::default()
         };
@@ -225,6 +228,7 @@ fn session(config: &Config) -> SessionConfig {
         append_bytes_max: config.count("store.maxmessagesize"),
         namespaces: namespaces(config),
         prelogin_commands_max: limit(config, "service.imap.maxprelogin").unwrap_or(0),
+        compresses: config.count(COMPRESSED) > 0,
         notify_mailboxes_max: config.count("service.imap.maxnotify") as usize,
         ..SessionConfig::default()
     }

@@ -10,10 +10,11 @@ use crate::files;
 /// The section whose table has a word, what it is, and where it stands.
 const HEADING: &str = "## Glossary";
 /// The crates whose folder has another name than they do, and those below a floor's folder.
-const FOLDERS: [(&str, &str); 14] = [
+const FOLDERS: [(&str, &str); 15] = [
     ("counting", "engine/counting"),
     ("reactor", "engine/reactor"),
     ("engine", "engine/core"),
+    ("deflate", "engine/deflate"),
     ("tls", "engine/tls"),
     ("ens", "engine/ens"),
     ("ibiff", "engine/ibiff"),

@@ -19,18 +19,21 @@ pub(crate) struct PlainRow<'a> {
     pub session: &'a [u8],
     /// As its record layer has; none if it speaks plain text.
     pub records: Option<&'a [u8]>,
+    /// As its inflater has; none if it is not compressed.
+    pub stream: Option<&'a [u8]>,
     /// The beginning of a record whose end has not come.
     pub partial: &'a [u8],
     /// What came and was not looked at.
     pub input: &'a [u8],
     /// Output that leaves as it is.
     pub ready: &'a [u8],
-    /// Output behind that, which is to be sealed if TLS is spoken.
+    /// Output behind that, which is to be compressed and sealed where that is done.
     pub plain: &'a [u8],
 }
 
 const STALE: u8 = 1;
 const SECURE: u8 = 2;
+const COMPRESSED: u8 = 4;
 
 impl<'a> PlainRow<'a> {
     /// Appends it.
@@ -40,7 +43,8 @@ impl<'a> PlainRow<'a> {
         output.put_u32(self.deadline);
         let stale = if self.stale { STALE } else { 0 };
         let secure = if self.records.is_some() { SECURE } else { 0 };
-        output.put_u8(stale | secure);
+        let compressed = if self.stream.is_some() { COMPRESSED } else { 0 };
+        output.put_u8(stale | secure | compressed);
         for part in self.parts() {
             output.put_u32(part.len() as u32);
             output.put_slice(part);
@@ -49,16 +53,17 @@ impl<'a> PlainRow<'a> {
 
     /// How many bytes it is written down as.
     pub fn bytes(&self) -> usize {
-        const NUMBERS: usize = 8 + 8 + 4 + 1 + 6 * 4;
+        const NUMBERS: usize = 8 + 8 + 4 + 1 + 7 * 4;
         let parts = self.parts().into_iter().map(<[u8]>::len);
         NUMBERS + parts.sum::<usize>()
     }
 
     /// What has a length of its own, in the order in which it is written down.
-    fn parts(&self) -> [&'a [u8]; 6] {
+    fn parts(&self) -> [&'a [u8]; 7] {
         [
             self.session,
             self.records.unwrap_or_default(),
+            self.stream.unwrap_or_default(),
             self.partial,
             self.input,
             self.ready,
@@ -72,7 +77,7 @@ impl<'a> PlainRow<'a> {
         let topic = input.try_get_u64().ok()?;
         let deadline = input.try_get_u32().ok()?;
         let flags = input.try_get_u8().ok()?;
-        if flags & !(STALE | SECURE) != 0 {
+        if flags & !(STALE | SECURE | COMPRESSED) != 0 {
             return None;
         }
         let mut part = || {
@@ -83,8 +88,9 @@ impl<'a> PlainRow<'a> {
         };
         let session = part()?;
         let records = part()?;
-        let is_secure = flags & SECURE != 0;
-        if !is_secure && !records.is_empty() {
+        let stream = part()?;
+        let (is_secure, is_compressed) = (flags & SECURE != 0, flags & COMPRESSED != 0);
+        if !is_secure && !records.is_empty() || !is_compressed && !stream.is_empty() {
             return None;
         }
         Some(Self {
@@ -94,6 +100,7 @@ impl<'a> PlainRow<'a> {
             stale: flags & STALE != 0,
             session,
             records: is_secure.then_some(records),
+            stream: is_compressed.then_some(stream),
             partial: part()?,
             input: part()?,
             ready: part()?,
@@ -119,6 +126,7 @@ mod tests {
             numbers in any::<(u64, u64, u32, bool)>(),
             session in part(),
             records in proptest::option::of(part()),
+            stream in proptest::option::of(part()),
             rest in [part(), part(), part(), part()],
             cut in any::<prop::sample::Index>(),
         ) {
@@ -130,6 +138,7 @@ mod tests {
                 stale: numbers.3,
                 session: &session,
                 records: records.as_deref(),
+                stream: stream.as_deref(),
                 partial,
                 input,
                 ready,

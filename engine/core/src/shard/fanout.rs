@@ -6,7 +6,7 @@ use bytes::Bytes;
 use reactor::Reactor;
 
 use super::Shard;
-use super::tls::sealed;
+use super::compress::wrapped;
 use crate::event::Event;
 use crate::mutant::{Mutant, planted};
 use crate::protocol::{Announce, Protocol};
@@ -106,7 +106,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                 Announce::Silent => {}
                 Announce::Stale => stale.push(slot),
                 Announce::Send(key) => {
-                    let conn = row.conn;
+                    let (conn, flags) = (row.conn, row.flags);
                     let bytes = match rendered.iter().find(|(have, _)| *have == key) {
                         Some((_, bytes)) => bytes.clone(),
                         None => {
@@ -122,12 +122,11 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                         }
                     };
                     announced += 1;
-                    if !row.has(Row::<P>::SECURE) || planted(Mutant::Unsealed) {
-                        self.reactor.send(conn, bytes);
-                    } else if let Some(sealed) = sealed(&mut self.layers, slot, &bytes) {
-                        self.reactor.send(conn, sealed);
-                    } else {
-                        broken.push(slot);
+                    let flags = if planted(Mutant::Unsealed) { 0 } else { flags };
+                    let below = (&mut self.layers, &mut self.compressed);
+                    match wrapped::<T, P>(below, slot, flags, bytes) {
+                        Some(bytes) => self.reactor.send(conn, bytes),
+                        None => broken.push(slot),
                     }
                 }
             }

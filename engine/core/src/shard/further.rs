@@ -6,7 +6,7 @@ use bytes::Bytes;
 use reactor::Reactor;
 
 use super::Shard;
-use super::tls::sealed;
+use super::compress::wrapped;
 use crate::event::{Event, SessionId};
 use crate::mesh::ShardMessage;
 use crate::mutant::{Mutant, planted};
@@ -132,7 +132,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                 _ if self.protocol.concerns(&mut mark, event) => Announce::Stale,
                 _ => Announce::Silent,
             };
-            let (conn, secure) = (row.conn, row.has(Row::<P>::SECURE));
+            let (conn, flags) = (row.conn, row.flags);
             self.watches.move_cursor(place, mark.cursor);
             match announce {
                 Announce::Silent => {}
@@ -150,12 +150,10 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                         }
                     };
                     announced += 1;
-                    if !secure {
-                        self.reactor.send(conn, bytes);
-                    } else if let Some(sealed) = sealed(&mut self.layers, slot, &bytes) {
-                        self.reactor.send(conn, sealed);
-                    } else {
-                        broken.push(slot);
+                    let below = (&mut self.layers, &mut self.compressed);
+                    match wrapped::<T, P>(below, slot, flags, bytes) {
+                        Some(bytes) => self.reactor.send(conn, bytes),
+                        None => broken.push(slot),
                     }
                 }
             }

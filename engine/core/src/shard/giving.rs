@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ::tls::HANDED_OVER_BYTES_MAX;
 use bytes::Bytes;
+use deflate::Inflater;
 use reactor::Reactor;
 use zeroize::Zeroizing;
 
@@ -116,6 +117,15 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         if is_secure && !layer.is_some_and(|layer| layer.hand_over(&mut records)) {
             return false;
         }
+        let mut stream = empty_piece(0);
+        let is_compressed = row.has(Row::<P>::COMPRESSED);
+        if is_compressed {
+            let kept = self.compressed.get(slot);
+            make_room(&mut stream, kept.map_or(0, Inflater::bytes));
+            if !kept.is_some_and(|kept| kept.hand_over(&mut stream)) {
+                return false;
+            }
+        }
         let joined = |pieces: &[Bytes]| pieces.concat();
         let (ready, plain) = match &row.outbox {
             Some(outbox) => {
@@ -137,6 +147,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             stale: (hears || lives_on_posts) && hears_nothing || row.has(Row::<P>::FURTHER),
             session: &session,
             records: is_secure.then_some(&records[..]),
+            stream: is_compressed.then_some(&stream[..]),
             partial: self.layers.partial.get(&slot).map_or(&[], Vec::as_slice),
             input: input.map_or(&[], Vec::as_slice),
             ready: &ready,

@@ -196,7 +196,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             | Row::<P>::HUNG_UP
             | Row::<P>::FAULT;
         let row = &self.rows[slot];
-        if row.flags & never != 0 {
+        if row.flags & never != 0 || !self.stream_rests(slot) {
             return false;
         }
         match &row.state {
@@ -335,15 +335,11 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         input.sort_unstable_by_key(|(slot, _)| *slot);
         for (slot, mut bytes) in input {
             self.owed -= bytes.len();
-            let Some(row) = self.rows.get(slot).filter(|row| row.is_open()) else {
+            if !self.rows.get(slot).is_some_and(Row::is_open) {
                 continue;
-            };
-            let id = self.session_id(slot);
-            if row.has(Row::<P>::SECURE) {
-                self.sealed_input(slot, &mut bytes);
-            } else {
-                self.input(slot, &bytes);
             }
+            let id = self.session_id(slot);
+            self.received(slot, &mut bytes);
             if self.rows.of(id).is_some() {
                 self.read_if_wanted(slot);
             }

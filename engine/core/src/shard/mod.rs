@@ -5,6 +5,8 @@
 //! by themselves under load.
 
 mod clock;
+mod compress;
+mod compressed;
 mod fanout;
 mod further;
 mod giving;
@@ -41,6 +43,7 @@ use crate::stats::{Counter, Reason};
 use crate::timer::Timer;
 use crate::topics::{RemoteWatchers, Topics};
 use crate::watches::Watches;
+use compressed::Compressed;
 use handover::Handover;
 use layers::Layers;
 use resync::Resync;
@@ -57,6 +60,7 @@ pub struct Shard<R: Reactor, P: Protocol, T: Tls = Option<Arc<::tls::Config>>> {
     handle: Handle<P::Fact, P::Reply>,
     rows: Rows<P>,
     layers: Layers<T>,
+    compressed: Compressed,
     /// For each ring, the slot of each connection, counted from 1.
     slots: Vec<Sparse<u32>>,
     open: usize,
@@ -133,6 +137,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             handle,
             rows: Rows::new(),
             layers: Layers::new(doors),
+            compressed: Compressed::default(),
             slots: Vec::new(),
             open: 0,
             parked: 0,
@@ -190,6 +195,8 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         self.end_phase("what came from clients");
         self.shake_some();
         self.end_phase("TLS handshakes");
+        self.inflate_some();
+        self.end_phase("compressed input");
         self.let_leave();
         self.take_shard_messages();
         self.send_unsent_messages();
@@ -234,7 +241,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         let unsent_messages = !self.unsent_messages.is_empty();
         let queued = !self.waiting.is_empty() || !self.dirty.is_empty() || unsent_messages;
         let leaving = !self.leaving.is_empty();
-        let queued = queued || !self.layers.queue.is_empty();
+        let queued = queued || !self.layers.queue.is_empty() || !self.compressed.queue.is_empty();
         // Nobody is looked at while all come to rest.
         let has_work = match self.is_settling() {
             true => port.is_sent_something(),
@@ -262,10 +269,8 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                     .add(Counter::ReceivedBytes, data.len() as u64);
                 if let Some(slot) = self.slot_of(conn) {
                     if self.keeps_input(slot, &data) {
-                    } else if self.rows[slot].has(Row::<P>::SECURE) {
-                        self.sealed_input(slot, &mut data);
                     } else {
-                        self.input(slot, &data);
+                        self.received(slot, &mut data);
                     }
                 }
             }
@@ -289,6 +294,14 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                 }
             }
             Completion::Connected { .. } => {}
+        }
+    }
+
+    /// Bytes came, to be opened, inflated and given to the session.
+    fn received(&mut self, slot: u32, bytes: &mut [u8]) {
+        match self.rows[slot].has(Row::<P>::SECURE) {
+            true => self.sealed_input(slot, bytes),
+            false => self.opened_input(slot, bytes),
         }
     }
 
@@ -329,6 +342,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     fn report(&mut self) {
         let (open, parked, topics) = (self.open, self.parked, self.topics.len());
         let (owed, further) = (self.owed, self.watches.len());
+        let (compressed, windows) = (self.compressed.count, self.compressed.bytes);
         let stats = &self.port().stats;
         stats.add(Counter::Turns, 1);
         stats.set(Counter::Open, open as u64);
@@ -336,6 +350,8 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         stats.set(Counter::Topics, topics as u64);
         stats.set(Counter::Owed, owed as u64);
         stats.set(Counter::FurtherWatches, further as u64);
+        stats.set(Counter::Compressed, compressed as u64);
+        stats.set(Counter::Windows, windows as u64);
         stats.set(Counter::Tls12, self.layers.sealing[0]);
         stats.set(Counter::Tls13, self.layers.sealing[1]);
         stats.set(Counter::Held, self.protocol.held_bytes() as u64);

@@ -83,10 +83,16 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
 
     /// Reads a connection, unless its session or something that waits is against it.
     pub(super) fn read_if_wanted(&mut self, slot: u32) {
-        let row = &self.rows[slot];
-        let (conn, held) = (row.conn, row.flags & (Row::<P>::DEAF | Row::<P>::HELD) != 0);
+        let (conn, is_read) = (self.rows[slot].conn, self.is_read(slot));
+        let waits = self.waits_compressed(slot, is_read);
+        self.reactor.read(conn, is_read && !waits);
+    }
+
+    /// Whether neither its session nor something that waits is against reading a connection.
+    pub(super) fn is_read(&self, slot: u32) -> bool {
+        let held = self.rows[slot].flags & (Row::<P>::DEAF | Row::<P>::HELD) != 0;
         let paused = !self.paused.is_empty() && self.paused.contains(&self.session_id(slot));
-        self.reactor.read(conn, !held && !paused);
+        !held && !paused
     }
 
     /// Cuts those who take nothing, while more waits on this shard than may.
@@ -123,7 +129,8 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         let Some(outbox) = row.outbox.take() else {
             return;
         };
-        let (conn, secure) = (row.conn, row.has(Row::<P>::SECURE));
+        let (conn, flags) = (row.conn, row.flags);
+        let secure = flags & (Row::<P>::SECURE | Row::<P>::COMPRESSED) != 0;
         self.owed -= outbox.cost();
         let too_much = outbox.bytes > self.limits.outbox_bytes_max;
         let pieces = match secure {
@@ -152,8 +159,9 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         }
     }
 
-    /// What of an outbox may leave a connection that speaks TLS: what is ready, and the rest
-    /// sealed. While the handshake is under way the rest waits. None if it can't be sealed.
+    /// What of an outbox may leave a connection that is compressed or speaks TLS: what is ready,
+    /// and the rest compressed and sealed. While the handshake is under way the rest waits. None if
+    /// it can't be sealed.
     fn ready_pieces(&mut self, slot: u32, mut outbox: Outbox) -> Option<Vec<Bytes>> {
         let plain = outbox.pieces.split_off(outbox.ready);
         let mut pieces = outbox.pieces;
@@ -171,12 +179,21 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             }
             return Some(pieces);
         }
-        for bytes in joined(plain) {
+        let (secure, compressed) = (row.has(Row::<P>::SECURE), row.has(Row::<P>::COMPRESSED));
+        let mut plain = joined(plain);
+        if compressed && !plain.is_empty() {
+            plain = vec![self.compressed.burst(&plain.concat())];
+        }
+        for bytes in plain {
             let place = match planted(Mutant::SealOutOfOrder) {
                 true => 0,
                 false => pieces.len(),
             };
-            pieces.insert(place, sealed(&mut self.layers, slot, &bytes)?);
+            let bytes = match secure {
+                true => sealed(&mut self.layers, slot, &bytes)?,
+                false => bytes,
+            };
+            pieces.insert(place, bytes);
         }
         Some(pieces)
     }
@@ -216,8 +233,9 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         let row = self.row(slot);
         row.set(Row::<P>::BLOCKED, true);
         let mut pieces = vec![rest];
-        // Sealed once, it stays as it is.
-        let mut ready = usize::from(row.has(Row::<P>::SECURE) && !planted(Mutant::SealTwice));
+        // Compressed or sealed once, it stays as it is.
+        let is_ready = row.has(Row::<P>::SECURE | Row::<P>::COMPRESSED);
+        let mut ready = usize::from(is_ready && !planted(Mutant::SealTwice));
         let mut blocked_ns = now_ns;
         let mut before = 0;
         if let Some(outbox) = row.outbox.take() {

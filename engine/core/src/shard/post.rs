@@ -5,7 +5,7 @@ use reactor::Reactor;
 
 use super::Shard;
 use crate::event::SessionId;
-use crate::protocol::{Context, Effects, Protocol};
+use crate::protocol::{Compression, Context, Effects, Protocol};
 use crate::row::Row;
 use crate::secure::Tls;
 use crate::stats::{Counter, Reason};
@@ -81,6 +81,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             peer: None,
             owed: self.owed,
             secure: false,
+            compression: Compression::Full,
             effects: &mut effects,
         };
         let outcome = handle(&mut self.protocol, &mut cx);

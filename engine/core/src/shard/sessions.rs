@@ -4,7 +4,7 @@ use reactor::{Conn, Reactor};
 
 use super::Shard;
 use crate::mutant::{Mutant, planted};
-use crate::protocol::{Context, Protocol};
+use crate::protocol::{Compression, Context, Protocol};
 use crate::row::{Row, State};
 use crate::secure::Tls;
 use crate::stats::{Counter, Reason};
@@ -53,6 +53,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             peer,
             owed: self.owed,
             secure,
+            compression: Compression::Possible,
             effects: &mut effects,
         };
         let session = Box::new(self.protocol.open(&mut cx, listener));
@@ -110,6 +111,11 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             peer: None,
             owed: self.owed,
             secure: self.rows[slot].has(Row::<P>::SECURE),
+            compression: match self.rows[slot].has(Row::<P>::COMPRESSED) {
+                true => Compression::Active,
+                false if self.has_room_for_window() => Compression::Possible,
+                false => Compression::Full,
+            },
             effects: &mut effects,
         };
         handle(&mut self.protocol, &mut session, &mut cx);
@@ -152,6 +158,19 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             if !input.is_empty() {
                 self.sealed_input(slot, &mut input);
             }
+        }
+        let compress = effects.compress.take();
+        let before = compress.as_ref().map(|(before, _)| *before);
+        for bytes in effects
+            .output
+            .drain(..before.unwrap_or(effects.output.len()))
+        {
+            self.emit(slot, bytes);
+        }
+        if let Some((_, input)) = compress
+            && !self.row(slot).has(Row::<P>::COMPRESSED)
+        {
+            self.begin_compression(slot, input);
         }
         for bytes in effects.output.drain(..) {
             self.emit(slot, bytes);
@@ -286,6 +305,9 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         }
         if old.flags & Row::<P>::SECURE != 0 {
             self.end_tls(slot);
+        }
+        if old.flags & Row::<P>::COMPRESSED != 0 {
+            self.end_compression(slot);
         }
         self.forget_kept(slot);
         // The timer may still hold the slot; it looks at the row before it believes that.

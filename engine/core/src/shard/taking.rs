@@ -5,6 +5,7 @@ use std::{io, mem};
 
 use ahash::AHashMap;
 use bytes::Bytes;
+use deflate::Inflater;
 use reactor::{Conn, Reactor};
 
 use super::Shard;
@@ -105,6 +106,11 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             let records = T::Records::taken_over(records).ok_or(Refused::NotUnderstood)?;
             self.layers.set(slot, Layer::Sealing(records));
         }
+        if let Some(stream) = plain.stream {
+            let inflater = Inflater::taken_over(stream).ok_or(Refused::NotUnderstood)?;
+            self.compressed.insert(slot, inflater);
+            self.row(slot).set(Row::<P>::COMPRESSED, true);
+        }
         let id = self.session_id(slot);
         let taken = self.protocol.take_over(id, is_secure, plain.session);
         self.row(slot).state = match taken.ok_or(Refused::NotUnderstood)? {
@@ -144,14 +150,14 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         if plain.ready.is_empty() && plain.plain.is_empty() {
             return;
         }
-        let is_secure = plain.records.is_some();
+        let has_ready = plain.records.is_some() || plain.stream.is_some();
         let mut outbox = Outbox::new();
         for part in [plain.ready, plain.plain] {
             if !part.is_empty() {
                 outbox.pieces.push(Bytes::copy_from_slice(part));
             }
         }
-        outbox.ready = usize::from(is_secure && !plain.ready.is_empty());
+        outbox.ready = usize::from(has_ready && !plain.ready.is_empty());
         outbox.bytes = plain.ready.len() + plain.plain.len();
         self.owed += outbox.cost();
         let row = self.row(slot);

@@ -168,9 +168,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                     break;
                 }
                 Ok((length, Opened::Data(data))) => {
-                    self.call(slot, |protocol, session, cx| {
-                        protocol.handle_input(session, cx, data)
-                    });
+                    self.opened_input(slot, data);
                     length
                 }
                 Ok((length, Opened::Control)) => length,

@@ -53,6 +53,12 @@ pub const TLS_CONNECTIONS: Metric = gauge(
     ("1.2", "connections of TLS 1.2 now"),
     ("1.3", "connections of TLS 1.3 now"),
 ]);
+/// Compressed connections.
+pub const COMPRESSED: Metric = gauge(
+    "ensign_compressed_connections",
+    SHARD,
+    "connections that are compressed now (RFC 4978)",
+);
 /// Topics that are watched.
 pub const TOPICS: Metric = gauge(
     "ensign_watched_topics",
@@ -118,6 +124,14 @@ pub const ENDED: Metric = counter(
     (
         "truncated",
         "TLS connections that ended without a last word",
+    ),
+    (
+        "deflate_fault",
+        "compressed connections whose clients sent no DEFLATE stream",
+    ),
+    (
+        "windows_full",
+        "compressed connections cut: no memory for their streams (service.imap.maxcompressed)",
     ),
 ]);
 /// TLS handshakes.
@@ -221,6 +235,7 @@ pub(super) const ALL: &[&Metric] = &[
     &CONNECTIONS,
     &CONNECTIONS_MAX,
     &TLS_CONNECTIONS,
+    &COMPRESSED,
     &TOPICS,
     &FURTHER_WATCHES,
     &TOLD,

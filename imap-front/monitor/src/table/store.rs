@@ -69,6 +69,10 @@ pub const MEMORY: Metric = gauge(
         "what clients are sent and have not taken, and handshakes under way",
     ),
     (
+        "windows",
+        "what compressed connections may still refer to (service.imap.maxcompressed)",
+    ),
+    (
         "input",
         "what clients sent and was not worked on, and requests that wait",
     ),

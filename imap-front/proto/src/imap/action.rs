@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use mail::{MailboxId, ModSeq, Request, Uid, UserId};
 
 use super::forwarded::Forwarded;
@@ -21,7 +22,7 @@ pub enum FurtherWatch {
 #[derive(Debug)]
 pub enum Action {
     /// Send these bytes, after all bytes before.
-    Send(bytes::Bytes),
+    Send(Bytes),
     /// Ask the store. There is never more than one request under way for a session; the answer
     /// comes through `handle_reply`.
     Request(Request),
@@ -50,6 +51,9 @@ pub enum Action {
     /// Begin a TLS handshake behind what was sent so far; all that comes later is the handshake's,
     /// and then what was said within TLS.
     StartTls,
+    /// Compress what is said from now on, and inflate what comes (RFC 4978): the stream begins with
+    /// these bytes, which came behind the command.
+    Compress(Bytes),
     /// Close after what was sent so far has left.
     Close,
 }

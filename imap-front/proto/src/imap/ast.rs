@@ -37,6 +37,8 @@ pub enum Command {
     Id(Option<Vec<IdField>>),
     /// RFC 3501 §6.2.1
     StartTls,
+    /// RFC 4978 §3: a mechanism in capitals.
+    Compress(Box<str>),
     /// RFC 3501 §6.2.2, RFC 4959
     Authenticate {
         /// Mechanism name in capitals.

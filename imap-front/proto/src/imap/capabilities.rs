@@ -6,7 +6,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::config::{Offer, SessionConfig};
+use super::config::{Compression, Offer, SessionConfig};
 
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +53,8 @@ pub enum When {
     LoggedIn,
     /// The same, unless `service.imap.maxnotify` is 0.
     Notifying,
+    /// The same, where connections may be compressed, and this one is not.
+    Uncompressed,
     /// While IDLE can be offered.
     Idling,
     /// Before login, if TLS can be begun.
@@ -141,6 +143,7 @@ pub static CAPABILITIES: &[Capability] = &[
     row("ENABLE", "RFC 5161", W::Always, P::Transcript("enable_and_id")),
     row("UNAUTHENTICATE", "RFC 8437", W::LoggedIn, P::Transcript("unauthenticate")),
     row("X-UNAUTHENTICATE", "RFC 8437", W::LoggedIn, P::Transcript("unauthenticate")),
+    row("COMPRESS=DEFLATE", "RFC 4978", W::Uncompressed, P::Sockets("compressed")),
     row("MULTIAPPEND", "RFC 3502", W::LoggedIn, P::Transcript("multiappend")),
     row("REPLACE", "RFC 8508", W::LoggedIn, P::Transcript("replace")),
     row("MOVE", "RFC 6851", W::LoggedIn, P::Transcript("copy_and_move")),
@@ -215,6 +218,7 @@ impl When {
             Self::Always => "always",
             Self::LoggedIn => "after login",
             Self::Notifying => "after login, unless `service.imap.maxnotify` is 0",
+            Self::Uncompressed => "after login, until COMPRESS (`service.imap.maxcompressed`)",
             Self::Idling => "while the guide's conditions for IDLE are met",
             Self::Tls => "before login, where TLS can be begun",
             Self::Passwords => "before login, over TLS or from this host",
@@ -231,7 +235,7 @@ impl When {
         }
     }
 
-    fn holds(self, config: &SessionConfig, offer: Option<Offer>) -> bool {
+    fn holds(self, config: &SessionConfig, offer: Option<Offer>, now: Compression) -> bool {
         let before_login = |holds: fn(&Offer) -> bool| offer.as_ref().is_some_and(holds);
         let passwords = before_login(|offer| offer.cleartext);
         let scram = passwords && config.offers_scram();
@@ -239,6 +243,9 @@ impl When {
             Self::Always => true,
             Self::LoggedIn => offer.is_none(),
             Self::Notifying => offer.is_none() && config.notify_mailboxes_max > 0,
+            Self::Uncompressed => {
+                offer.is_none() && config.compresses && now != Compression::Active
+            }
             Self::Idling => config.idle && config.idle_announced.load(Ordering::Relaxed),
             Self::Tls => before_login(|offer| offer.starttls),
             Self::Passwords => passwords,
@@ -257,23 +264,28 @@ impl When {
 impl SessionConfig {
     /// The capabilities that a session has, before login if there is an offer, or after it
     /// (RFC 3501 §6.1.1). Only what is fully there is listed.
-    pub(super) fn capabilities(&self, offer: Option<Offer>) -> String {
-        self.listed(offer, |_| true)
+    pub(super) fn capabilities(&self, offer: Option<Offer>, now: Compression) -> String {
+        self.listed(offer, now, |_| true)
     }
 
     /// Those that the greeting names: all before login, or with [`SessionConfig::guide_greeting`]
     /// those of the guide, and that passwords can't come where that is so.
     pub(super) fn greeted(&self, offer: Offer) -> String {
         let short = self.guide_greeting;
-        self.listed(Some(offer), |row| {
+        self.listed(Some(offer), Compression::Possible, |row| {
             !short || GUIDE.contains(&row.word) || row.when == When::NoPasswords
         })
     }
 
-    fn listed(&self, offer: Option<Offer>, wanted: impl Fn(&Capability) -> bool) -> String {
+    fn listed(
+        &self,
+        offer: Option<Offer>,
+        now: Compression,
+        wanted: impl Fn(&Capability) -> bool,
+    ) -> String {
         let mut list = String::with_capacity(512);
         for row in CAPABILITIES {
-            if !wanted(row) || !row.when.holds(self, offer) {
+            if !wanted(row) || !row.when.holds(self, offer, now) {
                 continue;
             }
             if !list.is_empty() {

@@ -32,6 +32,8 @@ pub struct SessionConfig {
     pub submitters: bool,
     /// Pages of the provider, told by XSERVERINFO and NETSCAPE.
     pub urls: Urls,
+    /// Whether connections may be compressed.
+    pub compresses: bool,
     /// What is told of bearer tokens, by which clients may log in then; none if they may not.
     pub tokens: Option<TokenHints>,
     /// Longest command line with its literals, in bytes.
@@ -83,6 +85,18 @@ pub struct TokenHints {
     pub configuration: String,
 }
 
+/// Whether a connection is compressed (RFC 4978), as its host says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// It is not, and may be.
+    #[default]
+    Possible,
+    /// It is not, and there is no memory for it at the moment.
+    Full,
+    /// It is.
+    Active,
+}
+
 /// What a TLS handshake has shown, of which logins make use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Channel {
@@ -117,6 +131,7 @@ impl Default for SessionConfig {
             scram: Arc::default(),
             submitters: false,
             urls: Urls::default(),
+            compresses: true,
             tokens: None,
             command_bytes_max: 64 << 10,
             login_bytes_max: 8 << 10,

@@ -19,6 +19,8 @@ pub enum CommandName {
     Check,
     /// CLOSE
     Close,
+    /// COMPRESS
+    Compress,
     /// COPY
     Copy,
     /// CREATE
@@ -131,6 +133,7 @@ const NAMES: [(CommandName, &str); COUNT] = [
     (CommandName::Capability, "capability"),
     (CommandName::Check, "check"),
     (CommandName::Close, "close"),
+    (CommandName::Compress, "compress"),
     (CommandName::Copy, "copy"),
     (CommandName::Create, "create"),
     (CommandName::Delete, "delete"),
@@ -232,6 +235,7 @@ impl CommandName {
             C::Capability => Self::Capability,
             C::Check => Self::Check,
             C::Close => Self::Close,
+            C::Compress(_) => Self::Compress,
             C::Copy { remove: false, .. } => Self::Copy,
             C::Copy { .. } => Self::Move,
             C::Create { .. } => Self::Create,

@@ -32,7 +32,7 @@ mod receive;
 mod scram;
 mod view;
 
-pub use config::{Channel, SessionConfig, TokenHints, Urls};
+pub use config::{Channel, Compression, SessionConfig, TokenHints, Urls};
 pub use counts::{CommandCounts, CommandName, Outcome};
 pub use forwarded::Forwarded;
 pub use idle::{Announce, RenderKey, announce, claim, render, render_many};

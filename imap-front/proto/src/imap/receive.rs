@@ -94,6 +94,11 @@ impl Receiver {
         self.input.len()
     }
 
+    /// All that came behind the commands that were taken.
+    pub fn take_rest(&mut self) -> Bytes {
+        std::mem::take(&mut self.input).freeze()
+    }
+
     /// Gives memory back when nothing is there.
     pub fn shrink(&mut self) {
         if self.input.is_empty() {

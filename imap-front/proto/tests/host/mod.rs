@@ -10,8 +10,8 @@ use mail::{MailboxId, News, Request};
 use model::{Model, Scram};
 use proto::imap::action::{Action, FurtherWatch};
 use proto::imap::{
-    Announce, Further, Parked, Session, SessionConfig, Spec, announce, announce_further, claim,
-    concerns, render, render_further,
+    Announce, Compression, Further, Parked, Session, SessionConfig, Spec, announce,
+    announce_further, claim, concerns, render, render_further,
 };
 
 /// A session as a host keeps it.
@@ -26,6 +26,8 @@ pub struct Client {
     pub kept: Option<Kept>,
     pub said: Vec<u8>,
     pub closed: bool,
+    /// Its connection is compressed; here that changes no byte.
+    pub compressed: bool,
     /// What it watches beside the selected mailbox.
     pub further: Vec<FurtherWatch>,
     pub spec: Option<Arc<Spec>>,
@@ -56,6 +58,7 @@ impl World {
             kept: Some(Kept::Active(Session::new(config.clone(), true))),
             said: vec![],
             closed: false,
+            compressed: false,
             further: vec![],
             spec: None,
         };
@@ -85,6 +88,9 @@ impl World {
             Kept::Active(session) => session,
             Kept::Parked(parked) => {
                 let mut session = Session::unpark(parked, self.config.clone());
+                if client.compressed {
+                    session.set_compression(Compression::Active);
+                }
                 if let Some(spec) = &client.spec {
                     session.unpark_beside(spec.clone());
                 }
@@ -331,6 +337,10 @@ fn perform(
                     *told = modseq;
                 }
             }
+        }
+        Action::Compress(rest) => {
+            client.compressed = true;
+            session.handle_input(&rest);
         }
         Action::Unwatch | Action::StartTls | Action::Forwarded(_) | Action::LoggedOut => {}
         Action::Close => client.closed = true,

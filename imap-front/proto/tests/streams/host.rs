@@ -54,6 +54,7 @@ impl Host {
                     | Action::UnwatchFurther
                     | Action::Told(..)
                     | Action::StartTls
+                    | Action::Compress(_)
                     | Action::Forwarded(_)
                     | Action::LoggedOut
                     | Action::Claim(..) => {}

@@ -36,7 +36,7 @@ use engine::stats::Reason;
 use engine::topic::TopicId;
 use mail::{Refusal, Reply, Request, UserId};
 use proto::imap::action::Action;
-use proto::imap::{self, Channel, Session, SessionConfig};
+use proto::imap::{self, Channel, Compression, Session, SessionConfig};
 use tls::NamedBy;
 
 use crate::bounds::{Bound, Bounds};
@@ -316,6 +316,7 @@ impl<B: Backend> Front<B> {
                 Action::UnwatchFurther => cx.unwatch_further(),
                 Action::Told(mailbox, modseq) => further::told(cx, mailbox, modseq),
                 Action::StartTls => cx.start_tls(),
+                Action::Compress(rest) => cx.compress(rest.into()),
                 Action::LoggedOut => self.note_logout(session, cx),
                 Action::Forwarded(client) => self.forwarded(session, cx, *client),
                 Action::Close => cx.close(),
@@ -380,6 +381,11 @@ impl<B: Backend> Active for Front<B> {
         session.heard_ns = cx.now_ns();
         session.quiet = false;
         session.tally.received += bytes.len() as u64;
+        session.machine.set_compression(match cx.compression() {
+            engine::protocol::Compression::Possible => Compression::Possible,
+            engine::protocol::Compression::Full => Compression::Full,
+            engine::protocol::Compression::Active => Compression::Active,
+        });
         session.machine.handle_input(bytes);
         self.carry_out(session, cx);
         if session.machine.is_within_a_command() {

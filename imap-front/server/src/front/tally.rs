@@ -74,6 +74,8 @@ fn told(why: Reason, ending: Option<Ending>) -> (&'static str, bool) {
         (Reason::OutputFull, _) => ("output-full", true),
         (Reason::HandshakeFailed, _) => ("handshake", true),
         (Reason::TlsFault, _) => ("tls", true),
+        (Reason::DeflateFault, _) => ("deflate", true),
+        (Reason::WindowsFull, _) => ("memory", true),
         _ => ("ended", false),
     }
 }

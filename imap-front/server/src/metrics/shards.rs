@@ -8,7 +8,7 @@ use super::Measured;
 
 impl Measured {
     pub(super) fn of_shards(&self, all: &mut Vec<Sample>) {
-        let (mut output, mut input) = (0, 0);
+        let (mut output, mut input, mut windows) = (0, 0, 0);
         for (number, shard) in self.shards().enumerate() {
             let stats = self.handle.stats(shard);
             let name = number.to_string();
@@ -35,6 +35,7 @@ impl Measured {
             all.push(Sample::with(&table::TOLD, [name], stats.told().read()));
             output += of(Counter::Owed);
             input += of(Counter::Held);
+            windows += of(Counter::Windows);
             let Some(sessions) = self.sessions.get(number) else {
                 continue;
             };
@@ -50,7 +51,7 @@ impl Measured {
             let idling = sessions.idling();
             all.push(Sample::with(&table::IDLING, [name], idling));
         }
-        for (kind, bytes) in [("output", output), ("input", input)] {
+        for (kind, bytes) in [("output", output), ("input", input), ("windows", windows)] {
             all.push(Sample::with(&table::MEMORY, [kind], bytes));
         }
     }
@@ -80,9 +81,13 @@ fn of_counter(counter: Counter) -> Option<&'static Metric> {
         Counter::Handshakes => &table::HANDSHAKES,
         Counter::FurtherWatches => &table::FURTHER_WATCHES,
         Counter::Places => &table::CONNECTIONS_MAX,
-        Counter::Parked | Counter::Owed | Counter::Held | Counter::Tls12 | Counter::Tls13 => {
-            return None;
-        }
+        Counter::Compressed => &table::COMPRESSED,
+        Counter::Parked
+        | Counter::Owed
+        | Counter::Held
+        | Counter::Windows
+        | Counter::Tls12
+        | Counter::Tls13 => return None,
     })
 }
 
@@ -107,6 +112,8 @@ fn of_reason(reason: Reason) -> (&'static Metric, Option<&'static str>) {
         Reason::HandshakeFailed => (ended, "handshake_failed"),
         Reason::TlsFault => (ended, "tls_fault"),
         Reason::Truncated => (ended, "truncated"),
+        Reason::DeflateFault => (ended, "deflate_fault"),
+        Reason::WindowsFull => (ended, "windows_full"),
     };
     (metric, Some(name))
 }

@@ -18,12 +18,12 @@ use crate::site::{Server, Site, Talk};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-trait Stream: Read + Write + Send {}
+pub trait Stream: Read + Write + Send {}
 impl<T: Read + Write + Send> Stream for T {}
 
 /// A client, in plain text or over TLS.
 pub struct Client {
-    stream: BufReader<Box<dyn Stream>>,
+    pub stream: BufReader<Box<dyn Stream>>,
     /// Messages it knows of.
     pub exists: u32,
 }
@@ -110,14 +110,14 @@ fn connected(address: SocketAddr) -> TcpStream {
 }
 
 /// A site where TLS is spoken on a port of its own.
-struct Secure {
-    site: Site,
+pub struct Secure {
+    pub site: Site,
     imaps: SocketAddr,
     config: Arc<ClientConfig>,
 }
 
 impl Secure {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let imaps = listener.local_addr().unwrap();
         let site = Site::new(&format!(
@@ -141,7 +141,7 @@ impl Secure {
         }
     }
 
-    fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         let name = ServerName::try_from("localhost").unwrap();
         let connection = ClientConnection::new(self.config.clone(), name).unwrap();
         Client::over(Box::new(StreamOwned::new(

@@ -6,6 +6,7 @@ mod accounts;
 mod backups;
 mod busy_backup;
 mod channels;
+mod compressed;
 mod confined;
 mod damage;
 mod deliverers;

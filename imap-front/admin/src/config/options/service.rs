@@ -101,6 +101,18 @@ pub(super) static SERVICE: &[ConfigOption] = &[
                host",
     },
     ConfigOption {
+        name: "service.imap.maxcompressed",
+        kind: Kind::Bytes {
+            unlimited: false,
+            min: 0,
+        },
+        default: "256M",
+        refreshable: false,
+        help: "bytes of memory for what clients of compressed connections may still refer to, at \
+               most 45 KB each and mostly far less. With three quarters of it COMPRESS is refused, \
+               with all of it whoever needs more is disconnected. With 0 it is not offered",
+    },
+    ConfigOption {
         name: "service.imap.maxnotify",
         kind: Kind::Number {
             min: 0,

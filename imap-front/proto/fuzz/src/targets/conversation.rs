@@ -152,6 +152,7 @@ impl Host {
             | Action::UnwatchFurther
             | Action::Told(..)
             | Action::StartTls
+            | Action::Compress(_)
             | Action::Forwarded(_)
             | Action::LoggedOut
             | Action::Claim(..) => {}

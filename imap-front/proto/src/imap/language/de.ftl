@@ -15,6 +15,11 @@ idle-not-offered = IDLE wird nicht angeboten
 starttls-not-offered = STARTTLS wird auf dieser Verbindung nicht angeboten
 begin-tls = Beginnen Sie jetzt mit TLS
 nothing-after-starttls = Auf STARTTLS darf bis zum Beginn von TLS nichts folgen
+compress-not-offered = COMPRESS wird nicht angeboten
+only-deflate = Nur DEFLATE wird angeboten
+deflate-active-already = DEFLATE ist bereits aktiv, durch COMPRESS
+no-memory-for-compression = Dafür ist jetzt kein Speicher da, machen Sie ohne weiter
+deflate-active = DEFLATE aktiv
 no-charset = Dieser Zeichensatz wird nicht angeboten
 no-language = Keine dieser Sprachen ist hier bekannt
 

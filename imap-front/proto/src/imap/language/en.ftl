@@ -15,6 +15,11 @@ idle-not-offered = IDLE is not offered
 starttls-not-offered = STARTTLS is not offered on this connection
 begin-tls = Begin the TLS handshake now
 nothing-after-starttls = Nothing may follow STARTTLS before the handshake
+compress-not-offered = COMPRESS is not offered
+only-deflate = Only DEFLATE is offered
+deflate-active-already = DEFLATE is active already, by COMPRESS
+no-memory-for-compression = There is no memory for that now, go on without it
+deflate-active = DEFLATE active
 no-charset = That charset is not offered
 no-language = None of these languages is known here
 

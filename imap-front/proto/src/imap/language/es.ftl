@@ -15,6 +15,11 @@ idle-not-offered = No se ofrece IDLE
 starttls-not-offered = No se ofrece STARTTLS en esta conexión
 begin-tls = Comience ahora la negociación TLS
 nothing-after-starttls = Nada puede seguir a STARTTLS antes de la negociación
+compress-not-offered = No se ofrece COMPRESS
+only-deflate = Solo se ofrece DEFLATE
+deflate-active-already = DEFLATE ya está activo, por COMPRESS
+no-memory-for-compression = Ahora no hay memoria para eso, siga sin ello
+deflate-active = DEFLATE activo
 no-charset = No se ofrece ese juego de caracteres
 no-language = Aquí no se conoce ninguno de estos idiomas
 

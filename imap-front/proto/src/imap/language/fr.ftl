@@ -15,6 +15,11 @@ idle-not-offered = IDLE n'est pas proposé
 starttls-not-offered = STARTTLS n'est pas proposé sur cette connexion
 begin-tls = Commencez maintenant la négociation TLS
 nothing-after-starttls = Rien ne doit suivre STARTTLS avant la négociation
+compress-not-offered = COMPRESS n'est pas proposé
+only-deflate = Seul DEFLATE est proposé
+deflate-active-already = DEFLATE est déjà actif, par COMPRESS
+no-memory-for-compression = Il n'y a pas de mémoire pour cela maintenant, continuez sans
+deflate-active = DEFLATE actif
 no-charset = Ce jeu de caractères n'est pas proposé
 no-language = Aucune de ces langues n'est connue ici
 

@@ -15,6 +15,11 @@ idle-not-offered = IDLE は提供されていません
 starttls-not-offered = この接続では STARTTLS は提供されていません
 begin-tls = TLS ハンドシェイクを開始してください
 nothing-after-starttls = STARTTLS の後、ハンドシェイクの前に何も送れません
+compress-not-offered = COMPRESS は提供されていません
+only-deflate = 提供されているのは DEFLATE だけです
+deflate-active-already = DEFLATE は COMPRESS によってすでに有効です
+no-memory-for-compression = 現在そのためのメモリがありません。圧縮なしで続けてください
+deflate-active = DEFLATE を有効にしました
 no-charset = その文字セットは提供されていません
 no-language = 指定された言語はどれも使えません
 

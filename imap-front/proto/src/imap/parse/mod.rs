@@ -132,6 +132,7 @@ fn message_command(lexer: &mut Lexer<'_>, word: &str, uid: bool) -> Parsed<Optio
 /// ```text
 /// login  = "LOGIN" SP userid SP password          ; both astring; RFC 3501 §9
 /// enable = "ENABLE" 1*(SP capability)             ; RFC 5161 §4
+/// compress = "COMPRESS" SP algorithm              ; RFC 4978 §5
 /// ```
 fn session_command(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Command>> {
     Ok(Some(match word {
@@ -148,6 +149,11 @@ fn session_command(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Command>>
         "CHECK" => Command::Check,
         "EXPUNGE" => Command::Expunge(None),
         "ID" => id(lexer)?,
+        "COMPRESS" => {
+            lexer.space()?;
+            let mechanism = lexer.atom("a compression mechanism")?;
+            Command::Compress(mechanism.to_ascii_uppercase().into())
+        }
         "LANGUAGE" => language::language(lexer)?,
         "AUTHENTICATE" => authenticate(lexer)?,
         "LOGIN" => {

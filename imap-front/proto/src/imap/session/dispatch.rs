@@ -134,6 +134,7 @@ impl Session {
         use Command as C;
         match command {
             C::Enable(names) => self.enable(tag, &names),
+            C::Compress(mechanism) => self.compress(&tag, &mechanism),
             C::Unauthenticate => self.unauthenticate(&tag),
             C::Select {
                 mailbox,

@@ -9,7 +9,9 @@ mod annotation;
 mod append;
 mod auth;
 mod bearer;
+mod bounds;
 mod catch_up;
+mod compress;
 mod copy;
 mod decoding;
 mod dispatch;
@@ -49,7 +51,7 @@ use mail::{
 use super::action::Action;
 use super::ast::Command;
 use super::bearer::Dialect;
-use super::config::{Channel, Offer, SessionConfig};
+use super::config::{Channel, Compression, Offer, SessionConfig};
 use super::counts::{CommandName, Outcome};
 use super::language::Language;
 use super::output::Output;
@@ -68,6 +70,7 @@ pub struct Session {
     channel: Option<Box<Channel>>,
     /// The greeting is to be said when the handshake is over.
     greets_later: bool,
+    compression: Compression,
     /// The client may name whom it speaks for.
     trusted: bool,
     receiver: Receiver,
@@ -276,7 +279,7 @@ impl Session {
 
     fn capabilities(&self) -> String {
         let offer = self.user.is_none().then(|| self.offer());
-        self.config.capabilities(offer)
+        self.config.capabilities(offer, self.compression)
     }
 
     fn offer(&self) -> Offer {
@@ -296,6 +299,7 @@ impl Session {
             starttls: false,
             channel: None,
             greets_later: false,
+            compression: Compression::Possible,
             trusted: false,
             receiver: Receiver::default(),
             output: Output::default(),
@@ -437,46 +441,6 @@ impl Session {
             return Some(Action::Close);
         }
         None
-    }
-
-    /// False while as much input as the session keeps is waiting to be worked on.
-    pub fn wants_input(&self) -> bool {
-        self.receiver.unread() < self.unread_bytes_max()
-    }
-
-    /// Bytes that it keeps: input that waits, a message on its way to the store, a login under way,
-    /// and what it has to say and has not given to its host.
-    pub fn held_bytes(&self) -> usize {
-        let upload = |upload: &append::Upload| upload.held_bytes();
-        let work = match &self.work {
-            Work::Upload(it) => upload(it),
-            Work::Waiting(step) => match &**step {
-                Step::Upload(it) => upload(it),
-                Step::Replace(it) => upload(it),
-                Step::Challenge { first, .. } => first.held_bytes(),
-                _ => 0,
-            },
-            Work::Sasl(exchange) => exchange.held_bytes(),
-            _ => 0,
-        };
-        self.receiver.unread() + self.output.held_bytes() + work + self.saved_bytes()
-    }
-
-    /// Longest command now: until a login there is no reason for a long one.
-    fn command_bytes_max(&self) -> usize {
-        let config = &self.config;
-        match self.user {
-            Some(_) => config.command_bytes_max,
-            None => config.login_bytes_max.min(config.command_bytes_max),
-        }
-    }
-
-    fn unread_bytes_max(&self) -> usize {
-        match self.user {
-            Some(_) => 2 * self.config.command_bytes_max,
-            // The longest command and its line end.
-            None => self.config.login_bytes_max + 2,
-        }
     }
 
     /// Whether a part of a command has come, and the client has more of it to send. Its kernel may

@@ -1,0 +1,45 @@
+//! How much a session keeps of what its client sends, and of what it has to say.
+
+use super::{Session, Step, Work, append};
+
+impl Session {
+    /// False while as much input as the session keeps is waiting to be worked on.
+    pub fn wants_input(&self) -> bool {
+        self.receiver.unread() < self.unread_bytes_max()
+    }
+
+    /// Bytes that it keeps: input that waits, a message on its way to the store, a login under way,
+    /// and what it has to say and has not given to its host.
+    pub fn held_bytes(&self) -> usize {
+        let upload = |upload: &append::Upload| upload.held_bytes();
+        let work = match &self.work {
+            Work::Upload(it) => upload(it),
+            Work::Waiting(step) => match &**step {
+                Step::Upload(it) => upload(it),
+                Step::Replace(it) => upload(it),
+                Step::Challenge { first, .. } => first.held_bytes(),
+                _ => 0,
+            },
+            Work::Sasl(exchange) => exchange.held_bytes(),
+            _ => 0,
+        };
+        self.receiver.unread() + self.output.held_bytes() + work + self.saved_bytes()
+    }
+
+    /// Longest command now: until a login there is no reason for a long one.
+    pub(super) fn command_bytes_max(&self) -> usize {
+        let config = &self.config;
+        match self.user {
+            Some(_) => config.command_bytes_max,
+            None => config.login_bytes_max.min(config.command_bytes_max),
+        }
+    }
+
+    fn unread_bytes_max(&self) -> usize {
+        match self.user {
+            Some(_) => 2 * self.config.command_bytes_max,
+            // The longest command and its line end.
+            None => self.config.login_bytes_max + 2,
+        }
+    }
+}
