@@ -2,8 +2,9 @@
 //!
 //! In reading order: [`event_ref`] (what events are called, what patterns match), [`access`]
 //! (`ENS_ACCESS`), [`frame`] (ENP, the wire protocol; specified in `docs/ENP.md`), [`matcher`],
-//! [`broker`] (hosted by the shards of `engine`), [`server`] (its threads and ports), [`client`]
-//! (publishers and subscribers), [`trace`] (the documented environment variables), [`ready`] (how
+//! [`bus`] (what brokers of a site say to each other), [`broker`] (hosted by the shards of
+//! `engine`), [`server`] (its threads and ports), [`client`] (publishers and
+//! subscribers), [`trace`] (the documented environment variables), [`ready`] (how
 //! `start-msg` is told that a service serves), [`confinement`] (what it gives up then),
 //! [`handover`] (all connections of a program to another process), [`control`] (where `enpd` is
 //! asked for them), [`output`] (that nobody reads), [`planted`] (faults, for tests).
@@ -11,6 +12,7 @@
 pub mod access;
 pub mod arguments;
 pub mod broker;
+pub mod bus;
 pub mod client;
 pub mod confinement;
 pub mod control;

@@ -1,0 +1,574 @@
+//! A broker's part of the bus, without the bus.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::incoming::{Heard, Incoming, Missed};
+use super::interest::Wanted;
+use super::links::{Links, ToTell};
+use super::mutant::{Mutant, planted};
+use super::outgoing::Outgoing;
+use super::pools::{Change, PoolId, SitePools};
+use super::wire::{Crossing, Header, Said, Subject, Token};
+
+/// How often an origin says how far it is.
+const DIGEST_NS: u64 = 1_000_000_000;
+/// With more buckets than these the bus is asked for all of them at once, and what is not wanted is
+/// thrown away: one subscription is cheaper than many, for both sides.
+const SINGLE_MAX: usize = 64;
+/// With as few again, for single ones.
+const SINGLE_AGAIN: usize = SINGLE_MAX / 2;
+/// How often an event for a pool is handed on.
+const HOPS_MAX: u8 = 8;
+
+/// Bounds.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of events for pools of which it is not known yet whether anybody takes them.
+    pub asked_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            asked_bytes_max: 4 << 20,
+        }
+    }
+}
+
+/// What is to be done, by the bus's side or the broker's.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Bus: what is said there is to be heard.
+    Subscribe(Subject),
+    /// Bus: no more. What is under way still is.
+    Unsubscribe(Subject),
+    /// Bus: this is to be said.
+    Publish {
+        /// To whom.
+        to: Subject,
+        /// If nobody is there, [`Machine::nobody_there`] is to be called with it.
+        reply: Option<u64>,
+        /// What.
+        message: Bytes,
+    },
+    /// Broker: an event of another host, for all subscribers but pools.
+    Event {
+        /// By which it can be acknowledged ([`Machine::acknowledge`]) if it is linked.
+        number: Option<u64>,
+        /// It.
+        event: Crossing,
+    },
+    /// Broker: whoever can have subscriptions in this bucket has missed something.
+    Missed(u16, Missed),
+    /// Broker: any member of a pool may have.
+    PoolsMissed,
+    /// Broker: so many members has a pool on other hosts.
+    Members {
+        /// The pool's pattern, written down.
+        pattern: Bytes,
+        /// How many.
+        members: u32,
+    },
+    /// Broker: an event for one member of a pool here. If there is none any more it is handed on:
+    /// [`Machine::hand_on`].
+    Pooled(Pooled),
+    /// Broker: nobody else takes an event for a pool. A member here does, or nobody.
+    Returned(Pooled),
+    /// Broker: a subscriber of another host has worked on the event of this token.
+    Acknowledged(Token),
+}
+
+/// An event for one member of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pooled {
+    /// The pool's pattern, written down.
+    pub pattern: Bytes,
+    /// The event.
+    pub event: Crossing,
+    /// Whose it is.
+    pub home: u64,
+    /// By which it can be acknowledged here, if it is linked and another origin's.
+    pub number: Option<u64>,
+    /// How often it was handed on.
+    pub hops: u8,
+}
+
+/// What a machine counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Messages that are none of a broker's.
+    pub strange: u64,
+    /// Events of other origins that were heard.
+    pub heard: u64,
+    /// Events of others that were missed, as far as their number is known.
+    pub missed: u64,
+    /// How often it was not.
+    pub unknown: u64,
+    /// Events for pools that nobody took.
+    pub returned: u64,
+    /// Pools that the site was not offered.
+    pub pools_refused: u64,
+}
+
+/// A broker's part of the bus.
+pub struct Machine {
+    origin: u64,
+    began_ns: u64,
+    order: u64,
+    limits: Limits,
+    is_connected: bool,
+    most: usize,
+    outgoing: Outgoing,
+    incoming: Incoming,
+    pools: SitePools,
+    links: Links,
+    wanted: Wanted,
+    /// What the bus was asked for.
+    single: Wanted,
+    all: bool,
+    digests: u64,
+    digest_ns: u64,
+    asked: VecDeque<(u64, Pooled)>,
+    asked_bytes: usize,
+    next_asked: u64,
+    actions: Vec<Action>,
+    counts: Counts,
+}
+
+impl Machine {
+    /// Of an origin, whose number no other one has.
+    pub fn new(origin: u64, now_ns: u64, limits: Limits) -> Self {
+        Self {
+            origin,
+            began_ns: now_ns,
+            order: 0,
+            limits,
+            is_connected: false,
+            most: usize::MAX,
+            outgoing: Outgoing::new(),
+            incoming: Incoming::new(),
+            pools: SitePools::default(),
+            links: Links::default(),
+            wanted: Wanted::none(),
+            single: Wanted::none(),
+            all: false,
+            digests: 0,
+            digest_ns: 0,
+            asked: VecDeque::new(),
+            asked_bytes: 0,
+            next_asked: 0,
+            actions: vec![
+                Action::Subscribe(Subject::Everyone),
+                Action::Subscribe(Subject::Origin(origin)),
+            ],
+            counts: Counts::default(),
+        }
+    }
+
+    /// What is to be done.
+    pub fn take_actions(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+
+    /// What was counted.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Other brokers that are there.
+    pub fn others(&self) -> usize {
+        self.incoming.count()
+    }
+
+    /// Events that were larger than what the bus takes.
+    pub fn too_large(&self) -> u64 {
+        self.outgoing.too_large()
+    }
+
+    fn header(&mut self, now_ns: u64) -> Header {
+        self.order += 1;
+        Header {
+            origin: self.origin,
+            age_ns: now_ns.saturating_sub(self.began_ns),
+            order: self.order,
+        }
+    }
+
+    fn say(&mut self, now_ns: u64, to: Subject, reply: Option<u64>, said: &Said) {
+        let message = said.encode(self.header(now_ns));
+        self.actions.push(Action::Publish { to, reply, message });
+    }
+
+    /// The bus is there, and takes messages of so many bytes.
+    pub fn connected(&mut self, now_ns: u64, message_bytes_max: usize) {
+        self.is_connected = true;
+        self.most = message_bytes_max;
+        self.outgoing.set_most(message_bytes_max);
+        self.incoming.connected(now_ns);
+        self.say(now_ns, Subject::Everyone, None, &Said::Who { origin: None });
+        self.pools.ask(now_ns);
+        self.digest(now_ns, false);
+        self.tell_pools_missed();
+    }
+
+    /// The bus is away.
+    pub fn disconnected(&mut self) {
+        self.is_connected = false;
+        while let Some((_, pooled)) = self.asked.pop_front() {
+            self.asked_bytes -= pooled.event.wire_bytes();
+        }
+    }
+
+    /// Messages may have been lost on their way here, by whoever carries them.
+    pub fn lost_some(&mut self) {
+        self.tell_pools_missed();
+    }
+
+    fn tell_pools_missed(&mut self) {
+        if self.pools.own().next().is_some() {
+            self.actions.push(Action::PoolsMissed);
+        }
+    }
+
+    /// These buckets are wanted.
+    pub fn want(&mut self, now_ns: u64, wanted: Wanted) {
+        self.incoming.want(now_ns, &wanted);
+        let many = match self.all {
+            true => wanted.is_all() || wanted.len() > SINGLE_AGAIN,
+            false => wanted.is_all() || wanted.len() > SINGLE_MAX,
+        };
+        let single = if many { Wanted::none() } else { wanted.clone() };
+        // What is heard twice meanwhile is told once.
+        if many && !self.all {
+            self.actions.push(Action::Subscribe(Subject::AllBuckets));
+        }
+        let before = std::mem::replace(&mut self.single, single);
+        for bucket in self.single.iter().filter(|bucket| !before.has(*bucket)) {
+            self.actions
+                .push(Action::Subscribe(Subject::Bucket(bucket)));
+        }
+        for bucket in before.iter().filter(|bucket| !self.single.has(*bucket)) {
+            self.actions
+                .push(Action::Unsubscribe(Subject::Bucket(bucket)));
+        }
+        if !many && self.all {
+            self.actions.push(Action::Unsubscribe(Subject::AllBuckets));
+        }
+        self.all = many;
+        self.wanted = wanted;
+    }
+
+    /// An event of this broker's publishers. What was published is sent by [`Machine::flush`].
+    pub fn publish(&mut self, now_ns: u64, bucket: u16, event: &Crossing) {
+        let (origin, began_ns) = (self.origin, self.began_ns);
+        let order = &mut self.order;
+        let header = || {
+            *order += 1;
+            Header {
+                origin,
+                age_ns: now_ns.saturating_sub(began_ns),
+                order: *order,
+            }
+        };
+        self.outgoing.add(header, bucket, event);
+    }
+
+    /// So many events of this broker's publishers were dropped before they came here.
+    pub fn skip(&mut self, bucket: u16, events: u64) {
+        self.outgoing.skip(bucket, events);
+    }
+
+    /// Sends what was published.
+    pub fn flush(&mut self) {
+        for (bucket, message) in self.outgoing.flush() {
+            let to = Subject::Bucket(bucket);
+            let reply = None;
+            self.actions.push(Action::Publish { to, reply, message });
+        }
+    }
+
+    /// So many members has a pool here.
+    pub fn set_members(&mut self, now_ns: u64, pattern: &Bytes, members: u32) {
+        let subject = Subject::Pool(PoolId::of(pattern));
+        match self.pools.set_own(now_ns, pattern, members) {
+            Change::First => self.actions.push(Action::Subscribe(subject)),
+            Change::Last => self.actions.push(Action::Unsubscribe(subject)),
+            Change::TooMany => self.counts.pools_refused += 1,
+            Change::Nothing => {}
+        }
+    }
+
+    /// An event of this broker's publishers for a member of a pool on another host.
+    pub fn publish_to_pool(&mut self, now_ns: u64, pattern: Bytes, event: Crossing) {
+        let pooled = Pooled {
+            pattern,
+            event,
+            home: self.origin,
+            number: None,
+            hops: 0,
+        };
+        self.send_pooled(now_ns, pooled);
+    }
+
+    /// There is no member here any more.
+    pub fn hand_on(&mut self, now_ns: u64, mut pooled: Pooled) {
+        pooled.hops += 1;
+        if pooled.hops > HOPS_MAX || planted(Mutant::KeepPooled) {
+            return self.give_back(pooled);
+        }
+        self.send_pooled(now_ns, pooled);
+    }
+
+    fn send_pooled(&mut self, now_ns: u64, pooled: Pooled) {
+        let room = pooled.event.wire_bytes() + pooled.pattern.len() + 64;
+        if !self.is_connected || room > self.most {
+            return self.give_back(pooled);
+        }
+        let pool = PoolId::of(&pooled.pattern);
+        let said = Said::Pooled {
+            home: pooled.home,
+            number: self.pools.number(pool),
+            hops: pooled.hops,
+            pattern: pooled.pattern.clone(),
+            event: pooled.event.clone(),
+        };
+        self.next_asked += 1;
+        self.asked_bytes += pooled.event.wire_bytes();
+        self.asked.push_back((self.next_asked, pooled));
+        while self.asked_bytes > self.limits.asked_bytes_max
+            && let Some((_, oldest)) = self.asked.pop_front()
+        {
+            self.asked_bytes -= oldest.event.wire_bytes();
+        }
+        self.say(now_ns, Subject::Pool(pool), Some(self.next_asked), &said);
+    }
+
+    fn give_back(&mut self, pooled: Pooled) {
+        self.counts.returned += 1;
+        self.actions.push(Action::Returned(pooled));
+    }
+
+    /// The bus has nobody for what was published with this number.
+    pub fn nobody_there(&mut self, reply: u64) {
+        let Ok(at) = self
+            .asked
+            .binary_search_by_key(&reply, |(number, _)| *number)
+        else {
+            return;
+        };
+        if let Some((_, pooled)) = self.asked.remove(at) {
+            self.asked_bytes -= pooled.event.wire_bytes();
+            self.give_back(pooled);
+        }
+    }
+
+    /// A subscriber here has worked on the event of that number.
+    pub fn acknowledge(&mut self, now_ns: u64, number: u64) {
+        if let Some(to_tell) = self.links.acknowledge(now_ns, number) {
+            self.tell(now_ns, to_tell);
+        }
+    }
+
+    fn tell(&mut self, now_ns: u64, to_tell: ToTell) {
+        let ToTell {
+            origin,
+            request,
+            token,
+        } = to_tell;
+        let said = Said::Ack { request, token };
+        self.say(now_ns, Subject::Origin(origin), None, &said);
+    }
+
+    fn digest(&mut self, now_ns: u64, bye: bool) {
+        self.digests += 1;
+        self.digest_ns = now_ns + DIGEST_NS;
+        let said = Said::Digest {
+            number: self.digests,
+            pools: self.pools.version(),
+            bye,
+            buckets: self.outgoing.digest(),
+        };
+        self.say(now_ns, Subject::Everyone, None, &said);
+    }
+
+    /// Messages that have come since the last call; all that had come when they were fetched, so
+    /// that those of an origin can be put in order, whatever their subjects.
+    pub fn hear(&mut self, now_ns: u64, messages: Vec<Bytes>) {
+        let mut said = Vec::with_capacity(messages.len());
+        for message in messages {
+            match Said::decode(message) {
+                Some((header, _)) if header.origin == self.origin => {}
+                Some(one) => said.push(one),
+                None => self.counts.strange += 1,
+            }
+        }
+        if !planted(Mutant::NoOrder) {
+            said.sort_by_key(|(header, _)| (header.origin, header.order));
+        }
+        for (header, said) in said {
+            self.hear_one(now_ns, header, said);
+        }
+    }
+
+    fn hear_one(&mut self, now_ns: u64, header: Header, said: Said) {
+        let origin = header.origin;
+        if self.incoming.note(now_ns, header) {
+            self.pools.ask(now_ns);
+        }
+        let mut heard = Vec::new();
+        match said {
+            Said::Batch {
+                bucket,
+                first,
+                events,
+            } => {
+                let incoming = &mut self.incoming;
+                incoming.batch(now_ns, origin, bucket, first, events, &mut heard);
+            }
+            Said::Digest {
+                number,
+                pools,
+                bye,
+                buckets,
+            } => {
+                let digest = (number, bye);
+                self.incoming
+                    .digest(now_ns, origin, digest, &buckets, &mut heard);
+                if bye {
+                    let changed = self.pools.forget(origin);
+                    self.tell_members(changed);
+                } else if self.pools.is_behind(origin, pools) {
+                    let said = Said::Who {
+                        origin: Some(origin),
+                    };
+                    self.say(now_ns, Subject::Everyone, None, &said);
+                }
+            }
+            Said::Who { origin: asked } => {
+                if asked.is_none_or(|asked| asked == self.origin) {
+                    self.pools.ask(now_ns);
+                    // Soon, and once for many who ask.
+                    self.digest_ns = self.digest_ns.min(now_ns + DIGEST_NS / 10);
+                }
+            }
+            Said::Pools {
+                version,
+                part,
+                parts,
+                pools,
+            } => {
+                let changed = self.pools.take(origin, version, (part, parts), pools);
+                self.tell_members(changed);
+            }
+            Said::Pooled {
+                home,
+                number,
+                hops,
+                pattern,
+                event,
+            } => {
+                if self.pools.is_new(origin, PoolId::of(&pattern), number) {
+                    self.take_pooled(home, hops, pattern, event);
+                }
+            }
+            Said::Ack { request, token } => {
+                if self.links.is_new(origin, request) {
+                    self.actions.push(Action::Acknowledged(token));
+                }
+                let said = Said::Acked { request };
+                self.say(now_ns, Subject::Origin(origin), None, &said);
+            }
+            Said::Acked { request } => self.links.answered(request),
+        }
+        self.tell_heard(origin, heard);
+    }
+
+    fn take_pooled(&mut self, home: u64, hops: u8, pattern: Bytes, event: Crossing) {
+        self.counts.heard += 1;
+        // One's own event has come back: its publisher is here.
+        let linked = event.link.as_ref().filter(|_| home != self.origin);
+        let number = linked.map(|(_, token)| self.links.number(home, *token));
+        self.actions.push(Action::Pooled(Pooled {
+            pattern,
+            event,
+            home,
+            number,
+            hops,
+        }));
+    }
+
+    fn tell_members(&mut self, changed: Vec<(Bytes, u32)>) {
+        let tell = |(pattern, members)| Action::Members { pattern, members };
+        self.actions.extend(changed.into_iter().map(tell));
+    }
+
+    fn tell_heard(&mut self, origin: u64, heard: Vec<Heard>) {
+        for one in heard {
+            match one {
+                Heard::Event(_, event) => {
+                    self.counts.heard += 1;
+                    let token = event.link.as_ref().map(|(_, token)| *token);
+                    let number = token.map(|token| self.links.number(origin, token));
+                    self.actions.push(Action::Event { number, event });
+                }
+                Heard::Missed(bucket, missed) => {
+                    match missed {
+                        Missed::AtMost(events) => self.counts.missed += events,
+                        Missed::Unknown => self.counts.unknown += 1,
+                    }
+                    self.actions.push(Action::Missed(bucket, missed));
+                }
+                Heard::PoolsMissed => self.tell_pools_missed(),
+            }
+        }
+    }
+
+    /// When [`Machine::tick`] is to be called at the latest.
+    pub fn next_ns(&self) -> u64 {
+        let pools_ns = self.pools.due_ns().unwrap_or(u64::MAX);
+        self.digest_ns.min(pools_ns)
+    }
+
+    /// Does what time brings along.
+    pub fn tick(&mut self, now_ns: u64) {
+        let mut heard = Vec::new();
+        self.incoming.tick(now_ns, self.is_connected, &mut heard);
+        self.tell_heard(0, heard);
+        for origin in self.pools.origins() {
+            if self.is_connected && !self.incoming.is_there(origin) {
+                let changed = self.pools.forget(origin);
+                self.tell_members(changed);
+            }
+        }
+        let again = self.links.tick(now_ns);
+        if !self.is_connected {
+            self.digest_ns = now_ns + DIGEST_NS;
+            return;
+        }
+        again.into_iter().for_each(|one| self.tell(now_ns, one));
+        let version = self.pools.version();
+        let parts = self.pools.parts(now_ns);
+        let count = parts.len() as u16;
+        for (part, pools) in (0..).zip(parts) {
+            let said = Said::Pools {
+                version,
+                part,
+                parts: count,
+                pools,
+            };
+            self.say(now_ns, Subject::Everyone, None, &said);
+        }
+        if self.digest_ns <= now_ns {
+            self.pools.prune(|origin| self.incoming.is_known(origin));
+            self.digest(now_ns, false);
+        }
+    }
+
+    /// The process ends: what it has published is all.
+    pub fn end(&mut self, now_ns: u64) {
+        self.flush();
+        self.digest(now_ns, true);
+    }
+}

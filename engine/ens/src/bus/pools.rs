@@ -1,0 +1,276 @@
+//! Pools that have members on several hosts. Each broker tells the others which pools it has, and
+//! how many members of each; who publishes decides whether a member of its own or one of the
+//! others' gets an event. The bus gives it to one of those.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use ahash::RandomState;
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+/// Pools that a broker offers the site; further ones have members on their own host only.
+const POOLS_MAX: usize = 1024;
+/// Bytes of patterns in one message.
+const PART_BYTES: usize = 64 * 1024;
+/// A list is not sent more often.
+const LIST_NS: u64 = 50_000_000;
+
+/// What a pool is called on the bus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PoolId(pub u128);
+
+impl PoolId {
+    /// Of its pattern, written down.
+    pub fn of(pattern: &[u8]) -> Self {
+        let hash = Sha256::digest(pattern);
+        let (half, _) = hash.split_first_chunk().expect("it has 32 bytes");
+        Self(u128::from_be_bytes(*half))
+    }
+}
+
+/// Patterns of pools, written down, and how many members each has.
+type List = Vec<(Bytes, u32)>;
+
+#[derive(Default)]
+pub(super) struct SitePools {
+    own: BTreeMap<Bytes, u32>,
+    /// Counts changes of `own`.
+    version: u64,
+    /// When the list is to be sent.
+    due_ns: Option<u64>,
+    sent_ns: u64,
+    others: HashMap<u64, Theirs, RandomState>,
+    /// Members that others have, by pool.
+    totals: BTreeMap<Bytes, u32>,
+    /// The last number sent to each pool, and heard of it from each sender.
+    sent: HashMap<PoolId, u64, RandomState>,
+    heard: HashMap<(u64, PoolId), u64, RandomState>,
+}
+
+#[derive(Default)]
+struct Theirs {
+    /// Of the list that is complete.
+    version: u64,
+    list: BTreeMap<Bytes, u32>,
+    /// What has come of a newer one.
+    coming: u64,
+    parts: BTreeSet<u16>,
+    new: BTreeMap<Bytes, u32>,
+}
+
+/// What changes with the number of a pool's members here.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Nothing,
+    /// It has members now, and had none.
+    First,
+    /// It has none any more.
+    Last,
+    /// It has, but the site is offered no more pools.
+    TooMany,
+}
+
+impl SitePools {
+    /// How many members a pool has here.
+    pub fn set_own(&mut self, now_ns: u64, pattern: &Bytes, members: u32) -> Change {
+        let change = match (self.own.contains_key(pattern), members) {
+            (true, 0) => Change::Last,
+            (false, 0) => return Change::Nothing,
+            (false, _) if self.own.len() >= POOLS_MAX => return Change::TooMany,
+            (false, _) => Change::First,
+            (true, _) => Change::Nothing,
+        };
+        if members == 0 {
+            self.own.remove(pattern);
+        } else {
+            self.own.insert(pattern.clone(), members);
+        }
+        self.version += 1;
+        self.ask(now_ns);
+        change
+    }
+
+    /// The list is to be sent.
+    pub fn ask(&mut self, now_ns: u64) {
+        let earliest_ns = now_ns.max(self.sent_ns + LIST_NS);
+        self.due_ns.get_or_insert(earliest_ns);
+    }
+
+    /// When, if it is.
+    pub fn due_ns(&self) -> Option<u64> {
+        self.due_ns
+    }
+
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The pools that have members here.
+    pub fn own(&self) -> impl Iterator<Item = &Bytes> {
+        self.own.keys()
+    }
+
+    /// The list, in parts, if it is to be sent now.
+    pub fn parts(&mut self, now_ns: u64) -> Vec<List> {
+        if self.due_ns.is_none_or(|due_ns| due_ns > now_ns) {
+            return vec![];
+        }
+        self.due_ns = None;
+        self.sent_ns = now_ns;
+        let mut parts = vec![vec![]];
+        let mut bytes = 0;
+        for (pattern, members) in &self.own {
+            if bytes + pattern.len() > PART_BYTES {
+                parts.push(vec![]);
+                bytes = 0;
+            }
+            bytes += pattern.len();
+            let part = parts.last_mut().expect("there is one at least");
+            part.push((pattern.clone(), *members));
+        }
+        parts
+    }
+
+    /// A part of the list of another origin. Gives the pools of which the others' members are more
+    /// or fewer now, and how many.
+    pub fn take(
+        &mut self,
+        origin: u64,
+        version: u64,
+        (part, parts): (u16, u16),
+        pools: List,
+    ) -> List {
+        let theirs = self.others.entry(origin).or_default();
+        if version <= theirs.version && version != 0 {
+            return vec![];
+        }
+        if theirs.coming != version {
+            theirs.coming = version;
+            theirs.parts.clear();
+            theirs.new.clear();
+        }
+        theirs.parts.insert(part);
+        theirs.new.extend(pools);
+        if theirs.parts.len() < usize::from(parts) {
+            return vec![];
+        }
+        theirs.version = version;
+        theirs.parts.clear();
+        let new = std::mem::take(&mut theirs.new);
+        let old = std::mem::replace(&mut theirs.list, new);
+        self.changed(old.into_keys().collect(), origin)
+    }
+
+    /// Whether an origin's list is of another version than is known.
+    pub fn is_behind(&self, origin: u64, version: u64) -> bool {
+        let known = self.others.get(&origin).map_or(0, |theirs| theirs.version);
+        known < version
+    }
+
+    /// Forgets an origin: the same as an empty list.
+    pub fn forget(&mut self, origin: u64) -> List {
+        let Some(theirs) = self.others.remove(&origin) else {
+            return vec![];
+        };
+        self.changed(theirs.list.into_keys().collect(), origin)
+    }
+
+    /// Forgets what was heard of origins that nobody knows any more.
+    pub fn prune(&mut self, is_known: impl Fn(u64) -> bool) {
+        self.heard.retain(|(sender, _), _| is_known(*sender));
+    }
+
+    /// Origins whose lists are known.
+    pub fn origins(&self) -> Vec<u64> {
+        self.others.keys().copied().collect()
+    }
+
+    fn changed(&mut self, mut concerned: BTreeSet<Bytes>, origin: u64) -> List {
+        if let Some(theirs) = self.others.get(&origin) {
+            concerned.extend(theirs.list.keys().cloned());
+        }
+        let mut changed = vec![];
+        for pattern in concerned {
+            let lists = self.others.values().map(|theirs| &theirs.list);
+            let counts = lists.filter_map(|list| list.get(&pattern));
+            let total = counts.fold(0u32, |sum, count| sum.saturating_add(*count));
+            let before = match total {
+                0 => self.totals.remove(&pattern),
+                total => self.totals.insert(pattern.clone(), total),
+            };
+            if before.unwrap_or(0) != total {
+                changed.push((pattern, total));
+            }
+        }
+        changed
+    }
+
+    /// The number of one more event for a pool.
+    pub fn number(&mut self, pool: PoolId) -> u64 {
+        let number = self.sent.entry(pool).or_default();
+        *number += 1;
+        *number
+    }
+
+    /// Whether an event of that number was not heard before.
+    pub fn is_new(&mut self, sender: u64, pool: PoolId, number: u64) -> bool {
+        let last = self.heard.entry((sender, pool)).or_default();
+        let is_new = number > *last;
+        *last = number.max(*last);
+        is_new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(text: &'static str) -> Bytes {
+        Bytes::from_static(text.as_bytes())
+    }
+
+    #[test]
+    fn members_of_all_others_are_added_up_and_changes_are_told() {
+        let mut pools = SitePools::default();
+        let list = |members| vec![(pattern("a"), members)];
+        assert_eq!(pools.take(1, 1, (0, 1), list(2)), [(pattern("a"), 2)]);
+        assert_eq!(pools.take(2, 1, (0, 1), list(3)), [(pattern("a"), 5)]);
+        assert_eq!(pools.take(2, 1, (0, 1), list(9)), [], "known already");
+        assert_eq!(pools.take(2, 2, (0, 2), list(3)), [], "half of it");
+        let more = vec![(pattern("b"), 1)];
+        assert_eq!(pools.take(2, 2, (1, 2), more), [(pattern("b"), 1)]);
+        assert!(pools.is_behind(2, 3) && !pools.is_behind(2, 2));
+        assert_eq!(pools.forget(2), [(pattern("a"), 2), (pattern("b"), 0)]);
+        assert_eq!(pools.take(1, 2, (0, 1), vec![]), [(pattern("a"), 0)]);
+        assert!(pools.totals.is_empty());
+    }
+
+    #[test]
+    fn a_list_is_sent_soon_after_it_has_changed_and_not_too_often() {
+        let mut pools = SitePools::default();
+        assert_eq!(pools.set_own(LIST_NS, &pattern("a"), 1), Change::First);
+        assert_eq!(pools.parts(LIST_NS), [vec![(pattern("a"), 1)]]);
+        assert_eq!(
+            pools.set_own(LIST_NS + 1, &pattern("a"), 2),
+            Change::Nothing
+        );
+        assert_eq!(pools.set_own(LIST_NS + 2, &pattern("a"), 0), Change::Last);
+        assert!(pools.parts(LIST_NS + 2).is_empty());
+        assert_eq!(pools.parts(2 * LIST_NS), [vec![]]);
+        assert!(pools.parts(9 * LIST_NS).is_empty());
+        assert_eq!(pools.version(), 3);
+    }
+
+    #[test]
+    fn long_lists_come_in_parts_and_are_bounded() {
+        let mut pools = SitePools::default();
+        for number in 0..POOLS_MAX {
+            let pattern = Bytes::from(format!("{number:0200}"));
+            assert_eq!(pools.set_own(0, &pattern, 1), Change::First);
+        }
+        assert_eq!(pools.set_own(0, &pattern("x"), 1), Change::TooMany);
+        let parts = pools.parts(LIST_NS);
+        assert_eq!(parts.len(), 4);
+        assert_eq!(parts.iter().map(Vec::len).sum::<usize>(), POOLS_MAX);
+    }
+}
