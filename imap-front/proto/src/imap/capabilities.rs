@@ -158,6 +158,8 @@ pub static CAPABILITIES: &[Capability] = &[
     row("WITHIN", "RFC 5032", W::LoggedIn, P::Transcript("searchres")),
     row("PARTIAL", "RFC 9394", W::LoggedIn, P::Transcript("esearch")),
     row("NOTIFY", "RFC 5465", W::Notifying, P::Transcript("notify")),
+    row("CONTEXT=SEARCH", "RFC 5267", W::LoggedIn, P::Transcript("context")),
+    row("CONTEXT=SORT", "RFC 5267", W::LoggedIn, P::Transcript("context")),
     row("SORT=DISPLAY", "RFC 5957", W::LoggedIn, P::Transcript("sort")),
     row("ESORT", "RFC 5267", W::LoggedIn, P::Transcript("sort")),
     row("THREAD=ORDEREDSUBJECT", "RFC 5256", W::LoggedIn, P::Transcript("thread")),

@@ -13,6 +13,8 @@ pub enum CommandName {
     Append,
     /// AUTHENTICATE
     Authenticate,
+    /// CANCELUPDATE
+    CancelUpdate,
     /// CAPABILITY
     Capability,
     /// CHECK
@@ -130,6 +132,7 @@ pub enum Outcome {
 const NAMES: [(CommandName, &str); COUNT] = [
     (CommandName::Append, "append"),
     (CommandName::Authenticate, "authenticate"),
+    (CommandName::CancelUpdate, "cancelupdate"),
     (CommandName::Capability, "capability"),
     (CommandName::Check, "check"),
     (CommandName::Close, "close"),
@@ -232,6 +235,7 @@ impl CommandName {
             C::Append { replaces: None, .. } => Self::Append,
             C::Append { .. } => Self::Replace,
             C::Authenticate { .. } => Self::Authenticate,
+            C::CancelUpdate(_) => Self::CancelUpdate,
             C::Capability => Self::Capability,
             C::Check => Self::Check,
             C::Close => Self::Close,

@@ -237,6 +237,12 @@ pub fn number_set(out: &mut Vec<u8>, numbers: impl IntoIterator<Item = u32>) {
     }
 }
 
+/// How an answer in the form of ESEARCH begins (RFC 4466 §2.6.2).
+pub(super) fn esearch(tag: &str, uid: bool) -> String {
+    let uid = if uid { " UID" } else { "" };
+    format!("* ESEARCH (TAG \"{tag}\"){uid}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -30,6 +30,7 @@ mod output;
 mod parked;
 mod receive;
 mod scram;
+mod search_return;
 mod view;
 
 pub use config::{Channel, Compression, SessionConfig, TokenHints, Urls};

@@ -8,6 +8,7 @@ mod busy_backup;
 mod channels;
 mod compressed;
 mod confined;
+mod contexts;
 mod damage;
 mod deliverers;
 mod door;

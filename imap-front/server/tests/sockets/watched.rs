@@ -270,8 +270,8 @@ fn where_nothing_may_be_watched_notify_is_refused_and_not_announced() {
         let server = site.start();
         let mut fred = login(&server, "fred");
         let listed = fred.ask("a CAPABILITY");
-        let answer = fred.ask("b NOTIFY SET (PERSONAL (MailboxName))");
-        (listed[0].contains(" NOTIFY "), answer[0].clone())
+        fred.say("b NOTIFY SET (PERSONAL (MailboxName))\r\n");
+        (listed[0].contains(" NOTIFY "), fred.line())
     };
     assert_eq!(announced(""), (true, "b OK NOTIFY completed".into()));
     let refused = "b NO [CANNOT] NOTIFY is not offered here";

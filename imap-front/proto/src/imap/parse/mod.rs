@@ -147,6 +147,7 @@ fn session_command(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Command>>
         "IDLE" => Command::Idle,
         "NOTIFY" => notify::notify(lexer)?,
         "CHECK" => Command::Check,
+        "CANCELUPDATE" => search::cancel_update(lexer)?,
         "EXPUNGE" => Command::Expunge(None),
         "ID" => id(lexer)?,
         "COMPRESS" => {

@@ -86,22 +86,37 @@ fn all_of(mut keys: Vec<Key>) -> Key {
 /// ```text
 /// search-return-opt = "MIN" / "MAX" / "ALL" / "COUNT" / "SAVE" / "PARTIAL" SP partial-range
 ///                                                 ; RFC 4731 §4, RFC 5182 §3, RFC 9394 §4
+/// search-return-opt =/ "CONTEXT" / "UPDATE"       ; RFC 5267 §5
 /// ```
 fn return_option(lexer: &mut Lexer<'_>) -> Parsed<SearchReturn> {
     let start = lexer.clone();
-    const EXPECTED: &str = "MIN, MAX, ALL, COUNT, SAVE or PARTIAL";
+    const EXPECTED: &str = "MIN, MAX, ALL, COUNT, SAVE, PARTIAL, CONTEXT or UPDATE";
     Ok(match lexer.word(EXPECTED)?.as_str() {
         "MIN" => SearchReturn::Min,
         "MAX" => SearchReturn::Max,
         "ALL" => SearchReturn::All,
         "COUNT" => SearchReturn::Count,
         "SAVE" => SearchReturn::Save,
+        "CONTEXT" => SearchReturn::Context,
+        "UPDATE" => SearchReturn::Update,
         "PARTIAL" => {
             lexer.space()?;
             SearchReturn::Partial(partial_range(lexer)?)
         }
         _ => return start.fail(EXPECTED),
     })
+}
+
+/// ```text
+/// cancelupdate = "CANCELUPDATE" 1*(SP quoted)     ; RFC 5267 §5
+/// ```
+pub(super) fn cancel_update(lexer: &mut Lexer<'_>) -> Parsed<Command> {
+    let mut tags = Vec::new();
+    while tags.is_empty() || lexer.peek().is_some() {
+        lexer.space()?;
+        tags.push(String::from_utf8_lossy(&lexer.string()?).into());
+    }
+    Ok(Command::CancelUpdate(tags))
 }
 
 fn key(lexer: &mut Lexer<'_>, depth: usize, budget: &mut usize) -> Parsed<Key> {

@@ -23,7 +23,11 @@ impl Session {
             Work::Sasl(exchange) => exchange.held_bytes(),
             _ => 0,
         };
-        self.receiver.unread() + self.output.held_bytes() + work + self.saved_bytes()
+        self.receiver.unread()
+            + self.output.held_bytes()
+            + work
+            + self.saved_bytes()
+            + self.contexts_bytes()
     }
 
     /// Longest command now: until a login there is no reason for a long one.

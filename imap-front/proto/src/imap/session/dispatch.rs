@@ -26,7 +26,10 @@ impl Session {
                 break;
             }
             // News come before what the client asks next.
-            if self.stale && self.catch_up() || self.has_news() && self.tell_news() {
+            if self.stale && self.catch_up()
+                || self.has_news() && self.tell_news()
+                || self.has_updates() && self.ask_updates()
+            {
                 continue;
             }
             let more = match &self.work {
@@ -227,6 +230,7 @@ impl Session {
         match command {
             C::Noop => self.done(&tag, "OK NOOP completed"),
             C::Check => self.done(&tag, "OK CHECK completed"),
+            C::CancelUpdate(tags) => self.cancel_updates(&tag, &tags),
             C::Fetch {
                 uid,
                 set,
@@ -393,6 +397,7 @@ impl Session {
             Step::Fetch(job) => self.fetched(job, reply),
             Step::Store(storing) => self.stored(storing, reply),
             Step::Search(searching) => self.found(searching, reply),
+            Step::LookAgain(looking) => self.looked_again(looking, reply),
             Step::Arrange(arranging) => self.arranged(arranging, reply),
             Step::Copy(copying) => self.copied(copying, reply),
             Step::Expunge { tag } => {

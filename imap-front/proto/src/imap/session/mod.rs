@@ -12,6 +12,7 @@ mod bearer;
 mod bounds;
 mod catch_up;
 mod compress;
+mod contexts;
 mod copy;
 mod decoding;
 mod dispatch;
@@ -115,6 +116,8 @@ pub(super) struct Selected {
     view: ViewState,
     /// What a SEARCH has saved (RFC 5182); a session that has something saved is not parked.
     saved: Arc<UidSet>,
+    /// Searches of which the client is told what changes; a session that has some is not parked.
+    contexts: Vec<contexts::UpdateContext>,
 }
 
 /// The view, or what a parked session remembers of it.
@@ -206,6 +209,8 @@ enum Step {
     Fetch(Box<fetch::Job>),
     Store(store::Storing),
     Search(search::Searching),
+    /// What does a search find now that is followed?
+    LookAgain(contexts::LookingAgain),
     Arrange(sort::Arranging),
     Copy(copy::Copying),
     /// Bring the view up to date, then end the command.

@@ -92,7 +92,10 @@ impl Session {
                 let of = |name: Option<&MailboxName>| name.map(&events_of).unwrap_or_default();
                 if scope.all_events().intersects(Events::OF_MESSAGES) {
                     notifying.is_to_resolve = true;
-                    notifying.touched.insert(name.clone());
+                    // One that is new is not watched yet, or the client has heard of it already.
+                    notifying
+                        .touched
+                        .extend(was.is_some().then(|| name.clone()));
                 }
                 let is_told = |name: Option<&MailboxName>, was: Option<&MailboxName>| {
                     (of(name) | of(was)).intersects(Events::NAMES)

@@ -25,6 +25,10 @@ impl Session {
             || !self.receiver.is_empty()
             || !self.actions.is_empty()
             || self.saved_bytes() > 0
+            || self
+                .selected
+                .as_ref()
+                .is_some_and(|it| !it.contexts.is_empty())
             || !self.has_no_news();
         let mut parked = Parked {
             user: self.user?,
@@ -112,6 +116,7 @@ impl Session {
         if parked.has(Parked::SELECTED) {
             session.selected = Some(Box::new(Selected {
                 saved: Arc::default(),
+                contexts: vec![],
                 mailbox: parked.mailbox,
                 read_only: parked.has(Parked::READ_ONLY),
                 rights: parked.rights(),

@@ -4,8 +4,10 @@ use mail::reply::HitModSeqs;
 use mail::search::{Key, Program};
 use mail::{ModSeq, Reply, Request, Uid, UidRanges, UidSet};
 
+use super::contexts::{FollowedResults, updates};
 use super::{Session, Step, saved};
 use crate::imap::ast::{PartialRange, SearchReturn};
+use crate::imap::encode::esearch;
 use crate::imap::output::{Line, Ranges};
 
 /// A SEARCH under way.
@@ -15,6 +17,8 @@ pub(super) struct Searching {
     returns: Option<Vec<SearchReturn>>,
     /// The program asked for mod-sequences, so the answer has the highest.
     modseq: bool,
+    /// By what the search is to be followed, if it can be.
+    followed: Option<Key>,
 }
 
 impl Session {
@@ -26,10 +30,14 @@ impl Session {
         key: Key,
     ) {
         let mut modseq = false;
-        let key = match self.with_uids(key, &mut modseq) {
-            Ok(key) => key,
+        let prepared = self.key_to_follow(&tag, key, returns.as_deref());
+        let prepared =
+            prepared.and_then(|(key, lasts)| Ok((self.with_uids(key, &mut modseq)?, lasts)));
+        let (key, lasts) = match prepared {
+            Ok(prepared) => prepared,
             Err(why) => return self.done(&tag, &format!("BAD {why}")),
         };
+        let followed = lasts.then(|| key.clone());
         if modseq {
             self.enable_condstore();
         }
@@ -50,6 +58,7 @@ impl Session {
                 uid,
                 returns,
                 modseq,
+                followed,
             }),
         );
     }
@@ -85,6 +94,7 @@ impl Session {
             uid,
             returns,
             modseq,
+            followed,
         } = searching;
         let (found, unreadable, delta) = match reply {
             Reply::Found {
@@ -115,6 +125,9 @@ impl Session {
                 let saved = self.save(returns, || {
                     Some(saved::of_result(returns, hits, ends, partial.as_ref()))
                 });
+                if updates(Some(returns)) && unreadable == 0 {
+                    self.follow((&tag, uid), followed, FollowedResults::Found(hits));
+                }
                 self.say_esearch(&tag, uid, returns, found);
                 saved
             }
@@ -238,12 +251,6 @@ impl Session {
 /// Whether the answer is to have something (RFC 4731 §3.1).
 pub(super) fn wants(returns: &[SearchReturn], item: SearchReturn) -> bool {
     returns.contains(&item) || (returns.is_empty() && item == SearchReturn::All)
-}
-
-/// How an answer in the form of ESEARCH begins (RFC 4466 §2.6.2).
-pub(super) fn esearch(tag: &str, uid: bool) -> String {
-    let uid = if uid { " UID" } else { "" };
-    format!("* ESEARCH (TAG \"{tag}\"){uid}")
 }
 
 /// The first and the last hit, if MIN and MAX were asked for, and have a number. Gives the highest

@@ -90,6 +90,7 @@ impl Session {
         self.say(&format!("* OK [MAILBOXID ({id})] Identifier"));
         self.selected = Some(Box::new(Selected {
             saved: Arc::default(),
+            contexts: vec![],
             mailbox: opened.mailbox,
             read_only,
             rights: opened.rights,

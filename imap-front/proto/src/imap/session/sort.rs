@@ -3,12 +3,15 @@
 use mail::reply::{Arrangement, HitModSeqs};
 use mail::request::Arrange;
 use mail::search::{Key, Program};
+use mail::sort::Criterion;
 use mail::thread::{Part, without};
 use mail::{Reply, Request, Uid, UidSet};
 
-use super::search::{esearch, partial_of, push_ends, says, wants};
+use super::contexts::{FollowedResults, updates};
+use super::search::{partial_of, push_ends, says, wants};
 use super::{Session, Step, saved};
 use crate::imap::ast::SearchReturn;
+use crate::imap::encode::esearch;
 use crate::imap::output::{Line, PIECE_BYTES, Pieces};
 
 /// Places of a sorted result that are saved, if it is not all of it.
@@ -21,6 +24,8 @@ pub(super) struct Arranging {
     returns: Option<Vec<SearchReturn>>,
     /// The program asked for mod-sequences.
     modseq: bool,
+    /// By what a SORT is to be followed, and its criteria, if it can be.
+    followed: Option<(Key, Box<[Criterion]>)>,
 }
 
 /// Numbers of messages, or their UIDs.
@@ -35,9 +40,16 @@ impl Session {
         key: Key,
     ) {
         let mut modseq = false;
-        let key = match self.with_uids(key, &mut modseq) {
-            Ok(key) => key,
+        let prepared = self.key_to_follow(&tag, key, returns.as_deref());
+        let prepared =
+            prepared.and_then(|(key, lasts)| Ok((self.with_uids(key, &mut modseq)?, lasts)));
+        let (key, lasts) = match prepared {
+            Ok(prepared) => prepared,
             Err(why) => return self.done(&tag, &format!("BAD {why}")),
+        };
+        let followed = match &how {
+            Arrange::Sort(criteria) if lasts => Some((key.clone(), criteria.clone())),
+            _ => None,
         };
         if modseq {
             self.enable_condstore();
@@ -55,6 +67,7 @@ impl Session {
             uid,
             returns,
             modseq,
+            followed,
         };
         self.ask(request, Step::Arrange(arranging));
     }
@@ -65,6 +78,7 @@ impl Session {
             uid,
             returns,
             modseq,
+            followed,
         } = arranging;
         let (arrangement, found, modseqs, unreadable, delta) = match reply {
             Reply::Arranged {
@@ -110,6 +124,12 @@ impl Session {
             }
             (Arrangement::Sorted(uids), Some(returns)) => {
                 let saved = self.save_sorted(&uids, &found, returns);
+                if updates(Some(returns)) && unreadable == 0 {
+                    let (key, criteria) = followed.unzip();
+                    let criteria = criteria.unwrap_or_default();
+                    let results = FollowedResults::Sorted(&criteria, &uids);
+                    self.follow((&tag, uid), key, results);
+                }
                 self.say_esort((&tag, uid), returns, uids, modseqs);
                 ("SORT", saved)
             }

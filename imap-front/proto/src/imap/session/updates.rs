@@ -44,6 +44,7 @@ impl Session {
         delta: &[Arc<mail::Event>],
         known: impl Fn(Uid, ModSeq) -> bool,
     ) -> bool {
+        self.note_changes(delta);
         let current = self.view().apply_but(delta, known);
         if !current {
             self.bye("The selected mailbox was deleted");
@@ -57,6 +58,9 @@ impl Session {
     pub(super) fn take_sync(&mut self, reply: Reply) -> Result<(), String> {
         // RFC 2180 §3.3: a session whose mailbox was deleted can only be ended.
         let gone = || "The selected mailbox was deleted".to_owned();
+        if let Reply::Synced(delta) = &reply {
+            self.note_changes(delta);
+        }
         let selected = self.selected.as_mut().ok_or_else(gone)?;
         let current = match reply {
             Reply::Synced(delta) => match &mut selected.view {
@@ -108,6 +112,9 @@ impl Session {
 
     /// Adds what the client may be sent now.
     pub(super) fn send_updates(&mut self, expunges: bool) {
+        if expunges {
+            self.leave_contexts();
+        }
         self.send_keywords();
         let (condstore, told_by) = (self.condstore, self.told_by());
         let wants_uid = self.selected_events().is_some_and(|it| it.flags);
@@ -131,6 +138,9 @@ impl Session {
 
     /// Adds which messages there are, and nothing of their flags.
     pub(super) fn send_numbers(&mut self, expunges: bool) {
+        if expunges {
+            self.leave_contexts();
+        }
         let told_by = self.told_by();
         if let Some(view) = loaded(&mut self.selected) {
             let before = view.announced_below();

@@ -1,0 +1,552 @@
+//! Searches whose client is told of each change of the result (RFC 5267 §4.3).
+//!
+//! They lie beside the selected mailbox and go with it. What the view is told of the mailbox is
+//! noted; between commands, and within IDLE, the store is asked which of the messages in question
+//! are found now, and what differs from before is told. Of a sorted result the store gives the
+//! order as well.
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use mail::reply::Arrangement;
+use mail::request::Arrange;
+use mail::search::{Key, Program};
+use mail::set::SetNumber;
+use mail::sort::Criterion;
+use mail::{Change, Event, Reply, Request, SequenceSet, Uid, UidSet};
+
+use super::{Session, Step, ViewState, Work};
+use crate::imap::ast::SearchReturn;
+use crate::imap::encode::esearch;
+use crate::imap::output::Line;
+
+/// Searches of one session that are followed.
+const CONTEXTS_MAX: usize = 8;
+/// Bytes of their keys and results together: as many as 120,000 sorted messages take.
+const CONTEXTS_BYTES_MAX: usize = 512 << 10;
+
+/// A search that is followed.
+pub(super) struct UpdateContext {
+    /// The command's tag.
+    tag: Box<str>,
+    /// The client is told UIDs.
+    uid: bool,
+    key: Key,
+    results: Results,
+    /// Messages of which it is not known whether they are found now.
+    open: UidSet,
+}
+
+/// What the client knows of the result.
+enum Results {
+    /// In the mailbox's order.
+    Found(UidSet),
+    /// In the order of criteria.
+    Sorted(Box<[Criterion]>, Vec<Uid>),
+}
+
+/// The store looks at messages.
+pub(super) struct LookingAgain {
+    tag: Box<str>,
+    looked_at: UidSet,
+    idle: Option<Box<str>>,
+}
+
+impl Results {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Found(uids) => uids.bytes(),
+            Self::Sorted(criteria, uids) => size_of_val(&criteria[..]) + size_of_val(&uids[..]),
+        }
+    }
+}
+
+impl UpdateContext {
+    fn bytes(&self) -> usize {
+        let program = Program {
+            key: self.key.clone(),
+        };
+        size_of::<Self>() + program.bytes() + self.results.bytes() + self.open.bytes()
+    }
+
+    fn note(&mut self, changes: &[Change]) {
+        for change in changes {
+            match change {
+                Change::New { uid, .. } | Change::Flags { uid, .. } => self.open.insert(*uid),
+                Change::NewRun { first, last, .. } => {
+                    self.open.extend((first.0..=last.0).map(Uid));
+                }
+                // It leaves the result when the client is told that it is gone.
+                Change::Expunged { .. } | Change::Acl(_) | Change::Keywords(_) => {}
+            }
+        }
+    }
+
+    /// Messages to look at, of those that the client knows.
+    fn due(&self, below: Uid) -> UidSet {
+        self.open.range(Uid(0)..=Uid(below.0 - 1)).collect()
+    }
+}
+
+/// Whether messages can be looked at one by one, at any time, to see if a key finds them: not by
+/// their numbers, nor as time goes by. `1:*` is ALL.
+fn is_lasting(key: &Key) -> bool {
+    let is_fixed = |set: &SequenceSet| {
+        let is_open = |it: &SetNumber| *it == SetNumber::Largest;
+        !set.0
+            .iter()
+            .any(|(one, other)| is_open(one) || is_open(other))
+    };
+    match key {
+        Key::And(keys) => keys.iter().all(is_lasting),
+        Key::Or(one, other) => is_lasting(one) && is_lasting(other),
+        Key::Not(key) => is_lasting(key),
+        Key::Numbers(set) => set.is_saved() || is_all(set),
+        Key::Uids(set) => is_fixed(set) || is_all(set),
+        Key::Older(_) | Key::Younger(_) => false,
+        _ => true,
+    }
+}
+
+/// Whether a set is `1:*`.
+fn is_all(set: &SequenceSet) -> bool {
+    let (first, last) = (SetNumber::Value(1), SetNumber::Largest);
+    set.0
+        .iter()
+        .any(|range| *range == (first, last) || *range == (last, first))
+}
+
+/// The key with `1:*` written as ALL, which means those that will come too.
+fn with_all(key: Key) -> Key {
+    match key {
+        Key::And(keys) => Key::And(keys.into_iter().map(with_all).collect()),
+        Key::Or(one, other) => Key::Or(Box::new(with_all(*one)), Box::new(with_all(*other))),
+        Key::Not(key) => Key::Not(Box::new(with_all(*key))),
+        Key::Numbers(set) | Key::Uids(set) if is_all(&set) => Key::All,
+        key => key,
+    }
+}
+
+/// Whether a search is to be followed.
+pub(super) fn updates(returns: Option<&[SearchReturn]>) -> bool {
+    returns.is_some_and(|returns| returns.contains(&SearchReturn::Update))
+}
+
+impl Session {
+    /// The key of a search as it is to be looked for, and whether it can be followed, if it is to
+    /// be.
+    ///
+    /// # Errors
+    /// If the tag is that of one which is followed already.
+    pub(super) fn key_to_follow(
+        &self,
+        tag: &str,
+        key: Key,
+        returns: Option<&[SearchReturn]>,
+    ) -> Result<(Key, bool), &'static str> {
+        if !updates(returns) {
+            return Ok((key, false));
+        }
+        let mut contexts = self.contexts().iter();
+        if contexts.any(|it| *it.tag == *tag) {
+            return Err("A search of this tag is kept up to date");
+        }
+        let is_lasting = is_lasting(&key);
+        Ok((with_all(key), is_lasting))
+    }
+
+    /// The client is told of changes of this result from now on; or that it is not.
+    pub(super) fn follow(
+        &mut self,
+        (tag, uid): (&str, bool),
+        key: Option<Key>,
+        results: FollowedResults<'_>,
+    ) {
+        let Some(key) = key else {
+            return self.refuse_updates(tag, "Numbers and times change by themselves");
+        };
+        let results = match results {
+            FollowedResults::Found(found) => Results::Found(found.clone()),
+            FollowedResults::Sorted(criteria, uids) => {
+                Results::Sorted(criteria.into(), uids.to_vec())
+            }
+        };
+        let context = UpdateContext {
+            tag: tag.into(),
+            uid,
+            key,
+            results,
+            open: UidSet::default(),
+        };
+        let fits = self.contexts().len() < CONTEXTS_MAX
+            && self.contexts_bytes() + context.bytes() <= CONTEXTS_BYTES_MAX;
+        match &mut self.selected {
+            Some(selected) if fits => selected.contexts.push(context),
+            _ => self.refuse_updates(tag, TOO_MUCH),
+        }
+    }
+
+    /// RFC 5267 §4.3.1
+    fn refuse_updates(&mut self, tag: &str, why: &str) {
+        self.say(&format!("* NO [NOUPDATE \"{tag}\"] {why}"));
+    }
+
+    fn contexts(&self) -> &[UpdateContext] {
+        self.selected.as_deref().map_or(&[], |it| &it.contexts)
+    }
+
+    /// Bytes of searches that are followed.
+    pub(super) fn contexts_bytes(&self) -> usize {
+        self.contexts().iter().map(UpdateContext::bytes).sum()
+    }
+
+    /// RFC 5267 §4.3.5
+    pub(super) fn cancel_updates(&mut self, tag: &str, tags: &[Box<str>]) {
+        let Some(selected) = &mut self.selected else {
+            return;
+        };
+        let had = selected.contexts.len();
+        selected.contexts.retain(|it| !tags.contains(&it.tag));
+        let cancelled = had - selected.contexts.len();
+        let named: BTreeSet<&str> = tags.iter().map(|it| &**it).collect();
+        match cancelled == named.len() {
+            true => self.done(tag, "OK CANCELUPDATE completed"),
+            false => self.done(tag, "NO No search of that tag is kept up to date"),
+        }
+    }
+
+    /// Notes what the view is about to be told.
+    pub(super) fn note_changes(&mut self, delta: &[Arc<Event>]) {
+        let Some(selected) = self.selected.as_deref_mut() else {
+            return;
+        };
+        for context in &mut selected.contexts {
+            delta.iter().for_each(|event| context.note(&event.changes));
+        }
+    }
+
+    /// Messages are about to be told gone: they leave the results before, while they have numbers
+    /// (RFC 5267 §4.3.4).
+    pub(super) fn leave_contexts(&mut self) {
+        if self.contexts().is_empty() {
+            return;
+        }
+        let gone = self.view().withheld().clone();
+        if gone.is_empty() {
+            return;
+        }
+        for at in 0..self.contexts().len() {
+            let Some(selected) = self.selected.as_deref_mut() else {
+                return;
+            };
+            let context = &mut selected.contexts[at];
+            let left = UidSet::from(context.open.bits() - gone.bits());
+            context.open = left;
+            let left = match &context.results {
+                Results::Found(uids) => Results::Found(UidSet::from(uids.bits() - gone.bits())),
+                Results::Sorted(criteria, uids) => {
+                    let left = uids.iter().copied().filter(|uid| !gone.contains(*uid));
+                    Results::Sorted(criteria.clone(), left.collect())
+                }
+            };
+            self.tell_difference(at, left);
+        }
+    }
+
+    /// Whether a search is to be looked at again.
+    pub(super) fn has_updates(&self) -> bool {
+        self.next_due().is_some()
+    }
+
+    fn next_due(&self) -> Option<(usize, UidSet)> {
+        if self.contexts().is_empty() || !matches!(self.work, Work::Ready | Work::Idle { .. }) {
+            return None;
+        }
+        let ViewState::Loaded(view) = &self.selected.as_deref()?.view else {
+            return None;
+        };
+        let below = view.announced_below().max(Uid(1));
+        let mut due = self.contexts().iter().map(|it| it.due(below)).enumerate();
+        due.find(|(_, uids)| !uids.is_empty())
+    }
+
+    /// Asks which messages a search finds now. True if an answer is awaited.
+    pub(super) fn ask_updates(&mut self) -> bool {
+        if self.output.is_full() {
+            return false;
+        }
+        let Some((at, looked_at)) = self.next_due() else {
+            return false;
+        };
+        let (mailbox, view) = (self.mailbox(), self.view());
+        let (since, recent_from) = (view.modseq, view.recent_from);
+        let Some(selected) = self.selected.as_deref_mut() else {
+            return false;
+        };
+        let context = &mut selected.contexts[at];
+        context.open = UidSet::from(context.open.bits() - looked_at.bits());
+        let among = |uids: UidSet| Key::Among(Arc::new(uids));
+        let found_now = Key::And(vec![among(looked_at.clone()), context.key.clone()]);
+        let request = match &context.results {
+            Results::Found(_) => Request::Search {
+                mailbox,
+                program: Program { key: found_now },
+                since,
+                recent_from,
+            },
+            Results::Sorted(criteria, uids) => {
+                let others = uids.iter().copied().filter(|uid| !looked_at.contains(*uid));
+                let others = Box::new(among(others.collect()));
+                Request::Arrange {
+                    mailbox,
+                    program: Program {
+                        key: Key::Or(Box::new(found_now), others),
+                    },
+                    how: Arrange::Sort(criteria.clone()),
+                    since,
+                    recent_from,
+                }
+            }
+        };
+        let tag = context.tag.clone();
+        let idle = self.leave_idle();
+        let looking = LookingAgain {
+            tag,
+            looked_at,
+            idle,
+        };
+        self.ask(request, Step::LookAgain(looking));
+        true
+    }
+
+    /// The store has looked.
+    pub(super) fn looked_again(&mut self, looking: LookingAgain, reply: Reply) {
+        let LookingAgain {
+            tag,
+            looked_at,
+            idle,
+        } = looking;
+        self.go_back(idle);
+        let (found, sorted, unreadable, delta) = match reply {
+            Reply::Found {
+                hits,
+                unreadable,
+                delta,
+                ..
+            } => (hits, vec![], unreadable, delta),
+            Reply::Arranged {
+                arrangement: Arrangement::Sorted(uids),
+                found,
+                unreadable,
+                delta,
+                ..
+            } => (found, uids, unreadable, delta),
+            _ => return self.stop_following(&tag, "The search can't be done again"),
+        };
+        // What came meanwhile is told as any news are.
+        self.stale |= !delta.is_empty();
+        if !self.synced(Reply::Synced(delta)) {
+            return;
+        }
+        let Some(at) = self.contexts().iter().position(|it| it.tag == tag) else {
+            return;
+        };
+        if unreadable > 0 {
+            return self.stop_following(&tag, "Messages can't be searched");
+        }
+        let now = match &self.contexts()[at].results {
+            Results::Found(had) => {
+                let others = had.bits() - looked_at.bits();
+                let found = found.bits() & looked_at.bits();
+                Results::Found(UidSet::from(others | found))
+            }
+            Results::Sorted(criteria, _) => Results::Sorted(criteria.clone(), sorted),
+        };
+        self.tell_difference(at, now);
+        if self.contexts_bytes() > CONTEXTS_BYTES_MAX {
+            self.stop_following(&tag, TOO_MUCH);
+        }
+    }
+
+    fn stop_following(&mut self, tag: &str, why: &str) {
+        if let Some(selected) = &mut self.selected {
+            selected.contexts.retain(|it| *it.tag != *tag);
+        }
+        self.refuse_updates(tag, why);
+    }
+
+    /// Tells what has left a result and what has come into it (RFC 5267 §4.3.3, §4.3.4).
+    fn tell_difference(&mut self, at: usize, now: Results) {
+        let context = &self.contexts()[at];
+        let (removed, added) = difference(&context.results, &now);
+        let (tag, uid) = (context.tag.clone(), context.uid);
+        if let Some(selected) = self.selected.as_deref_mut() {
+            selected.contexts[at].results = now;
+        }
+        if removed.is_empty() && added.is_empty() {
+            return;
+        }
+        let numbering = self.view().numbering();
+        let number = move |it: Uid| match uid {
+            true => Some(it.0),
+            false => numbering.look_up(it),
+        };
+        let mut line = Line::new(esearch(&tag, uid));
+        for (item, runs) in [("REMOVEFROM", removed), ("ADDTO", added)] {
+            let mut open = format!(" {item} (");
+            let is_said = !runs.is_empty();
+            for (place, uids) in runs {
+                let numbers: Vec<u32> = uids.into_iter().filter_map(&number).collect();
+                line = line.text(format!("{open}{place} "));
+                line = line
+                    .holding(size_of_val(&numbers[..]))
+                    .set(numbers.into_iter());
+                open = " ".into();
+            }
+            line = line.text(if is_said { ")" } else { "" });
+        }
+        self.output.pieces(line.text("\r\n"));
+    }
+}
+
+/// What is found by a search that is to be followed.
+pub(super) enum FollowedResults<'a> {
+    Found(&'a UidSet),
+    Sorted(&'a [Criterion], &'a [Uid]),
+}
+
+const TOO_MUCH: &str = "These are more searches, or results, than are kept up to date";
+
+/// Runs of messages, each with the place of its first: 0 where the order is the mailbox's.
+type Runs = Vec<(usize, Vec<Uid>)>;
+
+/// What is to be removed from one result, and then to be added, to make another of it.
+fn difference(had: &Results, now: &Results) -> (Runs, Runs) {
+    match (had, now) {
+        (Results::Found(had), Results::Found(now)) => {
+            let run = |uids: UidSet| match uids.is_empty() {
+                true => vec![],
+                false => vec![(0, uids.into_iter().collect())],
+            };
+            let removed = UidSet::from(had.bits() - now.bits());
+            let added = UidSet::from(now.bits() - had.bits());
+            (run(removed), run(added))
+        }
+        (Results::Sorted(_, had), Results::Sorted(_, now)) => sorted_difference(had, now),
+        _ => (vec![], vec![]),
+    }
+}
+
+fn sorted_difference(had: &[Uid], now: &[Uid]) -> (Runs, Runs) {
+    let set = |uids: &[Uid]| uids.iter().copied().collect::<UidSet>();
+    let (was_there, is_there) = (set(had), set(now));
+    let left = had.iter().filter(|uid| is_there.contains(**uid));
+    let stays = left.eq(now.iter().filter(|uid| was_there.contains(**uid)));
+    // Messages don't change. If their order did, all of them have another place.
+    let is_kept = |uid: Uid| stays && was_there.contains(uid) && is_there.contains(uid);
+    // What is removed does not count for the places behind it; what is added does.
+    let (mut removed, mut place) = (Runs::new(), 1);
+    for uid in had {
+        match is_kept(*uid) {
+            true => place += 1,
+            false => push_run(&mut removed, place..=place, *uid),
+        }
+    }
+    let mut added = Runs::new();
+    for (before, uid) in now.iter().enumerate() {
+        if !is_kept(*uid) {
+            let run = added
+                .last()
+                .map_or(0, |(_, run): &(usize, Vec<Uid>)| run.len());
+            push_run(&mut added, before + 1 - run..=before + 1, *uid);
+        }
+    }
+    (removed, added)
+}
+
+/// Adds a message to the last run, if that began at the first of these places; else it begins one
+/// at the last.
+fn push_run(runs: &mut Runs, places: RangeInclusive<usize>, uid: Uid) {
+    match runs.last_mut() {
+        Some((place, run)) if *place == *places.start() => run.push(uid),
+        _ => runs.push((*places.end(), vec![uid])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn uids(numbers: &[u32]) -> Vec<Uid> {
+        numbers.iter().copied().map(Uid).collect()
+    }
+
+    /// What a client makes of it (RFC 5267 §4.3.3, §4.3.4).
+    fn applied(had: &[Uid], (removed, added): &(Runs, Runs)) -> Vec<Uid> {
+        let mut list = had.to_vec();
+        for (place, run) in removed {
+            for uid in run {
+                assert_eq!(list.remove(place - 1), *uid);
+            }
+        }
+        for (place, run) in added {
+            for (nth, uid) in run.iter().enumerate() {
+                list.insert(place - 1 + nth, *uid);
+            }
+        }
+        list
+    }
+
+    #[test]
+    fn neighbours_are_told_together() {
+        let (had, now) = (uids(&[5, 3, 9, 4]), uids(&[5, 7, 8, 4, 6]));
+        let told = sorted_difference(&had, &now);
+        assert_eq!(told.0, [(2, uids(&[3, 9]))]);
+        assert_eq!(told.1, [(2, uids(&[7, 8])), (5, uids(&[6]))]);
+    }
+
+    #[test]
+    fn what_changes_by_itself_is_not_followed() {
+        let set = |low, high| SequenceSet(vec![(low, high)]);
+        let (one, two) = (SetNumber::Value(1), SetNumber::Value(2));
+        let star = SetNumber::Largest;
+        assert!(is_lasting(&Key::Uids(set(one, two))));
+        assert!(is_lasting(&Key::Not(Box::new(Key::Numbers(set(
+            star, one
+        ))))));
+        assert!(!is_lasting(&Key::Numbers(set(one, two))));
+        assert!(!is_lasting(&Key::And(vec![
+            Key::All,
+            Key::Uids(set(two, star))
+        ])));
+        assert!(!is_lasting(&Key::Or(
+            Box::new(Key::All),
+            Box::new(Key::Younger(9))
+        )));
+        assert_eq!(with_all(Key::Numbers(set(one, star))), Key::All);
+    }
+
+    proptest! {
+        #[test]
+        fn a_client_comes_to_the_same_result(
+            order in Just((1..=12u32).collect::<Vec<_>>()).prop_shuffle(),
+            another in proptest::option::of(
+                Just((1..=12u32).collect::<Vec<_>>()).prop_shuffle()
+            ),
+            had in any::<[bool; 13]>(),
+            now in any::<[bool; 13]>(),
+        ) {
+            let of = |order: &[u32], is_in: &[bool; 13]| {
+                let some = order.iter().copied().filter(|it| is_in[*it as usize]);
+                some.map(Uid).collect::<Vec<_>>()
+            };
+            let before = of(&order, &had);
+            let after = of(another.as_deref().unwrap_or(&order), &now);
+            let told = sorted_difference(&before, &after);
+            prop_assert_eq!(applied(&before, &told), after);
+        }
+    }
+}
