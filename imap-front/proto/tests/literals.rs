@@ -6,6 +6,7 @@ mod host;
 
 use host::World;
 use proptest::prelude::*;
+use proto::imap::SessionConfig;
 
 /// What may stand before a literal: commands that take one, that take none, and none at all.
 fn before() -> impl Strategy<Value = String> {
@@ -92,4 +93,60 @@ proptest! {
         let listed = String::from_utf8_lossy(&world.other.said).into_owned();
         prop_assert!(!listed.contains("smuggled"), "{listed}");
     }
+}
+
+/// LITERAL- (RFC 7888 §5): what does not wait may have 4,096 bytes; one that is larger is dropped
+/// with its command, and the next command is done.
+#[test]
+fn with_literal_minus_long_literals_wait() {
+    let mut world = World::with_config(SessionConfig {
+        literal_minus: true,
+        ..SessionConfig::default()
+    });
+    let mut said = |text: &[u8]| {
+        world.input(false, text);
+        String::from_utf8_lossy(&world.said()).into_owned()
+    };
+    let greeted = said(b"c CAPABILITY\r\n");
+    assert!(
+        greeted.contains(" LITERAL- ") && !greeted.contains("LITERAL+"),
+        "{greeted}"
+    );
+    assert!(said(b"l LOGIN {4+}\r\nfred {6+}\r\nsecret\r\n").starts_with("l OK"));
+    let refused = " BAD [TOOBIG] A literal of more than 4096 bytes has to wait for its \
+                   continuation request\r\n";
+    let octets = |count: usize| "x NOOP\r\n".repeat(count / 8 + 1)[..count].to_owned();
+    for (command, rest) in [
+        ("a APPEND INBOX", ""),
+        ("a SELECT", ""),
+        ("a LIST \"\"", " x"),
+    ] {
+        for size in [4097, 9000] {
+            let text = format!(
+                "{command} {{{size}+}}\r\n{}{rest}\r\nn NOOP\r\n",
+                octets(size)
+            );
+            let expected = format!("a{refused}n OK NOOP completed\r\n");
+            assert_eq!(said(text.as_bytes()), expected, "{command} {size}");
+        }
+    }
+    // In the second message of an APPEND, and as a literal8.
+    let two = format!("{{3+}}\r\na\r\n {{4097+}}\r\n{}", octets(4097));
+    for literals in [two, format!("~{{4097+}}\r\n{}", octets(4097))] {
+        let text = format!("a APPEND INBOX {literals}\r\nn NOOP\r\n");
+        let expected = format!("a{refused}n OK NOOP completed\r\n");
+        assert_eq!(said(text.as_bytes()), expected);
+    }
+    // At the limit it is a matter of the other limits, and so is one that waits.
+    let text = format!("a APPEND INBOX {{4096+}}\r\n{}\r\n", octets(4096));
+    assert_eq!(
+        said(text.as_bytes()),
+        "a NO [TOOBIG] A message may have 2000 bytes\r\n"
+    );
+    assert_eq!(
+        said(b"a APPEND INBOX {1500}\r\n"),
+        "+ Ready for the message\r\n"
+    );
+    let text = format!("{}\r\n", octets(1500));
+    assert!(said(text.as_bytes()).contains("a OK [APPENDUID "));
 }

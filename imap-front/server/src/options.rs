@@ -217,6 +217,7 @@ fn session(config: &Config) -> SessionConfig {
         banner: config.banner("IMAP4", version, &built(), &date),
         product: "Ensign".into(),
         version: version.into(),
+        literal_minus: config.switch("service.imap.literalminus"),
         guide_greeting: config.switch("service.imap.guidegreeting"),
         submitters: !config.networks("service.lmtp.submitters").is_empty(),
         urls: Urls {

@@ -55,6 +55,10 @@ pub enum When {
     Notifying,
     /// The same, where connections may be compressed, and this one is not.
     Uncompressed,
+    /// Unless `service.imap.literalminus` is set.
+    LongLiterals,
+    /// If it is.
+    ShortLiterals,
     /// While IDLE can be offered.
     Idling,
     /// Before login, if TLS can be begun.
@@ -113,7 +117,7 @@ pub static CAPABILITIES: &[Capability] = &[
     row("IMAP4rev1", "RFC 3501", W::Always, P::Transcript("select_and_examine")),
     row("ACL", "RFC 4314", W::Always, P::Transcript("acl")),
     row("QUOTA", "RFC 9208", W::Always, P::Transcript("quota")),
-    row("LITERAL+", "RFC 7888", W::Always, P::Session("literals")),
+    row("LITERAL+", "RFC 7888", W::LongLiterals, P::Session("literals")),
     row("NAMESPACE", "RFC 2342", W::Always, P::Transcript("list")),
     row("UIDPLUS", "RFC 4315", W::Always, P::Transcript("copy_and_move")),
     row("CHILDREN", "RFC 3348", W::Always, P::Transcript("list")),
@@ -138,6 +142,7 @@ pub static CAPABILITIES: &[Capability] = &[
     row("AUTH=OAUTHBEARER", "RFC 7628", W::Tokens, P::Sockets("tokens")),
     row("AUTH=XOAUTH2", "developers.google.com", W::Tokens, P::Sockets("tokens")),
     row("AUTH=EXTERNAL", "RFC 4422", W::Certificate, P::Sockets("channels")),
+    row("LITERAL-", "RFC 7888", W::ShortLiterals, P::Session("literals")),
     row("SASL-IR", "RFC 4959", W::Always, P::Transcript("authenticate_plain")),
     row("ID", "RFC 2971", W::Always, P::Transcript("enable_and_id")),
     row("ENABLE", "RFC 5161", W::Always, P::Transcript("enable_and_id")),
@@ -221,6 +226,8 @@ impl When {
             Self::LoggedIn => "after login",
             Self::Notifying => "after login, unless `service.imap.maxnotify` is 0",
             Self::Uncompressed => "after login, until COMPRESS (`service.imap.maxcompressed`)",
+            Self::LongLiterals => "always, but with `service.imap.literalminus`",
+            Self::ShortLiterals => "with `service.imap.literalminus`, in the place of LITERAL+",
             Self::Idling => "while the guide's conditions for IDLE are met",
             Self::Tls => "before login, where TLS can be begun",
             Self::Passwords => "before login, over TLS or from this host",
@@ -248,6 +255,8 @@ impl When {
             Self::Uncompressed => {
                 offer.is_none() && config.compresses && now != Compression::Active
             }
+            Self::LongLiterals => !config.literal_minus,
+            Self::ShortLiterals => config.literal_minus,
             Self::Idling => config.idle && config.idle_announced.load(Ordering::Relaxed),
             Self::Tls => before_login(|offer| offer.starttls),
             Self::Passwords => passwords,
@@ -275,7 +284,8 @@ impl SessionConfig {
     pub(super) fn greeted(&self, offer: Offer) -> String {
         let short = self.guide_greeting;
         self.listed(Some(offer), Compression::Possible, |row| {
-            !short || GUIDE.contains(&row.word) || row.when == When::NoPasswords
+            let is_due = matches!(row.when, When::NoPasswords | When::ShortLiterals);
+            !short || is_due || GUIDE.contains(&row.word)
         })
     }
 

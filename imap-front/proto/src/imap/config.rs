@@ -36,6 +36,9 @@ pub struct SessionConfig {
     pub compresses: bool,
     /// What is told of bearer tokens, by which clients may log in then; none if they may not.
     pub tokens: Option<TokenHints>,
+    /// Whether a non-synchronizing literal may have 4,096 bytes at most (LITERAL-, RFC 7888 §5)
+    /// instead of what the command may have (LITERAL+).
+    pub literal_minus: bool,
     /// Longest command line with its literals, in bytes.
     pub command_bytes_max: usize,
     /// Longest command line with its literals before login, longest line of a SASL exchange, and
@@ -133,6 +136,7 @@ impl Default for SessionConfig {
             urls: Urls::default(),
             compresses: true,
             tokens: None,
+            literal_minus: false,
             command_bytes_max: 64 << 10,
             login_bytes_max: 8 << 10,
             append_bytes_max: 50 << 20,
@@ -146,7 +150,18 @@ impl Default for SessionConfig {
     }
 }
 
+/// Bytes of a non-synchronizing literal at most, with LITERAL- (RFC 7888 §5).
+const SHORT_LITERAL_BYTES: u64 = 4096;
+
 impl SessionConfig {
+    /// Bytes of a non-synchronizing literal at most, for its own sake.
+    pub(super) fn non_sync_bytes_max(&self) -> u64 {
+        match self.literal_minus {
+            true => SHORT_LITERAL_BYTES,
+            false => u64::MAX,
+        }
+    }
+
     pub(super) fn offers_scram(&self) -> bool {
         self.scram.load(Ordering::Relaxed)
     }

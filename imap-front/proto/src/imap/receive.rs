@@ -18,6 +18,9 @@ pub(super) enum Received {
     Append(Box<Tagged>),
     /// The client waits for `+` before it sends a literal.
     WantsContinuation,
+    /// A command with a non-synchronizing literal that should have waited for its continuation
+    /// request. The first bytes are given for their tag; the literal was skipped, and the rest.
+    TooLongUnasked(Bytes),
     /// A command, or a literal in it, that is longer than allowed. The first bytes are given for
     /// their tag. What had to be skipped was skipped.
     TooLong(Bytes),
@@ -28,7 +31,7 @@ impl Received {
     pub fn is_command(&self) -> bool {
         match self {
             Self::Command(line) => !line.is_empty(),
-            Self::Append(_) | Self::TooLong(_) => true,
+            Self::Append(_) | Self::TooLong(_) | Self::TooLongUnasked(_) => true,
             Self::WantsContinuation => false,
         }
     }
@@ -36,7 +39,7 @@ impl Received {
     /// How it begins, unless it is a message's command.
     pub fn first_line(&self) -> Option<&[u8]> {
         match self {
-            Self::Command(line) | Self::TooLong(line) => Some(line),
+            Self::Command(line) | Self::TooLong(line) | Self::TooLongUnasked(line) => Some(line),
             Self::Append(_) | Self::WantsContinuation => None,
         }
     }
@@ -78,6 +81,8 @@ struct Dropping {
     announcement: Announcement,
     /// Its first bytes, if it is yet to be reported as too long.
     first: Option<Bytes>,
+    /// It is, because of a literal that came unasked.
+    unasked: bool,
 }
 
 impl Receiver {
@@ -137,21 +142,25 @@ impl Receiver {
     }
 
     /// The next command.
-    pub fn command(&mut self, bytes_max: usize) -> Option<Received> {
-        let received = self.next_received(bytes_max);
+    /// Longer non-synchronizing literals than `non_sync_bytes_max` are dropped with their commands.
+    pub fn command(&mut self, bytes_max: usize, non_sync_bytes_max: u64) -> Option<Received> {
+        let received = self.next_received(bytes_max, non_sync_bytes_max);
         let is_command = received.as_ref().is_some_and(Received::is_command);
         self.given = self.given.saturating_add(u32::from(is_command));
         received
     }
 
-    fn next_received(&mut self, bytes_max: usize) -> Option<Received> {
+    fn next_received(&mut self, bytes_max: usize, non_sync_bytes_max: u64) -> Option<Received> {
         loop {
-            let first = self.dropping.as_ref().and_then(|rest| rest.first.clone());
+            let dropping = self.dropping.as_ref();
+            let first = dropping.and_then(|rest| Some((rest.first.clone()?, rest.unasked)));
             if !self.dropped() {
                 return None;
             }
-            if let Some(first) = first {
-                return Some(Received::TooLong(first));
+            match first {
+                Some((first, true)) => return Some(Received::TooLongUnasked(first)),
+                Some((first, false)) => return Some(Received::TooLong(first)),
+                None => {}
             }
             if self.literal > 0 {
                 let there = self.input.len() - self.scanned;
@@ -173,14 +182,15 @@ impl Receiver {
                 }
                 return None;
             };
-            if let Some(received) = self.line_end(self.scanned + end, bytes_max) {
+            let end = self.scanned + end;
+            if let Some(received) = self.line_end(end, bytes_max, non_sync_bytes_max) {
                 return Some(received);
             }
         }
     }
 
     /// A line of the present command ends at `end`.
-    fn line_end(&mut self, end: usize, bytes_max: usize) -> Option<Received> {
+    fn line_end(&mut self, end: usize, bytes_max: usize, non_sync_max: u64) -> Option<Received> {
         // A CR that a literal ends with is no part of a line end.
         let has_cr = end > self.scanned && self.input[end - 1] == b'\r';
         let stop = end - usize::from(has_cr);
@@ -203,6 +213,16 @@ impl Receiver {
             self.input.advance(end + 1);
             self.scanned = 0;
             return Some(Received::Append(Box::new(tagged)));
+        }
+        if literal.non_sync && literal.size > non_sync_max {
+            let first = self.first_bytes(stop);
+            self.input.advance(end + 1);
+            self.scanned = 0;
+            self.drop_rest(literal.size, Some(first));
+            if let Some(dropping) = &mut self.dropping {
+                dropping.unasked = true;
+            }
+            return None;
         }
         if end > bytes_max || literal.size > (bytes_max - end) as u64 {
             // RFC 7888 §4: a literal that is too large is refused before it comes, or dropped.
@@ -276,6 +296,7 @@ impl Receiver {
             literal,
             announcement,
             first,
+            unasked: false,
         });
     }
 
@@ -339,7 +360,7 @@ mod tests {
         let (mut receiver, mut all) = (Receiver::default(), Vec::new());
         for bytes in bytes.chunks(piece) {
             receiver.feed(bytes);
-            while let Some(received) = receiver.command(200) {
+            while let Some(received) = receiver.command(200, u64::MAX) {
                 all.push(received);
             }
         }

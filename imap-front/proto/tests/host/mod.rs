@@ -42,6 +42,11 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        Self::with_config(SessionConfig::default())
+    }
+
+    /// The same, with a configuration of which limits, version and namespaces are set here.
+    pub fn with_config(config: SessionConfig) -> Self {
         let mut model = Model::default();
         model.add_user("fred", "secret");
         model.add_scram(scram());
@@ -52,7 +57,7 @@ impl World {
             append_bytes_max: 2000,
             command_bytes_max: 1000,
             namespaces,
-            ..SessionConfig::default()
+            ..config
         });
         let client = || Client {
             kept: Some(Kept::Active(Session::new(config.clone(), true))),

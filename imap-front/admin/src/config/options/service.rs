@@ -89,6 +89,15 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         help: "URL of the page where users manage their mailing lists (XSERVERINFO)",
     },
     ConfigOption {
+        name: "service.imap.literalminus",
+        kind: Kind::Switch,
+        default: "no",
+        refreshable: false,
+        help: "whether LITERAL- is announced in the place of LITERAL+ (RFC 7888 allows one of \
+               them): a literal of more than 4096 bytes that does not wait for its continuation \
+               request is refused. The guide's greeting has LITERAL+",
+    },
+    ConfigOption {
         name: "service.imap.loginsperminute",
         kind: Kind::Number {
             min: 0,

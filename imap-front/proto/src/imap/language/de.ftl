@@ -20,6 +20,7 @@ only-deflate = Nur DEFLATE wird angeboten
 deflate-active-already = DEFLATE ist bereits aktiv, durch COMPRESS
 no-memory-for-compression = Dafür ist jetzt kein Speicher da, machen Sie ohne weiter
 deflate-active = DEFLATE aktiv
+literal-unasked = Ein Literal von mehr als 4096 Bytes muss auf die Aufforderung warten
 no-charset = Dieser Zeichensatz wird nicht angeboten
 no-language = Keine dieser Sprachen ist hier bekannt
 

@@ -20,6 +20,7 @@ only-deflate = Only DEFLATE is offered
 deflate-active-already = DEFLATE is active already, by COMPRESS
 no-memory-for-compression = There is no memory for that now, go on without it
 deflate-active = DEFLATE active
+literal-unasked = A literal of more than 4096 bytes has to wait for its continuation request
 no-charset = That charset is not offered
 no-language = None of these languages is known here
 

@@ -20,6 +20,7 @@ only-deflate = Solo se ofrece DEFLATE
 deflate-active-already = DEFLATE ya está activo, por COMPRESS
 no-memory-for-compression = Ahora no hay memoria para eso, siga sin ello
 deflate-active = DEFLATE activo
+literal-unasked = Un literal de más de 4096 bytes tiene que esperar la invitación a continuar
 no-charset = No se ofrece ese juego de caracteres
 no-language = Aquí no se conoce ninguno de estos idiomas
 

@@ -20,6 +20,7 @@ only-deflate = Seul DEFLATE est proposé
 deflate-active-already = DEFLATE est déjà actif, par COMPRESS
 no-memory-for-compression = Il n'y a pas de mémoire pour cela maintenant, continuez sans
 deflate-active = DEFLATE actif
+literal-unasked = Un littéral de plus de 4096 octets doit attendre l'invite à continuer
 no-charset = Ce jeu de caractères n'est pas proposé
 no-language = Aucune de ces langues n'est connue ici
 

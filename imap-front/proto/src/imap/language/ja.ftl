@@ -20,6 +20,7 @@ only-deflate = 提供されているのは DEFLATE だけです
 deflate-active-already = DEFLATE は COMPRESS によってすでに有効です
 no-memory-for-compression = 現在そのためのメモリがありません。圧縮なしで続けてください
 deflate-active = DEFLATE を有効にしました
+literal-unasked = 4096 バイトを超えるリテラルは継続要求を待たなければなりません
 no-charset = その文字セットは提供されていません
 no-language = 指定された言語はどれも使えません
 

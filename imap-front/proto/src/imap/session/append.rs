@@ -7,6 +7,7 @@ use mail::mime::binary::Rewriter;
 use mail::request::NewMessage;
 use mail::{Body, Flags, InternalDate, MailboxName, Reply, Request, SequenceSet, SpoolId};
 
+use super::dispatch::SHORT_LITERALS;
 use super::{Session, Step, Work};
 use crate::imap::ast::{Command, Tagged};
 use crate::imap::lexer::Literal;
@@ -139,6 +140,8 @@ impl Session {
             .and_then(|_| self.may_not_replace())
         {
             Some(why.to_owned())
+        } else if literal.non_sync && literal.size > self.config.non_sync_bytes_max() {
+            Some(SHORT_LITERALS.to_owned())
         } else if literal.size > max {
             Some(format!("NO [TOOBIG] A message may have {max} bytes"))
         } else if literal.size == 0 && upload.messages.is_empty() {

@@ -16,6 +16,10 @@ use crate::imap::lexer::{Fault, ParseError, is_astring_char};
 use crate::imap::parse::parse_command;
 use crate::imap::receive::Received;
 
+/// With LITERAL-.
+pub(super) const SHORT_LITERALS: &str =
+    "BAD [TOOBIG] A literal of more than 4096 bytes has to wait for its continuation request";
+
 impl Session {
     /// Takes what the client sent, as far as it can be worked on now.
     pub(super) fn go_on(&mut self) {
@@ -50,7 +54,7 @@ impl Session {
     }
 
     fn next_command(&mut self) -> bool {
-        let Some(received) = self.receiver.command(self.command_bytes_max()) else {
+        let Some(received) = self.next_received() else {
             return false;
         };
         if self.user.is_none() && received.is_command() {
@@ -77,9 +81,22 @@ impl Session {
                 self.begin_append(*tagged);
             }
             Received::WantsContinuation => self.say("+ Ready for the literal"),
-            Received::TooLong(first) => self.refuse_length(&first),
+            Received::TooLong(first) => {
+                let max = self.command_bytes_max();
+                self.refuse_length(
+                    &first,
+                    &format!("BAD The command is longer than {max} bytes"),
+                );
+            }
+            // RFC 7888 §4, §5
+            Received::TooLongUnasked(first) => self.refuse_length(&first, SHORT_LITERALS),
         }
         true
+    }
+
+    fn next_received(&mut self) -> Option<Received> {
+        let (max, config) = (self.command_bytes_max(), &self.config);
+        self.receiver.command(max, config.non_sync_bytes_max())
     }
 
     fn refuse_syntax(&mut self, error: &ParseError) {
@@ -97,14 +114,12 @@ impl Session {
         self.done(tag, &text);
     }
 
-    fn refuse_length(&mut self, first: &Bytes) {
+    fn refuse_length(&mut self, first: &Bytes, text: &str) {
         self.command = CommandName::Unknown;
         let end = first.iter().position(|&b| b == b' ').unwrap_or(0);
         let tag = String::from_utf8_lossy(&first[..end]).into_owned();
         let is_tag = !tag.is_empty() && tag.bytes().all(|b| is_astring_char(b) && b != b'+');
-        let max = self.command_bytes_max();
-        let text = format!("BAD The command is longer than {max} bytes");
-        self.done(if is_tag { &tag } else { "*" }, &text);
+        self.done(if is_tag { &tag } else { "*" }, text);
     }
 
     /// Begins a command, if the session's state allows it.
