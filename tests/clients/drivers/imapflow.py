@@ -1,4 +1,5 @@
-"""imapflow (npm): a Node program beside this file opens INBOX, idles, fetches on 'exists'."""
+"""imapflow (npm): a Node program beside this file opens INBOX, idles, fetches on 'exists'; all of
+it compressed (RFC 4978)."""
 
 from pathlib import Path
 
@@ -15,7 +16,9 @@ def drive(stage):
         ["node", program], CLIENT_HOST=tap.host, CLIENT_PORT=tap.port, CLIENT_USER=stage.user,
         CLIENT_PASSWORD=stage.password, NODE_PATH=os.environ.get("NODE_PATH", ""),
     )
-    tap.wait_idle()
+    _, behind = tap.wait_client(r"^\S+ COMPRESS DEFLATE$")
+    _, behind = tap.wait_server(r"^\S+ OK ", behind)
+    tap.wait_idle(behind)
     sent = stage.deliver()
     seen = client.wait_for(f"^fetched {stage.subject}$")
     client.wait_for("^logged out$")

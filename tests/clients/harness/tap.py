@@ -1,9 +1,12 @@
-"""A proxy on loopback that passes bytes on at once and keeps a transcript of both sides."""
+"""A proxy on loopback that passes bytes on at once and keeps a transcript of both sides, of what
+they say below COMPRESS (RFC 4978) too."""
 
 import contextlib
+import re
 import socket
 import threading
 import time
+import zlib
 from pathlib import Path
 
 from harness.transcript import Expired
@@ -61,24 +64,51 @@ class Tap:
             self._sockets += [client, server]
             for each in (client, server):
                 each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            below = Below()
             for who, source, sink in (("C", client, server), ("S", server, client)):
                 threading.Thread(
-                    target=self._pass_on, args=(who, source, sink), daemon=True
+                    target=self._pass_on, args=(who, source, sink, below), daemon=True
                 ).start()
 
-    def _pass_on(self, who, source, sink):
+    def _pass_on(self, who, source, sink, below):
         # ValueError: the driver has ended, and its log with it.
         with contextlib.suppress(OSError, ValueError):
             while chunk := source.recv(65536):
                 # Written down first: an answer must never stand above what it answers.
                 with self._counting:
                     self._written_down += 1
-                self._transcript.feed(who, chunk)
+                self._transcript.feed(who, below.read(who, chunk))
                 sink.sendall(chunk)
                 with self._counting:
                     self._passed_on += 1
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
+
+
+class Below:
+    """What both sides of a connection say below its compression, once it is compressed."""
+
+    ASKS = re.compile(rb"^(\S+) COMPRESS DEFLATE\r\n", re.MULTILINE | re.IGNORECASE)
+
+    def __init__(self):
+        self._begins = self._streams = None
+
+    def read(self, who, chunk):
+        """Takes what one side sent; gives what it said by that."""
+        if self._streams is not None:
+            return self._streams[who].decompress(chunk)
+        if who == "C":
+            if asks := self.ASKS.search(chunk):
+                answer = rb"^" + re.escape(asks[1]) + rb" OK[^\r]*\r\n"
+                self._begins = re.compile(answer, re.MULTILINE)
+            return chunk
+        begins = self._begins and self._begins.search(chunk)
+        if not begins:
+            return chunk
+        # The client compresses once it has read this.
+        self._streams = {side: zlib.decompressobj(-zlib.MAX_WBITS) for side in "CS"}
+        end = begins.end()
+        return chunk[:end] + self.read(who, chunk[end:])
 
 
 def unread(port):
