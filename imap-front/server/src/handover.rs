@@ -33,6 +33,9 @@ pub(crate) const LMTP_SOCKET: &str = "lmtp-socket";
 const TOLD_WITHIN: Duration = Duration::from_millis(500);
 /// How long the administrator's tools may take to have what they are asking at the moment.
 const TOOLS_WITHIN: Duration = Duration::from_secs(5);
+/// How long the store may take to write to tables what a successor would have to read from its
+/// journal.
+const WRITTEN_OUT_WITHIN: Duration = Duration::from_secs(5);
 /// Another process may be about to let the store go.
 const STORE_WITHIN: Duration = Duration::from_secs(10);
 /// Between two looks.
@@ -178,6 +181,10 @@ impl Kept for Belongings {
     fn turn_to(&self, within: Duration) -> Result<(), String> {
         if !self.looks.wait_for_one(within) {
             return Err("the user directory can't be looked at".into());
+        }
+        // Without it the successor only takes longer to open the store.
+        if !self.store.write_out(WRITTEN_OUT_WITHIN) {
+            tracing::warn!("the disk is slow: nobody will be answered for longer than usual");
         }
         let tools = self.gate.close(TOOLS_WITHIN);
         if tools > 0 {

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fjall::{
@@ -28,6 +28,7 @@ use crate::kv::{Changes, Kv, Space, Visit};
 use crate::logic::keys;
 use crate::loss::{Fault, Loss};
 use crate::progress::{COMMITS, DURABLE, Progress, TOUCHED, Touched};
+use crate::written_out::WrittenOut;
 use crate::{Error, Options};
 
 /// Journals are written out to tables before they take more than this.
@@ -61,6 +62,8 @@ pub(crate) struct Disk {
     claims: Claims,
     /// Which opening of a database this is: what was taken of others is of no use.
     generation: AtomicU64,
+    /// What need not be read of the journal when it is opened again.
+    written_out: Mutex<Option<WrittenOut>>,
 }
 
 /// A number for an opening, which no other in this process has.
@@ -207,6 +210,7 @@ impl Disk {
             indexes: IndexCache::new(options.index_bytes_max, files),
             claims: Claims::default(),
             generation: AtomicU64::new(next_generation()),
+            written_out: Mutex::default(),
         })
     }
 
@@ -221,6 +225,7 @@ impl Disk {
             indexes: IndexCache::new(options.index_bytes_max, None),
             claims: Claims::default(),
             generation: AtomicU64::new(next_generation()),
+            written_out: Mutex::default(),
         }
     }
 
@@ -228,6 +233,43 @@ impl Disk {
     pub fn let_go(&self) {
         let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         drop(opened.take());
+        let written_out = self.written_out().take();
+        let cut_off = written_out.map(|it| it.cut_off(&self.folder));
+        if let Some(Err(error)) = cut_off {
+            tracing::warn!("the journal is left as long as it is: {error}");
+        }
+    }
+
+    /// Has what commits wrote so far written to tables, while all goes on, so that what stands
+    /// there need not be read when the database is opened: [`Disk::let_go`] cuts it off the
+    /// journal. False if that is not done in time, or the database refuses.
+    pub fn write_out(&self, until: Instant) -> bool {
+        let guard = self.opened();
+        let Some(opened) = guard.as_ref() else {
+            return false;
+        };
+        let commit = self.commits();
+        if (opened.spaces.iter()).any(|space| space.rotate_memtable().is_err()) {
+            return false;
+        }
+        let waits = |space: &Keyspace| space.tree.sealed_memtable_count() > 0;
+        while opened.spaces.iter().any(waits) {
+            if opened.check().is_err() || Instant::now() > until {
+                return false;
+            }
+            std::thread::sleep(FLUSH_WAIT);
+        }
+        let Ok(found) = WrittenOut::find(&self.folder, commit) else {
+            return false;
+        };
+        *self.written_out() = found;
+        true
+    }
+
+    fn written_out(&self) -> MutexGuard<'_, Option<WrittenOut>> {
+        self.written_out
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {

@@ -68,6 +68,7 @@ mod sort_keys;
 mod structure_cache;
 mod text_cache;
 mod writer;
+mod written_out;
 
 pub use callbacks::{Announcer, Completion, Directory, Timekeeper};
 pub use error::{Error, OpenError};

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Guard};
 use crossbeam_channel::Sender;
@@ -102,6 +103,12 @@ impl Store {
         };
         let inner = Arc::new(inner);
         Ok(Self { inner })
+    }
+
+    /// Makes the next opening short, while all goes on: little is left in the journal that has to
+    /// be read then. False if that takes longer; nothing is lost by it.
+    pub fn write_out(&self, within: Duration) -> bool {
+        self.disk().write_out(Instant::now() + within)
     }
 
     /// Closes it, as [`Store::close`] does, and lets go of its files: another process may open

@@ -177,6 +177,7 @@ fn read_journals(found: &mut Inspection, paths: &[PathBuf]) -> io::Result<()> {
     Ok(())
 }
 
-fn has_journal_name(path: &Path) -> bool {
+/// Whether a file is named as the database names its journals.
+pub(crate) fn has_journal_name(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "jnl")
 }
