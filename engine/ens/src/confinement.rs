@@ -82,6 +82,13 @@ pub fn reach_of_broker(made: &[&Path], read: Vec<PathBuf>) -> Reach {
     }
 }
 
+/// What looking up other hosts, and connecting to them, needs besides.
+pub fn reach_hosts(reach: &mut Reach) {
+    const NAMES: [&str; 5] = ["/etc", "/lib", "/lib64", "/run", "/usr"];
+    reach.read.extend(NAMES.map(PathBuf::from));
+    reach.network = true;
+}
+
 /// A folder of certificates, and those folders to which links lead that lie in it.
 pub fn with_targets_of_links(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();

@@ -9,7 +9,7 @@ pub const MAGIC: [u8; 4] = *b"ENP\0";
 /// What it is called by ALPN (RFC 7301), where it is spoken within TLS.
 pub const PROTOCOL: &[u8] = b"enp";
 /// The version of the protocol.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Largest payload, in bytes.
 pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
 /// Largest frame behind its length: a payload, a reference and what stands before them.
@@ -107,6 +107,8 @@ pub enum Frame<'a> {
         /// How many.
         events: u64,
     },
+    /// Events were lost before the broker had them, and nobody knows how many. Version 2.
+    Missed,
     /// Is someone there?
     Ping {
         /// Comes back.
@@ -217,6 +219,7 @@ const PING: u8 = 13;
 const PONG: u8 = 14;
 const ERROR: u8 = 15;
 const BYE: u8 = 16;
+const MISSED: u8 = 17;
 
 /// The first frame in the bytes and how many bytes it takes; none if it is not all there.
 ///
@@ -296,6 +299,7 @@ fn frame(body: &[u8]) -> Result<Frame<'_>, FrameError> {
         LAGGED => Frame::Lagged {
             events: u64::from_be_bytes(fields.array()?),
         },
+        MISSED => Frame::Missed,
         PING => Frame::Ping {
             token: fields.u32()?,
         },
@@ -438,6 +442,7 @@ impl Frame<'_> {
                 out.put_u8(LAGGED);
                 out.put_u64(events);
             }
+            Frame::Missed => out.put_u8(MISSED),
             Frame::Ping { token } => put_id(out, PING, token),
             Frame::Pong { token } => put_id(out, PONG, token),
             Frame::Error { code, id, text } => {

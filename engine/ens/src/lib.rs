@@ -3,8 +3,8 @@
 //! In reading order: [`event_ref`] (what events are called, what patterns match), [`access`]
 //! (`ENS_ACCESS`), [`frame`] (ENP, the wire protocol; specified in `docs/ENP.md`), [`matcher`],
 //! [`bus`] (what brokers of a site say to each other), [`broker`] (hosted by the shards of
-//! `engine`), [`server`] (its threads and ports), [`client`] (publishers and
-//! subscribers), [`trace`] (the documented environment variables), [`ready`] (how
+//! `engine`), [`server`] (its threads and ports), [`site`] (its thread on the bus), [`client`]
+//! (publishers and subscribers), [`trace`] (the documented environment variables), [`ready`] (how
 //! `start-msg` is told that a service serves), [`confinement`] (what it gives up then),
 //! [`handover`] (all connections of a program to another process), [`control`] (where `enpd` is
 //! asked for them), [`output`] (that nobody reads), [`planted`] (faults, for tests).
@@ -25,6 +25,7 @@ pub mod own_socket;
 pub mod planted;
 pub mod ready;
 pub mod server;
+pub mod site;
 pub mod statistics;
 pub mod supervisor;
 mod tables;

@@ -23,6 +23,7 @@ use crate::broker::{
 use crate::client::PublishError;
 use crate::frame::{FRAME_BYTES_MAX, publishable};
 use crate::handover::{Coming, Mesh};
+use crate::site::{self, Joined, Joining};
 
 /// What its Unix socket is called among those that another process inherits.
 const SOCKET: &str = "ens-socket";
@@ -54,6 +55,8 @@ pub struct Options {
     pub spin_ns: u64,
     /// Whether rings are refused what the broker doesn't use.
     pub restricted_rings: bool,
+    /// The bus on which it meets the brokers of other hosts; none by default.
+    pub site: Option<site::Ready>,
     /// What the shards share.
     pub broker: BrokerConfig,
 }
@@ -70,6 +73,9 @@ pub enum StartError {
     /// Its limits.
     #[error("ens: {0}")]
     Limits(String),
+    /// The bus.
+    #[error("ens.nats.url: {0}")]
+    Site(#[from] nats::StartError),
     /// The kernel.
     #[error("ens: can't start io_uring or a thread: {0}")]
     Kernel(io::Error),
@@ -96,6 +102,7 @@ pub struct Running {
     unix: Option<PathBuf>,
     subscribing: Arc<SubscribingShards>,
     stats: Arc<Stats>,
+    site: Option<Joined>,
 }
 
 /// Publishes to a broker in the same process, from any thread.
@@ -104,6 +111,8 @@ pub struct Local {
     handle: Handle<(), BrokerMessage>,
     subscribing: Arc<SubscribingShards>,
     stats: Arc<Stats>,
+    /// Others may want what nobody here does.
+    is_of_site: bool,
 }
 
 impl Default for Options {
@@ -120,6 +129,7 @@ impl Default for Options {
             write_timeout_s: 120,
             spin_ns: 0,
             restricted_rings: true,
+            site: None,
             broker: BrokerConfig::new(access, 120),
         }
     }
@@ -132,7 +142,7 @@ impl Local {
     /// If it can't be published, or too many wait.
     pub fn publish(&self, event: &str, payload: &[u8]) -> Result<(), PublishError> {
         publishable(event, payload, b"")?;
-        if self.subscribing.total() == 0 {
+        if self.subscribing.total() == 0 && !self.is_of_site {
             self.stats.publish();
             return Ok(());
         }
@@ -264,6 +274,8 @@ impl Bound {
             coming,
         } = self;
         let handle = engine::mesh(options.shards, &limits);
+        let joining = options.site.map(Joining::new);
+        let (secret, follows) = (options.broker.secret, !coming.is_empty());
         let subscribing = Arc::new(SubscribingShards::new(options.shards));
         let stats = Arc::new(Stats::default());
         let shared = Shared {
@@ -271,6 +283,7 @@ impl Bound {
             stats: stats.clone(),
             placement: Arc::new(Placement::new(steering)),
             joins: Arc::new(Joins::new(options.shards)),
+            site: joining.as_ref().map(|joining| joining.port.clone()),
         };
         let mut coming = coming.into_iter();
         let config = Arc::new(BrokerConfig {
@@ -284,6 +297,7 @@ impl Bound {
             unix: options.unix,
             subscribing,
             stats,
+            site: None,
         };
         for (id, listeners) in (0..).map(ShardId).zip(listeners) {
             let broker = Broker::new(id, config.clone(), shared.clone());
@@ -307,6 +321,10 @@ impl Bound {
             let thread =
                 start_shard(plane, listeners, coming.next()).map_err(StartError::Kernel)?;
             running.threads.push(thread);
+        }
+        if let Some(joining) = joining {
+            let subscribing = running.subscribing.clone();
+            running.site = Some(joining.start(handle, subscribing, secret, follows)?);
         }
         Ok(running)
     }
@@ -420,7 +438,13 @@ impl Running {
             handle: self.handle.clone(),
             subscribing: self.subscribing.clone(),
             stats: self.stats.clone(),
+            is_of_site: self.site.is_some(),
         }
+    }
+
+    /// What is counted of the site, if it has joined one.
+    pub fn site(&self) -> Option<&Arc<site::Counters>> {
+        self.site.as_ref().map(Joined::counters)
     }
 
     /// Says BYE to all clients and ends.
@@ -430,6 +454,9 @@ impl Running {
             if thread.join().is_err() {
                 tracing::error!("a shard of the broker had failed");
             }
+        }
+        if let Some(site) = self.site {
+            site.stop();
         }
         if let Some(path) = self.unix
             && crate::handover::owns_names()

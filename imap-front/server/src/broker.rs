@@ -6,6 +6,7 @@ use admin::Config;
 use ens::access::{Access, AccessError};
 use ens::broker::{BrokerConfig, SubscriptionLimits};
 use ens::server::{self, Bound, Options};
+use ens::site;
 
 /// Why the broker can't start.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,9 @@ pub enum BrokerError {
     /// Its rules.
     #[error("{0}")]
     Access(#[from] AccessError),
+    /// The site that it is to join.
+    #[error("ens.nats: {0}")]
+    Site(String),
     /// Its ports or the kernel.
     #[error("{0}")]
     Start(#[from] server::StartError),
@@ -56,6 +60,7 @@ pub fn bind(config: &Config) -> Result<Option<Bound>, BrokerError> {
         write_timeout_s: config.count("ens.writetimeout"),
         spin_ns: config.count("ens.spin") * 1000,
         restricted_rings: config.switch("service.restrictrings"),
+        site: site(config).map_err(BrokerError::Site)?,
         broker: BrokerConfig {
             connections_max: config.count("ens.maxconnections").max(1) as usize,
             of_client: SubscriptionLimits {
@@ -71,4 +76,37 @@ pub fn bind(config: &Config) -> Result<Option<Bound>, BrokerError> {
         ..Options::default()
     };
     Ok(Some(server::bind(options)?))
+}
+
+/// The site that it joins, if it joins one.
+fn site(config: &Config) -> Result<Option<site::Ready>, String> {
+    options_of_site(config)
+        .map(|options| options.read())
+        .transpose()
+}
+
+fn options_of_site(config: &Config) -> Option<site::Options> {
+    let urls = config.value("ens.nats.url").split(',').map(str::trim);
+    let urls: Vec<String> = urls
+        .filter(|url| !url.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let file = |option| config.path(option).map(|path| config.base().join(path));
+    (!urls.is_empty()).then(|| site::Options {
+        urls,
+        site: config.value("ens.nats.site").to_owned(),
+        credentials: file("ens.nats.credentials"),
+        ca: file("ens.nats.ca"),
+        waiting_bytes_max: config.count("ens.nats.maxpending") as usize,
+    })
+}
+
+/// What `imapd --check` says of the site, if the broker of this host joins one.
+pub fn described_site(config: &Config) -> Option<String> {
+    let options = options_of_site(config)?;
+    let (site, urls) = (&options.site, options.urls.join(", "));
+    Some(match options.read() {
+        Ok(_) => format!("the broker joins the site {site} by {urls}"),
+        Err(error) => format!("the broker can't join the site {site}: {error}"),
+    })
 }

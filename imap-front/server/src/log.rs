@@ -173,5 +173,7 @@ fn filter(config: &Config) -> EnvFilter {
         }
         .to_owned()
     });
+    // What it says is said in other words.
+    let base = format!("{base},async_nats=error");
     EnvFilter::new(ens::trace::filter(&base, variable))
 }

@@ -126,6 +126,9 @@ fn check(base: &Base, _: &Cli) -> Result<(), Box<dyn Error>> {
     if let Some(line) = tokens::described(&config) {
         writeln!(out, "{line}")?;
     }
+    if let Some(line) = broker::described_site(&config) {
+        writeln!(out, "{line}")?;
+    }
     let conditions = admin::idle::conditions(&config, facts);
     for condition in &conditions {
         writeln!(out, "{condition}")?;

@@ -67,6 +67,21 @@ pub struct Cli {
     /// Microseconds for which a shard looks for work before it sleeps: faster, for a core's price
     #[arg(long, default_value_t = 0)]
     pub spin: u64,
+    /// NATS servers, with commas between them, by which brokers of several hosts are one
+    #[arg(long, value_name = "URLS", value_delimiter = ',')]
+    pub nats: Vec<String>,
+    /// The site that the broker joins there: those with the same one hear each other's events
+    #[arg(long, value_name = "NAME", default_value = "ensign")]
+    pub nats_site: String,
+    /// File with an nkey's seed, or user:password
+    #[arg(long, value_name = "FILE")]
+    pub nats_credentials: Option<PathBuf>,
+    /// File of certificates of authorities, PEM, one of which has signed the servers'
+    #[arg(long, value_name = "FILE")]
+    pub nats_ca: Option<PathBuf>,
+    /// Bytes of events that may wait for the servers, and as many that came from them
+    #[arg(long, default_value_t = 16 << 20)]
+    pub nats_pending: usize,
     /// Leave all files of the user within reach
     #[arg(long)]
     pub no_landlock: bool,

@@ -67,6 +67,9 @@ fn main() -> ExitCode {
             ClientEvent::Lagged(events) => {
                 eprintln!("asub: too slow, {events} events were not sent")
             }
+            ClientEvent::Missed => {
+                eprintln!("asub: events of other hosts were lost; nobody knows how many");
+            }
             ClientEvent::Over(why) => eprintln!("asub: {why}; connecting again"),
             ClientEvent::Welcome
             | ClientEvent::Unsubscribed(_)

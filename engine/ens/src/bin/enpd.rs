@@ -21,7 +21,9 @@ use ens::frame::PROTOCOL;
 use ens::handover::{Giving, Shards};
 use ens::ready::Ready;
 use ens::server::{self, Options, Running};
+use ens::site;
 use ens::statistics::Statistics;
+use reactor::rights::calls::Group;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tls::certificates::Certificates;
@@ -35,7 +37,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     // Files and sockets that this process makes are its user's alone.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let filter = ens::trace::filter("info", |name| std::env::var(name).ok());
+    let filter = ens::trace::filter("info,async_nats=error", |name| std::env::var(name).ok());
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(std::io::stderr)
@@ -76,7 +78,9 @@ fn check(address: IpAddr, access: Result<Access, AccessError>) -> ExitCode {
 
 fn serve(cli: &Cli, access: Access, ready: &mut Ready) -> Result<(), Box<dyn std::error::Error>> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
-    let options = options(cli, access);
+    let mut options = options(cli, access);
+    options.site = site(cli)?;
+    let is_of_site = options.site.is_some();
     let mut successor = match (cli.take_over, &cli.control) {
         (true, Some(path)) => Some(control::ask(path, options.shards)?),
         _ => None,
@@ -101,7 +105,10 @@ fn serve(cli: &Cli, access: Access, ready: &mut Ready) -> Result<(), Box<dyn std
     // What is not shown is not reached.
     let shown = certificates.as_ref().and(cli.certificates.as_deref());
     let shown = shown.map(confinement::with_targets_of_links);
-    let reach = confinement::reach_of_broker(&written, shown.unwrap_or_default());
+    let mut reach = confinement::reach_of_broker(&written, shown.unwrap_or_default());
+    if is_of_site {
+        confinement::reach_hosts(&mut reach);
+    }
     confinement::confine_files(!cli.no_landlock, &reach)?;
     // From here on there will be other threads.
     reactor::rights::give_up()?;
@@ -116,7 +123,8 @@ fn serve(cli: &Cli, access: Access, ready: &mut Ready) -> Result<(), Box<dyn std
     broker.listening().iter().for_each(|line| ready.line(line));
     let sockets_named = cli.socket.is_some() || control.is_some();
     let (asked, answers) = (control.is_some(), cli.refreshed.is_some());
-    let calls = confinement::calls_of_broker(sockets_named, asked, answers);
+    let mut calls = confinement::calls_of_broker(sockets_named, asked, answers);
+    calls.extend(is_of_site.then_some(Group::Connecting));
     confinement::confine_calls(!cli.no_seccomp, &calls)?;
     let shards = || Shards::new(vec![broker.mesh()]);
     if let Some(successor) = successor {
@@ -165,6 +173,21 @@ fn options(cli: &Cli, access: Access) -> Options {
         },
         ..Options::default()
     }
+}
+
+/// The site that it joins, if it joins one.
+fn site(cli: &Cli) -> Result<Option<site::Ready>, String> {
+    if cli.nats.is_empty() {
+        return Ok(None);
+    }
+    let options = site::Options {
+        urls: cli.nats.iter().map(|url| url.trim().to_owned()).collect(),
+        site: cli.nats_site.clone(),
+        credentials: cli.nats_credentials.clone(),
+        ca: cli.nats_ca.clone(),
+        waiting_bytes_max: cli.nats_pending,
+    };
+    options.read().map(Some)
 }
 
 /// What TLS shows, if it is spoken.

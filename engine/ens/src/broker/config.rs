@@ -184,13 +184,15 @@ impl SubscribingShards {
         (count.load(Ordering::Relaxed), bytes.load(Ordering::Relaxed))
     }
 
+    /// Shards that have any.
+    pub(crate) fn having(&self) -> impl Iterator<Item = ShardId> {
+        let has = |shard: &ShardId| self.matched[usize::from(shard.0)].load(Ordering::SeqCst) > 0;
+        (0..self.shards()).map(ShardId).filter(has)
+    }
+
     /// Other shards that have any.
     pub(super) fn others(&self, own: ShardId) -> impl Iterator<Item = ShardId> {
-        let has = |shard: &ShardId| self.matched[usize::from(shard.0)].load(Ordering::SeqCst) > 0;
-        (0..self.shards())
-            .map(ShardId)
-            .filter(move |shard| *shard != own)
-            .filter(has)
+        self.having().filter(move |shard| *shard != own)
     }
 }
 
@@ -200,6 +202,7 @@ pub struct Stats {
     published: AtomicU64,
     notified: AtomicU64,
     dropped: AtomicU64,
+    lost_for_pools: AtomicU64,
 }
 
 impl Stats {
@@ -216,6 +219,15 @@ impl Stats {
     /// Notifications that slow subscribers were not given; they were told how many.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Events for pools that no member of the site has.
+    pub fn lost_for_pools(&self) -> u64 {
+        self.lost_for_pools.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn drop_for_site(&self) {
+        self.lost_for_pools.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn publish(&self) {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bytes::{Buf, BufMut};
 use engine::event::SessionId;
+use engine::protocol::Seen;
 
+use super::loss::Tally;
 use super::session::{Parked, Session};
 use super::subscriptions::Place;
 use super::{Broker, Target};
@@ -17,7 +19,7 @@ const POOLED: u8 = 2;
 
 impl Pattern {
     /// Appends it.
-    fn hand_over(&self, output: &mut Vec<u8>) {
+    pub(super) fn hand_over(&self, output: &mut Vec<u8>) {
         let deep = if self.deep { DEEP } else { 0 };
         let pooled = if self.pool.is_some() { POOLED } else { 0 };
         output.put_u8(deep | pooled);
@@ -31,7 +33,7 @@ impl Pattern {
     }
 
     /// The next one of the input.
-    fn taken_over(input: &mut &[u8]) -> Option<Self> {
+    pub(super) fn taken_over(input: &mut &[u8]) -> Option<Self> {
         let bits = input.try_get_u8().ok()?;
         if bits & !(DEEP | POOLED) != 0 {
             return None;
@@ -64,7 +66,7 @@ fn take_text<'a>(input: &mut &'a [u8]) -> Option<&'a str> {
 impl Session {
     /// Appends what there is of it besides subscriptions.
     fn hand_over(&self, output: &mut Vec<u8>) {
-        output.put_u8(u8::from(self.is_greeted()));
+        output.put_u8(self.version());
         output.put_u32(self.buffer.len() as u32);
         output.put_slice(&self.buffer);
     }
@@ -74,7 +76,7 @@ impl Session {
         let mut session = Self::default();
         match input.try_get_u8().ok()? {
             0 => {}
-            1 => session.greet(),
+            version @ ..=2 => session.greet(version),
             _ => return None,
         }
         let length = input.try_get_u32().ok()? as usize;
@@ -90,14 +92,16 @@ impl Broker {
     pub(super) fn write_down(
         &self,
         id: SessionId,
-        session: Option<&Session>,
+        seen: Seen<'_, Session, Parked>,
         output: &mut Vec<u8>,
     ) {
-        match session {
-            Some(session) => session.hand_over(output),
-            None => Session::unpark(Parked).hand_over(output),
+        match seen {
+            Seen::Active(session) => session.hand_over(output),
+            Seen::Parked(parked) => Session::unpark(*parked).hand_over(output),
         }
-        output.put_u64(self.lagged.get(&id).copied().unwrap_or(0));
+        let lagged = self.lagged.get(&id).copied().unwrap_or_default();
+        output.put_u64(lagged.events);
+        output.put_u8(lagged.unknown.into());
         let owned: Vec<_> = self.owned(id).collect();
         output.put_u32(owned.len() as u32);
         for (number, pattern) in owned {
@@ -111,10 +115,13 @@ impl Broker {
     pub(super) fn read_back(&mut self, id: SessionId, mut bytes: &[u8]) -> Option<Session> {
         let input = &mut bytes;
         let session = Session::taken_over(input)?;
-        let lagged = input.try_get_u64().ok()?;
+        let lagged = Tally {
+            events: input.try_get_u64().ok()?,
+            unknown: input.try_get_u8().ok()? != 0,
+        };
         let count = input.try_get_u32().ok()?;
         self.placement.came_anyway();
-        if lagged > 0 {
+        if lagged != Tally::default() {
             self.lagged.insert(id, lagged);
         }
         for _ in 0..count {
@@ -123,6 +130,7 @@ impl Broker {
             self.subscribing.admit_anyway(pattern.cost());
             self.place_again(id, number, pattern);
         }
+        self.note_version(id, session.version());
         input.is_empty().then_some(session)
     }
 
@@ -138,6 +146,7 @@ impl Broker {
             None => {
                 let entry = self.matcher.insert(&pattern, Target::Session(id));
                 self.subscribing.add(self.shard);
+                self.add_interest(&pattern);
                 Place::Matched(entry)
             }
         };

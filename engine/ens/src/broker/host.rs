@@ -68,7 +68,7 @@ impl Broker {
                 payload,
             } => match EventRef::parse(event) {
                 Ok(event) => {
-                    let linked = Linked {
+                    let linked = Linked::Here {
                         publisher: cx.id(),
                         id,
                     };
@@ -80,14 +80,20 @@ impl Broker {
                 }
                 Err(error) => refuse(cx, ErrorCode::BadReference, id, &error.to_string()),
             },
-            Frame::Subscribe { id, pattern } => self.subscribe(cx, id, pattern),
+            Frame::Subscribe { id, pattern } => {
+                self.subscribe(cx, session.version(), id, pattern);
+            }
             Frame::Unsubscribe { id } => self.unsubscribe(cx, id),
             Frame::Ack { receipt } => {
                 let shards = self.subscribing.shards();
                 // One that this broker did not make for this client means nothing.
                 let linked = receipt::read(&self.config.secret, shards, &receipt, cx.id());
-                if let Some(Linked { publisher, id }) = linked {
-                    cx.message(publisher, BrokerMessage::Acknowledged { id });
+                match linked {
+                    Some(Linked::Here { publisher, id }) => {
+                        cx.message(publisher, BrokerMessage::Acknowledged { id });
+                    }
+                    Some(Linked::Away { number }) => self.acknowledge_away(number),
+                    None => {}
                 }
             }
             Frame::Ping { token } => cx.send(Frame::Pong { token }.to_bytes()),
@@ -99,6 +105,7 @@ impl Broker {
             | Frame::Unsubscribed { .. }
             | Frame::Notify { .. }
             | Frame::Lagged { .. }
+            | Frame::Missed
             | Frame::Error { .. }
             | Frame::Bye { .. } => {
                 refuse(
@@ -189,13 +196,20 @@ impl Active for Broker {
     }
 
     fn handle_dropped(&mut self, id: SessionId) {
+        if let Some(tally) = self.untold(id) {
+            return self.lagged.entry(id).or_default().join(tally);
+        }
         self.stats.drop_one();
-        *self.lagged.entry(id).or_default() += 1;
+        self.lagged.entry(id).or_default().events += 1;
     }
 
     fn handle_turn(&mut self, cx: &mut Cx<'_>) -> bool {
         self.removals = REMOVALS_PER_TURN;
-        self.remove_some(cx)
+        let more = self.remove_some(cx);
+        match self.site {
+            Some(_) => self.tell_some(cx) || more,
+            None => more,
+        }
     }
 
     fn handle_watching(&mut self, _: &mut Session, _: &mut Cx<'_>) {}
@@ -265,10 +279,7 @@ impl Parking for Broker {
         seen: Seen<'_, Session, Parked>,
         output: &mut Vec<u8>,
     ) -> bool {
-        match seen {
-            Seen::Active(session) => self.write_down(id, Some(session), output),
-            Seen::Parked(_) => self.write_down(id, None, output),
-        }
+        self.write_down(id, seen, output);
         true
     }
 

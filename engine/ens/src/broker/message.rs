@@ -1,11 +1,14 @@
 //! What the shards of a broker tell each other.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use engine::event::SessionId;
 
+use super::loss::Loss;
 use super::receipt::Linked;
+use crate::bus::Pooled;
 use crate::event_ref::Pattern;
 
 /// An event on its way.
@@ -17,6 +20,33 @@ pub struct Published {
     pub(super) notify: Bytes,
     /// Whose acknowledgement that is.
     pub(super) linked: Option<Linked>,
+    /// What becomes of it where a pool has no member here.
+    pub(super) way: Way,
+}
+
+/// Whether a pool's event may go to other hosts.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// It may.
+    Own,
+    /// Nobody took it there: it is for a member here, or for nobody.
+    Stays,
+    /// It came from there: only if there is no member here.
+    HandOn(Box<Pooled>),
+}
+
+/// An event of another host on its way to the shards; as long as it is there it takes room.
+#[derive(Debug)]
+pub struct FromSite {
+    pub(super) published: Arc<Published>,
+    pub(super) room: Arc<AtomicUsize>,
+    pub(super) bytes: usize,
+}
+
+impl Drop for FromSite {
+    fn drop(&mut self) {
+        self.room.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// From a shard, or from this process itself, to a shard; those that say so, to a session.
@@ -31,6 +61,27 @@ pub enum BrokerMessage {
     },
     /// An event that another shard's publisher published.
     Event(Arc<Published>),
+    /// An event of another host.
+    FromSite(Arc<FromSite>),
+    /// Events of other hosts were lost.
+    Lost(Arc<Loss>),
+    /// So many members has a pool that is served here on other hosts.
+    Away {
+        /// Its pattern.
+        pattern: Arc<Pattern>,
+        /// How many.
+        members: u32,
+    },
+    /// An event for a member of a pool that is served here, from another host; or from this one if
+    /// no other took it.
+    PooledFromSite {
+        /// The pool's pattern.
+        pattern: Arc<Pattern>,
+        /// The event.
+        pooled: Arc<Pooled>,
+        /// Whether no other took it.
+        returned: bool,
+    },
     /// A connection of the telling shard joins a pool that is served here.
     Join {
         /// Its pattern, which names the pool.

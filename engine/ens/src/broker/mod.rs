@@ -8,15 +8,17 @@ mod config;
 mod handover;
 mod host;
 mod joins;
+mod loss;
 mod message;
 mod placement;
 mod pools;
 mod publish;
 mod receipt;
 mod session;
+mod site;
 mod subscriptions;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use ahash::RandomState;
@@ -26,9 +28,12 @@ use engine::protocol::Context;
 
 pub use config::{BrokerConfig, Stats, SubscribingShards, SubscriptionLimits};
 pub use joins::Joins;
-pub use message::BrokerMessage;
+pub use loss::{Loss, Tally};
+pub use message::{BrokerMessage, FromSite};
 pub use placement::Placement;
+pub use site::{owner_of_pool, publish_of};
 
+use crate::bus::Port;
 use crate::event_ref::Pattern;
 use crate::frame::{ErrorCode, Frame};
 use crate::matcher::Matcher;
@@ -52,10 +57,15 @@ pub struct Broker {
     /// How many more may be removed in this turn.
     removals: usize,
     /// Events that were not sent to connections that are behind.
-    lagged: HashMap<SessionId, u64, RandomState>,
+    lagged: HashMap<SessionId, Tally, RandomState>,
     /// Connections that were not let in and are being closed.
     refused: HashSet<SessionId, RandomState>,
     pools: Pools,
+    /// The other brokers, if this one has joined a site.
+    site: Option<Arc<Port>>,
+    /// Pools, written down, of which the site was not told how many members they have.
+    untold_members: BTreeSet<Bytes>,
+    telling: Box<site::Telling>,
     /// Kept for its memory.
     found: Vec<Target>,
 }
@@ -71,6 +81,8 @@ pub struct Shared {
     pub placement: Arc<Placement>,
     /// Members of pools that come from another process.
     pub joins: Arc<Joins>,
+    /// The other brokers, if this one has joined a site.
+    pub site: Option<Arc<Port>>,
 }
 
 /// Who gets what a subscription matches.
@@ -93,6 +105,7 @@ impl Broker {
             stats,
             placement,
             joins,
+            site,
         }: Shared,
     ) -> Self {
         Self {
@@ -109,6 +122,9 @@ impl Broker {
             lagged: HashMap::default(),
             refused: HashSet::default(),
             pools: Pools::default(),
+            site,
+            untold_members: BTreeSet::new(),
+            telling: Box::default(),
             found: Vec::new(),
         }
     }
@@ -129,6 +145,7 @@ impl Broker {
             self.pools.filed(pool, entry);
             self.subscribing.add(self.shard);
         }
+        self.tell_members(pattern);
     }
 
     fn leave(&mut self, pattern: &Pattern, member: SessionId, id: u32) {
@@ -136,17 +153,25 @@ impl Broker {
             self.matcher.remove(entry);
             self.subscribing.remove(self.shard);
         }
+        self.tell_members(pattern);
     }
 
-    fn greet(&self, cx: &mut Cx<'_>, session: &mut Session, version: u16, name: &str) {
+    fn greet(&mut self, cx: &mut Cx<'_>, session: &mut Session, version: u16, name: &str) {
         if version == 0 {
-            refuse(cx, ErrorCode::Version, 0, "version 0 is not spoken; 1 is");
+            refuse(
+                cx,
+                ErrorCode::Version,
+                0,
+                "version 0 is not spoken; 1 and 2 are",
+            );
             return close(cx, "another version is needed");
         }
         tracing::debug!(target: "gap::session", id = ?cx.id(), name, "hello");
-        session.greet();
+        let version = version.min(crate::frame::VERSION);
+        session.greet(version as u8);
+        self.note_version(cx.id(), version as u8);
         let welcome = Frame::Welcome {
-            version: crate::frame::VERSION,
+            version,
             payload_max: crate::frame::PAYLOAD_BYTES_MAX as u32,
             keepalive_s: self.config.keepalive_s,
             name: &self.config.name,
@@ -163,9 +188,10 @@ impl Broker {
     }
 
     fn lagged(&mut self, session: SessionId) -> Option<Bytes> {
-        let events = self.lagged.remove(&session)?;
+        let tally = self.lagged.remove(&session)?;
+        let Tally { events, .. } = tally;
         tracing::warn!(target: "ens::server", ?session, events, "a slow subscriber lagged");
-        Some(Frame::Lagged { events }.to_bytes())
+        Some(tally.frame(self.version_of(session)))
     }
 }
 

@@ -23,6 +23,17 @@ pub(super) struct Pools {
     next: u32,
 }
 
+/// What members on other hosts change.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Away {
+    /// Nothing.
+    Known,
+    /// There is a pool of this number now.
+    New(u32),
+    /// There is none any more of which the matcher has this.
+    Gone(EntryId),
+}
+
 struct SubscriberPool {
     pattern: Arc<Pattern>,
     /// Who, and the number of its subscription.
@@ -30,6 +41,9 @@ struct SubscriberPool {
     /// Where each member stands among them.
     places: HashMap<(SessionId, u32), u32, RandomState>,
     turn: usize,
+    /// Members on other hosts, and whose turn it is among all.
+    away: u32,
+    round: u32,
     /// Of its pattern, once the matcher has it.
     entry: Option<EntryId>,
 }
@@ -55,10 +69,68 @@ impl Pools {
                 members,
                 places: HashMap::from_iter([((member, id), 0)]),
                 turn: 0,
+                away: 0,
+                round: 0,
                 entry: None,
             },
         );
         Some(number)
+    }
+
+    /// So many members has a pool on other hosts.
+    pub fn set_away(&mut self, pattern: &Pattern, away: u32) -> Away {
+        if let Some(number) = self.numbers.get(pattern).copied() {
+            let Some(pool) = self.pools.get_mut(&number) else {
+                return Away::Known;
+            };
+            pool.away = away;
+            if away > 0 || !pool.members.is_empty() {
+                return Away::Known;
+            }
+            return match self.remove(pattern, number) {
+                Some(entry) => Away::Gone(entry),
+                None => Away::Known,
+            };
+        }
+        if away == 0 {
+            return Away::Known;
+        }
+        let (number, pattern) = (self.next, Arc::new(pattern.clone()));
+        self.next = self.next.wrapping_add(1);
+        self.numbers.insert(pattern.clone(), number);
+        self.pools.insert(
+            number,
+            SubscriberPool {
+                pattern,
+                members: vec![],
+                places: HashMap::default(),
+                turn: 0,
+                away,
+                round: 0,
+                entry: None,
+            },
+        );
+        Away::New(number)
+    }
+
+    /// How many members a pool has here.
+    pub fn members(&self, pattern: &Pattern) -> u32 {
+        let number = self.numbers.get(pattern);
+        let pool = number.and_then(|number| self.pools.get(number));
+        pool.map_or(0, |pool| pool.members.len() as u32)
+    }
+
+    /// The pattern, if it is the turn of a member on another host.
+    pub fn turn_away(&mut self, number: u32) -> Option<Arc<Pattern>> {
+        let pool = self.pools.get_mut(&number).filter(|pool| pool.away > 0)?;
+        let here = pool.members.len() as u32;
+        pool.round = (pool.round + 1) % here.saturating_add(pool.away);
+        (pool.round >= here).then(|| pool.pattern.clone())
+    }
+
+    fn remove(&mut self, pattern: &Pattern, number: u32) -> Option<EntryId> {
+        self.numbers.remove(pattern);
+        self.pools.remove(&number)?.entry
     }
 
     /// Notes under what the matcher has a new pool's pattern.
@@ -77,20 +149,27 @@ impl Pools {
         if let Some(moved) = pool.members.get(at) {
             pool.places.insert(*moved, at as u32);
         }
-        if !pool.members.is_empty() {
+        if !pool.members.is_empty() || pool.away > 0 {
             return None;
         }
-        self.numbers.remove(pattern);
-        self.pools.remove(&number)?.entry
+        self.remove(pattern, number)
     }
 
     /// The member whose turn it is.
     pub fn choose(&mut self, number: u32) -> Option<(Arc<Pattern>, SessionId, u32)> {
         let pool = self.pools.get_mut(&number)?;
+        if pool.members.is_empty() {
+            return None;
+        }
         pool.turn %= pool.members.len();
         let (member, id) = pool.members[pool.turn];
         pool.turn += 1;
         Some((pool.pattern.clone(), member, id))
+    }
+
+    /// The pattern of a pool.
+    pub fn pattern(&self, number: u32) -> Option<Arc<Pattern>> {
+        self.pools.get(&number).map(|pool| pool.pattern.clone())
     }
 
     /// The number of a pool, if it has members.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use engine::event::SessionId;
 
-use super::message::Published;
+use super::message::{Published, Way};
 use super::receipt::{self, Linked};
 use super::{Broker, BrokerMessage, Cx, Target, config};
 use crate::event_ref::EventRef;
@@ -65,6 +65,8 @@ impl Broker {
     ) {
         self.stats.publish();
         tracing::trace!(target: "ens::server", event = event.text(), "publish");
+        self.told();
+        self.publish_to_site(event, link, payload);
         self.spread(cx, event, link, payload);
         if event.key() == config::MONITOR_KEY {
             let text = self.config.service_event("running");
@@ -98,6 +100,7 @@ impl Broker {
                 payload,
             ),
             linked: link.map(|(linked, _)| linked),
+            way: Way::Own,
         });
         for shard in others {
             cx.message(
@@ -122,7 +125,12 @@ impl Broker {
     }
 
     /// Gives an event to those found, once to each connection, in slot order.
-    fn give(&mut self, cx: &mut Cx<'_>, found: &mut Vec<Target>, published: &Arc<Published>) {
+    pub(super) fn give(
+        &mut self,
+        cx: &mut Cx<'_>,
+        found: &mut Vec<Target>,
+        published: &Arc<Published>,
+    ) {
         if found.len() > 1 && !found.is_sorted() {
             found.sort_unstable();
         }
@@ -140,11 +148,21 @@ impl Broker {
         self.stats.notify(count);
     }
 
-    /// Gives an event to the one member of a pool whose turn it is.
+    /// Gives an event to the one member of a pool whose turn it is, here or on another host.
     fn pooled(&mut self, cx: &mut Cx<'_>, pool: u32, event: &Arc<Published>) {
+        if matches!(event.way, Way::Own)
+            && let Some(pattern) = self.pools.turn_away(pool)
+        {
+            return self.send_away(&pattern, event);
+        }
+        self.pooled_here(cx, pool, event);
+    }
+
+    /// Gives an event to a member of a pool here.
+    pub(super) fn pooled_here(&mut self, cx: &mut Cx<'_>, pool: u32, event: &Arc<Published>) {
         let (pattern, member, id) = loop {
             let Some((pattern, member, id)) = self.pools.choose(pool) else {
-                return;
+                return self.pooled_nowhere(pool, event);
             };
             if member.shard != self.shard {
                 break (pattern, member, id);
@@ -166,9 +184,27 @@ impl Broker {
         cx.message(SessionId::shard_itself(member.shard), message);
     }
 
+    /// There is no member here.
+    fn pooled_nowhere(&mut self, pool: u32, event: &Arc<Published>) {
+        match (&event.way, self.pools.pattern(pool)) {
+            (Way::Stays, _) => self.stats.drop_for_site(),
+            (_, Some(pattern)) if self.site.is_some() => self.send_away(&pattern, event),
+            _ => {}
+        }
+    }
+
     /// What other shards, or this process, have to say.
     pub(super) fn message_to_shard(&mut self, cx: &mut Cx<'_>, message: BrokerMessage) {
+        self.told();
         match message {
+            BrokerMessage::FromSite(from) => self.heard_from_site(cx, &from),
+            BrokerMessage::Lost(loss) => self.lost(&loss),
+            BrokerMessage::Away { pattern, members } => self.set_away(&pattern, members),
+            BrokerMessage::PooledFromSite {
+                pattern,
+                pooled,
+                returned,
+            } => self.pooled_from_site(cx, &pattern, &pooled, returned),
             BrokerMessage::Publish { event, payload } => match EventRef::parse(&event) {
                 Ok(event) => self.publish(cx, &event, None, &payload),
                 Err(error) => tracing::error!(target: "ens::server", "not published: {error}"),
@@ -205,8 +241,11 @@ impl Broker {
                 }
             }
             BrokerMessage::Bounced { pattern, event } => {
-                if let Some(pool) = self.pools.number(&pattern) {
-                    self.pooled(cx, pool, &event);
+                match self.pools.number(&pattern) {
+                    Some(pool) => self.pooled(cx, pool, &event),
+                    // It was the last one.
+                    None if matches!(event.way, Way::HandOn(_)) => self.send_away(&pattern, &event),
+                    None => {}
                 }
             }
             // These go to sessions.

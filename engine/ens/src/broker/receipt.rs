@@ -8,17 +8,27 @@ use sha2::Sha256;
 
 use crate::frame::Receipt;
 
-/// A PUBLISH that is to be acknowledged.
+/// An event that is to be acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Linked {
-    /// Whose it is.
-    pub publisher: SessionId,
-    /// Its id.
-    pub id: u32,
+pub enum Linked {
+    /// A PUBLISH of a client of this broker.
+    Here {
+        /// Whose it is.
+        publisher: SessionId,
+        /// Its id.
+        id: u32,
+    },
+    /// One of another host's.
+    Away {
+        /// What the bus knows it by.
+        number: u64,
+    },
 }
 
 /// Bytes of a receipt that say what it is for; the others are the code.
 const NAME_BYTES: usize = 11;
+/// In the place of a shard's number: the event is another host's.
+const AWAY: u8 = 0xFF;
 
 fn keyed(secret: &[u8; 32], name: &[u8], subscriber: SessionId) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("a key may have any length");
@@ -31,20 +41,27 @@ fn keyed(secret: &[u8; 32], name: &[u8], subscriber: SessionId) -> Hmac<Sha256> 
 
 /// The receipt of a PUBLISH for one subscriber.
 pub(super) fn make(secret: &[u8; 32], linked: Linked, subscriber: SessionId) -> Receipt {
-    let Linked { publisher, id } = linked;
     let mut receipt = [0; 16];
-    // There are at most 64 shards.
-    receipt[0] = publisher.shard.0 as u8;
-    receipt[1..3].copy_from_slice(&publisher.generation.to_be_bytes());
-    receipt[3..7].copy_from_slice(&publisher.slot.to_be_bytes());
-    receipt[7..NAME_BYTES].copy_from_slice(&id.to_be_bytes());
+    match linked {
+        Linked::Here { publisher, id } => {
+            // There are at most 64 shards.
+            receipt[0] = publisher.shard.0 as u8;
+            receipt[1..3].copy_from_slice(&publisher.generation.to_be_bytes());
+            receipt[3..7].copy_from_slice(&publisher.slot.to_be_bytes());
+            receipt[7..NAME_BYTES].copy_from_slice(&id.to_be_bytes());
+        }
+        Linked::Away { number } => {
+            receipt[0] = AWAY;
+            receipt[1..9].copy_from_slice(&number.to_be_bytes());
+        }
+    }
     let code = keyed(secret, &receipt[..NAME_BYTES], subscriber).finalize();
     let code = code.into_bytes();
     receipt[NAME_BYTES..].copy_from_slice(&code[..16 - NAME_BYTES]);
     receipt
 }
 
-/// The PUBLISH that a receipt is for, if this broker made it for that subscriber.
+/// The event that a receipt is for, if this broker made it for that subscriber.
 pub(super) fn read(
     secret: &[u8; 32],
     shards: u16,
@@ -54,6 +71,10 @@ pub(super) fn read(
     let (name, code) = receipt.split_at(NAME_BYTES);
     let is_ours = keyed(secret, name, subscriber).verify_truncated_left(code);
     is_ours.ok()?;
+    if name[0] == AWAY {
+        let number = u64::from_be_bytes(*name[1..].first_chunk()?);
+        return Some(Linked::Away { number });
+    }
     let [shard, g0, g1, s0, s1, s2, s3, i0, i1, i2, i3] = *name.first_chunk()?;
     let publisher = SessionId {
         shard: ShardId(shard.into()),
@@ -61,7 +82,7 @@ pub(super) fn read(
         slot: u32::from_be_bytes([s0, s1, s2, s3]),
     };
     let id = u32::from_be_bytes([i0, i1, i2, i3]);
-    (publisher.shard.0 < shards).then_some(Linked { publisher, id })
+    (publisher.shard.0 < shards).then_some(Linked::Here { publisher, id })
 }
 
 #[cfg(test)]
@@ -79,13 +100,17 @@ mod tests {
     #[test]
     fn only_the_subscriber_that_was_given_a_receipt_can_use_it() {
         let secret = [7; 32];
-        let linked = Linked {
+        let linked = Linked::Here {
             publisher: session(3),
             id: 9,
         };
         let receipt = make(&secret, linked, session(4));
         assert_eq!(read(&secret, 2, &receipt, session(4)), Some(linked));
         assert_eq!(read(&secret, 2, &receipt, session(5)), None, "overheard");
+        let away = Linked::Away { number: 1 << 40 };
+        let receipt_away = make(&secret, away, session(4));
+        assert_eq!(read(&secret, 2, &receipt_away, session(4)), Some(away));
+        assert_eq!(read(&secret, 2, &receipt_away, session(5)), None);
         assert_eq!(
             read(&[8; 32], 2, &receipt, session(4)),
             None,

@@ -6,31 +6,37 @@ use bytes::{Buf, BytesMut};
 #[derive(Debug, Default)]
 pub struct Session {
     pub(super) buffer: BytesMut,
-    greeted: bool,
+    /// Which version of ENP it speaks; 0 before its HELLO.
+    version: u8,
     /// It was told that it is closed; what it still sends is not read.
     pub(super) closing: bool,
 }
 
-/// A connection that only waits: nothing but that it said hello.
+/// A connection that only waits: nothing but which version it speaks.
 #[derive(Clone, Copy, Debug)]
-pub struct Parked;
+pub struct Parked(pub(super) u8);
 
 impl Session {
-    pub(super) fn greet(&mut self) {
-        self.greeted = true;
+    pub(super) fn greet(&mut self, version: u8) {
+        self.version = version;
+    }
+
+    pub(super) fn version(&self) -> u8 {
+        self.version
     }
 
     pub(super) fn is_greeted(&self) -> bool {
-        self.greeted
+        self.version != 0
     }
 
     pub(super) fn park(&self) -> Option<Parked> {
-        (self.greeted && self.buffer.is_empty() && !self.closing).then_some(Parked)
+        let rests = self.is_greeted() && self.buffer.is_empty() && !self.closing;
+        rests.then_some(Parked(self.version))
     }
 
-    pub(super) fn unpark(_: Parked) -> Self {
+    pub(super) fn unpark(parked: Parked) -> Self {
         Self {
-            greeted: true,
+            version: parked.0,
             ..Self::default()
         }
     }

@@ -8,6 +8,7 @@ use engine::event::SessionId;
 
 use super::message::BrokerMessage;
 use super::{Broker, Cx, Target, config, pools, publish, refuse};
+use crate::bus::bucket_of_pattern;
 use crate::event_ref::Pattern;
 use crate::frame::{ErrorCode, Frame};
 use crate::matcher::EntryId;
@@ -19,9 +20,12 @@ pub(super) const REMOVALS_PER_TURN: usize = 2_000;
 #[derive(Default)]
 pub(super) struct Owned {
     by_id: HashMap<u32, Subscription, RandomState>,
-    /// What keeping them takes.
+    /// What keeping them takes, and in the highest bit whether its client speaks version 2.
     bytes: usize,
 }
+
+/// In [`Owned::bytes`].
+const SPEAKS_2: usize = 1 << (usize::BITS - 1);
 
 struct Subscription {
     bytes: usize,
@@ -38,7 +42,7 @@ pub(super) enum Place {
 }
 
 impl Broker {
-    pub(super) fn subscribe(&mut self, cx: &mut Cx<'_>, id: u32, pattern: &str) {
+    pub(super) fn subscribe(&mut self, cx: &mut Cx<'_>, version: u8, id: u32, pattern: &str) {
         let session = cx.id();
         let pattern = match Pattern::parse(pattern) {
             Ok(pattern) => pattern,
@@ -73,14 +77,37 @@ impl Broker {
             let entry = self.matcher.insert(&pattern, Target::Session(session));
             // Before the answer: who publishes after that finds it.
             self.subscribing.add(self.shard);
+            self.add_interest(&pattern);
             cx.send(Frame::Subscribed { id }.to_bytes());
             Place::Matched(entry)
         };
         self.keep(session, id, bytes, pattern, place);
+        self.note_version(session, version);
         if is_service {
             let event = self.config.service_event("running");
             cx.send(publish::notify(0, None, &event, b""));
         }
+    }
+
+    /// The site is asked for what a pattern outside of pools can match.
+    pub(super) fn add_interest(&self, pattern: &Pattern) {
+        if let Some(port) = &self.site {
+            port.add_interest(bucket_of_pattern(pattern));
+        }
+    }
+
+    /// Which version of ENP a client speaks, once it has subscribed.
+    pub(super) fn note_version(&mut self, session: SessionId, version: u8) {
+        if let Some(owned) = self.subscriptions.get_mut(&session) {
+            owned.bytes &= !SPEAKS_2;
+            owned.bytes |= if version >= 2 { SPEAKS_2 } else { 0 };
+        }
+    }
+
+    /// The same, of one that has.
+    pub(super) fn version_of(&self, session: SessionId) -> u8 {
+        let owned = self.subscriptions.get(&session);
+        1 + u8::from(owned.is_some_and(|owned| owned.bytes & SPEAKS_2 != 0))
     }
 
     pub(super) fn keep(
@@ -112,7 +139,8 @@ impl Broker {
     fn admit(&self, session: SessionId, bytes: usize) -> Result<(), String> {
         let limits = &self.config.of_client;
         let owned = self.subscriptions.get(&session);
-        let (count, before) = owned.map_or((0, 0), |owned| (owned.by_id.len(), owned.bytes));
+        let (count, before) =
+            owned.map_or((0, 0), |owned| (owned.by_id.len(), owned.bytes & !SPEAKS_2));
         if count >= limits.count {
             return Err(format!("a client may have {} subscriptions", limits.count));
         }
@@ -187,6 +215,9 @@ impl Broker {
         self.subscribing.forget(gone.bytes);
         if let Place::Matched(entry) = gone.place {
             self.matcher.remove(entry);
+            if let Some(port) = &self.site {
+                port.remove_interest(bucket_of_pattern(&gone.pattern));
+            }
             return self.subscribing.remove(self.shard);
         }
         let pattern = gone.pattern;

@@ -55,6 +55,8 @@ pub enum Action {
     },
     /// Broker: an event of another host, for all subscribers but pools.
     Event {
+        /// Its bucket.
+        bucket: u16,
         /// By which it can be acknowledged ([`Machine::acknowledge`]) if it is linked.
         number: Option<u64>,
         /// It.
@@ -213,9 +215,13 @@ impl Machine {
         self.tell_pools_missed();
     }
 
-    /// The bus is away.
+    /// The bus is away: pools have members here only.
     pub fn disconnected(&mut self) {
         self.is_connected = false;
+        for origin in self.pools.origins() {
+            let changed = self.pools.forget(origin);
+            self.tell_members(changed);
+        }
         while let Some((_, pooled)) = self.asked.pop_front() {
             self.asked_bytes -= pooled.event.wire_bytes();
         }
@@ -507,11 +513,15 @@ impl Machine {
     fn tell_heard(&mut self, origin: u64, heard: Vec<Heard>) {
         for one in heard {
             match one {
-                Heard::Event(_, event) => {
+                Heard::Event(bucket, event) => {
                     self.counts.heard += 1;
                     let token = event.link.as_ref().map(|(_, token)| *token);
                     let number = token.map(|token| self.links.number(origin, token));
-                    self.actions.push(Action::Event { number, event });
+                    self.actions.push(Action::Event {
+                        bucket,
+                        number,
+                        event,
+                    });
                 }
                 Heard::Missed(bucket, missed) => {
                     match missed {
@@ -527,8 +537,8 @@ impl Machine {
 
     /// When [`Machine::tick`] is to be called at the latest.
     pub fn next_ns(&self) -> u64 {
-        let pools_ns = self.pools.due_ns().unwrap_or(u64::MAX);
-        self.digest_ns.min(pools_ns)
+        let pools_ns = self.pools.due_ns().filter(|_| self.is_connected);
+        self.digest_ns.min(pools_ns.unwrap_or(u64::MAX))
     }
 
     /// Does what time brings along.

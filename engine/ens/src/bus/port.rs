@@ -56,7 +56,6 @@ pub struct Port {
     skipped: Box<[AtomicU64]>,
     any_skipped: AtomicBool,
     dropped: AtomicU64,
-    is_site_wide: bool,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -70,9 +69,8 @@ impl fmt::Debug for Port {
 }
 
 impl Port {
-    /// Of a bus that is woken so, for which so many bytes may wait. Whoever subscribes and doesn't
-    /// say otherwise hears the whole site, or this broker alone.
-    pub fn new(bytes_max: usize, is_site_wide: bool, wake: Box<dyn Fn() + Send + Sync>) -> Self {
+    /// Of a bus that is woken so, for which so many bytes may wait.
+    pub fn new(bytes_max: usize, wake: Box<dyn Fn() + Send + Sync>) -> Self {
         Self {
             interest: Interest::default(),
             queue: ArrayQueue::new(WAITING_MAX),
@@ -81,14 +79,8 @@ impl Port {
             skipped: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
             any_skipped: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
-            is_site_wide,
             wake,
         }
-    }
-
-    /// Whether subscriptions that don't say otherwise are to the whole site.
-    pub fn is_site_wide(&self) -> bool {
-        self.is_site_wide
     }
 
     /// One more subscription can match in this bucket, or in any.
@@ -187,7 +179,7 @@ mod tests {
 
     #[test]
     fn what_finds_no_room_is_counted_in_its_bucket_and_what_left_makes_room() {
-        let port = Port::new(10_000, true, Box::new(|| {}));
+        let port = Port::new(10_000, Box::new(|| {}));
         for bucket in 0..5 {
             port.publish(bucket, event(4000));
         }

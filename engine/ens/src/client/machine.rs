@@ -38,6 +38,8 @@ pub enum ClientEvent {
     Acknowledged(u32),
     /// So many events were not sent, because this client was too slow.
     Lagged(u64),
+    /// Events of other hosts were lost on their way to the broker; nobody knows how many.
+    Missed,
     /// Something can't be done.
     Refused {
         /// The PUBLISH or SUBSCRIBE; 0 if it is neither.
@@ -256,6 +258,7 @@ impl Machine {
             Frame::Accepted { id } => news.push(ClientEvent::Accepted(id)),
             Frame::Acknowledged { id } => news.push(ClientEvent::Acknowledged(id)),
             Frame::Lagged { events } => news.push(ClientEvent::Lagged(events)),
+            Frame::Missed => news.push(ClientEvent::Missed),
             Frame::Ping { token } => self.say(&Frame::Pong { token }),
             Frame::Error { id, text, .. } => {
                 self.forget(id);

@@ -11,3 +11,4 @@ pub use address::Address;
 pub use connection::{Connection, OpenError, Options, PublishError};
 pub use machine::{ClientEvent, Machine};
 pub use secure::ENS_CA_FILE;
+pub(crate) use secure::trusting;

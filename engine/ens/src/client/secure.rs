@@ -166,14 +166,26 @@ fn config(ca: Option<&Path>) -> io::Result<Arc<ClientConfig>> {
         Some(path) => Arc::new(of_file(&path)?),
         None => of_system()?,
     };
+    let mut config = trusting_roots(roots)?;
+    config.alpn_protocols = vec![PROTOCOL.to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// Whoever speaks another protocol trusts those of a file, too.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(crate) fn trusting(ca: &Path) -> io::Result<ClientConfig> {
+    trusting_roots(Arc::new(of_file(ca)?))
+}
+
+fn trusting_roots(roots: Arc<RootCertStore>) -> io::Result<ClientConfig> {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
+    Ok(ClientConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![PROTOCOL.to_vec()];
-    Ok(Arc::new(config))
+        .with_no_client_auth())
 }
 
 fn of_file(path: &Path) -> io::Result<RootCertStore> {

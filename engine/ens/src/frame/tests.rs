@@ -53,6 +53,7 @@ fn vectors() -> Vec<(Vec<u8>, Frame<'static>)> {
         },
         Frame::Ack { receipt },
         Frame::Lagged { events: 5 },
+        Frame::Missed,
         Frame::Ping { token: 9 },
         Frame::Pong { token: 9 },
         Frame::Error {

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod clients;
+mod nats_servers;
 mod pools;
 mod programs;
 mod secure;
+mod site;
 mod strangers;
 mod talk;

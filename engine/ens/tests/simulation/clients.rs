@@ -143,6 +143,7 @@ impl Clients {
                     assert!(events > 0);
                     self.peers[number].lagged += events;
                 }
+                ClientEvent::Missed => panic!("there are no other hosts"),
                 ClientEvent::Refused { why, .. } => panic!("refused: {why}"),
                 ClientEvent::Over(why) => assert_eq!(why, "the broker is stopping"),
                 ClientEvent::Welcome

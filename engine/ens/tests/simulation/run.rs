@@ -93,6 +93,7 @@ impl Run {
             stats: Arc::new(Stats::default()),
             placement: Arc::new(Placement::new(vec![])),
             joins: Arc::new(Joins::new(count)),
+            site: None,
         };
         let mut config = BrokerConfig::new(Access::parse("").unwrap(), 0);
         config.secret = [7; 32];

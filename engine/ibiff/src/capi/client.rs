@@ -482,6 +482,12 @@ impl Shared {
                     self.strand.push(Box::new(move || lagged(events)));
                 }
             }
+            // Lagging callbacks take a number: it is one at least.
+            ClientEvent::Missed => {
+                if let Some(lagged) = self.lock().lagged.clone() {
+                    self.strand.push(Box::new(move || lagged(1)));
+                }
+            }
             ClientEvent::Welcome => {}
         }
     }

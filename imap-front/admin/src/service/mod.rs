@@ -119,8 +119,31 @@ impl Service {
         if let Some(socket) = config.path("ens.socket") {
             arguments.extend(["--socket".into(), base.root().join(socket).into()]);
         }
+        arguments.extend(of_site(base, config));
         arguments
     }
+}
+
+/// What makes the broker one of several.
+fn of_site(base: &Base, config: &Config) -> Vec<OsString> {
+    let mut arguments = vec![];
+    if config.value("ens.nats.url").is_empty() {
+        return arguments;
+    }
+    for (flag, option) in [("--nats", "ens.nats.url"), ("--nats-site", "ens.nats.site")] {
+        arguments.extend([flag.into(), config.value(option).into()]);
+    }
+    let most = config.count("ens.nats.maxpending").to_string();
+    arguments.extend(["--nats-pending".into(), most.into()]);
+    for (flag, option) in [
+        ("--nats-credentials", "ens.nats.credentials"),
+        ("--nats-ca", "ens.nats.ca"),
+    ] {
+        if let Some(path) = config.path(option) {
+            arguments.extend([flag.into(), base.root().join(path).into()]);
+        }
+    }
+    arguments
 }
 
 /// Tells `start-msg` that this program, which it started, serves.

@@ -80,6 +80,50 @@ pub(super) static ENS: &[ConfigOption] = &[
         help: "subscriptions of one ENS client; more are refused",
     },
     ConfigOption {
+        name: "ens.nats.ca",
+        kind: Kind::Path,
+        default: "",
+        refreshable: false,
+        help: "file of certificates of authorities, PEM, one of which has signed those of the NATS \
+               servers; without it those of the system",
+    },
+    ConfigOption {
+        name: "ens.nats.credentials",
+        kind: Kind::Path,
+        default: "",
+        refreshable: false,
+        help: "file with what the NATS servers know the broker by: an nkey's seed, or \
+               user:password",
+    },
+    ConfigOption {
+        name: "ens.nats.maxpending",
+        kind: Kind::Bytes {
+            unlimited: false,
+            min: 65536,
+        },
+        default: "16M",
+        refreshable: false,
+        help: "bytes of events that may wait for the NATS servers, and as many that came from \
+               them; what is more is lost, and whoever misses it is told",
+    },
+    ConfigOption {
+        name: "ens.nats.site",
+        kind: Kind::Text,
+        default: "ensign",
+        refreshable: false,
+        help: "the site that the broker joins: those with the same one hear each other's events. \
+               Letters, digits, - and _",
+    },
+    ConfigOption {
+        name: "ens.nats.url",
+        kind: Kind::Text,
+        default: "",
+        refreshable: false,
+        help: "NATS servers by which brokers of several hosts are one, nats://HOST:4222 or \
+               tls://HOST:4222, with commas between them; none is a broker that is alone. \
+               docs/site.md",
+    },
+    ConfigOption {
         name: "ens.port",
         kind: PORT,
         default: "7997",

@@ -1,0 +1,155 @@
+//! A broker as one of a site: its thread on the bus, which is a NATS cluster.
+
+#[path = "site/counters.rs"]
+mod counters;
+#[path = "site/driver.rs"]
+mod driver;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use engine::Handle;
+use nats::{Credentials, Link, StartError, Waker};
+
+pub use counters::Counters;
+
+use crate::broker::{BrokerMessage, SubscribingShards};
+use crate::bus::Port;
+use driver::SiteDriver;
+
+/// Where the bus is.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Servers of the cluster.
+    pub urls: Vec<String>,
+    /// The site: brokers with the same one hear each other. Letters, digits, `-` and `_`.
+    pub site: String,
+    /// A file with an nkey's seed, or `user:password`.
+    pub credentials: Option<PathBuf>,
+    /// Certificates of authorities, PEM, one of which has signed the servers'.
+    pub ca: Option<PathBuf>,
+    /// Bytes of events that may wait for the bus, and as many for the shards.
+    pub waiting_bytes_max: usize,
+}
+
+/// Options of which files were read.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    nats: nats::Options,
+    site: String,
+    waiting_bytes_max: usize,
+}
+
+impl Options {
+    /// Reads the files that are named, while they can be reached.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub fn read(&self) -> Result<Ready, String> {
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        if self.site.is_empty() || !self.site.bytes().all(is_letter) {
+            let site = &self.site;
+            return Err(format!(
+                "the site {site:?} has other characters than A-Z a-z 0-9 - _"
+            ));
+        }
+        let text = |path: &Path| {
+            let text = std::fs::read_to_string(path);
+            text.map_err(|error| format!("can't read {}: {error}", path.display()))
+        };
+        let credentials = match &self.credentials {
+            None => Credentials::None,
+            Some(path) => Credentials::read(&text(path)?)
+                .map_err(|error| format!("{}: {error}", path.display()))?,
+        };
+        let tls = self.ca.as_deref().map(|path| {
+            let config = crate::client::trusting(path);
+            config.map_err(|error| error.to_string())
+        });
+        let nats = nats::Options {
+            urls: self.urls.clone(),
+            name: format!("enpd {}", std::process::id()),
+            credentials,
+            tls: tls.transpose()?,
+        };
+        Ok(Ready {
+            nats,
+            site: self.site.clone(),
+            waiting_bytes_max: self.waiting_bytes_max,
+        })
+    }
+}
+
+/// What is there of the bus before there are shards.
+pub(crate) struct Joining {
+    ready: Ready,
+    waker: Waker,
+    pub port: Arc<Port>,
+}
+
+/// A broker's thread on the bus.
+pub struct Joined {
+    link: Link,
+    waker: Waker,
+    ending: Arc<AtomicBool>,
+    counters: Arc<Counters>,
+}
+
+impl Joining {
+    pub fn new(ready: Ready) -> Self {
+        let waker = Waker::default();
+        let wakes = waker.clone();
+        let port = Port::new(ready.waiting_bytes_max, Box::new(move || wakes.wake()));
+        Self {
+            ready,
+            waker,
+            port: Arc::new(port),
+        }
+    }
+
+    /// Starts the thread. Subscribers that came from another process are told that they may have
+    /// missed something.
+    pub fn start(
+        self,
+        handle: Handle<(), BrokerMessage>,
+        subscribing: Arc<SubscribingShards>,
+        secret: [u8; 32],
+        follows: bool,
+    ) -> Result<Joined, StartError> {
+        let ending = Arc::new(AtomicBool::new(false));
+        let counters = Arc::new(Counters::default());
+        let driver = SiteDriver::new(driver::Parts {
+            site: self.ready.site,
+            port: self.port,
+            handle,
+            subscribing,
+            secret,
+            ending: ending.clone(),
+            counters: counters.clone(),
+            room_bytes_max: self.ready.waiting_bytes_max,
+            follows,
+        });
+        let link = Link::start(self.ready.nats, self.waker.clone(), driver)?;
+        Ok(Joined {
+            link,
+            waker: self.waker,
+            ending,
+            counters,
+        })
+    }
+}
+
+impl Joined {
+    /// What it counts, and whether it is there.
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// Tells the others that this broker ends, and ends.
+    pub fn stop(self) {
+        self.ending.store(true, Ordering::SeqCst);
+        self.waker.wake();
+        self.link.join();
+    }
+}

@@ -1,0 +1,374 @@
+//! Between the bus and the shards.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the bus has a thread of its own and the machine's clock"
+)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use engine::Handle;
+use engine::event::{SessionId, ShardId};
+use nats::{Driver, News, Order};
+
+use super::counters::Counters;
+use crate::broker::{BrokerMessage, FromSite, Loss, SubscribingShards, owner_of_pool, publish_of};
+use crate::bus::{
+    Action, BUCKETS, Crossing, Given, Limits, Machine, Missed, Pooled, Port, Subject,
+};
+
+/// Members of a pool on several hosts, to NATS.
+const GROUP: &str = "members";
+/// What was lost is said at most as often.
+const SAY_LOST_NS: u64 = 10_000_000_000;
+/// What shards have given that is taken in one turn.
+const TAKEN_PER_TURN: usize = 4096;
+
+/// What a driver is made of.
+pub(super) struct Parts {
+    pub site: String,
+    pub port: Arc<Port>,
+    pub handle: Handle<(), BrokerMessage>,
+    pub subscribing: Arc<SubscribingShards>,
+    pub secret: [u8; 32],
+    pub ending: Arc<AtomicBool>,
+    pub counters: Arc<Counters>,
+    pub room_bytes_max: usize,
+    pub follows: bool,
+}
+
+pub(super) struct SiteDriver {
+    parts: Parts,
+    machine: Machine,
+    origin: u64,
+    began: Instant,
+    /// Bytes of events on their way to shards.
+    room: Arc<AtomicUsize>,
+    /// What each shard is to be told was lost.
+    lost: Vec<Loss>,
+    /// What shards are to be told that had no room.
+    untold: Vec<(SessionId, BrokerMessage)>,
+    orders: Vec<Order>,
+    is_connected: bool,
+    has_ended: bool,
+    trouble: String,
+    /// What was said to be lost, and when.
+    said: (u64, u64),
+}
+
+impl SiteDriver {
+    pub fn new(parts: Parts) -> Self {
+        let mut bytes = [0; 8];
+        // So few bytes come at once, once the system has started.
+        let flags = rustix::rand::GetRandomFlags::empty();
+        while rustix::rand::getrandom(&mut bytes, flags) != Ok(bytes.len()) {}
+        let origin = u64::from_be_bytes(bytes);
+        let shards = usize::from(parts.subscribing.shards());
+        Self {
+            parts,
+            machine: Machine::new(origin, 0, Limits::default()),
+            origin,
+            began: Instant::now(),
+            room: Arc::default(),
+            lost: vec![Loss::default(); shards],
+            untold: vec![],
+            orders: vec![],
+            is_connected: false,
+            has_ended: false,
+            trouble: String::new(),
+            said: (0, 0),
+        }
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.began.elapsed().as_nanos() as u64
+    }
+
+    fn connected(&mut self, server: &str, message_bytes_max: usize) {
+        tracing::info!(
+            target: "ens::site", site = self.parts.site, server, message_bytes_max,
+            "joined the site; larger events stay on this host"
+        );
+        self.is_connected = true;
+        self.parts.counters.set_connected(true);
+        self.trouble.clear();
+        let now_ns = self.now_ns();
+        self.machine.connected(now_ns, message_bytes_max);
+        if std::mem::take(&mut self.parts.follows) {
+            for bucket in 0..BUCKETS {
+                self.lose(None, bucket, Missed::Unknown);
+            }
+            self.lost.iter_mut().for_each(|loss| loss.pools = true);
+        }
+    }
+
+    fn disconnected(&mut self) {
+        if std::mem::take(&mut self.is_connected) {
+            let site = &self.parts.site;
+            tracing::warn!(target: "ens::site", site, "the bus is away; this host goes on alone");
+            self.parts.counters.set_connected(false);
+            self.machine.disconnected();
+        }
+    }
+
+    /// The log hears of losses, not too often.
+    fn say_lost(&mut self, now_ns: u64) {
+        let counters = &self.parts.counters;
+        let (dropped, large) = (counters.dropped(), counters.too_large());
+        let (missed, unknown) = (counters.missed(), counters.unknown());
+        let crowded = counters.crowded();
+        let lost = dropped + large + missed + unknown + crowded;
+        let (said, said_ns) = self.said;
+        if lost > said && now_ns >= said_ns {
+            self.said = (lost, now_ns + SAY_LOST_NS);
+            let site = &self.parts.site;
+            tracing::warn!(
+                target: "ens::site", site, dropped, too_large = large, missed, unknown, crowded,
+                "events were lost between hosts, so many since the start; subscribers were told"
+            );
+        }
+    }
+
+    /// Something was lost that a shard, or all, would have heard.
+    fn lose(&mut self, shard: Option<usize>, bucket: u16, missed: Missed) {
+        for (number, loss) in self.lost.iter_mut().enumerate() {
+            if shard.is_none_or(|shard| shard == number) {
+                loss.buckets.entry(bucket).or_default().add(missed);
+            }
+        }
+    }
+
+    fn heard(&mut self, messages: Vec<nats::Message>) {
+        let now_ns = self.now_ns();
+        let mut said = Vec::with_capacity(messages.len());
+        for message in messages {
+            if message.nobody {
+                let number = message
+                    .subject
+                    .rsplit_once('.')
+                    .map(|(_, number)| number.parse());
+                if let Some(Ok(number)) = number {
+                    self.machine.nobody_there(number);
+                }
+            } else {
+                said.push(message.payload);
+            }
+        }
+        self.machine.hear(now_ns, said);
+    }
+
+    /// What shards have given.
+    fn take_given(&mut self) {
+        let now_ns = self.now_ns();
+        if let Some(wanted) = self.parts.port.take_wanted() {
+            self.machine.want(now_ns, wanted);
+        }
+        // What waits for a bus that is away keeps waiting, as far as there is room.
+        let most = if self.is_connected { TAKEN_PER_TURN } else { 0 };
+        for _ in 0..most {
+            let Some(given) = self.parts.port.take() else {
+                break;
+            };
+            match given {
+                Given::Event { bucket, event } => {
+                    self.parts.counters.add_sent();
+                    self.machine.publish(now_ns, bucket, &event);
+                }
+                Given::ForPool { pattern, event } => {
+                    self.parts.counters.add_sent();
+                    self.machine.publish_to_pool(now_ns, pattern, event);
+                }
+                Given::HandOn(pooled) => self.machine.hand_on(now_ns, pooled),
+                Given::Members { pattern, members } => {
+                    self.machine.set_members(now_ns, &pattern, members);
+                }
+                Given::Acknowledge(number) => self.machine.acknowledge(now_ns, number),
+            }
+        }
+        for (bucket, events) in self.parts.port.take_skipped() {
+            self.machine.skip(bucket, events);
+        }
+        self.machine.flush();
+    }
+
+    fn carry_out(&mut self) {
+        for action in self.machine.take_actions() {
+            match action {
+                Action::Subscribe(subject) => self.subscribe(subject),
+                Action::Unsubscribe(subject) => {
+                    let name = subject.name(&self.parts.site);
+                    self.orders.push(Order::Unsubscribe(name));
+                }
+                Action::Publish { to, reply, message } => {
+                    let answers = Subject::Origin(self.origin).name(&self.parts.site);
+                    self.orders.push(Order::Publish {
+                        subject: to.name(&self.parts.site),
+                        reply: reply.map(|number| format!("{answers}.{number}")),
+                        payload: message,
+                    });
+                }
+                Action::Event {
+                    bucket,
+                    number,
+                    event,
+                } => self.event(bucket, number, &event),
+                Action::Missed(bucket, missed) => self.lose(None, bucket, missed),
+                Action::PoolsMissed => self.lost.iter_mut().for_each(|loss| loss.pools = true),
+                Action::Members { pattern, members } => {
+                    if let Some((owner, pattern)) = self.owner(&pattern) {
+                        self.tell(owner, BrokerMessage::Away { pattern, members });
+                    }
+                }
+                Action::Pooled(pooled) => self.pooled(pooled, false),
+                Action::Returned(pooled) => self.pooled(pooled, true),
+                Action::Acknowledged(token) => {
+                    let shards = self.parts.subscribing.shards();
+                    if let Some((publisher, id)) = publish_of(&self.parts.secret, shards, &token) {
+                        self.untold
+                            .push((publisher, BrokerMessage::Acknowledged { id }));
+                    }
+                }
+            }
+        }
+    }
+
+    fn subscribe(&mut self, subject: Subject) {
+        let name = subject.name(&self.parts.site);
+        if matches!(subject, Subject::Origin(_)) {
+            self.orders.push(Order::Subscribe {
+                subject: format!("{name}.*"),
+                queue: None,
+            });
+        }
+        self.orders.push(Order::Subscribe {
+            subject: name,
+            queue: subject.is_shared().then_some(GROUP),
+        });
+    }
+
+    fn owner(&self, pattern: &[u8]) -> Option<(SessionId, Arc<crate::event_ref::Pattern>)> {
+        let (owner, pattern) = owner_of_pool(pattern, self.parts.subscribing.shards())?;
+        Some((SessionId::shard_itself(owner), pattern))
+    }
+
+    fn pooled(&mut self, pooled: Pooled, returned: bool) {
+        if let Some((owner, pattern)) = self.owner(&pooled.pattern) {
+            let pooled = Arc::new(pooled);
+            let message = BrokerMessage::PooledFromSite {
+                pattern,
+                pooled,
+                returned,
+            };
+            self.tell(owner, message);
+        }
+    }
+
+    /// An event goes to all shards that have subscriptions.
+    fn event(&mut self, bucket: u16, number: Option<u64>, event: &Crossing) {
+        let shards: Vec<ShardId> = self.parts.subscribing.having().collect();
+        let full = self.room.load(Ordering::Relaxed) > self.parts.room_bytes_max;
+        let from = match full {
+            true => None,
+            false => FromSite::new(event, number, self.room.clone()).map(Arc::new),
+        };
+        for shard in shards {
+            let message = from.clone().map(BrokerMessage::FromSite);
+            let to = SessionId::shard_itself(shard);
+            let given = message.is_some_and(|message| self.parts.handle.reply(to, message).is_ok());
+            if !given {
+                self.parts.counters.add_crowded();
+                self.lose(Some(shard.0.into()), bucket, Missed::AtMost(1));
+            }
+        }
+    }
+
+    /// What must not be lost.
+    fn tell(&mut self, to: SessionId, message: BrokerMessage) {
+        self.untold.push((to, message));
+    }
+
+    fn tell_untold(&mut self) {
+        let mut untold = std::mem::take(&mut self.untold).into_iter();
+        for (to, message) in untold.by_ref() {
+            if let Err(message) = self.parts.handle.reply(to, message) {
+                self.untold.push((to, message));
+                break;
+            }
+        }
+        self.untold.extend(untold);
+        for (shard, loss) in (0..).map(ShardId).zip(&mut self.lost) {
+            if loss.is_empty() {
+                continue;
+            }
+            let message = BrokerMessage::Lost(Arc::new(loss.clone()));
+            if self
+                .parts
+                .handle
+                .reply(SessionId::shard_itself(shard), message)
+                .is_ok()
+            {
+                *loss = Loss::default();
+            }
+        }
+    }
+}
+
+impl Driver for SiteDriver {
+    fn news(&mut self, news: News) {
+        match news {
+            News::Connected {
+                server,
+                message_bytes_max,
+            } => self.connected(&server, message_bytes_max),
+            News::Disconnected => self.disconnected(),
+            News::Dropped => self.machine.lost_some(),
+            News::Trouble(trouble) => {
+                // Each is said once until something else happens.
+                if trouble != self.trouble {
+                    tracing::warn!(target: "ens::site", site = self.parts.site, "NATS: {trouble}");
+                    self.trouble = trouble;
+                }
+            }
+            News::Messages(messages) => self.heard(messages),
+            News::Look => {}
+        }
+        let now_ns = self.now_ns();
+        if now_ns >= self.machine.next_ns() {
+            self.machine.tick(now_ns);
+            let (counts, others) = (self.machine.counts(), self.machine.others());
+            let (dropped, large) = (self.parts.port.dropped(), self.machine.too_large());
+            self.parts.counters.set(counts, others, dropped, large);
+            self.say_lost(now_ns);
+        }
+        self.carry_out();
+        self.tell_untold();
+    }
+
+    fn orders(&mut self) -> Vec<Order> {
+        self.take_given();
+        if self.parts.ending.load(Ordering::SeqCst) && !self.has_ended {
+            let now_ns = self.now_ns();
+            self.machine.end(now_ns);
+            self.has_ended = true;
+        }
+        self.carry_out();
+        self.tell_untold();
+        std::mem::take(&mut self.orders)
+    }
+
+    fn idle_ns(&self) -> u64 {
+        // Shards that have no room may have some soon.
+        let is_held = !self.untold.is_empty() || self.lost.iter().any(|loss| !loss.is_empty());
+        let idle_ns = self.machine.next_ns().saturating_sub(self.now_ns());
+        if is_held {
+            idle_ns.min(10_000_000)
+        } else {
+            idle_ns
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.parts.ending.load(Ordering::SeqCst)
+    }
+}
