@@ -45,6 +45,8 @@ pub struct Crowd {
     pub receipts: Vec<(usize, Appended)>,
     /// What clients found wrong.
     pub faults: Vec<String>,
+    /// Some ask for compression.
+    pub compresses: bool,
     /// Nobody does anything by themselves, except to come back.
     pub calm: bool,
 }
@@ -85,6 +87,7 @@ impl Crowd {
             deliveries: Vec::new(),
             receipts: Vec::new(),
             faults: Vec::new(),
+            compresses: false,
             calm: false,
             rng,
         }
@@ -205,9 +208,11 @@ impl Crowd {
     /// Connects: in plain text, with TLS, or so that TLS begins later.
     fn connect(&mut self, number: usize) {
         let way = self.rng.below(4);
+        let compresses = self.compresses && self.rng.chance(1, 3);
         let member = &mut self.members[number];
         member.watcher = Watcher::new(&user(member.user))
             .with_starttls(way == 1)
+            .with_compression(compresses)
             .with_notify(member.notifies);
         let tls = (way == 0).then(|| self.rng.u64());
         let server = self.servers[usize::from(way == 0)];
@@ -241,6 +246,10 @@ impl Crowd {
             let own = self.rng.u64();
             self.lines.begin_tls(number, own);
         } else {
+            if std::mem::take(&mut watcher.begins_compression) {
+                let partial = self.rng.chance(1, 2);
+                self.lines.begin_compression(number, partial);
+            }
             self.send(number);
         }
     }

@@ -1,5 +1,6 @@
-//! Connections of clients, in plain text or over TLS, as an actor of the simulated world sees them:
-//! text in, text out. What a server's record layer does wrong is met here.
+//! Connections of clients, in plain text or over TLS, compressed or not, as an actor of the
+//! simulated world sees them: text in, text out. What a server's record layer and its compression
+//! do wrong is met here.
 
 use std::net::SocketAddr;
 
@@ -7,6 +8,7 @@ use reactor::sim::{Connections, News, SimReactor};
 use reactor::{Rng, Waker};
 use tls::{Opened, Records};
 
+use super::compressed::Deflated;
 use super::secure::{ANSWER, FINISHED, client_records, hello};
 
 /// What has happened to a member's connection.
@@ -30,8 +32,9 @@ pub enum Heard {
 pub struct Lines {
     connections: Connections,
     layers: Vec<Layer>,
+    compressed: Vec<Option<Box<Deflated>>>,
     heard: Vec<(usize, Heard)>,
-    /// What record layers did wrong.
+    /// What record layers and compression did wrong.
     pub faults: Vec<String>,
 }
 
@@ -64,6 +67,7 @@ impl Lines {
         Self {
             connections: Connections::new(reactor, members),
             layers: (0..members).map(|_| Layer::default()).collect(),
+            compressed: (0..members).map(|_| None).collect(),
             heard: Vec::new(),
             faults: Vec::new(),
         }
@@ -97,10 +101,15 @@ impl Lines {
                 News::Refused => Some(Heard::Refused),
                 News::Lost(_) => {
                     self.layers[number] = Layer::Plain;
+                    self.compressed[number] = None;
                     Some(Heard::Lost)
                 }
                 News::Room => Some(Heard::Room),
                 News::Received(data) => self.received(number, &data),
+            };
+            let heard = match heard {
+                Some(Heard::Text(text)) => self.inflate(number, text),
+                heard => heard,
             };
             if let Some(heard) = heard {
                 return Some((number, heard));
@@ -188,6 +197,25 @@ impl Lines {
         (!text.is_empty()).then_some(Heard::Text(text))
     }
 
+    /// Inflates what came, if the connection is compressed.
+    fn inflate(&mut self, number: usize, text: Vec<u8>) -> Option<Heard> {
+        let Some(deflated) = &mut self.compressed[number] else {
+            return Some(Heard::Text(text));
+        };
+        match deflated.inflate(&text) {
+            Ok(text) => (!text.is_empty()).then_some(Heard::Text(text)),
+            Err(why) => {
+                self.faults.push(format!("client {number}: {why}"));
+                self.lose(number)
+            }
+        }
+    }
+
+    /// The server has said that it compresses: a member does so from now on.
+    pub fn begin_compression(&mut self, number: usize, partial: bool) {
+        self.compressed[number] = Some(Box::new(Deflated::new(partial)));
+    }
+
     fn lose(&mut self, number: usize) -> Option<Heard> {
         self.close(number);
         Some(Heard::Lost)
@@ -195,6 +223,7 @@ impl Lines {
 
     /// Begins to connect a member; with TLS from the first byte if there is a number for it.
     pub fn connect(&mut self, number: usize, to: SocketAddr, tls: Option<u64>) {
+        self.compressed[number] = None;
         self.layers[number] = match tls {
             None => Layer::Plain,
             Some(own) => Layer::Shaking {
@@ -236,15 +265,27 @@ impl Lines {
 
     /// Says something.
     pub fn send(&mut self, number: usize, text: Vec<u8>) {
+        let says = match &self.layers[number] {
+            Layer::Plain => true,
+            Layer::Sealed(sealed) => !sealed.said_end,
+            Layer::Shaking { .. } => false,
+        };
+        if !says || text.is_empty() {
+            return;
+        }
+        let text = match &mut self.compressed[number] {
+            Some(deflated) => deflated.deflate(&text),
+            None => text,
+        };
         let output = match &mut self.layers[number] {
-            Layer::Sealed(sealed) if !sealed.said_end && !text.is_empty() => {
+            Layer::Sealed(sealed) => {
                 let mut output = Vec::new();
                 let outcome = sealed.records.seal(&text, &mut output);
                 outcome.expect("it has not ended");
                 output
             }
             Layer::Plain => text,
-            Layer::Sealed(_) | Layer::Shaking { .. } => return,
+            Layer::Shaking { .. } => return,
         };
         self.connections.send(number, output.into());
     }
@@ -289,6 +330,7 @@ impl Lines {
     /// Closes a member's connection, if it has one.
     pub fn close(&mut self, number: usize) {
         self.layers[number] = Layer::Plain;
+        self.compressed[number] = None;
         self.connections.close(number);
     }
 

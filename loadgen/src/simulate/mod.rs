@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`run`] (a seed's run and its verdict), [`crowd`] (clients and deliveries),
 //! [`watcher`] (one client's view), [`deliverers`] and [`talk`] (those who hand mail in, and one
-//! connection of theirs), [`lines`] and [`secure`] (connections, in plain text or over TLS),
+//! connection of theirs), [`lines`], `compressed` and [`secure`] (connections, in plain text or not),
 //! [`backend`] (control plane and disk), [`planted`] (bugs that
 //! the verdict must find), `handover` (another process takes over), `oracle` (the three questions).
 //!
@@ -10,6 +10,7 @@
 //! the simulated one, and the store is the model.
 
 pub mod backend;
+mod compressed;
 pub mod crowd;
 pub mod deliverers;
 mod handover;
@@ -194,7 +195,8 @@ impl Simulation {
         let process = setup.start(reactors, handle, &backend);
         let people = (members, users);
         let addresses = [address, imaps_address];
-        let crowd = Crowd::new(seed, world.reactor(64), addresses, backend.queue(), people);
+        let mut crowd = Crowd::new(seed, world.reactor(64), addresses, backend.queue(), people);
+        crowd.compresses = !handovers;
         let people = (rng.below(5) as usize, users);
         // Where links are narrow, a large message takes a world's whole time.
         let wide = Options::swarm(seed);

@@ -22,6 +22,7 @@ enum State {
     Shaking,
     /// Waits for the tagged reply of a command.
     Login,
+    Compress,
     Select,
     List,
     Act,
@@ -44,12 +45,15 @@ pub struct Watcher {
     output: Vec<u8>,
     tag: u32,
     starttls: bool,
+    compresses: bool,
     /// It watches all its user's mailboxes by NOTIFY: messages of each, as it was told.
     pub mailboxes: Option<BTreeMap<String, u32>>,
     /// It was told that no more is told.
     overflown: bool,
     /// It was allowed to begin TLS.
     pub begins_tls: bool,
+    /// The server compresses from now on, and so must it.
+    pub begins_compression: bool,
     /// What was wrong.
     pub faults: Vec<String>,
     /// The server ended the session or refused what it may refuse while its disk fails.
@@ -69,9 +73,11 @@ impl Watcher {
             output: Vec::new(),
             tag: 0,
             starttls: false,
+            compresses: false,
             mailboxes: None,
             overflown: false,
             begins_tls: false,
+            begins_compression: false,
             faults: Vec::new(),
             ended: false,
             notified: 0,
@@ -81,6 +87,11 @@ impl Watcher {
     /// The same, which begins TLS before it logs in.
     pub fn with_starttls(self, starttls: bool) -> Self {
         Self { starttls, ..self }
+    }
+
+    /// The same, which asks for compression once it has logged in.
+    pub fn with_compression(self, compresses: bool) -> Self {
+        Self { compresses, ..self }
     }
 
     /// The same, which watches all its user's mailboxes by NOTIFY.
@@ -169,16 +180,18 @@ impl Watcher {
                 self.state = State::Shaking;
                 self.begins_tls = true;
             }
-            State::Login if self.mailboxes.is_some() => self.notify(),
+            State::Login if self.compresses => self.command(State::Compress, "COMPRESS DEFLATE"),
+            State::Compress if !ok => self.ended = true,
+            State::Compress => {
+                self.begins_compression = true;
+                self.begin();
+            }
+            State::Login => self.begin(),
             State::Notify => self.state = State::Resting,
             State::Act if self.mailboxes.is_some() => match self.overflown {
                 true => self.notify(),
                 false => self.state = State::Resting,
             },
-            State::Login => {
-                self.command(State::Select, "SELECT INBOX");
-                self.view.clear();
-            }
             State::Select if self.view.is_empty() => self.command(State::Idle, "IDLE"),
             State::Select => self.command(State::List, "UID FETCH 1:* (FLAGS)"),
             State::Done => self.act(rng),
@@ -186,6 +199,15 @@ impl Watcher {
             State::Idle if !ok => self.ended = true,
             _ => self.fault(format!("{line} in state {:?}", self.state)),
         }
+    }
+
+    /// Begins to watch, once it has logged in.
+    fn begin(&mut self) {
+        if self.mailboxes.is_some() {
+            return self.notify();
+        }
+        self.command(State::Select, "SELECT INBOX");
+        self.view.clear();
     }
 
     fn notify(&mut self) {
