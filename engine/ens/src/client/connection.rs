@@ -362,14 +362,16 @@ impl Shared {
         state.stream = Some(stream.clone());
         self.send(&mut state);
         drop(state);
+        let until = Instant::now() + CONNECT_WITHIN;
         let mut buffer = vec![0; 4096];
         loop {
-            let why = match stream.receive(&mut buffer) {
+            let why = match stream.receive_until(&mut buffer, until) {
                 Ok(0) => "it closed the connection; see its log and ENS_ACCESS".into(),
                 Ok(count) => {
                     let mut state = self.lock();
                     state.machine.handle_input(&buffer[..count], news);
                     if state.machine.is_welcome() {
+                        stream.be_patient().map_err(failed)?;
                         state.life = Life::Up;
                         self.changed.notify_all();
                         return Ok(());

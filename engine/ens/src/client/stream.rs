@@ -1,11 +1,15 @@
 //! A socket to a broker, TCP or Unix, with TLS or without, behind which it doesn't matter.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a client has a thread of its own and the machine's clock"
+)]
 
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
@@ -52,6 +56,26 @@ impl Stream {
             let count = io::Read::read(&mut &self.socket, &mut sealed)?;
             lock(secure).receive(&sealed[..count])?;
         }
+    }
+
+    /// As [`Stream::receive`], but no longer than that; who receives without end afterwards says so
+    /// by [`Stream::be_patient`].
+    pub fn receive_until(&self, buffer: &mut [u8], until: Instant) -> io::Result<usize> {
+        let late = || io::Error::new(io::ErrorKind::TimedOut, "it says nothing");
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(late());
+        }
+        self.socket.set_read_timeout(Some(left))?;
+        self.receive(buffer).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => late(),
+            _ => error,
+        })
+    }
+
+    /// Receives without end from now on.
+    pub fn be_patient(&self) -> io::Result<()> {
+        self.socket.set_read_timeout(None)
     }
 
     /// Sends what the kernel takes at once.

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ens::client::{Address, ClientEvent, Connection, Options};
+use ens::client::{Address, ClientEvent, Connection, OpenError, Options};
 use ens::frame::{Frame, decode};
 
 use crate::talk::{PATIENCE, Site, options};
@@ -216,4 +216,23 @@ fn after_a_broker_that_talks_nonsense_a_client_waits_and_begins_anew() {
     // 25, 50, 100 and 200 ms at least, and no upper bound on a busy machine.
     let (took, _stream) = broker.join().unwrap();
     assert!(took >= Duration::from_millis(375), "{took:?}");
+}
+
+#[test]
+fn a_broker_that_says_nothing_is_not_waited_for_without_end() {
+    // Whoever connects is let in by the system, and nobody ever speaks.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = Address::new("127.0.0.1", listener.local_addr().unwrap().port());
+    let (done, outcome) = mpsc::channel();
+    let opener = thread::Builder::new();
+    let opener = opener.spawn(move || {
+        let opened = Connection::open(address, Options::default(), |_, _| {});
+        done.send(opened.map(drop)).unwrap();
+    });
+    let opened = outcome.recv_timeout(PATIENCE).expect("it gives up");
+    assert!(
+        matches!(opened, Err(OpenError::NotGreeted(..))),
+        "{opened:?}"
+    );
+    opener.unwrap().join().unwrap();
 }

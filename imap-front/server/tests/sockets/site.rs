@@ -120,10 +120,9 @@ impl Site {
 
     /// Writes the configuration, with free ports: those of IMAP, LMTP and ENS.
     pub fn configure(&self) -> [SocketAddr; 3] {
-        let addresses = [(); 3].map(|()| {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            listener.local_addr().unwrap()
-        });
+        // All at a time, so that they are three.
+        let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let addresses = listeners.map(|listener| listener.local_addr().unwrap());
         let [imap, lmtp, ens] = addresses.map(|address| address.port());
         let ports = format!(
             "service.listenaddr = 127.0.0.1\nservice.imap.port = {imap}\nservice.imap.sslport = 0\n\
