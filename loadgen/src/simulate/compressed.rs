@@ -1,4 +1,4 @@
-//! A client's side of a compressed connection (RFC 4978), by another library than the server's side.
+//! A client's side of a compressed connection (RFC 4978), by another library than the server's.
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 

@@ -2,9 +2,9 @@
 //!
 //! In reading order: [`run`] (a seed's run and its verdict), [`crowd`] (clients and deliveries),
 //! [`watcher`] (one client's view), [`deliverers`] and [`talk`] (those who hand mail in, and one
-//! connection of theirs), [`lines`], `compressed` and [`secure`] (connections, in plain text or not),
-//! [`backend`] (control plane and disk), [`planted`] (bugs that
-//! the verdict must find), `handover` (another process takes over), `oracle` (the three questions).
+//! connection of theirs), [`lines`], `compressed` and [`secure`] (connections, in plain text or
+//! not), [`backend`] (control plane and disk), [`planted`] (bugs that the verdict must find),
+//! `handover` (another process takes over), `oracle` (the three questions).
 //!
 //! The server is the shipped one: `engine::Shard` over `server::host::Host`. Only the reactor is
 //! the simulated one, and the store is the model.
