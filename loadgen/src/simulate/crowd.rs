@@ -45,8 +45,6 @@ pub struct Crowd {
     pub receipts: Vec<(usize, Appended)>,
     /// What clients found wrong.
     pub faults: Vec<String>,
-    /// Some ask for compression.
-    pub compresses: bool,
     /// Nobody does anything by themselves, except to come back.
     pub calm: bool,
 }
@@ -87,7 +85,6 @@ impl Crowd {
             deliveries: Vec::new(),
             receipts: Vec::new(),
             faults: Vec::new(),
-            compresses: false,
             calm: false,
             rng,
         }
@@ -208,7 +205,7 @@ impl Crowd {
     /// Connects: in plain text, with TLS, or so that TLS begins later.
     fn connect(&mut self, number: usize) {
         let way = self.rng.below(4);
-        let compresses = self.compresses && self.rng.chance(1, 3);
+        let compresses = self.rng.chance(1, 3);
         let member = &mut self.members[number];
         member.watcher = Watcher::new(&user(member.user))
             .with_starttls(way == 1)

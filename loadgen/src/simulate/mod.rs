@@ -195,8 +195,7 @@ impl Simulation {
         let process = setup.start(reactors, handle, &backend);
         let people = (members, users);
         let addresses = [address, imaps_address];
-        let mut crowd = Crowd::new(seed, world.reactor(64), addresses, backend.queue(), people);
-        crowd.compresses = !handovers;
+        let crowd = Crowd::new(seed, world.reactor(64), addresses, backend.queue(), people);
         let people = (rng.below(5) as usize, users);
         // Where links are narrow, a large message takes a world's whole time.
         let wide = Options::swarm(seed);
