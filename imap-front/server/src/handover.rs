@@ -184,7 +184,9 @@ impl Kept for Belongings {
         }
         // Without it the successor only takes longer to open the store.
         if !self.store.write_out(WRITTEN_OUT_WITHIN) {
-            tracing::warn!("the disk is slow: nobody will be answered for longer than usual");
+            tracing::warn!(
+                "the store can't write its tables in time: nobody will be answered for longer"
+            );
         }
         let tools = self.gate.close(TOOLS_WITHIN);
         if tools > 0 {

@@ -4,9 +4,9 @@
 //! keyspaces say of themselves. Nothing is changed before it is clear that nothing is lost, or that
 //! the loss is accepted; then the damaged files are copied aside first.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::job::is_full;
 use crate::kv::Transaction;
 use crate::logic::{self, Rules};
 use crate::loss::{self, Fault, Loss};
-use crate::{Error, OpenError, Options};
+use crate::{Error, OpenError, Options, written_out};
 
 /// The database's folder in the store's.
 pub(crate) const DATABASE: &str = "db";
@@ -297,22 +297,16 @@ fn mend(database: &Path, found: &Inspection) -> io::Result<()> {
 fn keep_intact(database: &Path, found: &Inspection) -> io::Result<()> {
     for journal in found.journals.iter().filter(|journal| journal.is_spoilt) {
         let old = File::open(&journal.path)?;
-        let path = journal.path.with_extension("mended");
-        let new = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&path)?;
-        let mut end = 0;
-        for record in &journal.records {
-            let mut bytes = vec![0; record.at.len()];
-            old.read_exact_at(&mut bytes, record.at.start as u64)?;
-            new.write_all_at(&bytes, end)?;
-            end += bytes.len() as u64;
-        }
-        new.sync_all()?;
-        std::fs::rename(&path, &journal.path)?;
+        written_out::replace(&journal.path, |new| {
+            let mut end = 0;
+            for record in &journal.records {
+                let mut bytes = vec![0; record.at.len()];
+                old.read_exact_at(&mut bytes, record.at.start as u64)?;
+                new.write_all_at(&bytes, end)?;
+                end += bytes.len() as u64;
+            }
+            Ok(())
+        })?;
     }
     if found.is_there {
         File::open(database)?.sync_all()?;

@@ -64,19 +64,31 @@ impl WrittenOut {
             return Ok(false);
         }
         rest.truncate(read.records.last().map_or(0, |last| last.at.end));
-        let path = self.journal.with_extension("mended");
-        let new = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&path)?;
-        new.write_all_at(&rest, 0)?;
-        new.sync_all()?;
-        fs::rename(&path, &self.journal)?;
+        replace(&self.journal, |new| new.write_all_at(&rest, 0))?;
         File::open(database)?.sync_all()?;
         Ok(true)
     }
+}
+
+/// Puts another journal in the place of one, whole or not at all. It is durable once its folder is
+/// synced.
+///
+/// # Errors
+/// If it can't be written; the old one is there still.
+pub(crate) fn replace(
+    journal: &Path,
+    write: impl FnOnce(&File) -> io::Result<()>,
+) -> io::Result<()> {
+    let path = journal.with_extension("mended");
+    let new = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&path)?;
+    write(&new)?;
+    new.sync_all()?;
+    fs::rename(&path, journal)
 }
 
 /// The journal of a database that has no other.
