@@ -129,6 +129,17 @@ impl Base {
         Err(failure.expect("at least one try was made"))
     }
 
+    /// Starts the server on the same ports as another that listens on another address.
+    pub fn start_beside(&self, other: &Ports) -> Result<Ports> {
+        self.take_free_ports()?;
+        self.set("service.imap.port", &other.imap.port().to_string())?;
+        self.set("service.lmtp.port", &other.lmtp.port().to_string())?;
+        if let Some(imaps) = other.imaps {
+            self.set("service.imap.sslport", &imaps.port().to_string())?;
+        }
+        self.start()
+    }
+
     /// Sets ports of loopback that are free at the moment; returns that of IMAP.
     pub fn take_free_ports(&self) -> Result<u16> {
         let [imap, imaps, lmtp, ens] = [free_port()?, free_port()?, free_port()?, free_port()?];

@@ -14,9 +14,10 @@ use crate::{logrotate, paths, shell, units};
 /// The packages whose binaries an installation holds.
 pub const PACKAGES: [&str; 5] = ["server", "admin", "ens", "ibiff", "loadgen"];
 /// What goes to `sbin/`.
-pub const SBIN: [&str; 19] = [
+pub const SBIN: [&str; 20] = [
     "apub",
     "asub",
+    "authhost",
     "configure",
     "start-msg",
     "stop-msg",

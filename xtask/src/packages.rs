@@ -9,16 +9,27 @@ use anyhow::{Context, Result};
 use crate::{paths, shell};
 
 /// Programs, and the Debian package that has each.
-const DEBIAN: [(&str, &str); 20] = [
+const DEBIAN: [(&str, &str); 25] = [
     ("chromium", "chromium"),
     ("curl", "curl"),
+    ("dovecot", "dovecot-imapd"),
     ("fetchmail", "fetchmail"),
     ("getmail", "getmail6"),
     ("gnutls-cli", "gnutls-bin"),
+    ("haproxy", "haproxy"),
     ("imapfilter", "imapfilter"),
     ("mbsync", "isync"),
     ("msmtp", "msmtp"),
     ("neomutt", "neomutt"),
+    ("nginx", "nginx"),
+    (
+        "/usr/lib/nginx/modules/ngx_mail_module.so",
+        "libnginx-mod-mail",
+    ),
+    (
+        "/usr/lib/nginx/modules/ngx_stream_module.so",
+        "libnginx-mod-stream",
+    ),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("postfix", "postfix"),

@@ -52,6 +52,11 @@ impl Base {
         self.root.join("config/users")
     }
 
+    /// On which host each user's mail is, for proxies in front of several.
+    pub fn hosts(&self) -> PathBuf {
+        self.root.join("config/hosts")
+    }
+
     /// Certificates and their keys.
     pub fn tls(&self) -> PathBuf {
         self.root.join("config/tls")

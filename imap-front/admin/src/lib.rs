@@ -6,7 +6,8 @@
 //! (hashing, verification, the cache of verified passwords), [`privacy`] (modes of files),
 //! [`service`] (starting, stopping, refreshing and watching services), [`idle`] (what IDLE needs),
 //! [`installation`] (what a base directory needs besides programs), [`command`] (what the command
-//! lines have in common), [`arguments`] (the command lines).
+//! lines have in common), [`arguments`] (the command lines),
+//! [`hosts`] (on which of several hosts a user's mail is, for proxies).
 //! [`status`] is what the running server has in force, [`tools`] are those that ask it.
 //!
 //! Invariants: passwords and hashes are never logged or printed; a file is written whole or not at
@@ -17,6 +18,7 @@ pub mod base;
 pub mod command;
 pub mod config;
 pub mod files;
+pub mod hosts;
 pub mod idle;
 pub mod installation;
 pub mod lines;

@@ -23,15 +23,20 @@ smtputf8_enable = no
 alias_maps =
 alias_database =
 local_recipient_maps =
-virtual_mailbox_domains = {domain}
-virtual_transport = lmtp:inet:{host}:{port}
+{delivery}
 smtpd_relay_restrictions = permit_mynetworks, reject
 maillog_file_prefixes = {home}
 maillog_file = {home}/maillog
 """
 
+DELIVERY = """
+virtual_mailbox_domains = {domain}
+virtual_transport = lmtp:inet:{host}:{port}
+"""
+
 MASTER = """
 127.0.0.1:{smtp} inet n - n - - smtpd
+pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 rewrite unix - - n - - trivial-rewrite
@@ -50,7 +55,7 @@ postlog unix-dgram n - n - 1 postlogd
 
 def drive(stage):
     """One message, then a burst: each is announced, and each is there once."""
-    port = start(stage)
+    port = launch(stage, DELIVERY.format(domain=DOMAIN, host=stage.lmtp[0], port=stage.lmtp[1]))
     watcher = stage.watcher()
     watcher.idle()
     subjects = [stage.subject] + [f"{stage.subject}-{n}" for n in range(BURST)]
@@ -66,14 +71,14 @@ def drive(stage):
     return f"its message was announced {heard - begun:.3f} s after it was sent"
 
 
-def start(stage):
-    """Lays out the instance, starts it, and returns the port of its SMTP server."""
+def launch(stage, delivery):
+    """Lays out an instance that delivers so, starts it, and returns the port of its SMTP server."""
     conf, port = stage.home / "postfix", free_port()
     for each in (conf, stage.home / "queue", stage.home / "data"):
         each.mkdir(mode=0o755)
     shutil.chown(stage.home / "data", "postfix")
     stage.write("postfix/main.cf", MAIN.format(
-        home=stage.home, domain=DOMAIN, host=stage.lmtp[0], port=stage.lmtp[1]
+        home=stage.home, domain=DOMAIN, delivery=delivery
     ), 0o644)
     stage.write("postfix/master.cf", MASTER.format(smtp=port), 0o644)
     postfix = ["postfix", "-c", str(conf)]

@@ -4,6 +4,7 @@ mod beside;
 mod clients;
 mod failures;
 mod monitor;
+mod proxies;
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,7 @@ const KILL_ROUNDS: u32 = 4;
 const GUEST: &str = "instructions";
 const HOST: &str = "results";
 /// Stages that need what others have made, and install it.
-const NEEDS_PACKAGES: [&str; 2] = ["monitor", "clients"];
+const NEEDS_PACKAGES: [&str; 3] = ["monitor", "clients", "proxies"];
 /// Seeds of the simulation, as `simulate` takes them.
 const SEEDS: (u32, u32) = (0, 200);
 
@@ -63,7 +64,7 @@ struct Outcome {
 }
 
 /// All stages, in order.
-const STAGES: [Stage; 14] = [
+const STAGES: [Stage; 15] = [
     Stage {
         name: "fmt",
         run: fmt,
@@ -119,6 +120,10 @@ const STAGES: [Stage; 14] = [
     Stage {
         name: "clients",
         run: clients::run,
+    },
+    Stage {
+        name: "proxies",
+        run: proxies::run,
     },
 ];
 

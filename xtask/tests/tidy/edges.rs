@@ -20,7 +20,7 @@ const ALLOWED: [(&str, &[&str]); 20] = [
     ("store", &["counting", "mail", "dev:model"]),
     ("model", &["mail"]),
     ("monitor", &["counting"]),
-    ("admin", &["mail"]),
+    ("admin", &["mail", "monitor"]),
     ("archive", &["mail", "proto"]),
     (
         "server",

@@ -1,6 +1,7 @@
 //! The command lines of the programs of this crate, a file each: what a program takes, and what is
 //! told of it in its help, its man page and its completions.
 
+pub mod authhost;
 pub mod configure;
 pub mod configutil;
 pub mod msguser;
@@ -14,6 +15,7 @@ use clap::{Command, CommandFactory as _};
 /// All of them.
 pub fn commands() -> Vec<Command> {
     let mut commands = vec![
+        authhost::Arguments::command(),
         configure::Arguments::command(),
         configutil::Arguments::command(),
         msguser::Arguments::command(),

@@ -114,6 +114,7 @@ mod tests {
             host: host.map(str::to_owned),
             authorization: authorization.map(str::to_owned),
             keeps_open: true,
+            fields: Vec::new(),
         }
     }
 

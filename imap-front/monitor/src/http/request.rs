@@ -9,6 +9,8 @@ const FIELDS_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub struct Requests {
     input: Vec<u8>,
+    /// Names of further fields that are handed on, in small letters.
+    wanted: &'static [&'static str],
 }
 
 /// What is asked for.
@@ -33,6 +35,16 @@ pub struct Request {
     pub authorization: Option<String>,
     /// Whether the client may ask again on the same connection.
     pub keeps_open: bool,
+    /// Further fields that are wanted, by their names in small letters.
+    pub fields: Vec<(&'static str, String)>,
+}
+
+impl Request {
+    /// The value of a field that is wanted, if the client has sent it.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let found = self.fields.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| value.as_str())
+    }
 }
 
 /// What is wrong with a request; the connection ends with it.
@@ -64,6 +76,14 @@ impl Fault {
 }
 
 impl Requests {
+    /// Requests of which these fields are wanted too, by their names in small letters.
+    pub fn wanting(wanted: &'static [&'static str]) -> Self {
+        Self {
+            wanted,
+            ..Self::default()
+        }
+    }
+
     /// Bytes came. No more than [`Requests::room`] are to be given.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
@@ -94,23 +114,31 @@ impl Requests {
             Err(httparse::Error::Version) => return Err(Fault::Version),
             Err(_) => return Err(Fault::Syntax),
         };
-        let request = read(&parsed)?;
+        let request = read(&parsed, self.wanted)?;
         self.input.drain(..length);
         Ok(Some(request))
     }
 }
 
-fn read(parsed: &httparse::Request<'_, '_>) -> Result<Request, Fault> {
+fn read(parsed: &httparse::Request<'_, '_>, wanted: &[&'static str]) -> Result<Request, Fault> {
     let method = match parsed.method {
         Some("GET") => Method::Get,
         Some("HEAD") => Method::Head,
         _ => return Err(Fault::Method),
     };
     let (mut host, mut authorization, mut close, mut keep) = (None, None, false, false);
+    let mut fields: Vec<(&str, String)> = Vec::new();
     for field in parsed.headers.iter() {
         let value = std::str::from_utf8(field.value).map_err(|_| Fault::Syntax)?;
         let value = value.trim();
-        match field.name.to_ascii_lowercase().as_str() {
+        let name = field.name.to_ascii_lowercase();
+        if let Some(name) = wanted.iter().find(|wanted| **wanted == name) {
+            if fields.iter().any(|(known, _)| known == name) {
+                return Err(Fault::Syntax);
+            }
+            fields.push((name, value.to_owned()));
+        }
+        match name.as_str() {
             // RFC 9112 §6.1: what follows such a request can't be told from a request.
             "transfer-encoding" => return Err(Fault::Body),
             "content-length" if value != "0" => return Err(Fault::Body),
@@ -141,6 +169,7 @@ fn read(parsed: &httparse::Request<'_, '_>) -> Result<Request, Fault> {
         host,
         authorization,
         keeps_open: !close && (is_new || keep),
+        fields,
     })
 }
 
@@ -186,6 +215,22 @@ mod tests {
         assert_eq!((got[1].method, got[1].keeps_open), (Method::Head, false));
         assert_eq!(got[1].authorization.as_deref(), Some("Bearer x"));
         assert!(requests.has_begun());
+    }
+
+    #[test]
+    fn fields_are_handed_on_to_who_wants_them() {
+        let asked = |text: &str| {
+            let mut requests = Requests::wanting(&["auth-user", "auth-protocol"]);
+            requests.feed(text.as_bytes());
+            requests.next_request()
+        };
+        let text = "GET / HTTP/1.0\r\nAuth-User: fred\r\nAuth-Pass: x\r\n";
+        let request = asked(&format!("{text}\r\n")).unwrap().unwrap();
+        assert_eq!(request.field("auth-user"), Some("fred"));
+        assert_eq!(request.fields.len(), 1, "only what is wanted");
+        let twice = format!("{text}AUTH-USER: mary\r\n\r\n");
+        assert_eq!(asked(&twice), Err(Fault::Syntax));
+        assert_eq!(of(&format!("{text}\r\n")).unwrap().unwrap().fields, []);
     }
 
     #[test]

@@ -1,0 +1,1 @@
+"""Proxies, one a file, each with the configuration of docs/proxies.md."""

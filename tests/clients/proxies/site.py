@@ -1,0 +1,163 @@
+"""Two hosts of mail, and the documents' configurations, with addresses and ports of this machine."""
+
+import contextlib
+import re
+import smtplib
+import socket
+import ssl
+import time
+from pathlib import Path
+
+from harness.stage import free_port
+
+DOMAIN = "example.org"
+FRED, MARY = f"fred@{DOMAIN}", f"mary@{DOMAIN}"
+HOSTS = ["127.0.0.11", "127.0.0.12"]
+# Where the hosts expect headers of the PROXY protocol from.
+PROXY = "127.0.0.2"
+# Connections that an address may have on a host.
+AT_ONCE = 6
+# Longer than a proxy takes to notice anything, and much shorter than its timeouts.
+QUIET_SECONDS = 1.5
+PAGE = Path(__file__).resolve().parents[3] / "docs/proxies.md"
+
+
+class Site:
+    """What the proxies' tests share."""
+
+    def __init__(self, stage, options):
+        self.stage = stage
+        self.password = options.password
+        self.bases = options.base
+        self.imaps, self.lmtp = options.imaps, options.lmtp
+        self.address = own_address()
+        self.front, self.second = free_port(), free_port()
+        self.guide, self.ways = free_port(), [free_port(), free_port()]
+        # The hosts have the same certificate, which has signed itself; so has the proxy.
+        tls = self.bases[0] / "config/tls"
+        pair = [(tls / f"default.{name}").read_text() for name in ("pem", "key")]
+        stage.write("hosts.pem", pair[0], 0o644)
+        stage.write("mail.key", pair[1])
+        stage.write("mail.pem", "".join(pair))
+
+    def configuration(self, language):
+        """The configuration in that language of the page, as it is for this machine."""
+        found = re.search(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
+        text = found[1]
+        for then, now in [
+            ("source 192.0.2.10", f"source {PROXY}"),
+            ("proxy_bind 192.0.2.10", f"proxy_bind {PROXY}"),
+            ("192.0.2.10:993", f"{self.address}:{self.front}"),
+            ("192.0.2.10:1993", f"{self.address}:{self.second}"),
+            ("192.0.2.10", self.address),
+            ("port = 993", f"port = {self.front}"),
+            ("port=993", f"port={self.imaps}"),
+            ("192.0.2.11:993", f"{HOSTS[0]}:{self.imaps}"),
+            ("192.0.2.12:993", f"{HOSTS[1]}:{self.imaps}"),
+            ("192.0.2.11:24", f"{HOSTS[0]}:{self.lmtp}"),
+            ("127.0.0.1:10011", f"127.0.0.1:{self.ways[0]}"),
+            ("127.0.0.1:10012", f"127.0.0.1:{self.ways[1]}"),
+            ("127.0.0.1:9143", f"127.0.0.1:{self.guide}"),
+            ("100000", "1000"),
+        ]:
+            text = text.replace(then, now)
+        return re.sub(r"/etc/(haproxy|nginx|dovecot|postfix)/", f"{self.stage.home}/", text)
+
+    def map(self, **users):
+        """Writes the map: for each user (without domain) an address, or `moving`."""
+        lines = [f"{name}@{DOMAIN} {place}\n" for name, place in users.items()]
+        beside = self.stage.write("map.new", "".join(lines))
+        return beside.rename(self.stage.home / "map")
+
+    def tool(self, host, *command):
+        """Runs an administrator's command of a host; returns what it printed."""
+        return self.stage.run([self.bases[host] / "sbin" / command[0], *command[1:]])
+
+    def serve_authhost(self):
+        """Starts authhost with the map, and ways to the hosts as in the page."""
+        ways = [f"--way={host}=127.0.0.1:{way}" for host, way in zip(HOSTS, self.ways)]
+        argv = [self.bases[0] / "sbin/authhost", "--listen", f"127.0.0.1:{self.guide}", *ways]
+        process = self.stage.spawn([*argv, "--map", self.stage.home / "map"], "authhost")
+        process.wait_for("authhost listening on")
+
+    def client(self, port, user, address=None):
+        """A client (imapclient) over TLS that has logged in."""
+        from imapclient import IMAPClient
+
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        client = IMAPClient(address or self.address, port=port, ssl_context=context, timeout=20)
+        try:
+            client.login(user, self.password)
+        except Exception:
+            with contextlib.suppress(Exception):
+                client.shutdown()
+            raise
+        return client
+
+    def idle_through(self, port, user, host):
+        """A client that is led to that host, is quiet, and hears of a message; in seconds."""
+        with self.client(port, user) as client:
+            self.logged(host, f'event=login result=ok ip={self.address} .*user="{user}"')
+            before = client.select_folder("INBOX")[b"EXISTS"]
+            client.idle()
+            heard = client.idle_check(timeout=QUIET_SECONDS)
+            assert heard == [], f"heard {heard}"
+            sent = self.deliver(host, user)
+            heard = client.idle_check(timeout=20)
+            took = time.monotonic() - sent
+            assert (before + 1, b"EXISTS") in heard, f"heard {heard}"
+            client.idle_done()
+            subject = client.fetch([before + 1], ["ENVELOPE"])[before + 1][b"ENVELOPE"].subject
+            assert subject.decode() == self.stage.subject, f"fetched {subject}"
+        return took
+
+    def limited(self, port, user, host):
+        """One address may have so many connections, however it comes."""
+        line = f"event=refusal result=maxperaddress ip={self.address} "
+        with contextlib.ExitStack() as all_of_them:
+            for number in range(AT_ONCE + 1):
+                try:
+                    client = self.client(port, user)
+                except Exception as refused:
+                    self.stage.transcript.note("refused", repr(refused))
+                    assert number == AT_ONCE, f"connection {number} was refused: {refused}"
+                    break
+                all_of_them.callback(client.shutdown)
+            else:
+                raise AssertionError(f"{AT_ONCE + 1} connections were let in")
+            self.logged(host, line)
+
+    def logged(self, host, pattern):
+        """Waits for a line of a host's log."""
+        until = time.monotonic() + 10
+        log = self.bases[host] / "log/imap"
+        while not re.search(pattern, log.read_text()):
+            assert time.monotonic() < until, f"no line like {pattern!r} in {log}"
+            time.sleep(0.05)
+
+    def deliver(self, host, user):
+        """Delivers one message at a host; returns when its 250 had come."""
+        with smtplib.LMTP(HOSTS[host], self.lmtp, local_hostname="localhost") as lmtp:
+            lmtp.sendmail(f"sender@{DOMAIN}", [user], self.stage.message(self.stage.subject))
+        return time.monotonic()
+
+    def opened(self, port, address=None):
+        """Waits until somebody listens."""
+        until = time.monotonic() + 10
+        while True:
+            try:
+                return socket.create_connection((address or self.address, port), timeout=1).close()
+            except OSError:
+                assert time.monotonic() < until, f"nobody listens on port {port}"
+                time.sleep(0.02)
+
+
+def own_address():
+    """An address of this host that is not loopback: what comes from there is from elsewhere."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        # Sends nothing: it only looks for the way.
+        probe.connect(("198.51.100.1", 9))
+        address = probe.getsockname()[0]
+    assert not address.startswith("127."), "this host has no address but loopback"
+    return address
