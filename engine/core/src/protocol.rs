@@ -310,6 +310,11 @@ pub trait Parking: Active {
         let _ = (id, secure, bytes);
         None
     }
+    /// A parked session that was taken over has gone on in the other process meanwhile, and may
+    /// come again: nothing of it counts.
+    fn give_up(&mut self, id: SessionId, parked: &Self::Parked) {
+        let _ = (id, parked);
+    }
     /// All sessions of all shards were taken over, and this shard goes on.
     fn handle_taken_over(&mut self) {}
     /// Whether a parked session must end.

@@ -216,7 +216,8 @@ fn take(mut shard: Shard<Uring, Counting>, coming: &Receiver<Given>) -> Shard<Ur
     for given in coming {
         match given {
             Given::Descriptor(key, it) => shard.adopt(&mut adopted, key, it).unwrap(),
-            Given::Rows(rows) => drop(shard.take_rows(&mut adopted, &rows).unwrap()),
+            Given::Rows(rows) => shard.take_rows(&mut adopted, &rows).unwrap(),
+            Given::Gone(keys) => shard.give_up(keys).unwrap(),
             Given::End => break,
         }
         shard.arm();

@@ -573,6 +573,11 @@ impl<B: Backend> Parking for Host<B> {
         })
     }
 
+    fn give_up(&mut self, id: SessionId, parked: &Parked) {
+        self.imap.give_up(id, parked);
+        self.places.open.fetch_sub(1, Relaxed);
+    }
+
     fn must_end_parked(&self, parked: &Parked) -> bool {
         self.imap.must_end_parked(parked)
     }

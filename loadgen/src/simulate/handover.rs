@@ -282,7 +282,11 @@ impl UnderWay {
                         .map_err(|error| error.to_string())?,
                     Given::Rows(rows) => {
                         let taken = shard.take_rows(adopted, &rows);
-                        taken.map(drop).map_err(|refused| refused.to_string())?;
+                        taken.map_err(|refused| refused.to_string())?;
+                    }
+                    Given::Gone(keys) => {
+                        let given_up = shard.give_up(keys);
+                        given_up.map_err(|refused| refused.to_string())?;
                     }
                     Given::End => {}
                 }

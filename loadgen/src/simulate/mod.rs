@@ -107,7 +107,7 @@ impl fmt::Display for Outcome {
 
 /// Runs the world of a seed, with a bug or without.
 pub fn run(seed: u64, mutant: Mutant) -> Outcome {
-    Simulation::new(seed, mutant, false).run()
+    Simulation::new(seed, mutant, mutant.needs_handovers()).run()
 }
 
 /// The same without bugs, while other processes take over, or fail to.

@@ -1,5 +1,6 @@
 //! Bugs to plant. A harness that has never failed proves nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -34,11 +35,13 @@ pub enum Mutant {
     LostKeyUpdate,
     /// Something leaves behind `close_notify`.
     BehindTheEnd,
+    /// What another process gets of a session is how that was when it was first written down.
+    OldRow,
 }
 
 impl Mutant {
     /// All bugs.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::LostEvent,
         Self::StuckCursor,
         Self::SilentCatchUp,
@@ -48,19 +51,32 @@ impl Mutant {
         Self::SealedTwice,
         Self::LostKeyUpdate,
         Self::BehindTheEnd,
+        Self::OldRow,
     ];
+
+    /// Whether only worlds with handovers can show it.
+    pub fn needs_handovers(self) -> bool {
+        self == Self::OldRow
+    }
 }
 
 /// A protocol with a bug in it.
 pub struct Planted<P> {
     inner: P,
     mutant: Mutant,
+    /// How sessions that are packed away were first written down.
+    first: BTreeMap<(u32, u16), Vec<u8>>,
 }
 
 impl<P> Planted<P> {
     /// Plants a bug.
     pub fn new(inner: P, mutant: Mutant) -> Self {
-        Self { inner, mutant }
+        let first = BTreeMap::new();
+        Self {
+            inner,
+            mutant,
+            first,
+        }
     }
 }
 
@@ -258,7 +274,15 @@ impl<P: Protocol> Parking for Planted<P> {
         seen: Seen<'_, P::Session, P::Parked>,
         output: &mut Vec<u8>,
     ) -> bool {
-        self.inner.hand_over(id, seen, output)
+        let is_old = self.mutant == Mutant::OldRow && matches!(seen, Seen::Parked(_));
+        let begin = output.len();
+        let is_written = self.inner.hand_over(id, seen, output);
+        if is_old && is_written {
+            let written = output.split_off(begin);
+            let first = self.first.entry((id.slot, id.generation));
+            output.extend_from_slice(first.or_insert(written));
+        }
+        is_written
     }
 
     fn take_over(
@@ -268,6 +292,10 @@ impl<P: Protocol> Parking for Planted<P> {
         bytes: &[u8],
     ) -> Option<TakenOver<P::Session, P::Parked>> {
         self.inner.take_over(id, secure, bytes)
+    }
+
+    fn give_up(&mut self, id: SessionId, parked: &P::Parked) {
+        self.inner.give_up(id, parked);
     }
 
     fn handle_taken_over(&mut self) {

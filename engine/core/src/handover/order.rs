@@ -12,7 +12,10 @@ pub enum Given {
     /// Another descriptor of a connection, and what that is called until its row comes.
     Descriptor(u64, OwnedFd),
     /// Rows, one behind the other: for [`crate::Shard::take_rows`] and nobody else. They hold keys.
+    /// A connection's row may come again, and counts as it came last.
     Rows(Zeroizing<Vec<u8>>),
+    /// What connections are called whose rows have come and count no more.
+    Gone(Vec<u64>),
     /// All was given.
     End,
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
 
 use ::tls::HANDED_OVER_BYTES_MAX;
@@ -14,8 +14,10 @@ use zeroize::Zeroizing;
 use super::Shard;
 use super::handover::{LATER_NS, TOO_MANY_OPEN, key_of};
 use super::settling::Phase;
+use crate::event::SessionId;
 use crate::handover::order::Given;
 use crate::handover::row::PlainRow;
+use crate::hash_tables::hasher;
 use crate::protocol::{Protocol, Seen};
 use crate::row::{Row, State};
 use crate::secure::{Records, Tls};
@@ -51,38 +53,84 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         let _ = answer.send(self.give_rows(&to));
     }
 
+    /// Gives the rows of all connections, but of those that were given early and are as they were.
     fn give_rows(&mut self, to: &SyncSender<Given>) -> io::Result<usize> {
         let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-        let (mut count, mut piece) = (0, empty_piece(PIECE_BYTES));
+        let give_up = |keys: &mut Vec<u64>| match std::mem::take(keys) {
+            none if none.is_empty() => Ok(()),
+            keys => to.send(Given::Gone(keys)).map_err(gone),
+        };
+        let (mut count, mut pen) = (0, Pen::new());
+        let mut no_more = Vec::new();
         for slot in 0..self.rows.len() as u32 {
-            if !self.rows.get(slot).is_some_and(Row::is_open) {
+            let (shared, early) = self.given_early(slot);
+            let early_id = shared.filter(|_| early != 0);
+            let is_open = self.rows.get(slot).is_some_and(Row::is_open);
+            let id = is_open.then(|| self.session_id(slot));
+            let digest = match id {
+                Some(_) if self.rests(slot) => self.write_row(slot, &mut pen),
+                _ => None,
+            };
+            if let Some(early_id) = early_id.filter(|_| digest.is_none() || id != early_id) {
+                no_more.push(key_of(early_id));
+            }
+            let (Some(id), Some(digest)) = (id, digest) else {
+                continue;
+            };
+            count += 1;
+            if Some(id) == early_id && digest == early {
+                pen.take_back();
                 continue;
             }
-            let id = self.session_id(slot);
-            let before = piece.len();
-            if !self.rests(slot) || !self.write_row(slot, &mut piece) {
-                piece.truncate(before);
-                continue;
-            }
-            let generation = u32::from(id.generation) + 1;
-            let is_shared = self
-                .handover
-                .as_ref()
-                .is_some_and(|it| it.shared.get(slot as usize) == generation);
-            if !is_shared {
+            if shared != Some(id) {
                 let descriptor = self.duplicate_patiently(slot)?;
                 to.send(Given::Descriptor(key_of(id), descriptor))
                     .map_err(gone)?;
             }
-            count += 1;
-            if piece.len() >= PIECE_BYTES {
-                let full = std::mem::replace(&mut piece, empty_piece(PIECE_BYTES));
-                to.send(Given::Rows(full)).map_err(gone)?;
+            if pen.is_full() {
+                // Another connection may have the slot of one that is no more.
+                give_up(&mut no_more)?;
+                to.send(pen.turn_page()).map_err(gone)?;
             }
         }
-        to.send(Given::Rows(piece)).map_err(gone)?;
+        give_up(&mut no_more)?;
+        to.send(pen.turn_page()).map_err(gone)?;
         to.send(Given::End).map_err(gone)?;
         Ok(count)
+    }
+
+    /// The connection at a slot whose descriptor was given while all went on, and the digest of the
+    /// row that was given with it; 0 if there was none.
+    fn given_early(&self, slot: u32) -> (Option<SessionId>, u64) {
+        let Some(handover) = &self.handover else {
+            return (None, 0);
+        };
+        let counted = handover.shared.get(slot as usize);
+        let generation = counted.checked_sub(1).map(|generation| generation as u16);
+        let id = generation.map(|generation| SessionId {
+            shard: self.id,
+            slot,
+            generation,
+        });
+        (id, handover.early.get(slot as usize))
+    }
+
+    /// Writes down the row of a session that is packed away and has nothing under way, while all
+    /// goes on: most will be the same when nobody is served any more.
+    pub(super) fn write_early(&mut self, slot: u32, pen: &mut Pen) {
+        let moving = Row::<P>::STALE | Row::<P>::MISSED | Row::<P>::FURTHER;
+        let row = &self.rows[slot];
+        let is_quiet = matches!(row.state, State::Parked(_)) && row.outbox.is_none();
+        let is_whole = !self.layers.partial.contains_key(&slot);
+        if !is_quiet || !is_whole || row.flags & moving != 0 || !self.rests(slot) {
+            return;
+        }
+        let Some(digest) = self.write_row(slot, pen) else {
+            return;
+        };
+        if let Some(handover) = &mut self.handover {
+            handover.early.set(slot as usize, digest);
+        }
     }
 
     /// Another descriptor of a connection, once others were sent if there are too many.
@@ -98,32 +146,38 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         Err(io::Error::from_raw_os_error(TOO_MANY_OPEN))
     }
 
-    /// Writes a row down; false if the protocol or its TLS can't.
-    fn write_row(&mut self, slot: u32, output: &mut Zeroizing<Vec<u8>>) -> bool {
+    /// Writes a row down; none if the protocol or its TLS can't. Gives its digest, which is not 0.
+    fn write_row(&mut self, slot: u32, pen: &mut Pen) -> Option<u64> {
         let id = self.session_id(slot);
         let row = &self.rows[slot];
-        let mut session = empty_piece(SESSION_BYTES);
+        let Pen {
+            session,
+            records,
+            stream,
+            ..
+        } = pen;
+        for part in [&mut *session, &mut *records, &mut *stream] {
+            part.clear();
+        }
         let (seen, hears) = match &row.state {
             State::Active(session) => (Seen::Active(&**session), self.protocol.hears(session)),
             State::Parked(parked) => (Seen::Parked(parked), self.protocol.cursor(parked).is_some()),
-            State::Free | State::Taken => return false,
+            State::Free | State::Taken => return None,
         };
-        if !self.protocol.hand_over(id, seen, &mut session) {
-            return false;
+        if !self.protocol.hand_over(id, seen, session) {
+            return None;
         }
         let is_secure = row.has(Row::<P>::SECURE);
-        let mut records = empty_piece(HANDED_OVER_BYTES_MAX);
         let layer = self.layers.records(slot);
-        if is_secure && !layer.is_some_and(|layer| layer.hand_over(&mut records)) {
-            return false;
+        if is_secure && !layer.is_some_and(|layer| layer.hand_over(records)) {
+            return None;
         }
-        let mut stream = empty_piece(0);
         let is_compressed = row.has(Row::<P>::COMPRESSED);
         if is_compressed {
             let kept = self.compressed.get(slot);
-            make_room(&mut stream, kept.map_or(0, Inflater::bytes));
-            if !kept.is_some_and(|kept| kept.hand_over(&mut stream)) {
-                return false;
+            make_room(stream, kept.map_or(0, Inflater::bytes));
+            if !kept.is_some_and(|kept| kept.hand_over(stream)) {
+                return None;
             }
         }
         let joined = |pieces: &[Bytes]| pieces.concat();
@@ -145,7 +199,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             // Whoever has output heard nothing since.
             // And what is watched beside the first topic stays behind.
             stale: (hears || lives_on_posts) && hears_nothing || row.has(Row::<P>::FURTHER),
-            session: &session,
+            session,
             records: is_secure.then_some(&records[..]),
             stream: is_compressed.then_some(&stream[..]),
             partial: self.layers.partial.get(&slot).map_or(&[], Vec::as_slice),
@@ -153,9 +207,70 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             ready: &ready,
             plain: &plain,
         };
-        make_room(output, plain.bytes());
-        plain.write(output);
-        true
+        make_room(&mut pen.page, plain.bytes());
+        pen.row_at = pen.page.len();
+        plain.write(&mut pen.page);
+        Some(hasher().hash_one(&pen.page[pen.row_at..]).max(1))
+    }
+}
+
+/// Why rows were not given.
+pub(super) enum NotGiven {
+    /// There is no room at the moment.
+    Full,
+    /// Whoever was to take them is gone.
+    NobodyTakes,
+}
+
+/// What rows are written with. All of it is cleared when it goes, as it holds keys.
+pub(super) struct Pen {
+    session: Zeroizing<Vec<u8>>,
+    records: Zeroizing<Vec<u8>>,
+    stream: Zeroizing<Vec<u8>>,
+    /// Rows, one behind the other, and where the last of them begins.
+    page: Zeroizing<Vec<u8>>,
+    row_at: usize,
+}
+
+impl Pen {
+    pub fn new() -> Self {
+        Self {
+            session: empty_piece(SESSION_BYTES),
+            records: empty_piece(HANDED_OVER_BYTES_MAX),
+            stream: empty_piece(0),
+            page: empty_piece(PIECE_BYTES),
+            row_at: 0,
+        }
+    }
+
+    /// The last row is not given.
+    fn take_back(&mut self) {
+        self.page.truncate(self.row_at);
+    }
+
+    fn is_full(&self) -> bool {
+        self.page.len() >= PIECE_BYTES
+    }
+
+    /// What was written.
+    fn turn_page(&mut self) -> Given {
+        self.row_at = 0;
+        Given::Rows(std::mem::replace(&mut self.page, empty_piece(PIECE_BYTES)))
+    }
+
+    /// Gives what was written, if it is much or `all`.
+    pub fn try_give(&mut self, to: &SyncSender<Given>, all: bool) -> Result<(), NotGiven> {
+        if self.page.is_empty() || !all && !self.is_full() {
+            return Ok(());
+        }
+        match to.try_send(self.turn_page()) {
+            Err(TrySendError::Full(Given::Rows(page))) => {
+                self.page = page;
+                Err(NotGiven::Full)
+            }
+            Err(_) => Err(NotGiven::NobodyTakes),
+            Ok(()) => Ok(()),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use reactor::Reactor;
 use reactor::sparse::Sparse;
 
 use super::Shard;
+use super::giving::{NotGiven, Pen};
 use super::settling::{Holding, Phase, Settling};
 use crate::event::SessionId;
 use crate::handover::order::{Given, Order};
@@ -33,6 +34,8 @@ pub(super) struct Handover {
     sharing: Option<Sharing>,
     /// For each slot its generation when it was shared, counted from 1.
     pub shared: Sparse<u32>,
+    /// For each slot a digest of the row that was given with it; 0 if there was none.
+    pub early: Sparse<u64>,
     pub settling: Option<Settling>,
     pub holding: Option<Holding>,
     passes: Vec<Sender<bool>>,
@@ -51,6 +54,7 @@ pub(super) struct Handover {
 
 struct Sharing {
     next: u32,
+    pen: Pen,
     to: SyncSender<Given>,
     answer: Sender<()>,
 }
@@ -143,8 +147,12 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             let handover = self.handover.get_or_insert_default();
             match order {
                 Order::Share(to, answer) => {
-                    let next = 0;
-                    handover.sharing = Some(Sharing { next, to, answer });
+                    handover.sharing = Some(Sharing {
+                        next: 0,
+                        pen: Pen::new(),
+                        to,
+                        answer,
+                    });
                     self.reactor.share(true);
                 }
                 Order::Settle(within_ns, answer) => {
@@ -277,8 +285,17 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                 sharing.next += 1;
             }
             if sharing.next >= all {
-                let _ = sharing.answer.send(());
+                match sharing.pen.try_give(&sharing.to, true) {
+                    Ok(()) => drop(sharing.answer.send(())),
+                    Err(NotGiven::Full) => break,
+                    Err(NotGiven::NobodyTakes) => {}
+                }
                 return;
+            }
+            match sharing.pen.try_give(&sharing.to, false) {
+                Ok(()) => {}
+                Err(NotGiven::Full) => break,
+                Err(NotGiven::NobodyTakes) => return,
             }
             let descriptor = match self.reactor.duplicate(self.rows[sharing.next].conn) {
                 Ok(descriptor) => descriptor,
@@ -305,6 +322,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                 let generation = u32::from(id.generation) + 1;
                 handover.shared.set(id.slot as usize, generation);
             }
+            self.write_early(id.slot, &mut sharing.pen);
         }
         if let Some(handover) = &mut self.handover {
             handover.sharing = Some(sharing);

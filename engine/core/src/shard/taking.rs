@@ -11,6 +11,7 @@ use reactor::{Conn, Reactor};
 use super::Shard;
 use super::handover::{Handover, named};
 use super::layers::Layer;
+use crate::event::SessionId;
 use crate::handover::Refused;
 use crate::handover::row::PlainRow;
 use crate::limits::SECOND_NS;
@@ -54,27 +55,73 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         Ok(())
     }
 
-    /// Begins to watch what has come; nothing is received.
+    /// Begins to watch what has come; nothing is received. Other shards hear what rows here watch,
+    /// and are heard.
     pub fn arm(&mut self) {
         let mut completions = mem::take(&mut self.completions);
         self.reactor.turn(Some(0), &mut completions);
         completions.clear();
         self.completions = completions;
+        self.take_shard_messages();
     }
 
-    /// Takes rows whose connections have come. Gives how many they are.
+    /// Takes rows whose connections have come. One that has a row already, with nothing under way,
+    /// has this one instead.
     ///
     /// # Errors
     /// What is wrong with them; nothing that came is of use then.
-    pub fn take_rows(&mut self, adopted: &mut Adopted, mut rows: &[u8]) -> Result<usize, Refused> {
-        let mut count = 0;
+    pub fn take_rows(&mut self, adopted: &mut Adopted, mut rows: &[u8]) -> Result<(), Refused> {
         while !rows.is_empty() {
             let row = PlainRow::read(&mut rows).ok_or(Refused::Damaged)?;
-            let conn = adopted.connections.remove(&row.key);
+            let new = adopted.connections.remove(&row.key);
+            let conn = new.or_else(|| self.give_up_row(row.key));
             self.take_row(conn.ok_or(Refused::NoConnection)?, &row)?;
-            count += 1;
         }
-        Ok(count)
+        Ok(())
+    }
+
+    /// Forgets connections whose rows have come, with nothing under way.
+    ///
+    /// # Errors
+    /// If one is not there.
+    pub fn give_up(&mut self, keys: impl IntoIterator<Item = u64>) -> Result<(), Refused> {
+        for key in keys {
+            let conn = self.give_up_row(key).ok_or(Refused::NoConnection)?;
+            self.reactor.close(conn);
+        }
+        Ok(())
+    }
+
+    /// Forgets what came with a row of a session that is packed away; gives its connection.
+    fn give_up_row(&mut self, key: u64) -> Option<Conn> {
+        let (slot, generation) = named(key)?;
+        let id = SessionId {
+            shard: self.id,
+            slot,
+            generation,
+        };
+        if !matches!(self.rows.of(id)?.state, State::Parked(_)) {
+            return None;
+        }
+        self.watch(slot, TopicId(0));
+        let Row {
+            conn, state, flags, ..
+        } = std::mem::replace(self.row(slot), Row::free(generation));
+        if let State::Parked(parked) = state {
+            self.parked -= 1;
+            self.protocol.give_up(id, &parked);
+        }
+        if flags & Row::<P>::SECURE != 0 {
+            self.end_tls(slot);
+        }
+        if flags & Row::<P>::COMPRESSED != 0 {
+            self.end_compression(slot);
+        }
+        self.set_slot(conn, None);
+        self.rows.give_back(slot);
+        self.open -= 1;
+        self.handle.leave(1);
+        Some(conn)
     }
 
     /// All rows were taken: connections that are left have ended meanwhile.

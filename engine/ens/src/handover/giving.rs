@@ -337,6 +337,10 @@ fn pump_to(mut wire: Wire, given: &Receiver<Given>) -> io::Result<()> {
                 flush(&mut wire, &mut keys, &mut descriptors)?;
                 wire.send(Kind::Rows, &rows, &[])?;
             }
+            Given::Gone(keys) => {
+                let keys: Vec<u8> = keys.into_iter().flat_map(u64::to_be_bytes).collect();
+                wire.send(Kind::Gone, &keys, &[])?;
+            }
             Given::End => return wire.send(Kind::End, b"", &[]),
         }
     }

@@ -219,7 +219,6 @@ impl Coming {
         shard: &mut Shard<R, P, T>,
         adopted: &mut Adopted,
     ) -> Reported {
-        let mut count = 0;
         loop {
             let frame = self.wire.receive().map_err(|error| error.to_string())?;
             match frame.kind {
@@ -233,16 +232,21 @@ impl Coming {
                             .adopt(adopted, u64::from_be_bytes(*key), descriptor)
                             .map_err(|error| format!("a connection: {error}"))?;
                     }
-                    shard.arm();
                 }
                 Kind::Rows => {
                     planted::here("successor-takes");
                     let taken = shard.take_rows(adopted, &frame.body);
-                    count += taken.map_err(|refused| refused.to_string())?;
+                    taken.map_err(|refused| refused.to_string())?;
                 }
-                Kind::End => return Ok(count),
+                Kind::Gone => {
+                    let keys = frame.body.as_chunks::<8>().0;
+                    let given_up = shard.give_up(keys.iter().copied().map(u64::from_be_bytes));
+                    given_up.map_err(|refused| refused.to_string())?;
+                }
+                Kind::End => return Ok(shard.open()),
                 other => return Err(format!("{other:?} among connections")),
             }
+            shard.arm();
         }
     }
 }

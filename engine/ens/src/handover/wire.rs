@@ -50,6 +50,8 @@ pub enum Kind {
     Descriptors = 8,
     /// Rows.
     Rows = 9,
+    /// What connections are called whose rows came and count no more, in eight bytes each.
+    Gone = 12,
     /// No more of either.
     End = 10,
     /// What both must know and nobody else.
@@ -57,7 +59,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Sockets,
         Self::Streams,
         Self::Prepared,
@@ -69,6 +71,7 @@ impl Kind {
         Self::Rows,
         Self::End,
         Self::Secret,
+        Self::Gone,
     ];
 }
 
@@ -262,7 +265,7 @@ mod tests {
     fn what_is_no_frame_is_refused() {
         for bytes in [
             &[0; 8][..],
-            &[12, 0, 0, 0, 0, 0, 0, 0],
+            &[13, 0, 0, 0, 0, 0, 0, 0],
             &[10, 1, 0, 0, 0, 0, 0, 0],
             &[10, 0, 1, 0, 0, 0, 0, 0],
             &[9, 0, 0, 0, 255, 255, 255, 255],

@@ -121,6 +121,19 @@ impl<B: Backend> Front<B> {
         }
     }
 
+    /// Undoes what [`Front::take_over`] has counted for a session that was packed away.
+    pub(crate) fn give_up(&mut self, id: SessionId, parked: &Parked) {
+        let counted = [&mut self.addresses, &mut self.users];
+        for counted in counted.into_iter().flatten() {
+            counted.leave(id.slot);
+        }
+        self.logins.forget(id);
+        self.counts.went(true);
+        if parked.idling {
+            self.counts.wakes();
+        }
+    }
+
     /// Counts a connection as one of its address, however many that has.
     fn count(&mut self, id: SessionId, address: Option<IpAddr>) {
         if let (Some(addresses), Some(address)) = (&mut self.addresses, address)

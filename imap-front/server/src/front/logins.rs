@@ -81,6 +81,12 @@ impl Logins {
         self.note(id.slot, came);
     }
 
+    /// A session that came from another process is still that one's: nobody has left.
+    pub(super) fn forget(&mut self, id: SessionId) {
+        self.slots.set(id.slot as usize, Slot::default());
+        self.large.remove(&id.slot);
+    }
+
     fn note(&mut self, slot: u32, came: Came) {
         let place = match came.client.map(|client| client.to_canonical()) {
             None => NONE,
@@ -98,8 +104,7 @@ impl Logins {
     /// A session of a user is gone. Gives how it came, if it had logged in.
     pub(super) fn left(&mut self, id: SessionId, user: UserId) -> Option<Came> {
         let came = self.came_of(id)?;
-        self.slots.set(id.slot as usize, Slot::default());
-        self.large.remove(&id.slot);
+        self.forget(id);
         if let (Some(queue), Some(client)) = (&self.queue, came.client) {
             queue.report(ServerEvent::Logout { user, client });
         }
