@@ -38,13 +38,13 @@ pub struct Options {
 /// Builds and shows.
 pub fn run(options: &Options) -> Result<()> {
     println!("building ...");
-    install::build(Profile::Release)?;
+    install::build(Profile::current())?;
     show(options)
 }
 
 /// Shows what was built before.
 pub fn show(options: &Options) -> Result<()> {
-    let base = Base::fresh(paths::target().join("demo"), Profile::Release)?;
+    let base = Base::fresh(paths::target().join("demo"), Profile::current())?;
     println!(
         "a fresh base directory stands in {}",
         base.folder().display()

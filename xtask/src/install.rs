@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use admin::service_user::ServiceUser;
 use admin::{Config, installation};
@@ -57,7 +58,18 @@ pub enum Profile {
     Release,
 }
 
+/// What this process runs servers from, if that is not the release.
+static TESTED: AtomicBool = AtomicBool::new(false);
+
 impl Profile {
+    /// What servers are run from: the release, unless [`run_what_is_tested`] was called.
+    pub fn current() -> Self {
+        match TESTED.load(Ordering::Relaxed) {
+            true => Self::Debug,
+            false => Self::Release,
+        }
+    }
+
     /// The folder below the target folder that holds what was built so.
     pub fn folder(self) -> PathBuf {
         paths::target().join(match self {
@@ -92,9 +104,19 @@ pub fn certify(base: &admin::Base) -> Result<()> {
     Ok(())
 }
 
+/// From now on servers are run from what the tests have built, which has more checks and is there
+/// already: to build the release, too, takes a quarter of the time of all tests.
+pub fn run_what_is_tested() {
+    TESTED.store(true, Ordering::Relaxed);
+}
+
 /// Builds every program that an installation holds.
 pub fn build(profile: Profile) -> Result<()> {
-    shell::run(build_command(profile, &PACKAGES).args(["--bins", "--lib"]))
+    match profile {
+        Profile::Release => shell::run(build_command(profile, &PACKAGES).args(["--bins", "--lib"])),
+        // Chosen otherwise, packages would have other features, and all would be built anew.
+        Profile::Debug => shell::run(&mut shell::cargo(&["test", "--workspace", "--no-run"])),
+    }
 }
 
 fn build_command(profile: Profile, packages: &[&str]) -> Command {

@@ -4,6 +4,8 @@ mod damage;
 mod fuzz;
 pub mod kill;
 
+use std::process::Command;
+
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
@@ -49,8 +51,8 @@ pub fn run(options: &Options) -> Result<bool> {
         Campaign::Fuzz(options) => fuzz::run(options),
         Campaign::Simulate { seeds } => simulate(0, *seeds).map(|()| true),
         Campaign::Kill { rounds } => {
-            install::build(Profile::Release)?;
-            kill::rounds(*rounds, Profile::Release).map(|()| true)
+            install::build(Profile::current())?;
+            kill::rounds(*rounds, Profile::current()).map(|()| true)
         }
         Campaign::Backup { seeds } => backup(*seeds),
         Campaign::Damage(options) => damage::run(options),
@@ -68,14 +70,7 @@ fn backup(seeds: u32) -> Result<bool> {
 /// The simulation of these seeds.
 pub fn simulate(first: u32, end: u32) -> Result<()> {
     let seeds = format!("{first}..{end}");
-    let arguments = [
-        "run",
-        "--release",
-        "-p",
-        "loadgen",
-        "--bin",
-        "simulate",
-        "--",
-    ];
-    shell::run(shell::cargo(&arguments).args(["--seeds", &seeds]))
+    let profile = Profile::current();
+    install::build(profile)?;
+    shell::run(Command::new(profile.folder().join("simulate")).args(["--seeds", &seeds]))
 }

@@ -20,7 +20,7 @@ const NO_TLS: &str = "the server has a certificate and does not listen for TLS";
 /// Runs every driver of `tests/clients` against a fresh server.
 pub fn run(failures: &mut Failures) -> Result<Count> {
     packages::install()?;
-    let base = Base::fresh(folder().join("base"), Profile::Release)?;
+    let base = Base::fresh(folder().join("base"), Profile::current())?;
     let drivers = shell::capture(runner().arg("--list"))?;
     let users: String = drivers
         .lines()

@@ -26,7 +26,7 @@ pub fn run(failures: &mut Failures) -> Result<Count> {
     shell::run(promtool().args(["check", "rules", RULES]))?;
     shell::run(promtool().args(["test", "rules", RULES_TESTED]))?;
     count.passed += 2;
-    let base = Base::fresh(paths::target().join("monitor"), Profile::Release)?;
+    let base = Base::fresh(paths::target().join("monitor"), Profile::current())?;
     base.import("fred:fred\n")?;
     let port = free_port()?;
     base.set("service.http.port", &port.to_string())?;

@@ -35,7 +35,7 @@ pub fn run(failures: &mut Failures) -> Result<Count> {
     let mut ports: Option<Ports> = None;
     let mut bases = Vec::new();
     for (address, user) in HOSTS {
-        let base = Base::fresh(folder().join(address), Profile::Release)?;
+        let base = Base::fresh(folder().join(address), Profile::current())?;
         for (name, value) in OPTIONS {
             base.set(name, value)?;
         }

@@ -42,14 +42,14 @@ pub struct Options {
 
 /// Builds, then kills as often as asked; an error tells every promise that was broken.
 pub fn run(options: &Options) -> Result<()> {
-    install::build(Profile::Release)?;
+    install::build(Profile::current())?;
     rounds(options)
 }
 
 /// The rounds, against what was built before.
 pub fn rounds(options: &Options) -> Result<()> {
     let begun = Instant::now();
-    let base = Base::fresh(paths::target().join("crash"), Profile::Release)?;
+    let base = Base::fresh(paths::target().join("crash"), Profile::current())?;
     let users: Vec<String> = (0..USERS).map(|n| format!("crash{n}")).collect();
     let lines: String = users
         .iter()

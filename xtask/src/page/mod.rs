@@ -26,7 +26,7 @@ const WHO: [(&str, bool); 6] = [
 
 /// Does every case.
 pub fn run() -> Result<Count> {
-    let base = Base::bare(paths::target().join("page"), Profile::Release)?;
+    let base = Base::bare(paths::target().join("page"), Profile::current())?;
     let mut count = Count::default();
     for case in &CASES {
         match check(&base, case) {

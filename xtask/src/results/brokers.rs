@@ -68,7 +68,7 @@ impl Drop for Broker {
 /// Runs the study; the report goes to `out`.
 pub(super) fn run(load: &[&str], out: &Path) -> Result<()> {
     packages::brokers()?;
-    let built = Profile::Release.folder();
+    let built = Profile::current().folder();
     let words = |text: String| -> Vec<String> { text.split(' ').map(str::to_owned).collect() };
     let enpd = |port: &str| {
         words(format!(

@@ -147,7 +147,7 @@ pub(super) fn run(sizes: &Sizes, only: &[String], out: &Path) -> Result<()> {
 }
 
 fn ensign(sizes: &Sizes, out: &Path) -> Result<bool> {
-    let base = Base::fresh(paths::target().join("hostile"), Profile::Release)?;
+    let base = Base::fresh(paths::target().join("hostile"), Profile::current())?;
     base.set("local.store.notifyplugin.renamemailbox.enable", "1")?;
     let count = sizes.users.to_string();
     base.import(&shell::capture(

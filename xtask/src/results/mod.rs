@@ -398,7 +398,7 @@ pub fn run(options: &Options) -> Result<()> {
     if options.index || options.redraw {
         return write_index(&results);
     }
-    install::build(Profile::Release)?;
+    install::build(Profile::current())?;
     if options.tiny {
         return twins();
     }

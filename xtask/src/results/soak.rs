@@ -24,7 +24,7 @@ const MAILBOXES: &str = "40000";
 
 /// Runs the study against a server of its own; the report goes to `folder`.
 pub(super) fn run(study: &Study, folder: &Path) -> Result<()> {
-    let base = Base::fresh(paths::target().join("results"), Profile::Release)?;
+    let base = Base::fresh(paths::target().join("results"), Profile::current())?;
     add_users(&base, MAILBOXES)?;
     let ports = base.start_anywhere()?;
     let mut load = base.sbin("loadgen");

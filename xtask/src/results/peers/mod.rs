@@ -267,7 +267,7 @@ fn prepare(peer: &Peer, sizes: &Sizes) -> Result<Box<dyn Server>> {
 /// Ensign, with so many users.
 pub(super) fn ensign(name: &str, users: usize) -> Result<Box<dyn Server>> {
     let folder = Folder::fresh(paths::target().join("peers").join(name))?;
-    let base = Base::fresh(folder.path().to_owned(), Profile::Release)?;
+    let base = Base::fresh(folder.path().to_owned(), Profile::current())?;
     let count = users.to_string();
     base.import(&shell::capture(
         base.sbin("loadgen").args(["users", "--count", &count]),
@@ -299,7 +299,7 @@ fn idle(address: &Address, arguments: &[&str]) -> Result<bool> {
 }
 
 pub(super) fn loadgen() -> Command {
-    let mut loadgen = Command::new(Profile::Release.folder().join("loadgen"));
+    let mut loadgen = Command::new(Profile::current().folder().join("loadgen"));
     loadgen.current_dir(paths::root());
     loadgen
 }

@@ -144,7 +144,7 @@ fn words(chart: &Chart, curve: &Curve, points: &[(usize, &Figures)], out: &Path)
 }
 
 fn loadgen() -> Command {
-    let mut loadgen = Command::new(Profile::Release.folder().join("loadgen"));
+    let mut loadgen = Command::new(Profile::current().folder().join("loadgen"));
     loadgen.current_dir(paths::root());
     loadgen
 }
