@@ -5,7 +5,6 @@ use mail::{MailboxId, ModSeq, Uid, UserId};
 
 use super::language::Language;
 use super::parked::Parked;
-use crate::plain::take_bool;
 
 impl Parked {
     /// Appends all of it.
@@ -19,7 +18,7 @@ impl Parked {
             recent,
             heard_s,
             bits,
-            idling,
+            modes,
             language,
             tag,
         } = *self;
@@ -30,7 +29,7 @@ impl Parked {
             output.put_u32(number);
         }
         output.put_u16(bits);
-        output.put_u8(u8::from(idling));
+        output.put_u8(modes);
         output.put_u8(language.number());
         output.put_slice(&tag);
     }
@@ -46,17 +45,20 @@ impl Parked {
             recent: input.try_get_u32().ok()?,
             heard_s: input.try_get_u32().ok()?,
             bits: input.try_get_u16().ok()?,
-            idling: take_bool(input)?,
+            modes: input.try_get_u8().ok()?,
             language: take_language(input)?,
             tag: [0; 12],
         };
         input.try_copy_to_slice(&mut parked.tag).ok()?;
+        if parked.modes & !Self::MODES != 0 {
+            return None;
+        }
         if parked.withheld().is_some() {
             return Some(parked);
         }
         let (tag, rest) = parked.tag.split_at(parked.tag().len());
         let is_tag = tag.iter().all(u8::is_ascii_graphic) && rest.iter().all(|byte| *byte == 0);
-        let is_whole = is_tag && (parked.idling || tag.is_empty());
+        let is_whole = is_tag && (parked.idles() || tag.is_empty());
         is_whole.then_some(parked)
     }
 }
@@ -80,6 +82,7 @@ mod tests {
             large in any::<[u64; 3]>(),
             small in any::<[u32; 4]>(),
             bits in any::<u16>(),
+            uid_only in any::<bool>(),
             language in proptest::sample::select(&Language::ALL[..]),
             idle in proptest::option::of("[!-~]{1,12}"),
             damage in any::<(prop::sample::Index, u8)>(),
@@ -96,7 +99,8 @@ mod tests {
                 recent: small[2],
                 heard_s: small[3],
                 bits,
-                idling: idle.is_some(),
+                modes: (u8::from(idle.is_some()) * Parked::IDLING)
+                    | (u8::from(uid_only) * Parked::UID_ONLY),
                 language,
                 tag,
             };
@@ -113,7 +117,7 @@ mod tests {
             let at = at.index(bytes.len());
             bytes[at] = byte;
             let mut withholding = parked;
-            withholding.idling = false;
+            withholding.modes &= !Parked::IDLING;
             withholding.bits |= Parked::NOTIFIED | Parked::DELAYED;
             withholding.set_withheld(ModSeq(large[2]), small[0] | 1);
             let mut written = Vec::new();

@@ -8,7 +8,7 @@ use mail::{Change, Event, Flags, ModSeq, Rights, Uid};
 use super::encode::{keyword_lines, number_set};
 use super::language::Language;
 use super::parked::Parked;
-use super::view::{Ids, fetch_flags};
+use super::view::{FlagsTold, Ids, fetch_flags};
 
 /// All that the bytes of an update depend on besides the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +22,13 @@ pub struct RenderKey {
     /// Only where keywords are sent: a text comes with them.
     language: Language,
     /// Only where messages are gone: it is told their UIDs.
-    qresync: bool,
+    vanished: bool,
     /// It is not told of flags.
     flagless: bool,
-    /// It is told UIDs beside flags.
+    /// Only where flags are sent: it is told UIDs beside them.
     uid: bool,
+    /// Only where flags are sent: it is told UIDs in the place of numbers.
+    uid_only: bool,
 }
 
 /// What an event means for a parked session.
@@ -89,10 +91,16 @@ pub fn announce(parked: &mut Parked, event: &Event) -> Announce {
             true => parked.language,
             false => Language::Default,
         },
-        qresync: parked.has(Parked::QRESYNC) && event.changes.iter().any(is_expunge),
+        vanished: tells_vanished(parked) && event.changes.iter().any(is_expunge),
         flagless,
         uid: has_flags && parked.has(Parked::NOTIFIED),
+        uid_only: has_flags && parked.is_uid_only(),
     })
+}
+
+/// Whether its client hears of expunges by UIDs (RFC 7162 §3.2.10, RFC 9586 §3.4).
+fn tells_vanished(parked: &Parked) -> bool {
+    parked.has(Parked::QRESYNC) || parked.is_uid_only()
 }
 
 /// Whether NOTIFY has the session itself tell of an event.
@@ -133,7 +141,7 @@ pub fn render(event: &Event, key: RenderKey) -> Vec<u8> {
             Change::Keywords(keywords) => {
                 push_keywords(&mut out, keywords, (key.rights, key.language));
             }
-            Change::Expunged { uid, .. } if key.qresync => vanished.push(uid.0),
+            Change::Expunged { uid, .. } if key.vanished => vanished.push(uid.0),
             Change::Expunged { number, .. } => {
                 out.extend_from_slice(format!("* {number} EXPUNGE\r\n").as_bytes());
             }
@@ -159,7 +167,12 @@ pub fn render(event: &Event, key: RenderKey) -> Vec<u8> {
         } = change
         {
             let recent = uid.0 >= key.recent_from;
-            let ids = Ids::of((*uid, *modseq), key.condstore, key.uid);
+            let told = FlagsTold {
+                condstore: key.condstore,
+                uid: key.uid,
+                uid_only: key.uid_only,
+            };
+            let ids = Ids::of((*uid, *modseq), told);
             fetch_flags(&mut out, *number, flags, recent, ids);
         }
     }
@@ -185,7 +198,7 @@ fn render_all<'a>(
     let mut out = Vec::new();
     let mut keywords = None;
     let mut vanished = Vec::new();
-    let by_uid = parked.has(Parked::QRESYNC);
+    let by_uid = tells_vanished(parked);
     let mut sent = parked.exists;
     let mut flags: BTreeMap<Uid, (u32, Arc<Flags>, ModSeq)> = BTreeMap::new();
     for event in events {
@@ -241,13 +254,17 @@ fn render_all<'a>(
     if let Some(keywords) = keywords {
         push_keywords(&mut out, keywords, (parked.flag_rights(), parked.language));
     }
-    let (condstore, notified) = (parked.has(Parked::CONDSTORE), parked.has(Parked::NOTIFIED));
+    let told = FlagsTold {
+        condstore: parked.has(Parked::CONDSTORE),
+        uid: parked.has(Parked::NOTIFIED),
+        uid_only: parked.is_uid_only(),
+    };
     if parked.has(Parked::FLAGLESS) {
         return Some(out);
     }
     for (uid, (number, flags, modseq)) in flags {
         let recent = uid >= parked.recent_from;
-        let ids = Ids::of((uid, modseq), condstore, notified);
+        let ids = Ids::of((uid, modseq), told);
         fetch_flags(&mut out, number, &flags, recent, ids);
     }
     Some(out)
@@ -290,7 +307,7 @@ mod tests {
             recent: 0,
             heard_s: 0,
             bits: Parked::SELECTED,
-            idling: true,
+            modes: Parked::IDLING,
             language: Language::Default,
             tag: [b'a'; 12],
         }
@@ -348,6 +365,38 @@ mod tests {
         assert_eq!(announce(&mut row, &came), announce(&mut other, &came));
     }
 
+    #[test]
+    fn who_goes_by_uids_alone_hears_no_number() {
+        let flags = |uid, number| Change::Flags {
+            uid: Uid(uid),
+            number,
+            flags: Arc::default(),
+            modseq: ModSeq(6),
+        };
+        let changes = vec![expunged(7, 1), flags(20, 3)];
+        let mut row = parked(5, 4);
+        row.modes |= Parked::UID_ONLY;
+        let mut other = row;
+        let event = event(5, changes);
+        let Announce::Line(key) = announce(&mut row, &event) else {
+            panic!("not sent")
+        };
+        let said = b"* VANISHED 7\r\n* 20 UIDFETCH (FLAGS ())\r\n";
+        assert_eq!(render(&event, key), said);
+        assert_eq!(
+            render_many(&mut other, [&event]).as_deref(),
+            Some(&said[..])
+        );
+        let mut notified = parked(5, 4);
+        notified.modes |= Parked::UID_ONLY;
+        notified.bits |= Parked::CONDSTORE | Parked::NOTIFIED;
+        let said = b"* VANISHED 7\r\n* 20 UIDFETCH (MODSEQ (6) FLAGS ())\r\n";
+        assert_eq!(
+            render_many(&mut notified, [&event]).as_deref(),
+            Some(&said[..])
+        );
+    }
+
     fn expunged(uid: u32, number: u32) -> Change {
         Change::Expunged {
             uid: Uid(uid),
@@ -358,7 +407,7 @@ mod tests {
     #[test]
     fn what_is_withheld_wakes_nobody() {
         let mut row = parked(5, 4);
-        (row.idling, row.tag) = (false, [0; 12]);
+        (row.modes, row.tag) = (0, [0; 12]);
         row.bits |= Parked::NOTIFIED | Parked::DELAYED;
         let gone = event(5, vec![expunged(7, 1), expunged(8, 1)]);
         assert_eq!(announce(&mut row, &gone), Announce::Silent);

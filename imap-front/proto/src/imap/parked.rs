@@ -26,8 +26,8 @@ pub struct Parked {
     pub heard_s: u32,
     /// Bit set of the constants below: read-only, CONDSTORE enabled, ….
     pub bits: u16,
-    /// In IDLE.
-    pub idling: bool,
+    /// Bit set of [`Parked::IDLING`] and [`Parked::UID_ONLY`].
+    pub modes: u8,
     /// The language that the client has asked for.
     pub language: Language,
     /// The tag of the IDLE command, and NULs behind it; a longer tag keeps a session active.
@@ -63,6 +63,13 @@ impl Parked {
     pub const FLAGLESS: u16 = 1024;
     /// Without expunges, outside of IDLE.
     pub const DELAYED: u16 = 2048;
+    /// Of the modes: in IDLE.
+    pub const IDLING: u8 = 1;
+    /// Of the modes: messages are told by their UIDs and never by numbers (RFC 9586).
+    pub const UID_ONLY: u8 = 2;
+    /// All modes that there are.
+    pub(super) const MODES: u8 = Self::IDLING | Self::UID_ONLY;
+
     /// The first of four bits: each says that the user has one of [`Parked::RIGHTS`].
     const FIRST_RIGHT: u16 = 1 << 12;
     /// The rights that a session goes by while its mailbox is selected, besides that to read it.
@@ -89,7 +96,7 @@ impl Parked {
         let count = count
             .iter()
             .fold(0, |sum, byte| sum << 8 | u32::from(*byte));
-        (!self.idling && count > 0).then_some((ModSeq(after), count))
+        (!self.idles() && count > 0).then_some((ModSeq(after), count))
     }
 
     /// Notes that; only outside of IDLE.
@@ -100,7 +107,7 @@ impl Parked {
 
     /// Whether expunges wait for the client's next command (RFC 5465 §6.1.2).
     pub(super) fn withholds(&self) -> bool {
-        self.has(Self::NOTIFIED) && self.has(Self::DELAYED) && !self.idling
+        self.has(Self::NOTIFIED) && self.has(Self::DELAYED) && !self.idles()
     }
 
     /// Moves the cursor forward by an event that follows, if all that it says is to be withheld.
@@ -157,15 +164,25 @@ impl Parked {
         self.bits & bit != 0
     }
 
+    /// Whether the client is in IDLE.
+    pub fn idles(&self) -> bool {
+        self.modes & Self::IDLING != 0
+    }
+
+    /// Whether messages are told by their UIDs and never by numbers.
+    pub(super) fn is_uid_only(&self) -> bool {
+        self.modes & Self::UID_ONLY != 0
+    }
+
     /// Whether the client idles with a mailbox.
     pub fn is_idling(&self) -> bool {
-        self.idling && self.has(Self::SELECTED)
+        self.idles() && self.has(Self::SELECTED)
     }
 
     /// Whether the client is to be sent updates.
     pub fn hears(&self) -> bool {
         let has_something_to_hear = self.bits & (Self::SELECTED | Self::MUTE) == Self::SELECTED;
-        has_something_to_hear && (self.idling || self.has(Self::NOTIFIED))
+        has_something_to_hear && (self.idles() || self.has(Self::NOTIFIED))
     }
 
     /// Moves the counts and the cursor forward by an event that follows.

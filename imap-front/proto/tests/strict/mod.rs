@@ -66,6 +66,17 @@ fn worded(line: &[u8]) -> Option<(&[u8], &[u8])> {
     (has_text && !rest.is_ascii()).then_some((tag, rest))
 }
 
+/// A UIDFETCH (RFC 9586 §3.3) as a FETCH, which is all but the same, and what follows it.
+fn as_fetch(rest: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    const WORD: &[u8] = b" UIDFETCH (";
+    let number = rest.strip_prefix(b"* ")?;
+    let end = number.iter().position(|it| !it.is_ascii_digit())?;
+    let items = number[end..].strip_prefix(WORD)?;
+    let (_, after) = rest.split_at(with_literals(rest));
+    let items = &items[..items.len() - after.len()];
+    Some(([b"* ", &number[..end], b" FETCH (", items].concat(), after))
+}
+
 /// Reads a greeting and all that follows; how many tagged responses there were.
 ///
 /// # Errors
@@ -91,6 +102,14 @@ pub fn read(said: &[u8]) -> Result<usize, String> {
         if let Some((tag, text)) = worded(line) {
             assert!(std::str::from_utf8(text).is_ok(), "{}", first(rest));
             tagged += usize::from(tag != b"*" && tag != b"+");
+            rest = after;
+            continue;
+        }
+        if let Some((fetch, after)) = as_fetch(rest) {
+            let (left, _) = ResponseCodec::new()
+                .decode(&fetch)
+                .map_err(|_| first(rest))?;
+            assert!(left.is_empty(), "{}", first(rest));
             rest = after;
             continue;
         }

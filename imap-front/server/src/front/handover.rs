@@ -86,7 +86,7 @@ impl<B: Backend> Front<B> {
                     self.logins.restore(id, Came { at_s, client });
                 }
                 self.counts.came(true);
-                if parked.idling {
+                if parked.idles() {
                     self.counts.idles();
                 }
                 input.is_empty().then_some(TakenOver::Parked(parked))
@@ -129,7 +129,7 @@ impl<B: Backend> Front<B> {
         }
         self.logins.forget(id);
         self.counts.went(true);
-        if parked.idling {
+        if parked.idles() {
             self.counts.wakes();
         }
     }

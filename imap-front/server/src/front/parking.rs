@@ -32,7 +32,7 @@ impl<B: Backend> Parking for Front<B> {
     fn handle_parked_closed(&mut self, parked: &Parked, id: SessionId) {
         self.note_parked_ended(parked, id);
         self.counts.went(true);
-        if parked.idling {
+        if parked.idles() {
             self.counts.wakes();
         }
     }
@@ -53,7 +53,7 @@ impl<B: Backend> Parking for Front<B> {
     fn unpark(&mut self, parked: Parked, _: SessionId) -> FrontSession {
         FrontSession {
             heard_ns: deadlines::nanoseconds(parked.heard_s),
-            idling: parked.idling,
+            idling: parked.idles(),
             machine: Session::unpark(parked, self.config.clone()),
             reading: true,
             held_bytes: 0,

@@ -208,7 +208,7 @@ fn facts(
             (state, machine.selected_mailbox(), session.heard_ns, traffic)
         }
         Seen::Parked(parked) => {
-            let state = match parked.idling {
+            let state = match parked.idles() {
                 true => State::Idle,
                 false => State::Quiet,
             };

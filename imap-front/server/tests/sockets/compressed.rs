@@ -261,6 +261,37 @@ fn a_session_that_rests_compressed_costs_its_window() {
     assert_eq!(server.statistics(&site)["Windows"], 0);
 }
 
+/// RFC 9586, in rows, with compression and through an upgrade.
+#[test]
+fn who_goes_by_uids_alone_hears_no_number_in_idle() {
+    let site = Site::new("");
+    let mut server = site.start();
+    for number in 0..3 {
+        server.deliver(&["fred"], &format!("Subject: {number}\r\n\r\nHello"));
+    }
+    let mut clients = [(); 2].map(|()| Client::plain(server.imap).selecting("fred"));
+    clients[0].ask("u ENABLE UIDONLY");
+    let [first, mut other] = clients;
+    let mut idle = compressed_plainly(first).idling();
+    site.upgrade(&mut server);
+    other.ask("a STORE 1 +FLAGS.SILENT (\\Deleted)");
+    assert_eq!(idle.line(), "* 1 UIDFETCH (FLAGS (\\Deleted \\Recent))");
+    other.ask("b EXPUNGE");
+    assert_eq!(idle.line(), "* VANISHED 1");
+    other.ask("c STORE 1:2 +FLAGS.SILENT (\\Seen)");
+    assert_eq!(idle.line(), "* 2 UIDFETCH (FLAGS (\\Seen \\Recent))");
+    assert_eq!(idle.line(), "* 3 UIDFETCH (FLAGS (\\Seen \\Recent))");
+    idle.say("DONE\r\n");
+    idle.until("i");
+    let refused = heard(&mut idle, "f FETCH 1 (FLAGS)\r\n");
+    assert!(
+        refused[0].starts_with("f BAD [UIDREQUIRED] "),
+        "{refused:?}"
+    );
+    let fetched = heard(&mut idle, "g UID FETCH 3 (FLAGS)\r\n");
+    assert_eq!(fetched[0], "* 3 UIDFETCH (FLAGS (\\Seen \\Recent))");
+}
+
 #[test]
 fn a_bomb_is_worked_on_in_pieces_and_holds_up_nobody() {
     let site = Site::new("service.imap.shards = 1\n");

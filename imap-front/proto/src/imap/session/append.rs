@@ -137,9 +137,9 @@ impl Session {
         } else if let Some(why) = upload
             .replaces
             .as_ref()
-            .and_then(|_| self.may_not_replace())
+            .and_then(|(uid, _)| self.may_not_replace(*uid))
         {
-            Some(why.to_owned())
+            Some(why)
         } else if literal.non_sync && literal.size > self.config.non_sync_bytes_max() {
             Some(SHORT_LITERALS.to_owned())
         } else if literal.size > max {

@@ -217,7 +217,7 @@ impl Session {
     /// between.
     pub(super) fn unauthenticate(&mut self, tag: &str) {
         self.unselect();
-        (self.condstore, self.qresync) = (false, false);
+        (self.condstore, self.qresync, self.uid_only) = (false, false, false);
         self.language = Language::Default;
         self.done(tag, "OK UNAUTHENTICATE completed");
         self.stop_notifying();

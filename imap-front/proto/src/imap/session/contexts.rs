@@ -369,7 +369,13 @@ impl Session {
         }
     }
 
-    fn stop_following(&mut self, tag: &str, why: &str) {
+    /// The tags of searches whose results are told in message numbers.
+    pub(super) fn followed_by_numbers(&self) -> Vec<Box<str>> {
+        let by_numbers = self.contexts().iter().filter(|it| !it.uid);
+        by_numbers.map(|it| it.tag.clone()).collect()
+    }
+
+    pub(super) fn stop_following(&mut self, tag: &str, why: &str) {
         if let Some(selected) = &mut self.selected {
             selected.contexts.retain(|it| *it.tag != *tag);
         }

@@ -5,6 +5,7 @@ use mail::request::Arrange;
 use mail::{Reply, Request};
 
 use super::acl::NO_RIGHT;
+use super::uid_only::UID_REQUIRED;
 use super::{Session, Step, Work};
 use crate::http::is_request;
 use crate::imap::action::Action;
@@ -217,6 +218,10 @@ impl Session {
                 self.unselect();
                 self.done(&tag, "OK UNSELECT completed");
             }
+            // RFC 9586 §3
+            command if self.uid_only && command.numbers_messages() => {
+                self.done(&tag, &format!("BAD {UID_REQUIRED}"));
+            }
             // Everything else sees what was committed before it came.
             command => self.sync(Step::Sync { tag, command }),
         }
@@ -358,13 +363,18 @@ impl Session {
         self.finish(tag, "OK ID completed");
     }
 
-    /// RFC 5161 §3.1, RFC 7162 §3.2.3.
+    /// RFC 5161 §3.1, RFC 7162 §3.2.3, RFC 9586 §3.1.
     fn enable(&mut self, tag: Box<str>, names: &[Box<str>]) {
         let is_named = |wanted: &str| names.iter().any(|name| **name == *wanted);
         let condstore = is_named("CONDSTORE") && !self.condstore;
         let qresync = is_named("QRESYNC") && !self.qresync;
+        let uid_only = is_named("UIDONLY") && !self.uid_only;
         let mut line = "* ENABLED".to_owned();
-        for (is_new, name) in [(condstore, " CONDSTORE"), (qresync, " QRESYNC")] {
+        for (is_new, name) in [
+            (condstore, " CONDSTORE"),
+            (qresync, " QRESYNC"),
+            (uid_only, " UIDONLY"),
+        ] {
             line.push_str(if is_new { name } else { "" });
         }
         self.say(&line);
@@ -372,6 +382,9 @@ impl Session {
             self.enable_condstore();
         }
         self.qresync |= qresync;
+        if uid_only {
+            self.go_by_uids();
+        }
         self.finish(tag, "OK ENABLE completed");
     }
 

@@ -153,8 +153,8 @@ impl Session {
             items.retain(|item| *item != FetchItem::Sender);
             items.insert(0, FetchItem::Sender);
         }
-        // RFC 3501 §6.4.8: UID FETCH always tells the UID.
-        if uid && !items.contains(&FetchItem::Uid) {
+        // RFC 3501 §6.4.8: UID FETCH always tells the UID; a UIDFETCH begins with it.
+        if uid && !self.uid_only && !items.contains(&FetchItem::Uid) {
             items.insert(0, FetchItem::Uid);
         }
         if changed_since.is_some() || items.contains(&FetchItem::ModSeq) {
@@ -531,7 +531,11 @@ impl Session {
             modseq: self.condstore && flags,
             recent: self.view().is_recent(message.uid),
         };
-        job.response = Some(Response::new(number, message, items, &extra));
+        let head = match self.uid_only {
+            true => format!("* {} UIDFETCH (", message.uid),
+            false => format!("* {number} FETCH ("),
+        };
+        job.response = Some(Response::new(head, message, items, &extra));
     }
 }
 

@@ -126,7 +126,8 @@ pub(super) fn is_damaged(message: &Message, items: &[FetchItem]) -> bool {
 
 /// The response for one message, made item by item.
 pub(super) struct Response {
-    number: u32,
+    /// What stands before the items.
+    head: String,
     message: Message,
     items: Arc<[FetchItem]>,
     extra: [Option<FetchItem>; 2],
@@ -138,12 +139,12 @@ pub(super) struct Response {
 }
 
 impl Response {
-    pub fn new(number: u32, message: Message, items: Arc<[FetchItem]>, extra: &Extra) -> Self {
+    pub fn new(head: String, message: Message, items: Arc<[FetchItem]>, extra: &Extra) -> Self {
         let missing = |wanted: bool, item| (wanted && !items.contains(&item)).then_some(item);
         let flags = missing(extra.flags, FetchItem::Flags);
         let modseq = missing(extra.modseq, FetchItem::ModSeq);
         Self {
-            number,
+            head,
             message,
             items,
             extra: [flags, modseq],
@@ -166,7 +167,8 @@ impl Response {
     /// The next item, with what stands before it and, if it is the last, after it.
     pub fn next_item(&mut self) -> VecDeque<Segment> {
         if self.made == 0 {
-            self.text(&format!("* {} FETCH (", self.number));
+            let head = std::mem::take(&mut self.head);
+            self.text(&head);
         } else {
             self.text(" ");
         }

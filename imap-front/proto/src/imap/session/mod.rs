@@ -40,6 +40,7 @@ mod select;
 mod sets;
 mod sort;
 mod store;
+mod uid_only;
 mod updates;
 
 use std::collections::VecDeque;
@@ -83,6 +84,8 @@ pub struct Session {
     condstore: bool,
     /// It is told of UIDs that have vanished, and never of EXPUNGE (RFC 7162 §3.2.3).
     qresync: bool,
+    /// It gives and is told UIDs, and never numbers of messages (RFC 9586).
+    uid_only: bool,
     /// In which texts are told.
     language: Language,
     failures: u8,
@@ -313,6 +316,7 @@ impl Session {
             selected: None,
             condstore: false,
             qresync: false,
+            uid_only: false,
             language: Language::Default,
             failures: 0,
             commands: 0,

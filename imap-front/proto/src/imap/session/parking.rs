@@ -39,13 +39,14 @@ impl Session {
             recent: 0,
             heard_s: 0,
             bits: 0,
-            idling: self.is_idling(),
+            modes: u8::from(self.is_idling()) * Parked::IDLING,
             language: self.language,
             tag: [0; 12],
         };
         if busy || tag.len() > parked.tag.len() {
             return None;
         }
+        parked.modes |= u8::from(self.uid_only) * Parked::UID_ONLY;
         parked.tag[..tag.len()].copy_from_slice(tag.as_bytes());
         let mut set = |bit, on| parked.bits |= if on { bit } else { 0 };
         set(Parked::CONDSTORE, self.condstore);
@@ -107,6 +108,7 @@ impl Session {
         session.output = Output::logged_in();
         session.condstore = parked.has(Parked::CONDSTORE);
         session.qresync = parked.has(Parked::QRESYNC);
+        session.uid_only = parked.is_uid_only();
         session.language = parked.language;
         if parked.has(Parked::BESIDE) {
             session.notify = Notify::Lost;
@@ -132,7 +134,7 @@ impl Session {
                 },
             }));
         }
-        if parked.idling {
+        if parked.idles() {
             session.command = CommandName::Idle;
             session.work = Work::Idle {
                 tag: String::from_utf8_lossy(parked.tag()).into(),

@@ -4,11 +4,19 @@ use mail::{Refusal, Reply, Request, Rights, SpoolId};
 
 use super::acl::NO_RIGHT;
 use super::append::Upload;
+use super::uid_only::UID_REQUIRED;
 use super::{Session, Step};
 
 impl Session {
-    /// Why no message of the selected mailbox can go; none if one can.
-    pub(super) fn may_not_replace(&self) -> Option<&'static str> {
+    /// Why no message of the selected mailbox can go, named by its UID or not; none if one can.
+    pub(super) fn may_not_replace(&self, uid: bool) -> Option<String> {
+        if self.uid_only && !uid {
+            return Some(format!("BAD {UID_REQUIRED}"));
+        }
+        self.nothing_may_go().map(str::to_owned)
+    }
+
+    fn nothing_may_go(&self) -> Option<&'static str> {
         let Some(selected) = &self.selected else {
             return Some("BAD Select a mailbox first");
         };

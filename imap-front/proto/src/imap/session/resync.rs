@@ -18,7 +18,10 @@ impl Session {
             None => [(Uid(1), Uid(u32::MAX))].into_iter().collect(),
         };
         let heard = resync.matches.map_or(Uid(0), |sets| self.matched(&sets));
-        let items = vec![FetchItem::Uid, FetchItem::Flags, FetchItem::ModSeq];
+        let mut items = vec![FetchItem::Flags, FetchItem::ModSeq];
+        if !self.uid_only {
+            items.insert(0, FetchItem::Uid);
+        }
         self.ended(Outcome::of(text));
         let ending = self.line(format!("{tag} {text}"));
         let job = Job::resync(tag.into(), known, items, (resync.modseq, heard), ending);

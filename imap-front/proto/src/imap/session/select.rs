@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mail::{Flags, MailboxName, Reply, Request, Rights};
 
+use super::uid_only::UID_REQUIRED;
 use super::{Selected, Session, Step, ViewState};
 use crate::imap::ast::Resync;
 use crate::imap::encode::{keyword_lines, mailbox_id};
@@ -27,6 +28,10 @@ impl Session {
         let Some(user) = self.user else { return };
         if resync.is_some() && !self.qresync {
             return self.done(&tag, "BAD ENABLE QRESYNC comes before its use");
+        }
+        if self.uid_only && resync.as_deref().is_some_and(|it| it.matches.is_some()) {
+            // RFC 9586 §3.5: numbers that go with UIDs.
+            return self.done(&tag, &format!("BAD {UID_REQUIRED}"));
         }
         // RFC 3501 §6.3.1: a failed SELECT leaves nothing selected.
         if self.selected.is_some() {
@@ -73,7 +78,7 @@ impl Session {
         let view = View::new(opened.uids, opened.highest_modseq, opened.recent_from);
         self.say(&format!("* {} EXISTS", view.exists()));
         self.say(&format!("* {} RECENT", view.recent()));
-        if let Some(number) = opened.first_unseen {
+        if let Some(number) = opened.first_unseen.filter(|_| !self.uid_only) {
             self.say(&format!("* OK [UNSEEN {number}] First unseen message"));
         }
         self.say(&format!(

@@ -120,7 +120,7 @@ impl Session {
             }
         };
         let mut items = vec![];
-        if uid || (silent && self.condstore) {
+        if (uid || (silent && self.condstore)) && !self.uid_only {
             items.push(FetchItem::Uid);
         }
         if !silent {

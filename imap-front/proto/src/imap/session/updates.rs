@@ -7,7 +7,7 @@ use mail::{Flags, ModSeq, Reply, Request, Uid};
 use super::{Selected, Session, Step, View, ViewState};
 use crate::imap::action::Action;
 use crate::imap::encode::keyword_lines;
-use crate::imap::view::ToldBy;
+use crate::imap::view::{FlagsTold, ToldBy};
 
 impl Session {
     /// Asks for what the view lacks; the step gets the answer.
@@ -116,10 +116,14 @@ impl Session {
             self.leave_contexts();
         }
         self.send_keywords();
-        let (condstore, told_by) = (self.condstore, self.told_by());
-        let wants_uid = self.selected_events().is_some_and(|it| it.flags);
+        let told_by = self.told_by();
+        let what = FlagsTold {
+            condstore: self.condstore,
+            uid: self.selected_events().is_some_and(|it| it.flags),
+            uid_only: self.uid_only,
+        };
         if let Some(view) = loaded(&mut self.selected) {
-            let (before, what) = (view.announced_below(), (condstore, wants_uid));
+            let before = view.announced_below();
             let told = view.send_updates(&mut self.output, expunges.then_some(told_by), what);
             self.told_of_new(before, told);
         }
@@ -151,7 +155,7 @@ impl Session {
 
     /// How the client hears of messages that are gone.
     fn told_by(&self) -> ToldBy {
-        match self.qresync {
+        match self.qresync || self.uid_only {
             true => ToldBy::Uids,
             false => ToldBy::Numbers,
         }

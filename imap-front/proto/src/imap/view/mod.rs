@@ -18,7 +18,7 @@ use roaring::RoaringBitmap;
 
 use slots::{Seek, Slots};
 use updates::{Expunges, FlagUpdates};
-pub(super) use updates::{Ids, ToldBy, fetch_flags};
+pub(super) use updates::{FlagsTold, Ids, ToldBy, fetch_flags};
 
 use super::output::{Line, Output};
 
@@ -361,13 +361,12 @@ impl View {
         &mut self,
         output: &mut Output,
         expunges: Option<ToldBy>,
-        (condstore, wants_uid): (bool, bool),
+        flags_told: FlagsTold,
     ) -> Option<Uid> {
         let told = self.send_numbers(output, expunges);
         if !self.flags.is_empty() {
             let flags = std::mem::take(&mut self.flags);
-            let what = (condstore, wants_uid);
-            output.pieces(FlagUpdates::new(self, flags, what));
+            output.pieces(FlagUpdates::new(self, flags, flags_told));
         }
         told
     }

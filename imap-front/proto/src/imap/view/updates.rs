@@ -63,23 +63,17 @@ pub(super) struct FlagUpdates {
     numbering: Numbering,
     flags: btree_map::IntoIter<Uid, (Arc<Flags>, ModSeq)>,
     recent_from: Uid,
-    condstore: bool,
-    wants_uid: bool,
+    told: FlagsTold,
 }
 
 impl FlagUpdates {
     /// Of those messages that have a number in the view now.
-    pub fn new(
-        view: &View,
-        flags: BTreeMap<Uid, (Arc<Flags>, ModSeq)>,
-        (condstore, wants_uid): (bool, bool),
-    ) -> Self {
+    pub fn new(view: &View, flags: BTreeMap<Uid, (Arc<Flags>, ModSeq)>, told: FlagsTold) -> Self {
         Self {
-            wants_uid,
+            told,
             numbering: view.numbering(),
             flags: flags.into_iter(),
             recent_from: view.recent_from,
-            condstore,
         }
     }
 }
@@ -91,13 +85,24 @@ impl Pieces for FlagUpdates {
                 return false;
             };
             if let Some(number) = self.numbering.number(uid) {
-                let ids = Ids::of((uid, modseq), self.condstore, self.wants_uid);
+                let ids = Ids::of((uid, modseq), self.told);
                 let recent = uid >= self.recent_from;
                 fetch_flags(out, number, &flags, recent, ids);
             }
         }
         true
     }
+}
+
+/// How a client is told of flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::imap) struct FlagsTold {
+    /// With mod-sequences, and UIDs.
+    pub condstore: bool,
+    /// With UIDs.
+    pub uid: bool,
+    /// With UIDs in the place of numbers (RFC 9586 §3.3).
+    pub uid_only: bool,
 }
 
 /// What is told of a message beside its flags.
@@ -108,11 +113,14 @@ pub(in crate::imap) enum Ids {
     Uid(Uid),
     /// To one that knows of mod-sequences (RFC 7162 §3.2).
     Both(Uid, ModSeq),
+    /// In the place of its number, perhaps with its mod-sequence.
+    Only(Uid, Option<ModSeq>),
 }
 
 impl Ids {
-    pub fn of((uid, modseq): (Uid, ModSeq), condstore: bool, wants_uid: bool) -> Self {
-        match (condstore, wants_uid) {
+    pub fn of((uid, modseq): (Uid, ModSeq), told: FlagsTold) -> Self {
+        match (told.condstore, told.uid) {
+            (condstore, _) if told.uid_only => Self::Only(uid, condstore.then_some(modseq)),
             (true, _) => Self::Both(uid, modseq),
             (false, true) => Self::Uid(uid),
             (false, false) => Self::Nothing,
@@ -120,7 +128,7 @@ impl Ids {
     }
 }
 
-/// `* n FETCH (FLAGS (…))`, with what is told beside.
+/// `* n FETCH (FLAGS (…))` or `* uid UIDFETCH (FLAGS (…))`, with what is told beside.
 pub(in crate::imap) fn fetch_flags(
     out: &mut Vec<u8>,
     number: u32,
@@ -128,14 +136,15 @@ pub(in crate::imap) fn fetch_flags(
     recent: bool,
     ids: Ids,
 ) {
-    out.extend_from_slice(format!("* {number} FETCH (").as_bytes());
-    match ids {
-        Ids::Nothing => {}
-        Ids::Uid(uid) => out.extend_from_slice(format!("UID {uid} ").as_bytes()),
-        Ids::Both(uid, modseq) => {
-            out.extend_from_slice(format!("UID {uid} MODSEQ ({modseq}) ").as_bytes());
-        }
-    }
+    let head = match ids {
+        Ids::Nothing => format!("{number} FETCH ("),
+        Ids::Uid(uid) => format!("{number} FETCH (UID {uid} "),
+        Ids::Both(uid, modseq) => format!("{number} FETCH (UID {uid} MODSEQ ({modseq}) "),
+        Ids::Only(uid, None) => format!("{uid} UIDFETCH ("),
+        Ids::Only(uid, Some(modseq)) => format!("{uid} UIDFETCH (MODSEQ ({modseq}) "),
+    };
+    out.extend_from_slice(b"* ");
+    out.extend_from_slice(head.as_bytes());
     out.extend_from_slice(b"FLAGS ");
     encode::flags(out, flags, recent);
     out.extend_from_slice(b")\r\n");
