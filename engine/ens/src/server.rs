@@ -447,6 +447,11 @@ impl Running {
         self.site.as_ref().map(Joined::counters)
     }
 
+    /// By which another thread can take leave of the site, if it has joined one.
+    pub fn leaving(&self) -> Option<&site::Leaving> {
+        self.site.as_ref().map(Joined::leaving)
+    }
+
     /// Says BYE to all clients and ends.
     pub fn stop(self) {
         self.handle.shutdown();

@@ -6,8 +6,8 @@ mod counters;
 mod driver;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::Handle;
 use nats::{Credentials, Link, StartError, Waker};
@@ -16,6 +16,7 @@ pub use counters::Counters;
 
 use crate::broker::{BrokerMessage, SubscribingShards};
 use crate::bus::Port;
+use crate::handover::Kept;
 use driver::SiteDriver;
 
 /// Where the bus is.
@@ -90,10 +91,17 @@ pub(crate) struct Joining {
 
 /// A broker's thread on the bus.
 pub struct Joined {
-    link: Link,
-    waker: Waker,
-    ending: Arc<AtomicBool>,
+    leaving: Leaving,
     counters: Arc<Counters>,
+}
+
+/// The end of a broker's thread on the bus.
+#[derive(Clone)]
+pub struct Leaving {
+    ending: Arc<AtomicBool>,
+    waker: Waker,
+    /// Until somebody waits for it.
+    link: Arc<Mutex<Option<Link>>>,
 }
 
 impl Joining {
@@ -131,12 +139,12 @@ impl Joining {
             follows,
         });
         let link = Link::start(self.ready.nats, self.waker.clone(), driver)?;
-        Ok(Joined {
-            link,
-            waker: self.waker,
+        let leaving = Leaving {
             ending,
-            counters,
-        })
+            waker: self.waker,
+            link: Arc::new(Mutex::new(Some(link))),
+        };
+        Ok(Joined { leaving, counters })
     }
 }
 
@@ -146,10 +154,37 @@ impl Joined {
         &self.counters
     }
 
-    /// Tells the others that this broker ends, and ends.
+    /// By which another thread can end it.
+    pub fn leaving(&self) -> &Leaving {
+        &self.leaving
+    }
+
+    /// See [`Leaving::leave`].
     pub fn stop(self) {
+        self.leaving.leave();
+    }
+}
+
+impl Leaving {
+    /// Gives the bus what shards have published, tells the others that this broker ends, and waits
+    /// until that is done, or about a second has passed.
+    pub fn leave(&self) {
         self.ending.store(true, Ordering::SeqCst);
         self.waker.wake();
-        self.link.join();
+        let link = self
+            .link
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(link) = link {
+            link.join();
+        }
+    }
+}
+
+impl Kept for Leaving {
+    /// The successor is another origin. Without this one's word others would think of a failure.
+    fn end(&self) {
+        self.leave();
     }
 }

@@ -132,7 +132,10 @@ fn serve(cli: &Cli, access: Access, ready: &mut Ready) -> Result<(), Box<dyn std
         tracing::info!(connections, "this process has taken over");
         ready.line(&format!("{connections} connections taken over"));
     }
-    let giving = Giving::new(control::FORMAT, shards(), sockets).with_secret(Some(secret));
+    let mut giving = Giving::new(control::FORMAT, shards(), sockets).with_secret(Some(secret));
+    if let Some(site) = broker.leaving() {
+        giving = giving.with_kept(Box::new(site.clone()));
+    }
     giving.tell(ready.ready());
     if let Some(control) = &control {
         // Clients don't need it, and may be there already.

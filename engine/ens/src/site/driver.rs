@@ -86,12 +86,14 @@ impl SiteDriver {
     }
 
     fn connected(&mut self, server: &str, message_bytes_max: usize) {
-        tracing::info!(
-            target: "ens::site", site = self.parts.site, server, message_bytes_max,
-            "joined the site; larger events stay on this host"
-        );
-        self.is_connected = true;
-        self.parts.counters.set_connected(true);
+        // A connect may be told twice, or was lost at once: then it is made known once more.
+        if !std::mem::replace(&mut self.is_connected, true) {
+            tracing::info!(
+                target: "ens::site", site = self.parts.site, server, message_bytes_max,
+                "joined the site; larger events stay on this host"
+            );
+            self.parts.counters.set_connected(true);
+        }
         self.trouble.clear();
         let now_ns = self.now_ns();
         self.machine.connected(now_ns, message_bytes_max);
@@ -165,7 +167,13 @@ impl SiteDriver {
             self.machine.want(now_ns, wanted);
         }
         // What waits for a bus that is away keeps waiting, as far as there is room.
-        let most = if self.is_connected { TAKEN_PER_TURN } else { 0 };
+        let is_ending = self.parts.ending.load(Ordering::SeqCst);
+        let most = match (self.is_connected, is_ending) {
+            (true, false) => TAKEN_PER_TURN,
+            // There is no other turn.
+            (true, true) => usize::MAX,
+            (false, _) => 0,
+        };
         for _ in 0..most {
             let Some(given) = self.parts.port.take() else {
                 break;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod clients;
+mod goodbye;
 mod nats_servers;
 mod pools;
 mod programs;
@@ -10,3 +11,4 @@ mod secure;
 mod site;
 mod strangers;
 mod talk;
+mod trusted;

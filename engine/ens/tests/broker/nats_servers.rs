@@ -7,7 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use crate::talk::PATIENCE;
+/// Nothing takes as long.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where the program is: installed, or fetched from Debian and unpacked below the target folder.
 fn program() -> &'static Path {
@@ -58,6 +59,8 @@ pub struct Cluster {
     ports: Vec<u16>,
     routes: Vec<u16>,
     servers: Vec<Option<Child>>,
+    /// Further options of each.
+    options: Vec<String>,
 }
 
 fn free_ports(count: usize) -> Vec<u16> {
@@ -78,7 +81,16 @@ impl Cluster {
             routes: ports.split_off(count),
             ports,
             servers: (0..count).map(|_| None).collect(),
+            options: vec![],
         }
+    }
+
+    /// Of one server with further options.
+    pub fn alone_with(options: &[&str]) -> Self {
+        let mut cluster = Self::down(1);
+        cluster.options = options.iter().map(|&option| option.to_owned()).collect();
+        cluster.start(0);
+        cluster
     }
 
     /// Of so many servers at work.
@@ -95,6 +107,7 @@ impl Cluster {
             .args(["-a", "127.0.0.1", "-p", &self.ports[number].to_string()])
             .args(["--cluster_name", "test", "--cluster", &routes[number]])
             .args(["--routes", &routes.join(",")])
+            .args(&self.options)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -116,6 +129,10 @@ impl Cluster {
 
     pub fn url(&self, number: usize) -> String {
         format!("nats://127.0.0.1:{}", self.ports[number])
+    }
+
+    pub fn port(&self, number: usize) -> u16 {
+        self.ports[number]
     }
 
     /// All of them, that one first.

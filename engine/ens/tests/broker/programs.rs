@@ -107,7 +107,7 @@ fn enpd_refuses_rules_that_it_can_not_read() {
 }
 
 /// A broker that is about to serve, and what it says.
-fn enpd(options: &[&str]) -> (std::process::Child, BufReader<std::process::ChildStdout>) {
+pub fn enpd(options: &[&str]) -> (std::process::Child, BufReader<std::process::ChildStdout>) {
     let mut enpd = Command::new(env!("CARGO_BIN_EXE_enpd"));
     enpd.args(["--listen", "127.0.0.1", "--shards", "2"]);
     enpd.args(options).env_remove("ENSIGN_READY_FD");

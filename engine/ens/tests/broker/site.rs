@@ -24,7 +24,7 @@ fn broker(urls: Vec<String>) -> Site {
 }
 
 /// Waits until a condition holds.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < end, "{what}");
@@ -33,7 +33,7 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// Waits until each of them knows all others.
-fn meet(brokers: &[&Site]) {
+pub fn meet(brokers: &[&Site]) {
     for broker in brokers {
         let counters = broker.broker.as_ref().unwrap().site().unwrap().clone();
         let others = brokers.len() as u64 - 1;
@@ -44,7 +44,7 @@ fn meet(brokers: &[&Site]) {
 }
 
 /// Publishes a probe until the other hears it: what was subscribed to is known everywhere.
-fn join(publisher: &Client, subscriber: &Client, event: &str) {
+pub fn join(publisher: &Client, subscriber: &Client, event: &str) {
     until("the subscription is unknown", || {
         publisher.publish(event, "probe");
         subscriber

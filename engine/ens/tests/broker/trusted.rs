@@ -1,0 +1,102 @@
+//! NATS servers that ask who comes, and show who they are.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ens::site;
+
+use crate::nats_servers::Cluster;
+use crate::site::{join, until};
+use crate::talk::{Site, options};
+
+/// A user's nkey: seed and public key, of NATS's documents.
+const SEED: &str = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY";
+const KEY: &str = "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4";
+
+/// A broker that comes so.
+fn broker(url: String, credentials: Option<PathBuf>, ca: Option<PathBuf>) -> Site {
+    let site = site::Options {
+        urls: vec![url],
+        site: "test".into(),
+        credentials,
+        ca,
+        waiting_bytes_max: 1 << 20,
+    };
+    let mut options = options(0);
+    options.site = Some(site.read().unwrap());
+    Site::with(&options)
+}
+
+fn file(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    fs::write(&path, text).unwrap();
+    path
+}
+
+/// Whether a broker has the bus.
+fn has_joined(site: &Site) -> bool {
+    site.broker.as_ref().unwrap().site().unwrap().is_connected()
+}
+
+/// Brokers that may come hear each other; one that may not is alone, and serves its own clients.
+fn serves(url: &str, credentials: Option<PathBuf>, ca: Option<PathBuf>, refused: &Site) {
+    let one = broker(url.into(), credentials.clone(), ca.clone());
+    let other = broker(url.into(), credentials, ca);
+    until("they are not let in", || {
+        has_joined(&one) && has_joined(&other)
+    });
+    let (publisher, subscriber) = (one.client(false), other.client(false));
+    subscriber.subscribe("enp://h/x");
+    join(&publisher, &subscriber, "enp://h/x");
+    publisher.publish("enp://h/x", "it");
+    assert_eq!(subscriber.event().1, "it");
+
+    let own = refused.client(false);
+    own.subscribe("enp://h/x");
+    own.publish("enp://h/x", "own");
+    assert_eq!(own.event().1, "own");
+    publisher.publish("enp://h/x", "others'");
+    assert_eq!(subscriber.event().1, "others'");
+    std::thread::sleep(Duration::from_millis(300));
+    own.nothing();
+    assert!(!has_joined(refused));
+}
+
+#[test]
+fn a_password_lets_in_and_its_lack_does_not() {
+    let cluster = Cluster::alone_with(&["--user", "ens", "--pass", "open-sesame"]);
+    let folder = tempfile::tempdir().unwrap();
+    let credentials = file(folder.path(), "nats", "# for NATS\nens:open-sesame\n");
+    let wrong = file(folder.path(), "wrong", "ens:shut\n");
+    let refused = broker(cluster.url(0), Some(wrong), None);
+    serves(&cluster.url(0), Some(credentials), None, &refused);
+}
+
+#[test]
+fn an_nkey_lets_in_and_its_lack_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("authorization {{ users: [ {{ nkey: {KEY} }} ] }}\n");
+    let config = file(folder.path(), "nats.conf", &text);
+    let cluster = Cluster::alone_with(&["--config", config.to_str().unwrap()]);
+    let text = format!("-----BEGIN USER NKEY SEED-----\n{SEED}\n------END USER NKEY SEED------\n");
+    let credentials = file(folder.path(), "seed", &text);
+    let refused = broker(cluster.url(0), None, None);
+    serves(&cluster.url(0), Some(credentials), None, &refused);
+}
+
+#[test]
+fn tls_is_spoken_with_servers_of_a_trusted_authority_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names.clone()).unwrap();
+    let ca = file(folder.path(), "nats.pem", &made.cert.pem());
+    let key = file(folder.path(), "nats.key", &made.signing_key.serialize_pem());
+    let stranger = rcgen::generate_simple_self_signed(names).unwrap();
+    let stranger = file(folder.path(), "stranger.pem", &stranger.cert.pem());
+    let path = |path: &PathBuf| path.to_str().unwrap().to_owned();
+    let cluster = Cluster::alone_with(&["--tls", "--tlscert", &path(&ca), "--tlskey", &path(&key)]);
+    let url = format!("tls://localhost:{}", cluster.port(0));
+    let refused = broker(url.clone(), None, Some(stranger));
+    serves(&url, None, Some(ca), &refused);
+}
