@@ -1,12 +1,16 @@
 //! The event notification broker as a part of this process: `ens.embedded`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use admin::Config;
+use admin::tools::ask::{AskError, Asker};
+use admin::{Base, Config};
 use ens::access::{Access, AccessError};
 use ens::broker::{BrokerConfig, SubscriptionLimits};
 use ens::server::{self, Bound, Options};
 use ens::site;
+use monitor::table::{self, Metric};
+use serde_json::json;
 
 /// Why the broker can't start.
 #[derive(Debug, thiserror::Error)]
@@ -109,4 +113,51 @@ pub fn described_site(config: &Config) -> Option<String> {
         Ok(_) => format!("the broker joins the site {site} by {urls}"),
         Err(error) => format!("the broker can't join the site {site}: {error}"),
     })
+}
+
+/// What `imapd --check` says of the site as the server finds it, if one runs.
+pub fn state_of_site(base: &Base, config: &Config) -> Option<String> {
+    let options = options_of_site(config)?;
+    let site = &options.site;
+    let mut found = BTreeMap::new();
+    let asked = Asker::of(base).and_then(|mut server| {
+        server.ask(&json!({ "ask": "counters" }), |line| {
+            if let (Some(name), Some(count)) = (line["name"].as_str(), line["value"].as_u64()) {
+                *found.entry(name.to_owned()).or_default() += count;
+            }
+            Ok(())
+        })
+    });
+    match asked {
+        Err(AskError::NoServer(_)) => return None,
+        Err(error) => {
+            return Some(format!(
+                "the site {site}: the server can't be asked: {error}"
+            ));
+        }
+        Ok(_) => {}
+    }
+    let of = |metric: &Metric| found.get(&metric.sample_name()).copied();
+    let lost = of(&table::SITE_LOST).unwrap_or_default();
+    let lost = match lost {
+        0 => "nothing was lost between hosts".to_owned(),
+        lost => format!("{lost} losses between hosts since the start, see ensign_site_events_lost"),
+    };
+    Some(
+        match (of(&table::SITE_CONNECTED), of(&table::SITE_BROKERS)) {
+            (Some(1), brokers) => {
+                let others = brokers.unwrap_or_default();
+                format!("the broker is in the site {site} with {others} others; {lost}")
+            }
+            (Some(_), _) => {
+                let urls = options.urls.join(", ");
+                format!("the broker is cut off from the site {site}: no answer of {urls}; {lost}")
+            }
+            // Its log tells.
+            (None, _) if !config.switch("ens.embedded") => {
+                format!("the site {site} is joined by enpd: see its log")
+            }
+            (None, _) => format!("the running server has not joined the site {site}: restart it"),
+        },
+    )
 }

@@ -173,6 +173,8 @@ pub struct Belongings {
     pub gate: Arc<Gate>,
     /// Looks at the user directory.
     pub looks: Arc<Looks>,
+    /// The other hosts' brokers, if one here has joined them.
+    pub site: Option<ens::site::Leaving>,
 }
 
 impl Kept for Belongings {
@@ -215,6 +217,9 @@ impl Kept for Belongings {
     }
 
     fn end(&self) {
+        if let Some(site) = &self.site {
+            site.leave();
+        }
         // What sessions did until now is on its way to the log.
         std::thread::sleep(WRITTEN_WITHIN);
     }

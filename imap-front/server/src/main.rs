@@ -114,6 +114,9 @@ fn check(base: &Base, _: &Cli) -> Result<(), Box<dyn Error>> {
         for line in status.differences(&config) {
             writeln!(out, "{line}")?;
         }
+        if let Some(line) = broker::state_of_site(base, &config) {
+            writeln!(out, "{line}")?;
+        }
         return verdict(status.idle);
     }
     let plug_ins = 0..config.plug_ins().len();
@@ -126,7 +129,8 @@ fn check(base: &Base, _: &Cli) -> Result<(), Box<dyn Error>> {
     if let Some(line) = tokens::described(&config) {
         writeln!(out, "{line}")?;
     }
-    if let Some(line) = broker::described_site(&config) {
+    let state = broker::state_of_site(base, &config);
+    if let Some(line) = state.or_else(|| broker::described_site(&config)) {
         writeln!(out, "{line}")?;
     }
     let conditions = admin::idle::conditions(&config, facts);

@@ -181,7 +181,7 @@ impl Server {
             options.shards,
             (&handle, &store, &lines),
             (&bounds, &stalls),
-            &control.authenticator,
+            (&control.authenticator, broker.as_ref()),
             certificates.shown(),
             notifications.conditions(),
         );
@@ -534,6 +534,7 @@ fn giving(
         notifications,
         gate: gate.clone(),
         looks: looks.clone(),
+        site: broker.and_then(|broker| broker.leaving()).cloned(),
     };
     let giving = Giving::new(handover::FORMAT, shards(handle, broker), sockets);
     let giving = giving.with_kept(Box::new(belongings)).with_secret(secret);

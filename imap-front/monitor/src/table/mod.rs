@@ -4,11 +4,13 @@
 mod process;
 mod server;
 mod sessions;
+mod site;
 mod store;
 
 pub use process::*;
 pub use server::*;
 pub use sessions::*;
+pub use site::*;
 pub use store::*;
 
 /// What a metric is.
@@ -99,10 +101,11 @@ impl Metric {
 pub type Section = (&'static str, &'static [&'static Metric]);
 
 /// All metrics.
-pub const SECTIONS: [Section; 4] = [
+pub const SECTIONS: [Section; 5] = [
     ("Sessions and shards", sessions::ALL),
     ("Commands, logins, deliveries", server::ALL),
     ("The store", store::ALL),
+    ("Brokers of other hosts", site::ALL),
     ("The process", process::ALL),
 ];
 

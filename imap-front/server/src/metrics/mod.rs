@@ -5,6 +5,7 @@
 mod process;
 mod requests;
 mod shards;
+mod site;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -52,6 +53,8 @@ pub struct Measured {
     pub conditions: Arc<ArcSwap<Vec<Condition>>>,
     /// Who asks here.
     pub http: Arc<HttpCounts>,
+    /// The site, if a broker of this process has joined one.
+    pub site: Option<Arc<ens::site::Counters>>,
     /// When the process began.
     pub started: SystemTime,
 }
@@ -135,6 +138,9 @@ impl Measured {
         for Shown { file, ends_s, .. } in self.certificates.load().iter() {
             let ends_s = *ends_s as f64;
             all.push(Sample::with(&table::CERTIFICATE_EXPIRY, [file], ends_s));
+        }
+        if let Some(counters) = &self.site {
+            site::samples(counters, all);
         }
         for ((path, code), count) in self.http.all() {
             let labels = [path, code.as_str()];

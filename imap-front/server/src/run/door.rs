@@ -84,7 +84,7 @@ pub(super) fn measured(
     shards: u16,
     (handle, store, lines): (&MailHandle, &Store, &Arc<Lines>),
     (bounds, stalls): (&Arc<Bounds>, &Arc<Stalls>),
-    authenticator: &Arc<Authenticator>,
+    (authenticator, broker): (&Arc<Authenticator>, Option<&ens::server::Running>),
     certificates: Arc<ArcSwap<Vec<Shown>>>,
     conditions: Arc<ArcSwap<Vec<Condition>>>,
 ) -> Measured {
@@ -100,6 +100,7 @@ pub(super) fn measured(
         certificates,
         conditions,
         http: Arc::default(),
+        site: broker.and_then(|broker| broker.site()).cloned(),
         started: time_of_day(),
     }
 }

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod backups;
+mod bus;
 mod busy_backup;
 mod channels;
 mod compressed;
@@ -44,3 +45,7 @@ mod uploads;
 mod users;
 mod watched;
 mod words;
+
+#[allow(dead_code, reason = "one server is enough here")]
+#[path = "../../../../engine/ens/tests/broker/nats_servers.rs"]
+mod nats_servers;

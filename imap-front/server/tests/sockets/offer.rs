@@ -79,14 +79,14 @@ fn idle_is_offered_under_all_four_conditions_and_no_fewer() {
     }
 }
 
-struct Checked {
+pub struct Checked {
     met: Vec<bool>,
-    text: String,
+    pub text: String,
     success: bool,
 }
 
 /// What `imapd --check` says.
-fn check(site: &Site) -> Checked {
+pub fn check(site: &Site) -> Checked {
     let output = Command::new(env!("CARGO_BIN_EXE_imapd"))
         .arg("--base")
         .arg(site.folder.path())

@@ -1,0 +1,63 @@
+//! What is counted of the other hosts' brokers, where imapd is a broker itself (`ens.embedded`) and
+//! has joined them (`ens.nats.url`).
+
+use super::{Metric, counter, gauge};
+
+/// Whether the bus is there.
+pub const SITE_CONNECTED: Metric = gauge(
+    "ensign_site_connected",
+    &[],
+    "1 while the bus of the site's brokers is there; nothing without ens.nats.url and ens.embedded",
+);
+/// The other brokers.
+pub const SITE_BROKERS: Metric = gauge(
+    "ensign_site_brokers",
+    &[],
+    "other brokers of the site that this one hears of",
+);
+/// Connections to the bus.
+pub const SITE_CONNECTS: Metric = counter(
+    "ensign_site_connects",
+    &[],
+    "connections to the bus that were made; more than one is what was lost in between",
+);
+/// Events.
+pub const SITE_EVENTS: Metric = counter(
+    "ensign_site_events",
+    &["way"],
+    "events that crossed between this host's broker and others",
+)
+.of(&[
+    ("sent", "events of this host that were given to the bus"),
+    ("heard", "events of other hosts that came"),
+]);
+/// Events that were lost.
+pub const SITE_LOST: Metric = counter(
+    "ensign_site_events_lost",
+    &["reason"],
+    "events that were lost between hosts; subscribers were told",
+)
+.of(&[
+    (
+        "dropped",
+        "events of this host: ens.nats.maxpending had no room",
+    ),
+    (
+        "too_large",
+        "events of this host that are larger than NATS takes",
+    ),
+    ("missed", "events of other hosts that did not come"),
+    ("unknown", "how often nobody knows how many did not come"),
+    (
+        "crowded",
+        "events of other hosts that a shard here had no room for",
+    ),
+]);
+
+pub(super) const ALL: &[&Metric] = &[
+    &SITE_CONNECTED,
+    &SITE_BROKERS,
+    &SITE_CONNECTS,
+    &SITE_EVENTS,
+    &SITE_LOST,
+];
