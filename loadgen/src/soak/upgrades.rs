@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use reactor::Rng;
 use rustix::process::{Pid, Signal, kill_process};
 
-/// The longest time until the new process is killed: most upgrades take less.
+/// The longest time until the new process is killed, while it is not known how long upgrades take.
 const KILLED_WITHIN_MS: u64 = 3000;
 /// Between two upgrades, at most.
 const PAUSE_MS: u64 = 500;
@@ -72,9 +72,12 @@ impl Upgrades {
         let (mut rng, mut done) = (Rng::new(self.seed), Upgraded::default());
         let (mut whole, mut killed) = (self.whole, self.killed);
         while whole + killed > 0 {
-            let kills = rng.below((whole + killed) as u64) < killed as u64;
+            // The first tells how long they take.
+            let knows = !done.whole_ms.is_empty() || whole == 0;
+            let kills = knows && rng.below((whole + killed) as u64) < killed as u64;
+            let within_ms = done.median_ms().unwrap_or(KILLED_WITHIN_MS).max(1);
             let outcome = match kills {
-                true => self.kill_one(rng.below(KILLED_WITHIN_MS), &mut done),
+                true => self.kill_one(rng.below(within_ms), &mut done),
                 false => self.let_one_be(&mut done),
             };
             done.faults.extend(outcome.err());
@@ -162,17 +165,20 @@ impl Running {
 }
 
 impl Upgraded {
-    /// In words.
-    pub fn note(&self) -> String {
+    /// How long those took that were let be.
+    fn median_ms(&self) -> Option<u64> {
         let mut sorted = self.whole_ms.clone();
         sorted.sort_unstable();
-        let at = |part: usize| sorted.get(sorted.len().saturating_sub(1) * part / 100);
-        let ms = |part| at(part).copied().unwrap_or(0);
+        sorted.get(sorted.len().saturating_sub(1) / 2).copied()
+    }
+
+    /// In words.
+    pub fn note(&self) -> String {
         format!(
             "{} ms the median, {} ms the longest; {} more lost the new process, {} were too late \
              for that",
-            ms(50),
-            ms(100),
+            self.median_ms().unwrap_or(0),
+            self.whole_ms.iter().max().unwrap_or(&0),
             self.killed,
             self.too_late
         )
