@@ -203,6 +203,8 @@ impl Play {
             compressed: false,
             further: vec![],
             spec: None,
+            holds: false,
+            held: None,
         };
         self.world.with(false, |_| {});
         self.input(b"a LOGIN fred secret\r\nb ENABLE QRESYNC\r\n");

@@ -3,7 +3,7 @@
 
 use std::sync::PoisonError;
 
-use mail::{Reply, Request};
+use mail::{Reply, Request, Uid};
 
 use crate::Error;
 use crate::disk::Disk;
@@ -34,6 +34,16 @@ impl LongRead {
     /// What was asked.
     pub fn request(&self) -> &Request {
         &self.request
+    }
+
+    /// The message that comes next, of a search or sorting that has begun to look at messages in
+    /// order.
+    pub fn reached(&self) -> Option<Uid> {
+        let reading = &self.reading;
+        match &reading.arranging {
+            Some(arranging) => arranging.reached(),
+            None => Some(reading.findings.next).filter(|next| next.0 > 0),
+        }
     }
 
     /// How far it has come.

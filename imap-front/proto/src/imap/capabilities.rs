@@ -173,6 +173,7 @@ pub static CAPABILITIES: &[Capability] = &[
     row("I18NLEVEL=1", "RFC 5255", W::LoggedIn, P::Transcript("casemap")),
     row("CONDSTORE", "RFC 7162", W::LoggedIn, P::Transcript("condstore")),
     row("QRESYNC", "RFC 7162", W::LoggedIn, P::Transcript("qresync")),
+    row("INPROGRESS", "RFC 9585", W::LoggedIn, P::Transcript("inprogress")),
     row("UIDONLY", "RFC 9586", W::LoggedIn, P::Transcript("uidonly")),
     row("QUOTA=RES-STORAGE", "RFC 9208", W::LoggedIn, P::Transcript("quota")),
     row("QUOTA=RES-MESSAGE", "RFC 9208", W::LoggedIn, P::Transcript("quota")),

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use mail::reply::Challenge;
-use mail::{MailboxId, News, Request};
+use mail::{MailboxId, News, Request, Uid};
 use model::{Model, Scram};
 use proto::imap::action::{Action, FurtherWatch};
 use proto::imap::{
@@ -31,6 +31,9 @@ pub struct Client {
     /// What it watches beside the selected mailbox.
     pub further: Vec<FurtherWatch>,
     pub spec: Option<Arc<Spec>>,
+    /// Its next request that is not about news waits for its answer.
+    pub holds: bool,
+    pub held: Option<Request>,
 }
 
 pub struct World {
@@ -66,6 +69,8 @@ impl World {
             compressed: false,
             further: vec![],
             spec: None,
+            holds: false,
+            held: None,
         };
         let (client, other) = (client(), client());
         let mut world = Self {
@@ -245,6 +250,24 @@ impl World {
         if let Some(command) = what.strip_prefix("admin ") {
             return self.admin(command);
         }
+        if what == "hold" {
+            self.client.holds = true;
+            return;
+        }
+        if what == "answer" {
+            let Some(request) = self.client.held.take() else {
+                panic!("nothing was asked");
+            };
+            let (reply, happened) = self.model.handle(request);
+            self.model.sync();
+            let events: Vec<News> = self.model.news(happened).into_iter().collect();
+            self.with(false, |session| session.handle_reply(reply));
+            return events.iter().for_each(|news| self.happened(true, news));
+        }
+        if let Some(reached) = what.strip_prefix("progress") {
+            let reached = reached.trim().parse().ok().map(Uid);
+            return self.with(false, |session| session.handle_progress(reached));
+        }
         let scram_offered = self.config.scram.clone();
         self.with(false, |session| match what {
             "scram" => scram_offered.store(true, Ordering::Relaxed),
@@ -295,6 +318,10 @@ fn scram() -> Scram {
     }
 }
 
+fn is_about_news(request: &Request) -> bool {
+    matches!(request, Request::Sync { .. } | Request::View { .. })
+}
+
 fn perform(
     model: &mut Model,
     client: &mut Client,
@@ -304,6 +331,10 @@ fn perform(
 ) {
     match action {
         Action::Send(bytes) => client.said.extend_from_slice(&bytes),
+        Action::Request(request) if client.holds && !is_about_news(&request) => {
+            client.holds = false;
+            client.held = Some(request);
+        }
         Action::Request(request) => {
             let (reply, happened) = model.handle(request);
             model.sync();

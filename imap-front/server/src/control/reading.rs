@@ -61,8 +61,10 @@ impl Work for Read {
         planted::here("worker");
         let reply = self.control.store.read_piece(&mut self.read);
         let Some(reply) = reply else {
+            self.requester.note_reached(self.read.reached());
             return Progress::More;
         };
+        self.requester.note_reached(None);
         self.control.replier.reply(self.requester.id, reply);
         self.control.store.work_off();
         Progress::Done

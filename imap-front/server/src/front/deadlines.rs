@@ -33,7 +33,8 @@ pub struct Timeouts {
 
 impl Timeouts {
     pub(super) fn next_ns(&self, session: &FrontSession, now_ns: u64) -> u64 {
-        let over_ns = self.over_ns(session);
+        let tell_ns = session.at_work.map_or(u64::MAX, |it| it.tell_ns);
+        let over_ns = self.over_ns(session).min(tell_ns);
         if session.machine.is_idling() {
             over_ns.min(now_ns + self.keepalive_ns)
         } else if session.user.is_some() && !session.quiet {

@@ -112,6 +112,7 @@ impl<B: Backend> Front<B> {
                     asks_to_write: false,
                     quiet: false,
                     idling: false,
+                    at_work: None,
                     tally: Tally::default(),
                 };
                 self.counts.came(false);

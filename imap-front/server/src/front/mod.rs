@@ -16,6 +16,7 @@ mod handover;
 mod logins;
 mod opening;
 mod parking;
+mod progress;
 mod requester;
 mod revoked;
 mod shares;
@@ -44,6 +45,7 @@ use crate::lines::Lines;
 use crate::refusals::Refused;
 use crate::stalls::Stalls;
 use claims::Claims;
+use progress::AtWork;
 use revoked::Revoked;
 use shares::Counted;
 use tally::{Ending, Ends, Tally};
@@ -126,6 +128,8 @@ pub struct FrontSession {
     quiet: bool,
     /// It is counted as one that idles.
     idling: bool,
+    /// The command that waits for the store.
+    at_work: Option<AtWork>,
     tally: Tally,
 }
 
@@ -266,6 +270,7 @@ impl<B: Backend> Front<B> {
             session.reading = wants;
             cx.read(wants);
         }
+        session.note_work(cx.now_ns());
         cx.deadline(self.timeouts.next_ns(session, cx.now_ns()));
     }
 
@@ -446,6 +451,8 @@ impl<B: Backend> Active for Front<B> {
             session.machine.handle_timeout();
         } else if session.machine.is_idling() {
             session.machine.handle_keepalive();
+        } else {
+            session.tell_progress(cx.now_ns());
         }
         session.quiet = self.timeouts.is_quiet(session, cx.now_ns());
         self.carry_out(session, cx);

@@ -54,6 +54,7 @@ impl<B: Backend> Parking for Front<B> {
         FrontSession {
             heard_ns: deadlines::nanoseconds(parked.heard_s),
             idling: parked.idles(),
+            at_work: None,
             machine: Session::unpark(parked, self.config.clone()),
             reading: true,
             held_bytes: 0,

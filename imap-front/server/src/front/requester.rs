@@ -1,10 +1,10 @@
 //! Who asks: what an active session and its request under way share.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use engine::event::SessionId;
-use mail::UserId;
+use mail::{Uid, UserId};
 
 use crate::lines::Who;
 
@@ -20,6 +20,8 @@ pub struct Requester {
     /// What a proxy calls the session, for the log.
     pub session: Option<Box<str>>,
     gone: AtomicBool,
+    /// The UID of the message that the request under way comes to next; 0 if that is not known.
+    reached: AtomicU32,
 }
 
 impl Requester {
@@ -31,6 +33,7 @@ impl Requester {
             client: client.filter(|client| !client.to_canonical().is_loopback()),
             session: None,
             gone: AtomicBool::new(false),
+            reached: AtomicU32::new(0),
         }
     }
 
@@ -51,6 +54,18 @@ impl Requester {
     /// The session is gone: nobody waits for its answers.
     pub fn leave(&self) {
         self.gone.store(true, Ordering::Relaxed);
+    }
+
+    /// Its request has come to this message, if that is known.
+    pub fn note_reached(&self, next: Option<Uid>) {
+        let next = next.map_or(0, |next| next.0);
+        self.reached.store(next, Ordering::Relaxed);
+    }
+
+    /// To which message its request has come, if that is known.
+    pub fn reached(&self) -> Option<Uid> {
+        let next = Uid(self.reached.load(Ordering::Relaxed));
+        (next.0 > 0).then_some(next)
     }
 
     /// Whether the session is gone.

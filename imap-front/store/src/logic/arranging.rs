@@ -108,6 +108,14 @@ impl Arranging {
         }
     }
 
+    /// The message whose facts come next, once these are gathered.
+    pub fn reached(&self) -> Option<Uid> {
+        match self.stage {
+            Stage::Gather(next) => Some(next),
+            Stage::Search(_) | Stage::Arrange | Stage::Tell(_) => None,
+        }
+    }
+
     /// Keys that were made, since this was asked last.
     pub fn take_made_keys(&mut self) -> Vec<MadeKeys> {
         std::mem::take(&mut self.made)

@@ -45,6 +45,8 @@ too-many-logins = zu viele Anmeldungen warten, versuchen Sie es später wieder
 # Die Sitzung
 autologout = Abgemeldet, da zu lange nichts kam
 still-here = Noch da
+at-work = Noch bei der Arbeit
+messages-done = { $done } von { $all } Nachrichten sind erledigt
 shutting-down = Der Server wird beendet, bitte verbinden Sie sich neu
 kicked = Der Verwalter hat Ihre Sitzung beendet
 revoked = Ihr Passwort wurde geändert oder Ihr Konto entfernt, umbenannt oder gesperrt; melden Sie sich neu an

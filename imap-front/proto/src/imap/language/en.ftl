@@ -45,6 +45,8 @@ too-many-logins = too many logins are waiting, try again later
 # The session
 autologout = Autologout; idle for too long
 still-here = Still here
+at-work = Still at work
+messages-done = { $done } of { $all } messages are done
 shutting-down = Server is shutting down, please reconnect
 kicked = The administrator has ended your session
 revoked = Your password was changed or your account removed, renamed or locked; log in again

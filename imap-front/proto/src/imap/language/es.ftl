@@ -45,6 +45,8 @@ too-many-logins = hay demasiados inicios de sesión en espera, inténtelo más t
 # La sesión
 autologout = Sesión cerrada por inactividad demasiado larga
 still-here = Sigo aquí
+at-work = Sigue en curso
+messages-done = { $done } de { $all } mensajes están hechos
 shutting-down = El servidor se está apagando, vuelva a conectarse
 kicked = El administrador ha terminado su sesión
 revoked = Su contraseña cambió o su cuenta fue eliminada, renombrada o bloqueada; inicie sesión de nuevo

@@ -45,6 +45,8 @@ too-many-logins = trop de connexions sont en attente, réessayez plus tard
 # La session
 autologout = Déconnexion automatique après une trop longue inactivité
 still-here = Toujours là
+at-work = Travail en cours
+messages-done = { $done } messages sur { $all } sont traités
 shutting-down = Le serveur s'arrête, veuillez vous reconnecter
 kicked = L'administrateur a mis fin à votre session
 revoked = Votre mot de passe a été changé, ou votre compte supprimé, renommé ou verrouillé ; reconnectez-vous

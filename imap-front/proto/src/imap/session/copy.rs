@@ -10,7 +10,7 @@ use crate::imap::output::Line;
 
 /// A COPY or MOVE under way.
 pub(super) struct Copying {
-    tag: Box<str>,
+    pub(super) tag: Box<str>,
     remove: bool,
 }
 

@@ -34,7 +34,7 @@ const HEADER_BYTES_MAX: u64 = 1 << 20;
 
 /// A FETCH under way.
 pub(super) struct Job {
-    tag: Box<str>,
+    pub(super) tag: Box<str>,
     items: Arc<[FetchItem]>,
     changed_since: Option<ModSeq>,
     /// What went is told too, of these, and was heard of up to here ([`Request::Changes`]).

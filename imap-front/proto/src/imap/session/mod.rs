@@ -29,6 +29,7 @@ mod notified;
 mod notify;
 mod obsolete;
 mod parking;
+mod progress;
 mod quota;
 mod refusals;
 mod replace;

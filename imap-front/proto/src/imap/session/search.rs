@@ -12,7 +12,7 @@ use crate::imap::output::{Line, Ranges};
 
 /// A SEARCH under way.
 pub(super) struct Searching {
-    tag: Box<str>,
+    pub(super) tag: Box<str>,
     uid: bool,
     returns: Option<Vec<SearchReturn>>,
     /// The program asked for mod-sequences, so the answer has the highest.

@@ -12,7 +12,7 @@ use crate::imap::view::View;
 
 /// A SELECT under way.
 pub(super) struct Selecting {
-    tag: Box<str>,
+    pub(super) tag: Box<str>,
     read_only: bool,
     resync: Option<Box<Resync>>,
 }

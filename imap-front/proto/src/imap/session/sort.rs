@@ -19,7 +19,7 @@ const PART_SAVED_MAX: usize = 4096;
 
 /// A SORT or THREAD under way.
 pub(super) struct Arranging {
-    tag: Box<str>,
+    pub(super) tag: Box<str>,
     uid: bool,
     returns: Option<Vec<SearchReturn>>,
     /// The program asked for mod-sequences.

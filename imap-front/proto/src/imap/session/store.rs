@@ -13,7 +13,7 @@ use crate::imap::output::Line;
 
 /// A STORE under way.
 pub(super) struct Storing {
-    tag: Box<str>,
+    pub(super) tag: Box<str>,
     uid: bool,
     silent: bool,
     ranges: UidRanges,
