@@ -1,6 +1,8 @@
 //! What a shard hosts: the engine moves rows, topics, events and shared buffers; a protocol says
 //! what bytes mean.
 
+mod never;
+
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,6 +14,8 @@ use crate::event::{Event, SessionId};
 use crate::stats::Reason;
 use crate::topic::TopicId;
 use crate::watches::{Beside, Mark};
+
+pub use never::{NeverParked, NeverParks};
 
 /// What a shard hosts: both halves. One value lives on each shard and is only touched by it.
 pub trait Protocol: Parking {}
@@ -340,48 +344,6 @@ pub enum TakenOver<S, K> {
     Active(S),
     /// It is packed away.
     Parked(K),
-}
-
-/// A host without the second half: all its sessions stay active.
-pub trait NeverParks: Active {}
-
-/// A parked session where there is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NeverParked {}
-
-impl<P: NeverParks> Parking for P {
-    type Parked = NeverParked;
-    type Key = NeverParked;
-
-    fn park(&mut self, _: &Self::Session) -> Option<NeverParked> {
-        None
-    }
-    fn unpark(&mut self, parked: NeverParked, _: SessionId) -> Self::Session {
-        match parked {}
-    }
-    fn cursor(&self, parked: &NeverParked) -> Option<u64> {
-        match *parked {}
-    }
-    fn announce(
-        &mut self,
-        parked: &mut NeverParked,
-        _: &Event<Self::Fact>,
-    ) -> Announce<NeverParked> {
-        match *parked {}
-    }
-    fn render(&mut self, _: &Event<Self::Fact>, key: NeverParked) -> Bytes {
-        match key {}
-    }
-    fn render_many(
-        &mut self,
-        parked: &mut NeverParked,
-        _: &[Arc<Event<Self::Fact>>],
-    ) -> Option<Bytes> {
-        match *parked {}
-    }
-    fn parked_deadline(&mut self, parked: &mut NeverParked, _: u64) -> Parked {
-        match *parked {}
-    }
 }
 
 /// What an event means for a parked session.

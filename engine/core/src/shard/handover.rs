@@ -12,7 +12,7 @@ use reactor::Reactor;
 use reactor::sparse::Sparse;
 
 use super::Shard;
-use super::giving::{NotGiven, Pen};
+use super::pen::{NotGiven, Pen};
 use super::settling::{Holding, Phase, Settling};
 use crate::event::SessionId;
 use crate::handover::order::{Given, Order};

@@ -13,6 +13,7 @@ mod giving;
 mod handover;
 mod layers;
 mod output;
+mod pen;
 mod post;
 mod resync;
 mod review;
