@@ -55,7 +55,7 @@ impl MailboxName {
     }
 
     /// Why a mailbox of this name can't be created, if so: empty or too long, an empty level, a
-    /// control character, a wildcard (`%`, `*`), or too deep.
+    /// control character or separator of lines, a wildcard (`%`, `*`), or too deep.
     pub fn creatable(&self) -> Result<(), &'static str> {
         if self.0.is_empty() {
             return Err("a mailbox name can't be empty");
@@ -72,12 +72,17 @@ impl MailboxName {
         if self
             .0
             .chars()
-            .any(|c| c.is_control() || c == '%' || c == '*')
+            .any(|c| c.is_control() || "%*\u{2028}\u{2029}".contains(c))
         {
             return Err("a mailbox name can't contain control characters, % or *");
         }
         Ok(())
     }
+}
+
+/// Whether a text is composed as far as it can be (RFC 5198 §2, §3: normalization form C).
+pub fn is_composed(text: &str) -> bool {
+    text.is_ascii() || unicode_normalization::is_nfc(text)
 }
 
 impl std::fmt::Display for MailboxName {

@@ -260,6 +260,7 @@ fn appends() {
             size,
             non_sync,
             is_binary: false,
+            is_enclosed: false,
         },
         replaces: None,
     };

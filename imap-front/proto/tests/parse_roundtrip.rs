@@ -4,6 +4,7 @@ use mail::{InternalDate, MailboxName};
 use proptest::prelude::*;
 use proto::imap::ast::Command;
 use proto::imap::lexer::Lexer;
+use proto::imap::name_form::NameForm;
 use proto::imap::{encode, mutf7, parse};
 
 fn written(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
@@ -30,10 +31,15 @@ proptest! {
     #[test]
     fn mailboxes_are_read_as_written(name in "[^/]{1,8}(/[^/]{1,8}){0,3}") {
         let name = MailboxName::new(&name);
-        let mut line = b"a SUBSCRIBE ".to_vec();
-        encode::mailbox(&mut line, &name);
-        let command = parse::parse_command(&line).map(|tagged| tagged.command);
-        prop_assert_eq!(command, Ok(Command::Subscribe(name)));
+        for form in [NameForm::Utf7, NameForm::Utf8] {
+            let mut line = b"a SUBSCRIBE ".to_vec();
+            encode::mailbox(&mut line, &name, form);
+            let command = parse::parse_command_in(&line, form).map(|tagged| tagged.command);
+            match form.is_utf8() && name.as_str().chars().any(char::is_control) {
+                true => prop_assert!(command.is_err()),
+                false => prop_assert_eq!(command, Ok(Command::Subscribe(name.clone()))),
+            }
+        }
     }
 
     #[test]

@@ -146,6 +146,7 @@ pub static CAPABILITIES: &[Capability] = &[
     row("SASL-IR", "RFC 4959", W::Always, P::Transcript("authenticate_plain")),
     row("ID", "RFC 2971", W::Always, P::Transcript("enable_and_id")),
     row("ENABLE", "RFC 5161", W::Always, P::Transcript("enable_and_id")),
+    row("UTF8=ACCEPT", "RFC 9755", W::LoggedIn, P::Transcript("utf8")),
     row("UNAUTHENTICATE", "RFC 8437", W::LoggedIn, P::Transcript("unauthenticate")),
     row("X-UNAUTHENTICATE", "RFC 8437", W::LoggedIn, P::Transcript("unauthenticate")),
     row("COMPRESS=DEFLATE", "RFC 4978", W::Uncompressed, P::Sockets("compressed")),

@@ -6,7 +6,7 @@ use mail::{EmailId, Flags, InternalDate, MailboxId, MailboxName, Rights, SystemF
 
 use super::language::Language;
 use super::lexer::is_atom_char;
-use super::mutf7;
+use super::name_form::NameForm;
 
 /// FLAGS and PERMANENTFLAGS of a mailbox that has these keywords, for who has these rights
 /// (RFC 4314 §5.1.1) and reads this language.
@@ -34,8 +34,11 @@ pub fn keyword_lines(keywords: &Flags, rights: Rights, language: Language) -> St
 
 /// `quoted` if that can carry the bytes, else a literal.
 pub fn string(out: &mut Vec<u8>, bytes: &[u8]) {
-    let quotable = bytes.len() <= 1024 && bytes.iter().all(|&b| (0x20..0x7f).contains(&b));
-    if quotable {
+    quoted_or_literal(out, bytes, bytes.iter().all(|&b| (0x20..0x7f).contains(&b)));
+}
+
+fn quoted_or_literal(out: &mut Vec<u8>, bytes: &[u8], quotable: bool) {
+    if quotable && bytes.len() <= 1024 {
         out.push(b'"');
         for &byte in bytes {
             if byte == b'"' || byte == b'\\' {
@@ -88,13 +91,26 @@ pub fn astring(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// A mailbox name.
-pub fn mailbox(out: &mut Vec<u8>, name: &MailboxName) {
-    astring(out, mutf7::encode(name.as_str()).as_bytes());
+pub fn mailbox(out: &mut Vec<u8>, name: &MailboxName, form: NameForm) {
+    match form {
+        NameForm::Utf8 if !name.as_str().is_ascii() => name_string(out, name.as_str(), form),
+        _ => astring(out, form.encode(name.as_str()).as_bytes()),
+    }
 }
 
-/// A mailbox name, or the beginning of one, as it is written: in modified UTF-7.
-pub fn mailbox_text(name: &str) -> String {
-    mutf7::encode(name)
+/// A mailbox name, or the beginning of one, as a string.
+///
+/// ```text
+/// quoted       =/ DQUOTE *uQUOTED-CHAR DQUOTE
+/// uQUOTED-CHAR = QUOTED-CHAR / UTF8-2 / UTF8-3 / UTF8-4      ; RFC 9755 §3
+/// ```
+pub fn name_string(out: &mut Vec<u8>, name: &str, form: NameForm) {
+    match form {
+        NameForm::Utf7 => string(out, form.encode(name).as_bytes()),
+        NameForm::Utf8 => {
+            quoted_or_literal(out, name.as_bytes(), !name.chars().any(char::is_control));
+        }
+    }
 }
 
 /// The identifier of a mailbox (RFC 8474 §4): the same for as long as it exists.
@@ -284,5 +300,16 @@ mod tests {
         assert_eq!(text(|out| astring(out, b"nil")), "\"nil\"");
         assert_eq!(text(|out| string(out, b"a\"b")), "\"a\\\"b\"");
         assert_eq!(text(|out| string(out, "ü".as_bytes())), "{2}\r\nü");
+        let name = MailboxName::new("ü\"&");
+        assert_eq!(
+            text(|out| mailbox(out, &name, NameForm::Utf8)),
+            "\"ü\\\"&\""
+        );
+        assert_eq!(
+            text(|out| mailbox(out, &name, NameForm::Utf7)),
+            "\"&APw-\\\"&-\""
+        );
+        let plain = MailboxName::new("a&b");
+        assert_eq!(text(|out| mailbox(out, &plain, NameForm::Utf8)), "a&b");
     }
 }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::name_form::NameForm;
+
 /// Why a command could not be parsed, for a BAD answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected} at column {}", at + 1)]
@@ -40,6 +42,8 @@ pub struct Literal {
     pub non_sync: bool,
     /// `~{n}`: NUL may stand in it (RFC 3516 §4.4).
     pub is_binary: bool,
+    /// `UTF8 (~{n}`: a parenthesis follows it (RFC 6855 §4).
+    pub is_enclosed: bool,
 }
 
 /// The literal that a line (without its CRLF) announces at its end, if any.
@@ -100,11 +104,11 @@ impl Announcement {
     }
 
     fn whole(size: u64, non_sync: bool) -> Self {
-        let is_binary = false;
         Self::Whole(Literal {
             size,
             non_sync,
-            is_binary,
+            is_binary: false,
+            is_enclosed: false,
         })
     }
 
@@ -122,6 +126,7 @@ impl Announcement {
 pub struct Lexer<'a> {
     input: &'a [u8],
     at: usize,
+    form: NameForm,
 }
 
 /// RFC 3501 §9 `ATOM-CHAR`.
@@ -137,7 +142,18 @@ pub fn is_astring_char(b: u8) -> bool {
 impl<'a> Lexer<'a> {
     /// A cursor at the start of a command.
     pub fn new(input: &'a [u8]) -> Self {
-        Self { input, at: 0 }
+        let form = NameForm::Utf7;
+        Self { input, at: 0, form }
+    }
+
+    /// The same, of a client that writes names so.
+    pub fn with_form(self, form: NameForm) -> Self {
+        Self { form, ..self }
+    }
+
+    /// How names are written, and whether quoted strings are in UTF-8.
+    pub fn form(&self) -> NameForm {
+        self.form
     }
 
     /// Where the cursor stands.
@@ -288,7 +304,17 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// A client that has enabled UTF-8 may send nothing else in quotes (RFC 9755 §3).
     fn quoted(&mut self) -> Parsed<Cow<'a, [u8]>> {
+        let start = self.clone();
+        let text = self.quoted_bytes()?;
+        match self.form.is_utf8() && std::str::from_utf8(&text).is_err() {
+            true => start.fail("a quoted string in UTF-8"),
+            false => Ok(text),
+        }
+    }
+
+    fn quoted_bytes(&mut self) -> Parsed<Cow<'a, [u8]>> {
         self.need(b'"', "a quoted string")?;
         let start = self.at;
         let mut unescaped: Option<Vec<u8>> = None;
@@ -364,11 +390,11 @@ impl<'a> Lexer<'a> {
         let size = self.number64()?;
         let non_sync = self.take(b'+');
         self.need(b'}', "} after the literal's size")?;
-        let is_binary = false;
         Ok(Literal {
             size,
             non_sync,
-            is_binary,
+            is_binary: false,
+            is_enclosed: false,
         })
     }
 
@@ -409,11 +435,11 @@ mod tests {
     #[test]
     fn literals_at_the_end_of_a_line() {
         let literal = |size, non_sync| {
-            let is_binary = false;
             Some(Literal {
                 size,
                 non_sync,
-                is_binary,
+                is_binary: false,
+                is_enclosed: false,
             })
         };
         let is_binary = |line: &[u8]| literal_at_end(line).map(|literal| literal.is_binary);

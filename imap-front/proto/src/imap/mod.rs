@@ -16,6 +16,7 @@ pub mod encode;
 pub mod language;
 pub mod lexer;
 pub mod mutf7;
+pub mod name_form;
 pub mod parse;
 pub mod render;
 pub mod session;

@@ -14,6 +14,7 @@ use mail::{
 
 use super::ast::FetchItem;
 use super::encode;
+use super::name_form::NameForm;
 use super::parked::Parked;
 
 /// All that a NOTIFY SET asks for. It is kept for as long as that holds, beside a parked session.
@@ -160,6 +161,7 @@ pub enum Further {
 /// A line's key: kinds of events, and these.
 const CONDSTORE: u32 = 1 << 8;
 const OWN: u32 = 1 << 9;
+const UTF8: u32 = 1 << 10;
 
 /// How news concern a parked session that watches their mailbox, or names, with these bits.
 pub fn announce_further(
@@ -168,6 +170,8 @@ pub fn announce_further(
     (bits, news): (u8, &News),
     namespaces: &Namespaces,
 ) -> Further {
+    let flag = |is_set, flag| if is_set { flag } else { 0 };
+    let utf8 = flag(parked.name_form().is_utf8(), UTF8);
     let (event, figures) = match news {
         News::Mailbox(event, figures) => (event, figures),
         News::Name(change) => {
@@ -175,7 +179,7 @@ pub fn announce_further(
                 Wanted::No => Further::Silent,
                 Wanted::Ask => Further::Wake,
                 // All are told in the same words.
-                Wanted::Yes => Further::Line(0),
+                Wanted::Yes => Further::Line(utf8),
             };
         }
     };
@@ -194,9 +198,8 @@ pub fn announce_further(
     if !is_own && figures.others.is_none() {
         return Further::Wake;
     }
-    let flag = |is_set, flag| if is_set { flag } else { 0 };
     let condstore = flag(parked.has(Parked::CONDSTORE), CONDSTORE);
-    Further::Line(u32::from(kinds.bits()) | condstore | flag(is_own, OWN))
+    Further::Line(u32::from(kinds.bits()) | condstore | utf8 | flag(is_own, OWN))
 }
 
 /// Whether an event is a change of rights by which a user may hear of the mailbox.
@@ -230,10 +233,14 @@ pub(super) fn may_hear(rights: Rights) -> bool {
 /// The line of a key.
 pub fn render_further(news: &News, key: u32) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
+    let form = match key & UTF8 {
+        0 => NameForm::Utf7,
+        _ => NameForm::Utf8,
+    };
     if let News::Name(change) = news
         && let Became::Annotated { name, entries } = &change.what
     {
-        push_metadata(&mut out, name.as_ref(), entries);
+        push_metadata(&mut out, name.as_ref(), entries, form);
     }
     if let News::Mailbox(_, Some(figures)) = news {
         let name = match key & OWN != 0 {
@@ -242,7 +249,12 @@ pub fn render_further(news: &News, key: u32) -> Vec<u8> {
         };
         if let Some(name) = name {
             let kinds = Events::from_bits(key as u8);
-            push_status(&mut out, name, figures, (kinds, key & CONDSTORE != 0));
+            push_status(
+                &mut out,
+                (name, form),
+                figures,
+                (kinds, key & CONDSTORE != 0),
+            );
         }
     }
     out
@@ -251,7 +263,7 @@ pub fn render_further(news: &News, key: u32) -> Vec<u8> {
 /// STATUS of a mailbox in which something has happened (RFC 5465 §5.1 to §5.3).
 pub(super) fn push_status(
     out: &mut Vec<u8>,
-    name: &MailboxName,
+    name: (&MailboxName, NameForm),
     figures: &Figures,
     (kinds, condstore): (Events, bool),
 ) {
@@ -272,7 +284,7 @@ pub(super) fn push_status(
 /// STATUS of a mailbox that is watched from now on (RFC 5465 §3.1).
 pub(super) fn push_first_status(
     out: &mut Vec<u8>,
-    name: &MailboxName,
+    name: (&MailboxName, NameForm),
     figures: &Figures,
     (kinds, condstore): (Events, bool),
 ) {
@@ -292,10 +304,11 @@ pub(super) fn push_metadata(
     out: &mut Vec<u8>,
     mailbox: Option<&MailboxName>,
     entries: &[EntryName],
+    form: NameForm,
 ) {
     out.extend_from_slice(b"* METADATA ");
     match mailbox {
-        Some(mailbox) => encode::mailbox(out, mailbox),
+        Some(mailbox) => encode::mailbox(out, mailbox, form),
         None => out.extend_from_slice(b"\"\""),
     }
     for entry in entries {
@@ -305,8 +318,8 @@ pub(super) fn push_metadata(
     out.extend_from_slice(b"\r\n");
 }
 
-fn push_line(out: &mut Vec<u8>, name: &MailboxName, items: &[String]) {
+fn push_line(out: &mut Vec<u8>, (name, form): (&MailboxName, NameForm), items: &[String]) {
     out.extend_from_slice(b"* STATUS ");
-    encode::mailbox(out, name);
+    encode::mailbox(out, name, form);
     out.extend_from_slice(format!(" ({})\r\n", items.join(" ")).as_bytes());
 }

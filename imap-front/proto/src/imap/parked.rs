@@ -3,6 +3,7 @@
 use mail::{Change, Event, MailboxId, ModSeq, Rights, Uid, UserId};
 
 use super::language::Language;
+use super::name_form::NameForm;
 
 /// A session packed away. Small and `Copy`: a million of these are kept.
 ///
@@ -26,7 +27,7 @@ pub struct Parked {
     pub heard_s: u32,
     /// Bit set of the constants below: read-only, CONDSTORE enabled, ….
     pub bits: u16,
-    /// Bit set of [`Parked::IDLING`] and [`Parked::UID_ONLY`].
+    /// Bit set of [`Parked::IDLING`], [`Parked::UID_ONLY`] and [`Parked::UTF8`].
     pub modes: u8,
     /// The language that the client has asked for.
     pub language: Language,
@@ -67,8 +68,10 @@ impl Parked {
     pub const IDLING: u8 = 1;
     /// Of the modes: messages are told by their UIDs and never by numbers (RFC 9586).
     pub const UID_ONLY: u8 = 2;
+    /// Of the modes: mailbox names are told in UTF-8 (RFC 9755).
+    pub const UTF8: u8 = 4;
     /// All modes that there are.
-    pub(super) const MODES: u8 = Self::IDLING | Self::UID_ONLY;
+    pub(super) const MODES: u8 = Self::IDLING | Self::UID_ONLY | Self::UTF8;
 
     /// The first of four bits: each says that the user has one of [`Parked::RIGHTS`].
     const FIRST_RIGHT: u16 = 1 << 12;
@@ -172,6 +175,14 @@ impl Parked {
     /// Whether messages are told by their UIDs and never by numbers.
     pub(super) fn is_uid_only(&self) -> bool {
         self.modes & Self::UID_ONLY != 0
+    }
+
+    /// How mailbox names are told.
+    pub(super) fn name_form(&self) -> NameForm {
+        match self.modes & Self::UTF8 {
+            0 => NameForm::Utf7,
+            _ => NameForm::Utf8,
+        }
     }
 
     /// Whether the client idles with a mailbox.

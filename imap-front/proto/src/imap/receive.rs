@@ -4,7 +4,8 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::ast::{Command, Tagged};
 use super::lexer::{Announcement, literal_at_end};
-use super::parse::{Announced, next_message, parse_command};
+use super::name_form::NameForm;
+use super::parse::{Announced, next_message, parse_command_in};
 
 /// First bytes of a refused command that are kept for its tag.
 const FIRST_BYTES: usize = 64;
@@ -142,15 +143,20 @@ impl Receiver {
     }
 
     /// The next command.
-    /// Longer non-synchronizing literals than `non_sync_bytes_max` are dropped with their commands.
-    pub fn command(&mut self, bytes_max: usize, non_sync_bytes_max: u64) -> Option<Received> {
-        let received = self.next_received(bytes_max, non_sync_bytes_max);
+    /// Longer non-synchronizing literals than `non_sync_max` bytes are dropped with their commands.
+    pub fn command(
+        &mut self,
+        bytes_max: usize,
+        non_sync_max: u64,
+        form: NameForm,
+    ) -> Option<Received> {
+        let received = self.next_received(bytes_max, (non_sync_max, form));
         let is_command = received.as_ref().is_some_and(Received::is_command);
         self.given = self.given.saturating_add(u32::from(is_command));
         received
     }
 
-    fn next_received(&mut self, bytes_max: usize, non_sync_bytes_max: u64) -> Option<Received> {
+    fn next_received(&mut self, bytes_max: usize, rest: (u64, NameForm)) -> Option<Received> {
         loop {
             let dropping = self.dropping.as_ref();
             let first = dropping.and_then(|rest| Some((rest.first.clone()?, rest.unasked)));
@@ -183,14 +189,19 @@ impl Receiver {
                 return None;
             };
             let end = self.scanned + end;
-            if let Some(received) = self.line_end(end, bytes_max, non_sync_bytes_max) {
+            if let Some(received) = self.line_end(end, bytes_max, rest) {
                 return Some(received);
             }
         }
     }
 
     /// A line of the present command ends at `end`.
-    fn line_end(&mut self, end: usize, bytes_max: usize, non_sync_max: u64) -> Option<Received> {
+    fn line_end(
+        &mut self,
+        end: usize,
+        bytes_max: usize,
+        (non_sync_max, form): (u64, NameForm),
+    ) -> Option<Received> {
         // A CR that a literal ends with is no part of a line end.
         let has_cr = end > self.scanned && self.input[end - 1] == b'\r';
         let stop = end - usize::from(has_cr);
@@ -207,7 +218,7 @@ impl Receiver {
         };
         let so_far = &self.input[..stop];
         if is_append(so_far)
-            && let Ok(tagged) = parse_command(so_far)
+            && let Ok(tagged) = parse_command_in(so_far, form)
             && matches!(tagged.command, Command::Append { .. })
         {
             self.input.advance(end + 1);
@@ -249,8 +260,8 @@ impl Receiver {
         self.input.split_to(len).freeze()
     }
 
-    /// What follows a message.
-    pub fn after_message(&mut self, bytes_max: usize) -> Option<AfterMessage> {
+    /// What follows a message, or the parenthesis behind it if it is enclosed.
+    pub fn after_message(&mut self, bytes_max: usize, is_enclosed: bool) -> Option<AfterMessage> {
         if !self.dropped() {
             return None;
         }
@@ -262,8 +273,16 @@ impl Receiver {
             self.drop_line(None);
             return Some(AfterMessage::Fault);
         };
-        let line = self.take_line(end);
-        Some(match (literal_at_end(&line), next_message(&line)) {
+        let whole = self.take_line(end);
+        let rest = whole.strip_prefix(b")").filter(|_| is_enclosed);
+        let line = rest.unwrap_or(&whole);
+        Some(match (literal_at_end(line), next_message(line)) {
+            (literal, _) if is_enclosed && rest.is_none() => {
+                if let Some(literal) = literal.filter(|literal| literal.non_sync) {
+                    self.drop_rest(literal.size, None);
+                }
+                AfterMessage::Fault
+            }
             _ if line.is_empty() => AfterMessage::End,
             (Some(_), Ok(announced)) if line.len() <= bytes_max => {
                 AfterMessage::Next(Box::new(announced))
@@ -360,7 +379,7 @@ mod tests {
         let (mut receiver, mut all) = (Receiver::default(), Vec::new());
         for bytes in bytes.chunks(piece) {
             receiver.feed(bytes);
-            while let Some(received) = receiver.command(200, u64::MAX) {
+            while let Some(received) = receiver.command(200, u64::MAX, NameForm::Utf7) {
                 all.push(received);
             }
         }

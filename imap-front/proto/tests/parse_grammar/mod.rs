@@ -250,7 +250,11 @@ impl Grammar {
             let zone = self.one_of(&["+0000", "-0800", "+0530", "-0000"]);
             self.put(&format!("\"{day}-Jan-1996 02:44:25 {zone}\" "));
         }
-        let literal = self.one_of(&["{1}", "{310}", "{7+}"]);
+        let literal = match self.rng.below(16) {
+            0 => "UTF8 (~{7}",
+            _ => self.one_of(&["{1}", "{310}", "{7+}"]),
+        };
+        self.foreign |= literal.contains('(');
         self.put(literal);
     }
 

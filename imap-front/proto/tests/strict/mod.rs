@@ -113,6 +113,18 @@ pub fn read(said: &[u8]) -> Result<usize, String> {
             rest = after;
             continue;
         }
+        // RFC 9755 §3: names are in UTF-8 for who has enabled that.
+        if line.starts_with(b"* ") && !line.is_ascii() && !line.ends_with(b"}\r\n") {
+            assert!(std::str::from_utf8(line).is_ok(), "{}", first(rest));
+            let plain = |&b: &u8| if b.is_ascii() { b } else { b'x' };
+            let plain: Vec<u8> = line.iter().map(plain).collect();
+            let decoded = ResponseCodec::new().decode(&plain);
+            if decoded.is_ok_and(|(left, _)| left.is_empty()) {
+                rest = after;
+                continue;
+            }
+            return Err(first(rest));
+        }
         let (left, response) = ResponseCodec::new().decode(rest).map_err(|_| first(rest))?;
         tagged += usize::from(matches!(response, Response::Status(Status::Tagged(_))));
         rest = left;

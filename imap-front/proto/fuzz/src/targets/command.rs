@@ -4,7 +4,8 @@ use mail::request::StoreMode;
 use mail::{Flags, InternalDate, MailboxName, Rights, RightsMode};
 use proto::imap::ast::{Command, FetchItem, Tagged};
 use proto::imap::lexer::literal_at_end;
-use proto::imap::parse::parse_command;
+use proto::imap::name_form::NameForm;
+use proto::imap::parse::parse_command_in;
 use proto::imap::{encode, render};
 
 /// One command of a client, as the session's parser gets it.
@@ -12,7 +13,13 @@ pub fn imap_command(data: &[u8]) {
     if literal_at_end(data).is_some() {
         assert!(data.contains(&b'{') && data.ends_with(b"}"));
     }
-    match parse_command(data) {
+    for form in [NameForm::Utf7, NameForm::Utf8] {
+        one_command(data, form);
+    }
+}
+
+fn one_command(data: &[u8], form: NameForm) {
+    match parse_command_in(data, form) {
         Err(error) => {
             assert!(error.at <= data.len());
             assert!(!error.expected.is_empty());
@@ -20,26 +27,26 @@ pub fn imap_command(data: &[u8]) {
         }
         Ok(Tagged { tag, command }) => {
             assert!(data.starts_with(tag.as_bytes()) && !tag.contains('+'));
-            check(command);
+            check(command, form);
         }
     }
 }
 
-fn check(command: Command) {
+fn check(command: Command, form: NameForm) {
     match command {
         Command::Select { mailbox, .. }
         | Command::Delete(mailbox)
         | Command::Subscribe(mailbox)
         | Command::GetAcl(mailbox)
         | Command::MyRights(mailbox)
-        | Command::Copy { mailbox, .. } => check_mailbox(&mailbox),
+        | Command::Copy { mailbox, .. } => check_mailbox(&mailbox, form),
         Command::Append {
             mailbox,
             flags,
             date,
             ..
         } => {
-            check_mailbox(&mailbox);
+            check_mailbox(&mailbox, form);
             check_flags(flags);
             date.into_iter().for_each(check_date);
         }
@@ -50,7 +57,7 @@ fn check(command: Command) {
             delete: false,
             mode: RightsMode::Replace,
         } => {
-            check_mailbox(&mailbox);
+            check_mailbox(&mailbox, form);
             check_rights(&identifier, rights);
         }
         Command::Store { flags, .. } => check_flags(flags),
@@ -60,21 +67,33 @@ fn check(command: Command) {
 }
 
 fn again(write: impl FnOnce(&mut Vec<u8>), before: &str, after: &str) -> Command {
+    again_in(write, (before, after), NameForm::Utf7)
+}
+
+fn again_in(
+    write: impl FnOnce(&mut Vec<u8>),
+    (before, after): (&str, &str),
+    form: NameForm,
+) -> Command {
     let mut text = before.as_bytes().to_vec();
     write(&mut text);
     text.extend_from_slice(after.as_bytes());
-    match parse_command(&text) {
+    match parse_command_in(&text, form) {
         Ok(tagged) => tagged.command,
         Err(error) => panic!("{}: {error}", String::from_utf8_lossy(&text)),
     }
 }
 
-fn check_mailbox(name: &MailboxName) {
+fn check_mailbox(name: &MailboxName, form: NameForm) {
     // Of several delimiters at the end only one is dropped at each reading.
     if name.as_str().ends_with('/') || name.as_str().is_empty() {
         return;
     }
-    let read = again(|out| encode::mailbox(out, name), "a DELETE ", "");
+    let read = again_in(
+        |out| encode::mailbox(out, name, form),
+        ("a DELETE ", ""),
+        form,
+    );
     assert_eq!(read, Command::Delete(name.clone()));
 }
 

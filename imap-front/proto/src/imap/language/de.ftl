@@ -24,6 +24,7 @@ no-memory-for-compression = Dafür ist jetzt kein Speicher da, machen Sie ohne w
 deflate-active = DEFLATE aktiv
 literal-unasked = Ein Literal von mehr als 4096 Bytes muss auf die Aufforderung warten
 no-charset = Dieser Zeichensatz wird nicht angeboten
+eight-bit-header = Ein Nachrichtenkopf mit Zeichen jenseits von ASCII verlangt ENABLE UTF8=ACCEPT
 no-language = Keine dieser Sprachen ist hier bekannt
 
 # Anmeldung
@@ -120,6 +121,7 @@ name-too-long = der Name des Postfachs ist länger als 1024 Bytes
 level-empty = eine Ebene im Namen des Postfachs ist leer
 too-deep = Postfächer können nicht tiefer als 32 Ebenen liegen
 name-characters = der Name eines Postfachs kann keine Steuerzeichen, % oder * enthalten
+name-composed = der Name eines Postfachs steht in der Normalform C
 inbox-stays = INBOX kann nicht gelöscht werden
 others-inbox-stays = die INBOX eines anderen kann nicht umbenannt werden
 has-inferiors = unter dem Namen liegen andere; löschen Sie diese zuerst

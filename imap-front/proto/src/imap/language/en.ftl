@@ -24,6 +24,7 @@ no-memory-for-compression = There is no memory for that now, go on without it
 deflate-active = DEFLATE active
 literal-unasked = A literal of more than 4096 bytes has to wait for its continuation request
 no-charset = That charset is not offered
+eight-bit-header = A header with eight-bit characters needs ENABLE UTF8=ACCEPT
 no-language = None of these languages is known here
 
 # Login
@@ -112,6 +113,7 @@ name-too-long = the mailbox name is longer than 1024 bytes
 level-empty = a level of the mailbox name is empty
 too-deep = mailboxes can't be nested deeper than 32 levels
 name-characters = a mailbox name can't contain control characters, % or *
+name-composed = a mailbox name is in normalization form C
 inbox-stays = INBOX can't be deleted
 others-inbox-stays = another's INBOX can't be renamed
 has-inferiors = the name has inferior names; delete these first

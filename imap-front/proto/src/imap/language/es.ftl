@@ -24,6 +24,7 @@ no-memory-for-compression = Ahora no hay memoria para eso, siga sin ello
 deflate-active = DEFLATE activo
 literal-unasked = Un literal de más de 4096 bytes tiene que esperar la invitación a continuar
 no-charset = No se ofrece ese juego de caracteres
+eight-bit-header = Una cabecera con caracteres que no son ASCII requiere ENABLE UTF8=ACCEPT
 no-language = Aquí no se conoce ninguno de estos idiomas
 
 # Inicio de sesión
@@ -120,6 +121,7 @@ name-too-long = el nombre del buzón tiene más de 1024 bytes
 level-empty = un nivel del nombre del buzón está vacío
 too-deep = los buzones no pueden tener más de 32 niveles
 name-characters = el nombre de un buzón no puede tener caracteres de control, % ni *
+name-composed = el nombre de un buzón está en la forma de normalización C
 inbox-stays = INBOX no se puede eliminar
 others-inbox-stays = el INBOX de otro no se puede renombrar
 has-inferiors = el nombre tiene nombres inferiores; elimínelos primero

@@ -24,6 +24,7 @@ no-memory-for-compression = Il n'y a pas de mémoire pour cela maintenant, conti
 deflate-active = DEFLATE actif
 literal-unasked = Un littéral de plus de 4096 octets doit attendre l'invite à continuer
 no-charset = Ce jeu de caractères n'est pas proposé
+eight-bit-header = Un en-tête avec des caractères non ASCII demande ENABLE UTF8=ACCEPT
 no-language = Aucune de ces langues n'est connue ici
 
 # Connexion
@@ -120,6 +121,7 @@ name-too-long = le nom de la boîte dépasse 1024 octets
 level-empty = un niveau du nom de la boîte est vide
 too-deep = les boîtes ne peuvent pas dépasser 32 niveaux
 name-characters = le nom d'une boîte ne peut contenir ni caractères de contrôle, ni % ni *
+name-composed = le nom d'une boîte est en forme de normalisation C
 inbox-stays = INBOX ne peut pas être supprimée
 others-inbox-stays = l'INBOX d'autrui ne peut pas être renommée
 has-inferiors = ce nom a des noms inférieurs ; supprimez-les d'abord

@@ -24,6 +24,7 @@ no-memory-for-compression = 現在そのためのメモリがありません。�
 deflate-active = DEFLATE を有効にしました
 literal-unasked = 4096 バイトを超えるリテラルは継続要求を待たなければなりません
 no-charset = その文字セットは提供されていません
+eight-bit-header = ASCII以外の文字を含むヘッダーにはENABLE UTF8=ACCEPTが必要です
 no-language = 指定された言語はどれも使えません
 
 # ログイン
@@ -112,6 +113,7 @@ name-too-long = メールボックス名が 1024 バイトを超えています
 level-empty = メールボックス名に空の階層があります
 too-deep = メールボックスの階層は 32 までです
 name-characters = メールボックス名に制御文字、%、* は使えません
+name-composed = メールボックス名は正規化形式Cでなければなりません
 inbox-stays = INBOX は削除できません
 others-inbox-stays = 他の利用者の INBOX は改名できません
 has-inferiors = 下位の名前があります。先に削除してください

@@ -67,8 +67,10 @@ pub fn next_message(line: &[u8]) -> Parsed<Announced> {
 pub type Announced = (Flags, Option<InternalDate>, Literal);
 
 /// ```text
-/// append-message = [SP flag-list] [SP date-time] SP (literal / literal8)
+/// append-message = [SP flag-list] [SP date-time] SP (literal / literal8 / utf8-literal)
 ///                                                 ; RFC 3502 §6.3.11, RFC 3516 §7
+/// utf8-literal   = "UTF8" SP "(" literal8 ")"     ; RFC 6855 §4, which RFC 9755 has dropped, but
+///                                                 ; clients say it
 /// ```
 fn message(lexer: &mut Lexer<'_>) -> Parsed<Announced> {
     lexer.space()?;
@@ -82,7 +84,20 @@ fn message(lexer: &mut Lexer<'_>) -> Parsed<Announced> {
         date = Some(date_time(lexer)?);
         lexer.space()?;
     }
-    Ok((flags, date, lexer.literal8_header()?))
+    let is_enclosed = lexer.keyword("UTF8");
+    if is_enclosed {
+        lexer.space()?;
+        lexer.need(b'(', "( and a literal8")?;
+        if lexer.peek() != Some(b'~') {
+            return lexer.fail("a literal8");
+        }
+    }
+    let literal = lexer.literal8_header()?;
+    let literal = Literal {
+        is_enclosed,
+        ..literal
+    };
+    Ok((flags, date, literal))
 }
 
 /// `flag-list`: parenthesised, possibly empty.

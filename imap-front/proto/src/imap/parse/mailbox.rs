@@ -8,7 +8,6 @@ use mail::name::DELIMITER;
 use super::resync;
 use crate::imap::ast::{Command, List, StatusItem};
 use crate::imap::lexer::{Fault, Lexer, Parsed, is_astring_char};
-use crate::imap::mutf7;
 
 /// Patterns that one LIST may have.
 const PATTERNS_MAX: usize = 64;
@@ -99,10 +98,10 @@ pub(super) fn name(lexer: &mut Lexer<'_>) -> Parsed<MailboxName> {
 /// A name as text, or why it is none.
 pub(super) type Decoded = Result<Box<str>, &'static str>;
 
-/// An astring in modified UTF-7; bare UTF-8 is taken as well.
+/// An astring in the client's form; bare UTF-8 is taken in both.
 fn decoded(lexer: &mut Lexer<'_>) -> Parsed<Decoded> {
     let bytes = lexer.astring()?;
-    Ok(mutf7::decode(&bytes).map(Into::into))
+    Ok(lexer.form().decode(&bytes).map(Into::into))
 }
 
 /// An astring in which `%` and `*` may stand bare.
@@ -117,7 +116,7 @@ pub(super) fn pattern(lexer: &mut Lexer<'_>) -> Parsed<Decoded> {
     }
     let is_list_char = |b| is_astring_char(b) || b == b'%' || b == b'*';
     let bytes = lexer.take_while(is_list_char, "a mailbox pattern")?;
-    Ok(mutf7::decode(bytes).map(Into::into))
+    Ok(lexer.form().decode(bytes).map(Into::into))
 }
 
 /// The list with what can name a mailbox of reference and patterns: the rest matches nothing.

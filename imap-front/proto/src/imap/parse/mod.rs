@@ -24,6 +24,7 @@ mod tests;
 
 use super::ast::{Command, Tagged};
 use super::lexer::{Lexer, ParseError, Parsed, is_astring_char};
+use super::name_form::NameForm;
 use base64::Engine as _;
 
 pub(super) use append::{Announced, next_message};
@@ -34,7 +35,15 @@ pub use set::sequence_set;
 /// # Errors
 /// What was expected and where; with the tag if there is one.
 pub fn parse_command(input: &[u8]) -> Result<Tagged, ParseError> {
-    let mut lexer = Lexer::new(input);
+    parse_command_in(input, NameForm::Utf7)
+}
+
+/// Parses one command of a client that writes names so.
+///
+/// # Errors
+/// As of [`parse_command`].
+pub fn parse_command_in(input: &[u8], form: NameForm) -> Result<Tagged, ParseError> {
+    let mut lexer = Lexer::new(input).with_form(form);
     let is_tag_char = |b| is_astring_char(b) && b != b'+';
     let tag = lexer.take_while(is_tag_char, "a tag")?;
     let tag: Box<str> = String::from_utf8_lossy(tag).into();

@@ -21,7 +21,12 @@ const KEYS_MAX: usize = 1024;
 pub(super) fn search(lexer: &mut Lexer<'_>, uid: bool) -> Parsed<Command> {
     lexer.space()?;
     let returns = returns(lexer)?;
+    let start = lexer.clone();
     if lexer.keyword("CHARSET") {
+        // RFC 9755 §3
+        if lexer.form().is_utf8() {
+            return start.fail("no CHARSET, as UTF8=ACCEPT is enabled");
+        }
         lexer.space()?;
         charset(lexer)?;
         lexer.space()?;
@@ -56,6 +61,10 @@ pub(super) fn returns(lexer: &mut Lexer<'_>) -> Parsed<Option<Vec<SearchReturn>>
 pub(super) fn charset(lexer: &mut Lexer<'_>) -> Parsed<()> {
     let start = lexer.clone();
     let charset = lexer.astring()?.to_ascii_uppercase();
+    if lexer.form().is_utf8() && charset != b"UTF-8" {
+        // RFC 9755 §3: SORT and THREAD have to name one.
+        return start.fail("UTF-8, as UTF8=ACCEPT is enabled");
+    }
     if charset != b"UTF-8" && charset != b"US-ASCII" {
         return start.fail_as(Fault::Charset, "CHARSET US-ASCII or UTF-8");
     }

@@ -4,9 +4,10 @@ use mail::request::StoreMode;
 use mail::search::{Day, Key};
 use mail::{MailboxName, ModSeq, SystemFlag};
 
-use super::parse_command;
+use super::{parse_command, parse_command_in};
 use crate::imap::ast::{Command, FetchItem, Section, SectionText};
 use crate::imap::lexer::Fault;
+use crate::imap::name_form::NameForm;
 
 fn command(input: &str) -> Command {
     parse_command(input.as_bytes())
@@ -169,4 +170,52 @@ fn refusals_say_what_and_where() {
     assert_eq!(error.fault, Fault::Charset);
     let deep = format!("a SEARCH {}ALL{}", "(".repeat(100), ")".repeat(100));
     assert!(parse_command(deep.as_bytes()).is_err());
+}
+
+#[test]
+fn names_and_quoted_strings_in_utf8() {
+    let read = |text: &[u8]| parse_command_in(text, NameForm::Utf8).map(|tagged| tagged.command);
+    let expected = |text: &[u8]| read(text).expect_err("refused").expected;
+    let name = |text: &[u8]| match read(text) {
+        Ok(Command::Delete(name)) => name.as_str().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(name("a DELETE \"Entwürfe\"".as_bytes()), "Entwürfe");
+    assert_eq!(name("a DELETE {9+}\r\nEntwürfe".as_bytes()), "Entwürfe");
+    assert_eq!(name(b"a DELETE &AOQ-"), "&AOQ-");
+    assert_eq!(
+        expected(b"a DELETE {1+}\r\n\xe4"),
+        "a mailbox name in UTF-8"
+    );
+    // BAD, as it can't be read at all (RFC 9755 §3).
+    let bad = read(b"a SEARCH SUBJECT \"\xe4\"").expect_err("refused");
+    assert_eq!(
+        (bad.expected, bad.fault),
+        ("a quoted string in UTF-8", Fault::Syntax)
+    );
+    assert!(read("a SEARCH SUBJECT \"ä\"".as_bytes()).is_ok());
+    let charset = expected(b"a SEARCH CHARSET UTF-8 SUBJECT x");
+    assert_eq!(charset, "no CHARSET, as UTF8=ACCEPT is enabled");
+    let charset = expected(b"a SORT (DATE) US-ASCII ALL");
+    assert_eq!(charset, "UTF-8, as UTF8=ACCEPT is enabled");
+    assert!(read(b"a THREAD REFS UTF-8 ALL").is_ok());
+}
+
+#[test]
+fn utf8_data_of_append() {
+    let literal = |text: &str| match parse_command(text.as_bytes()) {
+        Ok(tagged) => match tagged.command {
+            Command::Append { literal, .. } => Some(literal),
+            _ => None,
+        },
+        Err(_) => None,
+    };
+    let read = literal("a APPEND INBOX (\\Seen) utf8 (~{7+}").expect("RFC 6855");
+    assert_eq!(
+        (read.size, read.is_binary, read.is_enclosed),
+        (7, true, true)
+    );
+    for bad in ["UTF8 ({7}", "UTF8 ~{7}", "UTF8(~{7}", "UTF8 (~{7})"] {
+        assert_eq!(literal(&format!("a APPEND INBOX {bad}")), None, "{bad}");
+    }
 }

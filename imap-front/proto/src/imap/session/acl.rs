@@ -111,7 +111,7 @@ impl Session {
             }
             AclAnswer::Entries(entries) => {
                 let mut line = b"* ACL ".to_vec();
-                encode::mailbox(&mut line, &mailbox);
+                encode::mailbox(&mut line, &mailbox, self.name_form);
                 for (identifier, rights) in entries {
                     line.push(b' ');
                     encode::astring(&mut line, identifier.as_bytes());
@@ -124,7 +124,7 @@ impl Session {
             }
             AclAnswer::Grantable { always, optional } => {
                 let mut line = b"* LISTRIGHTS ".to_vec();
-                encode::mailbox(&mut line, &mailbox);
+                encode::mailbox(&mut line, &mailbox, self.name_form);
                 line.push(b' ');
                 encode::astring(&mut line, &written);
                 line.push(b' ');
@@ -142,7 +142,7 @@ impl Session {
 
     pub(super) fn say_my_rights(&mut self, mailbox: &MailboxName, rights: Rights) {
         let mut line = b"* MYRIGHTS ".to_vec();
-        encode::mailbox(&mut line, mailbox);
+        encode::mailbox(&mut line, mailbox, self.name_form);
         line.push(b' ');
         encode::astring(&mut line, rights.to_string().as_bytes());
         line.extend_from_slice(b"\r\n");
@@ -233,7 +233,7 @@ impl Session {
                 None => line.extend_from_slice(b" NIL"),
                 Some(prefix) => {
                     line.extend_from_slice(b" ((");
-                    encode::string(&mut line, encode::mailbox_text(prefix).as_bytes());
+                    encode::name_string(&mut line, prefix, self.name_form);
                     line.extend_from_slice(b" \"/\"");
                     self.push_translation(&mut line, prefix);
                     line.extend_from_slice(b"))");

@@ -209,7 +209,7 @@ impl Session {
             entry.values[usize::from(!is_private)] = value;
         }
         let mut head = b"* ANNOTATION ".to_vec();
-        mailbox_or_server(&mut head, mailbox);
+        mailbox_or_server(&mut head, mailbox, self.name_form);
         self.output.pieces(Responses {
             head,
             wanted,

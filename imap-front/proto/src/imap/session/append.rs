@@ -8,6 +8,7 @@ use mail::request::NewMessage;
 use mail::{Body, Flags, InternalDate, MailboxName, Reply, Request, SequenceSet, SpoolId};
 
 use super::dispatch::SHORT_LITERALS;
+use super::eight_bit::SevenBitHeader;
 use super::{Session, Step, Work};
 use crate::imap::ast::{Command, Tagged};
 use crate::imap::lexer::Literal;
@@ -18,6 +19,9 @@ use crate::imap::receive::AfterMessage;
 const PIECE_BYTES: usize = 64 << 10;
 /// Messages that one command may append.
 const MESSAGES_MAX: usize = 256;
+/// RFC 9755 §4
+const EIGHT_BIT_HEADER: &str =
+    "NO [CANNOT] A header with eight-bit characters needs ENABLE UTF8=ACCEPT";
 
 /// Messages that are coming.
 pub(super) struct Upload {
@@ -32,6 +36,10 @@ pub(super) struct Upload {
     spool: Option<SpoolId>,
     piece: BytesMut,
     rewriter: Option<Box<Rewriter>>,
+    /// A parenthesis follows the present one.
+    is_enclosed: bool,
+    /// Of the present one, if its client has not enabled UTF-8.
+    header: Option<SevenBitHeader>,
     /// What goes for it: by UID or number, and which.
     pub(super) replaces: Option<(bool, SequenceSet)>,
 }
@@ -54,20 +62,29 @@ impl Upload {
     }
 
     /// Takes bytes of the message in.
-    fn take(&mut self, bytes: &[u8]) -> Result<(), impl std::fmt::Display + use<>> {
+    ///
+    /// # Errors
+    /// The answer to who may not append it.
+    fn take(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.left -= bytes.len() as u64;
+        if let Some(header) = &mut self.header
+            && !header.takes(bytes)
+        {
+            return Err(EIGHT_BIT_HEADER.to_owned());
+        }
         let Some(rewriter) = &mut self.rewriter else {
             self.piece.extend_from_slice(bytes);
             return Ok(());
         };
         let mut out = Vec::with_capacity(bytes.len() * 7 / 5);
-        rewriter.feed(bytes, &mut out)?;
+        let refused = |why| format!("NO [UNKNOWN-CTE] {why}");
+        rewriter.feed(bytes, &mut out).map_err(refused)?;
         if self.left == 0 {
-            rewriter.finish(&mut out)?;
+            rewriter.finish(&mut out).map_err(refused)?;
             self.rewriter = None;
         }
         self.piece.extend_from_slice(&out);
-        Ok::<(), mail::mime::binary::Unencodable>(())
+        Ok(())
     }
 
     /// Whether what has come goes to the store now.
@@ -125,6 +142,8 @@ impl Session {
             spool: None,
             piece: BytesMut::new(),
             rewriter: None,
+            is_enclosed: false,
+            header: None,
             replaces,
         };
         self.begin_message(upload, literal);
@@ -168,6 +187,8 @@ impl Session {
         }
         upload.left = literal.size;
         upload.rewriter = literal.is_binary.then(Box::default);
+        upload.is_enclosed = literal.is_enclosed;
+        upload.header = (!self.name_form.is_utf8()).then(SevenBitHeader::default);
         self.work = Work::Upload(Box::new(upload));
     }
 
@@ -180,8 +201,7 @@ impl Session {
         if !bytes.is_empty()
             && let Err(why) = upload.take(&bytes)
         {
-            let text = format!("NO [UNKNOWN-CTE] {why}");
-            self.give_up(&upload, &text);
+            self.give_up(&upload, &why);
             return true;
         }
         if upload.is_to_spool() {
@@ -192,7 +212,10 @@ impl Session {
             self.work = Work::Upload(upload);
             return !bytes.is_empty();
         }
-        match self.receiver.after_message(self.command_bytes_max()) {
+        match self
+            .receiver
+            .after_message(self.command_bytes_max(), upload.is_enclosed)
+        {
             None => {
                 self.work = Work::Upload(upload);
                 return false;

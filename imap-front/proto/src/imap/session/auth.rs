@@ -10,6 +10,7 @@ use super::{Session, Step, Work};
 use crate::imap::action::Action;
 use crate::imap::bearer::Dialect;
 use crate::imap::language::Language;
+use crate::imap::name_form::NameForm;
 use crate::imap::scram::Challenged;
 
 /// A SASL exchange that waits for the client.
@@ -218,6 +219,7 @@ impl Session {
     pub(super) fn unauthenticate(&mut self, tag: &str) {
         self.unselect();
         (self.condstore, self.qresync, self.uid_only) = (false, false, false);
+        self.name_form = NameForm::Utf7;
         self.language = Language::Default;
         self.done(tag, "OK UNAUTHENTICATE completed");
         self.stop_notifying();

@@ -14,7 +14,8 @@ use crate::imap::counts::CommandName;
 use crate::imap::encode::mailbox_id;
 use crate::imap::forwarded::Forwarded;
 use crate::imap::lexer::{Fault, ParseError, is_astring_char};
-use crate::imap::parse::parse_command;
+use crate::imap::name_form::NameForm;
+use crate::imap::parse::parse_command_in;
 use crate::imap::receive::Received;
 
 /// With LITERAL-.
@@ -73,7 +74,7 @@ impl Session {
         }
         match received {
             Received::Command(line) if line.is_empty() => {}
-            Received::Command(line) => match parse_command(&line) {
+            Received::Command(line) => match parse_command_in(&line, self.name_form) {
                 Ok(tagged) => self.begin(tagged),
                 Err(error) => self.refuse_syntax(&error),
             },
@@ -97,7 +98,8 @@ impl Session {
 
     fn next_received(&mut self) -> Option<Received> {
         let (max, config) = (self.command_bytes_max(), &self.config);
-        self.receiver.command(max, config.non_sync_bytes_max())
+        self.receiver
+            .command(max, config.non_sync_bytes_max(), self.name_form)
     }
 
     fn refuse_syntax(&mut self, error: &ParseError) {
@@ -363,17 +365,19 @@ impl Session {
         self.finish(tag, "OK ID completed");
     }
 
-    /// RFC 5161 §3.1, RFC 7162 §3.2.3, RFC 9586 §3.1.
+    /// RFC 5161 §3.1, RFC 7162 §3.2.3, RFC 9586 §3.1, RFC 9755 §3.
     fn enable(&mut self, tag: Box<str>, names: &[Box<str>]) {
         let is_named = |wanted: &str| names.iter().any(|name| **name == *wanted);
         let condstore = is_named("CONDSTORE") && !self.condstore;
         let qresync = is_named("QRESYNC") && !self.qresync;
         let uid_only = is_named("UIDONLY") && !self.uid_only;
         let mut line = "* ENABLED".to_owned();
+        let utf8 = is_named("UTF8=ACCEPT") && !self.name_form.is_utf8();
         for (is_new, name) in [
             (condstore, " CONDSTORE"),
             (qresync, " QRESYNC"),
             (uid_only, " UIDONLY"),
+            (utf8, " UTF8=ACCEPT"),
         ] {
             line.push_str(if is_new { name } else { "" });
         }
@@ -384,6 +388,9 @@ impl Session {
         self.qresync |= qresync;
         if uid_only {
             self.go_by_uids();
+        }
+        if utf8 {
+            self.name_form = NameForm::Utf8;
         }
         self.finish(tag, "OK ENABLE completed");
     }

@@ -33,8 +33,7 @@ impl Session {
         let name = prefix.trim_end_matches('/');
         if let Some(told) = self.language.text(name) {
             line.extend_from_slice(b" \"TRANSLATION\" (");
-            let told = encode::mailbox_text(&format!("{told}/"));
-            encode::string(line, told.as_bytes());
+            encode::name_string(line, &format!("{told}/"), self.name_form);
             line.push(b')');
         }
     }

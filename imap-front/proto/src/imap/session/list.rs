@@ -213,7 +213,7 @@ impl Session {
         if listing.finds {
             if entry.selectable {
                 let mut line = b"* MAILBOX ".to_vec();
-                encode::mailbox(&mut line, &entry.name);
+                encode::mailbox(&mut line, &entry.name, self.name_form);
                 line.extend_from_slice(b"\r\n");
                 self.output.bytes(&line);
             }
@@ -226,7 +226,7 @@ impl Session {
             ("LIST", attributes(entry, &listing.list))
         };
         let mut line = format!("* {word} ({}) \"/\" ", attributes.join(" ")).into_bytes();
-        encode::mailbox(&mut line, &entry.name);
+        encode::mailbox(&mut line, &entry.name, self.name_form);
         if entry.child_info {
             // RFC 5258 §4
             line.extend_from_slice(b" (\"CHILDINFO\" (\"SUBSCRIBED\"))");

@@ -1,6 +1,7 @@
 //! Commands about mailboxes that need one answer each (RFC 3501 §6.3.3–§6.3.10).
 
 use mail::SpecialUse;
+use mail::name::is_composed;
 use mail::reply::Status;
 use mail::{MailboxName, Reply, Request};
 
@@ -22,6 +23,9 @@ impl Session {
             // RFC 6154 §3
             return self.done(&tag, "NO [USEATTR] A mailbox has one special use at most");
         }
+        if !self.may_name(&tag, &name) {
+            return;
+        }
         let special_use = uses.first().copied();
         let request = Request::Create {
             user,
@@ -37,6 +41,16 @@ impl Session {
         );
     }
 
+    /// RFC 9755 §3: what a client makes in UTF-8 is Net-Unicode. Names that came otherwise may be
+    /// used as they are.
+    fn may_name(&mut self, tag: &str, name: &MailboxName) -> bool {
+        let may = !self.name_form.is_utf8() || is_composed(name.as_str());
+        if !may {
+            self.done(tag, "NO [CANNOT] a mailbox name is in normalization form C");
+        }
+        may
+    }
+
     pub(super) fn delete(&mut self, tag: Box<str>, name: MailboxName) {
         let Some(user) = self.user else { return };
         self.ask(
@@ -50,6 +64,9 @@ impl Session {
 
     pub(super) fn rename(&mut self, tag: Box<str>, from: MailboxName, to: MailboxName) {
         let Some(user) = self.user else { return };
+        if !self.may_name(&tag, &to) {
+            return;
+        }
         self.ask(
             Request::Rename { user, from, to },
             Step::Simple {
@@ -101,7 +118,7 @@ impl Session {
         figures: &Status,
     ) {
         let mut line = b"* STATUS ".to_vec();
-        encode::mailbox(&mut line, name);
+        encode::mailbox(&mut line, name, self.name_form);
         let append_bytes_max = self.config.append_bytes_max;
         let values: Vec<String> = items
             .iter()

@@ -8,6 +8,7 @@ use mail::{MailboxName, Reply, Request};
 
 use super::{Session, Step};
 use crate::imap::encode;
+use crate::imap::name_form::NameForm;
 use crate::imap::output::{PIECE_BYTES, Pieces};
 
 /// A GETMETADATA under way.
@@ -58,7 +59,7 @@ impl Session {
             return;
         }
         let mut head = b"* METADATA ".to_vec();
-        mailbox_or_server(&mut head, mailbox);
+        mailbox_or_server(&mut head, mailbox, self.name_form);
         head.extend_from_slice(b" (");
         self.output.pieces(Response {
             held_bytes: found.bytes(),
@@ -123,9 +124,9 @@ impl Pieces for Response {
 }
 
 /// The server is the empty name.
-pub(super) fn mailbox_or_server(out: &mut Vec<u8>, mailbox: Option<&MailboxName>) {
+pub(super) fn mailbox_or_server(out: &mut Vec<u8>, mailbox: Option<&MailboxName>, form: NameForm) {
     match mailbox {
-        Some(mailbox) => encode::mailbox(out, mailbox),
+        Some(mailbox) => encode::mailbox(out, mailbox, form),
         None => out.extend_from_slice(b"\"\""),
     }
 }

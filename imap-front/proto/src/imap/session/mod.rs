@@ -16,6 +16,7 @@ mod contexts;
 mod copy;
 mod decoding;
 mod dispatch;
+mod eight_bit;
 mod fetch;
 mod fetch_items;
 mod handover;
@@ -57,6 +58,7 @@ use super::bearer::Dialect;
 use super::config::{Channel, Compression, Offer, SessionConfig};
 use super::counts::{CommandName, Outcome};
 use super::language::Language;
+use super::name_form::NameForm;
 use super::output::Output;
 use super::receive::Receiver;
 use super::scram::ClientFirst;
@@ -87,6 +89,8 @@ pub struct Session {
     qresync: bool,
     /// It gives and is told UIDs, and never numbers of messages (RFC 9586).
     uid_only: bool,
+    /// How mailbox names are written.
+    name_form: NameForm,
     /// In which texts are told.
     language: Language,
     failures: u8,
@@ -318,6 +322,7 @@ impl Session {
             condstore: false,
             qresync: false,
             uid_only: false,
+            name_form: NameForm::Utf7,
             language: Language::Default,
             failures: 0,
             commands: 0,

@@ -128,7 +128,7 @@ impl Session {
                 entries,
             } if events_of(name).intersects(Events::METADATA) => {
                 let mut line = Vec::new();
-                push_metadata(&mut line, Some(name), entries);
+                push_metadata(&mut line, Some(name), entries, self.name_form);
                 self.output.bytes(&line);
             }
             Became::Annotated { .. } | Became::Many => {}
@@ -149,10 +149,10 @@ impl Session {
             None => vec!["\\NonExistent"],
         };
         let mut line = format!("* LIST ({}) \"/\" ", attributes.join(" ")).into_bytes();
-        encode::mailbox(&mut line, name);
+        encode::mailbox(&mut line, name, self.name_form);
         if let Some(was) = was {
             line.extend_from_slice(b" (\"OLDNAME\" (");
-            encode::mailbox(&mut line, was);
+            encode::mailbox(&mut line, was, self.name_form);
             line.extend_from_slice(b"))");
         }
         line.extend_from_slice(b"\r\n");

@@ -298,6 +298,7 @@ impl Session {
     }
 
     fn tell_mailboxes(&mut self) {
+        let form = self.name_form;
         let (Notify::On(notifying), Some(user)) = (&mut self.notify, self.user) else {
             return;
         };
@@ -306,7 +307,7 @@ impl Session {
         {
             let mut line = Vec::new();
             if let Some(name) = figures.name_for(user) {
-                push_status(&mut line, name, &figures, (kinds, self.condstore));
+                push_status(&mut line, (name, form), &figures, (kinds, self.condstore));
             }
             self.output.bytes(&line);
         }
@@ -314,6 +315,7 @@ impl Session {
 
     /// Asks of the store what is to be told.
     fn ask_of_news(&mut self) -> bool {
+        let form = self.name_form;
         let (Notify::On(notifying), Some(user)) = (&mut self.notify, self.user) else {
             return false;
         };
@@ -329,7 +331,7 @@ impl Session {
                 (_, Wanted::No) => return true,
                 (Became::Annotated { name, entries }, Wanted::Yes) => {
                     let mut line = Vec::new();
-                    push_metadata(&mut line, name.as_ref(), entries);
+                    push_metadata(&mut line, name.as_ref(), entries, form);
                     self.output.bytes(&line);
                     return true;
                 }
@@ -362,7 +364,7 @@ impl Session {
             // It is not known, and so can't be told.
             return self.overflow();
         };
-        let selected = self.selected_mailbox();
+        let (selected, form) = (self.selected_mailbox(), self.name_form);
         for it in &watched.mailboxes {
             let Some(since) = stale.remove(&it.mailbox) else {
                 continue;
@@ -372,7 +374,7 @@ impl Session {
                 let mut line = Vec::new();
                 push_status(
                     &mut line,
-                    &it.name,
+                    (&it.name, form),
                     &it.figures,
                     (it.events, self.condstore),
                 );

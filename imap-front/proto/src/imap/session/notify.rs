@@ -240,7 +240,7 @@ impl Session {
     }
 
     fn are_watched(&mut self, setting: Setting, watched: Watched) {
-        let condstore = self.condstore;
+        let (condstore, form) = (self.condstore, self.name_form);
         if let Notify::On(notifying) = &mut self.notify {
             notifying.are_known(&watched);
         }
@@ -252,14 +252,19 @@ impl Session {
             Cause::Command { tag, status } => {
                 for name in &watched.no_access {
                     let mut line = b"* LIST (\\NoAccess) \"/\" ".to_vec();
-                    encode::mailbox(&mut line, name);
+                    encode::mailbox(&mut line, name, self.name_form);
                     line.extend_from_slice(b"\r\n");
                     self.output.bytes(&line);
                 }
                 let mut lines = Vec::new();
                 let told = watched.mailboxes.iter().filter(|_| status);
                 for it in told.filter(|it| !is_selected(it.mailbox)) {
-                    push_first_status(&mut lines, &it.name, &it.figures, (it.events, condstore));
+                    push_first_status(
+                        &mut lines,
+                        (&it.name, form),
+                        &it.figures,
+                        (it.events, condstore),
+                    );
                     let told = Action::Told(it.mailbox, it.figures.modseq);
                     self.actions.push_back(told);
                     if let Notify::On(notifying) = &mut self.notify {
@@ -278,7 +283,12 @@ impl Session {
                 };
                 let found = watched.mailboxes.iter().filter(is_new);
                 for it in found.filter(|it| !is_selected(it.mailbox)) {
-                    push_status(&mut lines, &it.name, &it.figures, (it.events, condstore));
+                    push_status(
+                        &mut lines,
+                        (&it.name, form),
+                        &it.figures,
+                        (it.events, condstore),
+                    );
                     let told = Action::Told(it.mailbox, it.figures.modseq);
                     self.actions.push_back(told);
                     if let Notify::On(notifying) = &mut self.notify {

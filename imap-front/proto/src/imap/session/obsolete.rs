@@ -70,7 +70,7 @@ impl Session {
             Reply::Refused(refusal) => self.refuse(&info.tag, &refusal),
             _ => {
                 let mut line = b"* XMAILBOXINFO ".to_vec();
-                encode::mailbox(&mut line, &info.mailbox);
+                encode::mailbox(&mut line, &info.mailbox, self.name_form);
                 line.extend_from_slice(b"\r\n");
                 self.output.bytes(&line);
                 self.finish(info.tag, "OK XMAILBOXINFO completed");

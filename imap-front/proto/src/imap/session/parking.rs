@@ -47,6 +47,7 @@ impl Session {
             return None;
         }
         parked.modes |= u8::from(self.uid_only) * Parked::UID_ONLY;
+        parked.modes |= u8::from(self.name_form.is_utf8()) * Parked::UTF8;
         parked.tag[..tag.len()].copy_from_slice(tag.as_bytes());
         let mut set = |bit, on| parked.bits |= if on { bit } else { 0 };
         set(Parked::CONDSTORE, self.condstore);
@@ -109,6 +110,7 @@ impl Session {
         session.condstore = parked.has(Parked::CONDSTORE);
         session.qresync = parked.has(Parked::QRESYNC);
         session.uid_only = parked.is_uid_only();
+        session.name_form = parked.name_form();
         session.language = parked.language;
         if parked.has(Parked::BESIDE) {
             session.notify = Notify::Lost;

@@ -86,7 +86,7 @@ impl Session {
         let mut line = Vec::new();
         if let Some(mailbox) = mailbox {
             line.extend_from_slice(b"* QUOTAROOT ");
-            encode::mailbox(&mut line, mailbox);
+            encode::mailbox(&mut line, mailbox, self.name_form);
             line.push(b' ');
             encode::astring(&mut line, name.as_bytes());
             line.extend_from_slice(b"\r\n");
