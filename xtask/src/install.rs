@@ -164,7 +164,12 @@ pub fn lay_out_release(prefix: &Path, profile: Profile) -> Result<()> {
     let built = profile.folder();
     for program in programs() {
         let name = program.file_name().context("a program has a name")?;
-        replace(&built.join(name), &prefix.join(&program))?;
+        // Only `cargo build` puts libraries beside the programs, too.
+        let folder = match program.extension() {
+            Some(_) => built.join("deps"),
+            None => built.clone(),
+        };
+        replace(&folder.join(name), &prefix.join(&program))?;
     }
     for folder in ["include", "examples"] {
         copy_all(
