@@ -136,15 +136,14 @@ pub(in crate::imap) fn fetch_flags(
     recent: bool,
     ids: Ids,
 ) {
-    let head = match ids {
-        Ids::Nothing => format!("{number} FETCH ("),
-        Ids::Uid(uid) => format!("{number} FETCH (UID {uid} "),
-        Ids::Both(uid, modseq) => format!("{number} FETCH (UID {uid} MODSEQ ({modseq}) "),
-        Ids::Only(uid, None) => format!("{uid} UIDFETCH ("),
-        Ids::Only(uid, Some(modseq)) => format!("{uid} UIDFETCH (MODSEQ ({modseq}) "),
+    let written = match ids {
+        Ids::Nothing => write!(out, "* {number} FETCH ("),
+        Ids::Uid(uid) => write!(out, "* {number} FETCH (UID {uid} "),
+        Ids::Both(uid, modseq) => write!(out, "* {number} FETCH (UID {uid} MODSEQ ({modseq}) "),
+        Ids::Only(uid, None) => write!(out, "* {uid} UIDFETCH ("),
+        Ids::Only(uid, Some(modseq)) => write!(out, "* {uid} UIDFETCH (MODSEQ ({modseq}) "),
     };
-    out.extend_from_slice(b"* ");
-    out.extend_from_slice(head.as_bytes());
+    written.expect("a vector takes all");
     out.extend_from_slice(b"FLAGS ");
     encode::flags(out, flags, recent);
     out.extend_from_slice(b")\r\n");
