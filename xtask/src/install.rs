@@ -54,6 +54,9 @@ const FOLDERS: [&str; 5] = ["sbin", "lib", "include", "examples", "share"];
 pub enum Profile {
     /// Quickly, with checks.
     Debug,
+    /// The same, as the tests have built it: chosen otherwise, packages have other features, and
+    /// all is built anew.
+    Tested,
     /// For use.
     Release,
 }
@@ -65,7 +68,7 @@ impl Profile {
     /// What servers are run from: the release, unless [`run_what_is_tested`] was called.
     pub fn current() -> Self {
         match TESTED.load(Ordering::Relaxed) {
-            true => Self::Debug,
+            true => Self::Tested,
             false => Self::Release,
         }
     }
@@ -73,7 +76,7 @@ impl Profile {
     /// The folder below the target folder that holds what was built so.
     pub fn folder(self) -> PathBuf {
         paths::target().join(match self {
-            Profile::Debug => "debug",
+            Profile::Debug | Profile::Tested => "debug",
             Profile::Release => "release",
         })
     }
@@ -113,9 +116,10 @@ pub fn run_what_is_tested() {
 /// Builds every program that an installation holds.
 pub fn build(profile: Profile) -> Result<()> {
     match profile {
-        Profile::Release => shell::run(build_command(profile, &PACKAGES).args(["--bins", "--lib"])),
-        // Chosen otherwise, packages would have other features, and all would be built anew.
-        Profile::Debug => shell::run(&mut shell::cargo(&["test", "--workspace", "--no-run"])),
+        Profile::Tested => shell::run(&mut shell::cargo(&["test", "--workspace", "--no-run"])),
+        Profile::Debug | Profile::Release => {
+            shell::run(build_command(profile, &PACKAGES).args(["--bins", "--lib"]))
+        }
     }
 }
 
