@@ -303,20 +303,25 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             }
             State::Free | State::Taken => {}
         }
-        if old.flags & Row::<P>::SECURE != 0 {
+        self.forget_kept(slot);
+        self.reactor.close(conn);
+        self.leave_slot(slot, conn, old.flags);
+        self.gone(id);
+    }
+
+    /// A connection whose row had these flags and is free by now has its slot no more. The timer
+    /// may still hold that; it looks at the row before it believes it.
+    pub(super) fn leave_slot(&mut self, slot: u32, conn: Conn, flags: u16) {
+        if flags & Row::<P>::SECURE != 0 {
             self.end_tls(slot);
         }
-        if old.flags & Row::<P>::COMPRESSED != 0 {
+        if flags & Row::<P>::COMPRESSED != 0 {
             self.end_compression(slot);
         }
-        self.forget_kept(slot);
-        // The timer may still hold the slot; it looks at the row before it believes that.
-        self.reactor.close(conn);
         self.set_slot(conn, None);
         self.rows.give_back(slot);
         self.open -= 1;
         self.handle.leave(1);
-        self.gone(id);
     }
 
     pub(super) fn set_deadline(&mut self, slot: u32, at_ns: u64) {

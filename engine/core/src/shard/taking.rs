@@ -111,16 +111,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             self.parked -= 1;
             self.protocol.give_up(id, &parked);
         }
-        if flags & Row::<P>::SECURE != 0 {
-            self.end_tls(slot);
-        }
-        if flags & Row::<P>::COMPRESSED != 0 {
-            self.end_compression(slot);
-        }
-        self.set_slot(conn, None);
-        self.rows.give_back(slot);
-        self.open -= 1;
-        self.handle.leave(1);
+        self.leave_slot(slot, conn, flags);
         Some(conn)
     }
 
