@@ -13,7 +13,7 @@ use crate::report::chart::Chart;
 use crate::report::curves::Curve;
 use crate::study::StormKind;
 use crate::users::Scheme;
-use crate::{active, hostile, shake, soak, verify};
+use crate::{active, hostile, shake, site, soak, verify};
 
 /// The command line, for its man page.
 pub fn command() -> clap::Command {
@@ -82,6 +82,12 @@ pub enum Command {
     Shake(shake::Args),
     /// Measure event brokers side by side: latency, fan-out, CPU, memory, throughput.
     Brokers(Brokers),
+    /// Brokers of three hosts that are one site over a cluster of NATS servers, while cables are
+    /// cut and programs killed, under an oracle: each event is heard once and in order, or told as
+    /// missed.
+    ///
+    /// It starts all of them, in network namespaces of their own, which only root may.
+    Site(site::Args),
     /// Draw one measure of several results folders.
     Plot {
         /// Its name in their tables.

@@ -10,7 +10,8 @@
 //! go for hours), [`verify`] and [`shake`] (what a password and a handshake cost a server),
 //! [`hostile`] (attacks beside a quiet population), [`active`] (what a client that has
 //! woken up asks for), [`wire`] (the connection of both), [`brokers`] (publish/subscribe brokers
-//! side by side), [`arguments`] (the command line).
+//! side by side), [`site`] (brokers of several hosts that are one site), [`arguments`] (the command
+//! line).
 //!
 //! Machines and oracle know no sockets: they run against the kernel and in a simulated world alike.
 
@@ -35,6 +36,7 @@ pub mod report;
 pub mod sendloop;
 pub mod shake;
 pub mod simulate;
+pub mod site;
 pub mod soak;
 pub mod study;
 pub mod users;

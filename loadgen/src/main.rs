@@ -51,6 +51,7 @@ fn main() -> ExitCode {
             Ok(true)
         }
         Command::Brokers(brokers) => compare(&brokers).map(|()| true),
+        Command::Site(args) => args.run().map_err(|error| error.to_string()),
         Command::Plot {
             measure,
             title,

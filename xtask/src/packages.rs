@@ -47,6 +47,13 @@ const BROKERS: [(&str, &str); 2] = [
     ("nats-server", "nats-server"),
     ("redis-server", "redis-server"),
 ];
+/// What hosts of a site are made of, and the Debian package that has each.
+const SITE: [(&str, &str); 4] = [
+    ("nats-server", "nats-server"),
+    ("ip", "iproute2"),
+    ("tc", "iproute2"),
+    ("nsenter", "util-linux"),
+];
 /// Programs of other IMAP servers, and the Debian package that has each. Postfix is the mail server
 /// that Cyrus wants beside it, so that none comes that would be set up and started.
 const PEERS: [(&str, &str); 4] = [
@@ -104,6 +111,11 @@ pub fn debian_one(program: &str) -> Result<()> {
 /// Installs the other event brokers that Ensign's is measured against.
 pub fn brokers() -> Result<()> {
     apt_install(&missing(&BROKERS))
+}
+
+/// Installs what hosts of a site are made of.
+pub fn site() -> Result<()> {
+    apt_install(&missing(&SITE))
 }
 
 /// Installs the other IMAP servers that Ensign is measured against.

@@ -3,6 +3,7 @@
 mod damage;
 mod fuzz;
 pub mod kill;
+mod site;
 
 use std::process::Command;
 
@@ -41,6 +42,9 @@ enum Campaign {
         #[arg(long, default_value_t = 200)]
         seeds: u32,
     },
+    /// Cut cables, kill and stop servers and brokers of a site of three hosts, and judge what each
+    /// subscriber has heard and was told
+    Site(site::Options),
     /// Flip, cut and remove files of a store, start on what is left and read all of it
     Damage(damage::Options),
 }
@@ -55,6 +59,7 @@ pub fn run(options: &Options) -> Result<bool> {
             kill::rounds(*rounds, Profile::current()).map(|()| true)
         }
         Campaign::Backup { seeds } => backup(*seeds),
+        Campaign::Site(options) => site::run(options),
         Campaign::Damage(options) => damage::run(options),
     }
 }
