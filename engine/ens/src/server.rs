@@ -454,6 +454,9 @@ impl Running {
 
     /// Says BYE to all clients and ends.
     pub fn stop(self) {
+        if let Some(site) = &self.site {
+            site.leaving().retire_and_settle();
+        }
         self.handle.shutdown();
         for thread in self.threads {
             if thread.join().is_err() {

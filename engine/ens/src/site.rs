@@ -7,7 +7,8 @@ mod driver;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use engine::Handle;
 use nats::{Credentials, Link, StartError, Waker};
@@ -18,6 +19,11 @@ use crate::broker::{BrokerMessage, SubscribingShards};
 use crate::bus::Port;
 use crate::handover::Kept;
 use driver::SiteDriver;
+
+/// The bus's thread knows by then that members here are for no other host any more.
+const RETIRED_WITHIN: Duration = Duration::from_millis(200);
+/// By then shards have given members what came for them.
+const SETTLES_IN: Duration = Duration::from_millis(50);
 
 /// Where the bus is.
 #[derive(Clone, Debug)]
@@ -95,10 +101,19 @@ pub struct Joined {
     counters: Arc<Counters>,
 }
 
+/// Whether members of pools here are for no other host any more: as it is to be, and as it is.
+#[derive(Default)]
+struct Retiring {
+    wanted: AtomicBool,
+    done: Mutex<bool>,
+    changed: Condvar,
+}
+
 /// The end of a broker's thread on the bus.
 #[derive(Clone)]
 pub struct Leaving {
     ending: Arc<AtomicBool>,
+    retiring: Arc<Retiring>,
     waker: Waker,
     /// Until somebody waits for it.
     link: Arc<Mutex<Option<Link>>>,
@@ -126,6 +141,7 @@ impl Joining {
         follows: bool,
     ) -> Result<Joined, StartError> {
         let ending = Arc::new(AtomicBool::new(false));
+        let retiring = Arc::new(Retiring::default());
         let counters = Arc::new(Counters::default());
         let driver = SiteDriver::new(driver::Parts {
             site: self.ready.site,
@@ -134,6 +150,7 @@ impl Joining {
             subscribing,
             secret,
             ending: ending.clone(),
+            retiring: retiring.clone(),
             counters: counters.clone(),
             room_bytes_max: self.ready.waiting_bytes_max,
             follows,
@@ -141,6 +158,7 @@ impl Joining {
         let link = Link::start(self.ready.nats, self.waker.clone(), driver)?;
         let leaving = Leaving {
             ending,
+            retiring,
             waker: self.waker,
             link: Arc::new(Mutex::new(Some(link))),
         };
@@ -165,7 +183,44 @@ impl Joined {
     }
 }
 
+impl Retiring {
+    fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::SeqCst)
+    }
+
+    fn set_done(&self, done: bool) {
+        *self.done.lock().unwrap_or_else(PoisonError::into_inner) = done;
+        self.changed.notify_all();
+    }
+
+    fn wait(&self, within: Duration, until: impl Fn(bool) -> bool) {
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = |done: &mut bool| !until(*done);
+        drop(self.changed.wait_timeout_while(done, within, waits));
+    }
+}
+
 impl Leaving {
+    /// From now on what comes for members of pools here goes to those of other hosts. What came
+    /// before is with the shards.
+    pub fn retire(&self) {
+        self.retiring.wanted.store(true, Ordering::SeqCst);
+        self.waker.wake();
+        self.retiring.wait(RETIRED_WITHIN, |done| done);
+    }
+
+    /// The same, and gives the shards time to pass on what they have.
+    pub fn retire_and_settle(&self) {
+        self.retire();
+        self.retiring.wait(SETTLES_IN, |_| false);
+    }
+
+    /// Members here are for all again.
+    pub fn stay(&self) {
+        self.retiring.wanted.store(false, Ordering::SeqCst);
+        self.waker.wake();
+    }
+
     /// Gives the bus what shards have published, tells the others that this broker ends, and waits
     /// until that is done, or about a second has passed.
     pub fn leave(&self) {
@@ -183,6 +238,16 @@ impl Leaving {
 }
 
 impl Kept for Leaving {
+    fn let_go(&self) {
+        self.retire();
+    }
+
+    fn undo(&self, let_go: bool) {
+        if let_go {
+            self.stay();
+        }
+    }
+
     /// The successor is another origin. Without this one's word others would think of a failure.
     fn end(&self) {
         self.leave();

@@ -101,10 +101,7 @@ pub(crate) async fn run(
             match one {
                 Seen::Messages(messages) => driver.news(News::Messages(messages)),
                 Seen::Event(event) => tell(&mut driver, &client, event),
-                Seen::Done(mut done) => {
-                    heard.by_subject.append(&mut done.new);
-                    heard.ending.append(&mut done.ending);
-                }
+                Seen::Done(done) => heard.add(done),
             }
         }
         waker.looks();
@@ -118,11 +115,18 @@ pub(crate) async fn run(
     }
     let last = async {
         if let Some(sending) = sending {
-            sending.await;
+            heard.add(sending.await);
         }
-        let orders = heard.forget(driver.orders()).unwrap_or_default();
-        carry_out(client.clone(), orders).await;
-        client.flush().await
+        loop {
+            let orders = heard.forget(driver.orders()).unwrap_or_default();
+            heard.add(carry_out(client.clone(), orders).await);
+            _ = client.flush().await;
+            if heard.ending.is_empty() {
+                return;
+            }
+            // What was under way to what is wanted no more may have to be sent elsewhere.
+            driver.news(News::Messages(heard.last().await));
+        }
     };
     _ = timeout(LAST_WITHIN, last).await;
 }
@@ -162,6 +166,24 @@ struct Done {
 type Sending = Pin<Box<dyn Future<Output = Done>>>;
 
 impl Subscriptions {
+    fn add(&mut self, mut done: Done) {
+        self.by_subject.append(&mut done.new);
+        self.ending.append(&mut done.ending);
+    }
+
+    /// What comes next; nothing if none is left that is ending.
+    async fn last(&mut self) -> Vec<Message> {
+        poll_fn(|cx| {
+            let mut messages = vec![];
+            self.poll(cx, &mut messages);
+            match messages.is_empty() && !self.ending.is_empty() {
+                true => Poll::Pending,
+                false => Poll::Ready(messages),
+            }
+        })
+        .await
+    }
+
     /// Takes subscriptions out that are to end; gives what there is to do, if there is anything.
     fn forget(&mut self, orders: Vec<Order>) -> Option<Vec<Task>> {
         let task = |order| match order {

@@ -206,11 +206,17 @@ impl Kept for Belongings {
             let _ = queue.pass().recv_timeout(TOLD_WITHIN);
         }
         self.store.let_go();
+        if let Some(site) = &self.site {
+            site.retire();
+        }
     }
 
     fn undo(&self, let_go: bool) {
         if let_go {
             self.take_store_back();
+            if let Some(site) = &self.site {
+                site.stay();
+            }
         }
         self.looks.put_off(false);
         self.gate.open();

@@ -9,7 +9,7 @@ use super::interest::Wanted;
 use super::links::{Links, ToTell};
 use super::mutant::{Mutant, planted};
 use super::outgoing::Outgoing;
-use super::pools::{Change, PoolId, SitePools};
+use super::pools::{PoolId, SitePools};
 use super::wire::{Crossing, Header, Said, Subject, Token};
 
 /// How often an origin says how far it is.
@@ -19,8 +19,6 @@ const DIGEST_NS: u64 = 1_000_000_000;
 const SINGLE_MAX: usize = 64;
 /// With as few again, for single ones.
 const SINGLE_AGAIN: usize = SINGLE_MAX / 2;
-/// How often an event for a pool is handed on.
-const HOPS_MAX: u8 = 8;
 
 /// Bounds.
 #[derive(Clone, Copy, Debug)]
@@ -135,6 +133,8 @@ pub struct Machine {
     asked: VecDeque<(u64, Pooled)>,
     asked_bytes: usize,
     next_asked: u64,
+    /// Something was sent to a pool by the connection that the bus has now.
+    has_sent_to_pools: bool,
     actions: Vec<Action>,
     counts: Counts,
 }
@@ -161,6 +161,7 @@ impl Machine {
             asked: VecDeque::new(),
             asked_bytes: 0,
             next_asked: 0,
+            has_sent_to_pools: false,
             actions: vec![
                 Action::Subscribe(Subject::Everyone),
                 Action::Subscribe(Subject::Origin(origin)),
@@ -211,6 +212,11 @@ impl Machine {
         self.incoming.connected(now_ns);
         self.say(now_ns, Subject::Everyone, None, &Said::Who { origin: None });
         self.pools.ask(now_ns);
+        if std::mem::take(&mut self.has_sent_to_pools) {
+            // It may have been lost on its way to the bus: others are to miss a digest, and tell
+            // their members so.
+            self.digests += 1;
+        }
         self.digest(now_ns, false);
         self.tell_pools_missed();
     }
@@ -292,81 +298,6 @@ impl Machine {
             let to = Subject::Bucket(bucket);
             let reply = None;
             self.actions.push(Action::Publish { to, reply, message });
-        }
-    }
-
-    /// So many members has a pool here.
-    pub fn set_members(&mut self, now_ns: u64, pattern: &Bytes, members: u32) {
-        let subject = Subject::Pool(PoolId::of(pattern));
-        match self.pools.set_own(now_ns, pattern, members) {
-            Change::First => self.actions.push(Action::Subscribe(subject)),
-            Change::Last => self.actions.push(Action::Unsubscribe(subject)),
-            Change::TooMany => self.counts.pools_refused += 1,
-            Change::Nothing => {}
-        }
-    }
-
-    /// An event of this broker's publishers for a member of a pool on another host.
-    pub fn publish_to_pool(&mut self, now_ns: u64, pattern: Bytes, event: Crossing) {
-        let pooled = Pooled {
-            pattern,
-            event,
-            home: self.origin,
-            number: None,
-            hops: 0,
-        };
-        self.send_pooled(now_ns, pooled);
-    }
-
-    /// There is no member here any more.
-    pub fn hand_on(&mut self, now_ns: u64, mut pooled: Pooled) {
-        pooled.hops += 1;
-        if pooled.hops > HOPS_MAX || planted(Mutant::KeepPooled) {
-            return self.give_back(pooled);
-        }
-        self.send_pooled(now_ns, pooled);
-    }
-
-    fn send_pooled(&mut self, now_ns: u64, pooled: Pooled) {
-        let room = pooled.event.wire_bytes() + pooled.pattern.len() + 64;
-        if !self.is_connected || room > self.most {
-            return self.give_back(pooled);
-        }
-        let pool = PoolId::of(&pooled.pattern);
-        let said = Said::Pooled {
-            home: pooled.home,
-            number: self.pools.number(pool),
-            hops: pooled.hops,
-            pattern: pooled.pattern.clone(),
-            event: pooled.event.clone(),
-        };
-        self.next_asked += 1;
-        self.asked_bytes += pooled.event.wire_bytes();
-        self.asked.push_back((self.next_asked, pooled));
-        while self.asked_bytes > self.limits.asked_bytes_max
-            && let Some((_, oldest)) = self.asked.pop_front()
-        {
-            self.asked_bytes -= oldest.event.wire_bytes();
-        }
-        self.say(now_ns, Subject::Pool(pool), Some(self.next_asked), &said);
-    }
-
-    fn give_back(&mut self, pooled: Pooled) {
-        self.counts.returned += 1;
-        self.actions.push(Action::Returned(pooled));
-    }
-
-    /// The bus has nobody for what was published with this number.
-    pub fn nobody_there(&mut self, reply: u64) {
-        let Ok(at) = self
-            .asked
-            .binary_search_by_key(&reply, |(number, _)| *number)
-        else {
-            return;
-        };
-        if let Some((_, pooled)) = self.asked.remove(at) {
-            self.asked_bytes -= pooled.event.wire_bytes();
-            self.give_back(pooled);
         }
     }
 
@@ -476,7 +407,7 @@ impl Machine {
                 event,
             } => {
                 if self.pools.is_new(origin, PoolId::of(&pattern), number) {
-                    self.take_pooled(home, hops, pattern, event);
+                    self.take_pooled(now_ns, home, hops, pattern, event);
                 }
             }
             Said::Ack { request, token } => {
@@ -489,20 +420,6 @@ impl Machine {
             Said::Acked { request } => self.links.answered(request),
         }
         self.tell_heard(origin, heard);
-    }
-
-    fn take_pooled(&mut self, home: u64, hops: u8, pattern: Bytes, event: Crossing) {
-        self.counts.heard += 1;
-        // One's own event has come back: its publisher is here.
-        let linked = event.link.as_ref().filter(|_| home != self.origin);
-        let number = linked.map(|(_, token)| self.links.number(home, *token));
-        self.actions.push(Action::Pooled(Pooled {
-            pattern,
-            event,
-            home,
-            number,
-            hops,
-        }));
     }
 
     fn tell_members(&mut self, changed: Vec<(Bytes, u32)>) {
@@ -558,18 +475,8 @@ impl Machine {
             return;
         }
         again.into_iter().for_each(|one| self.tell(now_ns, one));
-        let version = self.pools.version();
         let parts = self.pools.parts(now_ns);
-        let count = parts.len() as u16;
-        for (part, pools) in (0..).zip(parts) {
-            let said = Said::Pools {
-                version,
-                part,
-                parts: count,
-                pools,
-            };
-            self.say(now_ns, Subject::Everyone, None, &said);
-        }
+        self.say_pools(now_ns, parts);
         if self.digest_ns <= now_ns {
             self.pools.prune(|origin| self.incoming.is_known(origin));
             self.digest(now_ns, false);
@@ -578,7 +485,11 @@ impl Machine {
 
     /// The process ends: what it has published is all.
     pub fn end(&mut self, now_ns: u64) {
+        self.retire(now_ns, true);
         self.flush();
         self.digest(now_ns, true);
     }
 }
+
+#[path = "machine/pooled.rs"]
+mod pooled;

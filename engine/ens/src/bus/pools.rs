@@ -29,11 +29,13 @@ impl PoolId {
 }
 
 /// Patterns of pools, written down, and how many members each has.
-type List = Vec<(Bytes, u32)>;
+pub(super) type List = Vec<(Bytes, u32)>;
 
 #[derive(Default)]
 pub(super) struct SitePools {
     own: BTreeMap<Bytes, u32>,
+    /// The others are told of none of them.
+    is_retired: bool,
     /// Counts changes of `own`.
     version: u64,
     /// When the list is to be sent.
@@ -90,6 +92,22 @@ impl SitePools {
         change
     }
 
+    /// Members here are for nobody else from now on, or they are again. Gives whether that is new.
+    pub fn set_retired(&mut self, now_ns: u64, retired: bool) -> bool {
+        if self.is_retired == retired {
+            return false;
+        }
+        self.is_retired = retired;
+        self.version += 1;
+        self.ask(now_ns);
+        true
+    }
+
+    /// Whether members here are for nobody else.
+    pub fn is_retired(&self) -> bool {
+        self.is_retired
+    }
+
     /// The list is to be sent.
     pub fn ask(&mut self, now_ns: u64) {
         let earliest_ns = now_ns.max(self.sent_ns + LIST_NS);
@@ -119,7 +137,8 @@ impl SitePools {
         self.sent_ns = now_ns;
         let mut parts = vec![vec![]];
         let mut bytes = 0;
-        for (pattern, members) in &self.own {
+        let offered = self.own.iter().filter(|_| !self.is_retired);
+        for (pattern, members) in offered {
             if bytes + pattern.len() > PART_BYTES {
                 parts.push(vec![]);
                 bytes = 0;

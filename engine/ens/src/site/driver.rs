@@ -12,6 +12,7 @@ use engine::Handle;
 use engine::event::{SessionId, ShardId};
 use nats::{Driver, News, Order};
 
+use super::Retiring;
 use super::counters::Counters;
 use crate::broker::{BrokerMessage, FromSite, Loss, SubscribingShards, owner_of_pool, publish_of};
 use crate::bus::{
@@ -33,6 +34,7 @@ pub(super) struct Parts {
     pub subscribing: Arc<SubscribingShards>,
     pub secret: [u8; 32],
     pub ending: Arc<AtomicBool>,
+    pub retiring: Arc<Retiring>,
     pub counters: Arc<Counters>,
     pub room_bytes_max: usize,
     pub follows: bool,
@@ -342,6 +344,8 @@ impl Driver for SiteDriver {
             News::Look => {}
         }
         let now_ns = self.now_ns();
+        let retires = self.parts.retiring.is_wanted();
+        self.machine.retire(now_ns, retires);
         if now_ns >= self.machine.next_ns() {
             self.machine.tick(now_ns);
             let (counts, others) = (self.machine.counts(), self.machine.others());
@@ -351,6 +355,7 @@ impl Driver for SiteDriver {
         }
         self.carry_out();
         self.tell_untold();
+        self.parts.retiring.set_done(retires);
     }
 
     fn orders(&mut self) -> Vec<Order> {

@@ -1,4 +1,4 @@
-//! A broker of a site that is upgraded says goodbye to the others.
+//! A broker of a site that is upgraded, or ends, says goodbye to the others.
 
 use std::io::BufRead;
 use std::time::{Duration, Instant};
@@ -8,8 +8,8 @@ use ens::site;
 
 use crate::nats_servers::Cluster;
 use crate::programs::enpd;
-use crate::site::until;
-use crate::talk::{Site, options};
+use crate::site::{broker, join, meet, until};
+use crate::talk::{Client, Site, options};
 
 /// Much less than it takes others to think that a silent broker has failed.
 const TOLD_WITHIN: Duration = Duration::from_secs(5);
@@ -66,4 +66,46 @@ fn an_upgrade_is_no_loss_to_the_other_brokers() {
     assert_eq!(counters.brokers(), 1, "the successor is there");
     second.kill().unwrap();
     second.wait().unwrap();
+}
+
+/// Texts of the events that a member of a pool has heard.
+fn heard(member: &Client) -> Vec<String> {
+    let mut heard = vec![];
+    while let Ok(news) = member.news.recv_timeout(Duration::from_millis(500)) {
+        if let ClientEvent::Notified { payload, .. } = news {
+            heard.push(String::from_utf8(payload.to_vec()).unwrap());
+        }
+    }
+    heard
+}
+
+#[test]
+fn a_broker_that_ends_loses_no_event_of_a_pool() {
+    let cluster = Cluster::new(1);
+    for round in 0..5 {
+        let one = broker(vec![cluster.url(0)]);
+        let mut other = broker(vec![cluster.url(0)]);
+        meet(&[&one, &other]);
+        let (here, there) = (one.client(false), other.client(false));
+        for member in [&here, &there] {
+            member.subscribe("enp+pool.p://h/work");
+        }
+        let publisher = one.client(false);
+        join(&publisher, &there, "enp://h/work");
+        while here.news.recv_timeout(Duration::from_millis(200)).is_ok() {}
+        let ends = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            other.stop();
+        });
+        let published: Vec<String> = (0..2000).map(|number| number.to_string()).collect();
+        for number in &published {
+            publisher.publish("enp://h/work", number);
+        }
+        ends.join().unwrap();
+        let mut all = [heard(&here), heard(&there)].concat();
+        all.sort_by_key(|number| number.parse::<u32>().unwrap());
+        let missing: Vec<_> = published.iter().filter(|it| !all.contains(it)).collect();
+        assert!(missing.is_empty(), "round {round}: {missing:?}");
+        assert_eq!(all, published, "round {round}: some came twice");
+    }
 }

@@ -10,7 +10,7 @@ use crate::nats_servers::Cluster;
 use crate::talk::{Client, PATIENCE, Site, options};
 
 /// A broker that joins the site at these servers.
-fn broker(urls: Vec<String>) -> Site {
+pub fn broker(urls: Vec<String>) -> Site {
     let site = site::Options {
         urls,
         site: "test".into(),

@@ -1,0 +1,89 @@
+//! What becomes of events for pools when the bus or a process goes away.
+
+use super::super::*;
+
+const POOL: Bytes = Bytes::from_static(b"a pool");
+
+fn event() -> Crossing {
+    Crossing {
+        event: "enp://h/x".into(),
+        payload: Bytes::new(),
+        link: None,
+    }
+}
+
+fn machine(origin: u64) -> Machine {
+    let mut machine = Machine::new(origin, 0, Limits::default());
+    machine.connected(0, 1 << 20);
+    machine
+}
+
+/// What one says to all, or to a pool, comes to the other.
+fn pass(now_ns: u64, from: &mut Machine, to: &mut Machine, lost: impl Fn(&Subject) -> bool) {
+    let publishes = from.take_actions().into_iter();
+    let messages = publishes.filter_map(|action| match action {
+        Action::Publish { to, message, .. } if !lost(&to) => Some(message),
+        _ => None,
+    });
+    to.hear(now_ns, messages.collect());
+}
+
+fn have_met() -> (Machine, Machine) {
+    let (mut one, mut other) = (machine(1), machine(2));
+    other.set_members(0, &POOL, 1);
+    other.tick(1_000_000_000);
+    pass(1_000_000_000, &mut one, &mut other, |_| false);
+    pass(1_000_000_000, &mut other, &mut one, |_| false);
+    one.take_actions();
+    other.take_actions();
+    (one, other)
+}
+
+fn bus_comes_again(one: &mut Machine, other: &mut Machine) -> bool {
+    one.disconnected();
+    one.connected(2_000_000_000, 1 << 20);
+    pass(2_000_000_000, one, other, |_| false);
+    other.take_actions().contains(&Action::PoolsMissed)
+}
+
+#[test]
+fn members_elsewhere_are_told_of_what_was_lost_before_it_was_at_the_bus() {
+    let (mut one, mut other) = have_met();
+    assert!(!bus_comes_again(&mut one, &mut other), "nothing was sent");
+    one.publish_to_pool(1_500_000_000, POOL, event());
+    pass(1_500_000_000, &mut one, &mut other, |to| to.is_shared());
+    assert!(bus_comes_again(&mut one, &mut other));
+    assert!(!bus_comes_again(&mut one, &mut other), "that is told once");
+}
+
+#[test]
+fn what_comes_for_members_of_a_process_that_ends_goes_to_others() {
+    let (mut one, mut other) = have_met();
+    let pool = Subject::Pool(PoolId::of(&POOL));
+    other.retire(2_000_000_000, true);
+    let actions = other.take_actions();
+    assert!(actions.contains(&Action::Unsubscribe(pool)), "{actions:?}");
+    one.publish_to_pool(2_000_000_000, POOL, event());
+    pass(2_000_000_000, &mut one, &mut other, |_| false);
+    let actions = other.take_actions();
+    let hands_on = |action: &Action| matches!(action, Action::Publish { to, .. } if *to == pool);
+    assert!(actions.iter().any(hands_on), "{actions:?}");
+    let gives = |action: &Action| matches!(action, Action::Pooled(_));
+    assert!(!actions.iter().any(gives), "{actions:?}");
+    // The others hear that it has none.
+    other.retire(3_000_000_000, false);
+    other.retire(3_000_000_000, true);
+    pass(3_000_000_000, &mut other, &mut one, |_| false);
+    let members = Action::Members {
+        pattern: POOL,
+        members: 0,
+    };
+    assert!(one.take_actions().contains(&members));
+    // It stays after all.
+    other.retire(4_000_000_000, false);
+    let actions = other.take_actions();
+    assert!(actions.contains(&Action::Subscribe(pool)), "{actions:?}");
+    one.publish_to_pool(4_000_000_000, POOL, event());
+    pass(4_000_000_000, &mut one, &mut other, |_| false);
+    assert!(other.take_actions().iter().any(gives));
+}
