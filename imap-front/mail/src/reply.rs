@@ -361,6 +361,8 @@ pub struct Opened {
 pub struct Message {
     /// Its UID.
     pub uid: Uid,
+    /// It was expunged, and is kept for those who have not heard of that (RFC 2180 §4.1).
+    pub is_gone: bool,
     /// Its mod-sequence.
     pub modseq: ModSeq,
     /// Its flags.

@@ -249,6 +249,7 @@ fn fetch(
         }
         messages.push(Message {
             uid: *uid,
+            is_gone: !mailbox.messages.contains_key(uid),
             modseq: message.modseq,
             flags: message.flags.clone(),
             date: message.date,

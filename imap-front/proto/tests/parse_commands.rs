@@ -6,8 +6,8 @@ use mail::search::{DateField, Day, Key};
 use mail::set::SetNumber::{Largest, Value};
 use mail::{Flags, InternalDate, MailboxName, ModSeq, SequenceSet, SystemFlag, UidValidity};
 use proto::imap::ast::{
-    Command, FetchItem, List, ListReturn, ListSelect, Resync, SearchReturn, Section, SectionText,
-    StatusItem,
+    AppendPart, Command, FetchItem, List, ListReturn, ListSelect, Resync, SearchReturn, Section,
+    SectionText, StatusItem,
 };
 use proto::imap::lexer::{Fault, Literal};
 use proto::imap::parse::parse_command;
@@ -254,14 +254,15 @@ fn a_mailbox_is_remembered() {
 fn appends() {
     let append = |flags, date, size, non_sync| Command::Append {
         mailbox: name("saved-messages"),
-        flags,
-        date,
-        literal: Literal {
-            size,
-            non_sync,
-            is_binary: false,
-            is_enclosed: false,
-        },
+        parts: vec![
+            AppendPart::Message { flags, date },
+            AppendPart::Literal(Literal {
+                size,
+                non_sync,
+                is_binary: false,
+                is_enclosed: false,
+            }),
+        ],
         replaces: None,
     };
     let seen = flags(&[SystemFlag::Seen], &[]);

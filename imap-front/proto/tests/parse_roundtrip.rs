@@ -2,7 +2,7 @@
 
 use mail::{InternalDate, MailboxName};
 use proptest::prelude::*;
-use proto::imap::ast::Command;
+use proto::imap::ast::{AppendPart, Command};
 use proto::imap::lexer::Lexer;
 use proto::imap::name_form::NameForm;
 use proto::imap::{encode, mutf7, parse};
@@ -77,7 +77,10 @@ proptest! {
         encode::internal_date(&mut line, date);
         line.extend_from_slice(b" {1}");
         match parse::parse_command(&line).map(|tagged| tagged.command) {
-            Ok(Command::Append { date: read, .. }) => prop_assert_eq!(read, Some(date)),
+            Ok(Command::Append { parts, .. }) => match parts[0] {
+                AppendPart::Message { date: read, .. } => prop_assert_eq!(read, Some(date)),
+                ref other => prop_assert!(false, "{:?}", other),
+            },
             other => prop_assert!(false, "{:?}", other),
         }
     }

@@ -6,11 +6,11 @@
 use bytes::Bytes;
 use mail::metadata::{Entry, EntryName, MetadataQuery};
 use mail::{
-    Flags, InternalDate, MailboxName, ModSeq, QuotaLimits, Rights, RightsMode, SequenceSet,
-    SpecialUse, UidValidity, request::StoreMode, search::Key, sort::Criterion, thread::Algorithm,
+    Flags, MailboxName, ModSeq, QuotaLimits, Rights, RightsMode, SequenceSet, SpecialUse,
+    UidValidity, request::StoreMode, search::Key, sort::Criterion, thread::Algorithm,
 };
 
-use super::lexer::Literal;
+pub use super::append_part::{AppendPart, AppendPlace};
 pub use super::search_return::{PartialRange, SearchReturn};
 
 /// A command with its tag.
@@ -188,16 +188,12 @@ pub enum Command {
         /// The pattern, decoded.
         pattern: Option<Box<str>>,
     },
-    /// RFC 3501 §6.3.11. The literal itself is not here: it streams (see the receive module).
+    /// RFC 3501 §6.3.11. Its literals are not here: they stream (see the receive module).
     Append {
         /// Where to.
         mailbox: MailboxName,
-        /// Flags.
-        flags: Flags,
-        /// Date and time.
-        date: Option<InternalDate>,
-        /// The literal that follows.
-        literal: Literal,
+        /// What it is made of, up to the first literal.
+        parts: Vec<AppendPart>,
         /// What goes for it, in the selected mailbox (RFC 8508): by UID or number, and which.
         replaces: Option<(bool, SequenceSet)>,
     },

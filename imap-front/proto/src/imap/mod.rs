@@ -6,7 +6,7 @@
 //! numbering), [`capabilities`], [`session`] (the machine), [`action`] (what it asks of its host),
 //! `parked` (a session at rest), `idle` (what an idling client is sent), `notify` (what one
 //! that has asked by NOTIFY is), `forwarded` (whom a client
-//! speaks for), `counts` (how commands ended).
+//! speaks for), `url` (messages that URLs name), `counts` (how commands ended).
 
 pub mod action;
 pub mod ast;
@@ -20,7 +20,9 @@ pub mod name_form;
 pub mod parse;
 pub mod render;
 pub mod session;
+pub mod url;
 
+mod append_part;
 mod bearer;
 mod counts;
 mod forwarded;

@@ -2,10 +2,10 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::ast::{Command, Tagged};
+use super::ast::{AppendPart, AppendPlace, Command, Tagged};
 use super::lexer::{Announcement, literal_at_end};
 use super::name_form::NameForm;
-use super::parse::{Announced, next_message, parse_command_in};
+use super::parse::{next_parts, parse_command_in};
 
 /// First bytes of a refused command that are kept for its tag.
 const FIRST_BYTES: usize = 64;
@@ -15,7 +15,7 @@ const FIRST_BYTES: usize = 64;
 pub(super) enum Received {
     /// A command without its CRLF; literals stand inline.
     Command(Bytes),
-    /// The line of an APPEND up to its message, which follows.
+    /// The line of an APPEND up to its first literal, which follows.
     Append(Box<Tagged>),
     /// The client waits for `+` before it sends a literal.
     WantsContinuation,
@@ -46,13 +46,13 @@ impl Received {
     }
 }
 
-/// What follows a message of an APPEND.
+/// What follows a literal of an APPEND.
 #[derive(Debug)]
-pub(super) enum AfterMessage {
-    /// Nothing.
-    End,
-    /// Another, announced so (RFC 3502).
-    Next(Box<Announced>),
+pub(super) enum AfterLiteral {
+    /// This, and then the command ends.
+    End(Vec<AppendPart>),
+    /// This, of which the last is another literal.
+    Next(Vec<AppendPart>),
     /// Something else, which is dropped.
     Fault,
 }
@@ -260,8 +260,13 @@ impl Receiver {
         self.input.split_to(len).freeze()
     }
 
-    /// What follows a message, or the parenthesis behind it if it is enclosed.
-    pub fn after_message(&mut self, bytes_max: usize, is_enclosed: bool) -> Option<AfterMessage> {
+    /// What follows a literal, or the parenthesis behind it if it is enclosed.
+    pub fn after_literal(
+        &mut self,
+        bytes_max: usize,
+        is_enclosed: bool,
+        (place, form): (AppendPlace, NameForm),
+    ) -> Option<AfterLiteral> {
         if !self.dropped() {
             return None;
         }
@@ -271,27 +276,25 @@ impl Receiver {
                 return None;
             }
             self.drop_line(None);
-            return Some(AfterMessage::Fault);
+            return Some(AfterLiteral::Fault);
         };
         let whole = self.take_line(end);
-        let rest = whole.strip_prefix(b")").filter(|_| is_enclosed);
-        let line = rest.unwrap_or(&whole);
-        Some(match (literal_at_end(line), next_message(line)) {
-            (literal, _) if is_enclosed && rest.is_none() => {
+        let line = match is_enclosed {
+            true => whole.strip_prefix(b")"),
+            false => Some(&whole[..]),
+        };
+        let literal = literal_at_end(&whole);
+        let parts = line
+            .filter(|line| line.len() <= bytes_max)
+            .and_then(|line| next_parts(line, place, form).ok());
+        Some(match (literal, parts) {
+            (None, Some(parts)) => AfterLiteral::End(parts),
+            (Some(_), Some(parts)) => AfterLiteral::Next(parts),
+            (literal, None) => {
                 if let Some(literal) = literal.filter(|literal| literal.non_sync) {
                     self.drop_rest(literal.size, None);
                 }
-                AfterMessage::Fault
-            }
-            _ if line.is_empty() => AfterMessage::End,
-            (Some(_), Ok(announced)) if line.len() <= bytes_max => {
-                AfterMessage::Next(Box::new(announced))
-            }
-            (literal, _) => {
-                if let Some(literal) = literal.filter(|literal| literal.non_sync) {
-                    self.drop_rest(literal.size, None);
-                }
-                AfterMessage::Fault
+                AfterLiteral::Fault
             }
         })
     }

@@ -252,6 +252,8 @@ impl Grammar {
         }
         let literal = match self.rng.below(16) {
             0 => "UTF8 (~{7}",
+            1 => "CATENATE (URL \"/a;UIDVALIDITY=5/;UID=20/;section=1.MIME\" TEXT {42}",
+            2 => "CATENATE (URL /a/;UID=2 URL ;UID=7/;PARTIAL=1.5) (\\Seen) CATENATE (URL {9}",
             _ => self.one_of(&["{1}", "{310}", "{7+}"]),
         };
         self.foreign |= literal.contains('(');

@@ -205,6 +205,7 @@ fn a_response_of_many_large_parts() {
     let body = Bytes::from(vec![b'x'; 60_000]);
     let message = move |uid: Uid| Message {
         uid,
+        is_gone: false,
         modseq: ModSeq(1),
         flags: Arc::default(),
         saved: None,
@@ -247,6 +248,7 @@ fn a_response_of_many_large_parts() {
 fn messages_that_vanish_meanwhile() {
     let message = |uid: &Uid| Message {
         uid: *uid,
+        is_gone: false,
         modseq: ModSeq(1),
         flags: Arc::default(),
         saved: None,
@@ -351,6 +353,7 @@ fn new_keywords_are_introduced() {
         Request::Fetch { uids, .. } => Some(Reply::Fetched {
             messages: vec![Message {
                 uid: uids[0],
+                is_gone: false,
                 modseq: ModSeq(2),
                 flags: flags("Mine"),
                 saved: None,
@@ -402,6 +405,7 @@ fn nul_is_a_blank_in_every_literal() {
             Request::Fetch { uids, .. } => Some(Reply::Fetched {
                 messages: vec![Message {
                     uid: uids[0],
+                    is_gone: false,
                     modseq: ModSeq(1),
                     flags: Arc::default(),
                     saved: None,

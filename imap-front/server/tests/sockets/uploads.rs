@@ -59,6 +59,50 @@ fn twenty_five_megabytes_cost_two_syncs_at_most() {
 }
 
 #[test]
+fn twenty_five_megabytes_are_put_together_from_what_is_there() {
+    let site = Site::bare("");
+    let mut server = site.start();
+    let large = message();
+    assert!(server.deliver(&["fred"], &large)[0].starts_with("250"));
+    assert!(server.deliver(&["mary"], "Subject: hers\r\n\r\nsecret")[0].starts_with("250"));
+    let mut talk = server.select("fred");
+    let body = large.split_once("\r\n\r\n").unwrap().1;
+    talk.say(
+        "a APPEND INBOX CATENATE (TEXT {16+}\r\nSubject: new\r\n\r\n URL ;UID=1/;SECTION=TEXT ",
+    );
+    talk.say("TEXT {3+}\r\nend)\r\n");
+    let answer = talk.until("a").pop().unwrap();
+    assert!(answer.starts_with("a OK [APPENDUID "), "{answer}");
+    let size = 16 + body.len() + 3;
+    let lines = talk.ask("b FETCH 2 RFC822.SIZE");
+    let is_size = |line: &String| line.contains(&format!("RFC822.SIZE {size})"));
+    assert!(lines.iter().any(is_size), "{lines:?}");
+    talk.say(&format!(
+        "c FETCH 2 BODY.PEEK[TEXT]<{}.100>\r\n",
+        body.len() - 20
+    ));
+    let end = talk.until("c").concat();
+    assert!(end.contains("after line of it."), "{end}");
+    assert!(end.contains("end)"), "{end}");
+    // Nothing comes of others' mailboxes, and nothing is left of what had come.
+    for url in ["/Other%20Users/mary/INBOX/;UID=1", "/../mary/INBOX/;UID=1"] {
+        talk.say(&format!(
+            "d APPEND INBOX CATENATE (URL ;UID=1 URL {url})\r\n"
+        ));
+        let answer = talk.until_any("d").pop().unwrap();
+        assert_eq!(answer, format!("d NO [BADURL {url}] no such mailbox"));
+    }
+    let lines = talk.ask("e STATUS INBOX (MESSAGES)");
+    assert!(lines[0].contains("MESSAGES 2"), "{lines:?}");
+    server.kill();
+    let data = site.folder.path().join("data");
+    let options = store::Options::default();
+    let (store, recovery) = store::Store::open(&data, options, Box::new(|_| {})).unwrap();
+    assert_eq!((recovery.spools_removed, recovery.loss), (0, None));
+    store.close();
+}
+
+#[test]
 fn an_upload_that_is_cut_off_leaves_nothing_and_loses_nothing() {
     let site = Site::bare("");
     let mut server = site.start();

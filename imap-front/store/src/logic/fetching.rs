@@ -49,7 +49,7 @@ pub(super) fn fetch(
             break;
         }
         let found = match ahead.take(uid) {
-            Some(row) => Ok(Some(with_flags(row, &mailbox))),
+            Some(row) => Ok(Some(there(row, &mailbox))),
             None => readable(kv, id, &mailbox, uid),
         };
         let content = found.and_then(|found| content(kv, rules, found, (want, structures)));
@@ -63,6 +63,7 @@ pub(super) fn fetch(
         let Content {
             row,
             flags,
+            is_gone,
             bytes,
             structure,
             thread,
@@ -86,6 +87,7 @@ pub(super) fn fetch(
         };
         messages.push(Message {
             uid,
+            is_gone,
             modseq: row.modseq,
             flags: Arc::new(flags),
             date: row.date,
@@ -124,6 +126,7 @@ struct Content {
     preview: Option<Box<str>>,
     row: MessageRow,
     flags: Flags,
+    is_gone: bool,
     bytes: Option<Bytes>,
     structure: Option<Arc<Structure>>,
 }
@@ -168,9 +171,12 @@ impl RowsAhead {
     }
 }
 
-fn with_flags(row: MessageRow, mailbox: &Mailbox) -> (MessageRow, Flags) {
+/// A message's row, its flags, and whether it was expunged and is kept.
+type Found = (MessageRow, Flags, bool);
+
+fn there(row: MessageRow, mailbox: &Mailbox) -> Found {
     let flags = row.flags(mailbox);
-    (row, flags)
+    (row, flags, false)
 }
 
 /// A message's row, its structure if it is wanted, and its bytes if they are wanted and few enough
@@ -178,10 +184,10 @@ fn with_flags(row: MessageRow, mailbox: &Mailbox) -> (MessageRow, Flags) {
 fn content(
     kv: &dyn Kv,
     rules: &Rules,
-    found: Option<(MessageRow, Flags)>,
+    found: Option<Found>,
     (want, structures): (Want, Structures),
 ) -> Result<Read, Error> {
-    let Some((row, flags)) = found else {
+    let Some((row, flags, is_gone)) = found else {
         return Ok(Read::Gone);
     };
     let body = (kv.generation(), row.body);
@@ -212,6 +218,7 @@ fn content(
         preview,
         row,
         flags,
+        is_gone,
         bytes,
         structure,
     }))
@@ -252,14 +259,14 @@ fn readable(
     id: MailboxId,
     mailbox: &Mailbox,
     uid: Uid,
-) -> Result<Option<(MessageRow, Flags)>, Error> {
+) -> Result<Option<Found>, Error> {
     if let Some(row) = tables::message(kv, id, mailbox, uid)? {
-        return Ok(Some(with_flags(row, mailbox)));
+        return Ok(Some(there(row, mailbox)));
     }
     let kept = keeping::message(kv, id, uid)?;
     Ok(kept.map(|kept| {
         let flags = kept.flags();
-        (kept.message, flags)
+        (kept.message, flags, true)
     }))
 }
 
@@ -324,7 +331,7 @@ fn read(
         Some(mailbox) => readable(kv, id, &mailbox, uid)?,
         None => None,
     };
-    let Some((row, _)) = row else {
+    let Some((row, ..)) = row else {
         return Ok(Err(Refusal::NoMessage));
     };
     let range = range(row.size);

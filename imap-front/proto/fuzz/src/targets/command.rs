@@ -2,11 +2,11 @@
 
 use mail::request::StoreMode;
 use mail::{Flags, InternalDate, MailboxName, Rights, RightsMode};
-use proto::imap::ast::{Command, FetchItem, Tagged};
+use proto::imap::ast::{AppendPart, Command, FetchItem, Tagged};
 use proto::imap::lexer::literal_at_end;
 use proto::imap::name_form::NameForm;
 use proto::imap::parse::parse_command_in;
-use proto::imap::{encode, render};
+use proto::imap::{encode, render, url};
 
 /// One command of a client, as the session's parser gets it.
 pub fn imap_command(data: &[u8]) {
@@ -40,15 +40,9 @@ fn check(command: Command, form: NameForm) {
         | Command::GetAcl(mailbox)
         | Command::MyRights(mailbox)
         | Command::Copy { mailbox, .. } => check_mailbox(&mailbox, form),
-        Command::Append {
-            mailbox,
-            flags,
-            date,
-            ..
-        } => {
+        Command::Append { mailbox, parts, .. } => {
             check_mailbox(&mailbox, form);
-            check_flags(flags);
-            date.into_iter().for_each(check_date);
+            parts.into_iter().for_each(check_part);
         }
         Command::SetAcl {
             mailbox,
@@ -117,6 +111,27 @@ fn check_rights(identifier: &str, rights: Rights) {
     assert!(told.contains(rights));
 }
 
+fn check_part(part: AppendPart) {
+    match part {
+        AppendPart::Message { flags, date } => {
+            check_flags(flags);
+            date.into_iter().for_each(check_date);
+        }
+        AppendPart::Url(url) => check_url(&url),
+        _ => {}
+    }
+}
+
+/// A URL that is read says how it is read again; each can stand in a response code.
+fn check_url(text: &[u8]) {
+    let code = url::in_code(text);
+    assert!(code.bytes().all(|b| (0x21..0x7f).contains(&b) && b != b']'));
+    if let Ok(read) = url::relative(text) {
+        assert!(read.uid.0 > 0 && read.uid_validity != Some(0));
+        assert_eq!(url::relative(code.as_bytes()), Ok(read));
+    }
+}
+
 fn check_flags(flags: Flags) {
     let read = again(
         |out| encode::flags(out, &flags, false),
@@ -141,8 +156,12 @@ fn check_date(date: InternalDate) {
         "a APPEND b ",
         " {1}",
     );
-    let Command::Append { date: read, .. } = read else {
+    let Command::Append { parts, .. } = read else {
         panic!("not an APPEND: {read:?}");
+    };
+    let read = match parts.first() {
+        Some(AppendPart::Message { date, .. }) => *date,
+        _ => None,
     };
     assert_eq!(read, Some(date));
 }

@@ -92,6 +92,13 @@ append-too-large = Eine Nachricht darf { $bytes } Bytes haben
 append-given-up = APPEND wird aufgegeben, da die letzte Nachricht leer ist
 ready-for-message = Bereit für die Nachricht
 ready-for-literal = Bereit für das Literal
+url-too-long = Ein URL darf { $bytes } Bytes haben
+urls-bring-too-much = URLs dürfen je Befehl { $bytes } Bytes bringen
+url-needs = dem URL fehlt: { $what }
+url-none-selected = es ist kein Postfach ausgewählt
+url-validity = das Postfach hat eine andere UIDVALIDITY
+url-no-part = die Nachricht hat keinen solchen Teil
+url-unreadable = die Nachricht kann nicht gelesen werden
 idling = warte
 unreadable =
     { $count ->

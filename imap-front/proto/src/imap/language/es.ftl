@@ -92,6 +92,13 @@ append-too-large = Un mensaje puede tener { $bytes } bytes
 append-given-up = Se abandona APPEND porque su último mensaje está vacío
 ready-for-message = Listo para el mensaje
 ready-for-literal = Listo para el literal
+url-too-long = Un URL puede tener { $bytes } bytes
+urls-bring-too-much = Los URL de una orden pueden aportar { $bytes } bytes
+url-needs = al URL le falta: { $what }
+url-none-selected = no hay ningún buzón seleccionado
+url-validity = el buzón tiene otra UIDVALIDITY
+url-no-part = el mensaje no tiene esa parte
+url-unreadable = no se puede leer el mensaje
 idling = en espera
 unreadable =
     { $count ->

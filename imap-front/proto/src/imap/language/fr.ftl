@@ -92,6 +92,13 @@ append-too-large = Un message peut avoir { $bytes } octets
 append-given-up = APPEND est abandonné, car son dernier message est vide
 ready-for-message = Prêt pour le message
 ready-for-literal = Prêt pour le littéral
+url-too-long = Un URL peut avoir { $bytes } octets
+urls-bring-too-much = Les URL d'une commande peuvent apporter { $bytes } octets
+url-needs = il manque à l'URL : { $what }
+url-none-selected = aucune boîte n'est sélectionnée
+url-validity = la boîte a une autre UIDVALIDITY
+url-no-part = le message n'a pas cette partie
+url-unreadable = le message ne peut pas être lu
 idling = en attente
 unreadable =
     { $count ->

@@ -1,13 +1,14 @@
-//! APPEND up to its literal (RFC 3501 §6.3.11), dates and flags.
+//! APPEND from literal to literal (RFC 3501 §6.3.11, RFC 4469 §3), dates and flags.
 
 use std::sync::Arc;
 
 use mail::{Flags, InternalDate, SystemFlag};
 
 use super::mailbox;
-use crate::imap::ast::Command;
+use crate::imap::ast::{AppendPart, AppendPlace, Command};
 use crate::imap::encode;
 use crate::imap::lexer::{Lexer, Literal, Parsed};
+use crate::imap::name_form::NameForm;
 
 /// Longest keyword in bytes.
 const KEYWORD_BYTES_MAX: usize = 128;
@@ -19,20 +20,16 @@ const KEYWORDS_MAX: usize = 256;
 /// ```
 pub(super) fn append(lexer: &mut Lexer<'_>) -> Parsed<Command> {
     lexer.space()?;
-    let mailbox = mailbox::name(lexer)?;
-    let (flags, date, literal) = message(lexer)?;
     Ok(Command::Append {
-        mailbox,
-        flags,
-        date,
-        literal,
+        mailbox: mailbox::name(lexer)?,
+        parts: messages(lexer, vec![])?,
         replaces: None,
     })
 }
 
 /// ```text
 /// replace    = "REPLACE" SP seq-number SP mailbox append-message    ; RFC 8508 §4; the same behind
-///                                                 ; "UID" with a UID; up to the literal
+///                                                 ; "UID" with a UID; up to the first literal
 /// seq-number = nz-number / "*"
 /// ```
 pub(super) fn replace(lexer: &mut Lexer<'_>, uid: bool) -> Parsed<Command> {
@@ -44,46 +41,111 @@ pub(super) fn replace(lexer: &mut Lexer<'_>, uid: bool) -> Parsed<Command> {
         _ => return start.fail("the number of one message"),
     }
     lexer.space()?;
-    let mailbox = mailbox::name(lexer)?;
-    let (flags, date, literal) = message(lexer)?;
     Ok(Command::Append {
-        mailbox,
-        flags,
-        date,
-        literal,
+        mailbox: mailbox::name(lexer)?,
+        parts: messages(lexer, vec![])?,
         replaces: Some((uid, set)),
     })
 }
 
-/// What announces another message of an APPEND, up to its literal.
-pub fn next_message(line: &[u8]) -> Parsed<Announced> {
-    let mut lexer = Lexer::new(line);
-    let announced = message(&mut lexer)?;
+/// What follows a literal of an APPEND, up to the next one or to the end of the command.
+///
+/// # Errors
+/// What was expected, and where in the line.
+pub fn next_parts(line: &[u8], place: AppendPlace, form: NameForm) -> Parsed<Vec<AppendPart>> {
+    let mut lexer = Lexer::new(line).with_form(form);
+    let mut parts = Vec::new();
+    let more = match place {
+        AppendPlace::Message => true,
+        AppendPlace::Part => catenated(&mut lexer, &mut parts, false)?,
+    };
+    if more && lexer.peek().is_some() {
+        parts = messages(&mut lexer, parts)?;
+    }
     lexer.end()?;
-    Ok(announced)
+    Ok(parts)
 }
 
-/// Flags, date and literal of a message.
-pub type Announced = (Flags, Option<InternalDate>, Literal);
+/// ```text
+/// append-message  = [SP flag-list] [SP date-time] SP append-data     ; RFC 3502 §6.3.11
+/// append-data     = literal / literal8 / append-data-ext             ; RFC 4466 §6
+/// append-data-ext = "CATENATE" SP "(" cat-part *(SP cat-part) ")"    ; RFC 4469 §5
+/// ```
+fn messages(lexer: &mut Lexer<'_>, mut parts: Vec<AppendPart>) -> Parsed<Vec<AppendPart>> {
+    loop {
+        lexer.space()?;
+        let mut flags = Flags::default();
+        if lexer.peek() == Some(b'(') {
+            flags = flag_list(lexer)?;
+            lexer.space()?;
+        }
+        let mut date = None;
+        if lexer.peek() == Some(b'"') {
+            date = Some(date_time(lexer)?);
+            lexer.space()?;
+        }
+        parts.push(AppendPart::Message { flags, date });
+        if !lexer.keyword("CATENATE") {
+            parts.push(AppendPart::Literal(data(lexer)?));
+            return Ok(parts);
+        }
+        parts.push(AppendPart::Catenate);
+        lexer.space()?;
+        lexer.need(b'(', "( and what the message is put together from")?;
+        if !catenated(lexer, &mut parts, true)? || lexer.peek().is_none() {
+            return Ok(parts);
+        }
+    }
+}
+
+/// True if the message ends, and false if a literal follows.
+///
+/// ```text
+/// cat-part     = text-literal / url / utf8-literal        ; RFC 4469 §5, RFC 6855 §4
+/// text-literal = "TEXT" SP (literal / literal8)
+/// url          = "URL" SP astring
+/// ```
+fn catenated(
+    lexer: &mut Lexer<'_>,
+    parts: &mut Vec<AppendPart>,
+    mut is_first: bool,
+) -> Parsed<bool> {
+    loop {
+        if !is_first && lexer.take(b')') {
+            parts.push(AppendPart::End);
+            return Ok(true);
+        }
+        if !std::mem::take(&mut is_first) {
+            lexer.need(b' ', "a space or )")?;
+        }
+        if lexer.keyword("URL") {
+            lexer.space()?;
+            if lexer.peek() == Some(b'{') {
+                parts.push(AppendPart::UrlLiteral(lexer.literal_header()?));
+                return Ok(false);
+            }
+            parts.push(AppendPart::Url(lexer.astring()?.into()));
+            continue;
+        }
+        let literal = if lexer.keyword("TEXT") {
+            lexer.space()?;
+            lexer.literal8_header()?
+        } else if lexer.clone().keyword("UTF8") {
+            data(lexer)?
+        } else {
+            return lexer.fail("URL or TEXT");
+        };
+        parts.push(AppendPart::Literal(literal));
+        return Ok(false);
+    }
+}
 
 /// ```text
-/// append-message = [SP flag-list] [SP date-time] SP (literal / literal8 / utf8-literal)
-///                                                 ; RFC 3502 §6.3.11, RFC 3516 §7
-/// utf8-literal   = "UTF8" SP "(" literal8 ")"     ; RFC 6855 §4, which RFC 9755 has dropped, but
+/// data         = literal / literal8 / utf8-literal ; RFC 3516 §7
+/// utf8-literal = "UTF8" SP "(" literal8 ")"       ; RFC 6855 §4, which RFC 9755 has dropped, but
 ///                                                 ; clients say it
 /// ```
-fn message(lexer: &mut Lexer<'_>) -> Parsed<Announced> {
-    lexer.space()?;
-    let mut flags = Flags::default();
-    if lexer.peek() == Some(b'(') {
-        flags = flag_list(lexer)?;
-        lexer.space()?;
-    }
-    let mut date = None;
-    if lexer.peek() == Some(b'"') {
-        date = Some(date_time(lexer)?);
-        lexer.space()?;
-    }
+fn data(lexer: &mut Lexer<'_>) -> Parsed<Literal> {
     let is_enclosed = lexer.keyword("UTF8");
     if is_enclosed {
         lexer.space()?;
@@ -93,11 +155,10 @@ fn message(lexer: &mut Lexer<'_>) -> Parsed<Announced> {
         }
     }
     let literal = lexer.literal8_header()?;
-    let literal = Literal {
+    Ok(Literal {
         is_enclosed,
         ..literal
-    };
-    Ok((flags, date, literal))
+    })
 }
 
 /// `flag-list`: parenthesised, possibly empty.

@@ -188,6 +188,17 @@ fn section_binary(lexer: &mut Lexer<'_>) -> Parsed<PartNumbers> {
     Ok(section.part)
 }
 
+/// A section as it stands in a URL (RFC 5092 §11 `enc-section`), decoded.
+///
+/// # Errors
+/// What was expected, and where in it.
+pub fn section_spec(text: &[u8]) -> Parsed<Section> {
+    let mut lexer = Lexer::new(text);
+    let section = section(&mut lexer)?;
+    lexer.end()?;
+    Ok(section)
+}
+
 /// ```text
 /// section-spec    = section-msgtext / (section-part ["." section-text])  ; RFC 3501 §9
 /// section-msgtext = "HEADER" / "HEADER.FIELDS" [".NOT"] SP header-list / "TEXT"

@@ -1,7 +1,7 @@
 //! Commands from bytes (RFC 3501 §9 `command`).
 //!
-//! The input is one command without its final CRLF; literals stand inline, except that of APPEND,
-//! which ends the input with its announcement.
+//! The input is one command without its final CRLF; literals stand inline, except those of APPEND,
+//! of which each ends the input with its announcement.
 
 mod acl;
 mod append;
@@ -27,7 +27,8 @@ use super::lexer::{Lexer, ParseError, Parsed, is_astring_char};
 use super::name_form::NameForm;
 use base64::Engine as _;
 
-pub(super) use append::{Announced, next_message};
+pub use append::next_parts;
+pub use fetch::section_spec;
 pub use set::sequence_set;
 
 /// Parses one command.

@@ -2,11 +2,11 @@
 
 use mail::request::StoreMode;
 use mail::search::{Day, Key};
-use mail::{MailboxName, ModSeq, SystemFlag};
+use mail::{Flags, MailboxName, ModSeq, SystemFlag};
 
-use super::{parse_command, parse_command_in};
-use crate::imap::ast::{Command, FetchItem, Section, SectionText};
-use crate::imap::lexer::Fault;
+use super::{next_parts, parse_command, parse_command_in};
+use crate::imap::ast::{AppendPart, AppendPlace, Command, FetchItem, Section, SectionText};
+use crate::imap::lexer::{Fault, Literal};
 use crate::imap::name_form::NameForm;
 
 fn command(input: &str) -> Command {
@@ -136,14 +136,16 @@ fn mailboxes() {
 
 #[test]
 fn append_ends_at_its_literal() {
-    let Command::Append {
-        literal,
-        flags,
-        date,
-        ..
-    } = command("A003 APPEND saved-messages (\\Seen) \"17-Jul-1996 02:44:25 -0700\" {310+}")
-    else {
+    let line = "A003 APPEND saved-messages (\\Seen) \"17-Jul-1996 02:44:25 -0700\" {310+}";
+    let Command::Append { parts, .. } = command(line) else {
         panic!("not an APPEND")
+    };
+    let [
+        AppendPart::Message { flags, date },
+        AppendPart::Literal(literal),
+    ] = &parts[..]
+    else {
+        panic!("{parts:?}")
     };
     assert_eq!((literal.size, literal.non_sync), (310, true));
     assert!(flags.has(SystemFlag::Seen) && date.is_some());
@@ -205,7 +207,10 @@ fn names_and_quoted_strings_in_utf8() {
 fn utf8_data_of_append() {
     let literal = |text: &str| match parse_command(text.as_bytes()) {
         Ok(tagged) => match tagged.command {
-            Command::Append { literal, .. } => Some(literal),
+            Command::Append { parts, .. } => match parts.last() {
+                Some(AppendPart::Literal(literal)) => Some(*literal),
+                _ => None,
+            },
             _ => None,
         },
         Err(_) => None,
@@ -217,5 +222,76 @@ fn utf8_data_of_append() {
     );
     for bad in ["UTF8 ({7}", "UTF8 ~{7}", "UTF8(~{7}", "UTF8 (~{7})"] {
         assert_eq!(literal(&format!("a APPEND INBOX {bad}")), None, "{bad}");
+    }
+}
+
+#[test]
+fn messages_that_are_put_together() {
+    let parts = |text: &str| match parse_command(text.as_bytes()) {
+        Ok(tagged) => match tagged.command {
+            Command::Append { parts, .. } => parts,
+            other => panic!("{other:?}"),
+        },
+        Err(error) => panic!("{text}: {error}"),
+    };
+    let message = || AppendPart::Message {
+        flags: Flags::default(),
+        date: None,
+    };
+    let url = |url: &str| AppendPart::Url(url.as_bytes().into());
+    let literal = |size, is_binary| Literal {
+        size,
+        non_sync: false,
+        is_binary,
+        is_enclosed: false,
+    };
+    use AppendPart::{Catenate, End, Literal as Octets, UrlLiteral};
+    assert_eq!(
+        parts("a APPEND x CATENATE (URL \"/a;b\" url c) catenate (TEXT ~{5}"),
+        [
+            message(),
+            Catenate,
+            url("/a;b"),
+            url("c"),
+            End,
+            message(),
+            Catenate,
+            Octets(literal(5, true)),
+        ]
+    );
+    assert_eq!(
+        parts("a UID REPLACE 5 x CATENATE (URL a URL {7}"),
+        [message(), Catenate, url("a"), UrlLiteral(literal(7, false))]
+    );
+    let next = |line: &str, place| next_parts(line.as_bytes(), place, NameForm::Utf7);
+    let place = AppendPlace::Part;
+    assert_eq!(next(")", place), Ok(vec![End]));
+    let expected = vec![url("a"), End, message(), Octets(literal(1, false))];
+    assert_eq!(next(" URL a) {1}", place), Ok(expected));
+    assert_eq!(next("", AppendPlace::Message), Ok(vec![]));
+    for line in [
+        "",
+        " ",
+        " )",
+        "URL a)",
+        " URL a",
+        " URL a )",
+        " URL",
+        ") ",
+        " TEXT abc",
+    ] {
+        assert!(next(line, place).is_err(), "{line:?}");
+    }
+    for text in [
+        "CATENATE",
+        "CATENATE ()",
+        "CATENATE (URL a) ",
+        "CATENATE (URL)",
+        "CATENATE ( URL a)",
+        "CATENATE (TEXT UTF8 (~{5}",
+        "CATENATE URL a",
+    ] {
+        let text = format!("a APPEND x {text}");
+        assert!(parse_command(text.as_bytes()).is_err(), "{text}");
     }
 }

@@ -16,7 +16,7 @@ impl Session {
             Work::Upload(it) => upload(it),
             Work::Waiting(step) => match &**step {
                 Step::Upload(it) => upload(it),
-                Step::Replace(it) => upload(it),
+                Step::Replace(it) | Step::Catenate(it) => upload(it),
                 Step::Challenge { first, .. } => first.held_bytes(),
                 _ => 0,
             },

@@ -146,6 +146,7 @@ impl Session {
             C::StartTls => self.start_tls(&tag),
             C::Login { user, password } => self.login(tag, &user, &password),
             C::Authenticate { mechanism, initial } => self.authenticate(tag, &mechanism, initial),
+            C::Append { .. } => self.begin_append(Tagged { tag, command }),
             _ if self.user.is_none() => self.done(&tag, "BAD Log in first"),
             command => self.begin_authenticated(tag, command),
         }
@@ -446,6 +447,7 @@ impl Session {
                 _ => self.done(&tag, "OK CLOSE completed"),
             },
             Step::Upload(upload) => self.spooled(upload, reply),
+            Step::Catenate(upload) => self.source_came(upload, reply),
             Step::Append { tag, spools } => self.appended(tag, spools, reply),
             Step::Discard(spools) => self.discard(spools),
             Step::Finish { tag, text } => self.finished(&tag, &text, reply),

@@ -28,9 +28,9 @@ const BATCHES_PASSED_MAX: usize = 16;
 /// Bytes of bodies asked for at a time.
 const BATCH_BYTES: usize = 256 << 10;
 /// Bytes of a large body asked for at a time.
-const READ_BYTES: u64 = 64 << 10;
+pub(super) const READ_BYTES: u64 = 64 << 10;
 /// Longest header from which fields are picked.
-const HEADER_BYTES_MAX: u64 = 1 << 20;
+pub(super) const HEADER_BYTES_MAX: u64 = 1 << 20;
 
 /// A FETCH under way.
 pub(super) struct Job {

@@ -374,7 +374,7 @@ pub(super) fn part_of(text: Bytes, partial: Option<(u32, u32)>) -> Bytes {
     text.slice(from..to)
 }
 
-fn part_of_range(range: Range<u64>, partial: Option<(u32, u32)>) -> Range<u64> {
+pub(super) fn part_of_range(range: Range<u64>, partial: Option<(u32, u32)>) -> Range<u64> {
     let Some((first, count)) = partial else {
         return range;
     };

@@ -11,6 +11,7 @@ mod auth;
 mod bearer;
 mod bounds;
 mod catch_up;
+mod catenate;
 mod compress;
 mod contexts;
 mod copy;
@@ -41,6 +42,7 @@ mod search;
 mod select;
 mod sets;
 mod sort;
+mod source;
 mod store;
 mod uid_only;
 mod updates;
@@ -233,6 +235,8 @@ enum Step {
         tag: Box<str>,
     },
     Upload(append::Upload),
+    /// What a URL names is asked for, of which the message is put together.
+    Catenate(Box<append::Upload>),
     Append {
         tag: Box<str>,
         /// The pieces of those messages that came in pieces.
@@ -433,7 +437,7 @@ impl Session {
             Work::Upload(upload) => upload.spools(),
             Work::Waiting(step) => match &**step {
                 Step::Upload(upload) => upload.spools(),
-                Step::Replace(upload) => upload.spools(),
+                Step::Replace(upload) | Step::Catenate(upload) => upload.spools(),
                 Step::Discard(spools) => spools.clone(),
                 _ => vec![],
             },

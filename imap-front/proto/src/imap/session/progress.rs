@@ -24,7 +24,7 @@ impl Step {
             Self::Search(searching) => Some(&searching.tag),
             Self::Arrange(arranging) => Some(&arranging.tag),
             Self::Copy(copying) => Some(&copying.tag),
-            Self::Replace(upload) => Some(&upload.tag),
+            Self::Replace(upload) | Self::Catenate(upload) => Some(&upload.tag),
             Self::CatchUp { step, .. } => step.tag_at_work(),
             _ => None,
         }
