@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(mailbox("/a/./b/../c/;UID=1"), Ok(named("a/c")));
         assert_eq!(
             mailbox("/inbox/;UID=1"),
-            Ok(MailboxName::inbox()).map(UrlMailbox::Named)
+            Ok(UrlMailbox::Named(MailboxName::inbox()))
         );
         assert_eq!(mailbox("/;UID=1"), Ok(UrlMailbox::Selected));
         assert_eq!(mailbox(";UID=1"), Ok(UrlMailbox::Selected));
