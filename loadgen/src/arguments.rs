@@ -268,8 +268,27 @@ pub struct Idle {
 #[derive(Args)]
 pub struct Brokers {
     /// A broker: NAME:(enp|nats|redis)@ADDRESS:PORT#PID. The first is held against the others.
-    #[arg(long, required = true)]
+    #[arg(long, required_unless_present = "hosts")]
     pub broker: Vec<Broker>,
+    /// Instead of these: so many hosts that are one site over a cluster of NATS servers, all of
+    /// which it starts itself, on loopback.
+    #[arg(long, conflicts_with = "broker")]
+    pub hosts: Option<usize>,
+    /// Of a site: subscriptions of one broker.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub subscriptions: usize,
+    /// Of a site: how often each comparison is made, by turns.
+    #[arg(long, default_value_t = 3)]
+    pub turns: usize,
+    /// Of a site: the broker; by default the one beside this program.
+    #[arg(long)]
+    pub enpd: Option<PathBuf>,
+    /// Of a site: the NATS server.
+    #[arg(long, default_value = "nats-server")]
+    pub nats_server: PathBuf,
+    /// An older broker, with which one without a site is compared.
+    #[arg(long)]
+    pub before: Option<PathBuf>,
     /// Subscribers of one event.
     #[arg(long, default_value_t = 10_000)]
     pub subscribers: usize,

@@ -17,7 +17,7 @@ use loadgen::report::bars;
 use loadgen::report::chart;
 use loadgen::report::curves;
 use loadgen::study::{StormKind, Study};
-use loadgen::{active, hostile, report, sendloop, shake, soak, verify};
+use loadgen::{active, hostile, report, sendloop, shake, site, soak, verify};
 
 fn main() -> ExitCode {
     ens::output::end_when_nobody_reads();
@@ -50,7 +50,10 @@ fn main() -> ExitCode {
             println!("{}", verify::run(&args));
             Ok(true)
         }
-        Command::Brokers(brokers) => compare(&brokers).map(|()| true),
+        Command::Brokers(brokers) => match brokers.hosts {
+            None => compare(&brokers).map(|()| true),
+            Some(hosts) => across_hosts(&brokers, hosts),
+        },
         Command::Site(args) => args.run().map_err(|error| error.to_string()),
         Command::Plot {
             measure,
@@ -211,6 +214,29 @@ fn compare(brokers: &Brokers) -> Result<(), String> {
         println!("written to {}", folder.display());
     }
     Ok(())
+}
+
+/// Measures a site. Bars that are missed are findings.
+fn across_hosts(brokers: &Brokers, hosts: usize) -> Result<bool, String> {
+    if hosts < 2 {
+        return Err("a site has two hosts at least".into());
+    }
+    let study = site::study::Study {
+        hosts,
+        sizes: site::findings::Sizes {
+            subscribers: brokers.subscribers,
+            rounds: brokers.rounds,
+            singles: brokers.singles,
+            flood: brokers.flood,
+            subscriptions: brokers.subscriptions,
+            turns: brokers.turns,
+        },
+        enpd: brokers.enpd.clone(),
+        nats: brokers.nats_server.clone(),
+        before: brokers.before.clone(),
+    };
+    let done = study.run(brokers.out.as_deref());
+    done.map(|()| true).map_err(|error| error.to_string())
 }
 
 fn study(idle: &Idle) -> Result<Study, String> {

@@ -49,11 +49,19 @@ impl Crowd {
     /// # Errors
     /// If a connection fails or ends.
     pub fn gather(broker: &Broker, count: usize) -> io::Result<Self> {
+        Self::gather_at(&[broker], count)
+    }
+
+    /// The same, by turns at several brokers that speak the same.
+    ///
+    /// # Errors
+    /// If a connection fails or ends.
+    pub fn gather_at(brokers: &[&Broker], count: usize) -> io::Result<Self> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let mut receivers = Vec::new();
         for number in 0..threads.min(count) {
             let share = (count - number).div_ceil(threads);
-            receivers.push(Receiver::gather(broker, share)?);
+            receivers.push(Receiver::gather(brokers, share)?);
         }
         let mut crowd = Self { receivers };
         crowd.settle()?;
@@ -108,17 +116,18 @@ impl Crowd {
 }
 
 impl Receiver {
-    fn gather(broker: &Broker, count: usize) -> io::Result<Self> {
+    fn gather(brokers: &[&Broker], count: usize) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let dialect = brokers[0].dialect;
         let mut receiver = Self {
-            dialect: broker.dialect,
+            dialect,
             streams: Vec::with_capacity(count),
             epoll,
             buffer: vec![0; 64 * 1024],
         };
-        let first_words = [broker.dialect.hello(), broker.dialect.subscribe(TOPIC)].concat();
+        let first_words = [dialect.hello(), dialect.subscribe(TOPIC)].concat();
         for number in 0..count {
-            let mut stream = TcpStream::connect(broker.address)?;
+            let mut stream = TcpStream::connect(brokers[number % brokers.len()].address)?;
             stream.set_nodelay(true)?;
             stream.write_all(&first_words)?;
             stream.set_nonblocking(true)?;

@@ -13,11 +13,11 @@ use super::listener::Listener;
 use crate::measure::{cpu_us, histogram, memory, now_ns, record};
 
 /// Nothing takes as long.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two events to the one subscriber.
 const GAP: Duration = Duration::from_millis(1);
 /// Bytes of a payload.
-const PAYLOAD_BYTES: usize = 32;
+pub(crate) const PAYLOAD_BYTES: usize = 32;
 /// Bytes written at a time when publishing without pause.
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -64,7 +64,7 @@ pub fn measure(broker: &Broker, plan: &Plan) -> io::Result<Found> {
     let single = if broker.spins {
         single_spinning(broker, plan)?
     } else {
-        single(broker, plan)?
+        single(broker, broker, plan.singles)?
     };
     let mut publisher = greeted(broker)?;
     let pids = [broker.pid];
@@ -106,7 +106,7 @@ pub fn measure(broker: &Broker, plan: &Plan) -> io::Result<Found> {
     })
 }
 
-fn greeted(broker: &Broker) -> io::Result<TcpStream> {
+pub(crate) fn greeted(broker: &Broker) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(broker.address)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -116,7 +116,7 @@ fn greeted(broker: &Broker) -> io::Result<TcpStream> {
 }
 
 /// Takes what has come.
-fn drain(stream: &mut TcpStream) -> io::Result<()> {
+pub(crate) fn drain(stream: &mut TcpStream) -> io::Result<()> {
     stream.set_nonblocking(true)?;
     let mut buffer = [0; 4096];
     while matches!(stream.read(&mut buffer), Ok(1..)) {}
@@ -124,7 +124,7 @@ fn drain(stream: &mut TcpStream) -> io::Result<()> {
 }
 
 /// Waits until everything that was written has been taken.
-fn answered(broker: &Broker, stream: &mut TcpStream) -> io::Result<()> {
+pub(crate) fn answered(broker: &Broker, stream: &mut TcpStream) -> io::Result<()> {
     stream.write_all(&broker.dialect.question())?;
     let answer = broker.dialect.answer();
     let mut said = Vec::new();
@@ -140,15 +140,15 @@ fn answered(broker: &Broker, stream: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// One event at a time to a subscriber in another process.
-fn single(broker: &Broker, plan: &Plan) -> io::Result<Histogram<u64>> {
-    let listener = Listener::start(broker, plan.singles)?;
-    let mut publisher = greeted(broker)?;
+/// One event at a time to a subscriber in another process, at the same broker or another one.
+pub(crate) fn single(at: &Broker, from: &Broker, count: usize) -> io::Result<Histogram<u64>> {
+    let listener = Listener::start(at, count)?;
+    let mut publisher = greeted(from)?;
     // Its subscription is in force by then.
-    std::thread::sleep(Duration::from_millis(200));
-    let event = broker.dialect.publish(TOPIC, PAYLOAD_BYTES);
-    let mut begun = Vec::with_capacity(plan.singles);
-    for _ in 0..plan.singles {
+    std::thread::sleep(Duration::from_millis(500));
+    let event = from.dialect.publish(TOPIC, PAYLOAD_BYTES);
+    let mut begun = Vec::with_capacity(count);
+    for _ in 0..count {
         begun.push(now_ns());
         publisher.write_all(&event)?;
         std::thread::sleep(GAP);

@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const CLIENTS: u16 = 4222;
 const ROUTES: u16 = 6222;
 
+/// What ends with whoever has started it, however that ends.
+const SETPRIV: [&str; 4] = ["setpriv", "--pdeathsig", "KILL", "--"];
+
 /// Where the programs are.
 #[derive(Clone, Debug)]
 pub struct Programs {
@@ -53,6 +56,8 @@ pub struct Hosts {
     hosts: Vec<Host>,
     /// Further options of brokers.
     options: Vec<String>,
+    /// Brokers are told of their own host's server only, and hear of the others from it.
+    own_servers: bool,
 }
 
 struct Host {
@@ -110,7 +115,15 @@ impl Hosts {
             network,
             hosts,
             options: options.into(),
+            own_servers: false,
         })
+    }
+
+    /// Each broker begins with its own host's server.
+    #[must_use]
+    pub fn with_own_servers(mut self) -> Self {
+        self.own_servers = true;
+        self
     }
 
     /// How many.
@@ -198,11 +211,12 @@ impl Hosts {
     }
 
     fn command(&self, host: usize, program: &Path) -> Command {
-        let program = program.display().to_string();
-        match &self.network {
-            Some(network) => network.command(host, &program),
-            None => Command::new(program),
-        }
+        let mut command = match &self.network {
+            Some(network) => network.command(host, SETPRIV[0]),
+            None => Command::new(SETPRIV[0]),
+        };
+        command.args(&SETPRIV[1..]).arg(program);
+        command
     }
 
     /// A server's addresses for clients and routes, as they are seen from a host.
@@ -243,6 +257,7 @@ impl Hosts {
         // Its own host's server first.
         let count = self.count();
         let servers = (0..count).map(|at| (host + at) % count);
+        let servers = servers.take(if self.own_servers { 1 } else { count });
         let urls: Vec<String> = servers
             .map(|server| self.urls(server, host)[0].clone())
             .collect();
@@ -328,6 +343,60 @@ impl Hosts {
             }
         }
         Ok(())
+    }
+}
+
+/// A broker without a site; dropped, it is killed.
+pub struct Alone {
+    child: Child,
+    port: u16,
+}
+
+impl Alone {
+    /// Starts it on a free port of loopback.
+    ///
+    /// # Errors
+    /// If it doesn't start.
+    pub fn start(enpd: &Path, options: &[String]) -> io::Result<Self> {
+        let port = free_ports(1)?[0];
+        let child = Command::new(SETPRIV[0])
+            .args(&SETPRIV[1..])
+            .arg(enpd)
+            .args(["--listen", "127.0.0.1", "--keepalive", "0"])
+            .args(["--port", &port.to_string()])
+            .args(options)
+            .env_remove("ENS_ACCESS")
+            .env_remove("ENSIGN_READY_FD")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let alone = Self { child, port };
+        let until = Instant::now() + PATIENCE;
+        while TcpStream::connect(alone.address()).is_err() {
+            if Instant::now() > until {
+                return Err(Error::new(ErrorKind::TimedOut, "a broker does not listen"));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(alone)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -4,14 +4,20 @@
 //! In reading order: [`hosts`] (a NATS server and a broker a host), [`network`] (hosts that are
 //! namespaces, joined by cables that can be cut), [`judge`] (what each subscriber must have heard
 //! or been told), [`clients`] (who publishes and who hears), [`faults`] (what breaks), [`storm`]
-//! (rounds of faults and calm, each judged).
+//! (rounds of faults and calm, each judged); [`findings`], [`measures`] and [`kills`]
+//! (what is measured), [`report`], [`study`].
 
 pub mod clients;
 pub mod faults;
+pub mod findings;
 pub mod hosts;
 pub mod judge;
+pub mod kills;
+pub mod measures;
 pub mod network;
+pub mod report;
 pub mod storm;
+pub mod study;
 
 use std::io;
 use std::path::PathBuf;

@@ -12,6 +12,7 @@ mod pictures;
 mod prepared;
 mod scaling;
 mod server;
+mod site;
 mod soak;
 mod tls;
 
@@ -101,7 +102,7 @@ const TINY_TWO_MILLION: &[&str] = &[
 const TINY_USERS: u32 = 500;
 
 /// All studies, in the order in which they run.
-const STUDIES: [Study; 14] = [
+const STUDIES: [Study; 15] = [
     Study {
         name: "single",
         about: "10,000 clients idle, a mailbox each; 200 messages come one after the other",
@@ -269,6 +270,22 @@ const STUDIES: [Study; 14] = [
         ],
     },
     Study {
+        name: "site",
+        about: "brokers of three hosts that are one site, next to NATS alone: from host to host, \
+                9,000 subscribers, throughput, a million subscriptions, a server killed",
+        kind: Kind::Own(|options, folder| site::run(site::FULL, options.before.as_deref(), folder)),
+        arguments: &[],
+        headlines: &[
+            "publish → subscriber of another host, p50",
+            "publish → last subscriber, of three hosts, p50",
+            "events a second to another host, 200 B",
+            "subscriptions at NATS",
+            "memory of nats-server",
+            "a server killed: longest silence",
+            "a server killed: events missed and not told",
+        ],
+    },
+    Study {
         name: "peers",
         about: "1,000 clients idle: Ensign next to Dovecot, Dovecot hibernating, and Cyrus",
         kind: Kind::Peers,
@@ -372,6 +389,9 @@ pub struct Options {
     /// client that wakes up, no more messages
     #[arg(long, value_name = "SESSIONS")]
     pub up_to: Option<u32>,
+    /// Of the study of a site: an older enpd, with which one without a site is compared
+    #[arg(long, value_name = "ENPD")]
+    pub before: Option<PathBuf>,
     /// Run the small twins of those studies that have one, below the target folder: they show that
     /// the studies work, and their figures mean nothing
     #[arg(long)]
@@ -493,6 +513,7 @@ pub fn twins() -> Result<()> {
     batches::run(&batches::TINY, &folder.join("batches"))?;
     tls::run(&tls::TINY, None, &folder.join("tls"))?;
     logins::run(&logins::TINY, None, &folder.join("logins"))?;
+    site::run(site::TINY, None, &folder.join("site"))?;
     scaling::run(&scaling::TINY, None, &folder.join("scaling"))
 }
 
