@@ -5,7 +5,9 @@ pub mod enpd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{Command, CommandFactory, FromArgMatches, Parser};
+
+use crate::frame::Scope;
 
 /// What the manual's samples end with if they are called in a wrong way.
 const USAGE: u8 = 5;
@@ -29,13 +31,13 @@ pub const ASUB: Program = [
 /// The command lines of all programs of this crate.
 pub fn commands() -> Vec<Command> {
     vec![
-        Arguments::of(APUB),
-        Arguments::of(ASUB),
+        of::<Arguments>(APUB),
+        of::<AsubArguments>(ASUB),
         enpd::Cli::command(),
     ]
 }
 
-/// Their arguments.
+/// The arguments of both; those of the publisher.
 #[derive(Debug, PartialEq, Eq, Parser)]
 #[command(version)]
 pub struct Arguments {
@@ -55,28 +57,39 @@ pub struct Arguments {
     pub json: bool,
 }
 
-impl Arguments {
-    fn of([name, about]: Program) -> Command {
-        Self::command().name(name).about(about)
-    }
+/// The arguments of the subscriber.
+#[derive(Debug, PartialEq, Eq, Parser)]
+#[command(version)]
+pub struct AsubArguments {
+    /// Those that it shares.
+    #[command(flatten)]
+    pub common: Arguments,
+    /// Whose events: local for those published at this broker alone, site for those of all brokers
+    /// of its site; without it as the broker has it (ens.nats.scope)
+    #[arg(long, value_name = "SCOPE")]
+    pub scope: Option<Scope>,
+}
 
-    /// Reads the command line of a program.
-    ///
-    /// # Errors
-    /// How to end: help or version were shown, or the command line makes no sense.
-    pub fn parse(program: Program) -> Result<Self, ExitCode> {
-        let parsed = Self::of(program)
-            .try_get_matches()
-            .and_then(|matches| Self::from_arg_matches(&matches));
-        parsed.map_err(|error| {
-            // That nobody reads it ends the program all the same.
-            let _ = error.print();
-            match error.use_stderr() {
-                true => ExitCode::from(USAGE),
-                false => ExitCode::SUCCESS,
-            }
-        })
-    }
+fn of<A: CommandFactory>([name, about]: Program) -> Command {
+    A::command().name(name).about(about)
+}
+
+/// Reads the command line of a program.
+///
+/// # Errors
+/// How to end: help or version were shown, or the command line makes no sense.
+pub fn parse<A: CommandFactory + FromArgMatches>(program: Program) -> Result<A, ExitCode> {
+    let parsed = of::<A>(program)
+        .try_get_matches()
+        .and_then(|matches| A::from_arg_matches(&matches));
+    parsed.map_err(|error| {
+        // That nobody reads it ends the program all the same.
+        let _ = error.print();
+        match error.use_stderr() {
+            true => ExitCode::from(USAGE),
+            false => ExitCode::SUCCESS,
+        }
+    })
 }
 
 /// An event as a line of JSON. A payload that is no text stands there byte by byte.

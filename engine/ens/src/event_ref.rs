@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
+use crate::frame::Scope;
+
 /// Longest event reference, in bytes.
 pub const EVENT_REF_BYTES_MAX: usize = 8 * 1024;
 /// Parameters that a pattern may ask for.
@@ -121,6 +123,8 @@ pub struct Pattern {
     pub key: Arc<str>,
     /// Deeper keys match too: it ended in `/*`.
     pub deep: bool,
+    /// Whose events; it is not a part of the text. Pools of different scopes are different ones.
+    pub scope: Scope,
     /// Parameters, decoded.
     pub params: Box<[(Box<str>, Box<str>)]>,
 }
@@ -160,8 +164,14 @@ impl Pattern {
             pool,
             key: key.into(),
             deep,
+            scope: Scope::Site,
             params,
         })
+    }
+
+    /// Whether what other hosts publish is not asked for.
+    pub fn is_local(&self) -> bool {
+        self.scope == Scope::Local
     }
 
     /// What keeping a subscription to it takes, in bytes, about.

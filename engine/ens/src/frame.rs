@@ -1,6 +1,10 @@
 //! ENP frames: bytes to facts and back. `docs/ENP.md` is the specification.
 
+mod scope;
+
 use bytes::{BufMut, Bytes, BytesMut};
+
+pub use scope::Scope;
 
 use crate::event_ref::{EVENT_REF_BYTES_MAX, EventRef, RefError};
 
@@ -9,7 +13,9 @@ pub const MAGIC: [u8; 4] = *b"ENP\0";
 /// What it is called by ALPN (RFC 7301), where it is spoken within TLS.
 pub const PROTOCOL: &[u8] = b"enp";
 /// The version of the protocol.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
+/// Since this one there are scopes.
+pub const SCOPED: u16 = 3;
 /// Largest payload, in bytes.
 pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
 /// Largest frame behind its length: a payload, a reference and what stands before them.
@@ -40,6 +46,9 @@ pub enum Frame<'a> {
         payload_max: u32,
         /// Seconds of silence after which the broker sends a PING; 0 if it never does.
         keepalive_s: u16,
+        /// What this connection's subscriptions hear that don't say; since version 3, and none
+        /// before.
+        scope: Option<Scope>,
         /// The broker's name.
         name: &'a str,
     },
@@ -68,6 +77,8 @@ pub enum Frame<'a> {
     Subscribe {
         /// The client's number for it, not 0.
         id: u32,
+        /// Whose events; none is as WELCOME says. Version 3.
+        scope: Option<Scope>,
         /// The pattern.
         pattern: &'a str,
     },
@@ -90,6 +101,9 @@ pub enum Frame<'a> {
     Notify {
         /// 0; or the one subscription that it is for, if that is in a pool.
         subscription: u32,
+        /// It was published at another broker of the site: it is for no subscription of local
+        /// scope. Only a client that has some of both is told. Version 3.
+        away: bool,
         /// Of the link that the publisher named: what an ACK gives back.
         receipt: Option<(Receipt, &'a [u8])>,
         /// The event reference.
@@ -220,6 +234,15 @@ const PONG: u8 = 14;
 const ERROR: u8 = 15;
 const BYE: u8 = 16;
 const MISSED: u8 = 17;
+const NOTIFY_AWAY: u8 = 18;
+
+/// Makes a NOTIFY of subscription 0 that of an event of another host.
+pub(crate) fn mark_away(notify: &mut [u8]) {
+    debug_assert_eq!(notify.get(LENGTH_BYTES), Some(&NOTIFY));
+    if let Some(kind) = notify.get_mut(LENGTH_BYTES) {
+        *kind = NOTIFY_AWAY;
+    }
+}
 
 /// The first frame in the bytes and how many bytes it takes; none if it is not all there.
 ///
@@ -256,12 +279,19 @@ fn frame(body: &[u8]) -> Result<Frame<'_>, FrameError> {
                 name: fields.rest_text()?,
             }
         }
-        WELCOME => Frame::Welcome {
-            version: fields.u16()?,
-            payload_max: fields.u32()?,
-            keepalive_s: fields.u16()?,
-            name: fields.rest_text()?,
-        },
+        WELCOME => {
+            let version = fields.u16()?;
+            Frame::Welcome {
+                version,
+                payload_max: fields.u32()?,
+                keepalive_s: fields.u16()?,
+                scope: match version {
+                    ..SCOPED => None,
+                    SCOPED.. => Some(fields.scope()?),
+                },
+                name: fields.rest_text()?,
+            }
+        }
         PUBLISH => Frame::Publish {
             id: fields.u32()?,
             link: fields.short()?,
@@ -272,12 +302,13 @@ fn frame(body: &[u8]) -> Result<Frame<'_>, FrameError> {
         ACKNOWLEDGED => Frame::Acknowledged { id: fields.u32()? },
         SUBSCRIBE => Frame::Subscribe {
             id: fields.u32()?,
+            scope: fields.scope_if_any(),
             pattern: fields.rest_text()?,
         },
         SUBSCRIBED => Frame::Subscribed { id: fields.u32()? },
         UNSUBSCRIBE => Frame::Unsubscribe { id: fields.u32()? },
         UNSUBSCRIBED => Frame::Unsubscribed { id: fields.u32()? },
-        NOTIFY => {
+        NOTIFY | NOTIFY_AWAY => {
             let subscription = fields.u32()?;
             let link = fields.short()?;
             let receipt = if link.is_empty() {
@@ -288,6 +319,7 @@ fn frame(body: &[u8]) -> Result<Frame<'_>, FrameError> {
             let (event, payload) = (fields.text()?, fields.rest());
             Frame::Notify {
                 subscription,
+                away: kind == NOTIFY_AWAY,
                 receipt,
                 event,
                 payload,
@@ -356,6 +388,19 @@ impl<'a> Fields<'a> {
         self.array().map(u32::from_be_bytes)
     }
 
+    fn scope(&mut self) -> Result<Scope, FrameError> {
+        let [byte] = self.array::<1>()?;
+        Scope::of(byte).ok_or(FrameError::Malformed)
+    }
+
+    /// No pattern begins with a byte that is one.
+    fn scope_if_any(&mut self) -> Option<Scope> {
+        let (first, rest) = self.0.split_first()?;
+        let scope = Scope::of(*first)?;
+        self.0 = rest;
+        Some(scope)
+    }
+
     fn short(&mut self) -> Result<&'a [u8], FrameError> {
         let [length] = self.array::<1>()?;
         self.bytes(length.into())
@@ -391,12 +436,16 @@ impl Frame<'_> {
                 version,
                 payload_max,
                 keepalive_s,
+                scope,
                 name,
             } => {
                 out.put_u8(WELCOME);
                 out.put_u16(version);
                 out.put_u32(payload_max);
                 out.put_u16(keepalive_s);
+                if version >= SCOPED {
+                    out.put_u8(scope.unwrap_or_default() as u8);
+                }
                 out.put_slice(name.as_bytes());
             }
             Frame::Publish {
@@ -413,8 +462,9 @@ impl Frame<'_> {
             }
             Frame::Accepted { id } => put_id(out, ACCEPTED, id),
             Frame::Acknowledged { id } => put_id(out, ACKNOWLEDGED, id),
-            Frame::Subscribe { id, pattern } => {
+            Frame::Subscribe { id, scope, pattern } => {
                 put_id(out, SUBSCRIBE, id);
+                scope.iter().for_each(|scope| out.put_u8(*scope as u8));
                 out.put_slice(pattern.as_bytes());
             }
             Frame::Subscribed { id } => put_id(out, SUBSCRIBED, id),
@@ -422,11 +472,13 @@ impl Frame<'_> {
             Frame::Unsubscribed { id } => put_id(out, UNSUBSCRIBED, id),
             Frame::Notify {
                 subscription,
+                away,
                 receipt,
                 event,
                 payload,
             } => {
-                put_id(out, NOTIFY, subscription);
+                let kind = if away { NOTIFY_AWAY } else { NOTIFY };
+                put_id(out, kind, subscription);
                 put_short(out, receipt.map_or(&[][..], |(_, link)| link));
                 if let Some((receipt, _)) = receipt {
                     out.put_slice(&receipt);

@@ -7,7 +7,7 @@ mod inputs;
 #[path = "../fuzz/src/targets.rs"]
 mod targets;
 
-use ens::frame::{Frame, VERSION};
+use ens::frame::{Frame, Scope, VERSION};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz");
 /// Mutations of all inputs of a target together.
@@ -25,6 +25,7 @@ fn texts(seeds: &[&str]) -> Vec<Vec<u8>> {
 fn frames() -> Vec<Vec<u8>> {
     let notify = |subscription, event| Frame::Notify {
         subscription,
+        away: subscription == 0,
         receipt: Some(([1; 16], b"link")),
         event,
         payload: b"payload",
@@ -38,6 +39,7 @@ fn frames() -> Vec<Vec<u8>> {
             version: VERSION,
             payload_max: 9,
             keepalive_s: 9,
+            scope: Some(Scope::Local),
             name: "enpd",
         },
         Frame::Subscribed { id: 1 },
@@ -48,6 +50,11 @@ fn frames() -> Vec<Vec<u8>> {
             link: b"",
             event: "enp://s/k",
             payload: b"x",
+        },
+        Frame::Subscribe {
+            id: 4,
+            scope: Some(Scope::Site),
+            pattern: "enp://s/*",
         },
         Frame::Lagged { events: 7 },
         Frame::Ping { token: 1 },

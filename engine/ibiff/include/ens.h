@@ -1,4 +1,4 @@
-/* The event notification service, in five functions, and one that is not in the original. They may
+/* The event notification service, in five functions, and two that are not in the original. They may
  * be called from any thread, and from callbacks; callbacks run on a thread of the connection's own,
  * one at a time and in order. */
 #ifndef ENSIGN_ENS_H
@@ -50,6 +50,16 @@ subscription_t *ens_subscribe(ensclient_t *client, const char *evt, notify_cb_t 
 /* Ends a subscription and frees it. Unless its own callback calls this, that doesn't run any more
  * when this returns. */
 void ens_unsubscribe(ensclient_t *client, subscription_t *subscription);
+
+/* Whose events later subscriptions hear, of a broker that is one of several hosts' (a site): ENS_LOCAL
+ * is what was published at this broker alone, ENS_SITE at any of them, and ENS_AS_IS, which it is
+ * before, what the broker has by default. A broker of a version that doesn't know this refuses such
+ * subscriptions. Publishing is not concerned. 0, or EINVAL. Not in the original. */
+#ifndef ENSIGN_SCOPES
+#define ENSIGN_SCOPES
+enum ens_scope { ENS_AS_IS = 0, ENS_LOCAL = 1, ENS_SITE = 2 };
+#endif
+int ens_set_scope(ensclient_t *client, int scope);
 
 /* The program was too slow: so many events were not sent to it. */
 typedef void (*ens_lagged_cb_t)(void *arg, unsigned long long events);

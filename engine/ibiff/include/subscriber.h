@@ -53,6 +53,16 @@ struct enc_struct *subscriber_get_publisher(subscriber_t *subscriber);
 /* Sends a sign of life to the broker each time so many milliseconds have passed. */
 void subscriber_keepalive(subscriber_t *subscriber, unsigned long milliseconds);
 
+/* Whose events later subscriptions hear, of a broker that is one of several hosts' (a site): ENS_LOCAL
+ * is what was published at this broker alone, ENS_SITE at any of them, and ENS_AS_IS, which it is
+ * before, what the broker has by default. A broker of a version that doesn't know this refuses such
+ * subscriptions. Publishing is not concerned. 0, or EINVAL. Not in the original. */
+#ifndef ENSIGN_SCOPES
+#define ENSIGN_SCOPES
+enum ens_scope { ENS_AS_IS = 0, ENS_LOCAL = 1, ENS_SITE = 2 };
+#endif
+int subscriber_set_scope(subscriber_t *subscriber, int scope);
+
 /* The program was too slow: so many events were not sent to it. */
 typedef void (*subscriber_lagged_cb_t)(void *arg, unsigned long long events);
 

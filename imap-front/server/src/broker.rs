@@ -7,6 +7,7 @@ use admin::tools::ask::{AskError, Asker};
 use admin::{Base, Config};
 use ens::access::{Access, AccessError};
 use ens::broker::{BrokerConfig, SubscriptionLimits};
+use ens::frame::Scope;
 use ens::server::{self, Bound, Options};
 use ens::site;
 use monitor::table::{self, Metric};
@@ -75,11 +76,18 @@ pub fn bind(config: &Config) -> Result<Option<Bound>, BrokerError> {
                 count: config.count("ens.maxallsubscriptions") as usize,
                 bytes: config.count("ens.maxallsubscriptionbytes") as usize,
             },
+            scope: scope(config),
             ..BrokerConfig::new(Access::from_env()?, keepalive)
         },
         ..Options::default()
     };
     Ok(Some(server::bind(options)?))
+}
+
+/// What subscriptions hear that don't say.
+fn scope(config: &Config) -> Scope {
+    let word = config.word("ens.nats.scope");
+    word.parse().expect("values are checked when they are read")
 }
 
 /// The site that it joins, if it joins one.

@@ -65,6 +65,7 @@ impl Dialect {
         match self {
             Self::Enp => encoded(&Frame::Subscribe {
                 id: 1,
+                scope: None,
                 pattern: &topic,
             }),
             Self::Nats => format!("SUB {topic} 1\r\n").into_bytes(),

@@ -16,7 +16,8 @@ pub fn hello() -> Vec<u8> {
 
 /// A subscription.
 pub fn subscribe(id: u32, pattern: &str) -> Vec<u8> {
-    encoded(&Frame::Subscribe { id, pattern })
+    let scope = None;
+    encoded(&Frame::Subscribe { id, scope, pattern })
 }
 
 /// An event without payload.

@@ -3,7 +3,7 @@
 use ens::access::Access;
 use ens::client::{ClientEvent, Machine};
 use ens::event_ref::{EventRef, Pattern};
-use ens::frame::decode;
+use ens::frame::{Scope, decode};
 
 /// A frame is read from its own bytes alone, and written it is the same bytes.
 pub fn frame(data: &[u8]) {
@@ -22,6 +22,9 @@ pub fn client(data: &[u8]) {
         for pattern in ["enp://s/*", "enp+pool://s/k"] {
             machine.subscribe(pattern).expect("it is a pattern");
         }
+        let local = Some(Scope::Local);
+        let subscribed = machine.subscribe_to("enp://s/k", local);
+        subscribed.expect("it is a pattern");
         let mut news = Vec::new();
         for piece in data.chunks(size) {
             machine.handle_input(piece, &mut news);

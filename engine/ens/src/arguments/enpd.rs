@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+use crate::frame::Scope;
+
 /// The event notification broker. Who may connect is in the environment: ENS_ACCESS
 #[derive(Parser)]
 #[command(name = "enpd", version)]
@@ -73,6 +75,10 @@ pub struct Cli {
     /// The site that the broker joins there: those with the same one hear each other's events
     #[arg(long, value_name = "NAME", default_value = "ensign")]
     pub nats_site: String,
+    /// What subscriptions hear that don't say: site for the events of all its brokers, local for
+    /// those of this one's publishers. What is published here the others hear either way
+    #[arg(long, value_name = "SCOPE", default_value_t = Scope::Site)]
+    pub nats_scope: Scope,
     /// File with an nkey's seed, or user:password
     #[arg(long, value_name = "FILE")]
     pub nats_credentials: Option<PathBuf>,

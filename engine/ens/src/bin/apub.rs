@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use ens::arguments::{self, APUB, Arguments};
 use ens::client::{Address, ClientEvent, Connection, Options};
 
 /// Longest line, in bytes, as in the sample.
@@ -14,7 +15,7 @@ const ACCEPTED_WITHIN: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     ens::output::end_when_nobody_reads();
-    let arguments = match ens::arguments::Arguments::parse(ens::arguments::APUB) {
+    let arguments = match arguments::parse::<Arguments>(APUB) {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
@@ -57,10 +58,7 @@ fn main() -> ExitCode {
             return fatal(&why);
         }
         if arguments.json {
-            println!(
-                "{}",
-                ens::arguments::json(&arguments.event, payload.as_bytes())
-            );
+            println!("{}", arguments::json(&arguments.event, payload.as_bytes()));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::mpsc;
 
-use ens::arguments::{ASUB, Arguments, EVENT, json};
+use ens::arguments::{self, ASUB, AsubArguments, EVENT, json};
 use ens::client::{Address, ClientEvent, Connection, Options};
 
 /// What the plug-in publishes under if its key ends in `%M`, as IDLE needs it.
@@ -12,8 +12,8 @@ const DEEPER: &str = "enp://127.0.0.1/store/*";
 
 fn main() -> ExitCode {
     ens::output::end_when_nobody_reads();
-    let arguments = match Arguments::parse(ASUB) {
-        Ok(arguments) => arguments,
+    let (arguments, scope) = match arguments::parse(ASUB) {
+        Ok(AsubArguments { common, scope }) => (common, scope),
         Err(code) => return code,
     };
     let (sender, news) = mpsc::channel();
@@ -32,13 +32,13 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if let Err(error) = connection.subscribe(&arguments.event) {
+    if let Err(error) = connection.subscribe_to(&arguments.event, scope) {
         println!("Subscription failed - status 1");
         eprintln!("asub: {error}");
         return ExitCode::FAILURE;
     }
     // Unless something else is asked for, both are.
-    let deeper = (arguments.event == EVENT).then(|| connection.subscribe(DEEPER));
+    let deeper = (arguments.event == EVENT).then(|| connection.subscribe_to(DEEPER, scope));
     let deeper = deeper.and_then(Result::ok);
     for one in news {
         match one {

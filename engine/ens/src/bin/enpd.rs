@@ -172,6 +172,7 @@ fn options(cli: &Cli, access: Access) -> Options {
                 count: cli.max_all_subscriptions,
                 bytes: cli.max_all_subscription_bytes,
             },
+            scope: cli.nats_scope,
             ..BrokerConfig::new(access, cli.keepalive)
         },
         ..Options::default()

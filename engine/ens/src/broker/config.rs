@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use engine::event::ShardId;
 
 use crate::access::Access;
+use crate::frame::Scope;
 
 /// The key under which the broker says that it runs (reference chapter 1.1, the service bus).
 pub(super) const SERVICE_KEY: &str = "servbus:///service/ens";
@@ -24,6 +25,8 @@ pub struct BrokerConfig {
     pub of_client: SubscriptionLimits,
     /// What all connections may have together.
     pub of_all: SubscriptionLimits,
+    /// What subscriptions hear that don't say; of account once the broker has joined a site.
+    pub scope: Scope,
     /// What the broker calls itself.
     pub name: String,
     /// The first so many listeners are TCP ports, the others Unix sockets.
@@ -56,6 +59,7 @@ impl BrokerConfig {
                 count: 1_000_000,
                 bytes: 512 << 20,
             },
+            scope: Scope::Site,
             name: concat!("enpd ", env!("CARGO_PKG_VERSION")).into(),
             tcp_listeners: 0,
             secret: random_key(),

@@ -7,22 +7,25 @@ use bytes::{Buf, BufMut};
 use engine::event::SessionId;
 use engine::protocol::Seen;
 
+use super::Broker;
 use super::loss::Tally;
 use super::session::{Parked, Session};
 use super::subscriptions::Place;
-use super::{Broker, Target};
 use crate::event_ref::Pattern;
+use crate::frame::Scope;
 
 /// Bits of a pattern.
 const DEEP: u8 = 1;
 const POOLED: u8 = 2;
+const LOCAL: u8 = 4;
 
 impl Pattern {
     /// Appends it.
     pub(super) fn hand_over(&self, output: &mut Vec<u8>) {
         let deep = if self.deep { DEEP } else { 0 };
         let pooled = if self.pool.is_some() { POOLED } else { 0 };
-        output.put_u8(deep | pooled);
+        let local = if self.is_local() { LOCAL } else { 0 };
+        output.put_u8(deep | pooled | local);
         put_text(output, &self.key);
         put_text(output, self.pool.as_deref().unwrap_or_default());
         output.put_u32(self.params.len() as u32);
@@ -35,7 +38,7 @@ impl Pattern {
     /// The next one of the input.
     pub(super) fn taken_over(input: &mut &[u8]) -> Option<Self> {
         let bits = input.try_get_u8().ok()?;
-        if bits & !(DEEP | POOLED) != 0 {
+        if bits & !(DEEP | POOLED | LOCAL) != 0 {
             return None;
         }
         let key = take_text(input)?.into();
@@ -46,6 +49,10 @@ impl Pattern {
             pool: (bits & POOLED != 0).then(|| pool.into()),
             key,
             deep: bits & DEEP != 0,
+            scope: match bits & LOCAL {
+                0 => Scope::Site,
+                _ => Scope::Local,
+            },
             params: params.collect::<Option<_>>()?,
         })
     }
@@ -66,19 +73,14 @@ fn take_text<'a>(input: &mut &'a [u8]) -> Option<&'a str> {
 impl Session {
     /// Appends what there is of it besides subscriptions.
     fn hand_over(&self, output: &mut Vec<u8>) {
-        output.put_u8(self.version());
+        output.put_u8(self.greeting());
         output.put_u32(self.buffer.len() as u32);
         output.put_slice(&self.buffer);
     }
 
     /// The next one of the input.
     fn taken_over(input: &mut &[u8]) -> Option<Self> {
-        let mut session = Self::default();
-        match input.try_get_u8().ok()? {
-            0 => {}
-            version @ ..=2 => session.greet(version),
-            _ => return None,
-        }
+        let mut session = Self::greeted(input.try_get_u8().ok()?)?;
         let length = input.try_get_u32().ok()? as usize;
         let (buffer, rest) = input.split_at_checked(length)?;
         *input = rest;
@@ -143,12 +145,7 @@ impl Broker {
                 self.joins.put(pattern.clone(), id, number);
                 Place::Pooled
             }
-            None => {
-                let entry = self.matcher.insert(&pattern, Target::Session(id));
-                self.subscribing.add(self.shard);
-                self.add_interest(&pattern);
-                Place::Matched(entry)
-            }
+            None => Place::Matched(self.file(&pattern, id)),
         };
         self.keep(id, number, bytes, pattern, place);
     }
@@ -172,9 +169,11 @@ mod tests {
         fn patterns_come_out_as_they_went_in(
             text in "[a-z]{1,5}(\\+pool(\\.[a-z]{1,3})?)?://[a-z]{0,3}/[a-z%0-9]{0,5}(/\\*)?\
                      (\\?([a-z]=[a-z%0-9]{0,3}&?){0,4})?",
+            local: bool,
             cut in any::<prop::sample::Index>(),
         ) {
-            let Ok(pattern) = Pattern::parse(&text) else { return Ok(()) };
+            let Ok(mut pattern) = Pattern::parse(&text) else { return Ok(()) };
+            pattern.scope = if local { Scope::Local } else { Scope::Site };
             let mut bytes = Vec::new();
             pattern.hand_over(&mut bytes);
             let mut short = &bytes[..cut.index(bytes.len())];
@@ -182,6 +181,17 @@ mod tests {
             let mut left = &bytes[..];
             prop_assert_eq!(Pattern::taken_over(&mut left), Some(pattern));
             prop_assert!(left.is_empty());
+        }
+
+        #[test]
+        fn a_session_goes_on_as_it_was_greeted(version in 1..=3u8, local: bool) {
+            let scope = if local { Scope::Local } else { Scope::Site };
+            let mut session = Session::default();
+            session.greet(version, scope);
+            let mut bytes = Vec::new();
+            session.hand_over(&mut bytes);
+            let there = Session::taken_over(&mut &bytes[..]).expect("its own bytes");
+            prop_assert_eq!((there.version(), there.scope()), (version, scope));
         }
 
         #[test]

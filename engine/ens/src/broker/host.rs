@@ -80,8 +80,8 @@ impl Broker {
                 }
                 Err(error) => refuse(cx, ErrorCode::BadReference, id, &error.to_string()),
             },
-            Frame::Subscribe { id, pattern } => {
-                self.subscribe(cx, session.version(), id, pattern);
+            Frame::Subscribe { id, scope, pattern } => {
+                self.subscribe(cx, session, (id, scope), pattern);
             }
             Frame::Unsubscribe { id } => self.unsubscribe(cx, id),
             Frame::Ack { receipt } => {

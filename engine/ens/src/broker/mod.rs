@@ -35,7 +35,7 @@ pub use site::{owner_of_pool, publish_of};
 
 use crate::bus::Port;
 use crate::event_ref::Pattern;
-use crate::frame::{ErrorCode, Frame};
+use crate::frame::{ErrorCode, Frame, SCOPED};
 use crate::matcher::Matcher;
 use pools::Pools;
 use session::Session;
@@ -61,6 +61,8 @@ pub struct Broker {
     /// Connections that were not let in and are being closed.
     refused: HashSet<SessionId, RandomState>,
     pools: Pools,
+    /// Entries of [`Target::Local`] in the matcher.
+    locals: usize,
     /// The other brokers, if this one has joined a site.
     site: Option<Arc<Port>>,
     /// Pools, written down, of which the site was not told how many members they have.
@@ -89,6 +91,8 @@ pub struct Shared {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Target {
     Session(SessionId),
+    /// The same, of a broker of a site, for events of its own publishers only.
+    Local(SessionId),
     /// One member of a pool that is served here.
     Pool(u32),
 }
@@ -122,6 +126,7 @@ impl Broker {
             lagged: HashMap::default(),
             refused: HashSet::default(),
             pools: Pools::default(),
+            locals: 0,
             site,
             untold_members: BTreeSet::new(),
             telling: Box::default(),
@@ -162,18 +167,19 @@ impl Broker {
                 cx,
                 ErrorCode::Version,
                 0,
-                "version 0 is not spoken; 1 and 2 are",
+                "version 0 is not spoken; 1 to 3 are",
             );
             return close(cx, "another version is needed");
         }
         tracing::debug!(target: "gap::session", id = ?cx.id(), name, "hello");
         let version = version.min(crate::frame::VERSION);
-        session.greet(version as u8);
+        session.greet(version as u8, self.config.scope);
         self.note_version(cx.id(), version as u8);
         let welcome = Frame::Welcome {
             version,
             payload_max: crate::frame::PAYLOAD_BYTES_MAX as u32,
             keepalive_s: self.config.keepalive_s,
+            scope: (version >= SCOPED).then(|| session.scope()),
             name: &self.config.name,
         };
         cx.send(welcome.to_bytes());

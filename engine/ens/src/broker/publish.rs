@@ -22,6 +22,7 @@ pub(super) fn notify(
     let mut out = BytesMut::with_capacity(room + event.len() + payload.len());
     Frame::Notify {
         subscription,
+        away: false,
         receipt,
         event,
         payload,
@@ -32,7 +33,7 @@ pub(super) fn notify(
 
 impl Published {
     /// The NOTIFY for a subscriber: the same for all, unless it carries a receipt.
-    fn notify_for(&self, secret: &[u8; 32], subscriber: SessionId) -> Bytes {
+    pub(super) fn notify_for(&self, secret: &[u8; 32], subscriber: SessionId) -> Bytes {
         match self.linked {
             None => self.notify.clone(),
             Some(_) => self.notify_one(secret, subscriber, 0),
@@ -131,6 +132,13 @@ impl Broker {
         found: &mut Vec<Target>,
         published: &Arc<Published>,
     ) {
+        if self.locals > 0 {
+            for target in found.iter_mut() {
+                if let Target::Local(session) = *target {
+                    *target = Target::Session(session);
+                }
+            }
+        }
         if found.len() > 1 && !found.is_sorted() {
             found.sort_unstable();
         }
@@ -142,6 +150,8 @@ impl Broker {
                     cx.post(session, published.notify_for(&self.config.secret, session));
                     count += 1;
                 }
+                // They were made sessions above.
+                Target::Local(_) => {}
                 Target::Pool(pool) => self.pooled(cx, pool, published),
             }
         }
@@ -188,7 +198,9 @@ impl Broker {
     fn pooled_nowhere(&mut self, pool: u32, event: &Arc<Published>) {
         match (&event.way, self.pools.pattern(pool)) {
             (Way::Stays, _) => self.stats.drop_for_site(),
-            (_, Some(pattern)) if self.site.is_some() => self.send_away(&pattern, event),
+            (_, Some(pattern)) if self.site.is_some() && !pattern.is_local() => {
+                self.send_away(&pattern, event);
+            }
             _ => {}
         }
     }

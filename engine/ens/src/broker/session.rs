@@ -2,41 +2,77 @@
 
 use bytes::{Buf, BytesMut};
 
+use crate::frame::{Scope, VERSION};
+
+/// Of a greeting: subscriptions that don't say are local.
+const LOCAL: u8 = 0x80;
+
 /// An active connection: what it has sent of a frame that is not all there.
 #[derive(Debug, Default)]
 pub struct Session {
     pub(super) buffer: BytesMut,
-    /// Which version of ENP it speaks; 0 before its HELLO.
-    version: u8,
+    /// Which version of ENP it speaks, and what its subscriptions hear that don't say; 0 before
+    /// its HELLO.
+    greeting: u8,
     /// It was told that it is closed; what it still sends is not read.
     pub(super) closing: bool,
 }
 
-/// A connection that only waits: nothing but which version it speaks.
+/// A connection that only waits: nothing but how it was greeted.
 #[derive(Clone, Copy, Debug)]
 pub struct Parked(pub(super) u8);
 
 impl Session {
-    pub(super) fn greet(&mut self, version: u8) {
-        self.version = version;
+    /// It has said HELLO. Once it has, its scope stays.
+    pub(super) fn greet(&mut self, version: u8, scope: Scope) {
+        let scope = if self.is_greeted() {
+            self.scope()
+        } else {
+            scope
+        };
+        let local = if scope == Scope::Local { LOCAL } else { 0 };
+        self.greeting = version | local;
+    }
+
+    /// One that was greeted so; none if nobody is.
+    pub(super) fn greeted(greeting: u8) -> Option<Self> {
+        let version = greeting & !LOCAL;
+        let is_one = u16::from(version) <= VERSION && (version > 0 || greeting == 0);
+        is_one.then(|| Self {
+            greeting,
+            ..Self::default()
+        })
+    }
+
+    /// How it was greeted, in a byte.
+    pub(super) fn greeting(&self) -> u8 {
+        self.greeting
     }
 
     pub(super) fn version(&self) -> u8 {
-        self.version
+        self.greeting & !LOCAL
+    }
+
+    /// What its subscriptions hear that don't say.
+    pub(super) fn scope(&self) -> Scope {
+        match self.greeting & LOCAL {
+            0 => Scope::Site,
+            _ => Scope::Local,
+        }
     }
 
     pub(super) fn is_greeted(&self) -> bool {
-        self.version != 0
+        self.greeting != 0
     }
 
     pub(super) fn park(&self) -> Option<Parked> {
         let rests = self.is_greeted() && self.buffer.is_empty() && !self.closing;
-        rests.then_some(Parked(self.version))
+        rests.then_some(Parked(self.greeting))
     }
 
     pub(super) fn unpark(parked: Parked) -> Self {
         Self {
-            version: parked.0,
+            greeting: parked.0,
             ..Self::default()
         }
     }

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use engine::event::{SessionId, ShardId};
 
 use super::loss::{Loss, Tally};
 use super::message::{FromSite, Published, Way};
 use super::receipt::{self, Linked};
 use super::{Broker, Cx, Target, pools, publish};
-use crate::bus::{Crossing, Given, Pooled, bucket_of};
+use crate::bus::{Crossing, Given, Pooled, bucket_of, hears_others};
 use crate::event_ref::{EventRef, Pattern};
-use crate::frame::{Frame, decode};
+use crate::frame::{Frame, decode, mark_away};
 
 /// Clients that are looked at in one turn because of what was lost.
 const TOLD_PER_TURN: usize = 1_000;
@@ -98,6 +98,10 @@ pub fn publish_of(secret: &[u8; 32], shards: u16, token: &[u8; 16]) -> Option<(S
 pub fn owner_of_pool(pattern: &[u8], shards: u16) -> Option<(ShardId, Arc<Pattern>)> {
     let mut input = pattern;
     let pattern = Pattern::taken_over(&mut input)?;
+    // Whatever others say: this is no pool of the site.
+    if pattern.pool.is_none() || pattern.is_local() {
+        return None;
+    }
     let owner = pools::owner(&pattern, shards);
     Some((owner, Arc::new(pattern)))
 }
@@ -131,8 +135,31 @@ impl Broker {
         found.clear();
         self.matcher.matches(&event, &mut found);
         found.retain(|target| matches!(target, Target::Session(_)));
+        if self.locals > 0 {
+            self.give_marked(cx, &mut found, published);
+        }
         self.give(cx, &mut found, published);
         self.found = found;
+    }
+
+    /// Gives an event of another host to those found who have subscriptions of both scopes, marked
+    /// as such, and leaves the others.
+    fn give_marked(&self, cx: &mut Cx<'_>, found: &mut Vec<Target>, published: &Arc<Published>) {
+        let tells_apart = |target: &mut Target| match *target {
+            Target::Session(session) => self.tells_apart(session),
+            _ => false,
+        };
+        let mut marked: Vec<Target> = found.extract_if(.., tells_apart).collect();
+        marked.sort_unstable();
+        marked.dedup();
+        self.stats.notify(marked.len());
+        for target in marked {
+            if let Target::Session(session) = target {
+                let mut notify = BytesMut::from(published.notify_for(&self.config.secret, session));
+                mark_away(&mut notify);
+                cx.post(session, notify.freeze());
+            }
+        }
     }
 
     /// So many members has a pool on other hosts.
@@ -154,6 +181,9 @@ impl Broker {
     /// The site is told how many members a pool has here.
     pub(super) fn tell_members(&mut self, pattern: &Pattern) {
         let Some(port) = &self.site else { return };
+        if !hears_others(pattern) {
+            return;
+        }
         let mut bytes = vec![];
         pattern.hand_over(&mut bytes);
         let members = self.pools.members(pattern);
@@ -287,6 +317,9 @@ impl Broker {
         let mut tally = Tally::default();
         let mut buckets = std::collections::BTreeSet::new();
         for (_, pattern) in self.owned(client) {
+            if pattern.is_local() {
+                continue;
+            }
             if pattern.pool.is_some() {
                 tally.unknown |= loss.pools;
             } else if pattern.deep {

@@ -7,10 +7,11 @@ use ahash::RandomState;
 use engine::event::SessionId;
 
 use super::message::BrokerMessage;
+use super::session::Session;
 use super::{Broker, Cx, Target, config, pools, publish, refuse};
-use crate::bus::bucket_of_pattern;
+use crate::bus::hears_others;
 use crate::event_ref::Pattern;
-use crate::frame::{ErrorCode, Frame};
+use crate::frame::{ErrorCode, Frame, SCOPED, Scope, VERSION};
 use crate::matcher::EntryId;
 
 /// Subscriptions of connections that have ended that are removed in one turn.
@@ -20,12 +21,16 @@ pub(super) const REMOVALS_PER_TURN: usize = 2_000;
 #[derive(Default)]
 pub(super) struct Owned {
     by_id: HashMap<u32, Subscription, RandomState>,
-    /// What keeping them takes, and in the highest bit whether its client speaks version 2.
+    /// What keeping them takes; and in the highest bits which version its client speaks, and
+    /// whether it has, or had, subscriptions of local scope.
     bytes: usize,
 }
 
-/// In [`Owned::bytes`].
-const SPEAKS_2: usize = 1 << (usize::BITS - 1);
+/// In [`Owned::bytes`], of the version and of the other.
+const VERSION_AT: u32 = usize::BITS - 2;
+const HAS_LOCAL: usize = 1 << (VERSION_AT - 1);
+const COUNTED: usize = HAS_LOCAL - 1;
+const _: () = assert!(VERSION < 4);
 
 struct Subscription {
     bytes: usize,
@@ -42,12 +47,24 @@ pub(super) enum Place {
 }
 
 impl Broker {
-    pub(super) fn subscribe(&mut self, cx: &mut Cx<'_>, version: u8, id: u32, pattern: &str) {
+    pub(super) fn subscribe(
+        &mut self,
+        cx: &mut Cx<'_>,
+        of: &Session,
+        (id, scope): (u32, Option<Scope>),
+        pattern: &str,
+    ) {
         let session = cx.id();
-        let pattern = match Pattern::parse(pattern) {
+        let version = of.version();
+        if scope.is_some() && u16::from(version) < SCOPED {
+            let text = "a scope needs version 3 of ENP, and HELLO has asked for an older one";
+            return refuse(cx, ErrorCode::BadReference, id, text);
+        }
+        let mut pattern = match Pattern::parse(pattern) {
             Ok(pattern) => pattern,
             Err(error) => return refuse(cx, ErrorCode::BadReference, id, &error.to_string()),
         };
+        pattern.scope = scope.unwrap_or(of.scope());
         if id == 0 || self.has_subscription(session, id) {
             let text = "the subscription's number is 0 or in use";
             return refuse(cx, ErrorCode::BadId, id, text);
@@ -74,10 +91,8 @@ impl Broker {
             }
             Place::Pooled
         } else {
-            let entry = self.matcher.insert(&pattern, Target::Session(session));
             // Before the answer: who publishes after that finds it.
-            self.subscribing.add(self.shard);
-            self.add_interest(&pattern);
+            let entry = self.file(&pattern, session);
             cx.send(Frame::Subscribed { id }.to_bytes());
             Place::Matched(entry)
         };
@@ -89,25 +104,40 @@ impl Broker {
         }
     }
 
-    /// The site is asked for what a pattern outside of pools can match.
-    pub(super) fn add_interest(&self, pattern: &Pattern) {
+    /// A subscription outside of pools is found from now on, and the site asked for what it can
+    /// match there.
+    pub(super) fn file(&mut self, pattern: &Pattern, session: SessionId) -> EntryId {
+        let mut target = Target::Session(session);
         if let Some(port) = &self.site {
-            port.add_interest(bucket_of_pattern(pattern));
+            port.add_interest(pattern);
+            if !hears_others(pattern) {
+                target = Target::Local(session);
+                self.locals += 1;
+            }
         }
+        self.subscribing.add(self.shard);
+        self.matcher.insert(pattern, target)
     }
 
     /// Which version of ENP a client speaks, once it has subscribed.
     pub(super) fn note_version(&mut self, session: SessionId, version: u8) {
         if let Some(owned) = self.subscriptions.get_mut(&session) {
-            owned.bytes &= !SPEAKS_2;
-            owned.bytes |= if version >= 2 { SPEAKS_2 } else { 0 };
+            owned.bytes &= !(0b11 << VERSION_AT);
+            owned.bytes |= usize::from(version) << VERSION_AT;
         }
     }
 
     /// The same, of one that has.
     pub(super) fn version_of(&self, session: SessionId) -> u8 {
         let owned = self.subscriptions.get(&session);
-        1 + u8::from(owned.is_some_and(|owned| owned.bytes & SPEAKS_2 != 0))
+        owned.map_or(1, |owned| (owned.bytes >> VERSION_AT).max(1) as u8)
+    }
+
+    /// Whether what a client hears of another host is to be marked as such.
+    pub(super) fn tells_apart(&self, session: SessionId) -> bool {
+        let owned = self.subscriptions.get(&session);
+        owned.is_some_and(|owned| owned.bytes & HAS_LOCAL != 0)
+            && u16::from(self.version_of(session)) >= SCOPED
     }
 
     pub(super) fn keep(
@@ -120,6 +150,7 @@ impl Broker {
     ) {
         let owned = self.subscriptions.entry(session).or_default();
         owned.bytes += bytes;
+        owned.bytes |= if pattern.is_local() { HAS_LOCAL } else { 0 };
         let subscription = Subscription {
             bytes,
             pattern,
@@ -140,7 +171,7 @@ impl Broker {
         let limits = &self.config.of_client;
         let owned = self.subscriptions.get(&session);
         let (count, before) =
-            owned.map_or((0, 0), |owned| (owned.by_id.len(), owned.bytes & !SPEAKS_2));
+            owned.map_or((0, 0), |owned| (owned.by_id.len(), owned.bytes & COUNTED));
         if count >= limits.count {
             return Err(format!("a client may have {} subscriptions", limits.count));
         }
@@ -216,7 +247,8 @@ impl Broker {
         if let Place::Matched(entry) = gone.place {
             self.matcher.remove(entry);
             if let Some(port) = &self.site {
-                port.remove_interest(bucket_of_pattern(&gone.pattern));
+                port.remove_interest(&gone.pattern);
+                self.locals -= usize::from(!hears_others(&gone.pattern));
             }
             return self.subscribing.remove(self.shard);
         }

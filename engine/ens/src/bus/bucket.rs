@@ -2,6 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::mutant::{Mutant, planted};
 use crate::event_ref::Pattern;
 
 /// How many there are.
@@ -15,6 +16,11 @@ pub fn bucket_of(key: &str) -> u16 {
 /// The one bucket in which a pattern's events are; none if they may be in any.
 pub fn bucket_of_pattern(pattern: &Pattern) -> Option<u16> {
     (!pattern.deep).then(|| bucket_of(&pattern.key))
+}
+
+/// Whether what other hosts publish is for a subscription to this pattern.
+pub fn hears_others(pattern: &Pattern) -> bool {
+    !pattern.is_local() || planted(Mutant::IgnoreScope)
 }
 
 #[cfg(test)]

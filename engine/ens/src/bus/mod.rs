@@ -26,7 +26,7 @@ mod wire;
 #[cfg(test)]
 mod simulation;
 
-pub use bucket::{BUCKETS, bucket_of, bucket_of_pattern};
+pub use bucket::{BUCKETS, bucket_of, bucket_of_pattern, hears_others};
 pub use incoming::Missed;
 pub use interest::{Interest, Wanted};
 pub use machine::{Action, Counts, Limits, Machine, Pooled};

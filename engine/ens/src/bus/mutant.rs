@@ -18,11 +18,13 @@ pub(super) enum Mutant {
     NoOrder,
     /// An event for a pool without members is not handed on.
     KeepPooled,
+    /// A subscription of local scope hears other hosts.
+    IgnoreScope,
 }
 
 #[cfg(test)]
 impl Mutant {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ForgetGap,
         Self::HearTwice,
         Self::IgnoreDigests,
@@ -30,6 +32,7 @@ impl Mutant {
         Self::ForgetSilence,
         Self::NoOrder,
         Self::KeepPooled,
+        Self::IgnoreScope,
     ];
 }
 

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use bytes::Bytes;
 use crossbeam_queue::ArrayQueue;
 
-use super::bucket::BUCKETS;
+use super::bucket::{BUCKETS, bucket_of_pattern, hears_others};
 use super::interest::{Interest, Wanted};
 use super::machine::Pooled;
 use super::wire::Crossing;
+use crate::event_ref::Pattern;
 
 /// What may wait, whatever its size.
 const WAITING_MAX: usize = 64 * 1024;
@@ -83,16 +84,16 @@ impl Port {
         }
     }
 
-    /// One more subscription can match in this bucket, or in any.
-    pub fn add_interest(&self, bucket: Option<u16>) {
-        if self.interest.add(bucket) {
+    /// There is one more subscription outside of pools; the site is asked for what it can match.
+    pub fn add_interest(&self, pattern: &Pattern) {
+        if hears_others(pattern) && self.interest.add(bucket_of_pattern(pattern)) {
             (self.wake)();
         }
     }
 
-    /// One less can.
-    pub fn remove_interest(&self, bucket: Option<u16>) {
-        if self.interest.remove(bucket) {
+    /// There is one less.
+    pub fn remove_interest(&self, pattern: &Pattern) {
+        if hears_others(pattern) && self.interest.remove(bucket_of_pattern(pattern)) {
             (self.wake)();
         }
     }

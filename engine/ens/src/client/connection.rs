@@ -16,7 +16,7 @@ use super::Address;
 use super::machine::{ClientEvent, Machine};
 use super::stream::Stream;
 use crate::event_ref::RefError;
-use crate::frame::{Receipt, Unpublishable};
+use crate::frame::{Receipt, Scope, Unpublishable};
 
 /// How long a connect may take, and the greeting after it.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -200,6 +200,14 @@ impl Connection {
     /// If the pattern is none.
     pub fn subscribe(&self, pattern: &str) -> Result<u32, RefError> {
         self.change(|machine| machine.subscribe(pattern))
+    }
+
+    /// Subscribes, and says whose events are wanted, see [`Machine::subscribe_to`].
+    ///
+    /// # Errors
+    /// If the pattern is none.
+    pub fn subscribe_to(&self, pattern: &str, scope: Option<Scope>) -> Result<u32, RefError> {
+        self.change(|machine| machine.subscribe_to(pattern, scope))
     }
 
     /// Unsubscribes.

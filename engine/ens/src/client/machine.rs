@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::event_ref::{EventRef, Pattern, RefError};
-use crate::frame::{Frame, FrameError, Receipt, Unpublishable, VERSION, decode, publishable};
+use crate::frame::{
+    Frame, FrameError, Receipt, SCOPED, Scope, Unpublishable, VERSION, decode, publishable,
+};
 use crate::matcher::{EntryId, Matcher};
 
 /// What whoever speaks TLS says of bytes that are none: an alert's type and version.
@@ -60,13 +62,17 @@ pub struct Machine {
     subscriptions: BTreeMap<u32, Subscription>,
     matcher: Matcher<u32>,
     ids: u32,
-    welcome: bool,
+    /// Which version the broker speaks, once it has greeted, and what it makes of subscriptions
+    /// that don't say whose events they want.
+    version: Option<u16>,
+    scope: Scope,
     /// The broker has closed this connection, or it speaks no ENP.
     over: bool,
 }
 
 struct Subscription {
     pattern: String,
+    scope: Option<Scope>,
     /// None in a pool: the broker says for which subscription an event is.
     entry: Option<EntryId>,
 }
@@ -81,7 +87,8 @@ impl Machine {
             subscriptions: BTreeMap::new(),
             matcher: Matcher::default(),
             ids: 0,
-            welcome: false,
+            version: None,
+            scope: Scope::Site,
             over: false,
         };
         machine.say(&Frame::Hello {
@@ -95,15 +102,17 @@ impl Machine {
     pub fn reconnect(&mut self) {
         self.input.clear();
         self.output.clear();
-        self.welcome = false;
+        self.version = None;
         self.over = false;
         Frame::Hello {
             version: VERSION,
             name: &self.name,
         }
         .encode(&mut self.output);
-        for (id, Subscription { pattern, .. }) in &self.subscriptions {
-            Frame::Subscribe { id: *id, pattern }.encode(&mut self.output);
+        for (id, subscription) in &self.subscriptions {
+            let (id, scope) = (*id, subscription.scope);
+            let pattern = &subscription.pattern;
+            Frame::Subscribe { id, scope, pattern }.encode(&mut self.output);
         }
     }
 
@@ -114,7 +123,7 @@ impl Machine {
 
     /// Whether the broker has greeted.
     pub fn is_welcome(&self) -> bool {
-        self.welcome
+        self.version.is_some()
     }
 
     /// Bytes for the broker.
@@ -167,21 +176,32 @@ impl Machine {
         Ok(id)
     }
 
-    /// Subscribes; [`ClientEvent::Subscribed`] or [`ClientEvent::Refused`] follows.
+    /// Subscribes; [`ClientEvent::Subscribed`] or [`ClientEvent::Refused`] follows. Whose events it
+    /// hears is as the broker has it.
     ///
     /// # Errors
     /// If the pattern is none.
     pub fn subscribe(&mut self, pattern: &str) -> Result<u32, RefError> {
+        self.subscribe_to(pattern, None)
+    }
+
+    /// Subscribes, and says whose events are wanted. A broker that is older than scopes refuses
+    /// that.
+    ///
+    /// # Errors
+    /// If the pattern is none.
+    pub fn subscribe_to(&mut self, pattern: &str, scope: Option<Scope>) -> Result<u32, RefError> {
         let parsed = Pattern::parse(pattern)?;
         let id = self.id();
         let matched = parsed.pool.is_none();
         let entry = matched.then(|| self.matcher.insert(&parsed, id));
         let subscription = Subscription {
             pattern: pattern.into(),
+            scope,
             entry,
         };
         self.subscriptions.insert(id, subscription);
-        self.say(&Frame::Subscribe { id, pattern });
+        self.say(&Frame::Subscribe { id, scope, pattern });
         Ok(id)
     }
 
@@ -222,7 +242,7 @@ impl Machine {
         let mut taken = 0;
         while !self.over {
             match decode(&input[taken..]) {
-                _ if !self.welcome && input.starts_with(&TLS_ALERT) => {
+                _ if !self.is_welcome() && input.starts_with(&TLS_ALERT) => {
                     let why = "it speaks TLS on that port: begin the host with enps://".into();
                     news.push(ClientEvent::Over(why));
                     self.over = true;
@@ -249,8 +269,9 @@ impl Machine {
 
     fn hear(&mut self, frame: Frame<'_>, news: &mut Vec<ClientEvent>) {
         match frame {
-            Frame::Welcome { .. } => {
-                self.welcome = true;
+            Frame::Welcome { version, scope, .. } => {
+                self.version = Some(version);
+                self.scope = scope.unwrap_or_default();
                 news.push(ClientEvent::Welcome);
             }
             Frame::Subscribed { id } => news.push(ClientEvent::Subscribed(id)),
@@ -261,11 +282,9 @@ impl Machine {
             Frame::Missed => news.push(ClientEvent::Missed),
             Frame::Ping { token } => self.say(&Frame::Pong { token }),
             Frame::Error { id, text, .. } => {
+                let why = self.no_scopes(id).unwrap_or_else(|| text.into());
                 self.forget(id);
-                news.push(ClientEvent::Refused {
-                    id,
-                    why: text.into(),
-                });
+                news.push(ClientEvent::Refused { id, why });
             }
             Frame::Bye { text } => {
                 news.push(ClientEvent::Over(text.into()));
@@ -273,11 +292,12 @@ impl Machine {
             }
             Frame::Notify {
                 subscription,
+                away,
                 receipt,
                 event,
                 payload,
             } => {
-                let subscriptions = self.wanted(subscription, event);
+                let subscriptions = self.wanted(subscription, away, event);
                 if !subscriptions.is_empty() {
                     let receipt =
                         receipt.map(|(bytes, link)| (bytes, Bytes::copy_from_slice(link)));
@@ -299,8 +319,18 @@ impl Machine {
         }
     }
 
+    /// What a refusal of an older broker means, if it is of a subscription that asks for a scope.
+    fn no_scopes(&self, id: u32) -> Option<String> {
+        let scope = self.subscriptions.get(&id)?.scope?;
+        let version = self.version.filter(|version| *version < SCOPED)?;
+        Some(format!(
+            "a subscription of scope {scope} needs a broker that speaks version {SCOPED} of ENP; \
+             this one speaks {version}"
+        ))
+    }
+
     /// The subscriptions that a NOTIFY is for.
-    fn wanted(&mut self, only: u32, event: &str) -> Vec<u32> {
+    fn wanted(&mut self, only: u32, away: bool, event: &str) -> Vec<u32> {
         if only != 0 {
             let own = self.subscriptions.contains_key(&only);
             return own.then_some(only).into_iter().collect();
@@ -308,6 +338,8 @@ impl Machine {
         let mut found = Vec::new();
         if let Ok(event) = EventRef::parse(event) {
             self.matcher.matches(&event, &mut found);
+            let scope = |id: &u32| self.subscriptions.get(id).and_then(|it| it.scope);
+            found.retain(|id| !away || scope(id).unwrap_or(self.scope) == Scope::Site);
             found.sort_unstable();
         }
         found

@@ -16,6 +16,14 @@ fn vectors() -> Vec<(Vec<u8>, Frame<'static>)> {
             version: 1,
             payload_max: 1 << 20,
             keepalive_s: 120,
+            scope: None,
+            name: "enpd",
+        },
+        Frame::Welcome {
+            version: 3,
+            payload_max: 1 << 20,
+            keepalive_s: 120,
+            scope: Some(Scope::Local),
             name: "enpd",
         },
         Frame::Publish {
@@ -34,6 +42,12 @@ fn vectors() -> Vec<(Vec<u8>, Frame<'static>)> {
         Frame::Acknowledged { id: 8 },
         Frame::Subscribe {
             id: 1,
+            scope: None,
+            pattern: "enp://127.0.0.1/store",
+        },
+        Frame::Subscribe {
+            id: 2,
+            scope: Some(Scope::Local),
             pattern: "enp://127.0.0.1/store",
         },
         Frame::Subscribed { id: 1 },
@@ -41,12 +55,21 @@ fn vectors() -> Vec<(Vec<u8>, Frame<'static>)> {
         Frame::Unsubscribed { id: 1 },
         Frame::Notify {
             subscription: 0,
+            away: false,
+            receipt: None,
+            event: "enp://h/x",
+            payload: b"hi",
+        },
+        Frame::Notify {
+            subscription: 0,
+            away: true,
             receipt: None,
             event: "enp://h/x",
             payload: b"hi",
         },
         Frame::Notify {
             subscription: 3,
+            away: false,
             receipt: Some((receipt, b"L1")),
             event: "enp://h/x",
             payload: b"",
@@ -99,6 +122,24 @@ fn the_documents_vectors_hold() {
 }
 
 #[test]
+fn what_a_broker_of_version_2_hears_of_a_scope_is_no_pattern() {
+    for scope in [Scope::Local, Scope::Site] {
+        let pattern = format!("{}enp://h/x", char::from(scope as u8));
+        assert!(crate::event_ref::Pattern::parse(&pattern).is_err());
+        assert_eq!(scope.to_string().parse(), Ok(scope));
+    }
+    assert!("Site".parse::<Scope>().is_err());
+    // A scope that nobody knows is a part of the pattern, which is none.
+    let frame = Frame::Subscribe {
+        id: 1,
+        scope: None,
+        pattern: "\u{3}enp://h/x",
+    };
+    let bytes = frame.to_bytes();
+    assert_eq!(decode(&bytes), Ok(Some((frame, bytes.len()))));
+}
+
+#[test]
 fn lengths_that_lie_are_refused() {
     let huge = [0xFF, 0xFF, 0xFF, 0xFF, PING];
     assert_eq!(decode(&huge), Err((FrameError::TooLarge, 0)));
@@ -140,7 +181,7 @@ proptest! {
         let receipt = (!link.is_empty()).then_some(([7; 16], &link[..]));
         for frame in [
             Frame::Publish { id, link: &link, event: &event, payload: &payload },
-            Frame::Notify { subscription: id, receipt, event: &event, payload: &payload },
+            Frame::Notify { subscription: id, away: id % 2 == 1, receipt, event: &event, payload: &payload },
         ] {
             let bytes = frame.to_bytes();
             prop_assert_eq!(decode(&bytes), Ok(Some((frame, bytes.len()))));

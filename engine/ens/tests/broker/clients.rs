@@ -158,6 +158,7 @@ fn greet(listener: &TcpListener, then: &[u8]) -> TcpStream {
         version: 1,
         payload_max: 1 << 20,
         keepalive_s: 0,
+        scope: None,
         name: "another",
     };
     let _ = stream.write_all(&[&welcome.to_bytes(), then].concat());
@@ -170,6 +171,7 @@ fn after_a_broker_that_talks_nonsense_a_client_waits_and_begins_anew() {
     let address = Address::new("127.0.0.1", listener.local_addr().unwrap().port());
     let event = Frame::Notify {
         subscription: 0,
+        away: false,
         receipt: None,
         event: STORE,
         payload: b"whole",

@@ -7,6 +7,7 @@ mod goodbye;
 mod nats_servers;
 mod pools;
 mod programs;
+mod scope;
 mod secure;
 mod site;
 mod strangers;

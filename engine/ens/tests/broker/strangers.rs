@@ -103,6 +103,7 @@ fn who_stops_reading_lags_and_is_told_by_how_many() {
     deaf.write_all(
         &Frame::Subscribe {
             id: 1,
+            scope: None,
             pattern: STORE,
         }
         .to_bytes(),
@@ -170,10 +171,12 @@ fn mistakes_are_errors_and_the_connection_goes_on() {
     for frame in [
         Frame::Subscribe {
             id: 0,
+            scope: None,
             pattern: STORE,
         },
         Frame::Subscribe {
             id: 5,
+            scope: None,
             pattern: "store",
         },
         Frame::Unsubscribe { id: 9 },
@@ -278,6 +281,7 @@ fn a_receipt_that_was_overheard_or_guessed_acknowledges_nothing() {
         stream.write_all(&hello()).unwrap();
         let subscribe = Frame::Subscribe {
             id: 1,
+            scope: None,
             pattern: STORE,
         };
         stream.write_all(&subscribe.to_bytes()).unwrap();
@@ -355,6 +359,7 @@ fn what_very_many_subscriptions_leave_is_removed() {
         let pattern = format!("{STORE}?evtType=NewMsg&mailboxName=user{id}");
         let subscribe = Frame::Subscribe {
             id,
+            scope: None,
             pattern: &pattern,
         };
         asked.extend_from_slice(&subscribe.to_bytes());

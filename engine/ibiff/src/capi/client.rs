@@ -6,7 +6,7 @@
 )]
 
 use std::collections::HashMap;
-use std::ffi::CString;
+use std::ffi::{CString, c_int};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread::JoinHandle;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ens::client::{Address, ClientEvent, Connection, OpenError, Options, PublishError};
-use ens::frame::Receipt;
+use ens::frame::{Receipt, Scope};
 
 use super::dispatcher::{Dispatcher, Strand, Task};
 
@@ -110,6 +110,8 @@ struct State {
     /// On the publisher's side.
     links: Vec<Arc<Link>>,
     lagged: Option<Lagged>,
+    /// Whose events later subscriptions want; none is as the broker has it.
+    scope: Option<Scope>,
 }
 
 pub(crate) struct Shared {
@@ -177,6 +179,16 @@ impl Client {
     /// Who is told from now on that events were not sent.
     pub fn on_lagged(&self, lagged: Option<Lagged>) {
         self.shared.lock().lagged = lagged;
+    }
+
+    /// Whose events later subscriptions want. False if nobody knows that scope.
+    pub fn set_scope(&self, scope: c_int) -> bool {
+        let known = u8::try_from(scope).ok().and_then(Scope::of);
+        if scope != 0 && known.is_none() {
+            return false;
+        }
+        self.shared.lock().scope = known;
+        true
     }
 
     fn connection(&self) -> &Connection {
@@ -276,7 +288,8 @@ impl Client {
         established: impl FnOnce(&Arc<SubscriptionHandle>) -> Completer,
     ) -> Option<Arc<SubscriptionHandle>> {
         let mut state = self.shared.lock();
-        let id = self.connection().subscribe(pattern).ok()?;
+        let scope = state.scope;
+        let id = self.connection().subscribe_to(pattern, scope).ok()?;
         let handle = Arc::new(SubscriptionHandle {
             id,
             shared: Arc::downgrade(&self.shared),

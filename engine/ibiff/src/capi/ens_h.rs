@@ -4,7 +4,7 @@
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::sync::Arc;
 
-use super::client::{Client, Completer, How, Notify, SubscriptionHandle};
+use super::client::{Client, Completer, How, Notify, SubscriptionHandle, status};
 use super::foreign::{OnLagged, Opaque, bytes, lagged, text, with_payload};
 
 type Lost = extern "C" fn(*mut c_void);
@@ -119,6 +119,20 @@ pub unsafe extern "C" fn ens_unsubscribe(
     if let (Some(client), Some(subscription)) = unsafe { (client.as_ref(), subscription.as_ref()) }
     {
         client.forget(subscription);
+    }
+}
+
+/// Whose events later subscriptions want. See the header.
+///
+/// # Safety
+/// `client` is NULL, or open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ens_set_scope(client: *mut Client, scope: c_int) -> c_int {
+    // SAFETY: the caller's promise.
+    let client = unsafe { client.as_ref() };
+    match client.is_some_and(|client| client.set_scope(scope)) {
+        true => 0,
+        false => status::INVALID,
     }
 }
 

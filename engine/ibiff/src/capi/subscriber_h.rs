@@ -208,6 +208,20 @@ pub unsafe extern "C" fn subscriber_keepalive(subscriber: *mut Enc, every: c_ulo
 /// # Safety
 /// `subscriber` is NULL, or open.
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn subscriber_set_scope(subscriber: *mut Enc, scope: c_int) -> c_int {
+    // SAFETY: the caller's promise.
+    let subscriber = unsafe { subscriber.as_ref() };
+    match subscriber.is_some_and(|subscriber| subscriber.set_scope(scope)) {
+        true => 0,
+        false => status::INVALID,
+    }
+}
+
+/// See the header.
+///
+/// # Safety
+/// `subscriber` is NULL, or open.
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn subscriber_on_lagged(
     subscriber: *mut Enc,
     call: Option<OnLagged>,

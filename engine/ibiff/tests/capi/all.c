@@ -128,6 +128,33 @@ static void the_five_functions(void)
     ens_close(NULL);
 }
 
+/* A broker that is alone is a site of its own: subscriptions of any scope hear the same. */
+static void scopes(void)
+{
+    struct seen seen = {0}, subscribed = {0};
+    ensclient_t *client = ens_open(host, port, NULL, NULL);
+    subscriber_t *subscriber = subscriber_new_s(NULL, host, port);
+
+    CHECK(ens_set_scope(NULL, ENS_LOCAL) == EINVAL);
+    CHECK(ens_set_scope(client, 3) == EINVAL && ens_set_scope(client, -1) == EINVAL);
+    CHECK(ens_set_scope(client, ENS_LOCAL) == 0);
+    CHECK(ens_subscribe(client, "enp://t/scopes", on_body, &seen) != NULL);
+    CHECK(ens_set_scope(client, ENS_SITE) == 0);
+    CHECK(ens_subscribe(client, "enp://t/scopes", on_body, &seen) != NULL);
+    CHECK(ens_set_scope(client, ENS_AS_IS) == 0);
+    CHECK(ens_subscribe(client, "enp://t/scopes", on_body, &seen) != NULL);
+    CHECK(subscriber_set_scope(NULL, ENS_SITE) == EINVAL);
+    CHECK(subscriber_set_scope(subscriber, 258) == EINVAL);
+    CHECK(subscriber_set_scope(subscriber, ENS_LOCAL) == 0);
+    subscribe_a(subscriber, "enp://t/scopes", on_event, &seen, on_done, &subscribed);
+    wait_for(&subscribed.calls, 1);
+    CHECK(subscribed.rc == 0);
+    ens_publish(client, "enp://t/scopes", NULL, 0, NULL);
+    wait_for(&seen.events, 4);
+    subscriber_delete(subscriber);
+    ens_close(client);
+}
+
 static void *dispatch(void *dispatcher)
 {
     pas_dispatch(dispatcher);
@@ -311,6 +338,7 @@ int main(int argc, char **argv)
     host = argv[1];
     port = (unsigned short)atoi(argv[2]);
     the_five_functions();
+    scopes();
     the_older_functions();
     links();
     without_an_answer();

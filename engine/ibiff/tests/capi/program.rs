@@ -111,6 +111,7 @@ fn lagging_broker() -> u16 {
                     version: 1,
                     payload_max: 1 << 20,
                     keepalive_s: 0,
+                    scope: None,
                     name: "slow",
                 };
                 for answer in [welcome, Frame::Lagged { events: 5 }] {

@@ -133,6 +133,8 @@ fn of_site(base: &Base, config: &Config) -> Vec<OsString> {
     for (flag, option) in [("--nats", "ens.nats.url"), ("--nats-site", "ens.nats.site")] {
         arguments.extend([flag.into(), config.value(option).into()]);
     }
+    let scope = config.word("ens.nats.scope");
+    arguments.extend(["--nats-scope".into(), scope.into()]);
     let most = config.count("ens.nats.maxpending").to_string();
     arguments.extend(["--nats-pending".into(), most.into()]);
     for (flag, option) in [

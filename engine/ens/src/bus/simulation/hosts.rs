@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use reactor::Rng;
 
-use crate::bus::{Action, Limits, Machine, Missed, Pooled, Subject, Wanted};
+use crate::bus::{Action, Limits, Machine, Missed, Pooled, Port, Subject, hears_others};
+use crate::event_ref::{EventRef, Pattern};
 
 pub const MILLISECOND_NS: u64 = 1_000_000;
 
@@ -14,6 +15,8 @@ pub type Name = (u64, u64);
 
 pub struct Host {
     pub machine: Machine,
+    port: Port,
+    subscriptions: Vec<Pattern>,
     pub origin: u64,
     pub is_connected: bool,
     pub subscribed: BTreeSet<Subject>,
@@ -32,11 +35,11 @@ pub struct Host {
 }
 
 impl Host {
-    pub fn new(origin: u64, now_ns: u64, wanted: Wanted) -> Self {
-        let mut machine = Machine::new(origin, now_ns, Limits::default());
-        machine.want(now_ns, wanted);
-        Self {
-            machine,
+    pub fn new(origin: u64, now_ns: u64, subscriptions: Vec<Pattern>) -> Self {
+        let mut host = Self {
+            machine: Machine::new(origin, now_ns, Limits::default()),
+            port: Port::new(1 << 20, Box::new(|| {})),
+            subscriptions: vec![],
             origin,
             is_connected: false,
             subscribed: BTreeSet::new(),
@@ -49,6 +52,30 @@ impl Host {
             members: 0,
             members_away: 0,
             turn: 0,
+        };
+        host.subscribe(now_ns, subscriptions);
+        host
+    }
+
+    /// Subscribes to these, in the place of all that it has subscribed to.
+    pub fn subscribe(&mut self, now_ns: u64, subscriptions: Vec<Pattern>) {
+        subscriptions
+            .iter()
+            .for_each(|it| self.port.add_interest(it));
+        let before = std::mem::replace(&mut self.subscriptions, subscriptions);
+        before.iter().for_each(|it| self.port.remove_interest(it));
+        if let Some(wanted) = self.port.take_wanted() {
+            self.machine.want(now_ns, wanted);
+        }
+    }
+
+    /// Subscriptions of local scope hear nothing of other hosts.
+    fn give(&self, event: &Bytes) {
+        let text = std::str::from_utf8(event).expect("text");
+        let event = EventRef::parse(text).expect("a reference");
+        for one in self.subscriptions.iter().filter(|it| hears_others(it)) {
+            let hears = one.matches(&event);
+            assert!(!hears || !one.is_local(), "{text} is another host's");
         }
     }
 
@@ -68,6 +95,7 @@ impl Host {
         assert!(*last < name.1, "{name:?} after {last}");
         *last = name.1;
         *self.heard_in.entry(bucket).or_default() += 1;
+        self.give(event);
     }
 
     pub fn miss(&mut self, bucket: u16, missed: Missed) {

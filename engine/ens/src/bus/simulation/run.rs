@@ -8,7 +8,9 @@ use reactor::Rng;
 use reactor::rng::Stream;
 
 use super::hosts::{Bus, Faults, Host, MILLISECOND_NS, Name, News, carry_out, name};
-use crate::bus::{Crossing, Wanted, bucket_of};
+use crate::bus::{Crossing, Subject, bucket_of};
+use crate::event_ref::Pattern;
+use crate::frame::Scope;
 
 const HOSTS: usize = 4;
 /// The first two stay, and always want the same: of them all is known. The others come and go.
@@ -59,22 +61,39 @@ fn key(number: u64) -> String {
     format!("enp://h/k{number}")
 }
 
-fn wanted(host: usize, rng: &mut Rng) -> Wanted {
-    let mut wanted = Wanted::none();
+fn pattern(text: &str, scope: Scope) -> Pattern {
+    let pattern = Pattern::parse(text).expect("a pattern");
+    Pattern { scope, ..pattern }
+}
+
+/// What a host has subscribed to.
+fn subscriptions(host: usize, rng: &mut Rng) -> Vec<Pattern> {
+    let local = |number| pattern(&key(number), Scope::Local);
+    let of_site = |number| pattern(&key(number), Scope::Site);
     match host {
-        0 => return Wanted::all(),
-        1 => (0..KEYS / 2).for_each(|number| wanted.add(bucket_of(&key(number)))),
+        0 => vec![pattern("enp://h/*", Scope::Site)],
+        1 => {
+            let own = (KEYS / 2..KEYS).map(local);
+            let all = (0..KEYS / 2).map(of_site).chain(own);
+            all.collect()
+        }
         // Now and then so many that it asks for all.
-        _ if rng.chance(1, 4) => (0..100).for_each(|bucket| wanted.add(bucket * 10)),
+        _ if rng.chance(1, 4) => {
+            let many = (0..100).map(|number| format!("enp://h/many{number}"));
+            many.map(|text| pattern(&text, Scope::Site)).collect()
+        }
         _ => {
+            let mut some = vec![];
             for number in 0..KEYS {
-                if rng.chance(1, 2) {
-                    wanted.add(bucket_of(&key(number)));
+                match rng.below(4) {
+                    0 | 1 => some.push(of_site(number)),
+                    2 => some.push(local(number)),
+                    _ => {}
                 }
             }
+            some
         }
     }
-    wanted
 }
 
 impl Run {
@@ -102,8 +121,8 @@ impl Run {
 
     fn host(&mut self, place: usize) -> Host {
         self.origins += 1;
-        let wanted = wanted(place, &mut self.rng);
-        Host::new(self.origins, self.now_ns, wanted)
+        let subscriptions = subscriptions(place, &mut self.rng);
+        Host::new(self.origins, self.now_ns, subscriptions)
     }
 
     fn connect(&mut self, place: usize) {
@@ -259,8 +278,8 @@ impl Run {
                 self.connect(one);
             }
             7 if one >= STEADY => {
-                let wanted = wanted(one, &mut self.rng);
-                self.hosts[one].machine.want(self.now_ns, wanted);
+                let subscriptions = subscriptions(one, &mut self.rng);
+                self.hosts[one].subscribe(self.now_ns, subscriptions);
                 self.settle(one);
             }
             _ => {}
@@ -274,14 +293,16 @@ impl Run {
     /// Those who have always been there know of each event, or how many they don't.
     fn check(&mut self) {
         for place in 0..STEADY {
-            let mut check = Wanted::none();
-            let buckets: BTreeSet<u16> = (0..KEYS).map(|number| bucket_of(&key(number))).collect();
-            buckets.iter().for_each(|bucket| check.add(*bucket));
-            if place == 1 {
-                check = wanted(1, &mut self.rng);
-            }
+            let keys = if place == 1 { KEYS / 2 } else { KEYS };
+            let buckets: BTreeSet<u16> = (0..keys).map(|number| bucket_of(&key(number))).collect();
             let host = &self.hosts[place];
-            for bucket in check.iter() {
+            if place == 1 {
+                // What is local costs the bus nothing.
+                let asked = host.subscribed.iter();
+                let asked = asked.filter(|it| matches!(it, Subject::Bucket(_)));
+                assert_eq!(asked.count(), buckets.len());
+            }
+            for bucket in buckets {
                 let of_others = self.published.iter();
                 let of_others = of_others.filter(|((by, of), _)| *by != place && *of == bucket);
                 let published: u64 = of_others.map(|(_, count)| count).sum();

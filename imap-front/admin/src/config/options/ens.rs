@@ -107,6 +107,14 @@ pub(super) static ENS: &[ConfigOption] = &[
                them; what is more is lost, and whoever misses it is told",
     },
     ConfigOption {
+        name: "ens.nats.scope",
+        kind: Kind::Word(&["site", "local"]),
+        default: "site",
+        refreshable: false,
+        help: "what ENS subscriptions hear that don't say: site is what is published at any broker \
+               of the site, local at this one. What is published here the others hear either way",
+    },
+    ConfigOption {
         name: "ens.nats.site",
         kind: Kind::Text,
         default: "ensign",
