@@ -109,6 +109,13 @@ fn check(base: &Base, _: &Cli) -> Result<(), Box<dyn Error>> {
     ens::output::end_when_nobody_reads();
     let config = Config::load(base)?;
     let mut out = std::io::stdout();
+    // Files, whoever has read them last: a renewal that nobody told the server of is good, too.
+    for line in certificates::described(&config) {
+        writeln!(out, "{line}")?;
+    }
+    if let Some(line) = tokens::described(&config) {
+        writeln!(out, "{line}")?;
+    }
     if let Some(status) = Status::of_running(base) {
         write!(out, "The running server:\n{}", status.conditions)?;
         for line in status.differences(&config) {
@@ -123,12 +130,6 @@ fn check(base: &Base, _: &Cli) -> Result<(), Box<dyn Error>> {
     let mut facts = Facts::looked_up(&config);
     let trial = |number| notify::trial(base, number).err();
     facts.not_loaded = plug_ins.map(trial).collect();
-    for line in certificates::described(&config) {
-        writeln!(out, "{line}")?;
-    }
-    if let Some(line) = tokens::described(&config) {
-        writeln!(out, "{line}")?;
-    }
     let state = broker::state_of_site(base, &config);
     if let Some(line) = state.or_else(|| broker::described_site(&config)) {
         writeln!(out, "{line}")?;

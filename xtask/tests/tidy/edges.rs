@@ -14,7 +14,7 @@ const ALLOWED: [(&str, &[&str]); 20] = [
     ("tls", &[]),
     ("nats", &[]),
     ("ens", &["reactor", "engine", "tls", "nats"]),
-    ("ibiff", &["ens"]),
+    ("ibiff", &["ens", "dev:tls"]),
     ("mail", &[]),
     ("proto", &["mail", "dev:model"]),
     ("store", &["counting", "mail", "dev:model"]),

@@ -7,3 +7,4 @@ mod crash;
 mod examples;
 mod plugin;
 mod program;
+mod secure;
