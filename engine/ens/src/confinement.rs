@@ -59,6 +59,17 @@ pub fn confine_calls(wanted: bool, groups: &[Group]) -> Result<(), ConfinementEr
     Ok(())
 }
 
+/// Says what the rings of this process may do if it is more than they should: if they are not to be
+/// restricted, or this kernel can't. To be called before the system calls are confined.
+pub fn say_of_rings(restricted: bool) {
+    const OPEN: &str = "rings of this process can do all that this kernel's io_uring does";
+    if !restricted {
+        tracing::warn!("service.restrictrings is off: {OPEN}");
+    } else if !reactor::uring::can_restrict() {
+        tracing::warn!("this kernel can't restrict io_uring: {OPEN}");
+    }
+}
+
 /// What `enpd` reaches: the folders of files that it makes (its Unix socket, its answer to whoever
 /// refreshes it); and for reading what it shows to others, and what a panic's report is made of.
 pub fn reach_of_broker(made: &[&Path], read: Vec<PathBuf>) -> Reach {

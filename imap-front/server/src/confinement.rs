@@ -34,13 +34,16 @@ const CALLS: [Group; 5] = [
 /// The plug-in that is ours.
 const OWN_PLUG_IN: &str = "libibiff";
 
-/// Closes the rest of the host's files to this thread and to those that it starts from now on.
-/// Folders that don't exist yet can't be named: they must be made before.
+/// Closes the rest of the host's files to this thread and to those that it starts from now on, and
+/// says if its rings will not be restricted. Folders that don't exist yet can't be named: they must
+/// be made before.
 ///
 /// # Errors
 /// If the kernel knows Landlock and refuses.
 pub fn confine_files(base: &Base, config: &Config) -> Result<(), ConfinementError> {
-    confinement::confine_files(config.switch("service.landlock"), &reach(base, config))
+    confinement::confine_files(config.switch("service.landlock"), &reach(base, config))?;
+    confinement::say_of_rings(config.switch("service.restrictrings"));
+    Ok(())
 }
 
 /// Has all threads make the calls of the list and no others, those of plug-ins included.

@@ -110,6 +110,7 @@ fn serve(cli: &Cli, access: Access, ready: &mut Ready) -> Result<(), Box<dyn std
         confinement::reach_hosts(&mut reach);
     }
     confinement::confine_files(!cli.no_landlock, &reach)?;
+    confinement::say_of_rings(!cli.no_restricted_rings);
     // From here on there will be other threads.
     reactor::rights::give_up()?;
     if let Some(successor) = &mut successor {

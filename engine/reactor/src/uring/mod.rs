@@ -37,3 +37,4 @@ mod token;
 pub use alarm::monotonic_ns;
 pub use options::{Options, open_files_max};
 pub use reactor::Uring;
+pub use restrict::can_restrict;

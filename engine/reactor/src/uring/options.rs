@@ -24,7 +24,8 @@ pub struct Options {
     pub receive_buffer_bytes: usize,
     /// How long to look for work before sleeping, in nanoseconds. Costs a core; saves the wake-up.
     pub spin_ns: u64,
-    /// Whether the kernel refuses a ring every operation that the reactor doesn't use.
+    /// Whether the kernel refuses a ring every operation that the reactor doesn't use, if it
+    /// [can](super::can_restrict).
     pub restricted: bool,
     /// Seed of [`crate::Reactor::rng`].
     pub seed: u64,

@@ -1,8 +1,10 @@
 //! What a ring may do: the operations that the reactor uses, and nothing else. io_uring is out of
 //! reach of a seccomp filter; this is its own way to say less.
 
-use io_uring::opcode;
+use std::io;
+
 use io_uring::register::Restriction;
+use io_uring::{IoUring, opcode};
 
 /// IORING_OP_*: everything that files of this folder submit.
 const OPERATIONS: [u8; 14] = [
@@ -33,8 +35,24 @@ const FLAGS: u8 = {
 
 /// The restrictions of every ring. No io_uring_register call is among them: once it is enabled, a
 /// ring's restrictions stay as they are, and files come into it by its own operations.
-pub(super) fn restrictions() -> Vec<Restriction> {
+fn restrictions() -> Vec<Restriction> {
     let operations = OPERATIONS.map(Restriction::sqe_op);
     let flags = Restriction::sqe_flags_allowed(FLAGS);
     operations.into_iter().chain([flags]).collect()
+}
+
+/// Restricts a ring that is not enabled yet. False if this kernel can't: the ring does without.
+pub(super) fn restrict(ring: &IoUring) -> io::Result<bool> {
+    match ring.submitter().register_restrictions(&mut restrictions()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether this kernel restricts rings: one is made to try it. Where none can be made the answer is
+/// yes, and whoever makes those that are needed says why.
+pub fn can_restrict() -> bool {
+    let ring = IoUring::builder().setup_r_disabled().build(1);
+    ring.and_then(|ring| restrict(&ring)).unwrap_or(true)
 }

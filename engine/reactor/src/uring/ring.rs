@@ -7,7 +7,7 @@ use io_uring::{IoUring, cqueue, squeue, types};
 
 use super::denied::explained;
 use super::options::Options;
-use super::restrict::restrictions;
+use super::restrict::restrict;
 use super::slots::{Slot, Slots, slot_of};
 use crate::Conn;
 
@@ -60,8 +60,7 @@ impl Ring {
             io.submitter().register_eventfd(eventfd)?;
         }
         if options.restricted {
-            let mut restrictions = restrictions();
-            io.submitter().register_restrictions(&mut restrictions)?;
+            restrict(&io)?;
         }
         io.submitter().register_enable_rings().map_err(explained)?;
         Ok(Self {

@@ -29,15 +29,93 @@ fn every_thread_makes_only_calls_of_the_list() {
         "{found:?}"
     );
     drop(server);
-    let mut site = Site::new("service.seccomp = no\nlogfile.imap.file = log/imap\n");
-    site.options += "service.landlock = no\n";
+    assert!(!site.log().contains(" is off:"), "{}", site.log());
+    let options = [
+        "service.seccomp",
+        "service.landlock",
+        "service.restrictrings",
+    ];
+    let mut site = Site::new("logfile.imap.file = log/imap\n");
+    site.options += &options.map(|option| format!("{option} = no\n")).concat();
     let server = site.start();
     let found = modes(&server);
     assert!(found.iter().all(|mode| mode == "0"), "{found:?}");
-    for option in ["service.seccomp", "service.landlock"] {
+    for option in options {
         let said = format!("{option} is off");
-        assert!(site.log().contains(&said), "{}", site.log());
+        assert_eq!(site.log().matches(&said).count(), 1, "{}", site.log());
     }
+    assert_eq!(server.deliver(&["fred"], "Subject: x\r\n\r\ny").len(), 1);
+}
+
+/// Runs a program on a kernel that has neither Landlock nor seccomp nor restricted rings: a filter
+/// answers for it.
+const LACKING: &str = r#"
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define SKIP_UNLESS(value, count) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, count)
+#define FAIL(error) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (error))
+
+#ifndef SYS_landlock_create_ruleset
+#define SYS_landlock_create_ruleset 444
+#endif
+
+int main(int argc, char **argv)
+{
+    struct sock_filter code[] = {
+        LOAD(nr),
+        SKIP_UNLESS(SYS_landlock_create_ruleset, 1),
+        FAIL(ENOSYS),
+        SKIP_UNLESS(SYS_seccomp, 1),
+        FAIL(ENOSYS),
+        SKIP_UNLESS(SYS_prctl, 3),
+        LOAD(args[0]),
+        SKIP_UNLESS(PR_GET_SECCOMP, 1),
+        FAIL(EINVAL),
+        LOAD(nr),
+        SKIP_UNLESS(SYS_io_uring_register, 3),
+        LOAD(args[1]),
+        SKIP_UNLESS(11 /* IORING_REGISTER_RESTRICTIONS */, 1),
+        FAIL(EINVAL),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof code / sizeof *code, code};
+
+    if (argc < 2 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+        return 2;
+    execv(argv[1], argv + 1);
+    return 3;
+}
+"#;
+
+#[test]
+fn what_the_kernel_lacks_is_said_and_done_without() {
+    let site = Site::new("logfile.imap.file = log/imap\n");
+    let folder = site.folder.path();
+    let program = folder.join("lacking");
+    fs::write(folder.join("lacking.c"), LACKING).unwrap();
+    let mut cc = Command::new("cc");
+    cc.arg("-o").arg(&program).arg(folder.join("lacking.c"));
+    assert!(cc.status().unwrap().success());
+    let server = site.start_under(&format!("exec {} \"$0\" \"$@\"", program.display()));
+    let log = site.log();
+    for said in [
+        "this kernel has no Landlock",
+        "this kernel has no seccomp with filters",
+        "this kernel can't restrict io_uring",
+    ] {
+        assert_eq!(log.matches(said).count(), 1, "{said}: {log}");
+    }
+    let mut idle = server.idle("fred");
+    assert!(server.deliver(&["fred"], "Subject: x\r\n\r\ny")[0].starts_with("250"));
+    assert_eq!(idle.line(), "* 1 EXISTS");
 }
 
 /// A plug-in that looks for a way out when it is told of an event, and has what it met logged.
