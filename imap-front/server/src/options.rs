@@ -27,8 +27,6 @@ const SECOND_NS: u64 = 1_000_000_000;
 const NEVER_NS: u64 = u64::MAX / 4;
 /// How long the end waits for what is under way, and for clients that don't take their last reply.
 const STOP_NS: u64 = 10 * SECOND_NS;
-/// How long a client may take to log in.
-const LOGIN_NS: u64 = 180 * SECOND_NS;
 /// Topics of lost events that are remembered one by one: then only those resynchronise.
 const LOST_TOPICS_MAX: usize = 64 * 1024;
 /// Replies, events and the like handled in one turn: few, so that a turn is short.
@@ -117,7 +115,7 @@ impl Options {
             },
             session,
             timeouts: Timeouts {
-                login_ns: LOGIN_NS,
+                login_ns: config.count("service.imap.logintimeout") * SECOND_NS,
                 inactivity_ns: config.count("service.imap.idletimeout") * 60 * SECOND_NS,
                 keepalive_ns: match config.count("service.imap.stillhere") {
                     0 => NEVER_NS,

@@ -12,6 +12,8 @@ pub enum Refused {
     User(UserId),
     /// A login: there were too many from its address within a minute.
     Rate,
+    /// A login: too many wait for their passwords to be checked, of its address or in all.
+    Waiting,
     /// An LMTP connection: its address, or the Unix socket, has its share.
     Deliverer,
     /// An LMTP connection: there are enough in all.
@@ -41,6 +43,10 @@ impl Refused {
             Self::Rate => (
                 "loginsperminute",
                 "login refused, too many from its address (service.imap.loginsperminute)",
+            ),
+            Self::Waiting => (
+                "waiting",
+                "login refused, too many wait for their passwords to be checked",
             ),
             Self::Deliverer => (
                 "maxperpeer",

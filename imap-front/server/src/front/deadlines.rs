@@ -23,7 +23,7 @@ fn quiet_ns(session: &FrontSession) -> u64 {
 /// How long clients may be quiet.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// Without having logged in.
+    /// Without having logged in, from one command to the end of the next.
     pub login_ns: u64,
     /// After login: RFC 3501 §5.4 asks for 30 minutes at least.
     pub inactivity_ns: u64,

@@ -383,7 +383,10 @@ impl<B: Backend> Active for Front<B> {
         cx: &mut Context<'_, Reply>,
         bytes: &[u8],
     ) {
-        session.heard_ns = cx.now_ns();
+        let before = session
+            .user
+            .is_none()
+            .then(|| session.machine.commands_given());
         session.quiet = false;
         session.tally.received += bytes.len() as u64;
         session.machine.set_compression(match cx.compression() {
@@ -392,6 +395,10 @@ impl<B: Backend> Active for Front<B> {
             engine::protocol::Compression::Active => Compression::Active,
         });
         session.machine.handle_input(bytes);
+        // A stranger who sends a byte now and then holds no place for ever.
+        if before != Some(session.machine.commands_given()) {
+            session.heard_ns = cx.now_ns();
+        }
         self.carry_out(session, cx);
         if session.machine.is_within_a_command() {
             cx.acknowledge_now();

@@ -99,6 +99,8 @@ pub enum Line {
         who: Who,
         /// What.
         what: Refused,
+        /// The name that a login was tried with; empty if it gave none.
+        name: Box<str>,
     },
 }
 
@@ -203,7 +205,8 @@ impl Lines {
             client,
             called: None,
         };
-        self.put(Line::Refused { who, what });
+        let name = Box::default();
+        self.put(Line::Refused { who, what, name });
     }
 
     /// What was delivered since the start.
@@ -275,7 +278,8 @@ impl Line {
     fn bytes(&self) -> usize {
         let called = |who: &Who| who.called.as_ref().map_or(0, |called| called.len());
         match self {
-            Self::LoggedIn { who, .. } | Self::Refused { who, .. } => called(who),
+            Self::LoggedIn { who, .. } => called(who),
+            Self::Refused { who, name, .. } => called(who) + name.len(),
             Self::ActsAs { who, user, by } => called(who) + user.len() + by.len(),
             Self::Failed { who, name, why, .. } => {
                 called(who) + name.len() + why.as_ref().map_or(0, |why| why.len())

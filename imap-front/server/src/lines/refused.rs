@@ -51,7 +51,7 @@ fn refusal(line: &Line) -> Option<(&Who, &'static str)> {
         Line::Failed { who, expired, .. } => {
             Some((who, if *expired { "expired" } else { "failed" }))
         }
-        Line::Refused { who, what } => Some((who, what.told().0)),
+        Line::Refused { who, what, .. } => Some((who, what.told().0)),
         Line::NoRecipient { who, result, .. } => Some((who, result)),
         Line::Ended(ended) if ended.cut => Some((&ended.who, ended.result)),
         _ => None,
@@ -72,6 +72,7 @@ mod tests {
                 ..Who::default()
             },
             what: Refused::Rate,
+            name: Box::default(),
         };
         for host in 0..100 {
             all.look(&refused(host));

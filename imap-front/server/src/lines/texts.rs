@@ -103,7 +103,7 @@ impl Teller<'_> {
                     );
                 }
             }
-            Line::Refused { who, what } => self.refused(&who, &what),
+            Line::Refused { who, what, name } => self.refused(&who, &what, &name),
         }
     }
 
@@ -147,14 +147,14 @@ impl Teller<'_> {
         }
     }
 
-    fn refused(&mut self, who: &Who, what: &Refused) {
+    fn refused(&mut self, who: &Who, what: &Refused, name: &str) {
         let (result, text) = what.told();
         if !self.repeats.admits("refusal", result, who.client) {
             return;
         }
         let user = match what {
             Refused::User(user) => Some(self.user(*user)),
-            _ => None,
+            _ => (!name.is_empty()).then(|| name.into()),
         };
         let why = what.why();
         say!(warn, "refusal", result, who, user.as_deref(), why, "{text}");

@@ -74,6 +74,8 @@ fn too_many_guesses_at_a_time_are_told_so_and_the_store_is_not_blamed() {
     }
     assert!(told);
     assert!(server.statistics(&site)["AddressLoginRefused"] >= 1);
+    let line = "event=refusal result=waiting ip=local user=\"nobody\" ";
+    assert!(site.log().contains(line), "{}", site.log());
     // Others have their turn.
     fresh(&server).ask("l LOGIN ann ann");
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::site::{Server, Site};
+use crate::site::{Server, Site, Talk};
 
 /// An address of this host that is not loopback, by which it would speak to others.
 pub fn own_address() -> Option<IpAddr> {
@@ -185,7 +185,7 @@ fn those_who_come_too_often_are_refused_and_the_log_tells_fail2ban_who() {
     assert_eq!(met(&strangers, &server, "LoginRate"), 2);
     let address = strangers.address;
     strangers.logged(&format!(
-        "event=refusal result=loginsperminute ip={address} "
+        "event=refusal result=loginsperminute ip={address} user=\"fred\" "
     ));
     let noops = ["e NOOP"; 7];
     let said = strangers.say(&noops);
@@ -197,4 +197,34 @@ fn those_who_come_too_often_are_refused_and_the_log_tells_fail2ban_who() {
     // Two wrong passwords, two logins too many, one that said too much.
     assert_eq!(strangers.offences(), 5);
     server.select("fred");
+}
+
+#[test]
+fn who_says_a_byte_now_and_then_holds_no_place() {
+    let site = Site::bare("service.imap.logintimeout = 5\n");
+    let server = site.start();
+    let mut slow = Talk::to(server.imap);
+    slow.line();
+    let mut exchange = Talk::to(server.imap);
+    exchange.line();
+    exchange.say("a AUTHENTICATE PLAIN\r\n");
+    exchange.line();
+    let mut asking = Talk::to(server.imap);
+    asking.line();
+    let begun = Instant::now();
+    for number in 0..4 {
+        std::thread::sleep(Duration::from_secs(1));
+        slow.say("x");
+        exchange.say("A");
+        asking.ask(&format!("a{number} NOOP"));
+    }
+    for talk in [&mut slow, &mut exchange] {
+        assert!(talk.line().starts_with("* BYE"));
+        assert_eq!(talk.line(), "");
+    }
+    // What was said last was no whole command.
+    assert!(begun.elapsed() < Duration::from_secs(8));
+    asking.ask("b LOGIN fred fred");
+    std::thread::sleep(Duration::from_secs(6));
+    asking.ask("c NOOP");
 }

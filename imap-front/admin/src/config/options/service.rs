@@ -110,6 +110,14 @@ pub(super) static SERVICE: &[ConfigOption] = &[
                host",
     },
     ConfigOption {
+        name: "service.imap.logintimeout",
+        kind: Kind::Number { min: 5, max: 3600 },
+        default: "180",
+        refreshable: false,
+        help: "seconds from one command to the end of the next that a client may take before it \
+               has logged in; then it is disconnected, whatever it sends meanwhile",
+    },
+    ConfigOption {
         name: "service.imap.maxcompressed",
         kind: Kind::Bytes {
             unlimited: false,

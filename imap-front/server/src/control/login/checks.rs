@@ -30,6 +30,17 @@ pub(super) struct Identity {
     pub by: Scheme,
 }
 
+impl Identity {
+    /// The name that was given, whatever is shown for it, and what that is.
+    pub fn named(&self) -> (&str, Scheme) {
+        match (self.by, self.authorization.as_deref()) {
+            // Who has a token says at most as whom it wants to act.
+            (Scheme::Token, acting) => (acting.unwrap_or_default(), self.by),
+            _ => (&self.user, self.by),
+        }
+    }
+}
+
 /// The checks that wait or are done now, by what is checked.
 #[derive(Default)]
 pub(super) struct Checks {
@@ -126,8 +137,7 @@ impl Work for Check {
 
     fn refuse(self: Box<Self>, why: NotDone) {
         for waiter in self.waiters() {
-            let asker = (&*waiter.requester, waiter.asked.by);
-            self.authenticator.refuse(asker, why);
+            self.authenticator.refuse(&waiter, why);
         }
     }
 

@@ -171,10 +171,10 @@ impl Authenticator {
         };
         match evidence {
             Evidence::Password(_) | Evidence::Token(_) | Evidence::Certificate
-                if !self.admits(&requester, by) => {}
+                if !self.admits(&requester, asked.named()) => {}
             // It belongs to no challenge, which would have been counted.
             Evidence::Proof { ref proof, .. }
-                if proof.is_empty() && !self.admits(&requester, by) => {}
+                if proof.is_empty() && !self.admits(&requester, asked.named()) => {}
             Evidence::Password(password) => {
                 self.handle_password(requester, asked, Zeroizing::new(password));
             }
@@ -246,7 +246,7 @@ impl Authenticator {
             return self.answer(requester, &asked, &without_signature(verified));
         }
         let check = self.login.fingerprint(user, &password);
-        let (user, by) = (asked.user.clone(), asked.by);
+        let user = asked.user.clone();
         let waiter = Waiter { requester, asked };
         match self.checks.join(check, waiter) {
             Ok(false) => {}
@@ -254,19 +254,18 @@ impl Authenticator {
                 let check = Check::new(self.clone(), owner, check, user, password);
                 self.workers.run(owner, Box::new(check));
             }
-            Err(waiter) => self.refuse((&waiter.requester, by), NotDone::TooManyOfOne),
+            Err(waiter) => self.refuse(&waiter, NotDone::TooManyOfOne),
         }
     }
 
     /// Whether the address may try a login now; it is answered if not. A proof belongs to a
     /// challenge, which was counted.
-    fn admits(&self, requester: &Requester, by: Scheme) -> bool {
+    fn admits(&self, requester: &Requester, (name, by): (&str, Scheme)) -> bool {
         let admits = self.rate.admits(requester.client);
         if !admits {
             self.counts.count(by, Ended::Limited);
             self.bounds.meet(Bound::LoginRate);
-            let (who, what) = (requester.who(), Refused::Rate);
-            self.lines.put(Line::Refused { who, what });
+            self.turn_away(requester, name, Refused::Rate);
             let why = "too many logins from your address, try again in a minute";
             let reply = Reply::Refused(Refusal::Limit(why));
             self.replier.reply(requester.id, reply);
@@ -276,7 +275,7 @@ impl Authenticator {
 
     /// Answers what a client of SCRAM makes its proof of.
     pub fn challenge(&self, requester: &Requester, user: &str) {
-        if !self.admits(requester, Scheme::Scram) {
+        if !self.admits(requester, (user, Scheme::Scram)) {
             return;
         }
         match self.login.challenge(user) {
@@ -425,20 +424,26 @@ impl Authenticator {
         }
     }
 
-    fn refuse(&self, (requester, by): (&Requester, Scheme), why: NotDone) {
+    fn refuse(&self, waiter: &Waiter, why: NotDone) {
+        let (requester, (name, by)) = (&*waiter.requester, waiter.asked.named());
         self.counts.count(by, Ended::Unavailable);
-        let reply = match why {
-            NotDone::Failed => Reply::Refused(Refusal::Bug),
-            NotDone::TooManyOfOne => {
-                self.bounds.meet(Bound::AddressLoginRefused);
-                too_many()
+        let bound = match why {
+            NotDone::Failed => {
+                let reply = Reply::Refused(Refusal::Bug);
+                return self.replier.reply(requester.id, reply);
             }
-            NotDone::TooMany => {
-                self.bounds.meet(Bound::LoginRefused);
-                too_many()
-            }
+            NotDone::TooManyOfOne => Bound::AddressLoginRefused,
+            NotDone::TooMany => Bound::LoginRefused,
         };
-        self.replier.reply(requester.id, reply);
+        self.bounds.meet(bound);
+        self.turn_away(requester, name, Refused::Waiting);
+        self.replier.reply(requester.id, too_many());
+    }
+
+    /// The line of a login that was not looked at.
+    fn turn_away(&self, requester: &Requester, name: &str, what: Refused) {
+        let (who, name) = (requester.who(), shortened(name));
+        self.lines.put(Line::Refused { who, what, name });
     }
 }
 
