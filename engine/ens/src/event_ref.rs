@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-use crate::frame::Scope;
+use crate::scope::Scope;
 
 /// Longest event reference, in bytes.
 pub const EVENT_REF_BYTES_MAX: usize = 8 * 1024;

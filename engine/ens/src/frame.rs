@@ -1,12 +1,9 @@
 //! ENP frames: bytes to facts and back. `docs/ENP.md` is the specification.
 
-mod scope;
-
 use bytes::{BufMut, Bytes, BytesMut};
 
-pub use scope::Scope;
-
 use crate::event_ref::{EVENT_REF_BYTES_MAX, EventRef, RefError};
+pub use crate::scope::Scope;
 
 /// What every HELLO begins with.
 pub const MAGIC: [u8; 4] = *b"ENP\0";
@@ -308,23 +305,7 @@ fn frame(body: &[u8]) -> Result<Frame<'_>, FrameError> {
         SUBSCRIBED => Frame::Subscribed { id: fields.u32()? },
         UNSUBSCRIBE => Frame::Unsubscribe { id: fields.u32()? },
         UNSUBSCRIBED => Frame::Unsubscribed { id: fields.u32()? },
-        NOTIFY | NOTIFY_AWAY => {
-            let subscription = fields.u32()?;
-            let link = fields.short()?;
-            let receipt = if link.is_empty() {
-                None
-            } else {
-                Some((fields.array()?, link))
-            };
-            let (event, payload) = (fields.text()?, fields.rest());
-            Frame::Notify {
-                subscription,
-                away: kind == NOTIFY_AWAY,
-                receipt,
-                event,
-                payload,
-            }
-        }
+        NOTIFY | NOTIFY_AWAY => fields.notify(kind == NOTIFY_AWAY)?,
         ACK => Frame::Ack {
             receipt: fields.array()?,
         },
@@ -386,6 +367,23 @@ impl<'a> Fields<'a> {
 
     fn u32(&mut self) -> Result<u32, FrameError> {
         self.array().map(u32::from_be_bytes)
+    }
+
+    fn notify(&mut self, away: bool) -> Result<Frame<'a>, FrameError> {
+        let subscription = self.u32()?;
+        let link = self.short()?;
+        let receipt = match link {
+            [] => None,
+            link => Some((self.array()?, link)),
+        };
+        let (event, payload) = (self.text()?, self.rest());
+        Ok(Frame::Notify {
+            subscription,
+            away,
+            receipt,
+            event,
+            payload,
+        })
     }
 
     fn scope(&mut self) -> Result<Scope, FrameError> {

@@ -1,6 +1,7 @@
 //! The Event Notification Service: a broker takes events from publishers and tells subscribers.
 //!
-//! In reading order: [`event_ref`] (what events are called, what patterns match), [`access`]
+//! In reading order: [`scope`] (whose events), [`event_ref`] (what events are called, what patterns
+//! match), [`access`]
 //! (`ENS_ACCESS`), [`frame`] (ENP, the wire protocol; specified in `docs/ENP.md`), [`matcher`],
 //! [`bus`] (what brokers of a site say to each other), [`broker`] (hosted by the shards of
 //! `engine`), [`server`] (its threads and ports), [`site`] (its thread on the bus), [`client`]
@@ -24,6 +25,7 @@ pub mod output;
 pub mod own_socket;
 pub mod planted;
 pub mod ready;
+pub mod scope;
 pub mod server;
 pub mod site;
 pub mod statistics;

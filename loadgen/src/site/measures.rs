@@ -210,6 +210,7 @@ pub fn subscriptions(hosts: &Hosts, sizes: &Sizes, found: &mut Found) -> io::Res
             for number in some {
                 Frame::Subscribe {
                     id: (number - first) as u32 + 1,
+                    scope: None,
                     pattern: &format!("enp://127.0.0.1/store/user{number}"),
                 }
                 .encode(&mut said);
