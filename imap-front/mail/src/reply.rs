@@ -383,6 +383,8 @@ pub struct Message {
     pub preview: Option<Box<str>>,
     /// Its bytes, if wanted and few enough.
     pub bytes: Option<Bytes>,
+    /// Its header, if wanted and not too long.
+    pub header: Option<Bytes>,
     /// Who submitted it, if wanted and known.
     pub submitter: Option<Box<str>>,
 }

@@ -4,9 +4,10 @@ use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use mail::UserId;
-use mail::mime::Structure;
 use mail::mime::transfer::{self, Decoder};
+use mail::mime::{Structure, header};
 use mail::reply::{Arrangement, HitModSeqs, Opened, Status};
 use mail::request::{Arrange, Want};
 use mail::search::{Candidate, Program, matches};
@@ -242,6 +243,15 @@ fn fetch(
         let Some(message) = mailbox.readable(*uid) else {
             continue;
         };
+        let header = want
+            .header
+            .then(|| header::whole(&message.bytes, message.size()))
+            .flatten();
+        let mut want = want;
+        if want.header && header.is_none() {
+            (want.structure, want.bytes) = (true, true);
+        }
+        spent += header.map_or(0, <[u8]>::len);
         let brings = want.bytes && message.size() <= limits.inline_bytes_max;
         let is_read = want.bytes && message.size() <= limits.inline_bytes_max.max(SURE_BYTES_MAX);
         if is_read || want.structure {
@@ -262,6 +272,7 @@ fn fetch(
                 .structure
                 .then(|| Arc::new(Structure::parse(&message.bytes))),
             bytes: brings.then(|| message.bytes.clone()),
+            header: header.map(Bytes::copy_from_slice),
             submitter: message.submitter.clone().filter(|_| want.submitter),
         });
     }

@@ -9,7 +9,7 @@ use mail::{Body, MailboxId, Refusal, Reply, Request, RightsMode};
 use crate::Error;
 use crate::callbacks::Completion;
 use crate::disk::Durability;
-use crate::logic::MadeKeys;
+use crate::logic::Made;
 use crate::put::{Put, PutCompletion, PutDone};
 use crate::sort_keys::{SortRoom, Taken};
 
@@ -23,8 +23,8 @@ pub(crate) enum Job {
     EnsureUser(String, Completion),
     /// Note what was claimed as recent in a mailbox.
     Claimed(MailboxId),
-    /// Keep sort keys of messages.
-    SortKeys(Vec<MadeKeys>, Taken),
+    /// Keep what was made of messages.
+    Made(Vec<Made>, Taken),
     /// Something of a restore or an import.
     Put(PutJob),
 }
@@ -108,7 +108,7 @@ impl Job {
                 Durability::WithTheNext
             }
             // Those that are lost are made again.
-            Self::SortKeys(..) => Durability::WithTheNext,
+            Self::Made(..) => Durability::WithTheNext,
             _ => Durability::Now,
         }
     }
@@ -129,7 +129,7 @@ impl Job {
                     | R::Create { .. }
                     | R::Subscribe { .. }
             ),
-            Self::EnsureUser(..) | Self::Claimed(_) | Self::SortKeys(..) => true,
+            Self::EnsureUser(..) | Self::Claimed(_) | Self::Made(..) => true,
             Self::Put(job) => !matches!(job.put, Put::Place(_) | Put::Abandon(_) | Put::Expire(_)),
         }
     }
@@ -147,7 +147,7 @@ impl Job {
             ) => SLICE_WEIGHT,
             Self::Request(Request::Deliver { targets, .. }, _) => targets.len().max(1),
             Self::Request(Request::AppendAll { messages, .. }, _) => messages.len().max(1),
-            Self::SortKeys(made, _) => made.len(),
+            Self::Made(made, _) => made.len(),
             Self::Put(PutJob {
                 put: Put::Expire(_),
                 ..
@@ -163,7 +163,7 @@ impl Job {
             Self::Request(request, completion) => Some((refused(&request, refusal), completion)),
             Self::EnsureUser(_, completion) => Some((Reply::Refused(refusal.clone()), completion)),
             Self::Put(job) => Some((Reply::Refused(refusal.clone()), job.completion)),
-            Self::Claimed(_) | Self::SortKeys(..) => None,
+            Self::Claimed(_) | Self::Made(..) => None,
         }
     }
 }

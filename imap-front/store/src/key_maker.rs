@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::job::Job;
-use crate::logic::MadeKeys;
+use crate::logic::Made;
 use crate::sort_keys::{SortRoom, Taken};
 use crate::stats::Stats;
 
@@ -98,14 +98,14 @@ fn job(batch: Vec<Came>, room: &Arc<SortRoom>) -> Job {
         taken,
     } in batch
     {
-        made.push(MadeKeys::of(body, &begins));
+        made.push(Made::sort_keys(body, &begins));
         // What was waiting is given back before what was made of it counts.
         drop(taken);
     }
     let mut taken = Taken::none_of(room);
     // Keys are smaller than what they were made of: at worst others find no room meanwhile.
-    taken.grow_to(made.iter().map(MadeKeys::bytes).sum());
-    Job::SortKeys(made, taken)
+    taken.grow_to(made.iter().map(Made::bytes).sum());
+    Job::Made(made, taken)
 }
 
 #[cfg(test)]
@@ -134,8 +134,8 @@ mod tests {
         drop(maker);
         let mut bodies = Vec::new();
         let mut jobs = 0;
-        while let Ok(Job::SortKeys(made, _)) = given.recv() {
-            bodies.extend(made.iter().map(MadeKeys::body));
+        while let Ok(Job::Made(made, _)) = given.recv() {
+            bodies.extend(made.iter().map(Made::body));
             jobs += 1;
         }
         assert_eq!(bodies, (0..300).collect::<Vec<u64>>());
@@ -150,7 +150,7 @@ mod tests {
         maker.came(2, Bytes::from_static(b"Subject: a\r\n\r\n"));
         drop(maker);
         let jobs: Vec<Job> = given.iter().collect();
-        assert!(matches!(&jobs[..], [Job::SortKeys(made, _)] if made.len() == 1));
+        assert!(matches!(&jobs[..], [Job::Made(made, _)] if made.len() == 1));
         assert_eq!(stats.dropped_keys(), 1);
     }
 }

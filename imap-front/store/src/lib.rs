@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`options`] and `quota`, [`kv`] (rows in keyspaces, and a transaction over
 //! them), `rows` (their encodings), `index`, `index_build`, `index_files`, `index_cache`,
-//! `structure_cache`, `sort_keys`, `text_cache` (the latter two over `chunk_cache`, all over
+//! `body_cache`, `sort_keys`, `text_cache` (the latter two over `chunk_cache`, all over
 //! `bounded_cache`; reads have them in `read_caches`) and `claims` (what is kept in memory),
 //! `long_read` (reads in pieces), [`logic`] (what each request means, over any [`kv::Kv`]), `disk`
 //! (fjall), `free_space`, `progress` and `commit_marker` (how far it came), `inspect` (what is on
@@ -37,6 +37,7 @@ mod space;
 mod stats;
 pub mod store;
 
+mod body_cache;
 mod bounded_cache;
 mod callbacks;
 mod chunk_cache;
@@ -65,7 +66,6 @@ mod read_caches;
 mod rows;
 mod running;
 mod sort_keys;
-mod structure_cache;
 mod text_cache;
 mod writer;
 mod written_out;

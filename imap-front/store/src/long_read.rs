@@ -9,7 +9,7 @@ use crate::Error;
 use crate::disk::Disk;
 use crate::index_build::SharedBuild;
 use crate::kv::{Kv, Unindexed};
-use crate::logic::{self, Arranging, BUILD_ROWS, Counting, Findings, MadeKeys, Rules, Search};
+use crate::logic::{self, Arranging, BUILD_ROWS, Counting, Findings, Made, Rules, Search};
 
 /// How often a piece is begun again because what it needs in memory has changed.
 const READS_MAX: usize = 4;
@@ -126,9 +126,9 @@ impl Reading {
     }
 
     /// Sort keys that had to be made, since this was asked last.
-    pub fn take_made_keys(&mut self) -> Vec<MadeKeys> {
+    pub fn take_made(&mut self) -> Vec<Made> {
         let arranging = self.arranging.as_deref_mut();
-        arranging.map(Arranging::take_made_keys).unwrap_or_default()
+        arranging.map(Arranging::take_made).unwrap_or_default()
     }
 
     /// Does what needs no index that is not there.

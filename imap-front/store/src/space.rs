@@ -37,6 +37,8 @@ pub enum Space {
     Departed,
     /// Body id → what its header gives to sort and thread by ([`mail::sort::keys`]).
     SortKeys,
+    /// Body id → the structure of a message of more than one piece ([`mail::mime::Structure`]).
+    Structures,
     /// Mailbox id → who may do what; and the same by who may: see `logic::keys`.
     Acls,
     /// Mailbox id or 0 for the server, user id or 0 for what all share, an entry's name in lower
@@ -46,7 +48,7 @@ pub enum Space {
 
 impl Space {
     /// All keyspaces.
-    pub const ALL: [Space; 17] = [
+    pub const ALL: [Space; 18] = [
         Self::Meta,
         Self::Users,
         Self::Accounts,
@@ -62,6 +64,7 @@ impl Space {
         Self::Kept,
         Self::Departed,
         Self::SortKeys,
+        Self::Structures,
         Self::Acls,
         Self::Metadata,
     ];
@@ -84,6 +87,7 @@ impl Space {
             Self::Kept => "kept",
             Self::Departed => "departed",
             Self::SortKeys => "sort_keys",
+            Self::Structures => "structures",
             Self::Acls => "acls",
             Self::Metadata => "metadata",
         }

@@ -18,7 +18,7 @@ use crate::frozen::Frozen;
 use crate::index::Figures;
 use crate::job::{self, Job, Jobs, PutJob};
 use crate::key_maker::KeyMaker;
-use crate::logic::{self, MadeKeys, Rules};
+use crate::logic::{self, Made, Rules};
 use crate::long_read::{LongRead, Piece, Reading};
 use crate::opening::{self, Opening, Recovery};
 use crate::pipeline::Pipeline;
@@ -150,7 +150,7 @@ impl Store {
         let mut reading = Reading::default();
         loop {
             let piece = reading.piece(disk, rules, request);
-            self.keep_sort_keys(&mut reading);
+            self.keep_made(&mut reading);
             match piece {
                 Ok(Piece::More) => {}
                 Ok(Piece::Done(reply)) => return self.finish_read(request, Ok(reply)),
@@ -164,7 +164,7 @@ impl Store {
     /// mod-sequence as of the last.
     pub fn read_piece(&self, read: &mut LongRead) -> Option<Reply> {
         let piece = read.piece(&self.disk(), &self.inner.rules);
-        self.keep_sort_keys(read.reading());
+        self.keep_made(read.reading());
         let outcome = match piece {
             Ok(Piece::More) => return None,
             Ok(Piece::Done(reply)) => Ok(reply),
@@ -174,16 +174,18 @@ impl Store {
         Some(reply.unwrap_or(Reply::Refused(Refusal::Bug)))
     }
 
-    /// Has sort keys kept that a read had to make.
-    fn keep_sort_keys(&self, reading: &mut Reading) {
-        let mut made = reading.take_made_keys();
+    /// Has kept what a read had to make.
+    fn keep_made(&self, reading: &mut Reading) {
+        let mut made = reading.take_made();
+        let caches = self.inner.rules.caches.get();
+        made.extend(caches.map(|it| it.made.take()).unwrap_or_default());
         while !made.is_empty() {
             let max = self.inner.rules.options.slice_messages;
             let some = made.split_off(made.len().saturating_sub(max));
             let mut taken = Taken::none_of(&self.inner.jobs.made_room);
             // If too much waits they are made again.
-            if !taken.grow_to(some.iter().map(MadeKeys::bytes).sum())
-                || self.give(Job::SortKeys(some, taken)).is_err()
+            if !taken.grow_to(some.iter().map(Made::bytes).sum())
+                || self.give(Job::Made(some, taken)).is_err()
             {
                 self.inner.stats.keys_dropped();
             }
@@ -197,12 +199,13 @@ impl Store {
     }
 
     /// What is kept in memory because it was used lately, and how many bytes it takes.
-    pub fn memory(&self) -> [(&'static str, u64); 4] {
+    pub fn memory(&self) -> [(&'static str, u64); 5] {
         let caches = self.inner.rules.caches.get();
         let of = |bytes: fn(&ReadCaches) -> u64| caches.map_or(0, bytes);
         [
             ("indexes", self.disk().indexes().bytes()),
             ("structures", of(|caches| caches.structures.bytes())),
+            ("headers", of(|caches| caches.headers.bytes())),
             ("sort_keys", of(|caches| caches.sort_keys.bytes())),
             ("header_texts", of(|caches| caches.texts.bytes())),
         ]
@@ -225,7 +228,7 @@ impl Store {
     /// If a large mailbox has to be looked through or a message parsed before; nothing was done.
     pub fn read_at_once(&self, request: &Request) -> Result<Option<Reply>, Cold> {
         if let Request::Fetch { want, .. } = request
-            && want.structure
+            && (want.structure || want.header)
         {
             let disk = self.disk();
             let view = disk.view();

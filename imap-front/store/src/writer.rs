@@ -562,7 +562,7 @@ impl Writer {
                 }
                 return;
             }
-            Job::SortKeys(made, _taken) => return logic::keep_sort_keys(txn, made),
+            Job::Made(made, _taken) => return logic::keep_made(txn, made),
             Job::Put(job) => match self.apply_put(txn, job, full, done) {
                 Some(outcome) => outcome,
                 None => return,

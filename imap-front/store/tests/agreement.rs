@@ -360,6 +360,7 @@ impl World {
                 let want = Want {
                     structure: step.flags & 1 != 0,
                     bytes: step.flags & 2 != 0,
+                    header: step.flags & 4 != 0,
                     submitter: true,
                     thread: step.on,
                     preview: step.on,

@@ -73,11 +73,8 @@ fn fetched(bench: &Bench, opened: &Opened) -> (BTreeMap<Uid, Bytes>, usize) {
             mailbox: opened.mailbox,
             uids: left.to_vec(),
             want: Want {
-                structure: false,
                 bytes: true,
-                submitter: false,
-                thread: false,
-                preview: false,
+                ..Want::default()
             },
             budget_bytes: 100_000,
         });

@@ -199,11 +199,8 @@ fn large_bodies_come_in_pieces() {
         assert_eq!(&piece[..], &text[range.start as usize..end], "{range:?}");
     }
     let want = Want {
-        structure: false,
         bytes: true,
-        submitter: false,
-        thread: false,
-        preview: false,
+        ..Want::default()
     };
     let uids = vec![Uid(1), uid];
     let Reply::Fetched { messages, done, .. } = host.ask(Request::Fetch {

@@ -43,9 +43,7 @@ fn fetch(bench: &Bench, uid: u32) -> Vec<mail::Message> {
         want: Want {
             structure: true,
             bytes: true,
-            submitter: false,
-            thread: false,
-            preview: false,
+            ..Want::default()
         },
         budget_bytes: 1 << 20,
     };

@@ -1,4 +1,5 @@
-//! A message's structure is made once, however often it is fetched and wherever it was copied.
+//! A message's structure is made once, however often it is fetched and wherever it was copied; its
+//! header comes without the rest.
 
 mod common;
 
@@ -7,12 +8,13 @@ use std::sync::Arc;
 use common::{Bench, append, body};
 use mail::mime::Structure;
 use mail::request::{CopyHow, Want};
-use mail::{MailboxId, MailboxName, ModSeq, Reply, Request, Uid, UserId};
+use mail::{MailboxId, MailboxName, Message, ModSeq, Reply, Request, Uid, UserId};
 use store::Options;
 
 const STRUCTURE: Want = Want {
     structure: true,
     bytes: false,
+    header: false,
     submitter: false,
     thread: false,
     preview: false,
@@ -81,4 +83,63 @@ fn a_structure_is_made_once() {
     });
     let copy = structures(&bench, open(&bench, user, other), &[1], STRUCTURE);
     assert!(Arc::ptr_eq(&first[0], &copy[0]), "copies share a body");
+}
+
+const HEADER: Want = Want {
+    structure: false,
+    header: true,
+    ..STRUCTURE
+};
+
+fn fetch(bench: &Bench, mailbox: MailboxId, want: Want) -> Message {
+    let request = Request::Fetch {
+        mailbox,
+        uids: vec![Uid(1)],
+        want,
+        budget_bytes: 8 << 20,
+    };
+    match bench.ask(request) {
+        Reply::Fetched { mut messages, .. } => messages.remove(0),
+        reply => panic!("{reply:?}"),
+    }
+}
+
+#[test]
+fn a_header_comes_without_its_message() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bench = Bench::open(folder.path(), Options::default());
+    let user = bench.ensure_user("ann");
+    let header = b"Subject: one\r\nFrom: ann@example.com\r\n\r\n";
+    bench.ask(append(user, [&header[..], &[b'x'; 3 << 20]].concat()));
+    let inbox = open(&bench, user, MailboxName::inbox());
+    for _ in 0..2 {
+        let message = fetch(&bench, inbox, HEADER);
+        assert_eq!(message.header.as_deref(), Some(&header[..]));
+        assert!(message.bytes.is_none() && message.structure.is_none());
+    }
+    let both = Want {
+        structure: true,
+        ..HEADER
+    };
+    let message = fetch(&bench, inbox, both);
+    assert_eq!(message.header.as_deref(), Some(&header[..]));
+    assert!(message.structure.is_some());
+}
+
+#[test]
+fn a_header_that_is_too_long_comes_within_its_message() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bench = Bench::open(folder.path(), Options::default());
+    let user = bench.ensure_user("ann");
+    let line = [b"X: ", &[b'x'; 995][..], b"\r\n"].concat();
+    let message = [&line.repeat(70)[..], b"\r\nbody\r\n"].concat();
+    bench.ask(append(user, message.clone()));
+    let inbox = open(&bench, user, MailboxName::inbox());
+    for _ in 0..2 {
+        let fetched = fetch(&bench, inbox, HEADER);
+        assert_eq!(fetched.header, None);
+        assert_eq!(fetched.bytes.as_deref(), Some(&message[..]));
+        let structure = fetched.structure.expect("instead of the header");
+        assert_eq!(structure.header, 0..70_002);
+    }
 }

@@ -1,5 +1,8 @@
 //! Header fields (RFC 5322 §2.2).
 
+/// Bytes of the longest header that is kept or passed on as a whole.
+pub const WHOLE_MAX: usize = 64 << 10;
+
 /// One field of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field<'a> {
@@ -22,6 +25,14 @@ pub fn length(bytes: &[u8]) -> usize {
         }
     }
     at
+}
+
+/// The header of a message of `size` bytes that begins with `begin`, of which [`WHOLE_MAX`] bytes
+/// are looked at; none if it does not end within these.
+pub fn whole(begin: &[u8], size: u64) -> Option<&[u8]> {
+    let begin = &begin[..begin.len().min(WHOLE_MAX)];
+    let length = length(begin);
+    (length < begin.len() || begin.len() as u64 == size).then(|| &begin[..length])
 }
 
 /// The fields of a header. Lines that are neither fields nor their continuations are left out.
@@ -106,4 +117,24 @@ fn line_at(bytes: &[u8], at: usize) -> &[u8] {
 fn trim_end(value: &[u8]) -> &[u8] {
     let value = value.strip_suffix(b"\n").unwrap_or(value);
     value.strip_suffix(b"\r").unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_whole_if_its_end_is_seen() {
+        assert_eq!(whole(b"A: b\r\n\r\nbody", 12), Some(&b"A: b\r\n\r\n"[..]));
+        assert_eq!(whole(b"A: b\r\n\r\nb", 12), Some(&b"A: b\r\n\r\n"[..]));
+        // The message ends within its header, or with it.
+        assert_eq!(whole(b"A: b\r\nC", 7), Some(&b"A: b\r\nC"[..]));
+        assert_eq!(whole(b"", 0), Some(&b""[..]));
+        // What follows is not seen.
+        assert_eq!(whole(b"A: b\r\nC", 8), None);
+        assert_eq!(whole(b"A: b\r\n\r\n", 9), None);
+        let long = vec![b'a'; WHOLE_MAX + 1];
+        assert_eq!(whole(&long, long.len() as u64), None);
+        assert!(whole(&long[1..], WHOLE_MAX as u64).is_some());
+    }
 }

@@ -3,7 +3,7 @@
 //! In reading order: the values, [`header`] (where fields are), `text` (encoded words, values cut
 //! to a bound), `tokens` and `address` (lists of addresses), `parameters`, `budget` (how much a
 //! structure may hold), `fields` (what they say), `walk` (the tree), `weight` (what it takes in
-//! memory), [`transfer`] (parts decoded), [`binary`] (binary parts encoded),
+//! memory), `kept` (as bytes), [`transfer`] (parts decoded), [`binary`] (binary parts encoded),
 //! [`preview`] (the beginning of a text).
 //! Text is kept as the message has it: encoded words stay encoded, eight-bit bytes stay bytes.
 
@@ -14,6 +14,7 @@ pub(crate) mod address;
 pub mod binary;
 pub(crate) mod budget;
 mod fields;
+mod kept;
 pub(crate) mod parameters;
 pub mod preview;
 #[cfg(test)]
@@ -30,8 +31,10 @@ pub(crate) use text::encoded_word;
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 /// The structure of one message.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Structure {
     /// Where the header is, its closing blank line included.
     pub header: Range<u64>,
@@ -47,7 +50,7 @@ pub struct Structure {
 pub type Parameter = (Vec<u8>, Vec<u8>);
 
 /// One part of the tree.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// Media type, `TEXT` if not given.
     pub media_type: Vec<u8>,
@@ -80,7 +83,7 @@ pub struct Part {
 }
 
 /// What a part holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Content {
     /// Bytes.
     #[default]
@@ -94,7 +97,7 @@ pub enum Content {
 /// The envelope (RFC 3501 §7.4.2): header fields, unfolded, each text of at most
 /// [`TEXT_BYTES_MAX`]. The addresses of a field that occurs several times are joined (RFC 5322
 /// §4.5.3).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope {
     /// Date
     pub date: Option<Vec<u8>>,
@@ -120,7 +123,7 @@ pub struct Envelope {
 
 /// An address. A group begins with one that has only a mailbox (the group's name) and ends with one
 /// that has nothing (RFC 3501 §7.4.2).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
     /// Display name.
     pub name: Option<Vec<u8>>,

@@ -50,6 +50,9 @@ pub struct Want {
     pub structure: bool,
     /// Its bytes, if they are few enough to come along; else the asker reads them piece by piece.
     pub bytes: bool,
+    /// Its header. One longer than [`crate::mime::header::WHOLE_MAX`] does not come: instead of it
+    /// the structure and the bytes do, as if these were wanted.
+    pub header: bool,
     /// Who submitted it, as far as that is known for certain.
     pub submitter: bool,
     /// Its thread.

@@ -81,6 +81,10 @@ pub const MEMORY: Metric = gauge(
         "structures",
         "structures of messages that were fetched lately",
     ),
+    (
+        "headers",
+        "headers of messages of which only these were fetched lately",
+    ),
     ("sort_keys", "sort keys of messages that were sorted lately"),
     ("header_texts", "texts of headers that were searched lately"),
 ]);

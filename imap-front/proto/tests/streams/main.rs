@@ -219,6 +219,7 @@ fn a_response_of_many_large_parts() {
         size: 60_000,
         structure: None,
         bytes: Some(body.clone()),
+        header: None,
         submitter: None,
     };
     let mut host = large(10, move |request| match request {
@@ -262,6 +263,7 @@ fn messages_that_vanish_meanwhile() {
         size: 1,
         structure: None,
         bytes: None,
+        header: None,
         submitter: None,
     };
     let mut host = large(3, move |request| match request {
@@ -367,6 +369,7 @@ fn new_keywords_are_introduced() {
                 size: 1,
                 structure: None,
                 bytes: None,
+                header: None,
                 submitter: None,
             }],
             done: uids.len(),
@@ -419,6 +422,7 @@ fn nul_is_a_blank_in_every_literal() {
                     size,
                     structure: Some(Arc::new(mail::mime::Structure::parse(&text))),
                     bytes: inline.then(|| text.clone()),
+                    header: None,
                     submitter: None,
                 }],
                 done: 1,

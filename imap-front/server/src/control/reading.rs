@@ -15,6 +15,8 @@ use crate::planted;
 
 /// Messages whose structure is read in one go; the session asks for the rest.
 const STRUCTURES_MAX: usize = 16;
+/// Messages of which no more than the header is read in one go.
+const HEADERS_MAX: usize = 128;
 
 /// Keys of a search that others wait for: each is about a bit for each message.
 const KEYS_MAX: usize = 32;
@@ -35,8 +37,11 @@ pub fn is_long(request: &Request) -> bool {
 
 /// Has a read done in its user's turn.
 pub fn run(control: &Control, requester: Arc<Requester>, mut request: Request) {
-    if let Request::Fetch { uids, .. } = &mut request {
-        uids.truncate(STRUCTURES_MAX);
+    if let Request::Fetch { uids, want, .. } = &mut request {
+        uids.truncate(match want.structure || want.bytes {
+            true => STRUCTURES_MAX,
+            false => HEADERS_MAX,
+        });
     }
     let owner = Owner {
         group: requester.user.map_or(0, |user| user.0),

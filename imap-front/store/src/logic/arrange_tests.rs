@@ -10,7 +10,8 @@ use mail::search::{Key, Program};
 use mail::sort::{Criterion, SortField};
 use mail::{Body, Flags, MailboxName, ModSeq, Refusal, Reply, Request, Uid};
 
-use super::arranging::{Arranging, MadeKeys, keep_sort_keys};
+use super::arranging::Arranging;
+use super::made::{Made, keep_made};
 use super::searching::Search;
 use super::slice_tests::World;
 use super::{Rules, apply, keys, tables};
@@ -18,7 +19,7 @@ use crate::Options;
 use crate::kv::{Changes, Kv, Space};
 
 /// A message comes, and its keys are made.
-fn append(world: &mut World, subject: &str, padding: usize) {
+pub(super) fn append(world: &mut World, subject: &str, padding: usize) {
     let body = format!("Subject: {subject}\r\n\r\n{}", "x".repeat(padding));
     let body = Bytes::from(body);
     let append = Request::Append {
@@ -31,15 +32,15 @@ fn append(world: &mut World, subject: &str, padding: usize) {
     world.commit(|txn, rules| apply(txn, rules, append));
     let piece = rows(world, Space::Bodies).pop().expect("it was stored");
     let number = u64::from_be_bytes(*piece.first_chunk().expect("it begins with the number"));
-    let made = MadeKeys::of(number, &body);
+    let made = Made::sort_keys(number, &body);
     world.commit(|txn, _| {
-        keep_sort_keys(txn, vec![made]);
+        keep_made(txn, vec![made]);
         Ok(())
     });
 }
 
 /// Rows of a keyspace.
-fn rows(world: &World, space: Space) -> Vec<Vec<u8>> {
+pub(super) fn rows(world: &World, space: Space) -> Vec<Vec<u8>> {
     let mut rows = Vec::new();
     let visit = &mut |key: &[u8], _: &[u8]| {
         rows.push(key.to_vec());
@@ -54,7 +55,7 @@ fn rows(world: &World, space: Space) -> Vec<Vec<u8>> {
 }
 
 /// Loses all rows of a keyspace.
-fn lose(world: &mut World, space: Space) {
+pub(super) fn lose(world: &mut World, space: Space) {
     let changes = rows(world, space)
         .into_iter()
         .map(|key| ((space, key), None));
@@ -62,7 +63,7 @@ fn lose(world: &mut World, space: Space) {
     world.counted.commit_unnoted(&changes);
 }
 
-fn arrange(world: &World, how: &Arrange) -> (Reply, Vec<MadeKeys>, usize) {
+fn arrange(world: &World, how: &Arrange) -> (Reply, Vec<Made>, usize) {
     let program = Program { key: Key::All };
     let search = Search {
         mailbox: world.inbox,
@@ -73,7 +74,7 @@ fn arrange(world: &World, how: &Arrange) -> (Reply, Vec<MadeKeys>, usize) {
     let (mut made, mut pieces) = (Vec::new(), 1);
     loop {
         let reply = arranging.go_on(&world.counted, &world.rules, &search, ModSeq(u64::MAX));
-        made.extend(arranging.take_made_keys());
+        made.extend(arranging.take_made());
         if let Some(reply) = reply.expect("memory") {
             return (reply, made, pieces);
         }
@@ -81,7 +82,7 @@ fn arrange(world: &World, how: &Arrange) -> (Reply, Vec<MadeKeys>, usize) {
     }
 }
 
-fn by_subject(world: &World) -> (Vec<u32>, Vec<MadeKeys>, usize) {
+fn by_subject(world: &World) -> (Vec<u32>, Vec<Made>, usize) {
     let criterion = Criterion {
         field: SortField::Subject,
         reverse: false,
@@ -98,7 +99,7 @@ fn by_subject(world: &World) -> (Vec<u32>, Vec<MadeKeys>, usize) {
     (uids.iter().map(|uid| uid.0).collect(), made, pieces)
 }
 
-fn forget_what_is_in_memory(world: &mut World) {
+pub(super) fn forget_what_is_in_memory(world: &mut World) {
     world.rules = Rules::new(Options::default());
 }
 
@@ -148,7 +149,7 @@ fn keys_of_messages_from_before_are_made_and_kept() {
         since: ModSeq(1),
     });
     world.commit(|txn, _| {
-        keep_sort_keys(txn, made);
+        keep_made(txn, made);
         Ok(())
     });
     assert_eq!(rows(&world, Space::SortKeys), [1, 2, 3].map(keys::number));
@@ -166,9 +167,9 @@ fn keys_of_another_body_of_that_number_are_not_kept() {
     let kept = |world: &World| world.counted.rows.get(Space::SortKeys, &keys::number(1));
     let right = kept(&world).expect("memory");
     for lost in ["Subject: lost\r\n\r\n", ""] {
-        let made = MadeKeys::of(1, lost.as_bytes());
+        let made = Made::sort_keys(1, lost.as_bytes());
         world.commit(|txn, _| {
-            keep_sort_keys(txn, vec![made]);
+            keep_made(txn, vec![made]);
             Ok(())
         });
         assert_eq!(kept(&world).expect("memory"), right);

@@ -9,17 +9,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mail::reply::{Arrangement, HitModSeqs};
 use mail::request::Arrange;
-use mail::sort::keys::{self as sort_keys, HEADER_BYTES_MAX};
+use mail::sort::keys::HEADER_BYTES_MAX;
 use mail::sort::{Criterion, SortKeys, Sorter};
 use mail::thread::Threader;
 use mail::{MailboxId, ModSeq, Refusal, Reply, Uid, UidSet};
-use xxhash_rust::xxh3::xxh3_64;
 
+use super::made::Made;
 use super::searching::{Findings, Search};
 use super::{Rules, damage, keys, reading, tables};
 use crate::Error;
 use crate::chunk_cache::{CHUNK_UIDS, ChunkPlace};
-use crate::kv::{Kv, Space, Transaction};
+use crate::kv::{Kv, Space};
 use crate::rows::{Mailbox, MessageRow};
 use crate::sort_keys::{Chunk, Taken};
 
@@ -31,38 +31,6 @@ const READ_BYTES_MAX: u64 = 1 << 20;
 const NO_ROOM: Refusal =
     Refusal::Busy("as much is being sorted as the server has memory for, try again later");
 
-/// Sort keys that were made of a message.
-#[derive(Debug)]
-pub(crate) struct MadeKeys {
-    body: u64,
-    /// Hash of the body's first piece: a number whose commit has failed is another body's next.
-    begins: u64,
-    row: Bytes,
-}
-
-impl MadeKeys {
-    /// Those of the message with this body, which begins so, up to [`HEADER_BYTES_MAX`] at least.
-    pub fn of(body: u64, begins: &[u8]) -> Self {
-        let begins = &begins[..begins.len().min(HEADER_BYTES_MAX)];
-        Self {
-            body,
-            begins: xxh3_64(begins),
-            row: sort_keys::of_header(begins).into(),
-        }
-    }
-
-    /// Whose they are.
-    #[cfg(test)]
-    pub fn body(&self) -> u64 {
-        self.body
-    }
-
-    /// What it takes in memory, in bytes.
-    pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.row.len()
-    }
-}
-
 /// How far a SORT or THREAD has come.
 pub(crate) struct Arranging {
     work: Work,
@@ -71,7 +39,7 @@ pub(crate) struct Arranging {
     /// The highest mod-sequence of what was found, if it is asked for.
     highest: Option<ModSeq>,
     unreadable: usize,
-    made: Vec<MadeKeys>,
+    made: Vec<Made>,
     /// A chunk that is not complete yet, or can't be kept, by its number.
     chunk: Option<(u32, Arc<Chunk>)>,
     taken: Taken,
@@ -117,7 +85,7 @@ impl Arranging {
     }
 
     /// Keys that were made, since this was asked last.
-    pub fn take_made_keys(&mut self) -> Vec<MadeKeys> {
+    pub fn take_made(&mut self) -> Vec<Made> {
         std::mem::take(&mut self.made)
     }
 
@@ -274,7 +242,7 @@ fn longer(
     (id, mailbox): (MailboxId, &Mailbox),
     (number, to): (u32, Uid),
     known: Option<Arc<Chunk>>,
-    made: &mut Vec<MadeKeys>,
+    made: &mut Vec<Made>,
 ) -> Result<Chunk, Error> {
     let mut chunk = known.map(|known| Chunk::clone(&known)).unwrap_or_default();
     let from = chunk.known_to.max(Uid(number * CHUNK_UIDS));
@@ -298,8 +266,8 @@ fn longer(
                 read += bytes;
                 match tables::body(kv, row.body, 0..bytes) {
                     Ok(header) => {
-                        let keys = MadeKeys::of(row.body, &header);
-                        let row = keys.row.clone();
+                        let keys = Made::sort_keys(row.body, &header);
+                        let row = keys.row().clone();
                         made.push(keys);
                         row
                     }
@@ -341,19 +309,4 @@ fn modseqs(
         last,
         highest,
     })
-}
-
-/// Keeps sort keys of bodies that are still there.
-pub(crate) fn keep_sort_keys(txn: &mut Transaction<'_>, made: Vec<MadeKeys>) {
-    // What is hashed is a first piece.
-    const { assert!(HEADER_BYTES_MAX as u64 == tables::PIECE_BYTES) };
-    for MadeKeys { body, begins, row } in made {
-        match txn.get(Space::Bodies, &keys::piece(body, 0)) {
-            Ok(Some(piece)) if xxh3_64(&piece) == begins => {
-                txn.put(Space::SortKeys, &keys::number(body), row);
-            }
-            Ok(_) => {}
-            Err(error) => tracing::error!("{error}"),
-        }
-    }
 }

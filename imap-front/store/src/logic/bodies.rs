@@ -20,6 +20,9 @@ pub(super) fn release(txn: &mut Transaction<'_>, row: &MessageRow) -> Result<(),
         None => {
             tables::remove_pieces(txn, row.body, row.size);
             txn.delete(Space::SortKeys, &key);
+            if tables::keeps_structure(row.size) {
+                txn.delete(Space::Structures, &key);
+            }
         }
         Some(count) => match u64_row(&count)? {
             0..=2 => txn.delete(Space::References, &key),

@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mail::mime::transfer::{self, Decoder};
-use mail::mime::{Structure, preview};
+use mail::mime::{Structure, header, preview};
 use mail::request::Want;
 use mail::sort::SortKeys;
 use mail::sort::keys as sort_keys;
 use mail::{EmailId, Flags, MailboxId, Message, Refusal, Reply, ThreadId, Uid};
 
+use super::made::Made;
 use super::{Rules, damage, keeping, keys, tables};
 use crate::Error;
+use crate::body_cache::Header;
 use crate::kv::{Kv, Space};
+use crate::read_caches::ReadCaches;
 use crate::rows::{Mailbox, MessageRow};
 
 /// Messages up to this size are read before any of their bytes is announced.
@@ -21,10 +24,10 @@ const SURE_BYTES_MAX: u64 = 1 << 20;
 /// Messages from which on a scan is cheaper than asking for each.
 const SCANNED_MIN: usize = 8;
 
-/// How structures of messages are come by.
+/// How structures and headers of messages are come by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Structures {
-    /// They are parsed if need be.
+pub(super) enum Source {
+    /// They are read and parsed if need be.
     Any,
     /// Only those that are in memory: the first other message ends the answer.
     Known,
@@ -35,7 +38,7 @@ pub(super) fn fetch(
     kv: &dyn Kv,
     rules: &Rules,
     (id, uids): (MailboxId, &[Uid]),
-    (want, structures): (Want, Structures),
+    (want, source): (Want, Source),
     budget_bytes: usize,
 ) -> Result<Option<Reply>, Error> {
     let Some(mailbox) = tables::mailbox(kv, id)? else {
@@ -52,7 +55,7 @@ pub(super) fn fetch(
             Some(row) => Ok(Some(there(row, &mailbox))),
             None => readable(kv, id, &mailbox, uid),
         };
-        let content = found.and_then(|found| content(kv, rules, found, (want, structures)));
+        let content = found.and_then(|found| content(kv, rules, found, (want, source)));
         if matches!(content, Ok(Read::NotKnown)) {
             match messages.is_empty() {
                 true => return Ok(None),
@@ -65,6 +68,7 @@ pub(super) fn fetch(
             flags,
             is_gone,
             bytes,
+            header,
             structure,
             thread,
             preview,
@@ -80,10 +84,11 @@ pub(super) fn fetch(
         let small = row.size <= rules.options.inline_bytes_max;
         // A structure costs what would have to be read for it: the work of a request is bounded as
         // well as its answer.
-        spent += match structures {
+        spent += header.as_ref().map_or(0, Bytes::len);
+        spent += match source {
             _ if bytes.is_some() => row.size as usize,
-            Structures::Any if structure.is_some() => row.size as usize,
-            Structures::Any | Structures::Known => 0,
+            Source::Any if structure.is_some() => row.size as usize,
+            Source::Any | Source::Known => 0,
         };
         messages.push(Message {
             uid,
@@ -98,6 +103,7 @@ pub(super) fn fetch(
             preview,
             structure,
             bytes: bytes.filter(|_| small),
+            header,
             submitter: row.submitter.filter(|_| want.submitter),
         });
     }
@@ -116,7 +122,7 @@ pub(super) fn fetch(
 enum Read {
     Content(Content),
     Gone,
-    /// Its structure would have to be parsed.
+    /// Its structure or header would have to be read.
     NotKnown,
 }
 
@@ -128,6 +134,7 @@ struct Content {
     flags: Flags,
     is_gone: bool,
     bytes: Option<Bytes>,
+    header: Option<Bytes>,
     structure: Option<Arc<Structure>>,
 }
 
@@ -179,23 +186,39 @@ fn there(row: MessageRow, mailbox: &Mailbox) -> Found {
     (row, flags, false)
 }
 
-/// A message's row, its structure if it is wanted, and its bytes if they are wanted and few enough
-/// to make sure of: a session can't take back the size of a literal.
+/// A message's row, its structure and header if they are wanted, and its bytes if they are wanted
+/// and few enough to make sure of: a session can't take back the size of a literal.
 fn content(
     kv: &dyn Kv,
     rules: &Rules,
     found: Option<Found>,
-    (want, structures): (Want, Structures),
+    (mut want, source): (Want, Source),
 ) -> Result<Read, Error> {
     let Some((row, flags, is_gone)) = found else {
         return Ok(Read::Gone);
     };
-    let body = (kv.generation(), row.body);
+    let (caches, body) = (rules.caches(), (kv.generation(), row.body));
+    let mut header = None;
+    if want.header {
+        let Header(whole) = match source {
+            Source::Any => caches.headers.get(body, || read_header(kv, &row))?,
+            Source::Known => match caches.headers.known(body) {
+                Some(known) => known,
+                None => return Ok(Read::NotKnown),
+            },
+        };
+        // What is too long for that is found in the message.
+        (want.structure, want.bytes) = match whole {
+            Some(_) => (want.structure, want.bytes),
+            None => (true, true),
+        };
+        header = whole;
+    }
     let known = want
         .structure
-        .then(|| rules.caches().structures.known(body))
+        .then(|| caches.structures.known(body))
         .flatten();
-    if want.structure && known.is_none() && structures == Structures::Known {
+    if want.structure && known.is_none() && source == Source::Known {
         return Ok(Read::NotKnown);
     }
     let small = row.size <= rules.options.inline_bytes_max.max(SURE_BYTES_MAX);
@@ -204,7 +227,8 @@ fn content(
     let structure = match known {
         None if want.structure => {
             let whole = || bytes.clone().map_or_else(read, Ok);
-            Some(rules.caches().structures.get(body, whole)?)
+            let make = || structure_of(kv, caches, &row, whole);
+            Some(caches.structures.get(body, make)?)
         }
         known => known,
     };
@@ -220,8 +244,39 @@ fn content(
         flags,
         is_gone,
         bytes,
+        header,
         structure,
     }))
+}
+
+/// The structure of a message: the one that is kept, or made of its bytes.
+fn structure_of(
+    kv: &dyn Kv,
+    caches: &ReadCaches,
+    row: &MessageRow,
+    whole: impl FnOnce() -> Result<Bytes, Error>,
+) -> Result<Arc<Structure>, Error> {
+    if !tables::keeps_structure(row.size) {
+        return Ok(Arc::new(Structure::parse(&whole()?)));
+    }
+    let kept = kv.get(Space::Structures, &keys::number(row.body))?;
+    if let Some(kept) = kept.as_deref().and_then(Structure::from_bytes) {
+        return Ok(Arc::new(kept));
+    }
+    let whole = whole()?;
+    let structure = Structure::parse(&whole);
+    caches
+        .made
+        .push(Made::structure(row.body, &whole, &structure));
+    Ok(Arc::new(structure))
+}
+
+/// The header of a message.
+fn read_header(kv: &dyn Kv, row: &MessageRow) -> Result<Header, Error> {
+    let begin = tables::body(kv, row.body, 0..row.size.min(header::WHOLE_MAX as u64))?;
+    let whole = header::whole(&begin, row.size);
+    // A copy: what was read is as long as the message.
+    Ok(Header(whole.map(Bytes::copy_from_slice)))
 }
 
 /// The beginning of a message's text, which may have been read already.

@@ -36,6 +36,9 @@ mod index_tests;
 pub(crate) mod keeping;
 mod keywords;
 mod limits;
+mod made;
+#[cfg(test)]
+mod made_tests;
 mod metadata;
 mod naming;
 mod news;
@@ -67,17 +70,18 @@ use mail::{
     Uid, UidRanges, UserId,
 };
 
-pub(crate) use arranging::{Arranging, MadeKeys, keep_sort_keys};
+pub(crate) use arranging::Arranging;
 pub(crate) use backing_up::{
     backed_up, commit_of, frozen_bytes, frozen_changes, frozen_entries, frozen_expunges,
     frozen_limits, frozen_mailbox, frozen_messages, frozen_names, identity, usage, user_after,
 };
 pub(crate) use damage::place;
+pub(crate) use made::{Made, keep_made};
 pub(crate) use naming::renew_uid_validities;
 pub(crate) use news::of as news_of;
 
 use copying::Target;
-use fetching::Structures;
+use fetching::Source;
 pub(crate) use numbering::build_some;
 use operation::Storing;
 pub(crate) use operation::{BUILD_ROWS, Operation, Step};
@@ -236,7 +240,7 @@ pub(crate) fn read(kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Opti
             want,
             budget_bytes,
         } => {
-            let want = (*want, Structures::Any);
+            let want = (*want, Source::Any);
             match fetching::fetch(kv, rules, (*mailbox, uids), want, *budget_bytes)? {
                 Some(reply) => reply,
                 None => Reply::Refused(Refusal::Bug),
@@ -282,7 +286,7 @@ pub(crate) fn read(kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Opti
     }))
 }
 
-/// Answers a FETCH of structures as far as those are in memory; none if the first is not.
+/// Answers a FETCH of structures or headers as far as those are in memory; none if the first is not.
 ///
 /// # Errors
 /// As [`read`].
@@ -298,7 +302,7 @@ pub(crate) fn fetch_known(
             want,
             budget_bytes,
         } => {
-            let want = (*want, Structures::Known);
+            let want = (*want, Source::Known);
             fetching::fetch(kv, rules, (*mailbox, uids), want, *budget_bytes)
         }
         _ => Ok(None),

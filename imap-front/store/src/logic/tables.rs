@@ -343,6 +343,12 @@ pub(crate) fn check_body(kv: &dyn Kv, id: u64, size: u64) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether the structure of a message of `size` bytes is kept beside it. That of one piece is made
+/// of what would have to be read in its place.
+pub(super) fn keeps_structure(size: u64) -> bool {
+    size > PIECE_BYTES
+}
+
 /// Removes the pieces of a body.
 pub(super) fn remove_pieces(txn: &mut Transaction<'_>, body: u64, size: u64) {
     for index in 0..size.div_ceil(PIECE_BYTES) {

@@ -86,17 +86,7 @@ fn release_unused(survey: &mut Survey<'_>) {
             unused.push(key.to_vec());
         }
     });
-    let mut unused_keys = Vec::new();
-    let read_keys = survey.rows.keys(Space::SortKeys, &mut |key| {
-        if !number(key).is_some_and(|body| survey.bodies.contains_key(&body)) {
-            unused_keys.push(key.to_vec());
-        }
-    });
-    for (space, outcome) in [
-        (Space::Spools, read_spools),
-        (Space::Bodies, read_bodies),
-        (Space::SortKeys, read_keys),
-    ] {
+    for (space, outcome) in [(Space::Spools, read_spools), (Space::Bodies, read_bodies)] {
         if let Err(error) = outcome {
             return survey.unreadable(space, &error);
         }
@@ -107,13 +97,31 @@ fn release_unused(survey: &mut Survey<'_>) {
         let what = format!("{pieces} pieces of bodies are used by no message; they are released");
         survey.find(None, None, false, what);
     }
-    if !unused_keys.is_empty() {
-        let rows = unused_keys.len();
-        let what = format!("{rows} rows of sort keys belong to no message; they are removed");
-        survey.find(None, None, false, what);
+    let delete = |key| survey.repair.delete(Space::Bodies, key);
+    unused.into_iter().for_each(delete);
+    release_made(survey, Space::SortKeys, "rows of sort keys");
+    release_made(survey, Space::Structures, "structures");
+}
+
+/// Removes what was made of messages that are not there.
+fn release_made(survey: &mut Survey<'_>, space: Space, what: &str) {
+    let mut unused = Vec::new();
+    let read = survey.rows.keys(space, &mut |key| {
+        if !number(key).is_some_and(|body| survey.bodies.contains_key(&body)) {
+            unused.push(key.to_vec());
+        }
+    });
+    if let Err(error) = read {
+        return survey.unreadable(space, &error);
     }
-    for (space, keys) in [(Space::Bodies, unused), (Space::SortKeys, unused_keys)] {
-        keys.into_iter()
-            .for_each(|key| survey.repair.delete(space, key));
+    if unused.is_empty() {
+        return;
     }
+    let what = format!(
+        "{} {what} belong to no message; they are removed",
+        unused.len()
+    );
+    survey.find(None, None, false, what);
+    let delete = |key| survey.repair.delete(space, key);
+    unused.into_iter().for_each(delete);
 }

@@ -121,14 +121,16 @@ fn read<T>(folder: &Path, ask: impl FnOnce(&crate::disk::View<'_>) -> T) -> T {
 }
 
 #[test]
-fn sort_keys_of_no_message_are_removed() {
+fn what_was_made_of_no_message_is_removed() {
     let row = Bytes::from(mail::sort::keys::of_header(b""));
-    let (found, _) = found_and_mended(one(Space::SortKeys, keys::number(99), Some(row)));
-    let said = said(&found);
-    assert!(
-        said.contains("1 rows of sort keys belong to no message"),
-        "{said}"
-    );
+    for (space, what) in [
+        (Space::SortKeys, "1 rows of sort keys belong to no message"),
+        (Space::Structures, "1 structures belong to no message"),
+    ] {
+        let (found, _) = found_and_mended(one(space, keys::number(99), Some(row.clone())));
+        let said = said(&found);
+        assert!(said.contains(what), "{said}");
+    }
 }
 
 #[test]

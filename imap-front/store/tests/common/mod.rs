@@ -110,11 +110,8 @@ pub fn fetch_all(opened: &Opened) -> Request {
         mailbox: opened.mailbox,
         uids: opened.uids.to_vec(),
         want: Want {
-            structure: false,
             bytes: true,
-            submitter: false,
-            thread: false,
-            preview: false,
+            ..Want::default()
         },
         budget_bytes: usize::MAX,
     }

@@ -205,13 +205,7 @@ fn message(ask: &mut impl FnMut(Request) -> Reply, mailbox: MailboxId, uid: Uid)
     let fetch = Request::Fetch {
         mailbox,
         uids: vec![uid],
-        want: Want {
-            structure: false,
-            bytes: false,
-            submitter: false,
-            thread: false,
-            preview: false,
-        },
+        want: Want::default(),
         budget_bytes: 1,
     };
     let Reply::Fetched { mut messages, .. } = ask(fetch) else {

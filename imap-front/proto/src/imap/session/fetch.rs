@@ -23,8 +23,10 @@ use crate::imap::output::{Line, PIECE_BYTES};
 
 /// Messages asked for at a time.
 const BATCH_MAX: usize = 256;
-/// Batches of which nothing is asked for that are passed over in one go.
-const BATCHES_PASSED_MAX: usize = 16;
+/// Messages asked for at a time of which nothing but the row is wanted.
+const ROWS_MAX: usize = 1024;
+/// Messages of which nothing is asked for that are passed over in one go.
+const PASSED_MAX: usize = 4096;
 /// Bytes of bodies asked for at a time.
 const BATCH_BYTES: usize = 256 << 10;
 /// Bytes of a large body asked for at a time.
@@ -231,8 +233,12 @@ impl Session {
     fn next_batch(&mut self, mut job: Box<Job>) {
         job.asked.clear();
         job.seen.clear();
-        for _ in 0..BATCHES_PASSED_MAX {
-            job.asked = self.view().take_uids(&mut job.ranges, BATCH_MAX);
+        let batch_max = match job.want == Want::default() {
+            true => ROWS_MAX,
+            false => BATCH_MAX,
+        };
+        for _ in 0..PASSED_MAX / batch_max {
+            job.asked = self.view().take_uids(&mut job.ranges, batch_max);
             let skip = &job.skip;
             let is_wanted = |uid: &Uid| skip.iter().all(|left_out| !left_out.contains(*uid));
             job.asked.retain(is_wanted);
@@ -469,7 +475,7 @@ impl Session {
                 }
                 None => match &mut job.response {
                     Some(response) => {
-                        job.segments = response.next_item();
+                        job.segments = response.next_items();
                         if response.is_complete() {
                             job.response = None;
                         }

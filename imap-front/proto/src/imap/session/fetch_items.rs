@@ -5,13 +5,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mail::mime::{Structure, header};
+use mail::mime::{Structure, What, header};
 use mail::request::Want;
 use mail::{Message, Uid};
 
 use super::decoding::{Decoding, Next};
 use crate::imap::ast::{FetchItem, Section, SectionText};
 use crate::imap::encode;
+use crate::imap::output::PIECE_BYTES;
 use crate::imap::render;
 
 /// A part of a response.
@@ -73,6 +74,7 @@ pub(super) fn sets_seen(item: &FetchItem) -> bool {
 /// What of the messages the items need.
 pub(super) fn want(items: &[FetchItem]) -> Want {
     let mut want = Want::default();
+    let mut header = false;
     for item in items {
         match item {
             FetchItem::Body
@@ -94,17 +96,28 @@ pub(super) fn want(items: &[FetchItem]) -> Want {
                 want.structure = true;
                 want.preview = true;
             }
-            FetchItem::Rfc822Header
-            | FetchItem::Rfc822Text
-            | FetchItem::Obsolete { .. }
-            | FetchItem::Section { .. } => {
+            FetchItem::Rfc822Header => header = true,
+            FetchItem::Section { section, .. } | FetchItem::Obsolete { section, .. }
+                if is_of_header(section) =>
+            {
+                header = true;
+            }
+            FetchItem::Rfc822Text | FetchItem::Obsolete { .. } | FetchItem::Section { .. } => {
                 want.bytes = true;
                 want.structure = true;
             }
             _ => {}
         }
     }
+    // Who reads the messages has their headers.
+    want.structure |= header && want.bytes;
+    want.header = header && !want.bytes;
     want
+}
+
+/// Whether a section is the message's header, or fields of it.
+fn is_of_header(section: &Section) -> bool {
+    section.part.is_empty() && render::what(&section.text) == What::Header
 }
 
 /// Whether a section lies beyond the message's end: its structure does not agree with its bytes.
@@ -164,8 +177,17 @@ impl Response {
         self.made == self.items.len() + self.extra_items().count()
     }
 
-    /// The next item, with what stands before it and, if it is the last, after it.
-    pub fn next_item(&mut self) -> VecDeque<Segment> {
+    /// The next items, with what stands before them and, if the last is among them, after it: up to
+    /// one that is long or has to be read, so that no more than that is in memory.
+    pub fn next_items(&mut self) -> VecDeque<Segment> {
+        while !self.is_complete() && self.segments.is_empty() && self.out.len() < PIECE_BYTES {
+            self.next_item();
+        }
+        self.flush();
+        std::mem::take(&mut self.segments)
+    }
+
+    fn next_item(&mut self) {
         if self.made == 0 {
             let head = std::mem::take(&mut self.head);
             self.text(&head);
@@ -183,8 +205,6 @@ impl Response {
         if self.is_complete() {
             self.text(")\r\n");
         }
-        self.flush();
-        std::mem::take(&mut self.segments)
     }
 
     fn flush(&mut self) {
@@ -304,9 +324,12 @@ impl Response {
 
     fn section(&mut self, label: Vec<u8>, section: &Section, partial: Option<(u32, u32)>) {
         let what = render::what(&section.text);
-        let range = match &self.message.structure {
-            Some(structure) => structure.resolve(&section.part, what),
-            None => Some(0..self.message.size),
+        let header = self.message.header.as_ref();
+        let header = header.filter(|_| is_of_header(section));
+        let range = match (header, &self.message.structure) {
+            (Some(header), _) => Some(0..header.len() as u64),
+            (None, Some(structure)) => structure.resolve(&section.part, what),
+            (None, None) => Some(0..self.message.size),
         };
         // A section that the message doesn't have is NIL (RFC 3501 §7.4.2 nstring).
         let Some(range) = range else {
@@ -317,7 +340,7 @@ impl Response {
             section.text,
             SectionText::HeaderFields(_) | SectionText::HeaderFieldsNot(_)
         );
-        match &self.message.bytes {
+        match header.or(self.message.bytes.as_ref()) {
             Some(bytes) => {
                 let bytes = slice(bytes, &range);
                 let content = match &section.text {

@@ -1,7 +1,7 @@
-//! The structures of messages that were asked for lately, so that a message is read and parsed
-//! once, not at each FETCH. A body never changes, and its number is never another's while the
-//! database is open. One that was opened again after a failure may lack bodies that were seen
-//! before, and give their numbers to others: a body is known by its generation, too.
+//! What was made lately of bodies that were asked for, so that a message is read and parsed once,
+//! not at each FETCH. A body never changes, and its number is never another's while the database is
+//! open. One that was opened again after a failure may lack bodies that were seen before, and give
+//! their numbers to others: a body is known by its generation, too.
 
 use std::sync::Arc;
 
@@ -12,9 +12,7 @@ use quick_cache::Weighter;
 use crate::Error;
 use crate::bounded_cache::{BoundedCache, bounded_cache};
 
-/// Memory for structures, in bytes.
-const BYTES_MAX: u64 = 32 << 20;
-/// What an entry takes besides its structure.
+/// What an entry takes besides what was made.
 const ENTRY_BYTES: usize = 64;
 /// A guess, for the size of tables.
 const ENTRIES: usize = 4096;
@@ -22,31 +20,62 @@ const ENTRIES: usize = 4096;
 /// The generation of the database ([`crate::kv::Kv::generation`]), and a body's number.
 pub(crate) type BodyOf = (u64, u64);
 
+/// What can be made of a body.
+pub(crate) trait OfBody: Clone + Send + Sync {
+    /// Memory for those that are kept, in bytes.
+    const BYTES_MAX: u64;
+
+    /// What it takes in memory, in bytes.
+    fn memory_bytes(&self) -> usize;
+}
+
+impl OfBody for Arc<Structure> {
+    const BYTES_MAX: u64 = 32 << 20;
+
+    fn memory_bytes(&self) -> usize {
+        (**self).memory_bytes()
+    }
+}
+
+/// A message's header; none if it is longer than what is kept ([`mail::mime::header::WHOLE_MAX`]).
+#[derive(Clone)]
+pub(crate) struct Header(pub Option<Bytes>);
+
+impl OfBody for Header {
+    const BYTES_MAX: u64 = 32 << 20;
+
+    fn memory_bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, Bytes::len)
+    }
+}
+
 /// A bounded cache.
-pub(crate) struct StructureCache {
-    cache: BoundedCache<BodyOf, Kept, Bytewise>,
+pub(crate) struct BodyCache<T: OfBody> {
+    cache: BoundedCache<BodyOf, Kept<T>, Bytewise>,
 }
 
 #[derive(Clone)]
-struct Kept {
-    structure: Arc<Structure>,
+struct Kept<T> {
+    made: T,
     bytes: usize,
 }
 
 #[derive(Clone)]
 struct Bytewise;
 
-impl Weighter<BodyOf, Kept> for Bytewise {
-    fn weight(&self, _body: &BodyOf, kept: &Kept) -> u64 {
+impl<T> Weighter<BodyOf, Kept<T>> for Bytewise {
+    fn weight(&self, _body: &BodyOf, kept: &Kept<T>) -> u64 {
         kept.bytes as u64
     }
 }
 
-impl StructureCache {
-    pub fn new() -> Self {
-        Self::with_bytes(BYTES_MAX)
+impl<T: OfBody> Default for BodyCache<T> {
+    fn default() -> Self {
+        Self::with_bytes(T::BYTES_MAX)
     }
+}
 
+impl<T: OfBody> BodyCache<T> {
     fn with_bytes(bytes_max: u64) -> Self {
         Self {
             cache: bounded_cache(ENTRIES, bytes_max, Bytewise),
@@ -58,30 +87,23 @@ impl StructureCache {
         self.cache.weight()
     }
 
-    /// The structure of a body. `read` gives the body if it must be parsed; whoever wants the same
-    /// structure meanwhile waits for it.
+    /// What is known of a body. `make` makes it if need be; whoever wants the same meanwhile waits
+    /// for it.
     ///
     /// # Errors
-    /// Those of `read`; then nothing is kept.
-    pub fn get(
-        &self,
-        body: BodyOf,
-        read: impl FnOnce() -> Result<Bytes, Error>,
-    ) -> Result<Arc<Structure>, Error> {
+    /// Those of `make`; then nothing is kept.
+    pub fn get(&self, body: BodyOf, make: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
         let kept = self.cache.get_or_insert_with(&body, || {
-            let structure = Structure::parse(&read()?);
-            let bytes = structure.memory_bytes() + ENTRY_BYTES;
-            Ok::<Kept, Error>(Kept {
-                structure: Arc::new(structure),
-                bytes,
-            })
+            let made = make()?;
+            let bytes = made.memory_bytes() + ENTRY_BYTES;
+            Ok::<_, Error>(Kept { made, bytes })
         })?;
-        Ok(kept.structure)
+        Ok(kept.made)
     }
 
-    /// The structure of a body, if it is here.
-    pub fn known(&self, body: BodyOf) -> Option<Arc<Structure>> {
-        self.cache.get(&body).map(|kept| kept.structure)
+    /// What is known of a body, if it is here.
+    pub fn known(&self, body: BodyOf) -> Option<T> {
+        self.cache.get(&body).map(|kept| kept.made)
     }
 }
 
@@ -93,15 +115,17 @@ mod tests {
 
     use super::*;
 
+    type Structures = BodyCache<Arc<Structure>>;
+
     const MESSAGE: &[u8] = b"Subject: one\r\n\r\nbody\r\n";
 
     #[test]
     fn a_message_is_read_once() {
-        let structures = StructureCache::new();
+        let structures = Structures::default();
         let reads = Cell::new(0);
         let read = || {
             reads.set(reads.get() + 1);
-            Ok(Bytes::from_static(MESSAGE))
+            Ok(Arc::new(Structure::parse(MESSAGE)))
         };
         for _ in 0..3 {
             let structure = structures.get((0, 7), read).expect("it reads");
@@ -117,7 +141,7 @@ mod tests {
 
     #[test]
     fn the_same_work_at_the_same_time_is_done_once() {
-        let structures = StructureCache::new();
+        let structures = Structures::default();
         let (reads, barrier) = (AtomicU32::new(0), Barrier::new(8));
         std::thread::scope(|scope| {
             for _ in 0..8 {
@@ -125,7 +149,7 @@ mod tests {
                     barrier.wait();
                     let read = || {
                         reads.fetch_add(1, Ordering::Relaxed);
-                        Ok(Bytes::from_static(MESSAGE))
+                        Ok(Arc::new(Structure::parse(MESSAGE)))
                     };
                     structures.get((0, 7), read).expect("it reads");
                 });
@@ -136,7 +160,7 @@ mod tests {
 
     #[test]
     fn what_can_not_be_read_is_asked_for_again() {
-        let structures = StructureCache::new();
+        let structures = Structures::default();
         let damaged = || {
             Err(Error::Damaged {
                 space: "bodies",
@@ -146,7 +170,7 @@ mod tests {
         assert!(structures.get((0, 7), damaged).is_err());
         assert!(
             structures
-                .get((0, 7), || Ok(Bytes::from_static(MESSAGE)))
+                .get((0, 7), || Ok(Arc::new(Structure::parse(MESSAGE))))
                 .is_ok()
         );
         assert!(structures.get((0, 7), damaged).is_ok());
@@ -155,9 +179,9 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         let bytes_max = 64 * 1024;
-        let structures = StructureCache::with_bytes(bytes_max);
+        let structures = Structures::with_bytes(bytes_max);
         for body in 0..10_000 {
-            let read = || Ok(Bytes::from_static(MESSAGE));
+            let read = || Ok(Arc::new(Structure::parse(MESSAGE)));
             structures.get((0, body), read).expect("it reads");
         }
         assert!(structures.cache.weight() <= bytes_max);
