@@ -157,7 +157,7 @@ pub enum Request {
         /// Whether the asker may set what all share: it is not the session that knows.
         is_admin: bool,
     },
-    /// The mailboxes of a scope whose messages the user may hear of. Reply: `Watched`.
+    /// The mailboxes of a scope whose messages the user may hear of, or look at. Reply: `Watched`.
     Watched {
         /// Who asks.
         user: UserId,
@@ -165,6 +165,8 @@ pub enum Request {
         scope: Arc<Scope>,
         /// Only these of them; all if it is empty.
         only: Vec<MailboxId>,
+        /// What the user has to have the right to.
+        needs: Rights,
         /// If there are more than so many, only that is told.
         max: usize,
     },

@@ -78,6 +78,8 @@ pub enum Where {
     Subscribed,
     /// These and all below them.
     Subtree(Names),
+    /// These and those one level below them.
+    Near(Names),
     /// These.
     Mailboxes(Names),
 }
@@ -166,6 +168,10 @@ impl Scope {
             Where::Personal => is_own,
             Where::Subscribed => is_subscribed,
             Where::Subtree(names) => names.contain_above(name),
+            Where::Near(names) => {
+                let above = name.parent();
+                names.contains(name) || above.is_some_and(|above| names.contains(&above))
+            }
             Where::Mailboxes(names) => names.contains(name),
         };
         let meant = self.filters.iter().filter(means);
@@ -176,7 +182,7 @@ impl Scope {
     pub fn bytes(&self) -> usize {
         let names = |filter: &Filter| match &filter.mailboxes {
             Where::Personal | Where::Subscribed => 0,
-            Where::Subtree(names) | Where::Mailboxes(names) => {
+            Where::Subtree(names) | Where::Near(names) | Where::Mailboxes(names) => {
                 // With the two counts of an `Arc`.
                 let each = 2 * size_of::<MailboxName>();
                 let bytes = |name: &MailboxName| each + name.as_str().len();

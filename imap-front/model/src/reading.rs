@@ -36,8 +36,9 @@ pub(crate) fn answer(state: &State, limits: &Limits, now: InternalDate, request:
             user,
             scope,
             only,
+            needs,
             max,
-        } => watching::watched(state, user, &scope, &only, max),
+        } => watching::watched(state, user, &scope, (&only, needs), max),
         R::Acl {
             user,
             name,

@@ -7,22 +7,29 @@ use mail::metadata::{Entry, private_and_shared};
 use mail::namespace::Place;
 use mail::watched::Where;
 use mail::{
-    Acl, Became, Event, Events, Figures, MailboxId, MailboxName, NameChange, News, Reply, Rights,
-    Scope, UserId, Watched, WatchedMailbox,
+    Acl, Became, Event, Events, Figures, MailboxId, MailboxInfo, MailboxName, NameChange, News,
+    Reply, Rights, Scope, UserId, Watched, WatchedMailbox,
 };
 
 use crate::state::State;
 use crate::{access, listing};
 
+/// Mailboxes that are found though they can't be looked up.
+const FEW: usize = 4;
+
 pub(crate) fn watched(
     state: &State,
     user: UserId,
     scope: &Scope,
-    only: &[MailboxId],
+    (only, needs): (&[MailboxId], Rights),
     max: usize,
 ) -> Reply {
     let mut watched = Watched::default();
-    for info in listing::mailboxes(state, user) {
+    let infos = match (1..=FEW).contains(&only.len()) {
+        true => some(state, user, only),
+        false => listing::mailboxes(state, user),
+    };
+    for info in infos {
         let is_own = state.namespaces.place(&info.name) == Place::Own;
         if !is_own && !scope.may_mean_others() || !info.selectable {
             continue;
@@ -35,9 +42,11 @@ pub(crate) fn watched(
             continue;
         };
         let rights = access::rights(state, id, user);
-        if !rights.contains(Rights::SIGHT) {
+        if !rights.contains(needs) {
             let named = |filter: &mail::watched::Filter| match &filter.mailboxes {
-                Where::Subtree(names) | Where::Mailboxes(names) => names.contains(&info.name),
+                Where::Subtree(names) | Where::Near(names) | Where::Mailboxes(names) => {
+                    names.contains(&info.name)
+                }
                 _ => false,
             };
             if rights.contains(Rights::LOOKUP) && scope.filters.iter().any(named) {
@@ -62,6 +71,28 @@ pub(crate) fn watched(
         };
     }
     Reply::Watched(watched)
+}
+
+/// What a user calls these mailboxes, in the order of their names.
+fn some(state: &State, user: UserId, ids: &[MailboxId]) -> Vec<MailboxInfo> {
+    let info = |id: &MailboxId| {
+        let figures = figures(state, *id)?;
+        let name = match figures.owner == user {
+            true => figures.name,
+            false => for_others(state, figures.owner, &figures.name)?,
+        };
+        let account = state.accounts.get(&user);
+        Some(MailboxInfo {
+            subscribed: account.is_some_and(|it| it.subscribed.contains(&name)),
+            exists: true,
+            selectable: true,
+            special_use: None,
+            name,
+        })
+    };
+    let mut infos: Vec<MailboxInfo> = ids.iter().filter_map(info).collect();
+    infos.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    infos
 }
 
 fn figures(state: &State, id: MailboxId) -> Option<Figures> {

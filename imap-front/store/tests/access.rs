@@ -174,6 +174,11 @@ impl Step {
             user,
             scope: Scope { filters }.into(),
             only: (1..4).map(MailboxId).filter(|_| only).collect(),
+            needs: if self.kind.is_multiple_of(3) {
+                Rights::READ
+            } else {
+                Rights::SIGHT
+            },
             max: usize::from(self.kind),
         }
     }

@@ -183,6 +183,7 @@ fn mailboxes(model: &mut Model, user: usize) -> BTreeMap<String, u32> {
         user,
         scope: scope.into(),
         only: vec![],
+        needs: mail::Rights::SIGHT,
         max: usize::MAX,
     };
     let Reply::Watched(watched) = model.handle(request).0 else {

@@ -12,6 +12,7 @@ use mail::{
 
 pub use super::append_part::{AppendPart, AppendPlace};
 pub use super::search_return::{PartialRange, SearchReturn};
+pub use super::search_source::{Esearch, SearchSource};
 
 /// A command with its tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,6 +208,8 @@ pub enum Command {
     CancelUpdate(Vec<Box<str>>),
     /// RFC 3501 §6.4.3; with a set: UID EXPUNGE (RFC 4315 §2.1).
     Expunge(Option<SequenceSet>),
+    /// RFC 7377
+    Esearch(Box<Esearch>),
     /// RFC 3501 §6.4.4, RFC 4731
     Search {
         /// UID SEARCH.

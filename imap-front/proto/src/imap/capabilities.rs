@@ -164,6 +164,7 @@ pub static CAPABILITIES: &[Capability] = &[
     row("SEARCHRES", "RFC 5182", W::LoggedIn, P::Transcript("searchres")),
     row("WITHIN", "RFC 5032", W::LoggedIn, P::Transcript("searchres")),
     row("PARTIAL", "RFC 9394", W::LoggedIn, P::Transcript("esearch")),
+    row("MULTISEARCH", "RFC 7377", W::LoggedIn, P::Transcript("multisearch")),
     row("NOTIFY", "RFC 5465", W::Notifying, P::Transcript("notify")),
     row("CONTEXT=SEARCH", "RFC 5267", W::LoggedIn, P::Transcript("context")),
     row("CONTEXT=SORT", "RFC 5267", W::LoggedIn, P::Transcript("context")),

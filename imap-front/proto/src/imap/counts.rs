@@ -31,6 +31,8 @@ pub enum CommandName {
     Delete,
     /// ENABLE
     Enable,
+    /// ESEARCH
+    Esearch,
     /// EXPUNGE
     Expunge,
     /// FETCH
@@ -141,6 +143,7 @@ const NAMES: [(CommandName, &str); COUNT] = [
     (CommandName::Create, "create"),
     (CommandName::Delete, "delete"),
     (CommandName::Enable, "enable"),
+    (CommandName::Esearch, "esearch"),
     (CommandName::Expunge, "expunge"),
     (CommandName::Fetch, "fetch"),
     (CommandName::Find, "find"),
@@ -245,6 +248,7 @@ impl CommandName {
             C::Create { .. } => Self::Create,
             C::Delete(_) => Self::Delete,
             C::Enable(_) => Self::Enable,
+            C::Esearch(_) => Self::Esearch,
             C::Expunge(_) => Self::Expunge,
             C::Fetch { .. } => Self::Fetch,
             C::Find { .. } => Self::Find,

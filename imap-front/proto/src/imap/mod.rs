@@ -34,6 +34,7 @@ mod parked;
 mod receive;
 mod scram;
 mod search_return;
+mod search_source;
 mod view;
 
 pub use config::{Channel, Compression, SessionConfig, TokenHints, Urls};

@@ -25,6 +25,7 @@ mod logins;
 mod logs;
 mod loss;
 mod memory;
+mod multisearch;
 mod notified;
 mod offer;
 mod panics;

@@ -220,8 +220,9 @@ pub(crate) fn read(kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Opti
             user,
             scope,
             only,
+            needs,
             max,
-        } => watching::watched(kv, rules, (*user, scope), only, *max)?,
+        } => watching::watched(kv, rules, (*user, scope), (only, *needs), *max)?,
         R::Sync { mailbox, since } => reading::sync(kv, rules, *mailbox, *since)?,
         R::View { mailbox, at } => reading::view(kv, rules, *mailbox, *at)?,
         R::Changes {

@@ -25,7 +25,7 @@ pub(super) fn watched(
     kv: &dyn Kv,
     rules: &Rules,
     (user, scope): (UserId, &Scope),
-    only: &[MailboxId],
+    (only, needs): (&[MailboxId], Rights),
     max: usize,
 ) -> Result<Reply, Error> {
     let infos = match (1..=FEW).contains(&only.len()) {
@@ -49,7 +49,7 @@ pub(super) fn watched(
         if !only.is_empty() && !only.contains(&found.id) {
             continue;
         }
-        if !found.rights.contains(Rights::SIGHT) {
+        if !found.rights.contains(needs) {
             if found.rights.contains(Rights::LOOKUP) && names(scope, &info.name) {
                 watched.no_access.push(info.name);
             }
@@ -115,6 +115,8 @@ fn everything() -> Query {
 fn names(scope: &Scope, name: &MailboxName) -> bool {
     scope.filters.iter().any(|filter| match &filter.mailboxes {
         Where::Personal | Where::Subscribed => false,
-        Where::Subtree(names) | Where::Mailboxes(names) => names.contains(name),
+        Where::Subtree(names) | Where::Near(names) | Where::Mailboxes(names) => {
+            names.contains(name)
+        }
     })
 }

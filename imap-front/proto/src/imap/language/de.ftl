@@ -99,6 +99,9 @@ url-none-selected = es ist kein Postfach ausgewählt
 url-validity = das Postfach hat eine andere UIDVALIDITY
 url-no-part = die Nachricht hat keinen solchen Teil
 url-unreadable = die Nachricht kann nicht gelesen werden
+esearch-many = Ein Befehl darf { $count } Postfächer durchsuchen
+esearch-save = SAVE gilt nur für das ausgewählte Postfach allein
+esearch-update = Das ausgewählte Postfach wird nicht durchsucht
 idling = warte
 unreadable =
     { $count ->

@@ -99,6 +99,9 @@ url-none-selected = no hay ningún buzón seleccionado
 url-validity = el buzón tiene otra UIDVALIDITY
 url-no-part = el mensaje no tiene esa parte
 url-unreadable = no se puede leer el mensaje
+esearch-many = Una orden puede buscar en { $count } buzones
+esearch-save = SAVE es solo para el buzón seleccionado
+esearch-update = El buzón seleccionado no se busca
 idling = en espera
 unreadable =
     { $count ->

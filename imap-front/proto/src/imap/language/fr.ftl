@@ -99,6 +99,9 @@ url-none-selected = aucune boîte n'est sélectionnée
 url-validity = la boîte a une autre UIDVALIDITY
 url-no-part = le message n'a pas cette partie
 url-unreadable = le message ne peut pas être lu
+esearch-many = Une commande peut chercher dans { $count } boîtes
+esearch-save = SAVE ne vaut que pour la boîte sélectionnée seule
+esearch-update = La boîte sélectionnée n'est pas parcourue
 idling = en attente
 unreadable =
     { $count ->

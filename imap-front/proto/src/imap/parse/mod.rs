@@ -6,6 +6,7 @@
 mod acl;
 mod append;
 mod entries;
+mod esearch;
 mod fetch;
 mod language;
 mod mailbox;
@@ -157,6 +158,7 @@ fn session_command(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Command>>
         "IDLE" => Command::Idle,
         "NOTIFY" => notify::notify(lexer)?,
         "CHECK" => Command::Check,
+        "ESEARCH" => esearch::esearch(lexer)?,
         "CANCELUPDATE" => search::cancel_update(lexer)?,
         "EXPUNGE" => Command::Expunge(None),
         "ID" => id(lexer)?,

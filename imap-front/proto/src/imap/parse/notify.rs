@@ -143,7 +143,7 @@ fn filter(lexer: &mut Lexer<'_>) -> Parsed<NotifyMailboxes> {
 /// ```text
 /// one-or-more-mailbox = mailbox / ("(" mailbox *(SP mailbox) ")")
 /// ```
-fn names(lexer: &mut Lexer<'_>) -> Parsed<Vec<MailboxName>> {
+pub(super) fn names(lexer: &mut Lexer<'_>) -> Parsed<Vec<MailboxName>> {
     lexer.space()?;
     match lexer.peek() {
         Some(b'(') => lexer.list(false, mailbox::name),

@@ -20,7 +20,17 @@ const KEYS_MAX: usize = 1024;
 /// ```
 pub(super) fn search(lexer: &mut Lexer<'_>, uid: bool) -> Parsed<Command> {
     lexer.space()?;
-    let returns = returns(lexer)?;
+    Ok(Command::Search {
+        uid,
+        returns: returns(lexer)?,
+        key: in_charset(lexer)?,
+    })
+}
+
+/// ```text
+/// search-program = ["CHARSET" SP charset SP] search-key *(SP search-key)  ; RFC 4466 §6
+/// ```
+pub(super) fn in_charset(lexer: &mut Lexer<'_>) -> Parsed<Key> {
     let start = lexer.clone();
     if lexer.keyword("CHARSET") {
         // RFC 9755 §3
@@ -31,11 +41,7 @@ pub(super) fn search(lexer: &mut Lexer<'_>, uid: bool) -> Parsed<Command> {
         charset(lexer)?;
         lexer.space()?;
     }
-    Ok(Command::Search {
-        uid,
-        returns,
-        key: program(lexer)?,
-    })
+    program(lexer)
 }
 
 /// `RETURN (…)` and the space behind it, if it comes next.

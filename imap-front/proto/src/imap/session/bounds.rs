@@ -1,6 +1,6 @@
 //! How much a session keeps of what its client sends, and of what it has to say.
 
-use super::{Session, Step, Work, append};
+use super::{Session, Step, Stream, Work, append};
 
 impl Session {
     /// False while as much input as the session keeps is waiting to be worked on.
@@ -17,7 +17,13 @@ impl Session {
             Work::Waiting(step) => match &**step {
                 Step::Upload(it) => upload(it),
                 Step::Replace(it) | Step::Catenate(it) => upload(it),
+                Step::Esearch(job) | Step::EsearchSelected(job, _) => job.bytes(),
+                Step::Search(searching) => searching.held_bytes(),
                 Step::Challenge { first, .. } => first.held_bytes(),
+                _ => 0,
+            },
+            Work::Streaming(stream) => match &**stream {
+                Stream::Esearch(job) => job.bytes(),
                 _ => 0,
             },
             Work::Sasl(exchange) => exchange.held_bytes(),

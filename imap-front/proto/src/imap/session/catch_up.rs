@@ -25,6 +25,10 @@ impl Session {
     /// A step and its answer, once the view has all that the answer's delta begins to tell. None if
     /// the store is asked for more of it, or the session ends.
     pub(super) fn caught_up(&mut self, step: Step, mut reply: Reply) -> Option<(Step, Reply)> {
+        // It is about other mailboxes than the selected one.
+        if matches!(step, Step::Esearch(_)) {
+            return Some((step, reply));
+        }
         let (step, held) = match step {
             Step::CatchUp { step, reply } => (step, Some(reply)),
             step => (Box::new(step), None),

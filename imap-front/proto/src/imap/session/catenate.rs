@@ -4,8 +4,7 @@
 use bytes::Bytes;
 use mail::mime::header;
 use mail::request::Want;
-use mail::watched::{Filter, Names, Where};
-use mail::{Events, MailboxId, MailboxName, Message, Refusal, Reply, Request, Scope};
+use mail::{MailboxId, MailboxName, Message, Refusal, Reply, Request};
 
 use super::append::Upload;
 use super::fetch::{HEADER_BYTES_MAX, READ_BYTES};
@@ -36,13 +35,7 @@ impl Session {
             }
             UrlMailbox::Selected => self.ask_message(upload, url, (self.mailbox(), read)),
             UrlMailbox::Beside(_) if self.selected.is_some() => {
-                let (user, only) = (self.user.unwrap_or_default(), vec![self.mailbox()]);
-                let request = Request::Watched {
-                    user,
-                    scope: self.all_mailboxes().into(),
-                    only,
-                    max: 1,
-                };
+                let request = self.own_name(self.mailbox());
                 let stage = Stage::Selected(read);
                 self.ask_source(upload, Source { url, stage }, request);
             }
@@ -67,19 +60,6 @@ impl Session {
     fn ask_source(&mut self, mut upload: Box<Upload>, source: Source, request: Request) {
         upload.source = Some(Box::new(source));
         self.ask(request, Step::Catenate(upload));
-    }
-
-    /// All that may be selected, wherever it is.
-    fn all_mailboxes(&self) -> Scope {
-        let above = |prefix: &str| MailboxName::new(prefix.trim_end_matches('/'));
-        let others: Names = self.config.namespaces.prefixes().map(above).collect();
-        let filter = |mailboxes| Filter {
-            mailboxes,
-            events: Events::MESSAGES,
-        };
-        Scope {
-            filters: [Where::Personal, Where::Subtree(others)].map(filter).into(),
-        }
     }
 
     fn ask_mailbox(

@@ -32,6 +32,8 @@ pub(super) struct UpdateContext {
     tag: Box<str>,
     /// The client is told UIDs.
     uid: bool,
+    /// How what is told of it begins, if not as usual.
+    head: Option<Box<str>>,
     key: Key,
     results: Results,
     /// Messages of which it is not known whether they are found now.
@@ -67,7 +69,8 @@ impl UpdateContext {
         let program = Program {
             key: self.key.clone(),
         };
-        size_of::<Self>() + program.bytes() + self.results.bytes() + self.open.bytes()
+        let head = self.head.as_ref().map_or(0, |head| head.len());
+        size_of::<Self>() + head + program.bytes() + self.results.bytes() + self.open.bytes()
     }
 
     fn note(&mut self, changes: &[Change]) {
@@ -175,6 +178,7 @@ impl Session {
         let context = UpdateContext {
             tag: tag.into(),
             uid,
+            head: None,
             key,
             results,
             open: UidSet::default(),
@@ -187,8 +191,18 @@ impl Session {
         }
     }
 
+    /// What is told of a search that is followed begins like its answer (RFC 7377 §2.1).
+    pub(super) fn name_followed(&mut self, tag: &str, head: &str) {
+        let contexts = self.selected.as_deref_mut().map(|it| &mut it.contexts);
+        for context in contexts.into_iter().flatten() {
+            if *context.tag == *tag {
+                context.head = Some(head.into());
+            }
+        }
+    }
+
     /// RFC 5267 §4.3.1
-    fn refuse_updates(&mut self, tag: &str, why: &str) {
+    pub(super) fn refuse_updates(&mut self, tag: &str, why: &str) {
         self.say(&format!("* NO [NOUPDATE \"{tag}\"] {why}"));
     }
 
@@ -387,6 +401,7 @@ impl Session {
         let context = &self.contexts()[at];
         let (removed, added) = difference(&context.results, &now);
         let (tag, uid) = (context.tag.clone(), context.uid);
+        let head = context.head.as_deref().map(str::to_owned);
         if let Some(selected) = self.selected.as_deref_mut() {
             selected.contexts[at].results = now;
         }
@@ -398,7 +413,7 @@ impl Session {
             true => Some(it.0),
             false => numbering.look_up(it),
         };
-        let mut line = Line::new(esearch(&tag, uid));
+        let mut line = Line::new(head.unwrap_or_else(|| esearch(&tag, uid)));
         for (item, runs) in [("REMOVEFROM", removed), ("ADDTO", added)] {
             let mut open = format!(" {item} (");
             let is_said = !runs.is_empty();

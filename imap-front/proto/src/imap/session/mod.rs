@@ -18,6 +18,7 @@ mod copy;
 mod decoding;
 mod dispatch;
 mod eight_bit;
+mod esearch;
 mod fetch;
 mod fetch_items;
 mod handover;
@@ -51,7 +52,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use mail::{
-    Flags, MailboxId, MailboxName, ModSeq, Reply, Request, Rights, SpoolId, Uid, UidSet, UserId,
+    Flags, MailboxId, MailboxName, ModSeq, Reply, Request, Rights, SpoolId, Uid, UidSet,
+    UidValidity, UserId,
 };
 
 use super::action::Action;
@@ -170,6 +172,7 @@ enum Stream {
     Fetch(Box<fetch::Job>),
     List(Box<list::Listing>),
     Annotations(Box<annotation::Annotating>),
+    Esearch(Box<esearch::Multisearch>),
 }
 
 /// What to do with a reply.
@@ -219,6 +222,10 @@ enum Step {
     Fetch(Box<fetch::Job>),
     Store(store::Storing),
     Search(search::Searching),
+    /// What is found in other mailboxes than the selected one?
+    Esearch(Box<esearch::Multisearch>),
+    /// Bring the view up to date, then search that, by this name.
+    EsearchSelected(Box<esearch::Multisearch>, (MailboxName, UidValidity)),
     /// What does a search find now that is followed?
     LookAgain(contexts::LookingAgain),
     Arrange(sort::Arranging),
@@ -412,6 +419,7 @@ impl Session {
                 Stream::Fetch(job) => self.fetch_on(job),
                 Stream::List(listing) => self.list_on(*listing),
                 Stream::Annotations(annotating) => self.annotate_on(annotating),
+                Stream::Esearch(job) => self.esearch_on(job),
             }
         }
         self.go_on();

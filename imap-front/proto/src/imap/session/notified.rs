@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mail::{
     Became, Events, Figures, MailboxId, MailboxName, NameChange, Namespaces, News, Reply, Request,
-    Uid, UserId, Watched,
+    Rights, Uid, UserId, Watched,
 };
 
 use super::{Session, Step, ViewState, Work};
@@ -346,6 +346,7 @@ impl Session {
                 user,
                 scope: notifying.spec.scope.clone(),
                 only: stale.keys().copied().collect(),
+                needs: Rights::SIGHT,
                 max: usize::MAX,
             };
             let idle = self.leave_idle();

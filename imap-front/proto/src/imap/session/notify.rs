@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use mail::watched::{Filter, Where};
 use mail::{
-    Events, MailboxId, MailboxName, NameChange, Refusal, Reply, Request, Scope, Watched,
+    Events, MailboxId, MailboxName, NameChange, Refusal, Reply, Request, Rights, Scope, Watched,
     WatchedMailbox,
 };
 
@@ -168,6 +168,7 @@ impl Session {
             user,
             scope: setting.spec.scope.clone(),
             only: vec![],
+            needs: Rights::SIGHT,
             max: self.config.notify_mailboxes_max,
         };
         self.ask(request, Step::Notify(Box::new(setting)));

@@ -22,6 +22,7 @@ impl Step {
             Self::Select(selecting) => Some(&selecting.tag),
             Self::Store(storing) => Some(&storing.tag),
             Self::Search(searching) => Some(&searching.tag),
+            Self::Esearch(job) | Self::EsearchSelected(job, _) => Some(&job.tag),
             Self::Arrange(arranging) => Some(&arranging.tag),
             Self::Copy(copying) => Some(&copying.tag),
             Self::Replace(upload) | Self::Catenate(upload) => Some(&upload.tag),
@@ -54,6 +55,8 @@ impl Session {
         if self.closing || self.output.is_full() {
             return;
         }
+        // What is searched elsewhere is not in the view.
+        let reached = reached.filter(|_| !self.is_elsewhere());
         match reached.and_then(|reached| self.messages_below(reached)) {
             Some((done, all)) => self.say(&format!(
                 "* OK [INPROGRESS (\"{tag}\" {done} {all})] {done} of {all} messages are done"
@@ -62,6 +65,10 @@ impl Session {
                 "* OK [INPROGRESS (\"{tag}\" NIL NIL)] Still at work"
             )),
         }
+    }
+
+    fn is_elsewhere(&self) -> bool {
+        matches!(&self.work, Work::Waiting(step) if matches!(**step, Step::Esearch(_)))
     }
 
     /// How many messages of the view are below a UID, and how many there are, if there are any.

@@ -2,9 +2,10 @@
 
 use mail::reply::HitModSeqs;
 use mail::search::{Key, Program};
-use mail::{ModSeq, Reply, Request, Uid, UidRanges, UidSet};
+use mail::{MailboxName, ModSeq, Reply, Request, Uid, UidRanges, UidSet, UidValidity};
 
 use super::contexts::{FollowedResults, updates};
+use super::esearch::Multisearch;
 use super::{Session, Step, saved};
 use crate::imap::ast::{PartialRange, SearchReturn};
 use crate::imap::encode::esearch;
@@ -19,6 +20,15 @@ pub(super) struct Searching {
     modseq: bool,
     /// By what the search is to be followed, if it can be.
     followed: Option<Key>,
+    /// What it is a part of, and how its answer begins then.
+    part_of: Option<(Box<Multisearch>, String)>,
+}
+
+impl Searching {
+    /// Bytes that it keeps.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.part_of.as_ref().map_or(0, |(job, _)| job.bytes())
+    }
 }
 
 impl Session {
@@ -28,6 +38,27 @@ impl Session {
         uid: bool,
         returns: Option<Vec<SearchReturn>>,
         key: Key,
+    ) {
+        self.search_for((tag, uid), returns, key, None);
+    }
+
+    /// The selected mailbox is one of those that an ESEARCH is about.
+    pub(super) fn search_as_part(
+        &mut self,
+        job: Box<Multisearch>,
+        (name, uid_validity): (MailboxName, UidValidity),
+    ) {
+        let head = self.esearch_head(&job.tag, &name, uid_validity);
+        let (tag, returns, key) = (job.tag.clone(), job.returns.clone(), job.key.clone());
+        self.search_for((tag, true), Some(returns), key, Some((job, head)));
+    }
+
+    fn search_for(
+        &mut self,
+        (tag, uid): (Box<str>, bool),
+        returns: Option<Vec<SearchReturn>>,
+        key: Key,
+        part_of: Option<(Box<Multisearch>, String)>,
     ) {
         let mut modseq = false;
         let prepared = self.key_to_follow(&tag, key, returns.as_deref());
@@ -59,6 +90,7 @@ impl Session {
                 returns,
                 modseq,
                 followed,
+                part_of,
             }),
         );
     }
@@ -95,6 +127,7 @@ impl Session {
             returns,
             modseq,
             followed,
+            part_of,
         } = searching;
         let (found, unreadable, delta) = match reply {
             Reply::Found {
@@ -127,12 +160,24 @@ impl Session {
                 });
                 if updates(Some(returns)) && unreadable == 0 {
                     self.follow((&tag, uid), followed, FollowedResults::Found(hits));
+                    if let Some((_, head)) = &part_of {
+                        self.name_followed(&tag, head);
+                    }
                 }
-                self.say_esearch(&tag, uid, returns, found);
+                match &part_of {
+                    Some(_) if found.0.is_empty() => {}
+                    Some((_, head)) => self.say_esearch(head.clone(), true, returns, found),
+                    None => self.say_esearch(esearch(&tag, uid), uid, returns, found),
+                }
                 saved
             }
         };
         self.say_withheld();
+        if let Some((mut job, _)) = part_of {
+            job.unreadable += unreadable;
+            job.saved = saved;
+            return self.esearch_on(job);
+        }
         self.end_search(&tag, "SEARCH", (unreadable, saved), returns.as_deref());
     }
 
@@ -171,9 +216,9 @@ impl Session {
     }
 
     /// RFC 4731 §3.1
-    fn say_esearch(
+    pub(super) fn say_esearch(
         &mut self,
-        tag: &str,
+        mut head: String,
         uid: bool,
         returns: &[SearchReturn],
         (hits, modseqs): Hits,
@@ -182,7 +227,6 @@ impl Session {
         if !says(returns) {
             return;
         }
-        let mut head = esearch(tag, uid);
         let number = |hit: Uid| match uid {
             true => Some(hit.0),
             false => self.view().number(hit),

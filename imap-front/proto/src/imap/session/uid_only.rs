@@ -23,7 +23,7 @@ impl Command {
 }
 
 /// Whether a key names messages by their numbers; what was saved is none.
-fn has_numbers(key: &Key) -> bool {
+pub(super) fn has_numbers(key: &Key) -> bool {
     match key {
         Key::And(keys) => keys.iter().any(has_numbers),
         Key::Or(one, other) => has_numbers(one) || has_numbers(other),
