@@ -79,6 +79,7 @@ impl Options {
             name: format!("enpd {}", std::process::id()),
             credentials,
             tls: tls.transpose()?,
+            waiting_bytes_max: self.waiting_bytes_max,
         };
         Ok(Ready {
             nats,

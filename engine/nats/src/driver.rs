@@ -26,8 +26,11 @@ pub enum News {
     },
     /// There is none any more.
     Disconnected,
-    /// Messages were dropped: they came faster than they were taken.
-    Dropped,
+    /// Messages were dropped: more had come at a time than may wait. Which they were nobody knows.
+    Dropped {
+        /// How many, as far as that is known.
+        messages: u64,
+    },
     /// Why there is no connection, or what a server had to complain of.
     Trouble(String),
     /// All messages that have come since the last ones.

@@ -3,7 +3,7 @@
 use std::{fmt, io};
 
 /// Where the cluster is, and who asks.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Servers, `nats://host:port` or `tls://host:port`; one is enough, the others are told by it.
     pub urls: Vec<String>,
@@ -13,6 +13,9 @@ pub struct Options {
     pub credentials: Credentials,
     /// What TLS is spoken with, where it is; without it by authorities that the system knows.
     pub tls: Option<rustls::ClientConfig>,
+    /// Bytes of messages that may have come and not been taken, and as many that were ordered and
+    /// have not left. One of any size goes.
+    pub waiting_bytes_max: usize,
 }
 
 /// Why there can't be a connection, ever.

@@ -35,17 +35,31 @@ pub(super) enum Way {
     HandOn(Box<Pooled>),
 }
 
-/// An event of another host on its way to the shards; as long as it is there it takes room.
+/// An event of another host on its way to the shards.
 #[derive(Debug)]
 pub struct FromSite {
     pub(super) published: Arc<Published>,
-    pub(super) room: Arc<AtomicUsize>,
-    pub(super) bytes: usize,
+    pub(super) _room: Room,
 }
 
-impl Drop for FromSite {
+/// What something takes of the room on the way to the shards, as long as it is there.
+#[derive(Debug)]
+pub struct Room {
+    all: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Room {
+    /// So many bytes of all that are taken.
+    pub fn new(all: Arc<AtomicUsize>, bytes: usize) -> Self {
+        all.fetch_add(bytes, Ordering::Relaxed);
+        Self { all, bytes }
+    }
+}
+
+impl Drop for Room {
     fn drop(&mut self) {
-        self.room.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -81,6 +95,8 @@ pub enum BrokerMessage {
         pooled: Arc<Pooled>,
         /// Whether no other took it.
         returned: bool,
+        /// What it takes until a member has it.
+        room: Arc<Room>,
     },
     /// A connection of the telling shard joins a pool that is served here.
     Join {

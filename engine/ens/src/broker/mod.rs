@@ -29,7 +29,7 @@ use engine::protocol::Context;
 pub use config::{BrokerConfig, Stats, SubscribingShards, SubscriptionLimits};
 pub use joins::Joins;
 pub use loss::{Loss, Tally};
-pub use message::{BrokerMessage, FromSite};
+pub use message::{BrokerMessage, FromSite, Room};
 pub use placement::Placement;
 pub use site::{owner_of_pool, publish_of};
 

@@ -216,6 +216,7 @@ impl Broker {
                 pattern,
                 pooled,
                 returned,
+                room: _,
             } => self.pooled_from_site(cx, &pattern, &pooled, returned),
             BrokerMessage::Publish { event, payload } => match EventRef::parse(&event) {
                 Ok(event) => self.publish(cx, &event, None, &payload),

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
 use bytes::{Bytes, BytesMut};
 use engine::event::{SessionId, ShardId};
 
 use super::loss::{Loss, Tally};
-use super::message::{FromSite, Published, Way};
+use super::message::{FromSite, Published, Room, Way};
 use super::receipt::{self, Linked};
 use super::{Broker, Cx, Target, pools, publish};
 use crate::bus::{Crossing, Given, Pooled, bucket_of, hears_others};
@@ -40,13 +40,8 @@ impl FromSite {
     /// One that takes room of this.
     pub fn new(event: &Crossing, number: Option<u64>, room: Arc<AtomicUsize>) -> Option<Self> {
         let published = Arc::new(Published::from_site(event, number, Way::Own)?);
-        let bytes = event.wire_bytes();
-        room.fetch_add(bytes, Ordering::Relaxed);
-        Some(Self {
-            published,
-            room,
-            bytes,
-        })
+        let _room = Room::new(room, event.wire_bytes());
+        Some(Self { published, _room })
     }
 }
 

@@ -43,6 +43,12 @@ counters! {
     unknown,
     /// Events of other brokers that found no room on their way to a shard.
     crowded,
+    /// Messages of other brokers that came faster than they were taken: the events in them are
+    /// counted as missed.
+    flooded,
+    /// Messages to other brokers, with no events in them, that found no room on their way to the
+    /// bus.
+    unsent,
 }
 
 impl Counters {
@@ -64,6 +70,14 @@ impl Counters {
 
     pub(super) fn add_crowded(&self) {
         self.crowded.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_flooded(&self, messages: u64) {
+        self.flooded.fetch_add(messages, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_unsent(&self) {
+        self.unsent.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn set(&self, counts: Counts, brokers: usize, dropped: u64, too_large: u64) {

@@ -4,17 +4,21 @@
     reason = "the bus has a thread of its own and the machine's clock"
 )]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
+use bytes::Bytes;
 use engine::Handle;
 use engine::event::{SessionId, ShardId};
 use nats::{Driver, News, Order};
 
 use super::Retiring;
 use super::counters::Counters;
-use crate::broker::{BrokerMessage, FromSite, Loss, SubscribingShards, owner_of_pool, publish_of};
+use crate::broker::{
+    BrokerMessage, FromSite, Loss, Room, SubscribingShards, owner_of_pool, publish_of,
+};
 use crate::bus::{
     Action, BUCKETS, Crossing, Given, Limits, Machine, Missed, Pooled, Port, Subject,
 };
@@ -25,6 +29,9 @@ const GROUP: &str = "members";
 const SAY_LOST_NS: u64 = 10_000_000_000;
 /// What shards have given that is taken in one turn.
 const TAKEN_PER_TURN: usize = 4096;
+/// What something for the bus, and for a shard, costs besides its bytes, about.
+const ORDER_BYTES: usize = 128;
+const UNTOLD_BYTES: usize = 128;
 
 /// What a driver is made of.
 pub(super) struct Parts {
@@ -49,9 +56,14 @@ pub(super) struct SiteDriver {
     room: Arc<AtomicUsize>,
     /// What each shard is to be told was lost.
     lost: Vec<Loss>,
-    /// What shards are to be told that had no room.
-    untold: Vec<(SessionId, BrokerMessage)>,
+    /// What shards are to be told that had no room, and how many bytes that is, about.
+    untold: Vec<(SessionId, BrokerMessage, usize)>,
+    untold_bytes: usize,
+    /// How many members pools have on other hosts, of which no shard was told.
+    members: BTreeMap<Bytes, u32>,
     orders: Vec<Order>,
+    /// Bytes of what is to be published.
+    order_bytes: usize,
     is_connected: bool,
     has_ended: bool,
     trouble: String,
@@ -75,7 +87,10 @@ impl SiteDriver {
             room: Arc::default(),
             lost: vec![Loss::default(); shards],
             untold: vec![],
+            untold_bytes: 0,
+            members: BTreeMap::new(),
             orders: vec![],
+            order_bytes: 0,
             is_connected: false,
             has_ended: false,
             trouble: String::new(),
@@ -121,14 +136,15 @@ impl SiteDriver {
         let counters = &self.parts.counters;
         let (dropped, large) = (counters.dropped(), counters.too_large());
         let (missed, unknown) = (counters.missed(), counters.unknown());
-        let crowded = counters.crowded();
-        let lost = dropped + large + missed + unknown + crowded;
+        let (crowded, flooded) = (counters.crowded(), counters.flooded());
+        let lost = dropped + large + missed + unknown + crowded + flooded;
         let (said, said_ns) = self.said;
         if lost > said && now_ns >= said_ns {
             self.said = (lost, now_ns + SAY_LOST_NS);
             let site = &self.parts.site;
             tracing::warn!(
                 target: "ens::site", site, dropped, too_large = large, missed, unknown, crowded,
+                flooded,
                 "events were lost between hosts, so many since the start; subscribers were told"
             );
         }
@@ -202,7 +218,8 @@ impl SiteDriver {
         self.machine.flush();
     }
 
-    fn carry_out(&mut self) {
+    /// What is to be published is bounded, unless the port has bounded it already.
+    fn carry_out(&mut self, most: usize) {
         for action in self.machine.take_actions() {
             match action {
                 Action::Subscribe(subject) => self.subscribe(subject),
@@ -211,6 +228,12 @@ impl SiteDriver {
                     self.orders.push(Order::Unsubscribe(name));
                 }
                 Action::Publish { to, reply, message } => {
+                    // What is said of pools and acknowledgements is said again when it is missed.
+                    if self.order_bytes > 0 && self.order_bytes + message.len() > most {
+                        self.parts.counters.add_unsent();
+                        continue;
+                    }
+                    self.order_bytes += ORDER_BYTES + message.len();
                     let answers = Subject::Origin(self.origin).name(&self.parts.site);
                     self.orders.push(Order::Publish {
                         subject: to.name(&self.parts.site),
@@ -224,19 +247,19 @@ impl SiteDriver {
                     event,
                 } => self.event(bucket, number, &event),
                 Action::Missed(bucket, missed) => self.lose(None, bucket, missed),
-                Action::PoolsMissed => self.lost.iter_mut().for_each(|loss| loss.pools = true),
+                Action::PoolsMissed => self.lose_pools(),
+                // The last word counts.
                 Action::Members { pattern, members } => {
-                    if let Some((owner, pattern)) = self.owner(&pattern) {
-                        self.tell(owner, BrokerMessage::Away { pattern, members });
-                    }
+                    _ = self.members.insert(pattern, members);
                 }
                 Action::Pooled(pooled) => self.pooled(pooled, false),
                 Action::Returned(pooled) => self.pooled(pooled, true),
                 Action::Acknowledged(token) => {
                     let shards = self.parts.subscribing.shards();
                     if let Some((publisher, id)) = publish_of(&self.parts.secret, shards, &token) {
-                        self.untold
-                            .push((publisher, BrokerMessage::Acknowledged { id }));
+                        let message = BrokerMessage::Acknowledged { id };
+                        // A publisher that hears nothing thinks that nobody has worked on it.
+                        _ = self.tell(publisher, message, UNTOLD_BYTES);
                     }
                 }
             }
@@ -263,15 +286,28 @@ impl SiteDriver {
     }
 
     fn pooled(&mut self, pooled: Pooled, returned: bool) {
-        if let Some((owner, pattern)) = self.owner(&pooled.pattern) {
-            let pooled = Arc::new(pooled);
+        let Some((owner, pattern)) = self.owner(&pooled.pattern) else {
+            return;
+        };
+        let bytes = UNTOLD_BYTES + pooled.pattern.len() + pooled.event.wire_bytes();
+        let full = self.room.load(Ordering::Relaxed) > self.parts.room_bytes_max;
+        let told = !full && {
             let message = BrokerMessage::PooledFromSite {
                 pattern,
-                pooled,
+                pooled: Arc::new(pooled),
                 returned,
+                room: Arc::new(Room::new(self.room.clone(), bytes)),
             };
-            self.tell(owner, message);
+            self.tell(owner, message, bytes)
+        };
+        if !told {
+            self.parts.counters.add_crowded();
+            self.lose_pools();
         }
+    }
+
+    fn lose_pools(&mut self) {
+        self.lost.iter_mut().for_each(|loss| loss.pools = true);
     }
 
     /// An event goes to all shards that have subscriptions.
@@ -293,18 +329,42 @@ impl SiteDriver {
         }
     }
 
-    /// What must not be lost.
-    fn tell(&mut self, to: SessionId, message: BrokerMessage) {
-        self.untold.push((to, message));
+    /// Tells a shard something, now or when it has room. False if too much waits for that.
+    #[must_use = "it may be lost"]
+    fn tell(&mut self, to: SessionId, message: BrokerMessage, bytes: usize) -> bool {
+        if self.untold_bytes > 0 && self.untold_bytes + bytes > self.parts.room_bytes_max {
+            return false;
+        }
+        self.untold_bytes += bytes;
+        self.untold.push((to, message, bytes));
+        true
+    }
+
+    fn tell_members(&mut self) {
+        while let Some((pattern, members)) = self.members.pop_first() {
+            let Some((owner, read)) = self.owner(&pattern) else {
+                continue;
+            };
+            let message = BrokerMessage::Away {
+                pattern: read,
+                members,
+            };
+            if self.parts.handle.reply(owner, message).is_err() {
+                self.members.insert(pattern, members);
+                return;
+            }
+        }
     }
 
     fn tell_untold(&mut self) {
+        self.tell_members();
         let mut untold = std::mem::take(&mut self.untold).into_iter();
-        for (to, message) in untold.by_ref() {
+        for (to, message, bytes) in untold.by_ref() {
             if let Err(message) = self.parts.handle.reply(to, message) {
-                self.untold.push((to, message));
+                self.untold.push((to, message, bytes));
                 break;
             }
+            self.untold_bytes -= bytes;
         }
         self.untold.extend(untold);
         for (shard, loss) in (0..).map(ShardId).zip(&mut self.lost) {
@@ -332,7 +392,10 @@ impl Driver for SiteDriver {
                 message_bytes_max,
             } => self.connected(&server, message_bytes_max),
             News::Disconnected => self.disconnected(),
-            News::Dropped => self.machine.lost_some(),
+            News::Dropped { messages } => {
+                self.parts.counters.add_flooded(messages);
+                self.machine.lost_some();
+            }
             News::Trouble(trouble) => {
                 // Each is said once until something else happens.
                 if trouble != self.trouble {
@@ -353,7 +416,7 @@ impl Driver for SiteDriver {
             self.parts.counters.set(counts, others, dropped, large);
             self.say_lost(now_ns);
         }
-        self.carry_out();
+        self.carry_out(self.parts.room_bytes_max);
         self.tell_untold();
         self.parts.retiring.set_done(retires);
     }
@@ -365,14 +428,17 @@ impl Driver for SiteDriver {
             self.machine.end(now_ns);
             self.has_ended = true;
         }
-        self.carry_out();
+        self.carry_out(usize::MAX);
         self.tell_untold();
+        self.order_bytes = 0;
         std::mem::take(&mut self.orders)
     }
 
     fn idle_ns(&self) -> u64 {
         // Shards that have no room may have some soon.
-        let is_held = !self.untold.is_empty() || self.lost.iter().any(|loss| !loss.is_empty());
+        let is_held = !self.untold.is_empty()
+            || !self.members.is_empty()
+            || self.lost.iter().any(|loss| !loss.is_empty());
         let idle_ns = self.machine.next_ns().saturating_sub(self.now_ns());
         if is_held {
             idle_ns.min(10_000_000)

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod clients;
+mod flood;
 mod goodbye;
 mod nats_servers;
 mod pools;

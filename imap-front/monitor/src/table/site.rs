@@ -54,10 +54,28 @@ pub const SITE_LOST: Metric = counter(
     ),
 ]);
 
+/// Messages that were dropped.
+pub const SITE_MESSAGES_DROPPED: Metric = counter(
+    "ensign_site_messages_dropped",
+    &["way"],
+    "messages between hosts that found no room: more than ens.nats.maxpending bytes waited",
+)
+.of(&[
+    (
+        "in",
+        "of other hosts: the events in them are among the missed ones",
+    ),
+    (
+        "out",
+        "of this host, about pools and acknowledgements, not events; they are said again",
+    ),
+]);
+
 pub(super) const ALL: &[&Metric] = &[
     &SITE_CONNECTED,
     &SITE_BROKERS,
     &SITE_CONNECTS,
     &SITE_EVENTS,
     &SITE_LOST,
+    &SITE_MESSAGES_DROPPED,
 ];

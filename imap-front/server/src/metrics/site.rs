@@ -23,4 +23,7 @@ pub(super) fn samples(site: &Counters, all: &mut Vec<Sample>) {
     ] {
         all.push(Sample::with(&table::SITE_LOST, [reason], count));
     }
+    for (way, count) in [("in", site.flooded()), ("out", site.unsent())] {
+        all.push(Sample::with(&table::SITE_MESSAGES_DROPPED, [way], count));
+    }
 }
