@@ -13,7 +13,7 @@ use std::time::Duration;
 use engine::Handle;
 use nats::{Credentials, Link, StartError, Waker};
 
-pub use counters::Counters;
+pub use counters::{Counters, Figures};
 
 use crate::broker::{BrokerMessage, SubscribingShards};
 use crate::bus::Port;

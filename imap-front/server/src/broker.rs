@@ -1,17 +1,25 @@
 //! The event notification broker as a part of this process: `ens.embedded`.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use admin::tools::ask::{AskError, Asker};
 use admin::{Base, Config};
 use ens::access::{Access, AccessError};
 use ens::broker::{BrokerConfig, SubscriptionLimits};
+use ens::control;
 use ens::frame::Scope;
-use ens::server::{self, Bound, Options};
+use ens::server::{self, Bound, Options, Running};
 use ens::site;
 use monitor::table::{self, Metric};
 use serde_json::json;
+
+use crate::metrics::{Elsewhere, Site};
+
+/// How long `enpd` may take to say how it finds its site.
+const ENPD_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why the broker can't start.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +121,15 @@ fn options_of_site(config: &Config) -> Option<site::Options> {
     })
 }
 
+/// What is counted of the site, if the broker of this host joins one, be it this process or `enpd`.
+pub fn counted_site(base: &Base, config: &Config, broker: Option<&Running>) -> Option<Site> {
+    if let Some(broker) = broker {
+        return broker.site().cloned().map(Site::Here);
+    }
+    let is_there = config.switch("local.ens.enable") && options_of_site(config).is_some();
+    is_there.then(|| Site::There(Elsewhere::new(base.broker_control())))
+}
+
 /// What `imapd --check` says of the site, if the broker of this host joins one.
 pub fn described_site(config: &Config) -> Option<String> {
     let options = options_of_site(config)?;
@@ -123,10 +140,75 @@ pub fn described_site(config: &Config) -> Option<String> {
     })
 }
 
-/// What `imapd --check` says of the site as the server finds it, if one runs.
+/// What `imapd --check` says of the site as the broker finds it, if one runs.
 pub fn state_of_site(base: &Base, config: &Config) -> Option<String> {
     let options = options_of_site(config)?;
     let site = &options.site;
+    let (name, state) = match config.switch("ens.embedded") {
+        true => ("server", asked_server(base)),
+        false => ("enpd", asked_enpd(base)),
+    };
+    let State {
+        connected,
+        others,
+        lost,
+    } = match state {
+        Asked::Nobody => return None,
+        Asked::Failed(why) => {
+            return Some(format!("the site {site}: the {name} can't be asked: {why}"));
+        }
+        Asked::NotJoined => {
+            let text = format!("the running {name} has not joined the site {site}: restart it");
+            return Some(text);
+        }
+        Asked::Is(state) => state,
+    };
+    let lost = match lost {
+        0 => "nothing was lost between hosts".to_owned(),
+        lost => format!("{lost} losses between hosts since the start, see ensign_site_events_lost"),
+    };
+    Some(match connected {
+        true => format!("the broker is in the site {site} with {others} others; {lost}"),
+        false => {
+            let urls = options.urls.join(", ");
+            format!("the broker is cut off from the site {site}: no answer of {urls}; {lost}")
+        }
+    })
+}
+
+/// How a broker finds its site.
+struct State {
+    connected: bool,
+    others: u64,
+    lost: u64,
+}
+
+/// What came of asking for that.
+enum Asked {
+    Is(State),
+    /// It has joined none, or is of a version that doesn't say.
+    NotJoined,
+    /// None runs.
+    Nobody,
+    Failed(String),
+}
+
+fn asked_enpd(base: &Base) -> Asked {
+    match control::figures(&base.broker_control(), ENPD_ANSWERS_WITHIN) {
+        Ok(Some(figures)) => Asked::Is(State {
+            connected: figures.connected,
+            others: figures.brokers,
+            lost: figures.lost(),
+        }),
+        Ok(None) => Asked::NotJoined,
+        Err(error) => match error.kind() {
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => Asked::Nobody,
+            _ => Asked::Failed(error.to_string()),
+        },
+    }
+}
+
+fn asked_server(base: &Base) -> Asked {
     let mut found = BTreeMap::new();
     let asked = Asker::of(base).and_then(|mut server| {
         server.ask(&json!({ "ask": "counters" }), |line| {
@@ -137,35 +219,17 @@ pub fn state_of_site(base: &Base, config: &Config) -> Option<String> {
         })
     });
     match asked {
-        Err(AskError::NoServer(_)) => return None,
-        Err(error) => {
-            return Some(format!(
-                "the site {site}: the server can't be asked: {error}"
-            ));
-        }
+        Err(AskError::NoServer(_)) => return Asked::Nobody,
+        Err(error) => return Asked::Failed(error.to_string()),
         Ok(_) => {}
     }
     let of = |metric: &Metric| found.get(&metric.sample_name()).copied();
-    let lost = of(&table::SITE_LOST).unwrap_or_default();
-    let lost = match lost {
-        0 => "nothing was lost between hosts".to_owned(),
-        lost => format!("{lost} losses between hosts since the start, see ensign_site_events_lost"),
+    let Some(connected) = of(&table::SITE_CONNECTED) else {
+        return Asked::NotJoined;
     };
-    Some(
-        match (of(&table::SITE_CONNECTED), of(&table::SITE_BROKERS)) {
-            (Some(1), brokers) => {
-                let others = brokers.unwrap_or_default();
-                format!("the broker is in the site {site} with {others} others; {lost}")
-            }
-            (Some(_), _) => {
-                let urls = options.urls.join(", ");
-                format!("the broker is cut off from the site {site}: no answer of {urls}; {lost}")
-            }
-            // Its log tells.
-            (None, _) if !config.switch("ens.embedded") => {
-                format!("the site {site} is joined by enpd: see its log")
-            }
-            (None, _) => format!("the running server has not joined the site {site}: restart it"),
-        },
-    )
+    Asked::Is(State {
+        connected: connected == 1,
+        others: of(&table::SITE_BROKERS).unwrap_or_default(),
+        lost: of(&table::SITE_LOST).unwrap_or_default(),
+    })
 }

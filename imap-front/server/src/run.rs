@@ -181,7 +181,7 @@ impl Server {
             options.shards,
             (&handle, &store, &lines),
             (&bounds, &stalls),
-            (&control.authenticator, broker.as_ref()),
+            (&control.authenticator, broker.as_ref(), base, config),
             certificates.shown(),
             notifications.conditions(),
         );

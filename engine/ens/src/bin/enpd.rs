@@ -140,7 +140,7 @@ fn serve(cli: &Cli, access: Access, ready: &mut Ready) -> Result<(), Box<dyn std
     giving.tell(ready.ready());
     if let Some(control) = &control {
         // Clients don't need it, and may be there already.
-        if let Err(error) = control.serve(Arc::new(giving)) {
+        if let Err(error) = control.serve(Arc::new(giving), broker.site().cloned()) {
             tracing::error!("no other process can take over: {error}");
         }
     }

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use serde_json::{Value, json};
+
 use crate::bus::Counts;
 
 macro_rules! counters {
@@ -20,6 +22,43 @@ macro_rules! counters {
                     self.$name.load(Ordering::Relaxed)
                 }
             )*
+
+            /// All of it, at this moment.
+            pub fn figures(&self) -> Figures {
+                Figures {
+                    connected: self.is_connected(),
+                    $($name: self.$name(),)*
+                }
+            }
+        }
+
+        /// What was counted at a moment.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Figures {
+            /// Whether there is a connection to the bus.
+            pub connected: bool,
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Figures {
+            /// As another process is told.
+            pub(crate) fn to_json(self) -> Value {
+                json!({ "connected": self.connected, $(stringify!($name): self.$name,)* })
+            }
+
+            /// Losses between hosts: events, and how often their number is not known.
+            pub fn lost(&self) -> u64 {
+                let known = [self.dropped, self.too_large, self.missed, self.crowded];
+                known.iter().fold(self.unknown, |sum, lost| sum.saturating_add(*lost))
+            }
+
+            /// As another process has told; what it doesn't count is 0. None if these are none.
+            pub(crate) fn from_json(told: &Value) -> Option<Self> {
+                Some(Self {
+                    connected: told.get("connected")?.as_bool()?,
+                    $($name: told[stringify!($name)].as_u64().unwrap_or_default(),)*
+                })
+            }
         }
     };
 }
@@ -88,5 +127,24 @@ impl Counters {
         set(&self.heard, counts.heard);
         set(&self.missed, counts.missed);
         set(&self.unknown, counts.unknown);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_come_to_another_process_as_they_are() {
+        let counters = Counters::default();
+        counters.set_connected(true);
+        counters.add_flooded(7);
+        let figures = counters.figures();
+        assert!(figures.connected && figures.flooded == 7 && figures.connects == 1);
+        assert_eq!(Figures::from_json(&figures.to_json()), Some(figures));
+        let of_older = json!({ "connected": false, "heard": 3, "unheard_of": 1 });
+        let read = Figures::from_json(&of_older).expect("figures");
+        assert_eq!((read.heard, read.missed), (3, 0));
+        assert_eq!(Figures::from_json(&json!(null)), None);
     }
 }

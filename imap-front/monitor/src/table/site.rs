@@ -1,5 +1,5 @@
-//! What is counted of the other hosts' brokers, where imapd is a broker itself (`ens.embedded`) and
-//! has joined them (`ens.nats.url`).
+//! What is counted of the other hosts' brokers, where this host's broker has joined them
+//! (`ens.nats.url`), be it imapd itself (`ens.embedded`) or `enpd`, which imapd asks.
 
 use super::{Metric, counter, gauge};
 
@@ -7,7 +7,7 @@ use super::{Metric, counter, gauge};
 pub const SITE_CONNECTED: Metric = gauge(
     "ensign_site_connected",
     &[],
-    "1 while the bus of the site's brokers is there; nothing without ens.nats.url and ens.embedded",
+    "1 while the bus of the site's brokers is there; nothing without ens.nats.url, or enpd",
 );
 /// The other brokers.
 pub const SITE_BROKERS: Metric = gauge(

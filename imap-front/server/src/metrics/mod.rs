@@ -28,6 +28,7 @@ use crate::lines::Lines;
 use crate::stalls::Stalls;
 
 pub use requests::HttpCounts;
+pub use site::{Elsewhere, Site};
 
 /// Everybody who counts.
 pub struct Measured {
@@ -53,8 +54,8 @@ pub struct Measured {
     pub conditions: Arc<ArcSwap<Vec<Condition>>>,
     /// Who asks here.
     pub http: Arc<HttpCounts>,
-    /// The site, if a broker of this process has joined one.
-    pub site: Option<Arc<ens::site::Counters>>,
+    /// The site, if the broker of this host joins one.
+    pub site: Option<Site>,
     /// When the process began.
     pub started: SystemTime,
 }
@@ -139,8 +140,8 @@ impl Measured {
             let ends_s = *ends_s as f64;
             all.push(Sample::with(&table::CERTIFICATE_EXPIRY, [file], ends_s));
         }
-        if let Some(counters) = &self.site {
-            site::samples(counters, all);
+        if let Some(figures) = self.site.as_ref().and_then(Site::figures) {
+            site::samples(&figures, all);
         }
         for ((path, code), count) in self.http.all() {
             let labels = [path, code.as_str()];

@@ -11,6 +11,7 @@ use store::Store;
 
 use super::Server;
 use crate::bounds::Bounds;
+use crate::broker::counted_site;
 use crate::certificates::{CertificatesError, Shown};
 use crate::control::{Authenticator, MailHandle};
 use crate::http::{HttpDoor, Opening};
@@ -84,7 +85,12 @@ pub(super) fn measured(
     shards: u16,
     (handle, store, lines): (&MailHandle, &Store, &Arc<Lines>),
     (bounds, stalls): (&Arc<Bounds>, &Arc<Stalls>),
-    (authenticator, broker): (&Arc<Authenticator>, Option<&ens::server::Running>),
+    (authenticator, broker, base, config): (
+        &Arc<Authenticator>,
+        Option<&ens::server::Running>,
+        &Base,
+        &Config,
+    ),
     certificates: Arc<ArcSwap<Vec<Shown>>>,
     conditions: Arc<ArcSwap<Vec<Condition>>>,
 ) -> Measured {
@@ -100,7 +106,7 @@ pub(super) fn measured(
         certificates,
         conditions,
         http: Arc::default(),
-        site: broker.and_then(|broker| broker.site()).cloned(),
+        site: counted_site(base, config, broker),
         started: time_of_day(),
     }
 }

@@ -1,5 +1,6 @@
 //! Brokers within two servers that are one site over a NATS server.
 
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,52 @@ fn counted(site: &Site, metric: &str) -> u64 {
         .unwrap_or_else(|| panic!("{metric}:\n{text}"))
         .parse()
         .unwrap()
+}
+
+#[test]
+fn what_a_broker_of_its_own_counts_is_told_too() {
+    let mut cluster = Cluster::new(1);
+    let options = format!("ens.embedded = no\nens.nats.url = {}\n", cluster.url(0));
+    let site = Site::new(&options);
+    let base = admin::Base::new(site.folder.path());
+    // As enpd does, in this process.
+    let joins = ens::site::Options {
+        urls: vec![cluster.url(0)],
+        site: "ensign".into(),
+        credentials: None,
+        ca: None,
+        waiting_bytes_max: 1 << 20,
+    };
+    let broker = ens::server::start(&ens::server::Options {
+        unix: Some(site.folder.path().join("ens")),
+        site: Some(joins.read().unwrap()),
+        ..ens::server::Options::default()
+    })
+    .unwrap();
+    assert!(
+        !check(&site).text.contains("is in the site"),
+        "nobody says so"
+    );
+    std::fs::create_dir_all(base.run()).unwrap();
+    let control = ens::control::Control::bind(&base.broker_control()).unwrap();
+    let nothing = ens::handover::Shards::new(vec![]);
+    let giving = ens::handover::Giving::new(ens::control::FORMAT, nothing, vec![]);
+    let counters = broker.site().cloned();
+    control.serve(Arc::new(giving), counters).unwrap();
+    said(
+        &site,
+        "the broker is in the site ensign with 0 others; nothing was lost",
+    );
+    let _server = site.start();
+    assert_eq!(counted(&site, "ensign_site_connected"), 1);
+    cluster.kill(0);
+    said(&site, "the broker is cut off from the site ensign");
+    let until = Instant::now() + PATIENCE;
+    while counted(&site, "ensign_site_connected") != 0 {
+        assert!(Instant::now() < until, "it is still counted as connected");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    broker.stop();
 }
 
 #[test]
