@@ -169,6 +169,16 @@ impl Pattern {
         })
     }
 
+    /// Whether it is as large as one that was parsed may be, at most.
+    pub(crate) fn is_bounded(&self) -> bool {
+        let pool = self.pool.as_ref().map_or(0, |pool| pool.len());
+        let param = |(name, value): &(Box<str>, Box<str>)| name.len() + value.len();
+        let params: usize = self.params.iter().map(param).sum();
+        // Bytes that are no UTF-8 are three each when they are read.
+        let bytes = pool + self.key.len() + params;
+        self.params.len() <= PATTERN_PARAMS_MAX && bytes <= 3 * EVENT_REF_BYTES_MAX
+    }
+
     /// Whether what other hosts publish is not asked for.
     pub fn is_local(&self) -> bool {
         self.scope == Scope::Local

@@ -7,6 +7,7 @@ mod inputs;
 #[path = "../fuzz/src/targets.rs"]
 mod targets;
 
+use ens::bus::{Action, Crossing, Limits, Machine, Wanted};
 use ens::frame::{Frame, Scope, VERSION};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz");
@@ -73,6 +74,44 @@ fn frame() {
 #[test]
 fn client() {
     run("client", targets::client, &frames());
+}
+
+/// What brokers say on the bus, each with its length before it; at last all of it.
+fn said() -> Vec<Vec<u8>> {
+    let event = |link: Option<&'static [u8]>| Crossing {
+        event: "enp://s/k?a=1".into(),
+        payload: b"payload"[..].into(),
+        link: link.map(|link| (link.into(), [7; 16])),
+    };
+    let mut said = Machine::new(3, 0, Limits::default());
+    let pool = bytes::Bytes::from_static(b"a pool");
+    said.want(0, Wanted::none());
+    said.connected(0, 1 << 20);
+    said.publish(1, 7, &event(None));
+    said.publish(1, 7, &event(Some(b"link")));
+    said.flush();
+    said.set_members(1, &pool, 2);
+    said.publish_to_pool(1, pool.clone(), event(Some(b"link")));
+    said.tick(2_000_000_000);
+    said.skip(7, 3);
+    said.end(3_000_000_000);
+    let messages = said.take_actions().into_iter().filter_map(|it| match it {
+        Action::Publish { message, .. } => Some(message),
+        _ => None,
+    });
+    let framed = |message: bytes::Bytes| {
+        let length = (message.len() as u16).to_be_bytes();
+        [&length[..], &message[..]].concat()
+    };
+    let mut seeds: Vec<Vec<u8>> = messages.map(framed).collect();
+    assert!(seeds.len() >= 6, "{}", seeds.len());
+    seeds.push(seeds.concat());
+    seeds
+}
+
+#[test]
+fn bus() {
+    run("bus", targets::bus, &said());
 }
 
 #[test]

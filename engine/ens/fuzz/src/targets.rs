@@ -1,6 +1,7 @@
 //! What is promised for any bytes whatsoever.
 
 use ens::access::Access;
+use ens::bus::{self, Action, Limits, Wanted};
 use ens::client::{ClientEvent, Machine};
 use ens::event_ref::{EventRef, Pattern};
 use ens::frame::{Scope, decode};
@@ -81,4 +82,41 @@ pub fn access(data: &[u8]) {
         }
         Err(error) => assert!(error.number > 0 && !error.why.is_empty()),
     }
+}
+
+/// Whatever comes from the bus, in pieces that say how long they are, a machine goes on, and says
+/// nothing that another one does not understand.
+pub fn bus(data: &[u8]) {
+    const SECOND_NS: u64 = 1_000_000_000;
+    let machine = |origin| {
+        let mut machine = bus::Machine::new(origin, SECOND_NS, Limits::default());
+        machine.want(SECOND_NS, Wanted::all());
+        machine.set_members(SECOND_NS, &b"a pool"[..].into(), 1);
+        machine.connected(SECOND_NS, 1 << 20);
+        machine.take_actions();
+        machine
+    };
+    let (mut hears, mut other) = (machine(1), machine(2));
+    let mut rest = data;
+    let mut now_ns = SECOND_NS;
+    while let Some((length, after)) = rest.split_first_chunk() {
+        let length = usize::from(u16::from_be_bytes(*length)).min(after.len());
+        let (message, after) = after.split_at(length);
+        rest = after;
+        now_ns += SECOND_NS / 4;
+        hears.hear(now_ns, vec![message.to_vec().into()]);
+        hears.tick(now_ns);
+        for action in hears.take_actions() {
+            match action {
+                Action::Publish { message, .. } => other.hear(now_ns, vec![message]),
+                Action::Pooled(pooled) => hears.hand_on(now_ns, pooled),
+                Action::Event {
+                    number: Some(number),
+                    ..
+                } => hears.acknowledge(now_ns, number),
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(other.counts().strange, 0);
 }

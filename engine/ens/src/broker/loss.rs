@@ -20,13 +20,13 @@ impl Tally {
     /// More was.
     pub fn add(&mut self, missed: Missed) {
         match missed {
-            Missed::AtMost(events) => self.events += events,
+            Missed::AtMost(events) => self.events = self.events.saturating_add(events),
             Missed::Unknown => self.unknown = true,
         }
     }
 
     pub(super) fn join(&mut self, other: Self) {
-        self.events += other.events;
+        self.events = self.events.saturating_add(other.events);
         self.unknown |= other.unknown;
     }
 

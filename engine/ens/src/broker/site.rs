@@ -93,8 +93,9 @@ pub fn publish_of(secret: &[u8; 32], shards: u16, token: &[u8; 16]) -> Option<(S
 pub fn owner_of_pool(pattern: &[u8], shards: u16) -> Option<(ShardId, Arc<Pattern>)> {
     let mut input = pattern;
     let pattern = Pattern::taken_over(&mut input)?;
-    // Whatever others say: this is no pool of the site.
-    if pattern.pool.is_none() || pattern.is_local() {
+    // Whatever others say: this is no pool of the site, or none that a client may have.
+    let is_one = pattern.pool.is_some() && !pattern.is_local() && input.is_empty();
+    if !is_one || !pattern.is_bounded() {
         return None;
     }
     let owner = pools::owner(&pattern, shards);

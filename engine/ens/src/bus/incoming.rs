@@ -21,6 +21,8 @@ const SILENT_NS: u64 = 10 * SECOND_NS;
 const KEPT_NS: u64 = 3600 * SECOND_NS;
 /// Origins that are known at a time.
 const ORIGINS_MAX: usize = 1024;
+/// Digests of an origin that wait to be looked at.
+const CHECKS_MAX: usize = 2;
 /// Nothing is known yet.
 const NONE: u64 = u64::MAX;
 /// Of a cursor: where the bucket was when it was wanted last. What was before is known.
@@ -60,6 +62,8 @@ struct Origin {
     /// The last number of each bucket that was heard, or told as missed.
     cursors: Box<[u64]>,
     digest: Option<u64>,
+    /// Its digests that wait to be looked at.
+    checks: usize,
     /// It says nothing any more, and that was told.
     is_silent: bool,
     /// It has said that it ends.
@@ -86,6 +90,12 @@ impl Incoming {
     /// Origins that are there.
     pub fn count(&self) -> usize {
         self.origins.values().filter(|it| it.is_there()).count()
+    }
+
+    /// Digests that wait to be looked at.
+    #[cfg(test)]
+    pub fn waiting_checks(&self) -> usize {
+        self.checks.len()
     }
 
     /// Whether it is there.
@@ -132,6 +142,7 @@ impl Incoming {
             heard_ns: now_ns,
             cursors: vec![NONE; BUCKETS.into()].into(),
             digest: None,
+            checks: 0,
             is_silent: false,
             has_ended: false,
         };
@@ -189,11 +200,15 @@ impl Incoming {
         let Some(origin) = self.origins.get_mut(&origin) else {
             return;
         };
-        let before = origin.digest.replace(number);
-        if before.is_some_and(|before| number > before + 1) {
+        let before = origin.digest;
+        origin.digest = before.max(Some(number));
+        if before.is_some_and(|before| number.saturating_sub(before) > 1) {
             heard.push(Heard::PoolsMissed);
         }
-        origin.has_ended |= bye;
+        // The last one says whether it is there.
+        if origin.digest == Some(number) {
+            origin.has_ended = bye;
+        }
         let mut numbers = [0; BUCKETS as usize];
         for (bucket, number) in buckets {
             numbers[usize::from(*bucket)] = *number;
@@ -206,14 +221,24 @@ impl Incoming {
         let buckets: Vec<_> = open
             .map(|bucket| (bucket, numbers[usize::from(bucket)]))
             .collect();
-        if !buckets.is_empty() && !planted(Mutant::IgnoreDigests) {
-            self.checks.push_back(Check {
-                due_ns: now_ns + LATE_NS,
-                taken_ns: now_ns,
-                origin: name,
-                buckets,
-            });
+        if buckets.is_empty() || planted(Mutant::IgnoreDigests) {
+            return;
         }
+        let check = Check {
+            due_ns: now_ns + LATE_NS,
+            taken_ns: now_ns,
+            origin: name,
+            buckets,
+        };
+        // It says no less than the one before.
+        if origin.checks >= CHECKS_MAX
+            && let Some(at) = self.checks.iter().rposition(|it| it.origin == name)
+        {
+            self.checks.remove(at);
+        } else {
+            origin.checks += 1;
+        }
+        self.checks.push_back(check);
     }
 
     /// Another connection to the bus: whoever is still there has time to say so.
@@ -251,6 +276,7 @@ impl Incoming {
         let Some(origin) = self.origins.get_mut(&check.origin) else {
             return;
         };
+        origin.checks = origin.checks.saturating_sub(1);
         for (bucket, number) in check.buckets {
             let since_ns = self.since[usize::from(bucket)];
             // It may be wanted anew meanwhile, or no more.

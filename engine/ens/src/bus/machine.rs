@@ -190,6 +190,12 @@ impl Machine {
         self.outgoing.too_large()
     }
 
+    /// Digests of others that wait to be looked at.
+    #[cfg(test)]
+    pub(super) fn waiting_checks(&self) -> usize {
+        self.incoming.waiting_checks()
+    }
+
     fn header(&mut self, now_ns: u64) -> Header {
         self.order += 1;
         Header {
@@ -330,6 +336,11 @@ impl Machine {
         self.say(now_ns, Subject::Everyone, None, &said);
     }
 
+    /// Messages have come that no broker says so.
+    pub fn note_strange(&mut self, messages: u64) {
+        self.counts.strange += messages;
+    }
+
     /// Messages that have come since the last call; all that had come when they were fetched, so
     /// that those of an origin can be put in order, whatever their subjects.
     pub fn hear(&mut self, now_ns: u64, messages: Vec<Bytes>) {
@@ -442,7 +453,9 @@ impl Machine {
                 }
                 Heard::Missed(bucket, missed) => {
                     match missed {
-                        Missed::AtMost(events) => self.counts.missed += events,
+                        Missed::AtMost(events) => {
+                            self.counts.missed = self.counts.missed.saturating_add(events);
+                        }
                         Missed::Unknown => self.counts.unknown += 1,
                     }
                     self.actions.push(Action::Missed(bucket, missed));

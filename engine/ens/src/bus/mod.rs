@@ -24,6 +24,8 @@ mod port;
 mod wire;
 
 #[cfg(test)]
+mod enemy;
+#[cfg(test)]
 mod simulation;
 
 pub use bucket::{BUCKETS, bucket_of, bucket_of_pattern, hears_others};
@@ -32,4 +34,4 @@ pub use interest::{Interest, Wanted};
 pub use machine::{Action, Counts, Limits, Machine, Pooled};
 pub use pools::PoolId;
 pub use port::{Given, Port};
-pub use wire::{Crossing, Subject, Token};
+pub use wire::{Crossing, Subject, Token, belongs_at};

@@ -12,6 +12,12 @@ use sha2::{Digest, Sha256};
 const POOLS_MAX: usize = 1024;
 /// Bytes of patterns in one message.
 const PART_BYTES: usize = 64 * 1024;
+/// Bytes of patterns of all others together, and what keeping one costs besides, about: pools
+/// beyond that have no members elsewhere, as far as this broker knows.
+const OTHERS_BYTES_MAX: usize = 32 << 20;
+const EACH_BYTES: usize = 128;
+/// Of so many pools and senders it is known which number was heard last.
+const HEARD_MAX: usize = 65_536;
 /// A list is not sent more often.
 const LIST_NS: u64 = 50_000_000;
 
@@ -44,8 +50,10 @@ pub(super) struct SitePools {
     others: HashMap<u64, Theirs, RandomState>,
     /// Members that others have, by pool.
     totals: BTreeMap<Bytes, u32>,
-    /// The last number sent to each pool, and heard of it from each sender.
-    sent: HashMap<PoolId, u64, RandomState>,
+    /// Bytes of their lists, complete or not.
+    others_bytes: usize,
+    /// The last number that was sent to any pool, and heard of each from each sender.
+    sent: u64,
     heard: HashMap<(u64, PoolId), u64, RandomState>,
 }
 
@@ -58,6 +66,8 @@ struct Theirs {
     coming: u64,
     parts: BTreeSet<u16>,
     new: BTreeMap<Bytes, u32>,
+    new_bytes: usize,
+    bytes: usize,
 }
 
 /// What changes with the number of a pool's members here.
@@ -163,18 +173,37 @@ impl SitePools {
         if version <= theirs.version && version != 0 {
             return vec![];
         }
+        // More than are offered are none.
+        if part >= parts || usize::from(parts) > POOLS_MAX + 1 {
+            return vec![];
+        }
         if theirs.coming != version {
             theirs.coming = version;
             theirs.parts.clear();
             theirs.new.clear();
+            self.others_bytes -= std::mem::take(&mut theirs.new_bytes);
         }
         theirs.parts.insert(part);
-        theirs.new.extend(pools);
+        for (pattern, members) in pools {
+            let bytes = EACH_BYTES + pattern.len();
+            let has_room = theirs.new.len() < POOLS_MAX
+                && self.others_bytes + bytes <= OTHERS_BYTES_MAX
+                && !theirs.new.contains_key(&pattern);
+            if has_room {
+                theirs.new_bytes += bytes;
+                self.others_bytes += bytes;
+                // What has come is a part of something larger.
+                let pattern = Bytes::copy_from_slice(&pattern);
+                theirs.new.insert(pattern, members);
+            }
+        }
         if theirs.parts.len() < usize::from(parts) {
             return vec![];
         }
         theirs.version = version;
         theirs.parts.clear();
+        let new_bytes = std::mem::take(&mut theirs.new_bytes);
+        self.others_bytes -= std::mem::replace(&mut theirs.bytes, new_bytes);
         let new = std::mem::take(&mut theirs.new);
         let old = std::mem::replace(&mut theirs.list, new);
         self.changed(old.into_keys().collect(), origin)
@@ -191,6 +220,7 @@ impl SitePools {
         let Some(theirs) = self.others.remove(&origin) else {
             return vec![];
         };
+        self.others_bytes -= theirs.bytes + theirs.new_bytes;
         self.changed(theirs.list.into_keys().collect(), origin)
     }
 
@@ -202,6 +232,16 @@ impl SitePools {
     /// Origins whose lists are known.
     pub fn origins(&self) -> Vec<u64> {
         self.others.keys().copied().collect()
+    }
+
+    #[cfg(test)]
+    pub fn others_bytes(&self) -> usize {
+        self.others_bytes
+    }
+
+    #[cfg(test)]
+    pub fn heard_of(&self) -> usize {
+        self.heard.len()
     }
 
     fn changed(&mut self, mut concerned: BTreeSet<Bytes>, origin: u64) -> List {
@@ -224,15 +264,22 @@ impl SitePools {
         changed
     }
 
-    /// The number of one more event for a pool.
-    pub fn number(&mut self, pool: PoolId) -> u64 {
-        let number = self.sent.entry(pool).or_default();
-        *number += 1;
-        *number
+    /// The number of one more event for a pool: those of each grow.
+    pub fn number(&mut self) -> u64 {
+        self.sent += 1;
+        self.sent
     }
 
     /// Whether an event of that number was not heard before.
     pub fn is_new(&mut self, sender: u64, pool: PoolId, number: u64) -> bool {
+        if self.heard.len() >= HEARD_MAX && !self.heard.contains_key(&(sender, pool)) {
+            // Half of them, whichever: what comes twice is rare, and comes soon.
+            let mut stays = false;
+            self.heard.retain(|_, _| {
+                stays = !stays;
+                stays
+            });
+        }
         let last = self.heard.entry((sender, pool)).or_default();
         let is_new = number > *last;
         *last = number.max(*last);

@@ -53,6 +53,21 @@ impl Subject {
     }
 }
 
+/// Whether a broker says such a message under this name, behind that of its site. Rights at NATS
+/// are by subject: who may publish under some only has no more here.
+pub fn belongs_at(name: &str, message: &[u8]) -> bool {
+    let kind = message.get(MAGIC.len()).copied().unwrap_or_default();
+    match (name.split_once('.'), kind) {
+        (None, DIGEST | WHO | POOLS) => name == "c",
+        (Some(("p", _)), POOLED) | (Some(("o", _)), ACK | ACKED) => true,
+        (Some(("b", bucket)), BATCH) => message
+            .get(HEADER_BYTES..HEADER_BYTES + 2)
+            .and_then(|bytes| bytes.first_chunk())
+            .is_some_and(|said| bucket.parse() == Ok(u16::from_be_bytes(*said))),
+        _ => false,
+    }
+}
+
 /// An event that crosses from one broker to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Crossing {
@@ -305,7 +320,7 @@ impl Said {
                 let count = input.try_get_u16().ok()?;
                 let events = (0..count).map(|_| Crossing::decode(input));
                 let events = events.collect::<Option<Vec<_>>>()?;
-                (0 < first && first < NUMBERS_MAX).then_some(())?;
+                (count > 0 && 0 < first && first < NUMBERS_MAX).then_some(())?;
                 Self::Batch {
                     bucket,
                     first,

@@ -85,6 +85,8 @@ counters! {
     /// Messages of other brokers that came faster than they were taken: the events in them are
     /// counted as missed.
     flooded,
+    /// Messages that are none of a broker's of this version.
+    strange,
     /// Messages to other brokers, with no events in them, that found no room on their way to the
     /// bus.
     unsent,
@@ -127,6 +129,7 @@ impl Counters {
         set(&self.heard, counts.heard);
         set(&self.missed, counts.missed);
         set(&self.unknown, counts.unknown);
+        set(&self.strange, counts.strange);
     }
 }
 

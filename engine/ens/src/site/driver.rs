@@ -20,7 +20,7 @@ use crate::broker::{
     BrokerMessage, FromSite, Loss, Room, SubscribingShards, owner_of_pool, publish_of,
 };
 use crate::bus::{
-    Action, BUCKETS, Crossing, Given, Limits, Machine, Missed, Pooled, Port, Subject,
+    Action, BUCKETS, Crossing, Given, Limits, Machine, Missed, Pooled, Port, Subject, belongs_at,
 };
 
 /// Members of a pool on several hosts, to NATS.
@@ -67,8 +67,10 @@ pub(super) struct SiteDriver {
     is_connected: bool,
     has_ended: bool,
     trouble: String,
-    /// What was said to be lost, and when.
+    /// What was said to be lost, and until when nothing more is said of that.
     said: (u64, u64),
+    /// The same of messages that are none of a broker's.
+    said_strange: (u64, u64),
 }
 
 impl SiteDriver {
@@ -95,6 +97,7 @@ impl SiteDriver {
             has_ended: false,
             trouble: String::new(),
             said: (0, 0),
+            said_strange: (0, 0),
         }
     }
 
@@ -150,6 +153,21 @@ impl SiteDriver {
         }
     }
 
+    /// The log hears of strangers, too.
+    fn say_strange(&mut self, now_ns: u64) {
+        let strange = self.parts.counters.strange();
+        let (said, said_ns) = self.said_strange;
+        if strange > said && now_ns >= said_ns {
+            self.said_strange = (strange, now_ns + SAY_LOST_NS);
+            let site = &self.parts.site;
+            tracing::warn!(
+                target: "ens::site", site, strange,
+                "somebody who is no broker of this version publishes under ens.{site}.>, so many \
+                 messages since the start; they are passed over"
+            );
+        }
+    }
+
     /// Something was lost that a shard, or all, would have heard.
     fn lose(&mut self, shard: Option<usize>, bucket: u16, missed: Missed) {
         for (number, loss) in self.lost.iter_mut().enumerate() {
@@ -162,6 +180,12 @@ impl SiteDriver {
     fn heard(&mut self, messages: Vec<nats::Message>) {
         let now_ns = self.now_ns();
         let mut said = Vec::with_capacity(messages.len());
+        let mut strange = 0;
+        let own = format!("ens.{}.", self.parts.site);
+        let is_in_place = |message: &nats::Message| {
+            let name = message.subject.strip_prefix(&own);
+            name.is_some_and(|name| belongs_at(name, &message.payload))
+        };
         for message in messages {
             if message.nobody {
                 let number = message
@@ -171,10 +195,13 @@ impl SiteDriver {
                 if let Some(Ok(number)) = number {
                     self.machine.nobody_there(number);
                 }
-            } else {
+            } else if is_in_place(&message) {
                 said.push(message.payload);
+            } else {
+                strange += 1;
             }
         }
+        self.machine.note_strange(strange);
         self.machine.hear(now_ns, said);
     }
 
@@ -415,6 +442,7 @@ impl Driver for SiteDriver {
             let (dropped, large) = (self.parts.port.dropped(), self.machine.too_large());
             self.parts.counters.set(counts, others, dropped, large);
             self.say_lost(now_ns);
+            self.say_strange(now_ns);
         }
         self.carry_out(self.parts.room_bytes_max);
         self.tell_untold();

@@ -58,16 +58,22 @@ pub const SITE_LOST: Metric = counter(
 pub const SITE_MESSAGES_DROPPED: Metric = counter(
     "ensign_site_messages_dropped",
     &["way"],
-    "messages between hosts that found no room: more than ens.nats.maxpending bytes waited",
+    "messages between hosts that were not taken, or not sent",
 )
 .of(&[
     (
         "in",
-        "of other hosts: the events in them are among the missed ones",
+        "of other hosts, more than ens.nats.maxpending at a time: the events in them are among the \
+         missed ones",
     ),
     (
         "out",
-        "of this host, about pools and acknowledgements, not events; they are said again",
+        "of this host, beyond the same bound, about pools and acknowledgements, not events; they \
+         are said again",
+    ),
+    (
+        "strange",
+        "that no broker of this version says, or not under that subject",
     ),
 ]);
 

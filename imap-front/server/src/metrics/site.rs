@@ -85,7 +85,11 @@ pub(super) fn samples(site: &Figures, all: &mut Vec<Sample>) {
     ] {
         all.push(Sample::with(&table::SITE_LOST, [reason], count));
     }
-    for (way, count) in [("in", site.flooded), ("out", site.unsent)] {
+    for (way, count) in [
+        ("in", site.flooded),
+        ("out", site.unsent),
+        ("strange", site.strange),
+    ] {
         all.push(Sample::with(&table::SITE_MESSAGES_DROPPED, [way], count));
     }
 }

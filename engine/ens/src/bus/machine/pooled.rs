@@ -41,7 +41,7 @@ impl Machine {
 
     /// There is no member here any more.
     pub fn hand_on(&mut self, now_ns: u64, mut pooled: Pooled) {
-        pooled.hops += 1;
+        pooled.hops = pooled.hops.saturating_add(1);
         if pooled.hops > HOPS_MAX || planted(Mutant::KeepPooled) {
             return self.give_back(pooled);
         }
@@ -56,7 +56,7 @@ impl Machine {
         let pool = PoolId::of(&pooled.pattern);
         let said = Said::Pooled {
             home: pooled.home,
-            number: self.pools.number(pool),
+            number: self.pools.number(),
             hops: pooled.hops,
             pattern: pooled.pattern.clone(),
             event: pooled.event.clone(),

@@ -20,7 +20,7 @@ fn said() -> impl Strategy<Value = Said> {
     let batch = (
         0..BUCKETS,
         1..NUMBERS_MAX,
-        prop::collection::vec(crossing(), 0..5),
+        prop::collection::vec(crossing(), 1..5),
     )
         .prop_map(|(bucket, first, events)| Said::Batch {
             bucket,
