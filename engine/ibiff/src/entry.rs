@@ -3,6 +3,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ens::client::{Address, Connection, Options};
@@ -16,6 +17,34 @@ struct Instance {
     host: *const Host,
     /// To the broker, if the host doesn't publish.
     own: Option<Connection>,
+    /// Events that found no broker there.
+    lost: AtomicU64,
+}
+
+impl Instance {
+    /// Nothing is kept for a broker that is away; the first event that is lost, and ever fewer of
+    /// the others, are told to the host's log.
+    fn publish_itself(&self, own: &Connection, published: &biff::Published) {
+        let why = match own.is_up() {
+            true => match own.publish(&published.event_ref, &published.payload, b"", false) {
+                Ok(_) => return,
+                Err(error) => error.to_string(),
+            },
+            false => own
+                .failure()
+                .unwrap_or_else(|| "no broker answers yet".into()),
+        };
+        let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+        if lost.is_power_of_two()
+            && let Ok(text) = CString::new(format!(
+                "libibiff: an event was not published, {lost} in all: {why}"
+            ))
+        {
+            // SAFETY: the host is there until `close`.
+            let (context, log) = unsafe { ((*self.host).context, (*self.host).log) };
+            log(context, text.as_ptr());
+        }
+    }
 }
 
 /// How long what was published may take to leave at the end.
@@ -54,7 +83,12 @@ pub unsafe extern "C" fn ensign_plugin_init(
     }));
     let why = match made {
         Ok(Ok((biff, own))) => {
-            let instance = Box::into_raw(Box::new(Instance { biff, host, own }));
+            let instance = Box::into_raw(Box::new(Instance {
+                biff,
+                host,
+                own,
+                lost: AtomicU64::new(0),
+            }));
             let filled = PlugIn {
                 abi: ABI,
                 context: instance.cast(),
@@ -134,9 +168,8 @@ extern "C" fn event(context: *mut c_void, event: *const Event) {
         let Some(published) = (unsafe { publish(&instance.biff, event) }) else {
             return;
         };
-        if let Some(own) = instance.own.as_ref().filter(|own| own.is_up()) {
-            // Nothing is kept for a broker that is away.
-            let _ = own.publish(&published.event_ref, &published.payload, b"", false);
+        if let Some(own) = &instance.own {
+            instance.publish_itself(own, &published);
         }
         let Ok(event_ref) = CString::new(published.event_ref) else {
             return;

@@ -95,6 +95,8 @@ struct State {
     machine: Machine,
     stream: Option<Arc<Stream>>,
     life: Life,
+    /// Why the last try to connect failed.
+    failure: Option<String>,
 }
 
 struct Shared {
@@ -129,6 +131,7 @@ impl Connection {
             machine,
             stream: None,
             life: Life::Down,
+            failure: None,
         };
         let shared = Arc::new(Shared {
             address,
@@ -228,6 +231,14 @@ impl Connection {
     /// Whether a broker is there now.
     pub fn is_up(&self) -> bool {
         self.shared.lock().life == Life::Up
+    }
+
+    /// Why no broker is there, if none is and it is known: a certificate that is not trusted, for
+    /// instance.
+    pub fn failure(&self) -> Option<String> {
+        let state = self.shared.lock();
+        let failure = state.failure.clone();
+        failure.filter(|_| state.life != Life::Up)
     }
 
     /// Waits until everything has been given to the kernel, or the connection is lost, or the time
@@ -356,8 +367,17 @@ impl Shared {
         }
     }
 
-    /// Connects and hears the greeting; what comes with it goes to `news`.
+    /// Connects and hears the greeting; what comes with it goes to `news`. Why that failed is kept.
     fn connect(&self, news: &mut Vec<ClientEvent>) -> Result<(), OpenError> {
+        let outcome = self.try_connect(news);
+        self.lock().failure = outcome.as_ref().err().map(|error| match error {
+            OpenError::Connect(_, why) | OpenError::Thread(why) => why.to_string(),
+            OpenError::NotGreeted(_, why) => why.clone(),
+        });
+        outcome
+    }
+
+    fn try_connect(&self, news: &mut Vec<ClientEvent>) -> Result<(), OpenError> {
         let failed = |error| OpenError::Connect(self.address.clone(), error);
         let ca = self.options.ca.as_deref();
         let stream = Stream::connect(&self.address, ca, CONNECT_WITHIN).map_err(failed)?;

@@ -137,8 +137,10 @@ fn in_a_foreign_program_the_plug_in_speaks_tls() {
         host.env("ENS_CA_FILE", broker.folder.path().join(trusted));
         let output = host.output().unwrap();
         assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
     };
-    publish("other.pem");
+    let said = publish("other.pem");
+    assert!(said.contains("its certificate is not trusted"), "{said}");
     publish("ca.pem");
     let Ok(ClientEvent::Notified { event, .. }) = news.recv_timeout(PATIENCE) else {
         panic!("the event was not heard");

@@ -75,7 +75,9 @@ impl BrokerLink {
     pub fn not_reached(&self) -> Option<String> {
         match &self.way {
             Way::Remote(connection, address) if !connection.is_up() => {
-                Some(format!("no broker answers at {address}"))
+                let why = connection.failure();
+                let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+                Some(format!("no broker answers at {address}{why}"))
             }
             _ => None,
         }

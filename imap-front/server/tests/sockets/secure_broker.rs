@@ -131,11 +131,13 @@ fn the_plug_in_speaks_tls_with_a_broker_elsewhere() {
     let subscriber = Subscriber::new(port, &chain).unwrap();
     server.deliver(&["fred"], "Subject: one\r\n\r\nHello");
     subscriber.hears("evtType=NewMsg");
-    // Whom it doesn't trust it tells nothing: IDLE is not offered.
+    // Whom it doesn't trust it tells nothing: IDLE is not offered, and the log says why.
     drop(server);
     fs::copy(show(site_folder.path()), &ca).unwrap();
     let server = site.start();
     std::thread::sleep(Duration::from_secs(1));
     assert!(!server.greeting().contains(" IDLE "));
+    let log = site.log();
+    assert!(log.contains("its certificate is not trusted"), "{log}");
     broker.stop();
 }
