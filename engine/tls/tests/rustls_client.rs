@@ -61,6 +61,31 @@ fn the_smallest_state_is_chosen_unless_the_client_has_it_not() {
 }
 
 #[test]
+fn keys_are_agreed_in_each_group() {
+    use rustls::crypto::aws_lc_rs::kx_group;
+    let config = config(Options::default());
+    for group in [
+        kx_group::X25519MLKEM768,
+        kx_group::X25519,
+        kx_group::SECP256R1,
+        kx_group::SECP384R1,
+    ] {
+        let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+        provider.kx_groups = vec![group];
+        let only = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(&[&TLS13])
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(support::AnyCertificate::default()))
+            .with_no_client_auth();
+        let mut pair = shake(&config, client(&Arc::new(only), "localhost"), 100).unwrap();
+        let agreed = pair.client.negotiated_key_exchange_group().unwrap();
+        assert_eq!(agreed.name(), group.name());
+        assert_eq!(pair.say(b"* OK\r\n"), b"* OK\r\n", "{group:?}");
+    }
+}
+
+#[test]
 fn flights_may_come_in_pieces_of_any_size() {
     let config = config(Options::default());
     for version in [&TLS13, &TLS12] {
