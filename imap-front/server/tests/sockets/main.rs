@@ -28,6 +28,7 @@ mod memory;
 mod multisearch;
 mod notified;
 mod offer;
+mod older_base;
 mod panics;
 mod proxies;
 mod quotas;

@@ -9,7 +9,7 @@ use crate::site::{Server, Site};
 /// A user that every host has, and what `/etc/passwd` says of it.
 const USER: &str = "nobody";
 
-fn ids() -> (String, String) {
+pub fn ids() -> (String, String) {
     let passwd = fs::read_to_string("/etc/passwd").unwrap();
     let line = passwd.lines().find(|line| line.starts_with("nobody:"));
     let words: Vec<&str> = line.unwrap().split(':').collect();
@@ -18,7 +18,7 @@ fn ids() -> (String, String) {
 
 /// A base directory that others can reach, with a server that becomes `USER`. None unless root
 /// runs the test: others have nothing to give up.
-fn site(options: &str) -> Option<Site> {
+pub fn site(options: &str) -> Option<Site> {
     if !rustix::process::geteuid().is_root() {
         return None;
     }
