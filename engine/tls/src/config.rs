@@ -146,6 +146,26 @@ impl Config {
         }
     }
 
+    /// Appends the keys of tickets, for a process that takes over: it may keep them in memory only.
+    pub fn hand_over_tickets(&self, output: &mut Vec<u8>) {
+        output.extend(self.rotated.load(Ordering::Relaxed).to_be_bytes());
+        self.tickets.hand_over(output);
+    }
+
+    /// Takes tickets of another process, and makes them as it did. False if these are not its
+    /// bytes.
+    pub fn take_tickets(&self, input: &[u8]) -> bool {
+        let Some((rotated, keys)) = input.split_first_chunk() else {
+            return false;
+        };
+        let is_whole = self.tickets.take_over(keys);
+        if is_whole {
+            let rotated = u64::from_be_bytes(*rotated);
+            self.rotated.store(rotated, Ordering::Relaxed);
+        }
+        is_whole
+    }
+
     /// A connection that is rustls's own from the first byte to the last, for doors with few
     /// clients; none while there is no identity.
     ///

@@ -14,22 +14,29 @@ use zeroize::Zeroizing;
 pub const TICKET_LIFETIME_S: u32 = 12 * 3600;
 
 const NAME_LEN: usize = 8;
+const KEY_LEN: usize = 32;
 
 /// A key and what its tickets begin with.
 struct TicketKey {
     name: [u8; NAME_LEN],
     key: LessSafeKey,
+    /// What it is made of, for a process that takes over.
+    bytes: Zeroizing<[u8; KEY_LEN]>,
 }
 
 impl TicketKey {
     /// `None` if there is no chance to be had.
     fn random() -> Option<Arc<Self>> {
         let mut name = [0; NAME_LEN];
-        let mut key = Zeroizing::new([0; 32]);
+        let mut bytes = Zeroizing::new([0; KEY_LEN]);
         rand::fill(&mut name).ok()?;
-        rand::fill(&mut *key).ok()?;
-        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &*key).ok()?);
-        Some(Arc::new(Self { name, key }))
+        rand::fill(&mut *bytes).ok()?;
+        Self::of(name, bytes)
+    }
+
+    fn of(name: [u8; NAME_LEN], bytes: Zeroizing<[u8; KEY_LEN]>) -> Option<Arc<Self>> {
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &*bytes).ok()?);
+        Some(Arc::new(Self { name, key, bytes }))
     }
 }
 
@@ -60,6 +67,34 @@ impl Tickets {
             current: current.clone(),
             previous: before.current.clone(),
         });
+    }
+
+    /// Appends the keys, that of now first.
+    pub fn hand_over(&self, output: &mut Vec<u8>) {
+        let generations = self.generations.load();
+        let keys = [&generations.current, &generations.previous];
+        for key in keys.into_iter().flatten() {
+            output.extend(key.name);
+            output.extend(&*key.bytes);
+        }
+    }
+
+    /// Goes on with the keys of another process. False if these are not its bytes.
+    pub fn take_over(&self, input: &[u8]) -> bool {
+        let (keys, []) = input.as_chunks::<{ NAME_LEN + KEY_LEN }>() else {
+            return false;
+        };
+        let key = |at: usize| {
+            let (name, bytes) = keys.get(at)?.split_first_chunk::<NAME_LEN>()?;
+            TicketKey::of(*name, Zeroizing::new(*bytes.first_chunk()?))
+        };
+        let (current, previous) = (key(0), key(1));
+        let is_whole = current.is_some() && keys.len() <= 2;
+        if is_whole {
+            self.generations
+                .store(Arc::new(Generations { current, previous }));
+        }
+        is_whole
     }
 }
 
@@ -130,6 +165,25 @@ mod tests {
         assert_eq!(tickets.decrypt(&ticket).unwrap(), b"state");
         tickets.rotate();
         assert_eq!(tickets.decrypt(&ticket), None);
+    }
+
+    #[test]
+    fn another_process_opens_what_this_one_has_sealed() {
+        let (tickets, other) = (Tickets::new(), Tickets::new());
+        let old = tickets.encrypt(b"old").unwrap();
+        for generations in 1..=2 {
+            let new = tickets.encrypt(b"new").unwrap();
+            let mut bytes = Vec::new();
+            tickets.hand_over(&mut bytes);
+            assert_eq!(bytes.len(), generations * (NAME_LEN + KEY_LEN));
+            assert!(!other.take_over(&bytes[1..]) && !other.take_over(b""));
+            assert!(other.take_over(&bytes));
+            assert_eq!(other.decrypt(&old).unwrap(), b"old");
+            assert_eq!(other.decrypt(&new).unwrap(), b"new");
+            let back = other.encrypt(b"back").unwrap();
+            assert_eq!(tickets.decrypt(&back).unwrap(), b"back");
+            tickets.rotate();
+        }
     }
 
     #[test]

@@ -14,8 +14,10 @@ use admin::Base;
 use admin::tools::ask::{AskError, connect};
 pub use ens::handover::{Coming, Giving, Hello, Kept, Shards, Successor, TakingError, owns_names};
 use store::{OpenError, Recovery, Store};
+use zeroize::Zeroizing;
 
-use crate::control::MailHandle;
+use crate::certificates::Certificates;
+use crate::control::{Authenticator, MailHandle};
 use crate::lines::WRITTEN_WITHIN;
 use crate::notify::Queue;
 use crate::{announce, panics};
@@ -38,6 +40,8 @@ const TOOLS_WITHIN: Duration = Duration::from_secs(5);
 const WRITTEN_OUT_WITHIN: Duration = Duration::from_secs(5);
 /// Another process may be about to let the store go.
 const STORE_WITHIN: Duration = Duration::from_secs(10);
+/// Bytes of the keys of tickets, of which there are two.
+const TICKETS_BYTES_MAX: usize = 128;
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
@@ -161,6 +165,49 @@ impl Looks {
     }
 }
 
+/// What a server knows that makes it cheap for clients to come back, and that never lies on a disk.
+pub struct Memory {
+    /// Passwords that verified lately.
+    authenticator: Arc<Authenticator>,
+    /// The keys of TLS tickets.
+    tls: Arc<tls::Config>,
+}
+
+impl Memory {
+    /// Of this server.
+    pub fn of(authenticator: &Arc<Authenticator>, certificates: &Certificates) -> Self {
+        Self {
+            authenticator: authenticator.clone(),
+            tls: certificates.config(),
+        }
+    }
+
+    /// The passwords behind their length in four bytes, then the tickets.
+    fn hand_over(&self) -> Zeroizing<Vec<u8>> {
+        let remembered = self.authenticator.remembered();
+        let room = size_of::<u32>() + remembered.len() + TICKETS_BYTES_MAX;
+        let mut output = Zeroizing::new(Vec::with_capacity(room));
+        output.extend((remembered.len() as u32).to_be_bytes());
+        output.extend_from_slice(&remembered);
+        self.tls.hand_over_tickets(&mut output);
+        output
+    }
+
+    /// Knows what a predecessor has handed over, as far as it can be read.
+    pub fn take_over(&self, input: &[u8]) {
+        let parts = input
+            .split_first_chunk()
+            .and_then(|(length, rest)| rest.split_at_checked(u32::from_be_bytes(*length) as usize));
+        let taken = parts.is_some_and(|(remembered, tickets)| {
+            let known = self.authenticator.remember_again(remembered);
+            self.tls.take_tickets(tickets) && known
+        });
+        if !taken {
+            tracing::warn!("logins and TLS tickets of before can't be read, and cost more once");
+        }
+    }
+}
+
 /// What a server has besides connections.
 pub struct Belongings {
     /// The shards of mail.
@@ -173,6 +220,8 @@ pub struct Belongings {
     pub gate: Arc<Gate>,
     /// Looks at the user directory.
     pub looks: Arc<Looks>,
+    /// What it knows of logins and tickets.
+    pub memory: Memory,
     /// The other hosts' brokers, if one here has joined them.
     pub site: Option<ens::site::Leaving>,
 }
@@ -209,6 +258,10 @@ impl Kept for Belongings {
         if let Some(site) = &self.site {
             site.retire();
         }
+    }
+
+    fn memory(&self) -> Zeroizing<Vec<u8>> {
+        self.memory.hand_over()
     }
 
     fn undo(&self, let_go: bool) {

@@ -32,7 +32,7 @@ use crate::control::{
 };
 use crate::descriptors::{Descriptors, TooFewFiles};
 use crate::front::{Cleartext, Logins, Revocations, Shares, Visits};
-use crate::handover::{self, Belongings, Coming, Gate, Giving, Looks, Shards, TakingError};
+use crate::handover::{self, Belongings, Coming, Gate, Giving, Looks, Memory, Shards, TakingError};
 use crate::host::ImapPlaces;
 use crate::http::HttpDoor;
 use crate::lines::{Directory, Lines, Writing};
@@ -175,7 +175,8 @@ impl Server {
         let doorman = (Rate::new(options.logins_a_minute), lines.clone());
         let login = (login(base, config, &users)?, doorman);
         let control = control(&store, (login, tokens.clone()), &handle, watch)?;
-        let kept = (store.clone(), notifications.queue(), origin.gate());
+        let memory = Memory::of(&control.authenticator, &certificates);
+        let kept = (store.clone(), notifications.queue(), origin.gate(), memory);
         let (giving, gate, looks) = giving(&handle, broker.as_ref(), kept, (sockets, secret));
         let measured = door::measured(
             options.shards,
@@ -225,16 +226,15 @@ impl Server {
         let of_lmtp = (ports.lmtp.tcp, ports.lmtp.unix);
         let by_shard = ports::by_shard(ports.imap, ports.imaps, of_lmtp, options.shards);
         server.start_shards(&options, by_shard, control, coming)?;
-        server.serve_tools(ports.admin, &options.session)?;
-        Ok(server)
+        server.with_tools(ports.admin, &options.session)
     }
 
     /// Lets the administrator's tools ask.
-    fn serve_tools(
-        &mut self,
+    fn with_tools(
+        mut self,
         socket: Option<AdminSocket>,
         session: &SessionConfig,
-    ) -> Result<(), StartError> {
+    ) -> Result<Self, StartError> {
         let asking = Asking {
             handle: self.handle.clone(),
             visits: self.visits.clone(),
@@ -249,7 +249,7 @@ impl Server {
         let serving = socket.map(|socket| Serving::start(socket, asking));
         let failed = |error| StartError::Kernel("the socket of the administrator's tools", error);
         self.admin = serving.transpose().map_err(failed)?;
-        Ok(())
+        Ok(self)
     }
 
     /// Opens the store, which recovers it, and closes it. Gives what was lost, if that was
@@ -524,7 +524,7 @@ fn start_broker(
 fn giving(
     handle: &MailHandle,
     broker: Option<&ens::server::Running>,
-    (store, notifications, gate): (Store, Option<Queue>, Arc<Gate>),
+    (store, notifications, gate, memory): (Store, Option<Queue>, Arc<Gate>, Memory),
     (sockets, secret): (Vec<(&'static str, OwnedFd)>, Option<Secret>),
 ) -> (Arc<Giving>, Arc<Gate>, Arc<Looks>) {
     let looks = Arc::<Looks>::default();
@@ -534,6 +534,7 @@ fn giving(
         notifications,
         gate: gate.clone(),
         looks: looks.clone(),
+        memory,
         site: broker.and_then(|broker| broker.leaving()).cloned(),
     };
     let giving = Giving::new(handover::FORMAT, shards(handle, broker), sockets);

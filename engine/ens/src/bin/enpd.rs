@@ -129,7 +129,7 @@ fn serve(cli: &Cli, access: Access, ready: &mut Ready) -> Result<(), Box<dyn std
     confinement::confine_calls(!cli.no_seccomp, &calls)?;
     let shards = || Shards::new(vec![broker.mesh()]);
     if let Some(successor) = successor {
-        let (connections, ()) = successor.take(ready, &shards(), || Ok(()))?;
+        let (connections, ()) = successor.take(ready, &shards(), |_| Ok(()))?;
         tracing::info!(connections, "this process has taken over");
         ready.line(&format!("{connections} connections taken over"));
     }

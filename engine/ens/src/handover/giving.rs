@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use engine::handover::Given;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::shards::{Outcome, Shards};
 use super::wire::{DESCRIPTORS_MAX, Kind, Wire};
@@ -66,6 +67,11 @@ pub trait Kept: Send + Sync {
     /// All sessions rest: lets go of what only one can have. What is announced before this returns
     /// reaches everybody.
     fn let_go(&self) {}
+    /// What the successor is to know that lies in memory, and is to stay there; asked for when all
+    /// sessions rest.
+    fn memory(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::default()
+    }
     /// The handover has failed: takes back what was let go, if it was, and undoes the rest.
     fn undo(&self, let_go: bool) {
         let _ = let_go;
@@ -230,7 +236,8 @@ impl Giving {
             pumped.map_err(broke)?;
         }
         let written = still.elapsed();
-        wire.send(Kind::Released, b"", &[]).map_err(broke)?;
+        wire.send(Kind::Released, &self.kept.memory(), &[])
+            .map_err(broke)?;
         wire.expect(Kind::Ready).map_err(broke)?;
         done.committed = true;
         wire.send(Kind::Commit, b"", &[]).map_err(broke)?;

@@ -152,8 +152,9 @@ impl Successor {
         self.secret
     }
 
-    /// Takes over, once all is prepared but what only one can have: that is had by `open`. After
-    /// this the predecessor is gone. Gives how many connections there are, and what was opened.
+    /// Takes over, once all is prepared but what only one can have: that is had by `open`, which is
+    /// given what the predecessor had in memory besides, if that was anything. After this the
+    /// predecessor is gone. Gives how many connections there are, and what was opened.
     ///
     /// # Errors
     /// What can't be taken: the predecessor goes on then, and this process is to end.
@@ -161,7 +162,7 @@ impl Successor {
         mut self,
         ready: &mut Ready,
         shards: &Shards,
-        open: impl FnOnce() -> Result<T, String>,
+        open: impl FnOnce(&[u8]) -> Result<T, String>,
     ) -> Result<(usize, T), TakingError> {
         // What remains are those of shards: one that fails is noticed.
         drop(self.report);
@@ -169,9 +170,9 @@ impl Successor {
         let report: Vec<OwnedFd> = ready.descriptor()?.into_iter().collect();
         self.wire.send(Kind::Prepared, b"", &report)?;
         drop(report);
-        self.wire.expect(Kind::Released)?;
+        let released = self.wire.expect(Kind::Released)?;
         planted::here("successor-opens");
-        let opened = open().map_err(TakingError::Kept)?;
+        let opened = open(&released.body).map_err(TakingError::Kept)?;
         let mut count = 0;
         for _ in 0..shards.count() {
             let came = self.reports.recv_timeout(PATIENCE);

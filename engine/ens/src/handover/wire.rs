@@ -38,7 +38,7 @@ pub enum Kind {
     /// The successor has prepared everything. With a descriptor, if there is one, by which whoever
     /// has started it hears how it went ([`crate::ready`]).
     Prepared = 3,
-    /// The store is closed, and all rows were written.
+    /// The store is closed, and all rows were written. With what was in memory besides.
     Released = 4,
     /// The successor has all.
     Ready = 5,

@@ -156,6 +156,16 @@ impl Login {
         (known && !user.locked).then_some(user)
     }
 
+    /// What verified lately, for the process that takes over: it may be kept in memory only.
+    pub fn hand_over_remembered(&self) -> Zeroizing<Vec<u8>> {
+        self.cache.hand_over()
+    }
+
+    /// Remembers what another process has handed over. False if these are not its bytes.
+    pub fn take_remembered(&self, bytes: &[u8]) -> bool {
+        self.cache.take_over(bytes)
+    }
+
     /// The user, if the password is right. Takes tens of milliseconds of CPU time on purpose, and
     /// the same for a user who doesn't exist or is locked: call it on a thread that may block.
     ///

@@ -10,7 +10,7 @@ use store::{Announcer, Store};
 
 use super::{Server, StartError, accepted, announcer, shards};
 use crate::control::MailHandle;
-use crate::handover::{Coming, Gate, Successor, take_store};
+use crate::handover::{Coming, Gate, Memory, Successor, take_store};
 use crate::options::Options;
 
 /// Where a server begins.
@@ -100,7 +100,10 @@ impl Server {
     ) -> Result<usize, StartError> {
         let handle = self.handle.clone();
         let announcer = || -> Announcer { announcer(handle.clone()) };
-        let open = || take_store(&self.store, announcer).map_err(|error| error.to_string());
+        let open = |memory: &[u8]| {
+            Memory::of(&self.authenticator, &self.certificates).take_over(memory);
+            take_store(&self.store, announcer).map_err(|error| error.to_string())
+        };
         let (connections, recovery) =
             successor.take(ready, &shards(&self.handle, self.broker.as_ref()), open)?;
         self.gate.open();

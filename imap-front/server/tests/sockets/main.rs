@@ -33,6 +33,7 @@ mod panics;
 mod proxies;
 mod quotas;
 mod refused;
+mod remembered;
 mod scram;
 mod secure_broker;
 mod service_user;

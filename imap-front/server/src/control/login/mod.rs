@@ -111,6 +111,16 @@ impl Authenticator {
         self.computed.load(Ordering::Relaxed)
     }
 
+    /// What verified lately, for a process that takes over.
+    pub fn remembered(&self) -> Zeroizing<Vec<u8>> {
+        self.login.hand_over_remembered()
+    }
+
+    /// Remembers what verified in another process. False if these are not its bytes.
+    pub fn remember_again(&self, bytes: &[u8]) -> bool {
+        self.login.take_remembered(bytes)
+    }
+
     /// How logins have ended: what was shown, how, and how often.
     pub fn ended(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
         self.counts.all()
