@@ -61,6 +61,7 @@ fn what_a_broker_of_its_own_counts_is_told_too() {
     let mut cluster = Cluster::new(1);
     let options = format!("ens.embedded = no\nens.nats.url = {}\n", cluster.url(0));
     let site = Site::new(&options);
+    site.configure();
     let base = admin::Base::new(site.folder.path());
     // As enpd does, in this process.
     let joins = ens::site::Options {
