@@ -64,6 +64,8 @@ struct Origin {
     digest: Option<u64>,
     /// Its digests that wait to be looked at.
     checks: usize,
+    /// Of the last batch that was taken, in whatever bucket.
+    order: u64,
     /// It says nothing any more, and that was told.
     is_silent: bool,
     /// It has said that it ends.
@@ -143,11 +145,23 @@ impl Incoming {
             cursors: vec![NONE; BUCKETS.into()].into(),
             digest: None,
             checks: 0,
+            order: 0,
             is_silent: false,
             has_ended: false,
         };
         self.origins.insert(header.origin, origin);
         true
+    }
+
+    /// Whether a batch is in its origin's order. One that went another way and was overtaken by
+    /// others, of other buckets perhaps, is not: it counts as lost.
+    pub fn is_in_order(&mut self, header: Header) -> bool {
+        let Some(origin) = self.origins.get_mut(&header.origin) else {
+            return false;
+        };
+        let is_in_order = header.order >= origin.order || planted(Mutant::NoOrder);
+        origin.order = origin.order.max(header.order);
+        is_in_order
     }
 
     /// Takes a batch of an origin that was noted.

@@ -371,10 +371,12 @@ impl Machine {
                 bucket,
                 first,
                 events,
-            } => {
+            } if self.incoming.is_in_order(header) => {
                 let incoming = &mut self.incoming;
                 incoming.batch(now_ns, origin, bucket, first, events, &mut heard);
             }
+            // Whoever would have heard it is told by what comes next of its bucket.
+            Said::Batch { .. } => {}
             Said::Digest {
                 number,
                 pools,

@@ -1,4 +1,4 @@
-//! What becomes of events for pools when the bus or a process goes away.
+//! What becomes of events when the bus or a process goes away, or messages go different ways.
 
 use super::super::*;
 
@@ -86,4 +86,46 @@ fn what_comes_for_members_of_a_process_that_ends_goes_to_others() {
     one.publish_to_pool(4_000_000_000, POOL, event());
     pass(4_000_000_000, &mut one, &mut other, |_| false);
     assert!(other.take_actions().iter().any(gives));
+}
+
+/// Messages for buckets.
+fn batches(machine: &mut Machine) -> Vec<Bytes> {
+    machine.flush();
+    let actions = machine.take_actions().into_iter();
+    let batch = |action| match action {
+        Action::Publish {
+            to: Subject::Bucket(_),
+            message,
+            ..
+        } => Some(message),
+        _ => None,
+    };
+    actions.filter_map(batch).collect()
+}
+
+#[test]
+fn what_was_overtaken_on_another_way_is_missed_and_not_heard_late() {
+    let (mut one, mut other) = (machine(1), machine(2));
+    other.want(0, Wanted::all());
+    let mut publish = |now_ns, bucket| {
+        one.publish(now_ns, bucket, &event());
+        let message = batches(&mut one);
+        assert_eq!(message.len(), 1);
+        message
+    };
+    other.hear(1, publish(1, 7));
+    let first = publish(2, 7);
+    other.hear(3, publish(3, 8));
+    other.take_actions();
+    other.hear(4, first);
+    assert_eq!(
+        other.take_actions(),
+        [],
+        "its publisher has published it before"
+    );
+    other.hear(5, publish(5, 7));
+    let actions = other.take_actions();
+    assert_eq!(actions[0], Action::Missed(7, Missed::AtMost(1)));
+    let is_event = |action: &Action| matches!(action, Action::Event { bucket: 7, .. });
+    assert!(actions.len() == 2 && is_event(&actions[1]), "{actions:?}");
 }
