@@ -42,7 +42,8 @@ fn payload(name: Name, key: usize) -> String {
     format!("{} {} {key}", name.publisher, name.number)
 }
 
-fn named(payload: &[u8]) -> Option<(Name, usize)> {
+/// The event that a payload stands for, and its key.
+pub fn named(payload: &[u8]) -> Option<(Name, usize)> {
     let text = std::str::from_utf8(payload).ok()?;
     let mut words = text.split(' ');
     let name = Name {

@@ -17,6 +17,8 @@ pub enum Fault {
     Kill(usize, Service),
     /// Asked to end, and started again.
     End(usize, Service),
+    /// Another process takes over all connections of a broker.
+    Upgrade(usize),
     /// Stands still, and goes on.
     Stop(usize, Service),
     /// The cable between two hosts.
@@ -34,6 +36,7 @@ impl fmt::Display for Fault {
         match self {
             Self::Kill(host, service) => write!(f, "kill {service} of {host}"),
             Self::End(host, service) => write!(f, "end {service} of {host}"),
+            Self::Upgrade(host) => write!(f, "upgrade enpd of {host}"),
             Self::Stop(host, service) => write!(f, "stop {service} of {host}"),
             Self::Cut(one, other, how) => write!(f, "cut {one}-{other} ({how:?})"),
             Self::Part(host, how) => write!(f, "part {host} ({how:?})"),
@@ -63,6 +66,33 @@ impl fmt::Display for Planned {
 
 /// What breaks in a round; cables only where there are any.
 pub fn plan(rng: &mut Rng, hosts: usize, has_cables: bool) -> Vec<Planned> {
+    let mut plan = some(rng, hosts, has_cables);
+    // Who is upgraded is left in peace otherwise.
+    let upgraded = |it: &Planned| match it.fault {
+        Fault::Upgrade(host) => Some(host),
+        _ => None,
+    };
+    let peaceful: Vec<usize> = plan.iter().filter_map(upgraded).collect();
+    plan.retain(|it| match it.fault {
+        Fault::Kill(host, Service::Broker)
+        | Fault::End(host, Service::Broker)
+        | Fault::Stop(host, Service::Broker) => !peaceful.contains(&host),
+        _ => true,
+    });
+    // One after the other.
+    let mut seen = vec![];
+    plan.retain(|it| match it.fault {
+        Fault::Upgrade(host) => {
+            let is_new = !seen.contains(&host);
+            seen.push(host);
+            is_new
+        }
+        _ => true,
+    });
+    plan
+}
+
+fn some(rng: &mut Rng, hosts: usize, has_cables: bool) -> Vec<Planned> {
     let count = 1 + rng.below(3);
     let is_long = rng.chance(1, 8);
     (0..count)
@@ -93,13 +123,14 @@ fn fault(rng: &mut Rng, hosts: usize, has_cables: bool) -> Fault {
         1 => Cut::Silent,
         _ => Cut::OneWay,
     };
-    match rng.below(if has_cables { 14 } else { 8 }) {
+    match rng.below(if has_cables { 15 } else { 9 }) {
         0..=2 => Fault::Kill(one, service),
         3 => Fault::End(one, service),
         4..=5 => Fault::Stop(one, service),
         6 => Fault::Crowd(one),
         7 => Fault::NoBus,
-        8..=11 => Fault::Cut(one, other, how),
+        8 => Fault::Upgrade(one),
+        9..=12 => Fault::Cut(one, other, how),
         _ => Fault::Part(one, how),
     }
 }
@@ -112,6 +143,7 @@ impl Fault {
             Self::Kill(_, Service::Broker) => "broker killed",
             Self::End(_, Service::Nats) => "server ended",
             Self::End(_, Service::Broker) => "broker ended",
+            Self::Upgrade(_) => "broker upgraded",
             Self::Stop(_, Service::Nats) => "server stopped",
             Self::Stop(_, Service::Broker) => "broker stopped",
             Self::Cut(.., Cut::Down) => "cable cut",
@@ -155,6 +187,7 @@ impl Fault {
                 hosts.end(host, service, Signal::TERM)?;
             }
             Self::Stop(host, service) => hosts.signal(host, service, Signal::STOP)?,
+            Self::Upgrade(host) => hosts.begin_upgrade(host)?,
             Self::NoBus => {
                 for host in 0..hosts.count() {
                     hosts.end(host, Service::Nats, Signal::KILL)?;
@@ -178,6 +211,7 @@ impl Fault {
         match self {
             Self::Kill(host, service) | Self::End(host, service) => hosts.start(host, service)?,
             Self::Stop(host, service) => hosts.signal(host, service, Signal::CONT)?,
+            Self::Upgrade(host) => hosts.end_upgrade(host)?,
             Self::NoBus => {
                 for host in 0..hosts.count() {
                     hosts.start(host, Service::Nats)?;

@@ -63,6 +63,8 @@ pub struct Hosts {
 struct Host {
     nats: Option<Child>,
     enpd: Option<Child>,
+    /// It takes over from that one.
+    successor: Option<Child>,
     ports: Ports,
 }
 
@@ -101,6 +103,7 @@ impl Hosts {
             hosts.push(Host {
                 nats: None,
                 enpd: None,
+                successor: None,
                 ports: Ports {
                     clients: ports[0],
                     routes: ports[1],
@@ -161,19 +164,7 @@ impl Hosts {
             Service::Nats => self.nats(host),
             Service::Broker => self.enpd(host),
         };
-        let name = format!("{service}-{host}.log");
-        let log = File::options()
-            .append(true)
-            .create(true)
-            .open(self.folder.join(name))?;
-        let child = command
-            .env_remove("ENS_ACCESS")
-            .env_remove("ENSIGN_READY_FD")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .map_err(|error| Error::other(format!("{command:?}: {error}")))?;
+        let child = self.spawn(host, service, &mut command)?;
         *self.place(host, service) = Some(child);
         let until = Instant::now() + PATIENCE;
         while !self.listens(host, service) {
@@ -189,6 +180,65 @@ impl Hosts {
                 return Err(Error::new(ErrorKind::TimedOut, text));
             }
             std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    fn spawn(&self, host: usize, service: Service, command: &mut Command) -> io::Result<Child> {
+        let name = format!("{service}-{host}.log");
+        let log = File::options()
+            .append(true)
+            .create(true)
+            .open(self.folder.join(name))?;
+        command
+            .env_remove("ENS_ACCESS")
+            .env_remove("ENSIGN_READY_FD")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .map_err(|error| Error::other(format!("{command:?}: {error}")))
+    }
+
+    /// Another broker begins to take over all connections of a host's.
+    ///
+    /// # Errors
+    /// If it can't be started.
+    pub fn begin_upgrade(&mut self, host: usize) -> io::Result<()> {
+        let mut command = self.enpd(host);
+        command.arg("--take-over");
+        let successor = self.spawn(host, Service::Broker, &mut command)?;
+        self.hosts[host].successor = Some(successor);
+        Ok(())
+    }
+
+    /// Waits until it has.
+    ///
+    /// # Errors
+    /// If it has not in time.
+    pub fn end_upgrade(&mut self, host: usize) -> io::Result<()> {
+        let until = Instant::now() + 2 * PATIENCE;
+        while self.hosts[host].successor.is_some() {
+            self.look()?;
+            if Instant::now() > until {
+                return Err(Error::other(format!(
+                    "the upgrade on host {host} takes long"
+                )));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// The predecessor ends when another has all.
+    fn look_at_upgrade(&mut self, host: usize) -> io::Result<()> {
+        let host = &mut self.hosts[host];
+        if let (Some(enpd), Some(successor)) = (&mut host.enpd, &mut host.successor) {
+            if enpd.try_wait()?.is_some_and(|status| status.success()) {
+                host.enpd = host.successor.take();
+            } else if let Some(status) = successor.try_wait()? {
+                return Err(Error::other(format!("an upgrade has failed: {status}")));
+            }
         }
         Ok(())
     }
@@ -266,6 +316,8 @@ impl Hosts {
             .args(["--port", &self.hosts[host].ports.broker.to_string()])
             .arg("--socket")
             .arg(self.socket(host))
+            .arg("--control")
+            .arg(self.folder.join(format!("control-{host}")))
             .args(["--nats", &urls.join(",")])
             .args(&self.options);
         command
@@ -333,6 +385,7 @@ impl Hosts {
     /// What has died.
     pub fn look(&mut self) -> io::Result<()> {
         for host in 0..self.count() {
+            self.look_at_upgrade(host)?;
             for service in [Service::Nats, Service::Broker] {
                 if let Some(child) = self.place(host, service)
                     && let Some(status) = child.try_wait()?
@@ -403,6 +456,10 @@ impl Drop for Alone {
 impl Drop for Hosts {
     fn drop(&mut self) {
         for host in 0..self.count() {
+            if let Some(mut successor) = self.hosts[host].successor.take() {
+                let _ = successor.kill();
+                let _ = successor.wait();
+            }
             for service in [Service::Broker, Service::Nats] {
                 let _ = self.end(host, service, Signal::KILL);
             }

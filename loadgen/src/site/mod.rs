@@ -3,7 +3,7 @@
 //!
 //! In reading order: [`hosts`] (a NATS server and a broker a host), [`network`] (hosts that are
 //! namespaces, joined by cables that can be cut), [`judge`] (what each subscriber must have heard
-//! or been told), [`clients`] (who publishes and who hears), [`faults`] (what breaks), [`storm`]
+//! or been told), [`clients`] and [`members`] (who publishes and who hears), [`faults`] (what breaks), [`storm`]
 //! (rounds of faults and calm, each judged); [`findings`], [`measures`] and [`kills`]
 //! (what is measured), [`report`], [`study`].
 
@@ -14,6 +14,7 @@ pub mod hosts;
 pub mod judge;
 pub mod kills;
 pub mod measures;
+pub mod members;
 pub mod network;
 pub mod report;
 pub mod storm;
@@ -39,6 +40,9 @@ pub struct Args {
     /// Of faults and events.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Only faults that are told at once: of a broker that dies without a word others hear late.
+    #[arg(long)]
+    pub brief: bool,
     /// All hosts are on loopback, and there are no cables: this needs no root.
     #[arg(long)]
     pub loopback: bool,
@@ -84,6 +88,7 @@ impl Args {
         let plan = Plan {
             lasts: Duration::from_secs(self.seconds),
             seed: self.seed,
+            is_brief: self.brief,
         };
         let found = storm::run(&mut hosts, &plan)?;
         tell(&found);

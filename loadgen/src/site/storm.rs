@@ -12,11 +12,12 @@ use super::clients::{KEYS, Listener, MARK, POOL, Publisher, WORK, reference};
 use super::faults::{self, Fault, Planned};
 use super::hosts::{Hosts, Service};
 use super::judge::{Counts, Heard, Pool, PoolCounts, Published, Subscriber};
+use super::members::Member;
 
 /// Publishers of each host.
 const PUBLISHERS: usize = 2;
-/// Members of the pool on each host.
-const MEMBERS: [usize; 3] = [2, 0, 1];
+/// Members of the pool on each host, those that stay and those that leave and come all the time.
+const MEMBERS: [(usize, usize); 3] = [(2, 1), (0, 2), (1, 0)];
 /// Keys that a crowd subscribes to.
 const CROWD: usize = 100;
 /// How often anything is done.
@@ -37,6 +38,8 @@ pub struct Plan {
     pub lasts: Duration,
     /// Of faults and events.
     pub seed: u64,
+    /// Nothing breaks of which others hear late.
+    pub is_brief: bool,
 }
 
 /// What was found.
@@ -62,11 +65,6 @@ struct Place {
     patterns: Vec<String>,
     /// It has heard the whole round.
     is_whole: bool,
-}
-
-struct Member {
-    name: String,
-    listener: Listener,
 }
 
 struct Storm<'h> {
@@ -95,9 +93,14 @@ pub fn run(hosts: &mut Hosts, plan: &Plan) -> io::Result<Found> {
     storm.pass();
     let begun = Instant::now();
     while begun.elapsed() < plan.lasts {
-        storm.round()?;
+        storm.round(plan.is_brief)?;
     }
     Ok(storm.found)
+}
+
+/// Whether others may hear of what was lost by it only when they miss a host.
+fn is_late(planned: &Planned) -> bool {
+    planned.fault.ends_broker() || planned.end - planned.begin >= LONG
 }
 
 impl<'h> Storm<'h> {
@@ -124,10 +127,12 @@ impl<'h> Storm<'h> {
             storm.place(host, "all", None)?;
             storm.place(host, "some", Some((0..third).collect()))?;
             storm.place(host, "others", Some((third..KEYS).step_by(3).collect()))?;
-            for number in 0..MEMBERS[host % MEMBERS.len()] {
+            let (stay, restless) = MEMBERS[host % MEMBERS.len()];
+            for number in 0..stay + restless {
                 let name = format!("member {number} at {host}");
-                let listener = storm.member(host)?;
-                storm.members.push(Member { name, listener });
+                let mut member = storm.member(&name, host)?;
+                member.is_restless = number >= stay;
+                storm.members.push(member);
             }
         }
         Ok(storm)
@@ -156,14 +161,17 @@ impl<'h> Storm<'h> {
         Ok(())
     }
 
-    fn member(&self, host: usize) -> io::Result<Listener> {
+    fn member(&self, name: &str, host: usize) -> io::Result<Member> {
         let pattern = reference(WORK).replacen("enp", POOL, 1);
-        Listener::new(host, &self.hosts.socket(host), &[pattern])
+        Member::new(name, host, &self.hosts.socket(host), &pattern)
     }
 
-    fn round(&mut self) -> io::Result<()> {
+    fn round(&mut self, is_brief: bool) -> io::Result<()> {
         let has_cables = self.hosts.network().is_some();
-        let plan = faults::plan(&mut self.rng, self.hosts.count(), has_cables);
+        let mut plan = faults::plan(&mut self.rng, self.hosts.count(), has_cables);
+        if is_brief {
+            plan.retain(|it| !is_late(it));
+        }
         for planned in &plan {
             *self.found.faults.entry(planned.fault.kind()).or_default() += 1;
         }
@@ -180,7 +188,7 @@ impl<'h> Storm<'h> {
             while let Some(planned) = end.pop_if(|it| it.end <= at) {
                 self.end(planned.fault)?;
             }
-            self.step();
+            self.step()?;
             std::thread::sleep(STEP);
         }
         self.calm(&plan)?;
@@ -216,7 +224,13 @@ impl<'h> Storm<'h> {
         fault.end(self.hosts)
     }
 
-    fn step(&mut self) {
+    fn step(&mut self) -> io::Result<()> {
+        self.hosts.look()?;
+        for member in self.members.iter_mut().filter(|it| it.is_restless) {
+            if self.rng.chance(1, 20) {
+                member.turn();
+            }
+        }
         for publisher in &mut self.publishers {
             // Some hundreds a second in all.
             for _ in 0..self.rng.below(3) {
@@ -227,6 +241,7 @@ impl<'h> Storm<'h> {
                 publisher.publish(key);
             }
         }
+        Ok(())
     }
 
     /// Whose connection has ended comes again.
@@ -240,11 +255,12 @@ impl<'h> Storm<'h> {
             }
         }
         for at in 0..self.members.len() {
-            if self.members[at].listener.is_over() {
-                let new = self.member(self.members[at].listener.host)?;
-                let member = &mut self.members[at];
-                let old = std::mem::replace(&mut member.listener, new);
-                self.of_gone.push((member.name.clone(), old.take().0));
+            if self.members[at].is_over() {
+                let old = &self.members[at];
+                let mut new = self.member(&old.name, old.host)?;
+                new.is_restless = old.is_restless;
+                let old = std::mem::replace(&mut self.members[at], new);
+                self.of_gone.push((old.name.clone(), old.take()));
             }
         }
         for place in &mut self.places {
@@ -293,8 +309,7 @@ impl<'h> Storm<'h> {
             std::thread::sleep(STEP);
         }
         std::thread::sleep(SETTLED);
-        let is_long = |it: &Planned| it.fault.ends_broker() || it.end - it.begin >= LONG;
-        if plan.iter().any(is_long) {
+        if plan.iter().any(is_late) {
             std::thread::sleep(MISSED.saturating_sub(mended.elapsed()));
         }
         self.hosts.look()
@@ -309,7 +324,7 @@ impl<'h> Storm<'h> {
             place.subscriber.pass(&place.listener.take().0);
         }
         for member in &self.members {
-            member.listener.take();
+            member.take();
         }
     }
 
@@ -334,13 +349,7 @@ impl<'h> Storm<'h> {
         }
         let mut of_members = std::mem::take(&mut self.of_gone);
         for member in &self.members {
-            let (heard, strange) = member.listener.take();
-            wrong.extend(
-                strange
-                    .into_iter()
-                    .map(|it| format!("{}: {it}", member.name)),
-            );
-            of_members.push((member.name.clone(), heard));
+            of_members.push((member.name.clone(), member.take()));
         }
         published.retain(|one| one.key == WORK);
         let (pool, faults) = self.pool.judge(&published, &of_members);
