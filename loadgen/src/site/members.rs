@@ -75,6 +75,7 @@ impl Member {
         let _ = self.say(&match self.is_member {
             true => Frame::Subscribe {
                 id,
+                scope: None,
                 pattern: &pattern,
             },
             false => Frame::Unsubscribe { id },

@@ -197,7 +197,7 @@ impl Broker {
     /// There is no member here.
     fn pooled_nowhere(&mut self, pool: u32, event: &Arc<Published>) {
         match (&event.way, self.pools.pattern(pool)) {
-            (Way::Stays, _) => self.stats.drop_for_site(),
+            (Way::Stays, _) => self.lose_of_pool(),
             (_, Some(pattern)) if self.site.is_some() && !pattern.is_local() => {
                 self.send_away(&pattern, event);
             }

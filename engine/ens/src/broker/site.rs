@@ -220,8 +220,15 @@ impl Broker {
             }
         };
         if !port.give(given) {
-            // Nobody could be told whose it was.
-            self.stats.drop_for_site();
+            self.lose_of_pool();
+        }
+    }
+
+    /// There is nobody for an event of a pool.
+    pub(super) fn lose_of_pool(&self) {
+        self.stats.drop_for_site();
+        if let Some(port) = &self.site {
+            port.lose_of_pool();
         }
     }
 
@@ -255,7 +262,7 @@ impl Broker {
         let published = Arc::new(published);
         match self.pools.number(pattern) {
             Some(pool) => self.pooled_here(cx, pool, &published),
-            None if returned => self.stats.drop_for_site(),
+            None if returned => self.lose_of_pool(),
             None => self.send_away(pattern, &published),
         }
     }

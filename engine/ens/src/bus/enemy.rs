@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::bucket::BUCKETS;
 use super::interest::Wanted;
 use super::machine::{Action, Limits, Machine};
-use super::pools::SitePools;
+use super::pools::{Known, SitePools};
 use super::wire::{Crossing, Header, Said};
 use super::{Counts, Missed, belongs_at};
 
@@ -191,7 +191,7 @@ fn lists_of_pools_are_bounded_in_number_and_bytes() {
 fn pools_that_were_heard_of_once_are_not_remembered_for_ever() {
     let mut pools = SitePools::default();
     for pool in 0..200_000 {
-        assert!(pools.is_new(2, super::PoolId(pool), 1));
+        assert_eq!(pools.note(2, super::PoolId(pool), 1), Known::New);
     }
     assert!(pools.heard_of() <= 65_536, "{}", pools.heard_of());
 }

@@ -10,6 +10,8 @@ use super::interest::Wanted;
 use super::mutant::{Mutant, planted};
 use super::wire::{Crossing, Header};
 
+/// The bits of an origin's number that are its own; those above are its family's.
+pub const FAMILY_SHIFT: u32 = 16;
 const SECOND_NS: u64 = 1_000_000_000;
 /// A digest may overtake what it counts by so much.
 const LATE_NS: u64 = SECOND_NS / 2;
@@ -66,6 +68,8 @@ struct Origin {
     checks: usize,
     /// Of the last batch that was taken, in whatever bucket.
     order: u64,
+    /// Another process has its publishers, and was heard.
+    is_followed: bool,
     /// It says nothing any more, and that was told.
     is_silent: bool,
     /// It has said that it ends.
@@ -146,6 +150,7 @@ impl Incoming {
             digest: None,
             checks: 0,
             order: 0,
+            is_followed: false,
             is_silent: false,
             has_ended: false,
         };
@@ -159,9 +164,23 @@ impl Incoming {
         let Some(origin) = self.origins.get_mut(&header.origin) else {
             return false;
         };
-        let is_in_order = header.order >= origin.order || planted(Mutant::NoOrder);
+        let is_first = origin.order == 0;
+        let is_late = origin.is_followed || header.order < origin.order;
         origin.order = origin.order.max(header.order);
-        is_in_order
+        let born_ns = origin.born_ns;
+        if is_first {
+            let is_before = |name: u64, it: &Origin| {
+                name != header.origin
+                    && family(name) == family(header.origin)
+                    && it.born_ns < born_ns
+            };
+            let before = self
+                .origins
+                .iter_mut()
+                .filter(|(name, it)| is_before(**name, it));
+            before.for_each(|(_, it)| it.is_followed = true);
+        }
+        !is_late || planted(Mutant::NoOrder)
     }
 
     /// Takes a batch of an origin that was noted.
@@ -307,6 +326,11 @@ impl Incoming {
             origin.cursors[usize::from(bucket)] = cursor.max(number);
         }
     }
+}
+
+/// What is the same for processes of which each has taken over from another.
+fn family(origin: u64) -> u64 {
+    origin >> FAMILY_SHIFT
 }
 
 impl Origin {

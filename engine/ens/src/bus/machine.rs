@@ -9,7 +9,7 @@ use super::interest::Wanted;
 use super::links::{Links, ToTell};
 use super::mutant::{Mutant, planted};
 use super::outgoing::Outgoing;
-use super::pools::{PoolId, SitePools};
+use super::pools::{Known, PoolId, SitePools};
 use super::wire::{Crossing, Header, Said, Subject, Token};
 
 /// How often an origin says how far it is.
@@ -418,11 +418,11 @@ impl Machine {
                 hops,
                 pattern,
                 event,
-            } => {
-                if self.pools.is_new(origin, PoolId::of(&pattern), number) {
-                    self.take_pooled(now_ns, home, hops, pattern, event);
-                }
-            }
+            } => match self.pools.note(origin, PoolId::of(&pattern), number) {
+                Known::New => self.take_pooled(now_ns, home, hops, pattern, event),
+                Known::Twice => {}
+                Known::Unknown => self.lost_of_pool(),
+            },
             Said::Ack { request, token } => {
                 if self.links.is_new(origin, request) {
                     self.actions.push(Action::Acknowledged(token));

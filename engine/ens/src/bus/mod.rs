@@ -29,7 +29,7 @@ mod enemy;
 mod simulation;
 
 pub use bucket::{BUCKETS, bucket_of, bucket_of_pattern, hears_others};
-pub use incoming::Missed;
+pub use incoming::{FAMILY_SHIFT, Missed};
 pub use interest::{Interest, Wanted};
 pub use machine::{Action, Counts, Limits, Machine, Pooled};
 pub use pools::PoolId;

@@ -21,6 +21,9 @@ const HEARD_MAX: usize = 65_536;
 /// A list is not sent more often.
 const LIST_NS: u64 = 50_000_000;
 
+/// Numbers of a sender's events for a pool of which it is known whether they were heard.
+const NUMBERS: u64 = 512;
+
 /// What a pool is called on the bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PoolId(pub u128);
@@ -54,7 +57,7 @@ pub(super) struct SitePools {
     others_bytes: usize,
     /// The last number that was sent to any pool, and heard of each from each sender.
     sent: u64,
-    heard: HashMap<(u64, PoolId), u64, RandomState>,
+    heard: HashMap<(u64, PoolId), Numbers, RandomState>,
 }
 
 #[derive(Default)]
@@ -270,8 +273,8 @@ impl SitePools {
         self.sent
     }
 
-    /// Whether an event of that number was not heard before.
-    pub fn is_new(&mut self, sender: u64, pool: PoolId, number: u64) -> bool {
+    /// Whether an event of that number was heard before.
+    pub fn note(&mut self, sender: u64, pool: PoolId, number: u64) -> Known {
         if self.heard.len() >= HEARD_MAX && !self.heard.contains_key(&(sender, pool)) {
             // Half of them, whichever: what comes twice is rare, and comes soon.
             let mut stays = false;
@@ -280,10 +283,54 @@ impl SitePools {
                 stays
             });
         }
-        let last = self.heard.entry((sender, pool)).or_default();
-        let is_new = number > *last;
-        *last = number.max(*last);
-        is_new
+        self.heard.entry((sender, pool)).or_default().note(number)
+    }
+}
+
+/// Whether something was heard before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    New,
+    Twice,
+    /// It is so late that nobody knows.
+    Unknown,
+}
+
+/// The last numbers that were heard. They need not come in order: a sender that changes its server
+/// is heard by two ways for a moment, and a subscription that ends is read beside a new one.
+#[derive(Default)]
+struct Numbers {
+    last: u64,
+    /// Bit `n % NUMBERS` stands for number `n`, as far as that is not too old.
+    heard: [u64; NUMBERS as usize / 64],
+}
+
+impl Numbers {
+    fn note(&mut self, number: u64) -> Known {
+        if number.saturating_add(NUMBERS) <= self.last {
+            return Known::Unknown;
+        }
+        // What is passed over was not heard yet.
+        for passed in (self.last.saturating_add(1)..=number)
+            .rev()
+            .take(NUMBERS as usize)
+        {
+            let (word, bit) = Self::place(passed);
+            self.heard[word] &= !bit;
+        }
+        self.last = self.last.max(number);
+        let (word, bit) = Self::place(number);
+        let known = match self.heard[word] & bit {
+            0 => Known::New,
+            _ => Known::Twice,
+        };
+        self.heard[word] |= bit;
+        known
+    }
+
+    fn place(number: u64) -> (usize, u64) {
+        let at = number % NUMBERS;
+        ((at / 64) as usize, 1 << (at % 64))
     }
 }
 
@@ -338,5 +385,19 @@ mod tests {
         let parts = pools.parts(LIST_NS);
         assert_eq!(parts.len(), 4);
         assert_eq!(parts.iter().map(Vec::len).sum::<usize>(), POOLS_MAX);
+    }
+
+    #[test]
+    fn numbers_are_known_in_any_order_and_very_old_ones_are_not() {
+        let mut pools = SitePools::default();
+        let mut note = |number| pools.note(1, PoolId(7), number);
+        for number in [3, 1, 2, 2000, 1999] {
+            assert_eq!(note(number), Known::New, "{number}");
+            assert_eq!(note(number), Known::Twice, "{number}");
+        }
+        assert_eq!(note(2000 - NUMBERS + 1), Known::New);
+        assert_eq!(note(2000 - NUMBERS), Known::Unknown);
+        assert_eq!(note(2000 + NUMBERS), Known::New);
+        assert_eq!(note(2000), Known::Unknown);
     }
 }

@@ -56,6 +56,7 @@ pub struct Port {
     /// Events that found no room, by bucket, until the bus has counted them.
     skipped: Box<[AtomicU64]>,
     any_skipped: AtomicBool,
+    lost_of_pool: AtomicBool,
     dropped: AtomicU64,
     wake: Box<dyn Fn() + Send + Sync>,
 }
@@ -79,6 +80,7 @@ impl Port {
             bytes_max,
             skipped: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
             any_skipped: AtomicBool::new(false),
+            lost_of_pool: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
             wake,
         }
@@ -132,6 +134,17 @@ impl Port {
     /// Which buckets are wanted, if that may have changed since it was asked last.
     pub fn take_wanted(&self) -> Option<Wanted> {
         self.interest.take_changed()
+    }
+
+    /// An event for a pool is given to nobody: its members are to be told, wherever they are.
+    pub fn lose_of_pool(&self) {
+        self.lost_of_pool.store(true, Ordering::SeqCst);
+        (self.wake)();
+    }
+
+    /// Whether one was since it was asked last.
+    pub fn take_lost_of_pool(&self) -> bool {
+        self.lost_of_pool.swap(false, Ordering::SeqCst)
     }
 
     /// Events that found no room since it was asked last, by bucket.

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use engine::Handle;
 use engine::event::{SessionId, ShardId};
 use nats::{Driver, News, Order};
+use sha2::{Digest, Sha256};
 
 use super::Retiring;
 use super::counters::Counters;
@@ -20,7 +21,8 @@ use crate::broker::{
     BrokerMessage, FromSite, Loss, Room, SubscribingShards, owner_of_pool, publish_of,
 };
 use crate::bus::{
-    Action, BUCKETS, Crossing, Given, Limits, Machine, Missed, Pooled, Port, Subject, belongs_at,
+    Action, BUCKETS, Crossing, FAMILY_SHIFT, Given, Limits, Machine, Missed, Pooled, Port, Subject,
+    belongs_at,
 };
 
 /// Members of a pool on several hosts, to NATS.
@@ -79,7 +81,12 @@ impl SiteDriver {
         // So few bytes come at once, once the system has started.
         let flags = rustix::rand::GetRandomFlags::empty();
         while rustix::rand::getrandom(&mut bytes, flags) != Ok(bytes.len()) {}
-        let origin = u64::from_be_bytes(bytes);
+        // A successor has the secret, too: others know it by that.
+        let family = Sha256::digest([&b"origin"[..], &parts.secret].concat());
+        let (family, _) = family.split_first_chunk().expect("it has 32 bytes");
+        let family = u64::from_be_bytes(*family) >> FAMILY_SHIFT << FAMILY_SHIFT;
+        let own = u64::from_be_bytes(bytes) % (1 << FAMILY_SHIFT);
+        let origin = family | own;
         let shards = usize::from(parts.subscribing.shards());
         Self {
             parts,
@@ -238,6 +245,9 @@ impl SiteDriver {
                 }
                 Given::Acknowledge(number) => self.machine.acknowledge(now_ns, number),
             }
+        }
+        if self.parts.port.take_lost_of_pool() {
+            self.machine.lost_of_pool();
         }
         for (bucket, events) in self.parts.port.take_skipped() {
             self.machine.skip(bucket, events);

@@ -117,6 +117,13 @@ impl Machine {
         self.actions.push(Action::Pooled(pooled));
     }
 
+    /// An event for a pool is lost here: its members are told, on other hosts by the digest that
+    /// they miss.
+    pub fn lost_of_pool(&mut self) {
+        self.digests += 1;
+        self.tell_pools_missed();
+    }
+
     /// Members here are to get nothing more from other hosts, as this process is about to end; or
     /// they are again, as it goes on. What still comes for them is handed on.
     pub fn retire(&mut self, now_ns: u64, retired: bool) {

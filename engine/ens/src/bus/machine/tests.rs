@@ -1,7 +1,9 @@
 //! What becomes of events when the bus or a process goes away, or messages go different ways.
 
 use super::super::*;
+use crate::bus::FAMILY_SHIFT;
 
+const SECOND_NS: u64 = 1_000_000_000;
 const POOL: Bytes = Bytes::from_static(b"a pool");
 
 fn event() -> Crossing {
@@ -128,4 +130,29 @@ fn what_was_overtaken_on_another_way_is_missed_and_not_heard_late() {
     assert_eq!(actions[0], Action::Missed(7, Missed::AtMost(1)));
     let is_event = |action: &Action| matches!(action, Action::Event { bucket: 7, .. });
     assert!(actions.len() == 2 && is_event(&actions[1]), "{actions:?}");
+}
+
+#[test]
+fn what_a_predecessor_said_is_missed_once_its_successor_was_heard() {
+    let family = 5 << FAMILY_SHIFT;
+    let (mut one, mut other) = (machine(family | 9), machine(2));
+    other.want(0, Wanted::all());
+    let last = |one: &mut Machine, now_ns| {
+        one.publish(now_ns, 7, &event());
+        batches(one)
+    };
+    other.hear(1, last(&mut one, 1));
+    let late = last(&mut one, 2);
+    let mut successor = Machine::new(family | 3, 3, Limits::default());
+    successor.connected(3, 1 << 20);
+    other.hear(4, last(&mut successor, 4));
+    other.take_actions();
+    other.hear(5, late);
+    assert_eq!(other.take_actions(), []);
+    // Its last word tells how many.
+    one.end(6);
+    pass(6, &mut one, &mut other, |_| false);
+    other.tick(SECOND_NS);
+    let missed = Action::Missed(7, Missed::AtMost(1));
+    assert!(other.take_actions().contains(&missed));
 }
