@@ -3,7 +3,7 @@
 mod damage;
 mod fuzz;
 pub mod kill;
-pub mod site;
+mod site;
 
 use std::process::Command;
 

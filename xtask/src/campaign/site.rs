@@ -22,20 +22,14 @@ pub struct Options {
 
 /// Runs it; tells whether each event was heard once and in order, or told as missed.
 pub fn run(options: &Options) -> Result<bool> {
-    let words = format!("--seconds {} --seed {}", options.minutes * 60, options.seed);
-    load(&words)
-}
-
-/// Some rounds, for every day.
-pub fn brief() -> Result<bool> {
-    load("--seconds 15 --brief")
-}
-
-fn load(words: &str) -> Result<bool> {
     packages::site()?;
     let profile = Profile::current();
     install::build(profile)?;
+    let words = format!(
+        "site --seconds {} --seed {}",
+        options.minutes * 60,
+        options.seed
+    );
     let mut loadgen = Command::new(profile.folder().join("loadgen"));
-    let status = loadgen.arg("site").args(words.split(' ')).status()?;
-    Ok(status.success())
+    Ok(loadgen.args(words.split(' ')).status()?.success())
 }

@@ -26,7 +26,7 @@ const KILL_ROUNDS: u32 = 4;
 const GUEST: &str = "instructions";
 const HOST: &str = "results";
 /// Stages that need what others have made, and install it.
-const NEEDS_PACKAGES: [&str; 4] = ["monitor", "clients", "proxies", "site"];
+const NEEDS_PACKAGES: [&str; 3] = ["monitor", "clients", "proxies"];
 /// Seeds of the simulation, as `simulate` takes them.
 const SEEDS: (u32, u32) = (0, 200);
 
@@ -64,7 +64,7 @@ struct Outcome {
 }
 
 /// All stages, in order.
-const STAGES: [Stage; 15] = [
+const STAGES: [Stage; 14] = [
     Stage {
         name: "fmt",
         run: fmt,
@@ -120,10 +120,6 @@ const STAGES: [Stage; 15] = [
     Stage {
         name: "proxies",
         run: proxies::run,
-    },
-    Stage {
-        name: "site",
-        run: |_| campaign::site::brief().map(Count::one),
     },
 ];
 
