@@ -8,7 +8,7 @@ use reactor::Rng;
 use reactor::rng::Stream;
 
 use super::hosts::{Bus, Faults, Host, MILLISECOND_NS, Name, News, carry_out, name};
-use crate::bus::{Crossing, Subject, bucket_of};
+use crate::bus::{Crossing, FAMILY_SHIFT, Subject, bucket_of};
 use crate::event_ref::Pattern;
 use crate::frame::Scope;
 
@@ -120,7 +120,7 @@ impl Run {
     }
 
     fn host(&mut self, place: usize) -> Host {
-        self.origins += 1;
+        self.origins += 1 << FAMILY_SHIFT;
         let subscriptions = subscriptions(place, &mut self.rng);
         Host::new(self.origins, self.now_ns, subscriptions)
     }
