@@ -174,7 +174,7 @@ fn across(from: &Broker, at: &Broker, count: usize) -> io::Result<f64> {
     Ok(count as f64 / begun.elapsed().as_secs_f64())
 }
 
-/// See [`across`]; by brokers and by servers alone.
+/// See `across`; by brokers and by servers alone.
 pub fn flood(hosts: &Hosts, sizes: &Sizes, found: &mut Found) -> io::Result<()> {
     let mut best = [0.0f64; 2];
     for _ in 0..sizes.turns {
