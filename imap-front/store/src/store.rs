@@ -177,8 +177,7 @@ impl Store {
     /// Has kept what a read had to make.
     fn keep_made(&self, reading: &mut Reading) {
         let mut made = reading.take_made();
-        let caches = self.inner.rules.caches.get();
-        made.extend(caches.map(|it| it.made.take()).unwrap_or_default());
+        made.extend(self.inner.rules.made.take());
         while !made.is_empty() {
             let max = self.inner.rules.options.slice_messages;
             let some = made.split_off(made.len().saturating_sub(max));

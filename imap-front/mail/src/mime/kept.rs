@@ -61,8 +61,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_structure_comes_back(message in "([A-Za-z-]{1,12}: [ -~]{0,40}\r\n){0,6}\r\n[ -~\r\n]{0,80}") {
-            let structure = Structure::parse(message.as_bytes());
+        fn any_structure_comes_back(
+            header in "([A-Za-z-]{1,12}: [ -~]{0,40}\r\n){0,6}",
+            body in "[ -~\r\n]{0,80}",
+        ) {
+            let structure = Structure::parse(format!("{header}\r\n{body}").as_bytes());
             prop_assert_eq!(Structure::from_bytes(&structure.to_bytes()), Some(structure));
         }
     }

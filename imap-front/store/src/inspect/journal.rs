@@ -45,6 +45,10 @@ pub(crate) struct Record {
 }
 
 /// What stands at a place of a journal.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and nearly all are the large one"
+)]
 #[derive(Debug, PartialEq, Eq)]
 enum Parsed {
     Record(Record),

@@ -16,7 +16,6 @@ use super::{Rules, damage, keeping, keys, tables};
 use crate::Error;
 use crate::body_cache::Header;
 use crate::kv::{Kv, Space};
-use crate::read_caches::ReadCaches;
 use crate::rows::{Mailbox, MessageRow};
 
 /// Messages up to this size are read before any of their bytes is announced.
@@ -227,7 +226,7 @@ fn content(
     let structure = match known {
         None if want.structure => {
             let whole = || bytes.clone().map_or_else(read, Ok);
-            let make = || structure_of(kv, caches, &row, whole);
+            let make = || structure_of(kv, rules, &row, whole);
             Some(caches.structures.get(body, make)?)
         }
         known => known,
@@ -252,7 +251,7 @@ fn content(
 /// The structure of a message: the one that is kept, or made of its bytes.
 fn structure_of(
     kv: &dyn Kv,
-    caches: &ReadCaches,
+    rules: &Rules,
     row: &MessageRow,
     whole: impl FnOnce() -> Result<Bytes, Error>,
 ) -> Result<Arc<Structure>, Error> {
@@ -265,7 +264,7 @@ fn structure_of(
     }
     let whole = whole()?;
     let structure = Structure::parse(&whole);
-    caches
+    rules
         .made
         .push(Made::structure(row.body, &whole, &structure));
     Ok(Arc::new(structure))

@@ -1,5 +1,7 @@
 //! What was made of messages, and is kept beside them so that it need not be made again.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use bytes::Bytes;
 use mail::mime::Structure;
 use mail::sort::keys::{self as sort_keys, HEADER_BYTES_MAX};
@@ -61,6 +63,31 @@ impl Made {
 
 fn first_piece(message: &[u8]) -> &[u8] {
     &message[..message.len().min(tables::PIECE_BYTES as usize)]
+}
+
+/// What waits until its reader hands it to the writer.
+#[derive(Default)]
+pub(crate) struct MadeStructures(Mutex<Vec<Made>>);
+
+impl MadeStructures {
+    /// Bytes of those that may wait; what finds no room is made again another time.
+    const BYTES_MAX: usize = 4 << 20;
+
+    pub fn push(&self, made: Made) {
+        let mut all = self.all();
+        let waiting: usize = all.iter().map(Made::bytes).sum();
+        if waiting + made.bytes() <= Self::BYTES_MAX {
+            all.push(made);
+        }
+    }
+
+    pub fn take(&self) -> Vec<Made> {
+        std::mem::take(&mut *self.all())
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<Made>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Keeps what was made of bodies that are still there.

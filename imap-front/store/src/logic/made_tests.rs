@@ -33,7 +33,7 @@ fn structures(world: &World, count: u32) -> Vec<Arc<Structure>> {
 }
 
 fn keep(world: &mut World) -> usize {
-    let made = world.rules.caches().made.take();
+    let made = world.rules.made.take();
     let count = made.len();
     world.commit(|txn, _| {
         keep_made(txn, made);

@@ -82,6 +82,7 @@ pub(crate) use news::of as news_of;
 
 use copying::Target;
 use fetching::Source;
+use made::MadeStructures;
 pub(crate) use numbering::build_some;
 use operation::Storing;
 pub(crate) use operation::{BUILD_ROWS, Operation, Step};
@@ -112,6 +113,8 @@ pub struct Rules {
     pub now: InternalDate,
     /// What reads keep.
     pub(crate) caches: OnceLock<ReadCaches>,
+    /// Structures that had to be made and are to be kept with their messages.
+    pub(crate) made: MadeStructures,
     /// How many messages have to be looked at for texts of headers to be gathered.
     pub(crate) texts_min: u64,
     /// What mailboxes are called that changed lately.
@@ -127,6 +130,7 @@ impl Rules {
             now: (options.now)(),
             options,
             caches: OnceLock::new(),
+            made: MadeStructures::default(),
             texts_min: TEXTS_MIN,
             names: news::NamesKept::default(),
             body_came: None,
@@ -287,7 +291,8 @@ pub(crate) fn read(kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Opti
     }))
 }
 
-/// Answers a FETCH of structures or headers as far as those are in memory; none if the first is not.
+/// Answers a FETCH of structures or headers as far as those are in memory; none if the first is
+/// not.
 ///
 /// # Errors
 /// As [`read`].

@@ -6,7 +6,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use mail::mime::header;
 use mail::request::{FlagChange, StoreMode, Want};
 use mail::set::SetNumber;
@@ -17,7 +16,7 @@ use mail::{
 use super::decoding::{self, Decoding};
 use super::fetch_items::{self, Extra, Response, Segment};
 use super::{Session, Step, Stream, Work};
-use crate::imap::ast::{FetchItem, PartialRange, SectionText};
+use crate::imap::ast::{FetchItem, PartialRange};
 use crate::imap::encode;
 use crate::imap::output::{Line, PIECE_BYTES};
 
@@ -584,23 +583,4 @@ fn job(tag: Box<str>, ranges: UidRanges, items: Vec<FetchItem>, ending: Ending) 
         unreadable: 0,
         unknown_encoding: false,
     })
-}
-
-impl fetch_items::Pick {
-    /// The picked fields as a literal with its label.
-    fn push_front(&self, segments: &mut VecDeque<Segment>, header: &[u8]) {
-        let fields = match &self.text {
-            SectionText::HeaderFields(names) => header::filter(header, names, true),
-            SectionText::HeaderFieldsNot(names) => header::filter(header, names, false),
-            _ => header.to_vec(),
-        };
-        let fields = fetch_items::part_of(Bytes::from(fields), self.partial);
-        let label = [
-            &self.label[..],
-            format!("{{{}}}\r\n", fields.len()).as_bytes(),
-        ]
-        .concat();
-        segments.push_front(Segment::Literal(fields));
-        segments.push_front(Segment::Text(label.into()));
-    }
 }

@@ -52,6 +52,25 @@ pub(super) struct Pick {
     pub partial: Option<(u32, u32)>,
 }
 
+impl Pick {
+    /// The picked fields as a literal with its label.
+    pub fn push_front(&self, segments: &mut VecDeque<Segment>, header: &[u8]) {
+        let fields = match &self.text {
+            SectionText::HeaderFields(names) => header::filter(header, names, true),
+            SectionText::HeaderFieldsNot(names) => header::filter(header, names, false),
+            _ => header.to_vec(),
+        };
+        let fields = part_of(Bytes::from(fields), self.partial);
+        let label = [
+            &self.label[..],
+            format!("{{{}}}\r\n", fields.len()).as_bytes(),
+        ]
+        .concat();
+        segments.push_front(Segment::Literal(fields));
+        segments.push_front(Segment::Text(label.into()));
+    }
+}
+
 /// What is told besides the items.
 pub(super) struct Extra {
     pub flags: bool,
