@@ -8,7 +8,7 @@ use engine::event::SessionId;
 use super::message::{Published, Way};
 use super::receipt::{self, Linked};
 use super::{Broker, BrokerMessage, Cx, Target, config};
-use crate::event_ref::EventRef;
+use crate::event_ref::{EventRef, Pattern};
 use crate::frame::{Frame, LENGTH_BYTES, Receipt};
 
 /// A NOTIFY.
@@ -196,12 +196,21 @@ impl Broker {
 
     /// There is no member here.
     fn pooled_nowhere(&mut self, pool: u32, event: &Arc<Published>) {
-        match (&event.way, self.pools.pattern(pool)) {
-            (Way::Stays, _) => self.lose_of_pool(),
-            (_, Some(pattern)) if self.site.is_some() && !pattern.is_local() => {
-                self.send_away(&pattern, event);
+        match self.pools.pattern(pool) {
+            Some(pattern) => self.member_elsewhere(&pattern, event),
+            None if matches!(event.way, Way::Stays) => self.lose_of_pool(),
+            None => {}
+        }
+    }
+
+    /// Gives an event to a member on another host, if one may have it.
+    fn member_elsewhere(&mut self, pattern: &Pattern, event: &Arc<Published>) {
+        match event.way {
+            Way::Stays => self.lose_of_pool(),
+            Way::Own | Way::HandOn(_) if self.site.is_some() && !pattern.is_local() => {
+                self.send_away(pattern, event);
             }
-            _ => {}
+            Way::Own | Way::HandOn(_) => {}
         }
     }
 
@@ -257,8 +266,7 @@ impl Broker {
                 match self.pools.number(&pattern) {
                     Some(pool) => self.pooled(cx, pool, &event),
                     // It was the last one.
-                    None if matches!(event.way, Way::HandOn(_)) => self.send_away(&pattern, &event),
-                    None => {}
+                    None => self.member_elsewhere(&pattern, &event),
                 }
             }
             // These go to sessions.
