@@ -6,20 +6,16 @@ use ens::client::ClientEvent;
 use ens::site;
 
 use crate::nats_servers::Cluster;
-use crate::site::{join, meet, until};
-use crate::talk::{Site, options};
+use crate::site::{join, joining, meet, options_of, until};
+use crate::talk::Site;
 
 /// A broker that lets so many bytes wait.
 fn broker(url: String, waiting_bytes_max: usize) -> Site {
     let site = site::Options {
-        urls: vec![url],
-        site: "test".into(),
-        credentials: None,
-        ca: None,
         waiting_bytes_max,
+        ..joining(vec![url])
     };
-    let mut options = options(0);
-    options.site = Some(site.read().unwrap());
+    let mut options = options_of(&site);
     // Its own subscribers are not what is slow.
     options.pending_bytes_max = 64 << 20;
     Site::with(&options)

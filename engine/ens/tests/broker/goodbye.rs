@@ -4,12 +4,11 @@ use std::io::BufRead;
 use std::time::{Duration, Instant};
 
 use ens::client::ClientEvent;
-use ens::site;
 
 use crate::nats_servers::Cluster;
 use crate::programs::enpd;
 use crate::site::{broker, join, meet, until};
-use crate::talk::{Client, Site, options};
+use crate::talk::Client;
 
 /// Much less than it takes others to think that a silent broker has failed.
 const TOLD_WITHIN: Duration = Duration::from_secs(5);
@@ -17,16 +16,7 @@ const TOLD_WITHIN: Duration = Duration::from_secs(5);
 #[test]
 fn an_upgrade_is_no_loss_to_the_other_brokers() {
     let cluster = Cluster::new(1);
-    let site = site::Options {
-        urls: vec![cluster.url(0)],
-        site: "test".into(),
-        credentials: None,
-        ca: None,
-        waiting_bytes_max: 1 << 20,
-    };
-    let mut here = options(0);
-    here.site = Some(site.read().unwrap());
-    let here = Site::with(&here);
+    let here = broker(vec![cluster.url(0)]);
     let subscriber = here.client(false);
     subscriber.subscribe("enp://h/*");
     let counters = here.broker.as_ref().unwrap().site().unwrap().clone();

@@ -8,27 +8,18 @@ use std::time::Duration;
 
 use ens::client::{Address, ClientEvent, Connection, Options};
 use ens::frame::{ErrorCode, Frame, Scope, decode};
-use ens::site;
 
 use crate::nats_servers::Cluster;
 use crate::programs::enpd;
-use crate::site::{join, meet, until};
-use crate::talk::{Client, PATIENCE, Site, options};
+use crate::site::{join, joining, meet, options_of, until};
+use crate::talk::{Client, PATIENCE, Site};
 
 const LOCAL: Option<Scope> = Some(Scope::Local);
 const OF_SITE: Option<Scope> = Some(Scope::Site);
 
 /// A broker of the site, with this scope by default.
 fn broker(url: String, scope: Scope) -> Site {
-    let site = site::Options {
-        urls: vec![url],
-        site: "test".into(),
-        credentials: None,
-        ca: None,
-        waiting_bytes_max: 1 << 20,
-    };
-    let mut options = options(0);
-    options.site = Some(site.read().unwrap());
+    let mut options = options_of(&joining(vec![url]));
     options.broker.scope = scope;
     Site::with(&options)
 }

@@ -4,23 +4,32 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ens::client::ClientEvent;
-use ens::site;
+use ens::{server, site};
 
 use crate::nats_servers::Cluster;
 use crate::talk::{Client, PATIENCE, Site, options};
 
-/// A broker that joins the site at these servers.
-pub fn broker(urls: Vec<String>) -> Site {
-    let site = site::Options {
+/// How a broker joins the site at these servers.
+pub fn joining(urls: Vec<String>) -> site::Options {
+    site::Options {
         urls,
         site: "test".into(),
         credentials: None,
         ca: None,
         waiting_bytes_max: 1 << 20,
-    };
+    }
+}
+
+/// Options of a broker that joins so.
+pub fn options_of(site: &site::Options) -> server::Options {
     let mut options = options(0);
     options.site = Some(site.read().unwrap());
-    Site::with(&options)
+    options
+}
+
+/// A broker that joins the site at these servers.
+pub fn broker(urls: Vec<String>) -> Site {
+    Site::with(&options_of(&joining(urls)))
 }
 
 /// Waits until a condition holds.

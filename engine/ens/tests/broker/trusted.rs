@@ -7,8 +7,8 @@ use std::time::Duration;
 use ens::site;
 
 use crate::nats_servers::Cluster;
-use crate::site::{join, until};
-use crate::talk::{Site, options};
+use crate::site::{join, joining, options_of, until};
+use crate::talk::Site;
 
 /// A user's nkey: seed and public key, of NATS's documents.
 const SEED: &str = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY";
@@ -17,15 +17,11 @@ const KEY: &str = "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4";
 /// A broker that comes so.
 fn broker(url: String, credentials: Option<PathBuf>, ca: Option<PathBuf>) -> Site {
     let site = site::Options {
-        urls: vec![url],
-        site: "test".into(),
         credentials,
         ca,
-        waiting_bytes_max: 1 << 20,
+        ..joining(vec![url])
     };
-    let mut options = options(0);
-    options.site = Some(site.read().unwrap());
-    Site::with(&options)
+    Site::with(&options_of(&site))
 }
 
 fn file(folder: &Path, name: &str, text: &str) -> PathBuf {
