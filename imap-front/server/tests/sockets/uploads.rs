@@ -95,6 +95,8 @@ fn twenty_five_megabytes_are_put_together_from_what_is_there() {
     }
     let lines = talk.ask("e STATUS INBOX (MESSAGES)");
     assert!(lines[0].contains("MESSAGES 2"), "{lines:?}");
+    // What was refused is thrown away behind its answer, and before what is delivered afterwards.
+    assert!(server.deliver(&["fred"], "last")[0].starts_with("250"));
     server.kill();
     let data = site.folder.path().join("data");
     let options = store::Options::default();
