@@ -410,6 +410,9 @@ pub enum Refusal {
     /// The name is taken.
     #[error("a mailbox of that name exists")]
     Exists,
+    /// The name is of no mailbox, and others lie below it.
+    #[error("the name has inferior names; delete these first")]
+    HasInferiors,
     /// The name can't be used, and why.
     #[error("{0}")]
     Name(&'static str),

@@ -117,9 +117,7 @@ pub(crate) fn delete(state: &mut State, user: UserId, name: &MailboxName) -> Out
     }
     let has_children = !children(state, user, name).is_empty();
     if row.mailbox.is_none() && has_children {
-        return refused(Refusal::Cannot(
-            "the name has inferior names; delete these first",
-        ));
+        return refused(Refusal::HasInferiors);
     }
     match row.mailbox.and_then(|id| state.mailbox(id)) {
         Some(mailbox) => {

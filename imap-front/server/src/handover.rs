@@ -25,7 +25,7 @@ use crate::{announce, panics};
 /// What connections are written down as. To be raised with every change of what `hand_over` writes
 /// in `tls`, `engine`, `proto`, `ens` and here, and of what both processes say: another one is
 /// refused before anything happens.
-pub const FORMAT: u64 = 8;
+pub const FORMAT: u64 = 9;
 
 /// Names of listening sockets that are no ports.
 pub(crate) const CONTROL: &str = "control";

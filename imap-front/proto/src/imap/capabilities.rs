@@ -135,6 +135,7 @@ pub static CAPABILITIES: &[Capability] = &[
     row("X-ANNOTATEMORE", "draft-daboo-imap-annotatemore", W::Always, P::Transcript("annotation")),
     row("AUTH=PLAIN", "RFC 4616", W::Passwords, P::Transcript("authenticate_plain")),
     // Beyond the guide.
+    row("IMAP4rev2", "RFC 9051", W::Always, P::Transcript("imap4rev2")),
     row("AUTH=LOGIN", "draft-murchison-sasl-login", W::Passwords, P::Session("sasl")),
     row("LOGINDISABLED", "RFC 3501", W::NoPasswords, P::Session("starttls")),
     row("AUTH=SCRAM-SHA-256", "RFC 7677", W::Scram, P::Transcript("authenticate_scram")),

@@ -93,7 +93,9 @@ pub fn astring(out: &mut Vec<u8>, bytes: &[u8]) {
 /// A mailbox name.
 pub fn mailbox(out: &mut Vec<u8>, name: &MailboxName, form: NameForm) {
     match form {
-        NameForm::Utf8 if !name.as_str().is_ascii() => name_string(out, name.as_str(), form),
+        form if form.is_utf8() && !name.as_str().is_ascii() => {
+            name_string(out, name.as_str(), form);
+        }
         _ => astring(out, form.encode(name.as_str()).as_bytes()),
     }
 }
@@ -107,10 +109,28 @@ pub fn mailbox(out: &mut Vec<u8>, name: &MailboxName, form: NameForm) {
 pub fn name_string(out: &mut Vec<u8>, name: &str, form: NameForm) {
     match form {
         NameForm::Utf7 => string(out, form.encode(name).as_bytes()),
-        NameForm::Utf8 => {
+        NameForm::Utf8 | NameForm::Utf8Alone => {
             quoted_or_literal(out, name.as_bytes(), !name.chars().any(char::is_control));
         }
     }
+}
+
+/// LIST of a name, and of what it was before (RFC 9051 §6.3.9.7).
+pub fn list_line(
+    attributes: &[&str],
+    name: &MailboxName,
+    was: Option<&MailboxName>,
+    form: NameForm,
+) -> Vec<u8> {
+    let mut line = format!("* LIST ({}) \"/\" ", attributes.join(" ")).into_bytes();
+    mailbox(&mut line, name, form);
+    if let Some(was) = was {
+        line.extend_from_slice(b" (\"OLDNAME\" (");
+        mailbox(&mut line, was, form);
+        line.extend_from_slice(b"))");
+    }
+    line.extend_from_slice(b"\r\n");
+    line
 }
 
 /// The identifier of a mailbox (RFC 8474 §4): the same for as long as it exists.

@@ -83,7 +83,7 @@ mod tests {
             small in any::<[u32; 4]>(),
             bits in any::<u16>(),
             uid_only in any::<bool>(),
-            utf8 in any::<bool>(),
+            (utf8, cleartext) in any::<(bool, bool)>(),
             language in proptest::sample::select(&Language::ALL[..]),
             idle in proptest::option::of("[!-~]{1,12}"),
             damage in any::<(prop::sample::Index, u8)>(),
@@ -102,7 +102,8 @@ mod tests {
                 bits,
                 modes: (u8::from(idle.is_some()) * Parked::IDLING)
                     | (u8::from(uid_only) * Parked::UID_ONLY)
-                    | (u8::from(utf8) * Parked::UTF8),
+                    | (u8::from(utf8) * Parked::UTF8)
+                    | (u8::from(cleartext) * Parked::CLEARTEXT),
                 language,
                 tag,
             };

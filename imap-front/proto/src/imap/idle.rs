@@ -13,7 +13,8 @@ use super::view::{FlagsTold, Ids, fetch_flags};
 /// All that the bytes of an update depend on besides the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RenderKey {
-    condstore: bool,
+    /// Of a row's bits, those of [`KNOWN`].
+    bits: u16,
     recent: u32,
     /// Only where flags are sent: they carry `\Recent`.
     recent_from: u32,
@@ -30,6 +31,9 @@ pub struct RenderKey {
     /// Only where flags are sent: it is told UIDs in the place of numbers.
     uid_only: bool,
 }
+
+/// What a client knows of, whatever happens: mod-sequences, and IMAP4rev2.
+const KNOWN: u16 = Parked::CONDSTORE | Parked::REV2;
 
 /// What an event means for a parked session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,11 +80,10 @@ pub fn announce(parked: &mut Parked, event: &Event) -> Announce {
     }
     let has_flags = !flagless && event.changes.iter().any(is_flags);
     let recent_from = if has_flags { parked.recent_from.0 } else { 0 };
-    let condstore = parked.has(Parked::CONDSTORE);
     let has_keywords = matches!(event.changes[..], [Change::Keywords(_), ..]);
     let is_expunge = |change: &Change| matches!(change, Change::Expunged { .. });
     Announce::Line(RenderKey {
-        condstore,
+        bits: parked.bits & KNOWN,
         recent: parked.recent,
         recent_from,
         rights: match has_keywords {
@@ -133,6 +136,7 @@ pub fn claim(parked: &Parked, event: &Event) -> Option<Uid> {
 
 /// The untagged responses for an event.
 pub fn render(event: &Event, key: RenderKey) -> Vec<u8> {
+    let rev2 = key.bits & Parked::REV2 != 0;
     let mut out = Vec::with_capacity(64);
     let mut newest = None;
     let mut vanished = Vec::new();
@@ -153,7 +157,7 @@ pub fn render(event: &Event, key: RenderKey) -> Vec<u8> {
     }
     push_vanished(&mut out, vanished);
     if let Some(exists) = newest {
-        push_exists(&mut out, exists, key.recent);
+        push_exists(&mut out, exists, (!rev2).then_some(key.recent));
     }
     if key.flagless {
         return out;
@@ -166,11 +170,12 @@ pub fn render(event: &Event, key: RenderKey) -> Vec<u8> {
             modseq,
         } = change
         {
-            let recent = uid.0 >= key.recent_from;
+            let recent = !rev2 && uid.0 >= key.recent_from;
             let told = FlagsTold {
-                condstore: key.condstore,
-                uid: key.uid,
+                condstore: key.bits & Parked::CONDSTORE != 0,
+                uid: key.uid || rev2,
                 uid_only: key.uid_only,
+                recent: !rev2,
             };
             let ids = Ids::of((*uid, *modseq), told);
             fetch_flags(&mut out, *number, flags, recent, ids);
@@ -198,7 +203,7 @@ fn render_all<'a>(
     let mut out = Vec::new();
     let mut keywords = None;
     let mut vanished = Vec::new();
-    let by_uid = tells_vanished(parked);
+    let (by_uid, rev2) = (tells_vanished(parked), parked.has(Parked::REV2));
     let mut sent = parked.exists;
     let mut flags: BTreeMap<Uid, (u32, Arc<Flags>, ModSeq)> = BTreeMap::new();
     for event in events {
@@ -249,21 +254,22 @@ fn render_all<'a>(
     }
     push_vanished(&mut out, vanished);
     if parked.exists > sent {
-        push_exists(&mut out, parked.exists, parked.recent);
+        push_exists(&mut out, parked.exists, (!rev2).then_some(parked.recent));
     }
     if let Some(keywords) = keywords {
         push_keywords(&mut out, keywords, (parked.flag_rights(), parked.language));
     }
     let told = FlagsTold {
         condstore: parked.has(Parked::CONDSTORE),
-        uid: parked.has(Parked::NOTIFIED),
+        uid: parked.has(Parked::NOTIFIED) || rev2,
         uid_only: parked.is_uid_only(),
+        recent: !rev2,
     };
     if parked.has(Parked::FLAGLESS) {
         return Some(out);
     }
     for (uid, (number, flags, modseq)) in flags {
-        let recent = uid >= parked.recent_from;
+        let recent = !rev2 && uid >= parked.recent_from;
         let ids = Ids::of((uid, modseq), told);
         fetch_flags(&mut out, number, &flags, recent, ids);
     }
@@ -287,8 +293,13 @@ fn push_vanished(out: &mut Vec<u8>, mut uids: Vec<u32>) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn push_exists(out: &mut Vec<u8>, exists: u32, recent: u32) {
-    out.extend_from_slice(format!("* {exists} EXISTS\r\n* {recent} RECENT\r\n").as_bytes());
+/// EXISTS, and RECENT for who hears of it.
+fn push_exists(out: &mut Vec<u8>, exists: u32, recent: Option<u32>) {
+    let line = match recent {
+        Some(recent) => format!("* {exists} EXISTS\r\n* {recent} RECENT\r\n"),
+        None => format!("* {exists} EXISTS\r\n"),
+    };
+    out.extend_from_slice(line.as_bytes());
 }
 
 #[cfg(test)]
@@ -395,6 +406,32 @@ mod tests {
             render_many(&mut notified, [&event]).as_deref(),
             Some(&said[..])
         );
+    }
+
+    #[test]
+    fn who_speaks_rev2_hears_of_nothing_recent_and_of_flags_with_uids() {
+        let flags = |uid, number| Change::Flags {
+            uid: Uid(uid),
+            number,
+            flags: Arc::default(),
+            modseq: ModSeq(6),
+        };
+        let (mut row, mut old) = (parked(5, 4), parked(5, 4));
+        row.bits |= Parked::REV2;
+        let mut other = row;
+        let event = event(5, vec![new(100, 5), flags(100, 5)]);
+        let Announce::Line(key) = announce(&mut row, &event) else {
+            panic!("not sent")
+        };
+        let said = b"* 5 EXISTS\r\n* 5 FETCH (UID 100 FLAGS ())\r\n";
+        assert_eq!(render(&event, key), said);
+        let said = Some(&said[..]);
+        assert_eq!(render_many(&mut other, [&event]).as_deref(), said);
+        let Announce::Line(key) = announce(&mut old, &event) else {
+            panic!("not sent")
+        };
+        let said = b"* 5 EXISTS\r\n* 1 RECENT\r\n* 5 FETCH (FLAGS (\\Recent))\r\n";
+        assert_eq!(render(&event, key), said);
     }
 
     fn expunged(uid: u32, number: u32) -> Change {

@@ -1,5 +1,5 @@
 //! How mailbox names stand on the wire: in modified UTF-7, or in UTF-8 for a client that has
-//! enabled it (RFC 9755 §3).
+//! enabled it (RFC 9051 §5.1, RFC 9755 §3).
 
 use std::borrow::Cow;
 
@@ -11,14 +11,30 @@ pub enum NameForm {
     /// In modified UTF-7 (RFC 3501 §5.1.3).
     #[default]
     Utf7,
-    /// In UTF-8, since ENABLE UTF8=ACCEPT.
+    /// In UTF-8, since ENABLE IMAP4rev2.
     Utf8,
+    /// The same, and searches are in no other character set: since ENABLE UTF8=ACCEPT.
+    Utf8Alone,
 }
 
 impl NameForm {
+    /// That of a client which has enabled IMAP4rev2, and UTF8=ACCEPT, or not.
+    pub fn of(rev2: bool, accepts_utf8: bool) -> Self {
+        match (rev2, accepts_utf8) {
+            (_, true) => Self::Utf8Alone,
+            (true, false) => Self::Utf8,
+            (false, false) => Self::Utf7,
+        }
+    }
+
     /// Whether it is UTF-8.
     pub fn is_utf8(self) -> bool {
-        self == Self::Utf8
+        self != Self::Utf7
+    }
+
+    /// Whether searches name no character set (RFC 9755 §3).
+    pub fn names_no_charset(self) -> bool {
+        self == Self::Utf8Alone
     }
 
     /// Reads a name.
@@ -41,7 +57,7 @@ impl NameForm {
     pub fn encode(self, name: &str) -> Cow<'_, str> {
         match self {
             Self::Utf7 => Cow::Owned(mutf7::encode(name)),
-            Self::Utf8 => Cow::Borrowed(name),
+            Self::Utf8 | Self::Utf8Alone => Cow::Borrowed(name),
         }
     }
 }

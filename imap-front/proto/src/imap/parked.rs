@@ -27,7 +27,8 @@ pub struct Parked {
     pub heard_s: u32,
     /// Bit set of the constants below: read-only, CONDSTORE enabled, ….
     pub bits: u16,
-    /// Bit set of [`Parked::IDLING`], [`Parked::UID_ONLY`] and [`Parked::UTF8`].
+    /// Bit set of [`Parked::IDLING`], [`Parked::UID_ONLY`], [`Parked::UTF8`] and
+    /// [`Parked::CLEARTEXT`].
     pub modes: u8,
     /// The language that the client has asked for.
     pub language: Language,
@@ -49,9 +50,8 @@ impl Parked {
     pub const SELECTED: u16 = 8;
     /// The mailbox is being watched.
     pub const WATCHING: u16 = 16;
-    /// Passwords in clear text are allowed on this connection.
-    pub const CLEARTEXT: u16 = 32;
-
+    /// The client speaks IMAP4rev2 (RFC 9051).
+    pub const REV2: u16 = 32;
     /// The client is told of UIDs that have vanished (RFC 7162 §3.2.3).
     pub const QRESYNC: u16 = 64;
     /// NOTIFY has it told nothing of the selected mailbox.
@@ -68,10 +68,12 @@ impl Parked {
     pub const IDLING: u8 = 1;
     /// Of the modes: messages are told by their UIDs and never by numbers (RFC 9586).
     pub const UID_ONLY: u8 = 2;
-    /// Of the modes: mailbox names are told in UTF-8 (RFC 9755).
+    /// Of the modes: names and searches are in UTF-8 (RFC 9755).
     pub const UTF8: u8 = 4;
+    /// Of the modes: passwords in clear text are allowed on this connection.
+    pub const CLEARTEXT: u8 = 8;
     /// All modes that there are.
-    pub(super) const MODES: u8 = Self::IDLING | Self::UID_ONLY | Self::UTF8;
+    pub(super) const MODES: u8 = Self::IDLING | Self::UID_ONLY | Self::UTF8 | Self::CLEARTEXT;
 
     /// The first of four bits: each says that the user has one of [`Parked::RIGHTS`].
     const FIRST_RIGHT: u16 = 1 << 12;
@@ -169,20 +171,22 @@ impl Parked {
 
     /// Whether the client is in IDLE.
     pub fn idles(&self) -> bool {
-        self.modes & Self::IDLING != 0
+        self.has_mode(Self::IDLING)
     }
 
     /// Whether messages are told by their UIDs and never by numbers.
     pub(super) fn is_uid_only(&self) -> bool {
-        self.modes & Self::UID_ONLY != 0
+        self.has_mode(Self::UID_ONLY)
+    }
+
+    /// Whether it has a mode.
+    pub(super) fn has_mode(&self, mode: u8) -> bool {
+        self.modes & mode != 0
     }
 
     /// How mailbox names are told.
     pub(super) fn name_form(&self) -> NameForm {
-        match self.modes & Self::UTF8 {
-            0 => NameForm::Utf7,
-            _ => NameForm::Utf8,
-        }
+        NameForm::of(self.has(Self::REV2), self.has_mode(Self::UTF8))
     }
 
     /// Whether the client idles with a mailbox.

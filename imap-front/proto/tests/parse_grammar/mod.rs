@@ -177,7 +177,7 @@ impl Grammar {
             }
             3 => {
                 self.word(&["ENABLE "]);
-                self.word(&["CONDSTORE", "UTF8=ACCEPT", "X-Y"]);
+                self.word(&["CONDSTORE", "UTF8=ACCEPT", "IMAP4rev2", "X-Y"]);
                 if self.maybe() {
                     self.put(" IMAP4rev2");
                 }

@@ -22,6 +22,7 @@ fn is_foreign(rest: &[u8]) -> bool {
         || NEW_ITEMS.iter().any(|item| contains(line, item)) && contains(line, b" FETCH (")
         || contains(line, b"MAILBOXID (") && line.starts_with(b"* STATUS ")
         || line.starts_with(b"* STATUS ") && line.ends_with(b"APPENDLIMIT 2000)")
+        || line.starts_with(b"* STATUS ") && contains(line, b" SIZE ")
 }
 
 /// Items of FETCH of RFC 8474, RFC 8514 and RFC 8970, of which those here stand on one line.

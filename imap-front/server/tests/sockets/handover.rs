@@ -249,6 +249,25 @@ fn everybody_goes_on_through_two_upgrades_while_mail_comes() {
     assert!(!log.contains("panicked"), "{log}");
 }
 
+#[test]
+fn who_has_enabled_imap4rev2_goes_on_with_it() {
+    let site = Site::new("service.imap.shards = 2\n");
+    let mut server = site.start();
+    let mut client = Client::plain(server.imap);
+    client.ask("l LOGIN fred fred");
+    client.ask("e ENABLE IMAP4rev2");
+    client.ask("s SELECT INBOX");
+    let mut client = client.idling();
+    site.upgrade(&mut server);
+    assert!(server.deliver(&["fred"], "Subject: x\r\n\r\ny")[0].starts_with("250"));
+    assert_eq!(client.line(), "* 1 EXISTS");
+    client.say("DONE\r\n");
+    assert_eq!(client.line(), "i OK IDLE completed");
+    client.say("f SEARCH ALL\r\n");
+    assert_eq!(client.line(), "* ESEARCH (TAG \"f\") ALL 1");
+    client.until("f");
+}
+
 /// A successor that doesn't do what it should.
 struct Impostor {
     stream: UnixStream,

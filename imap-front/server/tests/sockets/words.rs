@@ -62,7 +62,7 @@ fn the_guides_greeting_and_banner() {
     let said = site.start().greeting();
     let start = "* OK [CAPABILITY IMAP4 IMAP4rev1 ACL QUOTA LITERAL+ NAMESPACE UIDPLUS CHILDREN \
                  BINARY UNSELECT SORT LANGUAGE IDLE X-NETSCAPE X-ANNOTATEMORE AUTH=PLAIN \
-                 AUTH=LOGIN ";
+                 IMAP4rev2 AUTH=LOGIN ";
     assert!(
         said.starts_with(start) && !said.contains(" X-SUN-"),
         "{said}"

@@ -248,7 +248,7 @@ pub(super) fn delete(
             return Ok((Reply::Done, vec![]).into());
         }
         return refused(match row.exists {
-            true => Refusal::Cannot("the name has inferior names; delete these first"),
+            true => Refusal::HasInferiors,
             false => Refusal::NoMailbox,
         });
     };

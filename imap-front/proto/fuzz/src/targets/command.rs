@@ -13,7 +13,7 @@ pub fn imap_command(data: &[u8]) {
     if literal_at_end(data).is_some() {
         assert!(data.contains(&b'{') && data.ends_with(b"}"));
     }
-    for form in [NameForm::Utf7, NameForm::Utf8] {
+    for form in [NameForm::Utf7, NameForm::Utf8, NameForm::Utf8Alone] {
         one_command(data, form);
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn in_charset(lexer: &mut Lexer<'_>) -> Parsed<Key> {
     let start = lexer.clone();
     if lexer.keyword("CHARSET") {
         // RFC 9755 §3
-        if lexer.form().is_utf8() {
+        if lexer.form().names_no_charset() {
             return start.fail("no CHARSET, as UTF8=ACCEPT is enabled");
         }
         lexer.space()?;
@@ -67,7 +67,7 @@ pub(super) fn returns(lexer: &mut Lexer<'_>) -> Parsed<Option<Vec<SearchReturn>>
 pub(super) fn charset(lexer: &mut Lexer<'_>) -> Parsed<()> {
     let start = lexer.clone();
     let charset = lexer.astring()?.to_ascii_uppercase();
-    if lexer.form().is_utf8() && charset != b"UTF-8" {
+    if lexer.form().names_no_charset() && charset != b"UTF-8" {
         // RFC 9755 §3: SORT and THREAD have to name one.
         return start.fail("UTF-8, as UTF8=ACCEPT is enabled");
     }

@@ -176,7 +176,8 @@ fn refusals_say_what_and_where() {
 
 #[test]
 fn names_and_quoted_strings_in_utf8() {
-    let read = |text: &[u8]| parse_command_in(text, NameForm::Utf8).map(|tagged| tagged.command);
+    let form = NameForm::Utf8Alone;
+    let read = |text: &[u8]| parse_command_in(text, form).map(|tagged| tagged.command);
     let expected = |text: &[u8]| read(text).expect_err("refused").expected;
     let name = |text: &[u8]| match read(text) {
         Ok(Command::Delete(name)) => name.as_str().to_owned(),
@@ -201,6 +202,14 @@ fn names_and_quoted_strings_in_utf8() {
     let charset = expected(b"a SORT (DATE) US-ASCII ALL");
     assert_eq!(charset, "UTF-8, as UTF8=ACCEPT is enabled");
     assert!(read(b"a THREAD REFS UTF-8 ALL").is_ok());
+    // RFC 9051 §6.4.4
+    for text in [
+        "a SEARCH CHARSET UTF-8 SUBJECT \"ä\"",
+        "a SORT (DATE) US-ASCII ALL",
+    ] {
+        let read = parse_command_in(text.as_bytes(), NameForm::Utf8);
+        assert!(read.is_ok(), "{text}");
+    }
 }
 
 #[test]

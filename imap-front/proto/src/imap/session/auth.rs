@@ -219,7 +219,7 @@ impl Session {
     pub(super) fn unauthenticate(&mut self, tag: &str) {
         self.unselect();
         (self.condstore, self.qresync, self.uid_only) = (false, false, false);
-        self.name_form = NameForm::Utf7;
+        (self.rev2, self.name_form) = (false, NameForm::Utf7);
         self.language = Language::Default;
         self.done(tag, "OK UNAUTHENTICATE completed");
         self.stop_notifying();

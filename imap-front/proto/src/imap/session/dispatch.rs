@@ -367,19 +367,21 @@ impl Session {
         self.finish(tag, "OK ID completed");
     }
 
-    /// RFC 5161 §3.1, RFC 7162 §3.2.3, RFC 9586 §3.1, RFC 9755 §3.
+    /// RFC 5161 §3.1, RFC 7162 §3.2.3, RFC 9586 §3.1, RFC 9755 §3, RFC 9051 §6.3.1.
     fn enable(&mut self, tag: Box<str>, names: &[Box<str>]) {
         let is_named = |wanted: &str| names.iter().any(|name| **name == *wanted);
         let condstore = is_named("CONDSTORE") && !self.condstore;
         let qresync = is_named("QRESYNC") && !self.qresync;
         let uid_only = is_named("UIDONLY") && !self.uid_only;
         let mut line = "* ENABLED".to_owned();
-        let utf8 = is_named("UTF8=ACCEPT") && !self.name_form.is_utf8();
+        let utf8 = is_named("UTF8=ACCEPT") && !self.name_form.names_no_charset();
+        let rev2 = is_named("IMAP4REV2") && !self.rev2;
         for (is_new, name) in [
             (condstore, " CONDSTORE"),
             (qresync, " QRESYNC"),
             (uid_only, " UIDONLY"),
             (utf8, " UTF8=ACCEPT"),
+            (rev2, " IMAP4rev2"),
         ] {
             line.push_str(if is_new { name } else { "" });
         }
@@ -391,9 +393,9 @@ impl Session {
         if uid_only {
             self.go_by_uids();
         }
-        if utf8 {
-            self.name_form = NameForm::Utf8;
-        }
+        self.rev2 |= rev2;
+        let accepts_utf8 = utf8 || self.name_form.names_no_charset();
+        self.name_form = NameForm::of(self.rev2, accepts_utf8);
         self.finish(tag, "OK ENABLE completed");
     }
 
@@ -430,7 +432,9 @@ impl Session {
             Step::Quota(command) => self.quota_came(command, reply),
             Step::Replace(upload) => self.replace(*upload, reply),
             Step::Replaced { tag, spools } => self.replaced(&tag, spools, reply),
+            Step::Selecting(selecting) => self.selecting_listed(selecting, reply),
             Step::Select(selecting) => self.opened(selecting, reply),
+            Step::Renaming(renaming) => self.renamed(renaming, reply),
             Step::Fetch(job) => self.fetched(job, reply),
             Step::Store(storing) => self.stored(storing, reply),
             Step::Search(searching) => self.found(searching, reply),

@@ -204,12 +204,12 @@ impl Session {
     ) {
         let last = Uid(below.0.saturating_sub(1));
         let ranges = UidRanges::from_iter([(from, last)]);
-        self.next_batch(job(
-            Box::default(),
-            ranges,
-            items.to_vec(),
-            Ending::News { idle },
-        ));
+        let mut items = items.to_vec();
+        // RFC 9051 §7.5.2
+        if self.rev2 && !self.uid_only && !items.contains(&FetchItem::Uid) {
+            items.insert(0, FetchItem::Uid);
+        }
+        self.next_batch(job(Box::default(), ranges, items, Ending::News { idle }));
     }
 
     /// Asks which messages a FETCH with CHANGEDSINCE is about.
@@ -534,7 +534,7 @@ impl Session {
         let extra = Extra {
             flags,
             modseq: self.condstore && flags,
-            recent: self.view().is_recent(message.uid),
+            recent: !self.rev2 && self.view().is_recent(message.uid),
         };
         let head = match self.uid_only {
             true => format!("* {} UIDFETCH (", message.uid),

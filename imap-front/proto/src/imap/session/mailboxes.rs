@@ -41,8 +41,8 @@ impl Session {
         );
     }
 
-    /// RFC 9755 §3: what a client makes in UTF-8 is Net-Unicode. Names that came otherwise may be
-    /// used as they are.
+    /// RFC 9051 §5.1, RFC 9755 §3: what a client makes in UTF-8 is Net-Unicode. Names that came
+    /// otherwise may be used as they are.
     fn may_name(&mut self, tag: &str, name: &MailboxName) -> bool {
         let may = !self.name_form.is_utf8() || is_composed(name.as_str());
         if !may {
@@ -66,6 +66,9 @@ impl Session {
         let Some(user) = self.user else { return };
         if !self.may_name(&tag, &to) {
             return;
+        }
+        if self.rev2 {
+            return self.rename_listed(tag, from, to);
         }
         self.ask(
             Request::Rename { user, from, to },

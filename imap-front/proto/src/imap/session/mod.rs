@@ -37,6 +37,7 @@ mod quota;
 mod refusals;
 mod replace;
 mod resync;
+mod rev2;
 mod saved;
 mod scram;
 mod search;
@@ -93,6 +94,8 @@ pub struct Session {
     qresync: bool,
     /// It gives and is told UIDs, and never numbers of messages (RFC 9586).
     uid_only: bool,
+    /// It speaks IMAP4rev2 (RFC 9051).
+    rev2: bool,
     /// How mailbox names are written.
     name_form: NameForm,
     /// In which texts are told.
@@ -218,7 +221,11 @@ enum Step {
         tag: Box<str>,
         spools: Vec<SpoolId>,
     },
+    /// What is the mailbox that is to be selected?
+    Selecting(select::Selecting),
     Select(select::Selecting),
+    /// What is its new name?
+    Renaming(rev2::Renaming),
     Fetch(Box<fetch::Job>),
     Store(store::Storing),
     Search(search::Searching),
@@ -333,6 +340,7 @@ impl Session {
             condstore: false,
             qresync: false,
             uid_only: false,
+            rev2: false,
             name_form: NameForm::Utf7,
             language: Language::Default,
             failures: 0,

@@ -148,14 +148,7 @@ impl Session {
             Some(entry) => attributes(entry, &all),
             None => vec!["\\NonExistent"],
         };
-        let mut line = format!("* LIST ({}) \"/\" ", attributes.join(" ")).into_bytes();
-        encode::mailbox(&mut line, name, self.name_form);
-        if let Some(was) = was {
-            line.extend_from_slice(b" (\"OLDNAME\" (");
-            encode::mailbox(&mut line, was, self.name_form);
-            line.extend_from_slice(b"))");
-        }
-        line.extend_from_slice(b"\r\n");
+        let line = encode::list_line(&attributes, name, was, self.name_form);
         self.output.bytes(&line);
     }
 }

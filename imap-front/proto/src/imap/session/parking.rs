@@ -39,20 +39,18 @@ impl Session {
             recent: 0,
             heard_s: 0,
             bits: 0,
-            modes: u8::from(self.is_idling()) * Parked::IDLING,
+            modes: self.modes(),
             language: self.language,
             tag: [0; 12],
         };
         if busy || tag.len() > parked.tag.len() {
             return None;
         }
-        parked.modes |= u8::from(self.uid_only) * Parked::UID_ONLY;
-        parked.modes |= u8::from(self.name_form.is_utf8()) * Parked::UTF8;
         parked.tag[..tag.len()].copy_from_slice(tag.as_bytes());
         let mut set = |bit, on| parked.bits |= if on { bit } else { 0 };
         set(Parked::CONDSTORE, self.condstore);
         set(Parked::QRESYNC, self.qresync);
-        set(Parked::CLEARTEXT, self.cleartext);
+        set(Parked::REV2, self.rev2);
         set(Parked::BESIDE, self.is_notified());
         match (&self.notify, self.selected_events()) {
             (Notify::Base, _) => {}
@@ -102,14 +100,23 @@ impl Session {
         Some(parked)
     }
 
+    fn modes(&self) -> u8 {
+        let mode = |mode: u8, on| if on { mode } else { 0 };
+        mode(Parked::IDLING, self.is_idling())
+            | mode(Parked::UID_ONLY, self.uid_only)
+            | mode(Parked::UTF8, self.name_form.names_no_charset())
+            | mode(Parked::CLEARTEXT, self.cleartext)
+    }
+
     /// Inflates a parked session. Its view is loaded when a command needs it.
     pub fn unpark(parked: Parked, config: Arc<SessionConfig>) -> Self {
-        let mut session = Self::quiet(config, parked.has(Parked::CLEARTEXT));
+        let mut session = Self::quiet(config, parked.has_mode(Parked::CLEARTEXT));
         session.user = Some(parked.user);
         session.output = Output::logged_in();
         session.condstore = parked.has(Parked::CONDSTORE);
         session.qresync = parked.has(Parked::QRESYNC);
         session.uid_only = parked.is_uid_only();
+        session.rev2 = parked.has(Parked::REV2);
         session.name_form = parked.name_form();
         session.language = parked.language;
         if parked.has(Parked::BESIDE) {

@@ -19,7 +19,8 @@ impl Step {
             Self::Fetch(job) if job.is_within_a_response() => None,
             // New messages of which NOTIFY tells have no command.
             Self::Fetch(job) => Some(&*job.tag).filter(|tag| !tag.is_empty()),
-            Self::Select(selecting) => Some(&selecting.tag),
+            Self::Selecting(it) | Self::Select(it) => Some(&it.tag),
+            Self::Renaming(renaming) => Some(&renaming.tag),
             Self::Store(storing) => Some(&storing.tag),
             Self::Search(searching) => Some(&searching.tag),
             Self::Esearch(job) | Self::EsearchSelected(job, _) => Some(&job.tag),

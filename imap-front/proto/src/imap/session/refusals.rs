@@ -35,6 +35,9 @@ impl Session {
             Refusal::Denied(_) => "NOPERM",
             Refusal::NoMessage => "EXPUNGEISSUED",
             Refusal::Exists => "ALREADYEXISTS",
+            // RFC 9051 §7.1, of which others have not heard.
+            Refusal::HasInferiors if self.rev2 => "HASCHILDREN",
+            Refusal::HasInferiors => "CANNOT",
             Refusal::Name(_) | Refusal::Cannot(_) => "CANNOT",
             Refusal::OverQuota | Refusal::DiskFull => "OVERQUOTA",
             Refusal::MetadataTooMany => "METADATA TOOMANY",

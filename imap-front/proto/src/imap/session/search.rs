@@ -1,4 +1,4 @@
-//! SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 7162 §3.1.5).
+//! SEARCH (RFC 3501 §6.4.4, RFC 9051 §6.4.4, RFC 4731, RFC 7162 §3.1.5).
 
 use mail::reply::HitModSeqs;
 use mail::search::{Key, Program};
@@ -39,6 +39,8 @@ impl Session {
         returns: Option<Vec<SearchReturn>>,
         key: Key,
     ) {
+        // RFC 9051 §6.4.4
+        let returns = returns.or_else(|| self.rev2.then(Vec::new));
         self.search_for((tag, uid), returns, key, None);
     }
 

@@ -1,4 +1,4 @@
-//! SELECT and EXAMINE (RFC 3501 §6.3.1, §6.3.2; RFC 7162 §3.1.2, §3.1.8).
+//! SELECT and EXAMINE (RFC 3501 §6.3.1, §6.3.2; RFC 9051 §6.3.2; RFC 7162 §3.1.2, §3.1.8).
 
 use std::sync::Arc;
 
@@ -13,8 +13,11 @@ use crate::imap::view::View;
 /// A SELECT under way.
 pub(super) struct Selecting {
     pub(super) tag: Box<str>,
+    pub(super) name: MailboxName,
     read_only: bool,
     resync: Option<Box<Resync>>,
+    /// LIST of the mailbox, for who speaks IMAP4rev2.
+    pub(super) listed: Vec<u8>,
 }
 
 impl Session {
@@ -25,7 +28,6 @@ impl Session {
         read_only: bool,
         (condstore, resync): (bool, Option<Box<Resync>>),
     ) {
-        let Some(user) = self.user else { return };
         if resync.is_some() && !self.qresync {
             return self.done(&tag, "BAD ENABLE QRESYNC comes before its use");
         }
@@ -40,15 +42,24 @@ impl Session {
             self.say("* OK [CLOSED] The mailbox selected before is closed");
         }
         self.condstore |= condstore;
-        let request = Request::Open {
-            user,
-            name,
-            read_only,
-        };
         let selecting = Selecting {
             tag,
+            name,
             read_only,
             resync,
+            listed: vec![],
+        };
+        match self.rev2 {
+            true => self.list_selecting(selecting),
+            false => self.open(selecting),
+        }
+    }
+
+    pub(super) fn open(&mut self, selecting: Selecting) {
+        let request = Request::Open {
+            user: self.user.unwrap_or_default(),
+            name: selecting.name.clone(),
+            read_only: selecting.read_only,
         };
         self.ask(request, Step::Select(selecting));
     }
@@ -58,6 +69,8 @@ impl Session {
             tag,
             read_only,
             resync,
+            listed,
+            ..
         } = selecting;
         let opened = match reply {
             Reply::Opened(opened) => opened,
@@ -77,8 +90,12 @@ impl Session {
             .bytes(keyword_lines(&keywords, flags, self.language).as_bytes());
         let view = View::new(opened.uids, opened.highest_modseq, opened.recent_from);
         self.say(&format!("* {} EXISTS", view.exists()));
-        self.say(&format!("* {} RECENT", view.recent()));
-        if let Some(number) = opened.first_unseen.filter(|_| !self.uid_only) {
+        if !self.rev2 {
+            self.say(&format!("* {} RECENT", view.recent()));
+        }
+        // RFC 9051 has neither; what is unseen can be searched.
+        let says_unseen = !self.uid_only && !self.rev2;
+        if let Some(number) = opened.first_unseen.filter(|_| says_unseen) {
             self.say(&format!("* OK [UNSEEN {number}] First unseen message"));
         }
         self.say(&format!(
@@ -93,6 +110,7 @@ impl Session {
         // RFC 8474 §4.2
         let id = mailbox_id(opened.mailbox);
         self.say(&format!("* OK [MAILBOXID ({id})] Identifier"));
+        self.output.bytes(&listed);
         self.selected = Some(Box::new(Selected {
             saved: Arc::default(),
             contexts: vec![],

@@ -119,8 +119,10 @@ impl Session {
         let told_by = self.told_by();
         let what = FlagsTold {
             condstore: self.condstore,
-            uid: self.selected_events().is_some_and(|it| it.flags),
+            // RFC 9051 §7.5.2: nobody has asked for these.
+            uid: self.rev2 || self.selected_events().is_some_and(|it| it.flags),
             uid_only: self.uid_only,
+            recent: !self.rev2,
         };
         if let Some(view) = loaded(&mut self.selected) {
             let before = view.announced_below();
@@ -145,10 +147,10 @@ impl Session {
         if expunges {
             self.leave_contexts();
         }
-        let told_by = self.told_by();
+        let (told_by, recent) = (expunges.then_some(self.told_by()), !self.rev2);
         if let Some(view) = loaded(&mut self.selected) {
             let before = view.announced_below();
-            let told = view.send_numbers(&mut self.output, expunges.then_some(told_by));
+            let told = view.send_numbers(&mut self.output, told_by, recent);
             self.told_of_new(before, told);
         }
     }

@@ -363,7 +363,7 @@ impl View {
         expunges: Option<ToldBy>,
         flags_told: FlagsTold,
     ) -> Option<Uid> {
-        let told = self.send_numbers(output, expunges);
+        let told = self.send_numbers(output, expunges, flags_told.recent);
         if !self.flags.is_empty() {
             let flags = std::mem::take(&mut self.flags);
             output.pieces(FlagUpdates::new(self, flags, flags_told));
@@ -371,8 +371,14 @@ impl View {
         told
     }
 
-    /// Of the updates, those that tell which messages there are.
-    pub fn send_numbers(&mut self, output: &mut Output, expunges: Option<ToldBy>) -> Option<Uid> {
+    /// Of the updates, those that tell which messages there are; how many are recent only if that
+    /// is wanted.
+    pub fn send_numbers(
+        &mut self,
+        output: &mut Output,
+        expunges: Option<ToldBy>,
+        recent: bool,
+    ) -> Option<Uid> {
         if let Some(told_by) = expunges
             && !self.gone.is_empty()
         {
@@ -403,8 +409,10 @@ impl View {
         if exists <= before {
             return None;
         }
-        let line = format!("* {exists} EXISTS\r\n* {} RECENT\r\n", self.recent());
-        output.bytes(line.as_bytes());
+        output.bytes(format!("* {exists} EXISTS\r\n").as_bytes());
+        if recent {
+            output.bytes(format!("* {} RECENT\r\n", self.recent()).as_bytes());
+        }
         let last = self.slots.uid(self.announced - 1);
         Some(Uid(last.0.saturating_add(1)))
     }

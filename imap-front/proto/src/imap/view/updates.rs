@@ -86,7 +86,7 @@ impl Pieces for FlagUpdates {
             };
             if let Some(number) = self.numbering.number(uid) {
                 let ids = Ids::of((uid, modseq), self.told);
-                let recent = uid >= self.recent_from;
+                let recent = self.told.recent && uid >= self.recent_from;
                 fetch_flags(out, number, &flags, recent, ids);
             }
         }
@@ -103,6 +103,8 @@ pub(in crate::imap) struct FlagsTold {
     pub uid: bool,
     /// With UIDs in the place of numbers (RFC 9586 §3.3).
     pub uid_only: bool,
+    /// Which messages are recent; and how many, where new ones are told.
+    pub recent: bool,
 }
 
 /// What is told of a message beside its flags.
