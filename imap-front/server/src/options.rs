@@ -4,6 +4,7 @@
     reason = "the greeting carries the day of the start"
 )]
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,7 +13,7 @@ use admin::config::Networks;
 use admin::{Base, Config, Users};
 use engine::Limits;
 use mail::Namespaces;
-use proto::imap::{SessionConfig, Urls};
+use proto::imap::{MessageLimit, SessionConfig, Urls};
 
 use crate::accounts::Accounts;
 use crate::front::Timeouts;
@@ -225,12 +226,20 @@ fn session(config: &Config) -> SessionConfig {
         },
         tokens: tokens::hints(config),
         append_bytes_max: config.count("store.maxmessagesize"),
+        message_limit: message_limit(config),
         namespaces: namespaces(config),
         prelogin_commands_max: limit(config, "service.imap.maxprelogin").unwrap_or(0),
         compresses: config.count(COMPRESSED) > 0,
         notify_mailboxes_max: config.count("service.imap.maxnotify") as usize,
         ..SessionConfig::default()
     }
+}
+
+/// How many messages a command may work on, or save.
+fn message_limit(config: &Config) -> Option<MessageLimit> {
+    let max = |option| limit(config, option).and_then(NonZeroU32::new);
+    let all = max("service.imap.messagelimit").map(MessageLimit::All);
+    all.or_else(|| max("service.imap.savelimit").map(MessageLimit::Saves))
 }
 
 /// Where other users' mailboxes lie, and the shared ones.

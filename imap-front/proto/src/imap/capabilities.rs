@@ -6,7 +6,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::config::{Compression, Offer, SessionConfig};
+use super::config::{Compression, MessageLimit, Offer, SessionConfig};
 
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +53,10 @@ pub enum When {
     LoggedIn,
     /// The same, unless `service.imap.maxnotify` is 0.
     Notifying,
+    /// The same, if `service.imap.messagelimit` is set.
+    MessageLimit,
+    /// The same, if `service.imap.savelimit` is set, and that is not.
+    SaveLimit,
     /// The same, where connections may be compressed, and this one is not.
     Uncompressed,
     /// Unless `service.imap.literalminus` is set.
@@ -179,6 +183,8 @@ pub static CAPABILITIES: &[Capability] = &[
     row("QRESYNC", "RFC 7162", W::LoggedIn, P::Transcript("qresync")),
     row("INPROGRESS", "RFC 9585", W::LoggedIn, P::Transcript("inprogress")),
     row("UIDONLY", "RFC 9586", W::LoggedIn, P::Transcript("uidonly")),
+    row("MESSAGELIMIT=", "RFC 9738", W::MessageLimit, P::Session("message_limit")),
+    row("SAVELIMIT=", "RFC 9738", W::SaveLimit, P::Session("message_limit")),
     row("QUOTA=RES-STORAGE", "RFC 9208", W::LoggedIn, P::Transcript("quota")),
     row("QUOTA=RES-MESSAGE", "RFC 9208", W::LoggedIn, P::Transcript("quota")),
     row("QUOTA=RES-MAILBOX", "RFC 9208", W::LoggedIn, P::Transcript("quota")),
@@ -231,6 +237,8 @@ impl When {
             Self::Always => "always",
             Self::LoggedIn => "after login",
             Self::Notifying => "after login, unless `service.imap.maxnotify` is 0",
+            Self::MessageLimit => "after login, with `service.imap.messagelimit`",
+            Self::SaveLimit => "after login, with `service.imap.savelimit` alone",
             Self::Uncompressed => "after login, until COMPRESS (`service.imap.maxcompressed`)",
             Self::LongLiterals => "always, but with `service.imap.literalminus`",
             Self::ShortLiterals => "with `service.imap.literalminus`, in the place of LITERAL+",
@@ -258,6 +266,12 @@ impl When {
             Self::Always => true,
             Self::LoggedIn => offer.is_none(),
             Self::Notifying => offer.is_none() && config.notify_mailboxes_max > 0,
+            Self::MessageLimit => {
+                offer.is_none() && matches!(config.message_limit, Some(MessageLimit::All(_)))
+            }
+            Self::SaveLimit => {
+                offer.is_none() && matches!(config.message_limit, Some(MessageLimit::Saves(_)))
+            }
             Self::Uncompressed => {
                 offer.is_none() && config.compresses && now != Compression::Active
             }
@@ -310,9 +324,12 @@ impl SessionConfig {
                 list.push(' ');
             }
             list.push_str(row.word);
-            if row.word == "APPENDLIMIT=" {
+            match (row.word, self.message_limit) {
                 // RFC 7889 §2: the same for all mailboxes.
-                list.push_str(&self.append_bytes_max.to_string());
+                ("APPENDLIMIT=", _) => list.push_str(&self.append_bytes_max.to_string()),
+                ("MESSAGELIMIT=", Some(MessageLimit::All(max)))
+                | ("SAVELIMIT=", Some(MessageLimit::Saves(max))) => list.push_str(&max.to_string()),
+                _ => {}
             }
         }
         list

@@ -1,5 +1,6 @@
 //! What sessions of one server have in common.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -48,6 +49,8 @@ pub struct SessionConfig {
     pub append_bytes_max: u64,
     /// Where others' mailboxes lie among a user's names.
     pub namespaces: Namespaces,
+    /// How many messages one command may work on, if that is limited.
+    pub message_limit: Option<MessageLimit>,
     /// Failed logins before the session is closed.
     pub login_failures_max: u8,
     /// Commands that a client may give before it has logged in; 0 is no limit.
@@ -58,6 +61,15 @@ pub struct SessionConfig {
     pub watchers: Arc<AtomicUsize>,
     /// How commands ended.
     pub commands: Arc<CommandCounts>,
+}
+
+/// How many messages one command may work on (RFC 9738).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageLimit {
+    /// Whatever it does, but for EXPUNGE and CLOSE.
+    All(NonZeroU32),
+    /// If it copies or appends them.
+    Saves(NonZeroU32),
 }
 
 /// URLs of pages on which users manage what is theirs; empty ones are none.
@@ -141,6 +153,7 @@ impl Default for SessionConfig {
             login_bytes_max: 8 << 10,
             append_bytes_max: 50 << 20,
             namespaces: Namespaces::default(),
+            message_limit: None,
             login_failures_max: 3,
             prelogin_commands_max: 0,
             notify_mailboxes_max: 1000,

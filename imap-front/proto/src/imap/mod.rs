@@ -37,7 +37,7 @@ mod search_return;
 mod search_source;
 mod view;
 
-pub use config::{Channel, Compression, SessionConfig, TokenHints, Urls};
+pub use config::{Channel, Compression, MessageLimit, SessionConfig, TokenHints, Urls};
 pub use counts::{CommandCounts, CommandName, Outcome};
 pub use forwarded::Forwarded;
 pub use idle::{Announce, RenderKey, announce, claim, render, render_many};

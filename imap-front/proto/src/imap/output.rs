@@ -216,6 +216,13 @@ impl Line {
         self
     }
 
+    /// Then another line.
+    pub fn then(mut self, line: Self) -> Self {
+        self.parts.extend(line.parts);
+        self.held_bytes += line.held_bytes;
+        self
+    }
+
     /// Then these numbers, each after a space.
     pub fn spaced(mut self, numbers: impl Iterator<Item = u32> + Send + 'static) -> Self {
         self.parts.push_back(Part::Spaced(Box::new(numbers)));

@@ -33,6 +33,11 @@ pub struct PartialRange {
 }
 
 impl PartialRange {
+    /// How many places it has.
+    pub fn count(self) -> u32 {
+        (self.places.1 - self.places.0).saturating_add(1)
+    }
+
     /// Places counted from the front, the first is 0, in a result of so many; none if it has
     /// none there.
     pub fn of(self, count: usize) -> Option<(usize, usize)> {

@@ -32,6 +32,30 @@ fn a_client_that_stops_reading_is_disconnected_and_disturbs_nobody() {
 }
 
 #[test]
+fn a_command_is_for_so_many_messages_from_the_last_one_down() {
+    let site = Site::new("service.imap.messagelimit = 2\n");
+    let server = site.start();
+    for number in 0..3 {
+        server.deliver(&["fred"], &format!("Subject: {number}\r\n\r\n{number}"));
+    }
+    let mut fred = server.select("fred");
+    fred.say("f FETCH 1:* (UID)\r\n");
+    assert_eq!(fred.line(), "* 3 FETCH (UID 3)");
+    assert_eq!(fred.line(), "* 2 FETCH (UID 2)");
+    let ending = "f OK [MESSAGELIMIT 2 2] FETCH completed";
+    assert_eq!(fred.line(), ending);
+    fred.say("f FETCH 1:* (BODY[TEXT]<0.1>)\r\n");
+    for expected in ["* 3 FETCH (BODY[TEXT]<0> {1}", "2", "* 2 FETCH", "1"] {
+        let line = fred.line();
+        assert!(line.starts_with(expected), "{line}");
+    }
+    assert_eq!(fred.line(), ending);
+    fred.say("f UID SEARCH UIDBEFORE 3 UNSEEN\r\n");
+    assert_eq!(fred.line(), "* SEARCH 1");
+    fred.until("f");
+}
+
+#[test]
 fn too_many_clients_are_told_so_and_come_in_when_others_left() {
     let site = Site::new("service.imap.maxsessions = 3\nservice.imap.shards = 1\n");
     let server = site.start();

@@ -197,6 +197,20 @@ pub(super) static SERVICE: &[ConfigOption] = &[
         help: "sessions the server holds at a time; more are told to come back later",
     },
     ConfigOption {
+        name: "service.imap.messagelimit",
+        kind: Kind::Number {
+            min: 0,
+            max: 1_000_000_000,
+        },
+        default: "0",
+        refreshable: false,
+        help: "messages that one command may work on (MESSAGELIMIT, RFC 9738): one that is for \
+               more works on those with the highest UIDs and says where it has ended; COPY, SORT, \
+               THREAD and an APPEND of more are refused. With 0 there is no limit, as none is \
+               needed: answers are made as clients take them, and changes piece by piece, with \
+               others' between. The RFC advises against fewer than 1000",
+    },
+    ConfigOption {
         name: "service.imap.parkrings",
         kind: Kind::Number { min: 0, max: 64 },
         default: "0",
@@ -219,6 +233,17 @@ pub(super) static SERVICE: &[ConfigOption] = &[
                header of the PROXY protocol (HAProxy's send-proxy or send-proxy-v2, nginx's \
                proxy_protocol on), which names the client; those without one are closed. Version 2 \
                can tell that the client came by TLS: then passwords may come",
+    },
+    ConfigOption {
+        name: "service.imap.savelimit",
+        kind: Kind::Number {
+            min: 0,
+            max: 1_000_000_000,
+        },
+        default: "0",
+        refreshable: false,
+        help: "messages that one COPY or APPEND may save (SAVELIMIT, RFC 9738); more are refused. \
+               With 0 there is no limit. With service.imap.messagelimit that is what holds",
     },
     ConfigOption {
         name: "service.imap.scram",

@@ -196,7 +196,7 @@ fn flag_key(word: &str) -> Option<Key> {
 
 fn argument_key(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Key>> {
     use DateField::{Internal, Saved, Sent};
-    const KNOWN: [&str; 27] = [
+    const KNOWN: [&str; 29] = [
         "BCC",
         "BEFORE",
         "BODY",
@@ -222,6 +222,8 @@ fn argument_key(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Key>> {
         "THREADID",
         "TO",
         "UID",
+        "UIDAFTER",
+        "UIDBEFORE",
         "UNKEYWORD",
         "YOUNGER",
     ];
@@ -262,6 +264,8 @@ fn argument_key(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Key>> {
         "LARGER" => Key::Larger(lexer.number64()?),
         "SMALLER" => Key::Smaller(lexer.number64()?),
         "UID" => Key::Uids(sequence_set(lexer)?),
+        "UIDAFTER" => uid_range(unique_id(lexer)?.checked_add(1), u32::MAX),
+        "UIDBEFORE" => uid_range(Some(1), unique_id(lexer)? - 1),
         _ => mod_sequence(lexer)?,
     }))
 }
@@ -269,6 +273,27 @@ fn argument_key(lexer: &mut Lexer<'_>, word: &str) -> Parsed<Option<Key>> {
 /// What no message satisfies.
 fn none() -> Key {
     Key::Not(Box::new(Key::All))
+}
+
+/// ```text
+/// search-key =/ ("UIDAFTER" / "UIDBEFORE") SP uniqueid  ; RFC 9738 §4
+/// ```
+fn unique_id(lexer: &mut Lexer<'_>) -> Parsed<u32> {
+    let start = lexer.clone();
+    match lexer.number()? {
+        0 => start.fail("a UID"),
+        uid => Ok(uid),
+    }
+}
+
+fn uid_range(first: Option<u32>, last: u32) -> Key {
+    let range = first.map(|first| (first, last));
+    Key::UidRanges(
+        range
+            .filter(|(low, high)| low <= high)
+            .into_iter()
+            .collect(),
+    )
 }
 
 /// A time in seconds.

@@ -330,6 +330,8 @@ impl Session {
                 true => self.may_not_replace(*uid),
                 false => Some("BAD expected a line end after the message".to_owned()),
             }
+        } else if let Some(why) = self.refuses_appended(upload.messages.len()) {
+            Some(why)
         } else if upload.messages.len() == MESSAGES_MAX {
             let text = format!("NO [LIMIT] An APPEND may have {MESSAGES_MAX} messages");
             Some(text)

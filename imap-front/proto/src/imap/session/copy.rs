@@ -4,6 +4,7 @@ use mail::request::CopyHow;
 use mail::{MailboxName, Refusal, Reply, Request, Rights, SequenceSet, UidSet};
 
 use super::acl::NO_RIGHT;
+use super::message_limit::Cut;
 use super::{Session, Step};
 use crate::imap::counts::Outcome;
 use crate::imap::output::Line;
@@ -12,6 +13,7 @@ use crate::imap::output::Line;
 pub(super) struct Copying {
     pub(super) tag: Box<str>,
     remove: bool,
+    cut: Option<Cut>,
 }
 
 impl Session {
@@ -34,6 +36,13 @@ impl Session {
             Ok(ranges) => ranges,
             Err(why) => return self.done(&tag, &format!("BAD {why}")),
         };
+        let (ranges, cut) = match remove {
+            true => self.limited(ranges),
+            false => (ranges, None),
+        };
+        if !remove && let Some(why) = self.refuses_copies(&ranges) {
+            return self.done(&tag, &why);
+        }
         // RFC 2180 §4.4: by number all or none, those that are gone included, if they are kept. One
         // that is gone was moved by somebody else already, or is not wanted any more.
         let how = match (remove, uid) {
@@ -60,11 +69,11 @@ impl Session {
             how,
             since,
         };
-        self.ask(request, Step::Copy(Copying { tag, remove }));
+        self.ask(request, Step::Copy(Copying { tag, remove, cut }));
     }
 
     pub(super) fn copied(&mut self, copying: Copying, reply: Reply) {
-        let Copying { tag, remove } = copying;
+        let Copying { tag, remove, cut } = copying;
         let (uid_validity, (from, to), delta) = match reply {
             Reply::Copied {
                 uid_validity,
@@ -111,7 +120,7 @@ impl Session {
         }
         if self.synced(Reply::Synced(delta)) {
             self.send_updates(true);
-            self.expunged(&tag, "MOVE");
+            self.expunged(&tag, "MOVE", cut);
         }
     }
 }

@@ -311,6 +311,8 @@ impl Session {
             return self.done(&tag, NO_RIGHT);
         }
         let within = set.map(|set| self.resolve_uids(&set));
+        // RFC 9738 §3.1: all of the mailbox is expunged at once.
+        let (within, cut) = within.map(|it| self.limited(it)).unzip();
         let (mailbox, since) = (self.mailbox(), self.view().modseq);
         self.ask(
             Request::Expunge {
@@ -318,7 +320,7 @@ impl Session {
                 within,
                 since,
             },
-            Step::Expunge { tag },
+            Step::Expunge(tag, cut.flatten()),
         );
     }
 
@@ -443,10 +445,10 @@ impl Session {
             Step::LookAgain(looking) => self.looked_again(looking, reply),
             Step::Arrange(arranging) => self.arranged(arranging, reply),
             Step::Copy(copying) => self.copied(copying, reply),
-            Step::Expunge { tag } => {
+            Step::Expunge(tag, cut) => {
                 if self.synced(reply) {
                     self.send_updates(true);
-                    self.expunged(&tag, "EXPUNGE");
+                    self.expunged(&tag, "EXPUNGE", cut);
                 }
             }
             Step::Close { tag } => match reply {

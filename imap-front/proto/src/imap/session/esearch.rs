@@ -16,6 +16,7 @@ use mail::{
 };
 
 use super::contexts::updates;
+use super::message_limit::Cut;
 use super::uid_only::{UID_REQUIRED, has_numbers};
 use super::{Session, Step, Stream, Work};
 use crate::imap::ast::{Esearch, SearchReturn, SearchSource};
@@ -44,6 +45,8 @@ pub(super) struct Multisearch {
     pub(super) unreadable: usize,
     /// The result was to be saved, and is.
     pub(super) saved: bool,
+    /// Of the selected mailbox there was more.
+    pub(super) cut: Option<Cut>,
 }
 
 /// What is asked.
@@ -123,6 +126,7 @@ impl Session {
             modseq,
             unreadable: 0,
             saved: true,
+            cut: None,
         }));
     }
 
@@ -169,9 +173,11 @@ impl Session {
                     returns,
                     unreadable,
                     saved,
+                    cut,
                     ..
                 } = *job;
-                self.end_search(&tag, "ESEARCH", (unreadable, saved), Some(&returns));
+                let how = (unreadable, saved, cut);
+                self.end_search(&tag, "ESEARCH", how, Some(&returns));
             }
         }
     }

@@ -3,6 +3,8 @@
 //! Nothing more is asked of the store until what it gave before has left, so a session owns at most
 //! one batch or one piece, however much the client asked for.
 
+mod ending;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use mail::{
 
 use super::decoding::{self, Decoding};
 use super::fetch_items::{self, Extra, Response, Segment};
+use super::message_limit::Cut;
 use super::{Session, Step, Stream, Work};
 use crate::imap::ast::{FetchItem, PartialRange};
 use crate::imap::encode;
@@ -24,6 +27,8 @@ use crate::imap::output::{Line, PIECE_BYTES};
 const BATCH_MAX: usize = 256;
 /// Messages asked for at a time of which nothing but the row is wanted.
 const ROWS_MAX: usize = 1024;
+/// Messages asked for at a time, if the highest UIDs come first and more than the row is wanted.
+const BATCH_DOWN_MAX: usize = 1;
 /// Messages of which nothing is asked for that are passed over in one go.
 const PASSED_MAX: usize = 4096;
 /// Bytes of bodies asked for at a time.
@@ -41,6 +46,8 @@ pub(super) struct Job {
     /// What went is told too, of these, and was heard of up to here ([`Request::Changes`]).
     vanished: Option<(UidRanges, Uid)>,
     ending: Ending,
+    /// There were more messages: the highest UIDs come first (RFC 9738 §3.1).
+    cut: Option<Cut>,
     /// What is to be asked for.
     ranges: VecDeque<(Uid, Uid)>,
     /// What was asked for, ascending.
@@ -146,6 +153,9 @@ impl Session {
             Ok(ranges) => ranges,
             Err(why) => return self.done(&tag, &format!("BAD {why}")),
         };
+        if let Some(why) = partial.and_then(|it| self.refuses_places(it.count())) {
+            return self.done(&tag, &why);
+        }
         if let Some(partial) = partial {
             ranges = self.view().places(&ranges, |count| partial.of(count));
         }
@@ -176,7 +186,10 @@ impl Session {
         job.sets_seen = sets_seen;
         match changed_since {
             Some(_) => self.ask_changes(job),
-            None => self.next_batch(job),
+            None => {
+                self.limit(&mut job);
+                self.next_batch(job);
+            }
         }
     }
 
@@ -187,10 +200,10 @@ impl Session {
         ranges: UidRanges,
         skip: [Arc<UidSet>; 2],
         items: Vec<FetchItem>,
-        ending: Line,
+        (ending, cut): (Line, Option<Cut>),
     ) {
         let mut job = job(tag, ranges, items, Ending::Store(ending));
-        job.skip = skip;
+        (job.skip, job.cut) = (skip, cut);
         self.next_batch(job);
     }
 
@@ -232,12 +245,16 @@ impl Session {
     fn next_batch(&mut self, mut job: Box<Job>) {
         job.asked.clear();
         job.seen.clear();
-        let batch_max = match job.want == Want::default() {
-            true => ROWS_MAX,
-            false => BATCH_MAX,
+        let batch_max = match (job.want == Want::default(), job.cut) {
+            (true, _) => ROWS_MAX,
+            (false, None) => BATCH_MAX,
+            (false, Some(_)) => BATCH_DOWN_MAX,
         };
         for _ in 0..PASSED_MAX / batch_max {
-            job.asked = self.view().take_uids(&mut job.ranges, batch_max);
+            job.asked = match job.cut {
+                None => self.view().take_uids(&mut job.ranges, batch_max),
+                Some(_) => self.view().take_last_uids(&mut job.ranges, batch_max),
+            };
             let skip = &job.skip;
             let is_wanted = |uid: &Uid| skip.iter().all(|left_out| !left_out.contains(*uid));
             job.asked.retain(is_wanted);
@@ -252,12 +269,15 @@ impl Session {
                 false => self.ask_batch(job),
             };
         };
-        if !job.sets_seen || last <= job.seen_to {
+        // Those that come one by one are asked for once each.
+        let is_seen = last <= job.seen_to && job.cut.is_none();
+        if !job.sets_seen || is_seen {
             return self.ask_batch(job);
         }
         let mut flags = Flags::default();
         flags.insert(SystemFlag::Seen);
-        let unseen = job.asked.iter().filter(|uid| **uid > job.seen_to);
+        let is_unseen = |uid: &&Uid| **uid > job.seen_to || job.cut.is_some();
+        let unseen = job.asked.iter().filter(is_unseen);
         let request = Request::Store {
             mailbox: self.mailbox(),
             ranges: unseen.copied().collect(),
@@ -271,46 +291,6 @@ impl Session {
         job.seen_to = last;
         job.stage = Stage::Seen;
         self.ask(request, Step::Fetch(job));
-    }
-
-    fn end_fetch(&mut self, job: Box<Job>) {
-        if job.unreadable > 0 {
-            // RFC 5530 §3 CORRUPTION: which messages, is in the log.
-            let text = format!("NO [CORRUPTION] {} messages can't be read", job.unreadable);
-            if let Ending::News { idle } = job.ending {
-                self.done("*", &text);
-                return self.go_back(idle);
-            }
-            if !job.selects() {
-                return self.done(&job.tag, &text);
-            }
-            // It comes back for them, as of when it was away.
-            self.done("*", &text);
-            let modseq = job.changed_since.unwrap_or_default().max(ModSeq(1));
-            self.say(&format!(
-                "* OK [HIGHESTMODSEQ {modseq}] Where it can't be read"
-            ));
-        }
-        let job = *job;
-        if let Ending::News { idle } = job.ending {
-            return self.go_back(idle);
-        }
-        self.say_withheld();
-        if job.unknown_encoding {
-            // RFC 3516 §4.3
-            let text = "NO [UNKNOWN-CTE] Some parts are in an encoding that is not known";
-            return self.done(&job.tag, text);
-        }
-        match job.ending {
-            // RFC 5530 §3 EXPUNGEISSUED: the client numbered a message of which nothing is left.
-            // UIDs that don't exist are no fault (RFC 3501 §6.4.8).
-            Ending::Fetch { uid: false } if job.missing => {
-                self.done(&job.tag, "NO [EXPUNGEISSUED] Some messages are gone");
-            }
-            Ending::Fetch { .. } => self.done(&job.tag, "OK FETCH completed"),
-            Ending::Store(line) | Ending::Select(line) => self.output.pieces(line),
-            Ending::News { .. } => {}
-        }
     }
 
     fn ask_batch(&mut self, mut job: Box<Job>) {
@@ -335,6 +315,7 @@ impl Session {
                 }
                 let ranges: UidRanges = job.ranges.drain(..).collect();
                 job.ranges = ranges.intersection(&changed).into_iter().collect();
+                self.limit(&mut job);
                 self.next_batch(job);
             }
             (Stage::Seen, Reply::Stored { delta, .. }) => {
@@ -357,10 +338,21 @@ impl Session {
                 let done = done.max(1).min(job.asked.len());
                 job.missing |= messages.len() + unreadable < done;
                 job.unreadable += unreadable;
-                if let (Some(next), Some(last)) = (job.asked.get(done), job.asked.last()) {
-                    job.ranges.push_front((*next, *last));
-                }
                 job.batch = messages.into();
+                if let (Some(next), Some(last)) = (job.asked.get(done), job.asked.last()) {
+                    match job.cut {
+                        None => job.ranges.push_front((*next, *last)),
+                        // These come before those that are there.
+                        Some(_) => {
+                            let there = (job.asked[0], job.asked[done - 1]);
+                            job.ranges.extend([there, (*next, *last)]);
+                            job.batch.clear();
+                        }
+                    }
+                }
+                if job.cut.is_some() {
+                    job.batch.make_contiguous().reverse();
+                }
                 self.fetch_on(job);
             }
             (Stage::Piece { uid, left }, Reply::Piece(piece)) if !piece.is_empty() => {
@@ -400,21 +392,6 @@ impl Session {
                 self.bye("Flags were changed but can't be told, please reconnect");
             }
             (_, reply) => self.refuse_job(*job, reply),
-        }
-    }
-
-    /// It can't be done.
-    fn refuse_job(&mut self, job: Job, reply: Reply) {
-        if job.selects() {
-            self.unselect();
-        }
-        if let Ending::News { idle } = job.ending {
-            self.done("*", "NO New messages can't be read now; ask for them");
-            return self.go_back(idle);
-        }
-        match reply {
-            Reply::Refused(refusal) => self.refuse(&job.tag, &refusal),
-            _ => self.done(&job.tag, "NO [SERVERBUG] The store gave another answer"),
         }
     }
 
@@ -569,6 +546,7 @@ fn job(tag: Box<str>, ranges: UidRanges, items: Vec<FetchItem>, ending: Ending) 
         changed_since: None,
         vanished: None,
         ending,
+        cut: None,
         ranges: ranges.into_iter().collect(),
         asked: vec![],
         skip: Default::default(),

@@ -26,6 +26,7 @@ mod idle;
 mod language;
 mod list;
 mod mailboxes;
+mod message_limit;
 mod metadata;
 mod names;
 mod notified;
@@ -242,9 +243,7 @@ enum Step {
         tag: Box<str>,
         text: String,
     },
-    Expunge {
-        tag: Box<str>,
-    },
+    Expunge(Box<str>, Option<message_limit::Cut>),
     Close {
         tag: Box<str>,
     },

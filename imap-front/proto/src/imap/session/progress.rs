@@ -11,7 +11,7 @@ impl Step {
         match self {
             Self::Sync { tag, .. }
             | Self::Simple { tag, .. }
-            | Self::Expunge { tag }
+            | Self::Expunge(tag, _)
             | Self::Close { tag }
             | Self::Append { tag, .. }
             | Self::Replaced { tag, .. }

@@ -92,7 +92,7 @@ impl Session {
         ));
         if self.synced(Reply::Synced(delta)) {
             self.send_updates(true);
-            self.expunged(tag, "REPLACE");
+            self.expunged(tag, "REPLACE", None);
         }
     }
 }

@@ -6,6 +6,7 @@ use mail::{SequenceSet, Uid, UidRanges};
 
 use super::Session;
 use super::fetch::{Job, known_uids};
+use super::message_limit::Cut;
 use crate::imap::ast::{FetchItem, Resync};
 use crate::imap::counts::Outcome;
 
@@ -51,12 +52,13 @@ impl Session {
     }
 
     /// Ends a command that takes messages out, once its client has heard of all (RFC 7162 §3.2.7).
-    pub(super) fn expunged(&mut self, tag: &str, name: &str) {
+    pub(super) fn expunged(&mut self, tag: &str, name: &str, cut: Option<Cut>) {
         let code = match self.qresync {
             true => format!("[HIGHESTMODSEQ {}] ", self.view().modseq),
             false => String::new(),
         };
-        self.done(tag, &format!("OK {code}{name} completed"));
+        let text = self.ending(&format!("OK {code}{name} completed"), cut);
+        self.done(tag, &text);
     }
 
     /// A client that was told mod-sequences higher than that of an expunge which it has not heard

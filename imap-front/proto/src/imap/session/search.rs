@@ -6,6 +6,7 @@ use mail::{MailboxName, ModSeq, Reply, Request, Uid, UidRanges, UidSet, UidValid
 
 use super::contexts::{FollowedResults, updates};
 use super::esearch::Multisearch;
+use super::message_limit::Cut;
 use super::{Session, Step, saved};
 use crate::imap::ast::{PartialRange, SearchReturn};
 use crate::imap::encode::esearch;
@@ -18,6 +19,8 @@ pub(super) struct Searching {
     returns: Option<Vec<SearchReturn>>,
     /// The program asked for mod-sequences, so the answer has the highest.
     modseq: bool,
+    /// It was for more messages.
+    cut: Option<Cut>,
     /// By what the search is to be followed, if it can be.
     followed: Option<Key>,
     /// What it is a part of, and how its answer begins then.
@@ -70,7 +73,8 @@ impl Session {
             Ok(prepared) => prepared,
             Err(why) => return self.done(&tag, &format!("BAD {why}")),
         };
-        let followed = lasts.then(|| key.clone());
+        let (key, cut) = self.limited_key(key);
+        let followed = (lasts && cut.is_none()).then(|| key.clone());
         if modseq {
             self.enable_condstore();
         }
@@ -91,6 +95,7 @@ impl Session {
                 uid,
                 returns,
                 modseq,
+                cut,
                 followed,
                 part_of,
             }),
@@ -128,6 +133,7 @@ impl Session {
             uid,
             returns,
             modseq,
+            cut,
             followed,
             part_of,
         } = searching;
@@ -178,9 +184,10 @@ impl Session {
         if let Some((mut job, _)) = part_of {
             job.unreadable += unreadable;
             job.saved = saved;
+            job.cut = job.cut.or(cut);
             return self.esearch_on(job);
         }
-        self.end_search(&tag, "SEARCH", (unreadable, saved), returns.as_deref());
+        self.end_search(&tag, "SEARCH", (unreadable, saved, cut), returns.as_deref());
     }
 
     /// Ends a SEARCH, SORT or THREAD.
@@ -188,7 +195,7 @@ impl Session {
         &mut self,
         tag: &str,
         name: &str,
-        (unreadable, saved): (usize, bool),
+        (unreadable, saved, cut): (usize, bool, Option<Cut>),
         returns: Option<&[SearchReturn]>,
     ) {
         if unreadable > 0 {
@@ -197,14 +204,13 @@ impl Session {
             let ending = format!("NO [CORRUPTION] {unreadable} messages can't be searched");
             return self.done(tag, &ending);
         }
-        match saved {
-            true => self.done(tag, &format!("OK {name} completed")),
+        let ending = match saved {
+            true => format!("OK {name} completed"),
             // RFC 5182 §2.1
-            false => self.done(
-                tag,
-                "NO [NOTSAVED] The result has more parts than can be saved",
-            ),
-        }
+            false => "NO [NOTSAVED] The result has more parts than can be saved".to_owned(),
+        };
+        let ending = self.ending(&ending, cut);
+        self.done(tag, &ending);
     }
 
     fn say_search(&mut self, (hits, modseqs): Hits, uid: bool) {

@@ -47,6 +47,10 @@ impl Session {
             Ok(prepared) => prepared,
             Err(why) => return self.done(&tag, &format!("BAD {why}")),
         };
+        if let Some(why) = self.refuses_to_arrange(&key) {
+            self.forget_saved(returns.as_deref());
+            return self.done(&tag, &why);
+        }
         let followed = match &how {
             Arrange::Sort(criteria) if lasts => Some((key.clone(), criteria.clone())),
             _ => None,
@@ -135,7 +139,7 @@ impl Session {
             }
         };
         self.say_withheld();
-        self.end_search(&tag, name, (unreadable, saved), returns.as_deref());
+        self.end_search(&tag, name, (unreadable, saved, None), returns.as_deref());
     }
 
     fn save_sorted(&mut self, uids: &[Uid], found: &UidSet, returns: &[SearchReturn]) -> bool {

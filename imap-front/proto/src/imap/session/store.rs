@@ -6,6 +6,7 @@ use mail::request::{FlagChange, StoreMode};
 use mail::{Flags, ModSeq, Reply, Request, SequenceSet, Uid, UidRanges, UidSet};
 
 use super::acl::NO_RIGHT;
+use super::message_limit::Cut;
 use super::{Session, Step};
 use crate::imap::ast::FetchItem;
 use crate::imap::counts::Outcome;
@@ -17,6 +18,7 @@ pub(super) struct Storing {
     uid: bool,
     silent: bool,
     ranges: UidRanges,
+    cut: Option<Cut>,
 }
 
 impl Storing {
@@ -59,6 +61,7 @@ impl Session {
             Ok(ranges) => ranges,
             Err(why) => return self.done(&tag, &format!("BAD {why}")),
         };
+        let (ranges, cut) = self.limited(ranges);
         if unchanged_since.is_some() {
             self.enable_condstore();
         }
@@ -78,6 +81,7 @@ impl Session {
             uid,
             silent,
             ranges,
+            cut,
         };
         self.ask(request, Step::Store(storing));
     }
@@ -104,6 +108,7 @@ impl Session {
             uid,
             silent,
             ranges,
+            cut,
         } = storing;
         self.send_updates(uid);
         let view = self.view();
@@ -111,12 +116,13 @@ impl Session {
         let ending = match silent || !has_gone {
             true => {
                 self.ended(Outcome::Ok);
-                self.store_ending(&tag, modified.clone(), uid)
+                self.store_ending(&tag, modified.clone(), uid, cut)
             }
             // RFC 2180 §4.2: the others were changed, and are told.
             false => {
                 self.ended(Outcome::No);
-                self.line(format!("{tag} NO [EXPUNGEISSUED] Some messages are gone"))
+                let line = self.line(format!("{tag} NO [EXPUNGEISSUED] Some messages are gone"));
+                Line::new(self.before_ending(cut)).then(line)
             }
         };
         let mut items = vec![];
@@ -133,16 +139,19 @@ impl Session {
         } else if silent {
             return self.output.pieces(ending);
         }
-        self.fetch_stored(tag, ranges, [Arc::new(modified), withheld], items, ending);
+        let skip = [Arc::new(modified), withheld];
+        self.fetch_stored(tag, ranges, skip, items, (ending, cut));
     }
 
     /// RFC 7162 §3.1.3: which messages were left alone.
-    fn store_ending(&mut self, tag: &str, modified: UidSet, uid: bool) -> Line {
+    fn store_ending(&mut self, tag: &str, modified: UidSet, uid: bool, cut: Option<Cut>) -> Line {
         if modified.is_empty() {
-            return self.line(format!("{tag} OK STORE completed"));
+            let text = self.ending("OK STORE completed", cut);
+            return self.line(format!("{tag} {text}"));
         }
         let numbers = self.numbers_of(modified.into_iter(), uid);
-        Line::new(format!("{tag} OK [MODIFIED "))
+        Line::new(self.before_ending(cut))
+            .text(format!("{tag} OK [MODIFIED "))
             .set(numbers)
             .text("] ")
             .text(self.worded("Some were changed by others"))

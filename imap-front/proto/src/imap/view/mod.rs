@@ -270,6 +270,19 @@ impl View {
         uids
     }
 
+    /// Takes the last `max` UIDs with a number out of the ranges; they are ascending.
+    pub fn take_last_uids(&self, ranges: &mut VecDeque<(Uid, Uid)>, max: usize) -> Vec<Uid> {
+        let all: UidRanges = ranges.drain(..).collect();
+        let mut before = 0;
+        let last = self.places(&all, |count| {
+            before = count.saturating_sub(max);
+            (count > 0).then(|| (before, count - 1))
+        });
+        let rest = self.places(&all, |_| before.checked_sub(1).map(|last| (0, last)));
+        ranges.extend(rest);
+        self.take_uids(&mut last.into_iter().collect(), max)
+    }
+
     /// The first slot with a number from one on, which need not be announced.
     fn next_numbered(&self, slot: u32) -> u32 {
         let below = slot - self.unnumbered_below(slot);
