@@ -16,6 +16,10 @@ async function main() {
   client.on("error", (failure) => console.log(`error ${failure.message}`));
   await client.connect();
   const { highestModseq, uidValidity } = await client.mailboxOpen("INBOX");
+  // It has enabled IMAP4rev2: SEARCH is answered by ESEARCH.
+  if (!client.enabled.has("IMAP4REV2")) {
+    throw new Error(`enabled ${[...client.enabled]}`);
+  }
   const exists = new Promise((heard) => client.once("exists", heard));
   client.idle().catch((failure) => console.log(`idle ${failure.message}`));
   const { count } = await exists;
