@@ -142,6 +142,9 @@ pub enum Command {
         /// How many events to wait for.
         #[arg(long)]
         count: usize,
+        /// By the client library of NATS.
+        #[arg(long)]
+        library: bool,
     },
     /// The bare send loop; started by `idle`.
     #[command(hide = true)]

@@ -16,6 +16,7 @@ use loadgen::processes::Server;
 use loadgen::report::bars;
 use loadgen::report::chart;
 use loadgen::report::curves;
+use loadgen::site::natives;
 use loadgen::study::{StormKind, Study};
 use loadgen::{active, hostile, report, sendloop, shake, site, soak, verify};
 
@@ -79,9 +80,16 @@ fn main() -> ExitCode {
             println!("{}", report::machine());
             Ok(true)
         }
-        Command::Listen { broker, count } => listener::listen(&broker, count)
-            .map(|()| true)
-            .map_err(|error| error.to_string()),
+        Command::Listen {
+            broker,
+            count,
+            library,
+        } => match library {
+            false => listener::listen(&broker, count),
+            true => natives::listen(broker.address, count),
+        }
+        .map(|()| true)
+        .map_err(|error| error.to_string()),
         Command::Sendloop { connections } => sendloop::serve(connections)
             .map(|()| true)
             .map_err(|error| error.to_string()),

@@ -190,8 +190,11 @@ impl Retiring {
     }
 
     fn set_done(&self, done: bool) {
-        *self.done.lock().unwrap_or_else(PoisonError::into_inner) = done;
-        self.changed.notify_all();
+        let mut was = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(&mut *was, done) != done {
+            // A call of the kernel, whether anybody waits or not.
+            self.changed.notify_all();
+        }
     }
 
     fn wait(&self, within: Duration, until: impl Fn(bool) -> bool) {

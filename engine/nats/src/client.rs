@@ -79,6 +79,7 @@ pub(crate) async fn run(
     waker: Waker,
     mut driver: impl Driver,
 ) {
+    driver.begin();
     let told = Told::default();
     let most = options.waiting_bytes_max;
     let connect = connect_options(options, told.clone());
@@ -138,7 +139,7 @@ fn give(taken: Taken, driver: &mut impl Driver) {
     }
 }
 
-type Sending = Pin<Box<dyn Future<Output = (Leaving, Done)>>>;
+type Sending = Pin<Box<dyn Future<Output = (Leaving, Done)> + Send>>;
 
 /// The way to the client.
 enum Way {

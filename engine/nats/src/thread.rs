@@ -23,7 +23,16 @@ impl Link {
             .enable_io()
             .enable_time()
             .build()?;
-        let run = move || runtime.block_on(client::run(options, addresses, waker, driver));
+        let run = move || {
+            // Between a task and the one that it wakes nobody asks the kernel for news; between a
+            // task and what is waited for here somebody would.
+            let serving = runtime.spawn(client::run(options, addresses, waker, driver));
+            if let Err(error) = runtime.block_on(serving)
+                && let Ok(panic) = error.try_into_panic()
+            {
+                std::panic::resume_unwind(panic);
+            }
+        };
         let thread = Builder::new().name("nats".into()).spawn(run)?;
         Ok(Self { thread })
     }

@@ -53,6 +53,14 @@ impl Listener {
     /// # Errors
     /// If it can't be started or doesn't subscribe.
     pub fn start(broker: &Broker, count: usize) -> io::Result<Self> {
+        Self::start_with(broker, count, &[])
+    }
+
+    /// The same with further options.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn start_with(broker: &Broker, count: usize, options: &[&str]) -> io::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args([
                 "listen",
@@ -61,6 +69,7 @@ impl Listener {
                 "--count",
                 &count.to_string(),
             ])
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()?;

@@ -11,6 +11,7 @@ use super::crowd::Crowd;
 use super::dialect::{Dialect, MARK, TOPIC};
 use super::listener::Listener;
 use crate::measure::{cpu_us, histogram, memory, now_ns, record};
+use crate::site::natives;
 
 /// Nothing takes as long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -154,11 +155,28 @@ pub(crate) fn single(at: &Broker, from: &Broker, count: usize) -> io::Result<His
         std::thread::sleep(GAP);
         drain(&mut publisher)?;
     }
+    Ok(between(begun, listener.times()?))
+}
+
+/// The same by the client library of NATS on both sides.
+pub(crate) fn single_native(
+    at: &Broker,
+    from: &Broker,
+    count: usize,
+) -> io::Result<Histogram<u64>> {
+    let listener = Listener::start_with(at, count, &["--library"])?;
+    std::thread::sleep(Duration::from_millis(500));
+    let payload = vec![b'x'; PAYLOAD_BYTES].into();
+    let begun = natives::publish(from.address, payload, count, GAP)?;
+    Ok(between(begun, listener.times()?))
+}
+
+fn between(begun: Vec<u64>, came: Vec<u64>) -> Histogram<u64> {
     let mut times = histogram();
-    for (begun, came) in begun.into_iter().zip(listener.times()?) {
+    for (begun, came) in begun.into_iter().zip(came) {
         record(&mut times, came.saturating_sub(begun));
     }
-    Ok(times)
+    times
 }
 
 /// One event at a time to a subscriber in the publisher's own process, which spins until it has

@@ -14,7 +14,9 @@ use super::kills;
 use crate::brokers::Broker;
 use crate::brokers::crowd::Crowd;
 use crate::brokers::dialect::{Dialect, MARK, TOPIC};
-use crate::brokers::measures::{PATIENCE, PAYLOAD_BYTES, answered, drain, greeted, single};
+use crate::brokers::measures::{
+    PATIENCE, PAYLOAD_BYTES, answered, drain, greeted, single, single_native,
+};
 use crate::measure::{histogram, memory, memory_with_files, now_ns, record};
 
 /// Bytes of a payload when as many events as possible cross.
@@ -46,33 +48,40 @@ fn median(times: &Histogram<u64>) -> f64 {
     times.value_at_percentile(50.0) as f64
 }
 
-/// From a publisher at one host to a subscriber at another, by brokers and by servers alone.
+/// From a publisher at one host to a subscriber at another: by brokers, by servers and their client
+/// library, and by servers and bare sockets, as the brokers' clients have them.
 pub fn latency(hosts: &Hosts, sizes: &Sizes, found: &mut Found) -> io::Result<()> {
-    let mut times = [histogram(), histogram()];
+    let mut times = [histogram(), histogram(), histogram()];
+    let [ours, nats, bare] = &mut times;
     for _ in 0..sizes.turns {
-        for (times, service) in times.iter_mut().zip([Service::Broker, Service::Nats]) {
-            let (from, at) = (on(hosts, 0, service)?, on(hosts, 1, service)?);
-            let some = single(&at, &from, sizes.singles)?;
-            times.add(some).map_err(Error::other)?;
-        }
+        let pair = |service| Ok::<_, Error>((on(hosts, 1, service)?, on(hosts, 0, service)?));
+        let (at, from) = pair(Service::Broker)?;
+        let some = single(&at, &from, sizes.singles)?;
+        ours.add(some).map_err(Error::other)?;
+        let (at, from) = pair(Service::Nats)?;
+        let some = single_native(&at, &from, sizes.singles)?;
+        nats.add(some).map_err(Error::other)?;
+        let some = single(&at, &from, sizes.singles)?;
+        bare.add(some).map_err(Error::other)?;
     }
-    let [ours, nats] = &times;
     let ratio = median(ours) / median(nats);
     for (name, percent) in [("p50", 50.0), ("p99", 99.0)] {
         let at = |times: &Histogram<u64>| times.value_at_percentile(percent) as f64;
+        let measure = format!("publish → subscriber of another host, {name}");
         found.rows.push(Row {
-            measure: format!("publish → subscriber of another host, {name}"),
-            value: at(ours),
-            unit: "µs",
             nats: Some(at(nats)),
             bar: (name == "p50").then_some(Bar::AtMost(ratio, 1.6, "× NATS")),
+            ..Row::new(&measure, at(ours), "µs")
+        });
+        found.rows.push(Row {
+            nats: Some(at(bare)),
+            ..Row::new(&format!("{measure}, beside bare sockets"), at(ours), "µs")
         });
     }
-    let [ours, nats] = times;
-    found.times.push(("to another host".into(), ours));
-    found
-        .times
-        .push(("to another host, NATS alone".into(), nats));
+    let names = ["", ", NATS alone", ", NATS alone by bare sockets"];
+    for (name, times) in names.into_iter().zip(times) {
+        found.times.push((format!("to another host{name}"), times));
+    }
     Ok(())
 }
 
