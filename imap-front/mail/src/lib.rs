@@ -4,10 +4,10 @@
 //! among them), [`mailbox`], [`flags`], [`acl`] (who may do what), [`date`], [`set`] (sequence
 //! sets), [`event`] (what happened to a mailbox), [`news`] (what is announced), [`watched`] (what
 //! of all that a session wants to hear), [`request`] and [`reply`] (the store seam),
-//! [`quota`] (what each user may have), [`metadata`], [`list`] (which names a LIST gives), [`mime`]
-//! (a message's structure), `collation` (which texts are equal), [`search`] (search programs and
-//! their evaluation), [`sort`] and [`thread`] (the order in which SORT and THREAD give what was
-//! found).
+//! [`quota`] (what each user may have), [`metadata`], [`signed_url`] (URLAUTH), [`list`] (which
+//! names a LIST gives), [`mime`] (a message's structure), `collation` (which texts are equal),
+//! [`search`] (search programs and their evaluation), [`sort`] and [`thread`] (the order in which
+//! SORT and THREAD give what was found).
 //!
 //! Invariants: no I/O, no clock, no wire syntax. The protocol machines, the durable store and its
 //! in-memory model all depend on this crate and not on each other.
@@ -30,6 +30,7 @@ pub mod reply;
 pub mod request;
 pub mod search;
 pub mod set;
+pub mod signed_url;
 pub mod sort;
 pub mod thread;
 pub mod watched;
@@ -47,4 +48,5 @@ pub use quota::{QuotaLimits, QuotaOf, QuotaRoot};
 pub use reply::{Delta, Message, Refusal, Reply};
 pub use request::{Body, Request};
 pub use set::{InView, SequenceSet, UidRanges, UidSet};
+pub use signed_url::{AccessKey, SignedUrl, UrlToSign};
 pub use watched::{Events, Scope, Watched, WatchedMailbox};

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::{
     EmailId, Event, Flags, InternalDate, MailboxId, ModSeq, QuotaRoot, Rights, SpoolId, ThreadId,
     Uid, UidRanges, UidSet, UidValidity, UserId, Watched, list::Piece, metadata::MetadataFound,
-    mime::Structure, mime::transfer::Decoder, thread::Part,
+    mime::Structure, mime::transfer::Decoder, signed_url::Token, thread::Part,
 };
 
 /// What happened to a mailbox after the asker's `since`: a chain of events, oldest first, whose
@@ -51,6 +51,10 @@ pub enum Reply {
     Quota(QuotaRoot),
     /// Entries of metadata.
     Metadata(MetadataFound),
+    /// What proves that URLs were signed, in their order.
+    UrlsSigned(Vec<Token>),
+    /// The mailbox that a signed URL names: the asker may read the message there.
+    UrlOpened(MailboxId),
     /// Mailboxes that are meant.
     Watched(Watched),
     /// A mailbox, selected.
@@ -176,6 +180,7 @@ impl Reply {
             Self::Listed(piece) => piece.bytes(),
             Self::Metadata(found) => found.bytes(),
             Self::Watched(watched) => watched.bytes(),
+            Self::UrlsSigned(tokens) => size_of_val(&tokens[..]),
             Self::Fetched { messages, .. } => {
                 let bytes = |it: &Message| {
                     let preview = it.preview.as_ref().map_or(0, |text| text.len());

@@ -7,6 +7,7 @@
 //! A `user` is who asks, and names are as that user has them: a mailbox may be another's
 //! ([`crate::namespace`]). What the asker has no right to is refused (RFC 4314 §4).
 
+mod changes;
 mod credentials;
 mod messages;
 
@@ -16,11 +17,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    Flags, InView, InternalDate, MailboxId, MailboxName, ModSeq, QuotaLimits, QuotaOf, Rights,
-    RightsMode, Scope, SpecialUse, SpoolId, Uid, UidRanges, UserId, list::Query, metadata,
-    mime::transfer::Decoder, search::Program, sort::Criterion, thread::Algorithm,
+    AccessKey, Flags, InView, InternalDate, MailboxId, MailboxName, ModSeq, QuotaLimits, QuotaOf,
+    Rights, RightsMode, Scope, SignedUrl, SpecialUse, SpoolId, Uid, UidRanges, UrlToSign, UserId,
+    list::Query, metadata, mime::transfer::Decoder, search::Program, sort::Criterion,
+    thread::Algorithm,
 };
 
+pub use changes::{CopyHow, FlagChange, StoreMode};
 pub use credentials::{Credentials, Evidence};
 pub use messages::{Body, NewMessage, Target, Want};
 
@@ -156,6 +159,32 @@ pub enum Request {
         entries: Vec<metadata::Entry>,
         /// Whether the asker may set what all share: it is not the session that knows.
         is_admin: bool,
+    },
+    /// GENURLAUTH (RFC 4467 §7): all of it or nothing. Reply: `UrlsSigned`.
+    SignUrls {
+        /// Who asks.
+        user: UserId,
+        /// What is to be signed.
+        urls: Vec<UrlToSign>,
+        /// What keys come of where there are none yet: it is not the session that has chance.
+        fresh: Option<AccessKey>,
+    },
+    /// A URL of URLFETCH (RFC 4467 §7). Reply: `UrlOpened`, or `Refused` with `NoMessage`, whatever
+    /// is wrong with it.
+    OpenUrl {
+        /// Who asks.
+        user: UserId,
+        /// The URL.
+        url: Box<SignedUrl>,
+        /// Whether the asker submits messages for others: it is not the session that knows.
+        submits: bool,
+    },
+    /// RESETKEY (RFC 4467 §7): URLs that were signed are not any more. Reply: `Done`.
+    ResetKeys {
+        /// Whose.
+        user: UserId,
+        /// For which mailbox; all if none.
+        mailbox: Option<MailboxName>,
     },
     /// The mailboxes of a scope whose messages the user may hear of, or look at. Reply: `Watched`.
     Watched {
@@ -398,6 +427,7 @@ impl Request {
             | Self::Acl { .. }
             | Self::Quota { .. }
             | Self::Metadata { .. }
+            | Self::OpenUrl { .. }
             | Self::Sync { .. }
             | Self::View { .. }
             | Self::Changes { .. }
@@ -415,6 +445,8 @@ impl Request {
             | Self::SetAcl { .. }
             | Self::SetQuota { .. }
             | Self::SetMetadata { .. }
+            | Self::SignUrls { .. }
+            | Self::ResetKeys { .. }
             | Self::Store { .. }
             | Self::Expunge { .. }
             | Self::Close { .. }
@@ -459,6 +491,9 @@ impl Request {
             Self::SetQuota { .. } => "SetQuota",
             Self::Metadata { .. } => "Metadata",
             Self::SetMetadata { .. } => "SetMetadata",
+            Self::SignUrls { .. } => "SignUrls",
+            Self::OpenUrl { .. } => "OpenUrl",
+            Self::ResetKeys { .. } => "ResetKeys",
             Self::Watched { .. } => "Watched",
             Self::Open { .. } => "Open",
             Self::Claim { .. } => "Claim",
@@ -508,6 +543,10 @@ impl Request {
             Self::SetAcl { identifier, .. } => identifier.len(),
             Self::Metadata { query, .. } => query.bytes(),
             Self::SetMetadata { entries, .. } => entries.iter().map(|it| it.cost() as usize).sum(),
+            Self::SignUrls { urls, .. } => {
+                size_of_val(&urls[..]) + urls.iter().map(UrlToSign::bytes).sum::<usize>()
+            }
+            Self::OpenUrl { url, .. } => size_of::<SignedUrl>() + url.url.bytes(),
             Self::Watched { only, .. } => size_of_val(&only[..]),
             _ => 0,
         };
@@ -543,39 +582,4 @@ pub enum AclQuestion {
     Mine,
     /// LISTRIGHTS of this identifier.
     Grantable(Box<str>),
-}
-
-/// What STORE does to the flags of a message (RFC 3501 §6.4.6).
-#[derive(Clone, Debug)]
-pub struct FlagChange {
-    /// Add, remove or replace.
-    pub mode: StoreMode,
-    /// The flags.
-    pub flags: Flags,
-    /// RFC 7162 §3.1.3 UNCHANGEDSINCE: messages with a higher mod-sequence are left alone.
-    pub unchanged_since: Option<ModSeq>,
-}
-
-/// How STORE changes flags (RFC 3501 §6.4.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StoreMode {
-    /// `+FLAGS`
-    Add,
-    /// `-FLAGS`
-    Remove,
-    /// `FLAGS`
-    Replace,
-    /// `FLAGS`, by somebody who may change some of them only.
-    ReplaceSome(Rights),
-}
-
-/// What [`Request::Copy`] does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CopyHow {
-    /// COPY; messages that are gone and not kept any more are left out (RFC 3501 §6.4.8).
-    Copy,
-    /// COPY, refused with `NoMessage` if one of the view is not known any more (RFC 2180 §4.4).
-    Whole,
-    /// MOVE; messages that are gone are left out.
-    Move,
 }

@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`Model`] (the requests), `state` (users, names, mailboxes), `access` (who may
 //! do what), `catch_up` (what happened since), `listing`, `watching`, `acl`, `naming`, `quotas`,
-//! `metadata`, `depositing`, `changing`, `replacing`, `reading`.
+//! `metadata`, `signing`, `depositing`, `changing`, `replacing`, `reading`.
 //!
 //! It is an oracle and a stand-in. As an oracle it shares no code with the durable store, so that
 //! a test may run both and compare. As a stand-in it serves the simulator: it is deterministic,
@@ -23,6 +23,7 @@ mod naming;
 mod quotas;
 mod reading;
 mod replacing;
+mod signing;
 mod state;
 mod watching;
 
@@ -106,6 +107,7 @@ pub struct Model {
     passwords: BTreeMap<Box<str>, Box<[u8]>>,
     scram: Option<Scram>,
     admins: BTreeSet<Box<str>>,
+    submitters: BTreeSet<Box<str>>,
     state: State,
     durable: State,
     dirty: bool,
@@ -134,6 +136,7 @@ impl Model {
             passwords: BTreeMap::new(),
             scram: None,
             admins: BTreeSet::new(),
+            submitters: BTreeSet::new(),
             durable: state.clone(),
             state,
             dirty: false,
@@ -170,6 +173,11 @@ impl Model {
     /// Makes a user an administrator.
     pub fn add_admin(&mut self, name: &str) {
         self.admins.insert(name.into());
+    }
+
+    /// Lets a user submit messages for others.
+    pub fn add_submitter(&mut self, name: &str) {
+        self.submitters.insert(name.into());
     }
 
     /// Keeps a user from logging in. Their mail stays.
@@ -235,6 +243,17 @@ impl Model {
             R::Quota { user, of, is_admin } => {
                 let reply = quotas::get(&self.state, &self.limits, user, &of, is_admin);
                 (reply, vec![])
+            }
+            R::OpenUrl {
+                user,
+                url,
+                mut submits,
+            } => {
+                submits |= quotas::is_admin(&self.state, &self.submitters, user);
+                (
+                    signing::open(&self.state, self.now, user, &url, submits),
+                    vec![],
+                )
             }
             R::Authenticate(credentials) => (self.authenticate(&credentials), vec![]),
             R::Recipient { whole, local } => {
@@ -304,6 +323,8 @@ impl Model {
                 entries,
                 is_admin,
             } => metadata::set(state, limits, user, mailbox.as_ref(), entries, is_admin),
+            R::SignUrls { user, urls, fresh } => signing::sign(state, user, &urls, fresh.as_ref()),
+            R::ResetKeys { user, mailbox } => signing::reset(state, user, mailbox.as_ref()),
             R::SetQuota {
                 whose,
                 limits: to,

@@ -146,6 +146,7 @@ pub(crate) fn delete(state: &mut State, user: UserId, name: &MailboxName) -> Out
         .remove(&id)
         .expect("a name's mailbox exists");
     state.metadata.retain(|(of, ..), _| *of != Some(id));
+    state.keys.retain(|(of, _), _| *of != id);
     let account = state.account(mailbox.user);
     account.bytes -= mailbox.size();
     account.messages -= mailbox.messages.len() as u64;

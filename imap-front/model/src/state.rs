@@ -7,8 +7,8 @@ use bytes::{Bytes, BytesMut};
 use mail::metadata::Entry;
 use mail::mime::preview;
 use mail::{
-    Acl, Change, EmailId, Flags, InternalDate, MailboxId, MailboxName, ModSeq, NameChanges,
-    Namespaces, SpoolId, SystemFlag, ThreadId, Uid, UidValidity, UserId,
+    AccessKey, Acl, Change, EmailId, Flags, InternalDate, MailboxId, MailboxName, ModSeq,
+    NameChanges, Namespaces, SpoolId, SystemFlag, ThreadId, Uid, UidValidity, UserId,
 };
 use mail::{QuotaLimits, SpecialUse};
 
@@ -24,6 +24,9 @@ pub(crate) struct State {
     pub mailboxes: BTreeMap<MailboxId, Arc<Mailbox>>,
     pub spools: BTreeMap<SpoolId, BytesMut>,
     pub metadata: Entries,
+    /// By which URLs are signed, and how often one was made.
+    pub keys: BTreeMap<(MailboxId, UserId), AccessKey>,
+    pub keys_made: u64,
     pub last_mailbox: u64,
     pub last_uid_validity: u32,
     /// Bodies and uploads count together.

@@ -4,10 +4,11 @@
 //! `C:` is a line from the client, `S:` one from the server, `O:` a command of another client of
 //! the same user, whose answers don't matter but for being OK; `<<` before a message stands for its
 //! literal. `!` lines are the host's: `scram` (it is offered from now on), `users` (there are
-//! `mary` and `public`, whose mailboxes are shared), `admin` and a command of the administrator
-//! `root`, `keepalive`, `timeout`, `shutdown`, `hold` (the answer to the next request waits),
-//! `progress` and the UID that the request comes to next, `answer` (it comes now). `#` begins a
-//! remark. The user is `fred` with the password `secret`, and by SCRAM the `user` of RFC 7677.
+//! `mary` and `public`, whose mailboxes are shared), `submitter` and who submits messages for
+//! others, `admin` and a command of the administrator `root`, `keepalive`, `timeout`, `shutdown`,
+//! `hold` (the answer to the next request waits), `progress` and the UID that the request comes to
+//! next, `answer` (it comes now). `#` begins a remark. The user is `fred` with the password
+//! `secret`, and by SCRAM the `user` of RFC 7677.
 //!
 //! Lists of capabilities in codes stand as `[CAPABILITY IMAP4rev1]`; answers to CAPABILITY are
 //! whole.

@@ -262,6 +262,7 @@ pub(crate) fn grows(request: &Request) -> bool {
             | Request::Spool { .. }
             | Request::Copy { .. }
             | Request::Create { .. }
+            | Request::SignUrls { .. }
     )
 }
 

@@ -12,10 +12,12 @@ use crate::notification::Counts;
 
 const VERSION: u8 = 1;
 
+mod access_key;
 mod account;
 mod acl;
 mod metadata;
 
+pub(crate) use access_key::AccessKeyRow;
 pub(crate) use account::{Account, SetQuota};
 pub(crate) use acl::AclRow;
 pub(crate) use metadata::MetadataRow;

@@ -44,11 +44,14 @@ pub enum Space {
     /// Mailbox id or 0 for the server, user id or 0 for what all share, an entry's name in lower
     /// case → the entry.
     Metadata,
+    /// Mailbox id, user id → a key to sign URLs by; with 0 for the mailbox, how often the user has
+    /// given up all of theirs.
+    AccessKeys,
 }
 
 impl Space {
     /// All keyspaces.
-    pub const ALL: [Space; 18] = [
+    pub const ALL: [Space; 19] = [
         Self::Meta,
         Self::Users,
         Self::Accounts,
@@ -67,6 +70,7 @@ impl Space {
         Self::Structures,
         Self::Acls,
         Self::Metadata,
+        Self::AccessKeys,
     ];
 
     /// Its name on disk.
@@ -90,6 +94,7 @@ impl Space {
             Self::Structures => "structures",
             Self::Acls => "acls",
             Self::Metadata => "metadata",
+            Self::AccessKeys => "access_keys",
         }
     }
 }

@@ -3,10 +3,9 @@
 
 mod common;
 
-use std::path::Path;
 use std::sync::Arc;
 
-use common::{Bench, body, figures};
+use common::{Bench, body, copy_all, figures};
 use mail::list::Query;
 use mail::request::{AclQuestion, CopyHow, FlagChange, StoreMode, Target};
 use mail::watched::{Filter, Where};
@@ -366,17 +365,4 @@ fn lists_survive_a_kill() {
     let (expected, _) = world.model.handle(mine.clone());
     assert!(matches!(expected, Reply::Acl(_)), "{expected:?}");
     assert_eq!(format!("{:?}", bench.ask(mine)), format!("{expected:?}"));
-}
-
-fn copy_all(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).expect("readable") {
-        let entry = entry.expect("readable");
-        let target = to.join(entry.file_name());
-        if entry.file_type().expect("known").is_dir() {
-            std::fs::create_dir(&target).expect("made");
-            copy_all(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).expect("copied");
-        }
-    }
 }

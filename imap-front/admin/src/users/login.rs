@@ -22,6 +22,7 @@ pub struct Login {
     scram: ScramUse,
     /// Who may act as anybody.
     admins: Vec<Box<str>>,
+    submitters: Vec<Box<str>>,
     /// Of this installation if it learns, else of this process.
     secret: Key,
 }
@@ -71,6 +72,7 @@ impl Login {
             learned: None,
             scram: ScramUse::default(),
             admins: vec![],
+            submitters: vec![],
             secret,
         }
     }
@@ -98,11 +100,29 @@ impl Login {
     /// # Errors
     /// What is no name.
     pub fn with_admins(self, names: &str) -> Result<Self, String> {
-        let names = names.split([',', ' ']).filter(|name| !name.is_empty());
-        let names =
-            names.map(|name| super::canonical(name).map_err(|why| format!("{name}: {why}")));
-        let admins = names.collect::<Result<_, _>>()?;
+        let admins = listed(names)?;
         Ok(Self { admins, ..self })
+    }
+
+    /// Lets these users, listed in the same way, submit messages for others (RFC 4467 §2.3).
+    ///
+    /// # Errors
+    /// What is no name.
+    pub fn with_submitters(self, names: &str) -> Result<Self, String> {
+        let submitters = listed(names)?;
+        Ok(Self { submitters, ..self })
+    }
+
+    /// Whether a user submits messages for others.
+    pub fn submits(&self, name: &str) -> bool {
+        self.submitters.iter().any(|it| **it == *name)
+    }
+
+    /// Bytes that nobody can guess.
+    pub fn fresh_key(&self) -> [u8; KEY_BYTES] {
+        let mut key = [0; KEY_BYTES];
+        OsRng.fill_bytes(&mut key);
+        key
     }
 
     /// Whether a user may act as any other.
@@ -314,6 +334,14 @@ impl Login {
         salt.copy_from_slice(&whole[..SALT_BYTES]);
         salt
     }
+}
+
+/// Names with commas or blanks between them.
+fn listed(names: &str) -> Result<Vec<Box<str>>, String> {
+    let names = names.split([',', ' ']).filter(|name| !name.is_empty());
+    names
+        .map(|name| super::canonical(name).map_err(|why| format!("{name}: {why}")))
+        .collect()
 }
 
 /// Whether checking a password against the hash takes longer than against a verifier.

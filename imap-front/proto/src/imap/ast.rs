@@ -135,6 +135,17 @@ pub enum Command {
     Unauthenticate,
     /// RFC 5255 §3.2: language ranges.
     Language(Vec<Box<str>>),
+    /// RFC 4467 §7: URLs, each with how it is to be signed, in upper case.
+    GenUrlAuth(Vec<(Vec<u8>, Box<str>)>),
+    /// RFC 4467 §7: signed URLs.
+    UrlFetch(Vec<Vec<u8>>),
+    /// RFC 4467 §7
+    ResetKey {
+        /// For which mailbox; all if none.
+        mailbox: Option<MailboxName>,
+        /// For which mechanisms, in upper case.
+        mechanisms: Vec<Box<str>>,
+    },
     /// RFC 9208 §4.1.1: a quota root.
     GetQuota(Vec<u8>),
     /// RFC 9208 §4.1.2

@@ -157,6 +157,7 @@ pub static CAPABILITIES: &[Capability] = &[
     row("COMPRESS=DEFLATE", "RFC 4978", W::Uncompressed, P::Sockets("compressed")),
     row("MULTIAPPEND", "RFC 3502", W::LoggedIn, P::Transcript("multiappend")),
     row("CATENATE", "RFC 4469", W::LoggedIn, P::Transcript("catenate")),
+    row("URLAUTH", "RFC 4467", W::LoggedIn, P::Transcript("urlauth")),
     row("REPLACE", "RFC 8508", W::LoggedIn, P::Transcript("replace")),
     row("MOVE", "RFC 6851", W::LoggedIn, P::Transcript("copy_and_move")),
     row("SPECIAL-USE", "RFC 6154", W::LoggedIn, P::Transcript("list_extended")),

@@ -39,6 +39,8 @@ pub enum CommandName {
     Fetch,
     /// FIND
     Find,
+    /// GENURLAUTH
+    GenUrlAuth,
     /// GETACL
     GetAcl,
     /// GETANNOTATION
@@ -83,6 +85,8 @@ pub enum CommandName {
     Rename,
     /// REPLACE
     Replace,
+    /// RESETKEY
+    ResetKey,
     /// SEARCH
     Search,
     /// SELECT
@@ -117,6 +121,8 @@ pub enum CommandName {
     Unselect,
     /// UNSUBSCRIBE
     Unsubscribe,
+    /// URLFETCH
+    UrlFetch,
 }
 
 /// How a command ended.
@@ -147,6 +153,7 @@ const NAMES: [(CommandName, &str); COUNT] = [
     (CommandName::Expunge, "expunge"),
     (CommandName::Fetch, "fetch"),
     (CommandName::Find, "find"),
+    (CommandName::GenUrlAuth, "genurlauth"),
     (CommandName::GetAcl, "getacl"),
     (CommandName::GetAnnotation, "getannotation"),
     (CommandName::GetMetadata, "getmetadata"),
@@ -169,6 +176,7 @@ const NAMES: [(CommandName, &str); COUNT] = [
     (CommandName::Notify, "notify"),
     (CommandName::Rename, "rename"),
     (CommandName::Replace, "replace"),
+    (CommandName::ResetKey, "resetkey"),
     (CommandName::Search, "search"),
     (CommandName::Select, "select"),
     (CommandName::ServerInfo, "xserverinfo"),
@@ -186,8 +194,9 @@ const NAMES: [(CommandName, &str); COUNT] = [
     (CommandName::Unknown, "unknown"),
     (CommandName::Unselect, "unselect"),
     (CommandName::Unsubscribe, "unsubscribe"),
+    (CommandName::UrlFetch, "urlfetch"),
 ];
-const COUNT: usize = CommandName::Unsubscribe as usize + 1;
+const COUNT: usize = CommandName::UrlFetch as usize + 1;
 const OUTCOMES: [(Outcome, &str); 3] = [
     (Outcome::Ok, "ok"),
     (Outcome::No, "no"),
@@ -252,6 +261,7 @@ impl CommandName {
             C::Expunge(_) => Self::Expunge,
             C::Fetch { .. } => Self::Fetch,
             C::Find { .. } => Self::Find,
+            C::GenUrlAuth(_) => Self::GenUrlAuth,
             C::GetAcl(_) => Self::GetAcl,
             C::GetAnnotation { .. } => Self::GetAnnotation,
             C::GetMetadata { .. } => Self::GetMetadata,
@@ -272,6 +282,7 @@ impl CommandName {
             C::Noop => Self::Noop,
             C::Notify(_) => Self::Notify,
             C::Rename { .. } => Self::Rename,
+            C::ResetKey { .. } => Self::ResetKey,
             C::Search { .. } => Self::Search,
             C::Select { .. } => Self::Select,
             C::ServerInfo(_) => Self::ServerInfo,
@@ -288,6 +299,7 @@ impl CommandName {
             C::Unauthenticate => Self::Unauthenticate,
             C::Unselect => Self::Unselect,
             C::Unsubscribe(_) => Self::Unsubscribe,
+            C::UrlFetch(_) => Self::UrlFetch,
         }
     }
 }

@@ -21,6 +21,7 @@ pub mod parse;
 pub mod render;
 pub mod session;
 pub mod url;
+pub mod url_auth;
 
 mod append_part;
 mod bearer;

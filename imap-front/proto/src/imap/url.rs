@@ -216,7 +216,7 @@ fn is_bchar(b: u8) -> bool {
 }
 
 /// Without percent-encoding.
-fn decoded(text: &str) -> Result<Vec<u8>, BadUrl> {
+pub(super) fn decoded(text: &str) -> Result<Vec<u8>, BadUrl> {
     const EXPECTED: BadUrl = BadUrl("two hexadecimal digits behind %");
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();

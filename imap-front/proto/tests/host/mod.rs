@@ -247,6 +247,9 @@ impl World {
             }
             return;
         }
+        if let Some(name) = what.strip_prefix("submitter ") {
+            return self.model.add_submitter(name);
+        }
         if let Some(command) = what.strip_prefix("admin ") {
             return self.admin(command);
         }

@@ -202,8 +202,44 @@ impl Grammar {
                 self.word(&["UID EXPUNGE "]);
                 self.set();
             }
+            6 if self.maybe() => self.signed_urls(),
             6 => self.access_control(),
             _ => self.append(),
+        }
+    }
+
+    fn signed_urls(&mut self) {
+        self.foreign = true;
+        const URLS: [&str; 3] = [
+            "\"imap://joe@example.com/INBOX/;uid=20/;section=1.2;urlauth=submit+fred\"",
+            "imap://joe@example.com/INBOX/;UID=1;URLAUTH=authuser:internal:00",
+            "{1}\r\nx",
+        ];
+        match self.rng.below(3) {
+            0 => {
+                self.word(&["GENURLAUTH"]);
+                for _ in 0..=self.rng.below(3) {
+                    let url = self.one_of(&URLS);
+                    self.put(&format!(" {url} "));
+                    self.word(&["INTERNAL", "X-1.2"]);
+                }
+            }
+            1 => {
+                self.word(&["URLFETCH"]);
+                for _ in 0..=self.rng.below(3) {
+                    let url = self.one_of(&URLS);
+                    self.put(&format!(" {url}"));
+                }
+            }
+            _ => {
+                self.word(&["RESETKEY"]);
+                if self.maybe() {
+                    self.put(" ");
+                    self.mailbox();
+                    let rest = self.one_of(&["", " INTERNAL", " INTERNAL X"]);
+                    self.put(rest);
+                }
+            }
         }
     }
 

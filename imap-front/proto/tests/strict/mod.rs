@@ -6,11 +6,19 @@ use imap_codec::{GreetingCodec, ResponseCodec};
 
 /// Responses that imap-codec doesn't know: ESEARCH (RFC 4731), those of ACL (RFC 4314), extended
 /// items of LIST (RFC 5258, RFC 5465), SIZE (RFC 8438) and APPENDLIMIT (RFC 7889) of STATUS,
-/// XSENDER of FETCH, LANGUAGE (RFC 5255), what RFC 8474, RFC 8514 and RFC 8970 add, and what
-/// servers of the past said.
+/// XSENDER of FETCH, GENURLAUTH and URLFETCH (RFC 4467; `tests/urls.rs` reads these), LANGUAGE
+/// (RFC 5255), what RFC 8474, RFC 8514 and RFC 8970 add, and what servers of the past said.
 fn is_foreign(rest: &[u8]) -> bool {
     let line = rest.split(|&b| b == b'\r').next().unwrap_or(rest);
-    const WORDS: [&str; 5] = ["ESEARCH", "ACL", "MYRIGHTS", "LISTRIGHTS", "LANGUAGE"];
+    const WORDS: [&str; 7] = [
+        "ESEARCH",
+        "ACL",
+        "MYRIGHTS",
+        "LISTRIGHTS",
+        "LANGUAGE",
+        "GENURLAUTH",
+        "URLFETCH",
+    ];
     WORDS
         .iter()
         .map(|word| format!("* {word} "))

@@ -80,7 +80,11 @@ fn handle(control: &Control, requester: Arc<Requester>, request: Request) {
             let reply = control.authenticator.recipient(whole.as_deref(), &local);
             control.replier.reply(requester.id, reply);
         }
-        Request::Quota { .. } | Request::SetQuota { .. } | Request::SetMetadata { .. } => {
+        Request::Quota { .. }
+        | Request::SetQuota { .. }
+        | Request::SetMetadata { .. }
+        | Request::SignUrls { .. }
+        | Request::OpenUrl { .. } => {
             privileged::handle(control, &requester, request);
         }
         request if request.is_write() => write(control, &requester, request),

@@ -1,12 +1,12 @@
-//! What administrators may do that others may not; and quotas, whose roots go by users' present
-//! names.
+//! What administrators may do that others may not; quotas, whose roots go by users' present names;
+//! and signed URLs, whose keys come of chance.
 
-use mail::{QuotaOf, Refusal, Reply, Request};
+use mail::{AccessKey, QuotaOf, Refusal, Reply, Request};
 
 use super::{Control, Replier, busy};
 use crate::front::Requester;
 
-/// Has a request done that may need an administrator: of quotas, SETMETADATA.
+/// Has a request done that may need an administrator: of quotas, SETMETADATA, signed URLs.
 pub(super) fn handle(control: &Control, requester: &Requester, mut request: Request) {
     let authenticator = control.authenticator.clone();
     let named = match &mut request {
@@ -30,6 +30,14 @@ pub(super) fn handle(control: &Control, requester: &Requester, mut request: Requ
                 return control.replier.reply(requester.id, refused);
             }
             Some(whose)
+        }
+        Request::SignUrls { fresh, .. } => {
+            *fresh = Some(AccessKey::new(authenticator.fresh_key()));
+            None
+        }
+        Request::OpenUrl { user, submits, .. } => {
+            *submits = authenticator.submits(*user);
+            None
         }
         Request::SetMetadata { user, is_admin, .. } => {
             *is_admin = authenticator.is_admin(*user);

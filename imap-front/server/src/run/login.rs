@@ -13,7 +13,7 @@ const LOGINS_REMEMBERED: usize = 64 * 1024;
 /// What users and their passwords are checked by.
 ///
 /// # Errors
-/// What is wrong with `store.admins`.
+/// What is wrong with `store.admins` or `service.imap.submitusers`.
 pub(super) fn login(base: &Base, config: &Config, users: &Arc<Users>) -> Result<Login, StartError> {
     let path = base.verifiers();
     let learned = Learned::open(&path, users.count());
@@ -21,12 +21,18 @@ pub(super) fn login(base: &Base, config: &Config, users: &Arc<Users>) -> Result<
         let path = path.display();
         tracing::error!("{path}: {error}; no verifiers for SCRAM are made at logins");
     });
+    let wrong = |option: &'static str| {
+        move |why: String| {
+            let why = format!("{option}: {why}");
+            StartError::Kernel("the control plane", std::io::Error::other(why))
+        }
+    };
+    let (admins, submitters) = ("store.admins", "service.imap.submitusers");
     Login::new(users.clone(), LOGINS_REMEMBERED)
         .with_learned(learned.ok())
         .with_scram(ScramUse::named(&config.word("service.imap.scram")))
-        .with_admins(&config.word("store.admins"))
-        .map_err(|why| {
-            let why = format!("store.admins: {why}");
-            StartError::Kernel("the control plane", std::io::Error::other(why))
-        })
+        .with_admins(&config.word(admins))
+        .map_err(wrong(admins))?
+        .with_submitters(&config.word(submitters))
+        .map_err(wrong(submitters))
 }

@@ -38,6 +38,7 @@ mod scram;
 mod secure_broker;
 mod service_user;
 mod shared;
+mod signed_urls;
 mod site;
 mod sorted;
 mod stop;

@@ -17,7 +17,9 @@ use super::keywords::{Places, introduce};
 use super::numbering::Numbering;
 use super::quotas::charge;
 use super::tables::task;
-use super::{Applied, Rules, bodies, keeping, keys, metadata, notifications, refused, tables};
+use super::{
+    Applied, Rules, bodies, keeping, keys, metadata, notifications, refused, signing, tables,
+};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
 use crate::notification::{How, MessageChange};
@@ -460,7 +462,10 @@ pub(super) fn drop_some(
     if !messages.is_empty() {
         return Ok(false);
     }
-    if !keeping::drop_some(txn, id, max)? || !metadata::drop_some(txn, rules, id)? {
+    if !keeping::drop_some(txn, id, max)?
+        || !metadata::drop_some(txn, rules, id)?
+        || !signing::drop_some(txn, rules, id)?
+    {
         return Ok(false);
     }
     for space in [Space::Changes, Space::Expunged] {

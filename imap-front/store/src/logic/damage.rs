@@ -64,6 +64,11 @@ pub(super) fn report_list(kv: &dyn Kv, id: MailboxId, error: &Error) {
     report_what(kv, id, "the access control list", error);
 }
 
+/// Says that an access key can't be read.
+pub(super) fn report_key(kv: &dyn Kv, id: MailboxId, error: &Error) {
+    report_what(kv, id, "an access key", error);
+}
+
 fn report_what(kv: &dyn Kv, id: MailboxId, what: &str, error: &Error) {
     let mut lines = LINES.lock().unwrap_or_else(|error| error.into_inner());
     let Some(left_out) = lines.admit(Instant::now()) else {

@@ -56,6 +56,11 @@ pub(crate) fn entries(mailbox: MailboxId, user: UserId) -> (Vec<u8>, Vec<u8>) {
     )
 }
 
+/// The access key of a user for a mailbox.
+pub(crate) fn access_key(mailbox: MailboxId, user: UserId) -> Vec<u8> {
+    entry(mailbox, user, "")
+}
+
 /// The user in the key of an entry.
 pub(crate) fn user_of_entry(key: &[u8]) -> UserId {
     let middle: [u8; 8] = key[8..16].try_into().expect("eight bytes");

@@ -6,9 +6,10 @@
 //! `searching`, `texts` (of headers, for searches), `arranging` (SORT and THREAD), `naming` and
 //! `renaming` (mailboxes), `keywords` (their places), `news` (what is announced), `watching` (what
 //! sessions watch beside), `limits` and `quotas` (what there is room for), `metadata`,
-//! `depositing`, `appending` and `replacing` (messages come), `choosing` (which are meant),
-//! `changing` (flags, expunges), `keeping` (what was expunged), `copying` and `bodies`, `operation`
-//! (what takes many slices), `backing_up` and `putting` (backups and restores).
+//! `signing` (URLAUTH), `depositing`, `appending` and `replacing` (messages come), `choosing`
+//! (which are meant), `changing` (flags, expunges), `keeping` (what was expunged), `copying` and
+//! `bodies`, `operation` (what takes many slices), `backing_up` and `putting` (backups and
+//! restores).
 
 pub(crate) mod keys;
 
@@ -55,6 +56,7 @@ mod resync;
 #[cfg(test)]
 mod search_tests;
 mod searching;
+mod signing;
 #[cfg(test)]
 mod slice_tests;
 mod tables;
@@ -220,6 +222,7 @@ pub(crate) fn read(kv: &dyn Kv, rules: &Rules, request: &Request) -> Result<Opti
             mailbox,
             query,
         } => metadata::get(kv, rules, *user, mailbox.as_ref(), query)?,
+        R::OpenUrl { user, url, submits } => signing::open(kv, rules, *user, url, *submits)?,
         R::Watched {
             user,
             scope,
@@ -353,6 +356,8 @@ pub(crate) fn apply(
             entries,
             is_admin,
         } => metadata::set(txn, rules, user, mailbox.as_ref(), entries, is_admin),
+        R::SignUrls { user, urls, fresh } => signing::sign(txn, rules, user, &urls, fresh.as_ref()),
+        R::ResetKeys { user, mailbox } => signing::reset(txn, rules, user, mailbox.as_ref()),
         R::Store {
             mailbox,
             ranges,

@@ -1,13 +1,14 @@
 //! Checking all rows of a store against each other, and repairing what can be repaired.
 //!
 //! In reading order: this (what is found, and the run), `survey` (users, names, mailboxes), `acls`
-//! (who may do what with them), `messages` (what is in a mailbox), `metadata`, `bodies` (what
-//! messages share).
+//! (who may do what with them), `messages` (what is in a mailbox), `metadata`, `access_keys`,
+//! `bodies` (what messages share).
 //!
 //! A repair is a list of rows to write. What is gone stays gone: rows whose body can't be read are
 //! dropped and told; figures are counted again; indexes are written anew; mailboxes without a name
 //! are named `Recovered/NUMBER`; a mailbox that lost something gets a new UIDVALIDITY.
 
+mod access_keys;
 mod acls;
 mod bodies;
 mod messages;
@@ -122,6 +123,7 @@ fn find_faults(rows: &dyn KeyScan, now: InternalDate) -> (Summary, Repair) {
     acls::check(&mut survey);
     messages::check(&mut survey);
     metadata::check(&mut survey);
+    access_keys::check(&mut survey);
     survey.check_accounts();
     bodies::check(&mut survey);
     survey.done()

@@ -5,13 +5,15 @@ use std::sync::mpsc;
 
 use bytes::Bytes;
 use mail::request::{CopyHow, FlagChange, StoreMode};
-use mail::{Body, Flags, MailboxId, MailboxName, Reply, Request, SystemFlag, Uid, UserId};
+use mail::{
+    AccessKey, Body, Flags, MailboxId, MailboxName, Reply, Request, SystemFlag, Uid, UserId,
+};
 
 use super::{Summary, run};
 use crate::disk::Durability;
 use crate::kv::{Changes, Kv, Space};
 use crate::logic::{self, keys};
-use crate::rows::{Account, AclRow, Mailbox, MessageRow, MetadataRow, Name};
+use crate::rows::{AccessKeyRow, Account, AclRow, Mailbox, MessageRow, MetadataRow, Name};
 use crate::{Options, Store, opening};
 
 const INBOX: MailboxId = MailboxId(1);
@@ -378,4 +380,29 @@ fn metadata_of_nothing_are_dropped_and_the_others_counted() {
     );
     let left = read(folder.path(), |view| view.get(Space::Metadata, &key(BOX)));
     assert_eq!(left.expect("reads"), Some(row.encode()));
+}
+
+#[test]
+fn access_keys_of_nothing_are_dropped() {
+    let key = AccessKeyRow {
+        resets: 0,
+        key: AccessKey::new([7; 32]),
+    };
+    let of = |mailbox, user| keys::access_key(mailbox, UserId(user));
+    let row = |at: Vec<u8>, row: Bytes| ((Space::AccessKeys, at), Some(row));
+    let (found, folder) = found_and_mended(Changes::from([
+        row(of(BOX, 1), key.encode()),
+        row(of(MailboxId(77), 1), key.encode()),
+        row(of(BOX, 3), Bytes::from_static(b"x")),
+        row(vec![1], key.encode()),
+        // How often user 2 has given all up is not known.
+        row(of(MailboxId(0), 2), Bytes::from_static(b"x")),
+        row(of(BOX, 2), key.encode()),
+        row(of(MailboxId(0), 1), keys::number(0).into()),
+    ]));
+    let said = said(&found);
+    assert!(said.contains("5 access keys belong to nothing"), "{said}");
+    let left = |at: Vec<u8>| read(folder.path(), |view| view.get(Space::AccessKeys, &at));
+    assert_eq!(left(of(BOX, 1)).expect("reads"), Some(key.encode()));
+    assert_eq!(left(of(BOX, 2)).expect("reads"), None);
 }

@@ -170,3 +170,17 @@ pub fn follow(view: &mut Vec<Uid>, event: &Event) {
         }
     }
 }
+
+/// What is in a folder, as a kill would leave it.
+pub fn copy_all(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).expect("readable") {
+        let entry = entry.expect("readable");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("known").is_dir() {
+            std::fs::create_dir(&target).expect("made");
+            copy_all(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("copied");
+        }
+    }
+}

@@ -289,6 +289,15 @@ pub(super) static SERVICE: &[ConfigOption] = &[
                0 means never: TCP's own probes keep connections open and find dead ones",
     },
     ConfigOption {
+        name: "service.imap.submitusers",
+        kind: Kind::Text,
+        default: "",
+        refreshable: false,
+        help: "users with commas or blanks between them by whom submission servers log in: with \
+               URLFETCH (RFC 4467) they read what other users have signed for submit+USER, and \
+               nobody else does",
+    },
+    ConfigOption {
         name: "service.imap.trustednetworks",
         kind: Kind::Networks,
         default: "",

@@ -1,12 +1,13 @@
 //! Commands: an error points into the command; what was read can be written and read again.
 
 use mail::request::StoreMode;
+use mail::signed_url::{AccessKey, KEY_BYTES};
 use mail::{Flags, InternalDate, MailboxName, Rights, RightsMode};
 use proto::imap::ast::{AppendPart, Command, FetchItem, Tagged};
 use proto::imap::lexer::literal_at_end;
 use proto::imap::name_form::NameForm;
 use proto::imap::parse::parse_command_in;
-use proto::imap::{encode, render, url};
+use proto::imap::{encode, render, url, url_auth};
 
 /// One command of a client, as the session's parser gets it.
 pub fn imap_command(data: &[u8]) {
@@ -40,6 +41,12 @@ fn check(command: Command, form: NameForm) {
         | Command::GetAcl(mailbox)
         | Command::MyRights(mailbox)
         | Command::Copy { mailbox, .. } => check_mailbox(&mailbox, form),
+        Command::GenUrlAuth(urls) => urls.iter().for_each(|(url, _)| check_rump(url)),
+        Command::UrlFetch(urls) => urls.iter().for_each(|url| check_full(url)),
+        Command::ResetKey {
+            mailbox: Some(mailbox),
+            ..
+        } => check_mailbox(&mailbox, form),
         Command::Append { mailbox, parts, .. } => {
             check_mailbox(&mailbox, form);
             parts.into_iter().for_each(check_part);
@@ -130,6 +137,27 @@ fn check_url(text: &[u8]) {
         assert!(read.uid.0 > 0 && read.uid_validity != Some(0));
         assert_eq!(url::relative(code.as_bytes()), Ok(read));
     }
+}
+
+/// A URL to be signed is signed as it stands, and read again with its token.
+fn check_rump(text: &[u8]) {
+    let Ok(rump) = url_auth::rump(text) else {
+        return;
+    };
+    assert!(*rump.url.rump == *text && !rump.url.owner.is_empty());
+    assert!(rump.message.uid.0 > 0 && rump.url.uid_validity != Some(0));
+    let token = AccessKey::new([7; KEY_BYTES]).token(text);
+    let signed = [text, format!(":internal:{token}").as_bytes()].concat();
+    assert_eq!(url_auth::full(&signed), Ok((rump, token)));
+}
+
+/// What a signed URL is without its token can be signed.
+fn check_full(text: &[u8]) {
+    if let Ok((rump, _)) = url_auth::full(text) {
+        assert!(text.starts_with(&rump.url.rump));
+        check_rump(&rump.url.rump);
+    }
+    check_rump(text);
 }
 
 fn check_flags(flags: Flags) {

@@ -22,6 +22,7 @@ mod set;
 mod sort;
 #[cfg(test)]
 mod tests;
+mod urlauth;
 
 use super::ast::{Command, Tagged};
 use super::lexer::{Lexer, ParseError, Parsed, is_astring_char};
@@ -102,6 +103,9 @@ fn command(lexer: &mut Lexer<'_>) -> Parsed<Command> {
         return Ok(command);
     }
     if let Some(command) = metadata::command(lexer, &word)? {
+        return Ok(command);
+    }
+    if let Some(command) = urlauth::command(lexer, &word)? {
         return Ok(command);
     }
     if let Some(command) = obsolete::command(lexer, &word)? {

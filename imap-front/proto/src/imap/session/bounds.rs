@@ -19,11 +19,14 @@ impl Session {
                 Step::Replace(it) | Step::Catenate(it) => upload(it),
                 Step::Esearch(job) | Step::EsearchSelected(job, _) => job.bytes(),
                 Step::Search(searching) => searching.held_bytes(),
+                Step::Urls(asking) => asking.held_bytes(),
+                Step::UrlFetch(job) => job.held_bytes(),
                 Step::Challenge { first, .. } => first.held_bytes(),
                 _ => 0,
             },
             Work::Streaming(stream) => match &**stream {
                 Stream::Esearch(job) => job.bytes(),
+                Stream::UrlFetch(job) => job.held_bytes(),
                 _ => 0,
             },
             Work::Sasl(exchange) => exchange.held_bytes(),
@@ -34,6 +37,23 @@ impl Session {
             + work
             + self.saved_bytes()
             + self.contexts_bytes()
+    }
+
+    /// Whether the client has begun to hear a response of FETCH or URLFETCH whose rest is to come.
+    pub(super) fn is_within_a_response(&self) -> bool {
+        match &self.work {
+            Work::Streaming(stream) => match &**stream {
+                Stream::Fetch(job) => job.is_within_a_response(),
+                Stream::UrlFetch(job) => job.is_within_a_response(),
+                _ => false,
+            },
+            Work::Waiting(step) => match &**step {
+                Step::Fetch(job) => job.is_within_a_response(),
+                Step::UrlFetch(job) => job.is_within_a_response(),
+                _ => false,
+            },
+            _ => false,
+        }
     }
 
     /// Longest command now: until a login there is no reason for a long one.

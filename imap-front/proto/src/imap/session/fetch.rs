@@ -20,8 +20,7 @@ use super::fetch_items::{self, Extra, Response, Segment};
 use super::message_limit::Cut;
 use super::{Session, Step, Stream, Work};
 use crate::imap::ast::{FetchItem, PartialRange};
-use crate::imap::encode;
-use crate::imap::output::{Line, PIECE_BYTES};
+use crate::imap::output::Line;
 
 /// Messages asked for at a time.
 const BATCH_MAX: usize = 256;
@@ -411,27 +410,6 @@ impl Session {
                 break;
             }
             match job.segments.pop_front() {
-                Some(Segment::Text(mut bytes)) => {
-                    let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
-                    self.output.bytes(&piece);
-                    if !bytes.is_empty() {
-                        job.segments.push_front(Segment::Text(bytes));
-                    }
-                }
-                Some(Segment::Literal(mut bytes)) => {
-                    let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
-                    self.output.bytes(&encode::char8(&piece));
-                    if !bytes.is_empty() {
-                        job.segments.push_front(Segment::Literal(bytes));
-                    }
-                }
-                Some(Segment::Octets(mut bytes)) => {
-                    let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
-                    self.output.bytes(&piece);
-                    if !bytes.is_empty() {
-                        job.segments.push_front(Segment::Octets(bytes));
-                    }
-                }
                 Some(Segment::Decode(decoding)) => {
                     let request = decoding.request(self.mailbox());
                     job.stage = Stage::Decode(decoding);
@@ -448,6 +426,10 @@ impl Session {
                         range: range.start..end,
                     };
                     return self.ask(request, Step::Fetch(job));
+                }
+                Some(segment) => {
+                    let rest = segment.say(&mut self.output);
+                    rest.into_iter().for_each(|it| job.segments.push_front(it));
                 }
                 None => match &mut job.response {
                     Some(response) => {

@@ -12,7 +12,7 @@ use mail::{Message, Uid};
 use super::decoding::{Decoding, Next};
 use crate::imap::ast::{FetchItem, Section, SectionText};
 use crate::imap::encode;
-use crate::imap::output::PIECE_BYTES;
+use crate::imap::output::{Output, PIECE_BYTES};
 use crate::imap::render;
 
 /// A part of a response.
@@ -33,6 +33,24 @@ pub(super) enum Segment {
         range: Range<u64>,
         pick: Pick,
     },
+}
+
+impl Segment {
+    /// Says a piece of it, as far as it has not to be read before; gives the rest.
+    pub fn say(self, output: &mut Output) -> Option<Self> {
+        let (mut bytes, is_literal, rest): (Bytes, bool, fn(Bytes) -> Self) = match self {
+            Self::Text(bytes) => (bytes, false, Self::Text),
+            Self::Literal(bytes) => (bytes, true, Self::Literal),
+            Self::Octets(bytes) => (bytes, false, Self::Octets),
+            later => return Some(later),
+        };
+        let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
+        match is_literal {
+            true => output.bytes(&encode::char8(&piece)),
+            false => output.bytes(&piece),
+        }
+        (!bytes.is_empty()).then(|| rest(bytes))
+    }
 }
 
 impl From<Next> for Segment {

@@ -49,6 +49,8 @@ mod source;
 mod store;
 mod uid_only;
 mod updates;
+mod url_fetch;
+mod urlauth;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -177,6 +179,7 @@ enum Stream {
     List(Box<list::Listing>),
     Annotations(Box<annotation::Annotating>),
     Esearch(Box<esearch::Multisearch>),
+    UrlFetch(Box<url_fetch::Job>),
 }
 
 /// What to do with a reply.
@@ -209,6 +212,8 @@ enum Step {
     Acl(acl::Asking),
     Status(mailboxes::StatusOf),
     Quota(quota::QuotaCommand),
+    Urls(urlauth::Asking),
+    UrlFetch(Box<url_fetch::Job>),
     Metadata(metadata::GetMetadata),
     ListMetadata {
         listing: list::Listing,
@@ -427,6 +432,7 @@ impl Session {
                 Stream::List(listing) => self.list_on(*listing),
                 Stream::Annotations(annotating) => self.annotate_on(annotating),
                 Stream::Esearch(job) => self.esearch_on(job),
+                Stream::UrlFetch(job) => self.url_fetch_on(job),
             }
         }
         self.go_on();
@@ -558,16 +564,8 @@ impl Session {
         if self.closing {
             return;
         }
-        let within_a_response = match &self.work {
-            Work::Streaming(stream) => matches!(
-                &**stream, Stream::Fetch(job) if job.is_within_a_response()
-            ),
-            Work::Waiting(step) => {
-                matches!(&**step, Step::Fetch(job) if job.is_within_a_response())
-            }
-            _ => false,
-        };
-        if self.output.cut() && !within_a_response {
+        let is_within = self.is_within_a_response();
+        if self.output.cut() && !is_within {
             self.say(&format!("* BYE {text}"));
         }
         self.close();

@@ -21,6 +21,8 @@ impl Step {
             Self::Fetch(job) => Some(&*job.tag).filter(|tag| !tag.is_empty()),
             Self::Selecting(it) | Self::Select(it) => Some(&it.tag),
             Self::Renaming(renaming) => Some(&renaming.tag),
+            Self::UrlFetch(job) => Some(&*job.tag).filter(|_| !job.is_within_a_response()),
+            Self::Urls(asking) => Some(asking.tag()),
             Self::Store(storing) => Some(&storing.tag),
             Self::Search(searching) => Some(&searching.tag),
             Self::Esearch(job) | Self::EsearchSelected(job, _) => Some(&job.tag),

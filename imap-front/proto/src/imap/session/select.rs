@@ -110,6 +110,7 @@ impl Session {
         // RFC 8474 §4.2
         let id = mailbox_id(opened.mailbox);
         self.say(&format!("* OK [MAILBOXID ({id})] Identifier"));
+        self.say_mechanisms();
         self.output.bytes(&listed);
         self.selected = Some(Box::new(Selected {
             saved: Arc::default(),

@@ -150,6 +150,17 @@ impl Authenticator {
         account.is_ok_and(|account| self.login.is_admin(&self.name_of(&account)))
     }
 
+    /// Whether who has logged in submits messages for others.
+    pub fn submits(&self, user: UserId) -> bool {
+        let account = self.store.user_name(user);
+        account.is_ok_and(|account| self.login.submits(&self.name_of(&account)))
+    }
+
+    /// Bytes that nobody can guess.
+    pub fn fresh_key(&self) -> [u8; 32] {
+        self.login.fresh_key()
+    }
+
     /// The present name of the user of an account.
     pub fn name_of(&self, account: &str) -> Box<str> {
         self.login.users().name_of(account)
