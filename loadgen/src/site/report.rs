@@ -30,8 +30,8 @@ pub fn table(found: &Found) -> Table {
 const NOTES: &str = "\
 Three hosts on loopback: a nats-server of one cluster and an enpd each, which begins with its own
 host's server, and everything that loads them on the same cores. Comparisons are made by turns in
-one run. *NATS alone* is a publisher and a subscriber of the servers themselves: by the client library
-that brokers use, or by bare sockets, as the brokers' own clients and those of floods have them.
+one run. *NATS alone* is a publisher and a subscriber of the servers themselves: by the client
+library that brokers use, or by bare sockets, as the brokers' own clients and floods have them.
 Times are from before the publisher's write. A flood has at most 20,000 events under way and loses
 none; the best of its turns counts. Subscriptions at NATS are those of the broker's connection. A
 server that is killed is the one of the subscriber's own broker.";

@@ -43,7 +43,7 @@ const ALLOWED: [(&str, &[&str]); 20] = [
     (
         "loadgen",
         &[
-            "reactor", "engine", "tls", "ens", "mail", "proto", "model", "server", "admin",
+            "reactor", "engine", "tls", "ens", "mail", "proto", "model", "nats", "server", "admin",
         ],
     ),
     (
