@@ -4,7 +4,7 @@
     reason = "the bus has a thread of its own and the machine's clock"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -34,6 +34,8 @@ const TAKEN_PER_TURN: usize = 4096;
 /// What something for the bus, and for a shard, costs besides its bytes, about.
 const ORDER_BYTES: usize = 128;
 const UNTOLD_BYTES: usize = 128;
+/// When shards that had no room are tried again.
+const AGAIN_NS: u64 = 1_000_000;
 
 /// What a driver is made of.
 pub(super) struct Parts {
@@ -56,6 +58,8 @@ pub(super) struct SiteDriver {
     began: Instant,
     /// Bytes of events on their way to shards.
     room: Arc<AtomicUsize>,
+    /// Events for each shard that had no room yet, as they came; their bytes are of `room`.
+    waiting: Vec<VecDeque<Arc<FromSite>>>,
     /// What each shard is to be told was lost.
     lost: Vec<Loss>,
     /// What shards are to be told that had no room, and how many bytes that is, about.
@@ -94,6 +98,7 @@ impl SiteDriver {
             origin,
             began: Instant::now(),
             room: Arc::default(),
+            waiting: vec![VecDeque::new(); shards],
             lost: vec![Loss::default(); shards],
             untold: vec![],
             untold_bytes: 0,
@@ -356,14 +361,32 @@ impl SiteDriver {
             false => FromSite::new(event, number, self.room.clone()).map(Arc::new),
         };
         for shard in shards {
-            let message = from.clone().map(BrokerMessage::FromSite);
-            let to = SessionId::shard_itself(shard);
-            let given = message.is_some_and(|message| self.parts.handle.reply(to, message).is_ok());
-            if !given {
-                self.parts.counters.add_crowded();
-                self.lose(Some(shard.0.into()), bucket, Missed::AtMost(1));
+            let place = usize::from(shard.0);
+            match &from {
+                Some(from) => {
+                    self.waiting[place].push_back(from.clone());
+                    self.give_waiting(shard);
+                }
+                None => {
+                    self.parts.counters.add_crowded();
+                    self.lose(Some(place), bucket, Missed::AtMost(1));
+                }
             }
         }
+    }
+
+    /// Gives a shard the events that wait for it, as far as it has room. False if some still wait.
+    fn give_waiting(&mut self, shard: ShardId) -> bool {
+        let waiting = &mut self.waiting[usize::from(shard.0)];
+        while let Some(event) = waiting.front() {
+            let message = BrokerMessage::FromSite(event.clone());
+            let to = SessionId::shard_itself(shard);
+            if self.parts.handle.reply(to, message).is_err() {
+                return false;
+            }
+            waiting.pop_front();
+        }
+        true
     }
 
     /// Tells a shard something, now or when it has room. False if too much waits for that.
@@ -404,8 +427,12 @@ impl SiteDriver {
             self.untold_bytes -= bytes;
         }
         self.untold.extend(untold);
-        for (shard, loss) in (0..).map(ShardId).zip(&mut self.lost) {
-            if loss.is_empty() {
+        for place in 0..self.lost.len() {
+            let shard = ShardId(place as u16);
+            // A loss is told behind what came before it.
+            let has_room = self.give_waiting(shard);
+            let loss = &mut self.lost[place];
+            if !has_room || loss.is_empty() {
                 continue;
             }
             let message = BrokerMessage::Lost(Arc::new(loss.clone()));
@@ -480,10 +507,11 @@ impl Driver for SiteDriver {
         // Shards that have no room may have some soon.
         let is_held = !self.untold.is_empty()
             || !self.members.is_empty()
+            || self.waiting.iter().any(|waiting| !waiting.is_empty())
             || self.lost.iter().any(|loss| !loss.is_empty());
         let idle_ns = self.machine.next_ns().saturating_sub(self.now_ns());
         if is_held {
-            idle_ns.min(10_000_000)
+            idle_ns.min(AGAIN_NS)
         } else {
             idle_ns
         }

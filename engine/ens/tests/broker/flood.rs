@@ -61,3 +61,30 @@ fn what_comes_too_fast_is_told_as_lagged_to_the_last_event() {
     publisher.publish("enp://h/y", "after");
     assert_eq!(member.event().1, "after");
 }
+
+#[test]
+fn what_fits_into_the_bounds_is_heard_whole_however_fast_it_comes() {
+    // More than a shard's queue takes, which the bus's thread fills in less than a turn.
+    const COUNT: usize = 40_000;
+    let cluster = Cluster::new(1);
+    let [here, there] = [(); 2].map(|()| broker(cluster.url(0), 64 << 20));
+    meet(&[&here, &there]);
+    let (publisher, subscriber) = (here.client(false), there.client(false));
+    subscriber.subscribe("enp://h/x");
+    join(&publisher, &subscriber, "enp://h/x");
+    for round in 0..3 {
+        let numbers: Vec<String> = (0..COUNT).map(|number| number.to_string()).collect();
+        let events = numbers.iter().map(|it| ("enp://h/x", it.as_bytes()));
+        publisher.connection.publish_all(events).unwrap();
+        for number in &numbers {
+            match subscriber.next() {
+                ClientEvent::Notified { payload, .. } => {
+                    assert_eq!(payload, number.as_bytes(), "round {round}");
+                }
+                news => panic!("round {round}, {news:?} in the place of {number}"),
+            }
+        }
+    }
+    let counters = there.broker.as_ref().unwrap().site().unwrap();
+    assert_eq!((counters.crowded(), counters.missed()), (0, 0));
+}
