@@ -91,7 +91,8 @@ pub trait Active {
     }
     /// A [`Context::post`] found too much waiting for its session and was dropped. The session's
     /// [`Active::handle_stale`] is called once it has taken what waits; posts until then are
-    /// dropped too, and each comes here.
+    /// dropped too, and each comes here. So do posts to a session that is being closed, and what
+    /// the kernel had not taken of a connection that ends.
     fn handle_dropped(&mut self, id: SessionId) {
         let _ = id;
     }

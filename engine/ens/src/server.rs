@@ -7,6 +7,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use bytes::Bytes;
 use engine::event::{SessionId, ShardId};
@@ -28,6 +29,13 @@ use crate::site::{self, Joined, Joining};
 /// What its Unix socket is called among those that another process inherits.
 const SOCKET: &str = "ens-socket";
 const SECOND_NS: u64 = 1_000_000_000;
+/// Rounds in which shards of a broker that ends give away what has come for pools: from the one
+/// that serves a pool to a member's and back, to another member's, and there.
+const RETIRE_ROUNDS: u32 = 4;
+/// How long a round may take.
+const RETIRED_WITHIN: Duration = Duration::from_millis(500);
+/// How often a shard that has no room for a message is tried, a millisecond apart.
+const RETIRE_TRIES: u32 = 500;
 /// Room for words from other shards and from this process.
 const MESSAGES_QUEUE: usize = 8 * 1024;
 /// Receive buffers of a shard, and bytes in each: publishers are few and send much.
@@ -467,10 +475,35 @@ impl Running {
         self.site.as_ref().map(Joined::leaving)
     }
 
+    /// Has shards give members of pools what has come for them, and other hosts the rest. What one
+    /// shard gives another is behind the message of the next round.
+    fn retire_pools(&self) {
+        for _ in 0..RETIRE_ROUNDS {
+            let (sender, heard) = mpsc::channel();
+            for shard in (0..self.handle.shards()).map(ShardId) {
+                for _ in 0..RETIRE_TRIES {
+                    let message = BrokerMessage::Retire(sender.clone());
+                    if self
+                        .handle
+                        .reply(SessionId::shard_itself(shard), message)
+                        .is_ok()
+                    {
+                        break;
+                    }
+                    let _ = heard.recv_timeout(Duration::from_millis(1));
+                }
+            }
+            drop(sender);
+            // Nobody says anything: it ends when all have dropped the message.
+            let _ = heard.recv_timeout(RETIRED_WITHIN);
+        }
+    }
+
     /// Says BYE to all clients and ends.
     pub fn stop(self) {
         if let Some(site) = &self.site {
-            site.leaving().retire_and_settle();
+            site.leaving().retire();
+            self.retire_pools();
         }
         self.handle.shutdown();
         for thread in self.threads {

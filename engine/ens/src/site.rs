@@ -21,9 +21,7 @@ use crate::handover::Kept;
 use driver::SiteDriver;
 
 /// The bus's thread knows by then that members here are for no other host any more.
-const RETIRED_WITHIN: Duration = Duration::from_millis(200);
-/// By then shards have given members what came for them.
-const SETTLES_IN: Duration = Duration::from_millis(50);
+const RETIRED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Where the bus is.
 #[derive(Clone, Debug)]
@@ -197,10 +195,11 @@ impl Retiring {
         }
     }
 
-    fn wait(&self, within: Duration, until: impl Fn(bool) -> bool) {
+    fn wait(&self) {
         let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        let waits = |done: &mut bool| !until(*done);
-        drop(self.changed.wait_timeout_while(done, within, waits));
+        let waits = |done: &mut bool| !*done;
+        let waited = self.changed.wait_timeout_while(done, RETIRED_WITHIN, waits);
+        drop(waited);
     }
 }
 
@@ -210,13 +209,7 @@ impl Leaving {
     pub fn retire(&self) {
         self.retiring.wanted.store(true, Ordering::SeqCst);
         self.waker.wake();
-        self.retiring.wait(RETIRED_WITHIN, |done| done);
-    }
-
-    /// The same, and gives the shards time to pass on what they have.
-    pub fn retire_and_settle(&self) {
-        self.retire();
-        self.retiring.wait(SETTLES_IN, |_| false);
+        self.retiring.wait();
     }
 
     /// Members here are for all again.
@@ -226,7 +219,7 @@ impl Leaving {
     }
 
     /// Gives the bus what shards have published, tells the others that this broker ends, and waits
-    /// until that is done, or about a second has passed.
+    /// until they have what it sent them, or about two seconds have passed.
     pub fn leave(&self) {
         self.ending.store(true, Ordering::SeqCst);
         self.waker.wake();

@@ -43,6 +43,7 @@ fn connect_options(options: Options, told: Told) -> ConnectOptions {
     let mut connect = ConnectOptions::new()
         .name(options.name)
         .no_echo()
+        .retain_servers_order()
         .retry_on_initial_connect()
         .max_reconnects(None)
         .ping_interval(PING_EVERY)
@@ -109,22 +110,14 @@ pub(crate) async fn run(
         };
     }
     let last = async {
-        let (mut leaving, mut done) = match way {
+        let (leaving, done) = match way {
             Way::Free(leaving) => (leaving, Done::default()),
             Way::Busy(sending) => sending.await,
         };
-        loop {
-            heard.note(done);
-            let tasks = heard.tasks(driver.orders());
-            (leaving, done) = leaving.carry_out(tasks).await;
-            heard.note(std::mem::take(&mut done));
-            _ = client.flush().await;
-            if !heard.has_ending() {
-                return;
-            }
-            // What was under way to what is wanted no more may have to be sent elsewhere.
-            give(heard.last().await, &mut driver);
-        }
+        heard.note(done);
+        let tasks = heard.tasks(driver.orders());
+        leaving.carry_out(tasks).await;
+        _ = client.flush().await;
     };
     _ = timeout(LAST_WITHIN, last).await;
 }
@@ -204,13 +197,8 @@ impl Leaving {
         let mut done = Done::default();
         for task in tasks {
             match task {
-                Task::Order(Order::Subscribe { subject, queue }) => {
-                    let client = &self.client;
-                    let subscriber = match queue {
-                        Some(queue) => client.queue_subscribe(subject.clone(), queue.into()).await,
-                        None => client.subscribe(subject.clone()).await,
-                    };
-                    if let Ok(subscriber) = subscriber {
+                Task::Order(Order::Subscribe { subject }) => {
+                    if let Ok(subscriber) = self.client.subscribe(subject.clone()).await {
                         done.new.insert(subject, subscriber);
                     }
                 }

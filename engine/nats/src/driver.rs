@@ -55,14 +55,12 @@ pub struct Message {
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Messages of a subject are wanted; with a queue group, each goes to one of its members.
+    /// Messages of a subject are wanted.
     Subscribe {
         /// It.
         subject: String,
-        /// The group.
-        queue: Option<&'static str>,
     },
-    /// They are wanted no more. What is under way still comes.
+    /// They are wanted no more. What is under way may come or not.
     Unsubscribe(String),
     /// A message is to be sent.
     Publish {

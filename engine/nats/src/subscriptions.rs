@@ -1,7 +1,6 @@
 //! Subscriptions, and what has come of them.
 
 use std::collections::BTreeMap;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -16,7 +15,7 @@ const EACH_BYTES: usize = 128;
 /// Subscriptions, by subject.
 pub(crate) struct Subscriptions {
     by_subject: BTreeMap<String, Subscriber>,
-    /// Those that are wanted no more, until the server knows.
+    /// Those that are wanted no more, until the client has let go of them.
     ending: Vec<Subscriber>,
     /// Bytes of messages that are taken at a time.
     most: usize,
@@ -60,31 +59,24 @@ impl Subscriptions {
 
     /// Takes subscriptions out that are to end; gives what there is to do.
     pub fn tasks(&mut self, orders: Vec<Order>) -> Vec<Task> {
-        let task = |order| match order {
-            Order::Unsubscribe(subject) => self
-                .by_subject
-                .remove(&subject)
-                .map(|it| Task::End(Box::new(it))),
-            order => Some(Task::Order(order)),
-        };
-        orders.into_iter().filter_map(task).collect()
-    }
-
-    /// Whether the server does not know yet of some that are wanted no more.
-    pub fn has_ending(&self) -> bool {
-        !self.ending.is_empty()
-    }
-
-    /// What comes next; nothing if none is left that is ending.
-    pub async fn last(&mut self) -> Taken {
-        poll_fn(|cx| {
-            let taken = self.take(cx);
-            match taken.messages.is_empty() && self.has_ending() {
-                true => Poll::Pending,
-                false => Poll::Ready(taken),
+        let mut tasks: Vec<Task> = vec![];
+        for order in orders {
+            let Order::Unsubscribe(subject) = order else {
+                tasks.push(Task::Order(order));
+                continue;
+            };
+            // It may be one of those that are still to begin.
+            let begin = Order::Subscribe { subject };
+            let begins = |task: &Task| matches!(task, Task::Order(order) if *order == begin);
+            if let Some(at) = tasks.iter().rposition(begins) {
+                tasks.remove(at);
+            } else if let Order::Subscribe { subject } = begin
+                && let Some(it) = self.by_subject.remove(&subject)
+            {
+                tasks.push(Task::End(Box::new(it)));
             }
-        })
-        .await
+        }
+        tasks
     }
 
     /// All that has come, as far as there is room. As this thread is the one that takes messages
@@ -124,5 +116,33 @@ impl Taken {
             payload: message.payload,
             nobody: message.status == Some(StatusCode::NO_RESPONDERS),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wanted_no_more_before_it_was_asked_for_is_not_asked_for() {
+        let begin = |subject: &str| Order::Subscribe {
+            subject: subject.into(),
+        };
+        let end = |subject: &str| Order::Unsubscribe(subject.into());
+        let orders = vec![
+            begin("a"),
+            begin("b"),
+            end("a"),
+            end("c"),
+            begin("a"),
+            end("b"),
+        ];
+        let tasks = Subscriptions::new(1).tasks(orders);
+        let order = |task| match task {
+            Task::Order(order) => order,
+            Task::End(_) => panic!("nothing was there"),
+        };
+        let left: Vec<Order> = tasks.into_iter().map(order).collect();
+        assert_eq!(left, [begin("a")]);
     }
 }

@@ -3,7 +3,7 @@
 mod damage;
 mod fuzz;
 pub mod kill;
-mod site;
+pub mod site;
 
 use std::process::Command;
 

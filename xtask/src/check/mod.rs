@@ -26,7 +26,7 @@ const KILL_ROUNDS: u32 = 4;
 const GUEST: &str = "instructions";
 const HOST: &str = "results";
 /// Stages that need what others have made, and install it.
-const NEEDS_PACKAGES: [&str; 3] = ["monitor", "clients", "proxies"];
+const NEEDS_PACKAGES: [&str; 4] = ["monitor", "clients", "proxies", "site"];
 /// Seeds of the simulation, as `simulate` takes them.
 const SEEDS: (u32, u32) = (0, 200);
 
@@ -64,7 +64,7 @@ struct Outcome {
 }
 
 /// All stages, in order.
-const STAGES: [Stage; 14] = [
+const STAGES: [Stage; 15] = [
     Stage {
         name: "fmt",
         run: fmt,
@@ -120,6 +120,10 @@ const STAGES: [Stage; 14] = [
     Stage {
         name: "proxies",
         run: proxies::run,
+    },
+    Stage {
+        name: "site",
+        run: |_| site(),
     },
 ];
 
@@ -269,5 +273,17 @@ fn kills(_: &mut Failures) -> Result<Count> {
     Ok(Count {
         passed: KILL_ROUNDS + 1,
         failed: 0,
+    })
+}
+
+/// Hosts of a site, while cables are cut and servers die. Nothing is counted where there can be no
+/// hosts.
+fn site() -> Result<Count> {
+    Ok(match campaign::site::brief()? {
+        Some(good) => Count::one(good),
+        None => {
+            println!("site is skipped: this machine makes no network namespaces");
+            Count::default()
+        }
     })
 }

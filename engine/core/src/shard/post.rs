@@ -29,10 +29,12 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
 
     fn post(&mut self, to: SessionId, bytes: Bytes) {
         let max = self.limits.posts_bytes_max;
-        let row = self.rows.of_mut(to);
-        let Some(row) = row.filter(|row| !row.has(Row::<P>::CLOSING)) else {
+        let Some(row) = self.rows.of_mut(to) else {
             return;
         };
+        if row.has(Row::<P>::CLOSING) {
+            return self.protocol.handle_dropped(to);
+        }
         let full = row
             .outbox
             .as_ref()

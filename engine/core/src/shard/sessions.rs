@@ -290,7 +290,10 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         let conn = row.conn;
         let generation = row.generation.wrapping_add(1);
         let old = std::mem::replace(row, Row::free(generation));
-        self.owed -= old.outbox.as_ref().map_or(0, |outbox| outbox.cost());
+        if let Some(outbox) = &old.outbox {
+            self.owed -= outbox.cost();
+            self.protocol.handle_dropped(id);
+        }
         match old.state {
             State::Active(mut session) => {
                 self.protocol.note_end(why);

@@ -45,7 +45,7 @@ impl Broker {
                         _ => (ErrorCode::Malformed, "the bytes are no frame"),
                     };
                     refuse(cx, code, 0, text);
-                    close(cx, text);
+                    self.dismiss(cx, text);
                     session.closing = true;
                 }
             }
@@ -199,7 +199,9 @@ impl Active for Broker {
         if let Some(tally) = self.untold(id) {
             return self.lagged.entry(id).or_default().join(tally);
         }
-        self.stats.drop_one();
+        if self.is_subscriber(id) {
+            self.stats.drop_one();
+        }
         self.lagged.entry(id).or_default().events += 1;
     }
 
@@ -233,7 +235,7 @@ impl Active for Broker {
     }
 
     fn handle_shutdown(&mut self, session: &mut Session, cx: &mut Cx<'_>) {
-        close(cx, "the broker is stopping");
+        self.dismiss(cx, "the broker is stopping");
         session.closing = true;
     }
 

@@ -1,7 +1,7 @@
 //! What the shards of a broker tell each other.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 
 use bytes::Bytes;
 use engine::event::SessionId;
@@ -86,6 +86,9 @@ pub enum BrokerMessage {
         /// How many.
         members: u32,
     },
+    /// The broker ends: events for pools go to other hosts, where these have members. Whoever waits
+    /// for that hears of it when it is dropped.
+    Retire(mpsc::Sender<()>),
     /// An event for a member of a pool that is served here, from another host; or from this one if
     /// no other took it.
     PooledFromSite {

@@ -60,7 +60,11 @@ pub struct Broker {
     lagged: HashMap<SessionId, Tally, RandomState>,
     /// Connections that were not let in and are being closed.
     refused: HashSet<SessionId, RandomState>,
+    /// Members of pools that are being closed, and are members no more.
+    dismissed: HashSet<SessionId, RandomState>,
     pools: Pools,
+    /// Members of pools here get nothing that others may have.
+    retires: bool,
     /// Entries of [`Target::Local`] in the matcher.
     locals: usize,
     /// The other brokers, if this one has joined a site.
@@ -125,7 +129,9 @@ impl Broker {
             removals: subscriptions::REMOVALS_PER_TURN,
             lagged: HashMap::default(),
             refused: HashSet::default(),
+            dismissed: HashSet::default(),
             pools: Pools::default(),
+            retires: false,
             locals: 0,
             site,
             untold_members: BTreeSet::new(),
@@ -140,7 +146,26 @@ impl Broker {
         if !self.refused.remove(&session) {
             self.placement.left();
         }
-        self.lagged.remove(&session);
+        let was_member = self.dismissed.remove(&session) || self.is_member(session);
+        if self.lagged.remove(&session).is_some() && was_member {
+            // It was not told, and what was for it goes nowhere else.
+            self.lose_of_pool();
+        }
+        self.leave_all(cx);
+    }
+
+    /// Whether it shares a pool with others of its site.
+    fn is_member(&self, session: SessionId) -> bool {
+        let is_shared = |pattern: &Pattern| pattern.pool.is_some() && !pattern.is_local();
+        self.site.is_some() && self.owned(session).any(|(_, pattern)| is_shared(pattern))
+    }
+
+    /// A connection is to end: its subscriptions are those of nobody any more.
+    fn dismiss(&mut self, cx: &mut Cx<'_>, text: &str) {
+        close(cx, text);
+        if self.is_member(cx.id()) {
+            self.dismissed.insert(cx.id());
+        }
         self.leave_all(cx);
     }
 

@@ -120,12 +120,12 @@ impl Pools {
         pool.map_or(0, |pool| pool.members.len() as u32)
     }
 
-    /// The pattern, if it is the turn of a member on another host.
-    pub fn turn_away(&mut self, number: u32) -> Option<Arc<Pattern>> {
+    /// The pattern, if it is the turn of a member on another host, or none here are to have any.
+    pub fn turn_away(&mut self, number: u32, retires: bool) -> Option<Arc<Pattern>> {
         let pool = self.pools.get_mut(&number).filter(|pool| pool.away > 0)?;
         let here = pool.members.len() as u32;
         pool.round = (pool.round + 1) % here.saturating_add(pool.away);
-        (pool.round >= here).then(|| pool.pattern.clone())
+        (retires || pool.round >= here).then(|| pool.pattern.clone())
     }
 
     fn remove(&mut self, pattern: &Pattern, number: u32) -> Option<EntryId> {

@@ -161,7 +161,7 @@ impl Broker {
     /// Gives an event to the one member of a pool whose turn it is, here or on another host.
     fn pooled(&mut self, cx: &mut Cx<'_>, pool: u32, event: &Arc<Published>) {
         if matches!(event.way, Way::Own)
-            && let Some(pattern) = self.pools.turn_away(pool)
+            && let Some(pattern) = self.pools.turn_away(pool, self.retires)
         {
             return self.send_away(&pattern, event);
         }
@@ -221,6 +221,7 @@ impl Broker {
             BrokerMessage::FromSite(from) => self.heard_from_site(cx, &from),
             BrokerMessage::Lost(loss) => self.lost(&loss),
             BrokerMessage::Away { pattern, members } => self.set_away(&pattern, members),
+            BrokerMessage::Retire(_) => self.retires = true,
             BrokerMessage::PooledFromSite {
                 pattern,
                 pooled,

@@ -187,6 +187,10 @@ impl Broker {
         Ok(())
     }
 
+    pub(super) fn is_subscriber(&self, session: SessionId) -> bool {
+        self.subscriptions.contains_key(&session)
+    }
+
     pub(super) fn has_subscription(&self, session: SessionId, id: u32) -> bool {
         let owned = self.subscriptions.get(&session);
         owned.is_some_and(|owned| owned.by_id.contains_key(&id))

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::bucket::BUCKETS;
 use super::interest::Wanted;
 use super::machine::{Action, Limits, Machine};
-use super::pools::{Known, SitePools};
+use super::pools::SitePools;
 use super::wire::{Crossing, Header, Said};
 use super::{Counts, Missed, belongs_at};
 
@@ -14,7 +14,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 const NOW_NS: u64 = 3600 * SECOND_NS;
 
 fn machine() -> Machine {
-    let mut machine = Machine::new(1, NOW_NS, Limits::default());
+    let mut machine = Machine::new(1 << 40, NOW_NS, Limits::default());
     machine.want(NOW_NS, Wanted::all());
     machine.connected(NOW_NS, 1 << 20);
     machine.take_actions();
@@ -51,6 +51,8 @@ fn digest(number: u64, bye: bool, buckets: Vec<(u16, u64)>) -> Said {
         number,
         pools: 0,
         bye,
+        sent: vec![],
+        taken: vec![],
         buckets,
     }
 }
@@ -86,6 +88,7 @@ fn an_event_that_was_handed_on_too_often_is_not_handed_on() {
     machine.set_members(NOW_NS, &pattern, 1);
     let pooled = Said::Pooled {
         home: 2,
+        before: 0,
         number: 1,
         hops: u8::MAX,
         pattern,
@@ -188,10 +191,22 @@ fn lists_of_pools_are_bounded_in_number_and_bytes() {
 }
 
 #[test]
-fn pools_that_were_heard_of_once_are_not_remembered_for_ever() {
-    let mut pools = SitePools::default();
-    for pool in 0..200_000 {
-        assert_eq!(pools.note(2, super::PoolId(pool), 1), Known::New);
+fn those_who_were_heard_of_once_are_not_remembered_for_ever() {
+    let mut machine = machine();
+    let mut streams = super::streams::Streams::default();
+    for origin in 2..20_000 {
+        let pooled = Said::Pooled {
+            home: origin,
+            before: 0,
+            number: u64::MAX,
+            hops: 0,
+            pattern: Bytes::from_static(b"a pool"),
+            event: event(),
+        };
+        machine.hear(NOW_NS + origin, vec![said(origin, 1, &pooled)]);
+        streams.note_sent(NOW_NS, origin, u64::MAX);
     }
-    assert!(pools.heard_of() <= 65_536, "{}", pools.heard_of());
+    assert!(machine.senders() < 3000, "{}", machine.senders());
+    streams.prune(|origin| origin < 5);
+    assert_eq!(streams.senders(), 3);
 }

@@ -1,15 +1,14 @@
 //! A broker's part of the bus, without the bus.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 
-use super::incoming::{Heard, Incoming, Missed};
+use super::incoming::{FAMILY_SHIFT, Heard, Incoming, Missed};
 use super::interest::Wanted;
 use super::links::{Links, ToTell};
 use super::mutant::{Mutant, planted};
 use super::outgoing::Outgoing;
-use super::pools::{Known, PoolId, SitePools};
+use super::pools::SitePools;
+use super::streams::{Pooled, Streams};
 use super::wire::{Crossing, Header, Said, Subject, Token};
 
 /// How often an origin says how far it is.
@@ -23,14 +22,14 @@ const SINGLE_AGAIN: usize = SINGLE_MAX / 2;
 /// Bounds.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of events for pools of which it is not known yet whether anybody takes them.
-    pub asked_bytes_max: usize,
+    /// Bytes of events for pools that are kept until another broker has taken them.
+    pub kept_bytes_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            asked_bytes_max: 4 << 20,
+            kept_bytes_max: 4 << 20,
         }
     }
 }
@@ -80,21 +79,6 @@ pub enum Action {
     Acknowledged(Token),
 }
 
-/// An event for one member of a pool.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pooled {
-    /// The pool's pattern, written down.
-    pub pattern: Bytes,
-    /// The event.
-    pub event: Crossing,
-    /// Whose it is.
-    pub home: u64,
-    /// By which it can be acknowledged here, if it is linked and another origin's.
-    pub number: Option<u64>,
-    /// How often it was handed on.
-    pub hops: u8,
-}
-
 /// What a machine counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -123,6 +107,7 @@ pub struct Machine {
     outgoing: Outgoing,
     incoming: Incoming,
     pools: SitePools,
+    streams: Streams,
     links: Links,
     wanted: Wanted,
     /// What the bus was asked for.
@@ -130,11 +115,8 @@ pub struct Machine {
     all: bool,
     digests: u64,
     digest_ns: u64,
-    asked: VecDeque<(u64, Pooled)>,
-    asked_bytes: usize,
-    next_asked: u64,
-    /// Something was sent to a pool by the connection that the bus has now.
-    has_sent_to_pools: bool,
+    /// It has said that it ends.
+    has_ended: bool,
     actions: Vec<Action>,
     counts: Counts,
 }
@@ -152,16 +134,14 @@ impl Machine {
             outgoing: Outgoing::new(),
             incoming: Incoming::new(),
             pools: SitePools::default(),
+            streams: Streams::default(),
             links: Links::default(),
             wanted: Wanted::none(),
             single: Wanted::none(),
             all: false,
             digests: 0,
             digest_ns: 0,
-            asked: VecDeque::new(),
-            asked_bytes: 0,
-            next_asked: 0,
-            has_sent_to_pools: false,
+            has_ended: false,
             actions: vec![
                 Action::Subscribe(Subject::Everyone),
                 Action::Subscribe(Subject::Origin(origin)),
@@ -196,6 +176,12 @@ impl Machine {
         self.incoming.waiting_checks()
     }
 
+    /// Origins that have sent something for pools.
+    #[cfg(test)]
+    pub(super) fn senders(&self) -> usize {
+        self.streams.senders()
+    }
+
     fn header(&mut self, now_ns: u64) -> Header {
         self.order += 1;
         Header {
@@ -218,11 +204,6 @@ impl Machine {
         self.incoming.connected(now_ns);
         self.say(now_ns, Subject::Everyone, None, &Said::Who { origin: None });
         self.pools.ask(now_ns);
-        if std::mem::take(&mut self.has_sent_to_pools) {
-            // It may have been lost on its way to the bus: others are to miss a digest, and tell
-            // their members so.
-            self.digests += 1;
-        }
         self.digest(now_ns, false);
         self.tell_pools_missed();
     }
@@ -234,9 +215,6 @@ impl Machine {
             let changed = self.pools.forget(origin);
             self.tell_members(changed);
         }
-        while let Some((_, pooled)) = self.asked.pop_front() {
-            self.asked_bytes -= pooled.event.wire_bytes();
-        }
     }
 
     /// Messages may have been lost on their way here, by whoever carries them.
@@ -245,7 +223,7 @@ impl Machine {
     }
 
     fn tell_pools_missed(&mut self) {
-        if self.pools.own().next().is_some() {
+        if self.pools.has_own() {
             self.actions.push(Action::PoolsMissed);
         }
     }
@@ -331,6 +309,8 @@ impl Machine {
             number: self.digests,
             pools: self.pools.version(),
             bye,
+            sent: self.streams.sent(),
+            taken: self.streams.cursors(),
             buckets: self.outgoing.digest(),
         };
         self.say(now_ns, Subject::Everyone, None, &said);
@@ -341,6 +321,10 @@ impl Machine {
         self.counts.strange += messages;
     }
 
+    fn is_family(&self, origin: u64) -> bool {
+        origin >> FAMILY_SHIFT == self.origin >> FAMILY_SHIFT
+    }
+
     /// Messages that have come since the last call; all that had come when they were fetched, so
     /// that those of an origin can be put in order, whatever their subjects.
     pub fn hear(&mut self, now_ns: u64, messages: Vec<Bytes>) {
@@ -348,6 +332,8 @@ impl Machine {
         for message in messages {
             match Said::decode(message) {
                 Some((header, _)) if header.origin == self.origin => {}
+                // What a predecessor has published its clients, who are here now, have heard.
+                Some((header, Said::Batch { .. })) if self.is_family(header.origin) => {}
                 Some(one) => said.push(one),
                 None => self.counts.strange += 1,
             }
@@ -358,6 +344,7 @@ impl Machine {
         for (header, said) in said {
             self.hear_one(now_ns, header, said);
         }
+        self.look_at_waiting(now_ns);
     }
 
     fn hear_one(&mut self, now_ns: u64, header: Header, said: Said) {
@@ -381,15 +368,15 @@ impl Machine {
                 number,
                 pools,
                 bye,
+                sent,
+                taken,
                 buckets,
             } => {
                 let digest = (number, bye);
                 self.incoming
                     .digest(now_ns, origin, digest, &buckets, &mut heard);
-                if bye {
-                    let changed = self.pools.forget(origin);
-                    self.tell_members(changed);
-                } else if self.pools.is_behind(origin, pools) {
+                self.hear_of_streams(now_ns, origin, bye, &sent, &taken);
+                if !bye && self.pools.is_behind(origin, pools) {
                     let said = Said::Who {
                         origin: Some(origin),
                     };
@@ -408,21 +395,22 @@ impl Machine {
                 part,
                 parts,
                 pools,
-            } => {
+            } if self.incoming.is_there(origin) => {
                 let changed = self.pools.take(origin, version, (part, parts), pools);
                 self.tell_members(changed);
             }
+            Said::Pools { .. } => {}
             Said::Pooled {
                 home,
+                before,
                 number,
                 hops,
                 pattern,
                 event,
-            } => match self.pools.note(origin, PoolId::of(&pattern), number) {
-                Known::New => self.take_pooled(now_ns, home, hops, pattern, event),
-                Known::Twice => {}
-                Known::Unknown => self.lost_of_pool(),
-            },
+            } => {
+                let event = (home, hops, pattern, event);
+                self.hear_pooled(now_ns, origin, (before, number), event);
+            }
             Said::Ack { request, token } => {
                 if self.links.is_new(origin, request) {
                     self.actions.push(Action::Acknowledged(token));
@@ -470,7 +458,9 @@ impl Machine {
     /// When [`Machine::tick`] is to be called at the latest.
     pub fn next_ns(&self) -> u64 {
         let pools_ns = self.pools.due_ns().filter(|_| self.is_connected);
-        self.digest_ns.min(pools_ns.unwrap_or(u64::MAX))
+        let waiting_ns = self.streams.due_ns();
+        let others_ns = [pools_ns, waiting_ns].into_iter().flatten().min();
+        self.digest_ns.min(others_ns.unwrap_or(u64::MAX))
     }
 
     /// Does what time brings along.
@@ -478,6 +468,12 @@ impl Machine {
         let mut heard = Vec::new();
         self.incoming.tick(now_ns, self.is_connected, &mut heard);
         self.tell_heard(0, heard);
+        if self.streams.tick(now_ns) {
+            self.lost_of_pool();
+        }
+        self.streams
+            .give_up(|origin| self.incoming.is_there(origin));
+        self.look_at_waiting(now_ns);
         for origin in self.pools.origins() {
             if self.is_connected && !self.incoming.is_there(origin) {
                 let changed = self.pools.forget(origin);
@@ -493,15 +489,23 @@ impl Machine {
         let parts = self.pools.parts(now_ns);
         self.say_pools(now_ns, parts);
         if self.digest_ns <= now_ns {
-            self.pools.prune(|origin| self.incoming.is_known(origin));
+            self.streams.prune(|origin| self.incoming.is_known(origin));
             self.digest(now_ns, false);
         }
     }
 
-    /// The process ends: what it has published is all.
+    /// The process ends: what it has published is all, and it takes nothing more.
     pub fn end(&mut self, now_ns: u64) {
         self.retire(now_ns, true);
         self.flush();
+        // Those who are still there send to others what was not taken here.
+        if self
+            .streams
+            .misses(|origin| !self.incoming.is_there(origin))
+        {
+            self.lost_of_pool();
+        }
+        self.has_ended = true;
         self.digest(now_ns, true);
     }
 }

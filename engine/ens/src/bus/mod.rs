@@ -9,8 +9,8 @@
 //!
 //! In reading order: `bucket`, `interest` (which buckets are wanted), `wire` (what is said),
 //! `outgoing` (numbers and batches), `incoming` (what other origins have said), `pools` (members of
-//! one pool on several hosts), `links` (acknowledgements from end to end), `machine` (all of it),
-//! `port` (what shards give it).
+//! one pool on several hosts), `streams` (what is sent to them), `links` (acknowledgements from end
+//! to end), `machine` (all of it), `port` (what shards give it).
 
 mod bucket;
 mod incoming;
@@ -21,6 +21,7 @@ mod mutant;
 mod outgoing;
 mod pools;
 mod port;
+mod streams;
 mod wire;
 
 #[cfg(test)]
@@ -31,7 +32,7 @@ mod simulation;
 pub use bucket::{BUCKETS, bucket_of, bucket_of_pattern, hears_others};
 pub use incoming::{FAMILY_SHIFT, Missed};
 pub use interest::{Interest, Wanted};
-pub use machine::{Action, Counts, Limits, Machine, Pooled};
-pub use pools::PoolId;
+pub use machine::{Action, Counts, Limits, Machine};
 pub use port::{Given, Port};
+pub use streams::Pooled;
 pub use wire::{Crossing, Subject, Token, belongs_at};

@@ -20,11 +20,19 @@ pub(super) enum Mutant {
     KeepPooled,
     /// A subscription of local scope hears other hosts.
     IgnoreScope,
+    /// What a broker that ends has not taken for its pools goes nowhere.
+    ForgetUntaken,
+    /// A gap in what comes for pools is not told.
+    ForgetStreamGap,
+    /// What was sent last for pools is not looked for.
+    IgnoreSent,
+    /// What comes twice for pools is given twice.
+    PoolTwice,
 }
 
 #[cfg(test)]
 impl Mutant {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::ForgetGap,
         Self::HearTwice,
         Self::IgnoreDigests,
@@ -33,6 +41,10 @@ impl Mutant {
         Self::NoOrder,
         Self::KeepPooled,
         Self::IgnoreScope,
+        Self::ForgetUntaken,
+        Self::ForgetStreamGap,
+        Self::IgnoreSent,
+        Self::PoolTwice,
     ];
 }
 

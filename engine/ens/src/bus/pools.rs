@@ -1,12 +1,11 @@
 //! Pools that have members on several hosts. Each broker tells the others which pools it has, and
-//! how many members of each; who publishes decides whether a member of its own or one of the
-//! others' gets an event. The bus gives it to one of those.
+//! how many members of each; who publishes decides which of the brokers gets an event for one of
+//! its members.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ahash::RandomState;
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 
 /// Pools that a broker offers the site; further ones have members on their own host only.
 const POOLS_MAX: usize = 1024;
@@ -16,26 +15,8 @@ const PART_BYTES: usize = 64 * 1024;
 /// beyond that have no members elsewhere, as far as this broker knows.
 const OTHERS_BYTES_MAX: usize = 32 << 20;
 const EACH_BYTES: usize = 128;
-/// Of so many pools and senders it is known which number was heard last.
-const HEARD_MAX: usize = 65_536;
 /// A list is not sent more often.
 const LIST_NS: u64 = 50_000_000;
-
-/// Numbers of a sender's events for a pool of which it is known whether they were heard.
-const NUMBERS: u64 = 512;
-
-/// What a pool is called on the bus.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PoolId(pub u128);
-
-impl PoolId {
-    /// Of its pattern, written down.
-    pub fn of(pattern: &[u8]) -> Self {
-        let hash = Sha256::digest(pattern);
-        let (half, _) = hash.split_first_chunk().expect("it has 32 bytes");
-        Self(u128::from_be_bytes(*half))
-    }
-}
 
 /// Patterns of pools, written down, and how many members each has.
 pub(super) type List = Vec<(Bytes, u32)>;
@@ -52,12 +33,18 @@ pub(super) struct SitePools {
     sent_ns: u64,
     others: HashMap<u64, Theirs, RandomState>,
     /// Members that others have, by pool.
-    totals: BTreeMap<Bytes, u32>,
+    elsewhere: BTreeMap<Bytes, Elsewhere>,
     /// Bytes of their lists, complete or not.
     others_bytes: usize,
-    /// The last number that was sent to any pool, and heard of each from each sender.
-    sent: u64,
-    heard: HashMap<(u64, PoolId), Numbers, RandomState>,
+}
+
+/// Members of a pool on other hosts.
+struct Elsewhere {
+    /// How many each origin has.
+    each: Vec<(u64, u32)>,
+    total: u32,
+    /// Whose turn it was.
+    turn: u32,
 }
 
 #[derive(Default)]
@@ -73,36 +60,21 @@ struct Theirs {
     bytes: usize,
 }
 
-/// What changes with the number of a pool's members here.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    Nothing,
-    /// It has members now, and had none.
-    First,
-    /// It has none any more.
-    Last,
-    /// It has, but the site is offered no more pools.
-    TooMany,
-}
-
 impl SitePools {
-    /// How many members a pool has here.
-    pub fn set_own(&mut self, now_ns: u64, pattern: &Bytes, members: u32) -> Change {
-        let change = match (self.own.contains_key(pattern), members) {
-            (true, 0) => Change::Last,
-            (false, 0) => return Change::Nothing,
-            (false, _) if self.own.len() >= POOLS_MAX => return Change::TooMany,
-            (false, _) => Change::First,
-            (true, _) => Change::Nothing,
-        };
-        if members == 0 {
-            self.own.remove(pattern);
-        } else {
+    /// How many members a pool has here. False if the site is offered no more pools.
+    pub fn set_own(&mut self, now_ns: u64, pattern: &Bytes, members: u32) -> bool {
+        let is_new = !self.own.contains_key(pattern);
+        if is_new && members > 0 && self.own.len() >= POOLS_MAX {
+            return false;
+        }
+        if members > 0 {
             self.own.insert(pattern.clone(), members);
+        } else if self.own.remove(pattern).is_none() {
+            return true;
         }
         self.version += 1;
         self.ask(now_ns);
-        change
+        true
     }
 
     /// Members here are for nobody else from now on, or they are again. Gives whether that is new.
@@ -136,9 +108,33 @@ impl SitePools {
         self.version
     }
 
-    /// The pools that have members here.
-    pub fn own(&self) -> impl Iterator<Item = &Bytes> {
-        self.own.keys()
+    /// Whether any pool has members here.
+    pub fn has_own(&self) -> bool {
+        !self.own.is_empty()
+    }
+
+    /// Whether a pool has members here, for whomever.
+    pub fn has_members_here(&self, pattern: &Bytes) -> bool {
+        !self.is_retired && self.own.contains_key(pattern)
+    }
+
+    /// Whether it has any on other hosts.
+    pub fn has_members_away(&self, pattern: &Bytes) -> bool {
+        self.elsewhere.contains_key(pattern)
+    }
+
+    /// The origin that has the member of a pool whose turn it is among all others'.
+    pub fn choose(&mut self, pattern: &Bytes) -> Option<u64> {
+        let pool = self.elsewhere.get_mut(pattern)?;
+        pool.turn = (pool.turn + 1) % pool.total.max(1);
+        let mut turn = pool.turn;
+        let mut is_one_of = |members: u32| {
+            let is_one = turn < members;
+            turn = turn.saturating_sub(members);
+            is_one
+        };
+        let chosen = pool.each.iter().find(|(_, members)| is_one_of(*members));
+        chosen.or(pool.each.last()).map(|(origin, _)| *origin)
     }
 
     /// The list, in parts, if it is to be sent now.
@@ -227,11 +223,6 @@ impl SitePools {
         self.changed(theirs.list.into_keys().collect(), origin)
     }
 
-    /// Forgets what was heard of origins that nobody knows any more.
-    pub fn prune(&mut self, is_known: impl Fn(u64) -> bool) {
-        self.heard.retain(|(sender, _), _| is_known(*sender));
-    }
-
     /// Origins whose lists are known.
     pub fn origins(&self) -> Vec<u64> {
         self.others.keys().copied().collect()
@@ -242,95 +233,32 @@ impl SitePools {
         self.others_bytes
     }
 
-    #[cfg(test)]
-    pub fn heard_of(&self) -> usize {
-        self.heard.len()
-    }
-
     fn changed(&mut self, mut concerned: BTreeSet<Bytes>, origin: u64) -> List {
         if let Some(theirs) = self.others.get(&origin) {
             concerned.extend(theirs.list.keys().cloned());
         }
         let mut changed = vec![];
         for pattern in concerned {
-            let lists = self.others.values().map(|theirs| &theirs.list);
-            let counts = lists.filter_map(|list| list.get(&pattern));
-            let total = counts.fold(0u32, |sum, count| sum.saturating_add(*count));
-            let before = match total {
-                0 => self.totals.remove(&pattern),
-                total => self.totals.insert(pattern.clone(), total),
+            let members = |(origin, theirs): (&u64, &Theirs)| {
+                let members = theirs.list.get(&pattern).filter(|members| **members > 0)?;
+                Some((*origin, *members))
             };
+            let mut each: Vec<_> = self.others.iter().filter_map(members).collect();
+            each.sort_unstable();
+            let counts = each.iter().map(|(_, members)| *members);
+            let total = counts.fold(0u32, u32::saturating_add);
+            let before = self.elsewhere.remove(&pattern);
+            let turn = before.as_ref().map_or(0, |it| it.turn);
+            let before = before.map(|it| it.total);
+            if total > 0 {
+                let pool = Elsewhere { each, total, turn };
+                self.elsewhere.insert(pattern.clone(), pool);
+            }
             if before.unwrap_or(0) != total {
                 changed.push((pattern, total));
             }
         }
         changed
-    }
-
-    /// The number of one more event for a pool: those of each grow.
-    pub fn number(&mut self) -> u64 {
-        self.sent += 1;
-        self.sent
-    }
-
-    /// Whether an event of that number was heard before.
-    pub fn note(&mut self, sender: u64, pool: PoolId, number: u64) -> Known {
-        if self.heard.len() >= HEARD_MAX && !self.heard.contains_key(&(sender, pool)) {
-            // Half of them, whichever: what comes twice is rare, and comes soon.
-            let mut stays = false;
-            self.heard.retain(|_, _| {
-                stays = !stays;
-                stays
-            });
-        }
-        self.heard.entry((sender, pool)).or_default().note(number)
-    }
-}
-
-/// Whether something was heard before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Known {
-    New,
-    Twice,
-    /// It is so late that nobody knows.
-    Unknown,
-}
-
-/// The last numbers that were heard. They need not come in order: a sender that changes its server
-/// is heard by two ways for a moment, and a subscription that ends is read beside a new one.
-#[derive(Default)]
-struct Numbers {
-    last: u64,
-    /// Bit `n % NUMBERS` stands for number `n`, as far as that is not too old.
-    heard: [u64; NUMBERS as usize / 64],
-}
-
-impl Numbers {
-    fn note(&mut self, number: u64) -> Known {
-        if number.saturating_add(NUMBERS) <= self.last {
-            return Known::Unknown;
-        }
-        // What is passed over was not heard yet.
-        for passed in (self.last.saturating_add(1)..=number)
-            .rev()
-            .take(NUMBERS as usize)
-        {
-            let (word, bit) = Self::place(passed);
-            self.heard[word] &= !bit;
-        }
-        self.last = self.last.max(number);
-        let (word, bit) = Self::place(number);
-        let known = match self.heard[word] & bit {
-            0 => Known::New,
-            _ => Known::Twice,
-        };
-        self.heard[word] |= bit;
-        known
-    }
-
-    fn place(number: u64) -> (usize, u64) {
-        let at = number % NUMBERS;
-        ((at / 64) as usize, 1 << (at % 64))
     }
 }
 
@@ -355,19 +283,35 @@ mod tests {
         assert!(pools.is_behind(2, 3) && !pools.is_behind(2, 2));
         assert_eq!(pools.forget(2), [(pattern("a"), 2), (pattern("b"), 0)]);
         assert_eq!(pools.take(1, 2, (0, 1), vec![]), [(pattern("a"), 0)]);
-        assert!(pools.totals.is_empty());
+        assert!(pools.elsewhere.is_empty());
+    }
+
+    #[test]
+    fn members_elsewhere_have_their_turn_whosever_they_are() {
+        let mut pools = SitePools::default();
+        assert_eq!(pools.choose(&pattern("a")), None);
+        for (origin, members) in [(2, 2), (1, 1), (3, 0)] {
+            pools.take(origin, 1, (0, 1), vec![(pattern("a"), members)]);
+        }
+        let mut turns: Vec<_> = (0..6).map(|_| pools.choose(&pattern("a"))).collect();
+        turns.sort_unstable();
+        let [one, other] = [1, 2].map(Some);
+        assert_eq!(turns, [one, one, other, other, other, other]);
+        pools.forget(2);
+        assert_eq!(pools.choose(&pattern("a")), one);
+        pools.take(4, 1, (0, 1), vec![(pattern("a"), u32::MAX)]);
+        pools.take(5, 1, (0, 1), vec![(pattern("a"), u32::MAX)]);
+        assert!((0..9).all(|_| pools.choose(&pattern("a")).is_some()));
     }
 
     #[test]
     fn a_list_is_sent_soon_after_it_has_changed_and_not_too_often() {
         let mut pools = SitePools::default();
-        assert_eq!(pools.set_own(LIST_NS, &pattern("a"), 1), Change::First);
+        assert!(pools.set_own(LIST_NS, &pattern("a"), 1));
         assert_eq!(pools.parts(LIST_NS), [vec![(pattern("a"), 1)]]);
-        assert_eq!(
-            pools.set_own(LIST_NS + 1, &pattern("a"), 2),
-            Change::Nothing
-        );
-        assert_eq!(pools.set_own(LIST_NS + 2, &pattern("a"), 0), Change::Last);
+        assert!(pools.set_own(LIST_NS + 1, &pattern("a"), 2));
+        assert!(pools.set_own(LIST_NS + 2, &pattern("a"), 0));
+        assert!(pools.set_own(LIST_NS + 2, &pattern("a"), 0));
         assert!(pools.parts(LIST_NS + 2).is_empty());
         assert_eq!(pools.parts(2 * LIST_NS), [vec![]]);
         assert!(pools.parts(9 * LIST_NS).is_empty());
@@ -379,25 +323,11 @@ mod tests {
         let mut pools = SitePools::default();
         for number in 0..POOLS_MAX {
             let pattern = Bytes::from(format!("{number:0200}"));
-            assert_eq!(pools.set_own(0, &pattern, 1), Change::First);
+            assert!(pools.set_own(0, &pattern, 1));
         }
-        assert_eq!(pools.set_own(0, &pattern("x"), 1), Change::TooMany);
+        assert!(!pools.set_own(0, &pattern("x"), 1));
         let parts = pools.parts(LIST_NS);
         assert_eq!(parts.len(), 4);
         assert_eq!(parts.iter().map(Vec::len).sum::<usize>(), POOLS_MAX);
-    }
-
-    #[test]
-    fn numbers_are_known_in_any_order_and_very_old_ones_are_not() {
-        let mut pools = SitePools::default();
-        let mut note = |number| pools.note(1, PoolId(7), number);
-        for number in [3, 1, 2, 2000, 1999] {
-            assert_eq!(note(number), Known::New, "{number}");
-            assert_eq!(note(number), Known::Twice, "{number}");
-        }
-        assert_eq!(note(2000 - NUMBERS + 1), Known::New);
-        assert_eq!(note(2000 - NUMBERS), Known::Unknown);
-        assert_eq!(note(2000 + NUMBERS), Known::New);
-        assert_eq!(note(2000), Known::Unknown);
     }
 }

@@ -8,7 +8,7 @@ use crossbeam_queue::ArrayQueue;
 
 use super::bucket::{BUCKETS, bucket_of_pattern, hears_others};
 use super::interest::{Interest, Wanted};
-use super::machine::Pooled;
+use super::streams::Pooled;
 use super::wire::Crossing;
 use crate::event_ref::Pattern;
 

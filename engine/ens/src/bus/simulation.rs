@@ -4,6 +4,8 @@
 
 #[path = "simulation/hosts.rs"]
 mod hosts;
+#[path = "simulation/pools.rs"]
+mod pools;
 #[path = "simulation/run.rs"]
 mod run;
 
@@ -26,6 +28,16 @@ fn each_event_is_heard_once_in_order_or_told_as_missed() {
 }
 
 #[test]
+fn each_event_of_a_pool_is_given_once_or_told_as_lost() {
+    let (mut lost, mut ended) = (0, 0);
+    for seed in 0..100 {
+        let counts = pools::run(seed);
+        (lost, ended) = (lost + counts.0, ended + counts.1);
+    }
+    assert!(lost > 50 && ended > 300, "{lost} lost, {ended} ended");
+}
+
+#[test]
 fn the_same_seed_is_the_same_run() {
     for seed in 0..5 {
         assert_eq!(run::run(seed), run::run(seed));
@@ -39,7 +51,10 @@ fn planted_bugs_are_found() {
     let mut escaped = vec![];
     for mutant in Mutant::ALL {
         plant(Some(mutant));
-        let fails = |seed| catch_unwind(AssertUnwindSafe(|| run::run(seed))).is_err();
+        let fails = |seed| {
+            let all = || _ = (pools::run(seed), run::run(seed));
+            catch_unwind(AssertUnwindSafe(all)).is_err()
+        };
         if !(0..40).any(fails) {
             escaped.push(mutant);
         }

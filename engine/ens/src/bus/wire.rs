@@ -3,7 +3,6 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::bucket::BUCKETS;
-use super::pools::PoolId;
 use crate::event_ref::EVENT_REF_BYTES_MAX;
 use crate::frame::{LINK_BYTES_MAX, PAYLOAD_BYTES_MAX};
 
@@ -29,8 +28,6 @@ pub enum Subject {
     AllBuckets,
     /// What all brokers hear.
     Everyone,
-    /// One of those that have members of a pool.
-    Pool(PoolId),
     /// One origin.
     Origin(u64),
 }
@@ -42,14 +39,8 @@ impl Subject {
             Self::Bucket(bucket) => format!("ens.{site}.b.{bucket}"),
             Self::AllBuckets => format!("ens.{site}.b.*"),
             Self::Everyone => format!("ens.{site}.c"),
-            Self::Pool(pool) => format!("ens.{site}.p.{:032x}", pool.0),
             Self::Origin(origin) => format!("ens.{site}.o.{origin:016x}"),
         }
-    }
-
-    /// Whether each message goes to one of those who have subscribed.
-    pub fn is_shared(&self) -> bool {
-        matches!(self, Self::Pool(_))
     }
 }
 
@@ -59,7 +50,7 @@ pub fn belongs_at(name: &str, message: &[u8]) -> bool {
     let kind = message.get(MAGIC.len()).copied().unwrap_or_default();
     match (name.split_once('.'), kind) {
         (None, DIGEST | WHO | POOLS) => name == "c",
-        (Some(("p", _)), POOLED) | (Some(("o", _)), ACK | ACKED) => true,
+        (Some(("o", _)), POOLED | ACK | ACKED) => true,
         (Some(("b", bucket)), BATCH) => message
             .get(HEADER_BYTES..HEADER_BYTES + 2)
             .and_then(|bytes| bytes.first_chunk())
@@ -104,8 +95,12 @@ pub(super) enum Said {
         number: u64,
         /// Of its list of pools.
         pools: u64,
-        /// It ends.
+        /// It ends, and takes nothing more.
         bye: bool,
+        /// For each origin, the number of what was sent last for members of its pools.
+        sent: Vec<(u64, u64)>,
+        /// For each origin, up to which number what it has sent was taken.
+        taken: Vec<(u64, u64)>,
         buckets: Vec<(u16, u64)>,
     },
     /// Who is there? All, or one of them, say how far they are, and which pools they have.
@@ -122,7 +117,9 @@ pub(super) enum Said {
     Pooled {
         /// The origin that the event is from.
         home: u64,
-        /// Counts what the sender has sent to the pool.
+        /// The number of what the sender has sent to the same origin before.
+        before: u64,
+        /// Grows with each that the sender sends.
         number: u64,
         /// How often it was handed on.
         hops: u8,
@@ -235,12 +232,21 @@ impl Said {
                 number,
                 pools,
                 bye,
+                sent,
+                taken,
                 buckets,
             } => {
                 header.encode(DIGEST, &mut out);
                 out.put_u64(*number);
                 out.put_u64(*pools);
                 out.put_u8(u8::from(*bye));
+                for numbers in [sent, taken] {
+                    out.put_u16(numbers.len() as u16);
+                    for (origin, number) in numbers {
+                        out.put_u64(*origin);
+                        out.put_u64(*number);
+                    }
+                }
                 for (bucket, number) in buckets {
                     out.put_u16(*bucket);
                     out.put_u64(*number);
@@ -268,6 +274,7 @@ impl Said {
             }
             Self::Pooled {
                 home,
+                before,
                 number,
                 hops,
                 pattern,
@@ -275,6 +282,7 @@ impl Said {
             } => {
                 header.encode(POOLED, &mut out);
                 out.put_u64(*home);
+                out.put_u64(*before);
                 out.put_u64(*number);
                 out.put_u8(*hops);
                 out.put_u32(pattern.len() as u32);
@@ -335,6 +343,8 @@ impl Said {
                     1 => true,
                     _ => return None,
                 },
+                sent: numbers(input)?,
+                taken: numbers(input)?,
                 buckets: {
                     let mut buckets = Vec::with_capacity(input.len() / 10);
                     while !input.is_empty() {
@@ -366,6 +376,7 @@ impl Said {
             },
             POOLED => Self::Pooled {
                 home: input.try_get_u64().ok()?,
+                before: input.try_get_u64().ok()?,
                 number: input.try_get_u64().ok()?,
                 hops: input.try_get_u8().ok()?,
                 pattern: pattern(input)?,
@@ -389,6 +400,17 @@ impl Said {
 
 fn bucket(input: &mut Bytes) -> Option<u16> {
     input.try_get_u16().ok().filter(|bucket| *bucket < BUCKETS)
+}
+
+/// Origins, each with a number.
+fn numbers(input: &mut Bytes) -> Option<Vec<(u64, u64)>> {
+    let count = usize::from(input.try_get_u16().ok()?);
+    let mut bytes = take(input, 16 * count)?;
+    Some(
+        (0..count)
+            .map(|_| (bytes.get_u64(), bytes.get_u64()))
+            .collect(),
+    )
 }
 
 fn pattern(input: &mut Bytes) -> Option<Bytes> {

@@ -25,10 +25,11 @@ use crate::bus::{
     belongs_at,
 };
 
-/// Members of a pool on several hosts, to NATS.
-const GROUP: &str = "members";
 /// What was lost is said at most as often.
 const SAY_LOST_NS: u64 = 10_000_000_000;
+/// A broker that ends waits so long for the bus, if that is away, and for others to say that they
+/// have taken what it sent them.
+const TAKEN_WITHIN_NS: u64 = 1_000_000_000;
 /// What shards have given that is taken in one turn.
 const TAKEN_PER_TURN: usize = 4096;
 /// What something for the bus, and for a shard, costs besides its bytes, about.
@@ -71,6 +72,8 @@ pub(super) struct SiteDriver {
     /// Bytes of what is to be published.
     order_bytes: usize,
     is_connected: bool,
+    /// By when it ends, once it is to.
+    end_ns: Option<u64>,
     has_ended: bool,
     trouble: String,
     /// What was said to be lost, and until when nothing more is said of that.
@@ -106,6 +109,7 @@ impl SiteDriver {
             orders: vec![],
             order_bytes: 0,
             is_connected: false,
+            end_ns: None,
             has_ended: false,
             trouble: String::new(),
             said: (0, 0),
@@ -135,6 +139,10 @@ impl SiteDriver {
             }
             self.lost.iter_mut().for_each(|loss| loss.pools = true);
         }
+    }
+
+    fn is_ending(&self) -> bool {
+        self.parts.ending.load(Ordering::SeqCst)
     }
 
     fn disconnected(&mut self) {
@@ -205,7 +213,7 @@ impl SiteDriver {
                     .rsplit_once('.')
                     .map(|(_, number)| number.parse());
                 if let Some(Ok(number)) = number {
-                    self.machine.nobody_there(number);
+                    self.machine.nobody_there(now_ns, number);
                 }
             } else if is_in_place(&message) {
                 said.push(message.payload);
@@ -224,7 +232,7 @@ impl SiteDriver {
             self.machine.want(now_ns, wanted);
         }
         // What waits for a bus that is away keeps waiting, as far as there is room.
-        let is_ending = self.parts.ending.load(Ordering::SeqCst);
+        let is_ending = self.is_ending();
         let most = match (self.is_connected, is_ending) {
             (true, false) => TAKEN_PER_TURN,
             // There is no other turn.
@@ -295,6 +303,8 @@ impl SiteDriver {
                     _ = self.members.insert(pattern, members);
                 }
                 Action::Pooled(pooled) => self.pooled(pooled, false),
+                // Its members here are gone.
+                Action::Returned(_) if self.is_ending() => self.machine.lost_of_pool(),
                 Action::Returned(pooled) => self.pooled(pooled, true),
                 Action::Acknowledged(token) => {
                     let shards = self.parts.subscribing.shards();
@@ -313,13 +323,9 @@ impl SiteDriver {
         if matches!(subject, Subject::Origin(_)) {
             self.orders.push(Order::Subscribe {
                 subject: format!("{name}.*"),
-                queue: None,
             });
         }
-        self.orders.push(Order::Subscribe {
-            subject: name,
-            queue: subject.is_shared().then_some(GROUP),
-        });
+        self.orders.push(Order::Subscribe { subject: name });
     }
 
     fn owner(&self, pattern: &[u8]) -> Option<(SessionId, Arc<crate::event_ref::Pattern>)> {
@@ -475,7 +481,7 @@ impl Driver for SiteDriver {
             News::Look => {}
         }
         let now_ns = self.now_ns();
-        let retires = self.parts.retiring.is_wanted();
+        let retires = self.parts.retiring.is_wanted() || self.is_ending();
         self.machine.retire(now_ns, retires);
         if now_ns >= self.machine.next_ns() {
             self.machine.tick(now_ns);
@@ -487,13 +493,22 @@ impl Driver for SiteDriver {
         }
         self.carry_out(self.parts.room_bytes_max);
         self.tell_untold();
-        self.parts.retiring.set_done(retires);
+        // What came before is with the shards.
+        self.parts
+            .retiring
+            .set_done(retires && self.untold.is_empty());
     }
 
     fn orders(&mut self) -> Vec<Order> {
         self.take_given();
-        if self.parts.ending.load(Ordering::SeqCst) && !self.has_ended {
-            let now_ns = self.now_ns();
+        let now_ns = self.now_ns();
+        if self.is_ending() && self.end_ns.is_none() {
+            self.end_ns = Some(now_ns + TAKEN_WITHIN_NS);
+            self.machine.retire(now_ns, true);
+            self.machine.ask(now_ns);
+        }
+        if self.is_over() && !self.has_ended {
+            self.carry_out(usize::MAX);
             self.machine.end(now_ns);
             self.has_ended = true;
         }
@@ -509,7 +524,9 @@ impl Driver for SiteDriver {
             || !self.members.is_empty()
             || self.waiting.iter().any(|waiting| !waiting.is_empty())
             || self.lost.iter().any(|loss| !loss.is_empty());
-        let idle_ns = self.machine.next_ns().saturating_sub(self.now_ns());
+        let next_ns = self.machine.next_ns();
+        let next_ns = self.end_ns.map_or(next_ns, |end_ns| next_ns.min(end_ns));
+        let idle_ns = next_ns.saturating_sub(self.now_ns());
         if is_held {
             idle_ns.min(AGAIN_NS)
         } else {
@@ -518,6 +535,9 @@ impl Driver for SiteDriver {
     }
 
     fn is_over(&self) -> bool {
-        self.parts.ending.load(Ordering::SeqCst)
+        self.end_ns.is_some_and(|end_ns| {
+            let is_settled = self.is_connected && self.machine.is_settled();
+            is_settled || self.now_ns() >= end_ns
+        })
     }
 }

@@ -1,9 +1,11 @@
 //! A broker of a site that is upgraded, or ends, says goodbye to the others.
 
-use std::io::BufRead;
+use std::io::{BufRead, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use ens::client::ClientEvent;
+use ens::frame::{Frame, VERSION};
 
 use crate::nats_servers::Cluster;
 use crate::programs::enpd;
@@ -98,4 +100,44 @@ fn a_broker_that_ends_loses_no_event_of_a_pool() {
         assert!(missing.is_empty(), "round {round}: {missing:?}");
         assert_eq!(all, published, "round {round}: some came twice");
     }
+}
+
+#[test]
+fn what_a_member_has_not_taken_when_its_broker_ends_is_told_as_lost() {
+    let cluster = Cluster::new(1);
+    let one = broker(vec![cluster.url(0)]);
+    let mut other = broker(vec![cluster.url(0)]);
+    meet(&[&one, &other]);
+    let here = one.client(false);
+    here.subscribe("enp+pool.p://h/work");
+    // It reads nothing, ever.
+    let mut deaf = TcpStream::connect(other.address).unwrap();
+    let frames = [
+        Frame::Hello {
+            version: VERSION,
+            name: "deaf",
+        },
+        Frame::Subscribe {
+            id: 1,
+            scope: None,
+            pattern: "enp+pool.p://h/work",
+        },
+    ];
+    for frame in frames {
+        deaf.write_all(&frame.to_bytes()).unwrap();
+    }
+    let subscriptions = || other.broker.as_ref().unwrap().subscriptions().0;
+    until("it does not subscribe", || subscriptions() == 1);
+    let publisher = one.client(false);
+    // More than the kernel takes for it.
+    let payload = "x".repeat(60_000);
+    let bytes = || other.broker.as_ref().unwrap().stats().dropped();
+    until("nothing is too much for it", || {
+        publisher.publish("enp://h/work", &payload);
+        bytes() > 0
+    });
+    let told = |news: ClientEvent| matches!(news, ClientEvent::Missed | ClientEvent::Lagged(_));
+    assert!(!here.news.try_iter().any(told), "before it was lost");
+    other.stop();
+    until("nobody is told", || here.news.try_iter().any(told));
 }

@@ -3,27 +3,21 @@
 use bytes::Bytes;
 
 use super::super::mutant::{Mutant, planted};
-use super::super::pools::{Change, List, PoolId};
+use super::super::pools::List;
+use super::super::streams::{Came, Pooled};
 use super::super::wire::{Crossing, Said, Subject};
-use super::{Action, Machine, Pooled};
+use super::{Action, Machine};
 
 /// How often an event for a pool is handed on.
 const HOPS_MAX: u8 = 8;
+/// Senders of whom it is known what they have sent; more are looked through at once.
+const SENDERS_MAX: usize = 2048;
 
 impl Machine {
     /// So many members has a pool here.
     pub fn set_members(&mut self, now_ns: u64, pattern: &Bytes, members: u32) {
-        let subject = Subject::Pool(PoolId::of(pattern));
-        match self.pools.set_own(now_ns, pattern, members) {
-            Change::First if !self.pools.is_retired() => {
-                self.actions.push(Action::Subscribe(subject));
-            }
-            Change::Last if !self.pools.is_retired() => {
-                self.actions.push(Action::Unsubscribe(subject));
-            }
-            Change::First | Change::Last => {}
-            Change::TooMany => self.counts.pools_refused += 1,
-            Change::Nothing => {}
+        if !self.pools.set_own(now_ns, pattern, members) {
+            self.counts.pools_refused += 1;
         }
     }
 
@@ -53,24 +47,45 @@ impl Machine {
         if !self.is_connected || room > self.most {
             return self.give_back(pooled);
         }
-        let pool = PoolId::of(&pooled.pattern);
+        let Some(to) = self.pools.choose(&pooled.pattern) else {
+            return self.keep_waiting(now_ns, pooled);
+        };
+        let most = self.limits.kept_bytes_max;
+        let (before, number) = self.streams.send(to, pooled.clone(), most);
         let said = Said::Pooled {
             home: pooled.home,
-            number: self.pools.number(),
+            before,
+            number,
             hops: pooled.hops,
-            pattern: pooled.pattern.clone(),
-            event: pooled.event.clone(),
+            pattern: pooled.pattern,
+            event: pooled.event,
         };
-        self.has_sent_to_pools = true;
-        self.next_asked += 1;
-        self.asked_bytes += pooled.event.wire_bytes();
-        self.asked.push_back((self.next_asked, pooled));
-        while self.asked_bytes > self.limits.asked_bytes_max
-            && let Some((_, oldest)) = self.asked.pop_front()
-        {
-            self.asked_bytes -= oldest.event.wire_bytes();
+        self.say(now_ns, Subject::Origin(to), Some(number), &said);
+    }
+
+    /// Nobody is known to have a member. One that has just come may not be known yet.
+    fn keep_waiting(&mut self, now_ns: u64, pooled: Pooled) {
+        let most = self.limits.kept_bytes_max;
+        let back = match self.pools.has_members_here(&pooled.pattern) {
+            true => Some(pooled),
+            false => self.streams.wait(now_ns, pooled, most),
+        };
+        if let Some(pooled) = back {
+            self.give_back(pooled);
         }
-        self.say(now_ns, Subject::Pool(pool), Some(self.next_asked), &said);
+    }
+
+    /// What has waited for members that came, or waits no longer.
+    pub(super) fn look_at_waiting(&mut self, now_ns: u64) {
+        let pools = &self.pools;
+        let is_known =
+            |pattern: &Bytes| pools.has_members_here(pattern) || pools.has_members_away(pattern);
+        for pooled in self.streams.take_waiting(is_known) {
+            self.send_pooled(now_ns, pooled);
+        }
+        for pooled in self.streams.take_overdue(now_ns) {
+            self.give_back(pooled);
+        }
     }
 
     fn give_back(&mut self, pooled: Pooled) {
@@ -78,28 +93,85 @@ impl Machine {
         self.actions.push(Action::Returned(pooled));
     }
 
-    /// The bus has nobody for what was published with this number.
-    pub fn nobody_there(&mut self, reply: u64) {
-        let Ok(at) = self
-            .asked
-            .binary_search_by_key(&reply, |(number, _)| *number)
-        else {
-            return;
+    /// The bus has nobody for what was published with this number: another origin gets it.
+    pub fn nobody_there(&mut self, now_ns: u64, reply: u64) {
+        let Some((origin, pooled)) = self.streams.take_back(reply) else {
+            return self.lost_of_pool();
         };
-        if let Some((_, pooled)) = self.asked.remove(at) {
-            self.asked_bytes -= pooled.event.wire_bytes();
-            self.give_back(pooled);
+        // Should it be there after all, its next digest says so.
+        let changed = self.pools.forget(origin);
+        self.tell_members(changed);
+        self.send_pooled(now_ns, pooled);
+    }
+
+    /// What another origin's digest says of the streams between the two.
+    pub(super) fn hear_of_streams(
+        &mut self,
+        now_ns: u64,
+        origin: u64,
+        bye: bool,
+        sent: &[(u64, u64)],
+        taken: &[(u64, u64)],
+    ) {
+        let own = |numbers: &[(u64, u64)]| {
+            let own = numbers.iter().find(|(to, _)| *to == self.origin);
+            own.map_or(0, |(_, number)| *number)
+        };
+        let (sent, taken) = (own(sent), own(taken));
+        if sent > 0 {
+            self.streams.note_sent(now_ns, origin, sent);
+        }
+        if !bye {
+            return self.streams.taken(origin, taken);
+        }
+        let changed = self.pools.forget(origin);
+        self.tell_members(changed);
+        let (left, is_lost) = self.streams.ended(origin, taken);
+        if is_lost {
+            self.lost_of_pool();
+        }
+        for pooled in left {
+            self.send_pooled(now_ns, pooled);
         }
     }
 
-    pub(super) fn take_pooled(
+    /// An event for a member of a pool has come, by the numbers of its sender's stream.
+    pub(super) fn hear_pooled(
         &mut self,
         now_ns: u64,
-        home: u64,
-        hops: u8,
-        pattern: Bytes,
-        event: Crossing,
+        sender: u64,
+        (before, number): (u64, u64),
+        event: (u64, u8, Bytes, Crossing),
     ) {
+        // Its sender knows that it was not taken.
+        if self.has_ended {
+            return;
+        }
+        if self.streams.senders() > SENDERS_MAX {
+            self.streams.prune(|origin| self.incoming.is_known(origin));
+        }
+        match self.streams.note(sender, before, number) {
+            Came::Known => return,
+            Came::New => {}
+            Came::BehindGap => self.lost_of_pool(),
+        }
+        let (home, hops, pattern, event) = event;
+        self.take_pooled(now_ns, home, hops, pattern, event);
+    }
+
+    /// Asks the others what they have taken.
+    pub fn ask(&mut self, now_ns: u64) {
+        if self.is_connected {
+            self.say(now_ns, Subject::Everyone, None, &Said::Who { origin: None });
+        }
+    }
+
+    /// Whether others have taken all that was sent to them.
+    pub fn is_settled(&self) -> bool {
+        self.streams.is_settled()
+    }
+
+    fn take_pooled(&mut self, now_ns: u64, home: u64, hops: u8, pattern: Bytes, event: Crossing) {
         self.counts.heard += 1;
         // One's own event has come back: its publisher is here.
         let linked = event.link.as_ref().filter(|_| home != self.origin);
@@ -129,13 +201,6 @@ impl Machine {
     pub fn retire(&mut self, now_ns: u64, retired: bool) {
         if !self.pools.set_retired(now_ns, retired) {
             return;
-        }
-        for pattern in self.pools.own() {
-            let subject = Subject::Pool(PoolId::of(pattern));
-            self.actions.push(match retired {
-                true => Action::Unsubscribe(subject),
-                false => Action::Subscribe(subject),
-            });
         }
         if retired && self.is_connected {
             self.say_pools(now_ns, vec![vec![]]);

@@ -14,7 +14,16 @@ fn event() -> Crossing {
     }
 }
 
-fn machine(origin: u64) -> Machine {
+/// Each is of a family of its own, unless it is said which.
+fn origin(name: u64) -> u64 {
+    match name >> FAMILY_SHIFT {
+        0 => name << FAMILY_SHIFT,
+        _ => name,
+    }
+}
+
+fn machine(name: u64) -> Machine {
+    let origin = origin(name);
     let mut machine = Machine::new(origin, 0, Limits::default());
     machine.connected(0, 1 << 20);
     machine
@@ -41,53 +50,150 @@ fn have_met() -> (Machine, Machine) {
     (one, other)
 }
 
-fn bus_comes_again(one: &mut Machine, other: &mut Machine) -> bool {
-    one.disconnected();
-    one.connected(2_000_000_000, 1 << 20);
-    pass(2_000_000_000, one, other, |_| false);
-    other.take_actions().contains(&Action::PoolsMissed)
+fn is_for_origin(to: &Subject) -> bool {
+    matches!(to, Subject::Origin(_))
+}
+
+fn told(machine: &mut Machine) -> bool {
+    machine.take_actions().contains(&Action::PoolsMissed)
 }
 
 #[test]
 fn members_elsewhere_are_told_of_what_was_lost_before_it_was_at_the_bus() {
     let (mut one, mut other) = have_met();
+    let mut now_ns = 2 * SECOND_NS;
+    let mut bus_comes_again = |one: &mut Machine, other: &mut Machine| {
+        now_ns += 3 * SECOND_NS;
+        one.disconnected();
+        one.connected(now_ns, 1 << 20);
+        pass(now_ns, one, other, |_| false);
+        other.tick(now_ns + SECOND_NS);
+        told(other)
+    };
     assert!(!bus_comes_again(&mut one, &mut other), "nothing was sent");
-    one.publish_to_pool(1_500_000_000, POOL, event());
-    pass(1_500_000_000, &mut one, &mut other, |to| to.is_shared());
+    other.ask(8 * SECOND_NS);
+    other.set_members(8 * SECOND_NS, &POOL, 2);
+    other.tick(8 * SECOND_NS);
+    pass(8 * SECOND_NS, &mut other, &mut one, |_| false);
+    one.publish_to_pool(8 * SECOND_NS, POOL, event());
+    pass(8 * SECOND_NS, &mut one, &mut other, is_for_origin);
     assert!(bus_comes_again(&mut one, &mut other));
     assert!(!bus_comes_again(&mut one, &mut other), "that is told once");
 }
 
 #[test]
+fn a_gap_in_what_comes_for_a_pool_is_told_at_once() {
+    let (mut one, mut other) = have_met();
+    for (now_ns, is_lost) in [(1, false), (2, true), (3, false)] {
+        let now_ns = SECOND_NS + now_ns;
+        one.publish_to_pool(now_ns, POOL, event());
+        pass(now_ns, &mut one, &mut other, |_| is_lost);
+    }
+    assert!(told(&mut other));
+}
+
+#[test]
 fn what_comes_for_members_of_a_process_that_ends_goes_to_others() {
     let (mut one, mut other) = have_met();
-    let pool = Subject::Pool(PoolId::of(&POOL));
-    other.retire(2_000_000_000, true);
+    one.set_members(2 * SECOND_NS, &POOL, 1);
+    one.tick(2 * SECOND_NS);
+    pass(2 * SECOND_NS, &mut one, &mut other, |_| false);
+    other.retire(2 * SECOND_NS, true);
+    let retires = other.take_actions();
+    one.publish_to_pool(2 * SECOND_NS, POOL, event());
+    pass(2 * SECOND_NS, &mut one, &mut other, |_| false);
     let actions = other.take_actions();
-    assert!(actions.contains(&Action::Unsubscribe(pool)), "{actions:?}");
-    one.publish_to_pool(2_000_000_000, POOL, event());
-    pass(2_000_000_000, &mut one, &mut other, |_| false);
-    let actions = other.take_actions();
-    let hands_on = |action: &Action| matches!(action, Action::Publish { to, .. } if *to == pool);
+    let to_one = Subject::Origin(origin(1));
+    let hands_on = |action: &Action| matches!(action, Action::Publish { to, .. } if *to == to_one);
     assert!(actions.iter().any(hands_on), "{actions:?}");
     let gives = |action: &Action| matches!(action, Action::Pooled(_));
     assert!(!actions.iter().any(gives), "{actions:?}");
     // The others hear that it has none.
-    other.retire(3_000_000_000, false);
-    other.retire(3_000_000_000, true);
-    pass(3_000_000_000, &mut other, &mut one, |_| false);
+    let messages = retires.into_iter().filter_map(|action| match action {
+        Action::Publish { message, .. } => Some(message),
+        _ => None,
+    });
+    one.hear(3 * SECOND_NS, messages.collect());
     let members = Action::Members {
         pattern: POOL,
         members: 0,
     };
     assert!(one.take_actions().contains(&members));
     // It stays after all.
-    other.retire(4_000_000_000, false);
-    let actions = other.take_actions();
-    assert!(actions.contains(&Action::Subscribe(pool)), "{actions:?}");
-    one.publish_to_pool(4_000_000_000, POOL, event());
-    pass(4_000_000_000, &mut one, &mut other, |_| false);
+    other.retire(4 * SECOND_NS, false);
+    other.tick(4 * SECOND_NS);
+    pass(4 * SECOND_NS, &mut other, &mut one, |_| false);
+    one.publish_to_pool(4 * SECOND_NS, POOL, event());
+    pass(4 * SECOND_NS, &mut one, &mut other, |_| false);
     assert!(other.take_actions().iter().any(gives));
+}
+
+#[test]
+fn what_a_process_has_not_taken_when_it_ends_is_sent_to_others() {
+    let (mut one, mut other) = have_met();
+    one.publish_to_pool(2 * SECOND_NS, POOL, event());
+    one.publish_to_pool(2 * SECOND_NS, POOL, event());
+    let publishes = one.take_actions();
+    let messages: Vec<Bytes> = publishes
+        .into_iter()
+        .filter_map(|action| match action {
+            Action::Publish { message, .. } => Some(message),
+            _ => None,
+        })
+        .collect();
+    other.hear(2 * SECOND_NS, vec![messages[0].clone()]);
+    other.take_actions();
+    other.end(2 * SECOND_NS);
+    let last = other.take_actions();
+    other.hear(2 * SECOND_NS, vec![messages[1].clone()]);
+    assert_eq!(other.take_actions(), [], "it takes nothing more");
+    let last = last.into_iter().filter_map(|action| match action {
+        Action::Publish { message, .. } => Some(message),
+        _ => None,
+    });
+    one.hear(2 * SECOND_NS, last.collect());
+    // There is nobody else, and nobody comes.
+    assert!(!one.is_settled());
+    one.tick(3 * SECOND_NS);
+    let back = one.take_actions();
+    let is_back = |action: &&Action| matches!(action, Action::Returned(_));
+    assert_eq!(back.iter().filter(is_back).count(), 1, "{back:?}");
+    assert!(one.is_settled());
+}
+
+#[test]
+fn what_reaches_nobody_is_sent_to_another() {
+    let (mut one, _) = have_met();
+    let mut third = machine(3);
+    third.set_members(SECOND_NS, &POOL, 1);
+    third.tick(SECOND_NS);
+    pass(SECOND_NS, &mut third, &mut one, |_| false);
+    one.take_actions();
+    one.publish_to_pool(2 * SECOND_NS, POOL, event());
+    one.nobody_there(2 * SECOND_NS, 1);
+    let to = |action| match action {
+        Action::Publish { to, reply, .. } => Some((to, reply)),
+        _ => None,
+    };
+    let mut sent: Vec<_> = one.take_actions().into_iter().filter_map(to).collect();
+    sent.sort_unstable();
+    let to_both = [2, 3].map(|name| Subject::Origin(origin(name)));
+    assert_eq!([sent[0].0, sent[1].0], to_both, "{sent:?}");
+}
+
+#[test]
+fn what_is_for_a_member_that_has_just_come_waits_until_that_is_known() {
+    let (mut one, _) = have_met();
+    let mut third = machine(3);
+    third.set_members(SECOND_NS, &POOL, 1);
+    third.tick(SECOND_NS);
+    one.publish_to_pool(2 * SECOND_NS, POOL, event());
+    one.nobody_there(2 * SECOND_NS, 1);
+    one.take_actions();
+    pass(2 * SECOND_NS, &mut third, &mut one, |_| false);
+    let to_third = Subject::Origin(origin(3));
+    let is_sent = |action: &Action| matches!(action, Action::Publish { to, .. } if *to == to_third);
+    assert!(one.take_actions().iter().any(is_sent));
 }
 
 /// Messages for buckets.
@@ -155,4 +261,15 @@ fn what_a_predecessor_said_is_missed_once_its_successor_was_heard() {
     other.tick(SECOND_NS);
     let missed = Action::Missed(7, Missed::AtMost(1));
     assert!(other.take_actions().contains(&missed));
+}
+
+#[test]
+fn what_a_predecessor_has_published_is_not_heard_by_its_successor() {
+    let family = 5 << FAMILY_SHIFT;
+    let (mut one, mut successor) = (machine(family | 9), machine(family | 3));
+    successor.want(0, Wanted::all());
+    successor.take_actions();
+    one.publish(1, 7, &event());
+    successor.hear(2, batches(&mut one));
+    assert_eq!(successor.take_actions(), []);
 }

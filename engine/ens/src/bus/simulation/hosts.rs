@@ -31,6 +31,8 @@ pub struct Host {
     /// Members of the pool here, and as many as are said to be elsewhere.
     pub members: u32,
     pub members_away: u32,
+    /// How often members here were told that they may have missed something.
+    pub pools_missed: u64,
     turn: u32,
 }
 
@@ -51,6 +53,7 @@ impl Host {
             unknown_in: BTreeMap::new(),
             members: 0,
             members_away: 0,
+            pools_missed: 0,
             turn: 0,
         };
         host.subscribe(now_ns, subscriptions);
@@ -188,10 +191,6 @@ impl Bus {
         let mut hearers: Vec<(usize, usize)> =
             others.map(|other| (other, copies(&hosts[other]))).collect();
         hearers.retain(|(other, copies)| *copies > 0 && self.reaches(hosts, from, *other));
-        if to.is_shared() && !hearers.is_empty() {
-            let one = rng.below(hearers.len() as u64) as usize;
-            hearers = vec![hearers[one]];
-        }
         if hearers.is_empty() {
             return Outcome::Nobody;
         }
@@ -290,7 +289,7 @@ pub fn carry_out(
                 Action::Publish { to, reply, message } => {
                     let outcome = bus.publish(rng, now_ns, hosts, number, (to, message));
                     if let (Outcome::Nobody, Some(reply)) = (outcome, reply) {
-                        hosts[number].machine.nobody_there(reply);
+                        hosts[number].machine.nobody_there(now_ns, reply);
                     }
                 }
                 Action::Event { event, .. } => news.push(News::Event(event.event)),
@@ -298,7 +297,8 @@ pub fn carry_out(
                 Action::Members { members, .. } => news.push(News::Members(members)),
                 Action::Pooled(pooled) => news.push(News::Pooled(pooled)),
                 Action::Returned(pooled) => news.push(News::Returned(pooled)),
-                Action::PoolsMissed | Action::Acknowledged(_) => {}
+                Action::PoolsMissed => hosts[number].pools_missed += 1,
+                Action::Acknowledged(_) => {}
             }
         }
     }

@@ -28,15 +28,17 @@ fn said() -> impl Strategy<Value = Said> {
             events,
         });
     let buckets = prop::collection::vec((0..BUCKETS, 0..NUMBERS_MAX), 0..5);
-    let digest =
-        (any::<(u64, u64, bool)>(), buckets).prop_map(|((number, pools, bye), buckets)| {
-            Said::Digest {
-                number,
-                pools,
-                bye,
-                buckets,
-            }
-        });
+    let numbers = || prop::collection::vec(any::<(u64, u64)>(), 0..4);
+    let digest = (any::<(u64, u64, bool)>(), numbers(), numbers(), buckets).prop_map(
+        |((number, pools, bye), sent, taken, buckets)| Said::Digest {
+            number,
+            pools,
+            bye,
+            sent,
+            taken,
+            buckets,
+        },
+    );
     let list = prop::collection::vec((bytes(9), any::<u32>()), 0..4);
     let pools =
         (any::<(u64, u16, u16)>(), list).prop_map(|((version, part, parts), pools)| Said::Pools {
@@ -45,9 +47,10 @@ fn said() -> impl Strategy<Value = Said> {
             parts,
             pools,
         });
-    let pooled = (any::<(u64, u64, u8)>(), bytes(9), crossing()).prop_map(
-        |((home, number, hops), pattern, event)| Said::Pooled {
+    let pooled = (any::<(u64, u64, u64, u8)>(), bytes(9), crossing()).prop_map(
+        |((home, before, number, hops), pattern, event)| Said::Pooled {
             home,
+            before,
             number,
             hops,
             pattern,
