@@ -33,7 +33,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 /// that serves a pool to a member's and back, to another member's, and there.
 const RETIRE_ROUNDS: u32 = 4;
 /// How long a round may take.
-const RETIRED_WITHIN: Duration = Duration::from_millis(500);
+const RETIRED_WITHIN: Duration = Duration::from_secs(2);
 /// How often a shard that has no room for a message is tried, a millisecond apart.
 const RETIRE_TRIES: u32 = 500;
 /// Room for words from other shards and from this process.

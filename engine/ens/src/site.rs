@@ -21,7 +21,7 @@ use crate::handover::Kept;
 use driver::SiteDriver;
 
 /// The bus's thread knows by then that members here are for no other host any more.
-const RETIRED_WITHIN: Duration = Duration::from_secs(1);
+const RETIRED_WITHIN: Duration = Duration::from_secs(3);
 
 /// Where the bus is.
 #[derive(Clone, Debug)]
@@ -219,7 +219,8 @@ impl Leaving {
     }
 
     /// Gives the bus what shards have published, tells the others that this broker ends, and waits
-    /// until they have what it sent them, or about two seconds have passed.
+    /// until they have what it sent them, or ten seconds have passed; three if the bus is away, or
+    /// those who have not say nothing.
     pub fn leave(&self) {
         self.ending.store(true, Ordering::SeqCst);
         self.waker.wake();

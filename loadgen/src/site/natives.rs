@@ -127,7 +127,6 @@ impl Driver for Subscriber {
         match std::mem::take(&mut self.is_new) {
             true => vec![Order::Subscribe {
                 subject: SUBJECT.into(),
-                queue: None,
             }],
             false => vec![],
         }

@@ -109,6 +109,12 @@ impl Incoming {
         self.origins.get(&origin).is_some_and(Origin::is_there)
     }
 
+    /// Whether it is there and has said something since then.
+    pub fn is_heard_since(&self, origin: u64, since_ns: u64) -> bool {
+        let origin = self.origins.get(&origin);
+        origin.is_some_and(|it| it.is_there() && it.heard_ns >= since_ns)
+    }
+
     /// Whether it is known how far it was, whether it is there or not.
     pub fn is_known(&self, origin: u64) -> bool {
         self.origins.contains_key(&origin)

@@ -308,7 +308,8 @@ impl Machine {
         let said = Said::Digest {
             number: self.digests,
             pools: self.pools.version(),
-            bye,
+            // Who asks later hears it again.
+            bye: bye || self.has_ended,
             sent: self.streams.sent(),
             taken: self.streams.cursors(),
             buckets: self.outgoing.digest(),

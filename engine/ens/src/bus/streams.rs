@@ -1,7 +1,7 @@
 //! What origins send each other for members of pools: a stream for each pair and way. Who receives
 //! knows what it has missed; who sends, what the other has not taken when it ends.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
@@ -10,6 +10,8 @@ use super::wire::Crossing;
 
 /// A digest may overtake what it counts by so much.
 const LATE_NS: u64 = 500_000_000;
+/// What went to an origin that has ended the bus says by then.
+const SAID_NS: u64 = 5_000_000_000;
 /// A member that has come somewhere is known here by then.
 const KNOWN_NS: u64 = 300_000_000;
 
@@ -36,6 +38,9 @@ pub(super) struct Streams {
     from: BTreeMap<u64, From>,
     /// Of all that is kept.
     kept_bytes: usize,
+    /// What origins that have ended had not taken, as the bus may still say so of each; until then.
+    untaken: BTreeSet<u64>,
+    untaken_until_ns: u64,
     /// What is for nobody who is known yet, until then.
     waiting: Vec<(u64, Pooled)>,
     waiting_bytes: usize,
@@ -98,6 +103,11 @@ impl Streams {
         })
     }
 
+    /// Whether something that reached nobody went to others when its origin ended.
+    pub fn is_resent(&mut self, number: u64) -> bool {
+        self.untaken.remove(&number)
+    }
+
     /// An origin has taken what was sent to it up to a number.
     pub fn taken(&mut self, by: u64, number: u64) {
         let Some(stream) = self.to.get_mut(&by) else {
@@ -109,9 +119,11 @@ impl Streams {
     }
 
     /// An origin takes no more. Gives what it has not taken, and whether there is more of that.
-    pub fn ended(&mut self, by: u64, number: u64) -> (Vec<Pooled>, bool) {
+    pub fn ended(&mut self, now_ns: u64, by: u64, number: u64) -> (Vec<Pooled>, bool) {
         self.taken(by, number);
         let stream = self.to.remove(&by).unwrap_or_default();
+        self.untaken.extend(stream.kept.iter().map(|it| it.0));
+        self.untaken_until_ns = now_ns + SAID_NS;
         let kept = stream.kept.into_iter().map(|(_, pooled)| pooled);
         let kept: Vec<_> = kept.collect();
         let bytes = kept.iter().map(|it| it.event.wire_bytes());
@@ -170,6 +182,12 @@ impl Streams {
         self.kept_bytes == 0 && self.waiting.is_empty()
     }
 
+    /// Those who are not known to have taken all.
+    pub fn unsettled(&self) -> impl Iterator<Item = u64> {
+        let open = self.to.iter().filter(|(_, it)| !it.kept.is_empty());
+        open.map(|(to, _)| *to)
+    }
+
     /// Something has come, and what its sender has sent before.
     pub fn note(&mut self, sender: u64, before: u64, number: u64) -> Came {
         let stream = self.from.entry(sender).or_default();
@@ -194,6 +212,9 @@ impl Streams {
 
     /// Gives whether something was lost at the end of a stream.
     pub fn tick(&mut self, now_ns: u64) -> bool {
+        if self.untaken_until_ns <= now_ns {
+            self.untaken.clear();
+        }
         let mut is_lost = false;
         for stream in self.from.values_mut() {
             if let Some((_, number)) = stream.check.take_if(|(due_ns, _)| *due_ns <= now_ns) {
@@ -264,9 +285,14 @@ mod tests {
         assert_eq!(streams.take_back(3), Some((7, pooled("c"))));
         assert_eq!(streams.take_back(3), None);
         streams.taken(8, 2);
-        assert_eq!(streams.ended(7, 1), (vec![pooled("d")], false));
+        assert_eq!(streams.ended(0, 7, 1), (vec![pooled("d")], false));
+        assert!(streams.is_resent(4) && !streams.is_resent(4));
         assert!(streams.is_settled());
-        assert_eq!(streams.ended(7, 1), (vec![], false), "that is known once");
+        assert_eq!(
+            streams.ended(0, 7, 1),
+            (vec![], false),
+            "that is known once"
+        );
     }
 
     #[test]
@@ -276,13 +302,13 @@ mod tests {
         let send =
             |streams: &mut Streams| (0..3).for_each(|_| _ = streams.send(7, pooled("a"), most));
         send(&mut streams);
-        assert!(!streams.ended(7, 1).1);
+        assert!(!streams.ended(0, 7, 1).1);
         send(&mut streams);
-        assert!(streams.ended(7, 3).1);
+        assert!(streams.ended(0, 7, 3).1);
         send(&mut streams);
         streams.give_up(|_| false);
         assert!(streams.is_settled());
-        assert_eq!(streams.ended(7, 8), (vec![], true));
+        assert_eq!(streams.ended(0, 7, 8), (vec![], true));
     }
 
     #[test]

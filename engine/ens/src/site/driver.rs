@@ -27,9 +27,16 @@ use crate::bus::{
 
 /// What was lost is said at most as often.
 const SAY_LOST_NS: u64 = 10_000_000_000;
-/// A broker that ends waits so long for the bus, if that is away, and for others to say that they
-/// have taken what it sent them.
-const TAKEN_WITHIN_NS: u64 = 1_000_000_000;
+/// A broker that ends waits so long for others to say that they have taken what it sent them.
+const TAKEN_WITHIN_NS: u64 = 8_000_000_000;
+/// But only so long for the bus, if that is away, and for others who say nothing.
+const AWAY_WITHIN_NS: u64 = 1_500_000_000;
+/// And so long for the bus to have its last word.
+const HEARD_WITHIN_NS: u64 = 2_000_000_000;
+/// The number of a message to nobody: when the bus says so, it has all that was said before.
+const LAST: u64 = 0;
+/// How often it looks whether there is still anybody to wait for.
+const LOOK_NS: u64 = 100_000_000;
 /// What shards have given that is taken in one turn.
 const TAKEN_PER_TURN: usize = 4096;
 /// What something for the bus, and for a shard, costs besides its bytes, about.
@@ -72,9 +79,12 @@ pub(super) struct SiteDriver {
     /// Bytes of what is to be published.
     order_bytes: usize,
     is_connected: bool,
-    /// By when it ends, once it is to.
-    end_ns: Option<u64>,
-    has_ended: bool,
+    /// Since when it is to end.
+    ending_ns: Option<u64>,
+    has_asked: bool,
+    /// Since when it has said so, and whether the bus has heard it.
+    ended_ns: Option<u64>,
+    is_heard: bool,
     trouble: String,
     /// What was said to be lost, and until when nothing more is said of that.
     said: (u64, u64),
@@ -109,8 +119,10 @@ impl SiteDriver {
             orders: vec![],
             order_bytes: 0,
             is_connected: false,
-            end_ns: None,
-            has_ended: false,
+            ending_ns: None,
+            has_asked: false,
+            ended_ns: None,
+            is_heard: false,
             trouble: String::new(),
             said: (0, 0),
             said_strange: (0, 0),
@@ -212,8 +224,10 @@ impl SiteDriver {
                     .subject
                     .rsplit_once('.')
                     .map(|(_, number)| number.parse());
-                if let Some(Ok(number)) = number {
-                    self.machine.nobody_there(now_ns, number);
+                match number {
+                    Some(Ok(LAST)) => self.is_heard = self.ended_ns.is_some(),
+                    Some(Ok(number)) => self.machine.nobody_there(now_ns, number),
+                    _ => {}
                 }
             } else if is_in_place(&message) {
                 said.push(message.payload);
@@ -303,8 +317,8 @@ impl SiteDriver {
                     _ = self.members.insert(pattern, members);
                 }
                 Action::Pooled(pooled) => self.pooled(pooled, false),
-                // Its members here are gone.
-                Action::Returned(_) if self.is_ending() => self.machine.lost_of_pool(),
+                // Its members here are gone, or will be before it is with them.
+                Action::Returned(_) if self.machine.is_retired() => self.machine.lost_of_pool(),
                 Action::Returned(pooled) => self.pooled(pooled, true),
                 Action::Acknowledged(token) => {
                     let shards = self.parts.subscribing.shards();
@@ -356,6 +370,34 @@ impl SiteDriver {
 
     fn lose_pools(&mut self) {
         self.lost.iter_mut().for_each(|loss| loss.pools = true);
+    }
+
+    /// Whether others have taken all, or it ends without that.
+    fn waits_no_longer(&self) -> bool {
+        self.ending_ns.is_some_and(|ending_ns| {
+            let now_ns = self.now_ns();
+            let is_settled = self.is_connected && self.machine.is_settled();
+            // Who is there says so more often.
+            let since_ns = now_ns.saturating_sub(AWAY_WITHIN_NS);
+            let waits = self.is_connected && self.machine.waits_for_some(since_ns);
+            let is_vain = ending_ns <= since_ns && !waits;
+            is_settled || is_vain || now_ns >= ending_ns + TAKEN_WITHIN_NS
+        })
+    }
+
+    /// Says that it ends. A server may throw away what it has not read of a connection that ends
+    /// while it writes to it: so the connection stays until the last word was read.
+    fn end(&mut self, now_ns: u64) {
+        self.carry_out(usize::MAX);
+        self.machine.end(now_ns);
+        self.ended_ns = Some(now_ns);
+        self.carry_out(usize::MAX);
+        let own = Subject::Origin(self.origin).name(&self.parts.site);
+        self.orders.push(Order::Publish {
+            reply: Some(format!("{own}.{LAST}")),
+            subject: own,
+            payload: Bytes::new(),
+        });
     }
 
     /// An event goes to all shards that have subscriptions.
@@ -483,6 +525,9 @@ impl Driver for SiteDriver {
         let now_ns = self.now_ns();
         let retires = self.parts.retiring.is_wanted() || self.is_ending();
         self.machine.retire(now_ns, retires);
+        if self.is_ending() {
+            self.ending_ns.get_or_insert(now_ns);
+        }
         if now_ns >= self.machine.next_ns() {
             self.machine.tick(now_ns);
             let (counts, others) = (self.machine.counts(), self.machine.others());
@@ -502,15 +547,11 @@ impl Driver for SiteDriver {
     fn orders(&mut self) -> Vec<Order> {
         self.take_given();
         let now_ns = self.now_ns();
-        if self.is_ending() && self.end_ns.is_none() {
-            self.end_ns = Some(now_ns + TAKEN_WITHIN_NS);
-            self.machine.retire(now_ns, true);
+        if self.ending_ns.is_some() && !std::mem::replace(&mut self.has_asked, true) {
             self.machine.ask(now_ns);
         }
-        if self.is_over() && !self.has_ended {
-            self.carry_out(usize::MAX);
-            self.machine.end(now_ns);
-            self.has_ended = true;
+        if self.waits_no_longer() && self.ended_ns.is_none() {
+            self.end(now_ns);
         }
         self.carry_out(usize::MAX);
         self.tell_untold();
@@ -525,8 +566,11 @@ impl Driver for SiteDriver {
             || self.waiting.iter().any(|waiting| !waiting.is_empty())
             || self.lost.iter().any(|loss| !loss.is_empty());
         let next_ns = self.machine.next_ns();
-        let next_ns = self.end_ns.map_or(next_ns, |end_ns| next_ns.min(end_ns));
         let idle_ns = next_ns.saturating_sub(self.now_ns());
+        let idle_ns = match self.ending_ns {
+            Some(_) => idle_ns.min(LOOK_NS),
+            None => idle_ns,
+        };
         if is_held {
             idle_ns.min(AGAIN_NS)
         } else {
@@ -535,9 +579,21 @@ impl Driver for SiteDriver {
     }
 
     fn is_over(&self) -> bool {
-        self.end_ns.is_some_and(|end_ns| {
-            let is_settled = self.is_connected && self.machine.is_settled();
-            is_settled || self.now_ns() >= end_ns
-        })
+        let Some(ending_ns) = self.ending_ns else {
+            return false;
+        };
+        let now_ns = self.now_ns();
+        match self.ended_ns {
+            Some(ended_ns) => {
+                self.is_heard || !self.is_connected || now_ns >= ended_ns + HEARD_WITHIN_NS
+            }
+            // What was ordered before does not leave.
+            None if self.is_connected => now_ns >= ending_ns + TAKEN_WITHIN_NS + HEARD_WITHIN_NS,
+            None => now_ns >= ending_ns + AWAY_WITHIN_NS + LOOK_NS,
+        }
     }
 }
+
+#[cfg(test)]
+#[path = "driver/tests.rs"]
+mod tests;

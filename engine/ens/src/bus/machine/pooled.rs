@@ -96,7 +96,11 @@ impl Machine {
     /// The bus has nobody for what was published with this number: another origin gets it.
     pub fn nobody_there(&mut self, now_ns: u64, reply: u64) {
         let Some((origin, pooled)) = self.streams.take_back(reply) else {
-            return self.lost_of_pool();
+            // What an origin had not taken that has ended is with others.
+            if !self.streams.is_resent(reply) {
+                self.lost_of_pool();
+            }
+            return;
         };
         // Should it be there after all, its next digest says so.
         let changed = self.pools.forget(origin);
@@ -126,7 +130,7 @@ impl Machine {
         }
         let changed = self.pools.forget(origin);
         self.tell_members(changed);
-        let (left, is_lost) = self.streams.ended(origin, taken);
+        let (left, is_lost) = self.streams.ended(now_ns, origin, taken);
         if is_lost {
             self.lost_of_pool();
         }
@@ -171,6 +175,12 @@ impl Machine {
         self.streams.is_settled()
     }
 
+    /// Whether anybody who was heard since then has something to take.
+    pub fn waits_for_some(&self, since_ns: u64) -> bool {
+        let mut waits = self.streams.unsettled();
+        waits.any(|origin| self.incoming.is_heard_since(origin, since_ns))
+    }
+
     fn take_pooled(&mut self, now_ns: u64, home: u64, hops: u8, pattern: Bytes, event: Crossing) {
         self.counts.heard += 1;
         // One's own event has come back: its publisher is here.
@@ -205,6 +215,11 @@ impl Machine {
         if retired && self.is_connected {
             self.say_pools(now_ns, vec![vec![]]);
         }
+    }
+
+    /// Whether members here are to get nothing more from other hosts.
+    pub fn is_retired(&self) -> bool {
+        self.pools.is_retired()
     }
 
     /// Says which pools have members here.

@@ -162,6 +162,41 @@ fn what_a_process_has_not_taken_when_it_ends_is_sent_to_others() {
 }
 
 #[test]
+fn what_the_bus_says_of_an_origin_that_has_ended_is_no_loss() {
+    let (mut one, mut other) = have_met();
+    one.set_members(SECOND_NS, &POOL, 1);
+    one.publish_to_pool(2 * SECOND_NS, POOL, event());
+    one.take_actions();
+    other.end(2 * SECOND_NS);
+    pass(2 * SECOND_NS, &mut other, &mut one, |_| false);
+    let back = one.take_actions();
+    let is_back = |action: &&Action| matches!(action, Action::Returned(_));
+    assert_eq!(back.iter().filter(is_back).count(), 1, "{back:?}");
+    one.nobody_there(2 * SECOND_NS, 1);
+    assert_eq!(one.take_actions(), [], "it is given already");
+    one.nobody_there(2 * SECOND_NS, 1);
+    assert!(told(&mut one), "of what nobody knows");
+}
+
+#[test]
+fn who_says_nothing_is_not_waited_for() {
+    let (mut one, mut other) = have_met();
+    assert!(!one.waits_for_some(0), "all was taken");
+    one.publish_to_pool(2 * SECOND_NS, POOL, event());
+    one.take_actions();
+    assert!(one.waits_for_some(SECOND_NS) && !one.waits_for_some(2 * SECOND_NS));
+    other.ask(3 * SECOND_NS);
+    pass(3 * SECOND_NS, &mut other, &mut one, |_| false);
+    assert!(one.waits_for_some(2 * SECOND_NS) && !one.is_settled());
+    other.end(3 * SECOND_NS);
+    pass(3 * SECOND_NS, &mut other, &mut one, |_| false);
+    assert!(!one.waits_for_some(0));
+    other.tick(5 * SECOND_NS);
+    pass(5 * SECOND_NS, &mut other, &mut one, |_| false);
+    assert_eq!(one.others(), 0, "it has ended, however long it stays");
+}
+
+#[test]
 fn what_reaches_nobody_is_sent_to_another() {
     let (mut one, _) = have_met();
     let mut third = machine(3);
