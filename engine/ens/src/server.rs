@@ -307,7 +307,6 @@ impl Bound {
             stats,
             site: None,
         };
-        let is_of_site = joining.is_some();
         for (id, listeners) in (0..).map(ShardId).zip(listeners) {
             let broker = Broker::new(id, config.clone(), shared.clone());
             let uring = uring::Options {
@@ -326,15 +325,7 @@ impl Bound {
                     .into_iter()
                     .collect(),
             };
-            let plane = (
-                id,
-                broker,
-                uring,
-                limits.clone(),
-                handle.clone(),
-                doors,
-                is_of_site,
-            );
+            let plane = (id, broker, uring, limits.clone(), handle.clone(), doors);
             let thread =
                 start_shard(plane, listeners, coming.next()).map_err(StartError::Kernel)?;
             running.threads.push(thread);
@@ -371,8 +362,6 @@ type Plane = (
     Limits,
     Handle<(), BrokerMessage>,
     Doors<Option<Arc<tls::Config>>>,
-    // Whether it is one of a site.
-    bool,
 );
 
 fn start_shard(
@@ -380,13 +369,9 @@ fn start_shard(
     listeners: Vec<OwnedFd>,
     coming: Option<Coming>,
 ) -> io::Result<JoinHandle<()>> {
-    let (id, broker, uring, limits, handle, doors, is_of_site) = plane;
+    let (id, broker, uring, limits, handle, doors) = plane;
     let (sender, started) = mpsc::channel();
     let run = move || {
-        if is_of_site {
-            // An event takes four threads of two hosts, each of which waits for its turn.
-            reactor::slices::shortest();
-        }
         let uring = match Uring::new(uring, listeners) {
             Ok(uring) => uring,
             Err(error) => return drop(sender.send(Err(error))),

@@ -80,7 +80,6 @@ pub(crate) async fn run(
     waker: Waker,
     mut driver: impl Driver,
 ) {
-    driver.begin();
     let told = Told::default();
     let most = options.waiting_bytes_max;
     let connect = connect_options(options, told.clone());

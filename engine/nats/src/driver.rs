@@ -4,8 +4,6 @@ use bytes::Bytes;
 
 /// Decides what is said. It lives on the connection's thread, and must not wait for anything.
 pub trait Driver: Send + 'static {
-    /// The connection's thread has begun, and this is on it.
-    fn begin(&mut self) {}
     /// Something has happened, or it was woken, or its time has come.
     fn news(&mut self, news: News);
     /// What is to be done now. Not asked while earlier orders wait for the connection.

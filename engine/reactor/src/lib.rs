@@ -4,7 +4,7 @@
 //! (receive buffers), [`rng`] (seeded chance), [`waker`] (how another thread ends a sleep),
 //! [`uring`] (the kernel), [`sim`] (a deterministic world in its place), [`listen`] (ports that
 //! shards share), [`sparse`] (tables that grow without moving), [`memory`] (what the allocator
-//! gives back), [`slices`] (how the scheduler treats a thread).
+//! gives back).
 //!
 //! Invariant: everything that can differ between two runs of a shard enters through `Reactor`.
 
@@ -21,7 +21,6 @@ pub mod pool;
 pub mod rights;
 pub mod rng;
 pub mod sim;
-pub mod slices;
 pub mod sparse;
 pub mod steer;
 pub mod uring;

@@ -146,8 +146,10 @@ impl Broker {
         if !self.refused.remove(&session) {
             self.placement.left();
         }
-        let was_member = self.dismissed.remove(&session) || self.is_member(session);
-        if self.lagged.remove(&session).is_some() && was_member {
+        let is_dismissed = self.dismissed.remove(&session);
+        let has_lagged = self.lagged.remove(&session).is_some();
+        // Few have lagged; only of those all subscriptions are looked through.
+        if has_lagged && (is_dismissed || self.is_member(session)) {
             // It was not told, and what was for it goes nowhere else.
             self.lose_of_pool();
         }

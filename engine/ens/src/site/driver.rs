@@ -497,10 +497,6 @@ impl SiteDriver {
 }
 
 impl Driver for SiteDriver {
-    fn begin(&mut self) {
-        reactor::slices::shortest();
-    }
-
     fn news(&mut self, news: News) {
         match news {
             News::Connected {

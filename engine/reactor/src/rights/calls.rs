@@ -293,9 +293,6 @@ fn conditional(groups: &[Group]) -> Vec<Conditional> {
         // Signals to itself, of which an abort is one.
         (libc::SYS_tgkill, only(0, &[own])),
         (libc::SYS_setpriority, vec![vec![(0, ALL, 0), (1, ALL, 0)]]),
-        // A thread about itself: see `slices`.
-        (libc::SYS_sched_getattr, only(0, &[0])),
-        (libc::SYS_sched_setattr, only(0, &[0])),
         (
             libc::SYS_ioctl,
             only(1, &[libc::FIONBIO, libc::FIONREAD, libc::TCGETS]),
