@@ -1,13 +1,14 @@
 //! Publish/subscribe brokers side by side: Ensign's own, NATS and Redis.
 //!
 //! In reading order: [`dialect`] (what each of them is told), [`crowd`] (many subscribers on one
-//! thread), [`listener`] (one subscriber in a process of its own), [`measures`] (what is measured),
-//! [`report`].
+//! thread), [`listener`] (one subscriber in a process of its own), [`natives`] (a publisher and a
+//! subscriber by the client library of NATS), [`measures`] (what is measured), [`report`].
 
 pub mod crowd;
 pub mod dialect;
 pub mod listener;
 pub mod measures;
+pub mod natives;
 pub mod report;
 
 use std::net::SocketAddr;

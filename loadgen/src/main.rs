@@ -9,14 +9,13 @@ use std::process::ExitCode;
 use clap::Parser;
 use loadgen::arguments::{Brokers, Cli, Command, Idle};
 use loadgen::brokers::measures::{self, Plan};
-use loadgen::brokers::{self, listener};
+use loadgen::brokers::{self, listener, natives};
 use loadgen::issuer::Issuer;
 use loadgen::plan;
 use loadgen::processes::Server;
 use loadgen::report::bars;
 use loadgen::report::chart;
 use loadgen::report::curves;
-use loadgen::site::natives;
 use loadgen::study::{StormKind, Study};
 use loadgen::{active, hostile, report, sendloop, shake, site, soak, verify};
 

@@ -10,8 +10,8 @@ use super::Broker;
 use super::crowd::Crowd;
 use super::dialect::{Dialect, MARK, TOPIC};
 use super::listener::Listener;
+use super::natives;
 use crate::measure::{cpu_us, histogram, memory, now_ns, record};
-use crate::site::natives;
 
 /// Nothing takes as long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

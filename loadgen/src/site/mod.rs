@@ -4,8 +4,8 @@
 //! In reading order: [`hosts`] (a NATS server and a broker a host), [`network`] (hosts that are
 //! namespaces, joined by cables that can be cut), [`judge`] (what each subscriber must have heard
 //! or been told), [`clients`] and [`members`] (who publishes and who hears), [`faults`] (what
-//! breaks), [`storm`] (rounds of faults and calm, each judged); [`findings`], [`natives`],
-//! [`measures`] and [`kills`] (what is measured), [`report`], [`study`].
+//! breaks), [`storm`] (rounds of faults and calm, each judged); [`findings`], [`measures`] and
+//! [`kills`] (what is measured), [`report`], [`study`].
 
 pub mod clients;
 pub mod faults;
@@ -15,7 +15,6 @@ pub mod judge;
 pub mod kills;
 pub mod measures;
 pub mod members;
-pub mod natives;
 pub mod network;
 pub mod report;
 pub mod storm;

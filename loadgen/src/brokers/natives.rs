@@ -141,7 +141,7 @@ impl Driver for Subscriber {
     }
 }
 
-/// The child's side, as [`crate::brokers::listener::listen`] is another client's.
+/// The child's side, as [`super::listener::listen`] is another client's.
 ///
 /// # Errors
 /// If the thread can't be started, or ends early.
