@@ -191,6 +191,20 @@ fn lists_of_pools_are_bounded_in_number_and_bytes() {
 }
 
 #[test]
+fn origins_that_say_what_they_have_sent_are_bounded_between_two_looks_at_them() {
+    let mut machine = machine();
+    let digest = |origin| {
+        let mut digest = digest(1, false, vec![]);
+        if let Said::Digest { sent, .. } = &mut digest {
+            sent.push((1 << 40, 9));
+        }
+        said(origin, 1, &digest)
+    };
+    machine.hear(NOW_NS, (2..20_000).map(digest).collect());
+    assert!(machine.senders() < 3000, "{}", machine.senders());
+}
+
+#[test]
 fn those_who_were_heard_of_once_are_not_remembered_for_ever() {
     let mut machine = machine();
     let mut streams = super::streams::Streams::default();
@@ -204,6 +218,7 @@ fn those_who_were_heard_of_once_are_not_remembered_for_ever() {
             event: event(),
         };
         machine.hear(NOW_NS + origin, vec![said(origin, 1, &pooled)]);
+        assert!(machine.senders() < 3000, "{}", machine.senders());
         streams.note_sent(NOW_NS, origin, u64::MAX);
     }
     assert!(machine.senders() < 3000, "{}", machine.senders());

@@ -345,7 +345,6 @@ impl Machine {
         for (header, said) in said {
             self.hear_one(now_ns, header, said);
         }
-        self.look_at_waiting(now_ns);
     }
 
     fn hear_one(&mut self, now_ns: u64, header: Header, said: Said) {
@@ -398,7 +397,11 @@ impl Machine {
                 pools,
             } if self.incoming.is_there(origin) => {
                 let changed = self.pools.take(origin, version, (part, parts), pools);
+                let have_come = changed.iter().any(|(_, members)| *members > 0);
                 self.tell_members(changed);
+                if have_come {
+                    self.send_waiting(now_ns);
+                }
             }
             Said::Pools { .. } => {}
             Said::Pooled {
@@ -474,7 +477,7 @@ impl Machine {
         }
         self.streams
             .give_up(|origin| self.incoming.is_there(origin));
-        self.look_at_waiting(now_ns);
+        self.give_back_overdue(now_ns);
         for origin in self.pools.origins() {
             if self.is_connected && !self.incoming.is_there(origin) {
                 let changed = self.pools.forget(origin);

@@ -34,21 +34,21 @@ pub struct Pooled {
 pub(super) struct Streams {
     /// The last number that was given, in whatever stream.
     last: u64,
-    to: BTreeMap<u64, To>,
-    from: BTreeMap<u64, From>,
+    to: BTreeMap<u64, StreamTo>,
+    from: BTreeMap<u64, StreamFrom>,
     /// Of all that is kept.
     kept_bytes: usize,
     /// What origins that have ended had not taken, as the bus may still say so of each; until then.
     untaken: BTreeSet<u64>,
     untaken_until_ns: u64,
-    /// What is for nobody who is known yet, until then.
-    waiting: Vec<(u64, Pooled)>,
+    /// What is for nobody who is known yet, until then; as it came.
+    waiting: VecDeque<(u64, Pooled)>,
     waiting_bytes: usize,
 }
 
 /// A stream to another origin.
 #[derive(Default)]
-struct To {
+struct StreamTo {
     last: u64,
     /// What was sent and is not known to be taken, by number.
     kept: VecDeque<(u64, Pooled)>,
@@ -58,7 +58,7 @@ struct To {
 
 /// A stream from another origin.
 #[derive(Default)]
-struct From {
+struct StreamFrom {
     /// The last number that was taken, or told as missed.
     cursor: u64,
     /// A number that is reached by then, unless something was lost.
@@ -150,31 +150,41 @@ impl Streams {
             return Some(pooled);
         }
         self.waiting_bytes += bytes;
-        self.waiting.push((now_ns + KNOWN_NS, pooled));
+        self.waiting.push_back((now_ns + KNOWN_NS, pooled));
         None
     }
 
-    /// What waits for members of these pools.
+    /// What waits for members of these pools. Looks at all that waits.
     pub fn take_waiting(&mut self, is_known: impl Fn(&Bytes) -> bool) -> Vec<Pooled> {
-        self.take_of_waiting(|_, pooled| is_known(&pooled.pattern))
+        let mut taken = vec![];
+        for (due_ns, pooled) in std::mem::take(&mut self.waiting) {
+            match is_known(&pooled.pattern) {
+                true => taken.push(pooled),
+                false => self.waiting.push_back((due_ns, pooled)),
+            }
+        }
+        self.wait_no_more(&taken);
+        taken
     }
 
     /// What has waited long enough.
     pub fn take_overdue(&mut self, now_ns: u64) -> Vec<Pooled> {
-        self.take_of_waiting(|due_ns, _| due_ns <= now_ns)
+        let mut taken = vec![];
+        while let Some((_, pooled)) = self.waiting.pop_front_if(|it| it.0 <= now_ns) {
+            taken.push(pooled);
+        }
+        self.wait_no_more(&taken);
+        taken
     }
 
-    fn take_of_waiting(&mut self, which: impl Fn(u64, &Pooled) -> bool) -> Vec<Pooled> {
-        let taken = self.waiting.extract_if(.., |it| which(it.0, &it.1));
-        let taken: Vec<Pooled> = taken.map(|it| it.1).collect();
+    fn wait_no_more(&mut self, taken: &[Pooled]) {
         let bytes = taken.iter().map(|it| it.event.wire_bytes());
         self.waiting_bytes -= bytes.sum::<usize>();
-        taken
     }
 
     /// When something will have.
     pub fn due_ns(&self) -> Option<u64> {
-        self.waiting.first().map(|it| it.0)
+        self.waiting.front().map(|it| it.0)
     }
 
     /// Whether all that was sent is known to be taken.
@@ -227,7 +237,7 @@ impl Streams {
 
     /// Whether something has not come of those senders.
     pub fn misses(&self, of: impl Fn(u64) -> bool) -> bool {
-        let is_open = |it: &From| it.check.is_some_and(|(_, number)| it.cursor < number);
+        let is_open = |it: &StreamFrom| it.check.is_some_and(|(_, number)| it.cursor < number);
         self.from.iter().any(|(name, it)| of(*name) && is_open(it))
     }
 

@@ -18,6 +18,8 @@ impl Machine {
     pub fn set_members(&mut self, now_ns: u64, pattern: &Bytes, members: u32) {
         if !self.pools.set_own(now_ns, pattern, members) {
             self.counts.pools_refused += 1;
+        } else if members > 0 {
+            self.send_waiting(now_ns);
         }
     }
 
@@ -75,14 +77,18 @@ impl Machine {
         }
     }
 
-    /// What has waited for members that came, or waits no longer.
-    pub(super) fn look_at_waiting(&mut self, now_ns: u64) {
+    /// Members of pools have come, for whom something may have waited.
+    pub(super) fn send_waiting(&mut self, now_ns: u64) {
         let pools = &self.pools;
         let is_known =
             |pattern: &Bytes| pools.has_members_here(pattern) || pools.has_members_away(pattern);
         for pooled in self.streams.take_waiting(is_known) {
             self.send_pooled(now_ns, pooled);
         }
+    }
+
+    /// What has waited for members in vain.
+    pub(super) fn give_back_overdue(&mut self, now_ns: u64) {
         for pooled in self.streams.take_overdue(now_ns) {
             self.give_back(pooled);
         }
@@ -123,6 +129,7 @@ impl Machine {
         };
         let (sent, taken) = (own(sent), own(taken));
         if sent > 0 {
+            self.bound_senders();
             self.streams.note_sent(now_ns, origin, sent);
         }
         if !bye {
@@ -151,9 +158,7 @@ impl Machine {
         if self.has_ended {
             return;
         }
-        if self.streams.senders() > SENDERS_MAX {
-            self.streams.prune(|origin| self.incoming.is_known(origin));
-        }
+        self.bound_senders();
         match self.streams.note(sender, before, number) {
             Came::Known => return,
             Came::New => {}
@@ -161,6 +166,12 @@ impl Machine {
         }
         let (home, hops, pattern, event) = event;
         self.take_pooled(now_ns, home, hops, pattern, event);
+    }
+
+    fn bound_senders(&mut self) {
+        if self.streams.senders() > SENDERS_MAX {
+            self.streams.prune(|origin| self.incoming.is_known(origin));
+        }
     }
 
     /// Asks the others what they have taken.
