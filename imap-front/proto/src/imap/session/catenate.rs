@@ -3,16 +3,15 @@
 
 use bytes::Bytes;
 use mail::mime::header;
-use mail::request::Want;
 use mail::{MailboxId, MailboxName, Message, Refusal, Reply, Request};
 
 use super::append::Upload;
 use super::fetch::{HEADER_BYTES_MAX, READ_BYTES};
 use super::fetch_items::{part_of, part_of_range};
+use super::named::{asked, octets};
 use super::source::{Source, Stage};
 use super::{Session, Step, Work};
-use crate::imap::ast::{Section, SectionText};
-use crate::imap::render;
+use crate::imap::ast::SectionText;
 use crate::imap::url::{MessageUrl, URL_BYTES_MAX, UrlMailbox, in_code, relative};
 
 /// What URLs of one command may bring: so many times what a message may have. A client that uploads
@@ -88,15 +87,7 @@ impl Session {
         url: Box<[u8]>,
         (mailbox, read): (MailboxId, MessageUrl),
     ) {
-        let request = Request::Fetch {
-            mailbox,
-            uids: vec![read.uid],
-            want: Want {
-                structure: read.section != Section::default(),
-                ..Want::default()
-            },
-            budget_bytes: 1,
-        };
+        let request = asked(mailbox, &read);
         let stage = Stage::Message(mailbox, read);
         self.ask_source(upload, Source { url, stage }, request);
     }
@@ -189,14 +180,10 @@ impl Session {
         (mailbox, read): (MailboxId, MessageUrl),
         message: &Message,
     ) {
-        let Section { part, text } = read.section;
-        let range = match &message.structure {
-            Some(structure) => structure.resolve(&part, render::what(&text)),
-            None => Some(0..message.size),
-        };
-        let Some(range) = range else {
+        let Some(range) = octets(message, &read.section) else {
             return self.bad_url(&upload, &url, "the message has no such part");
         };
+        let text = read.section.text;
         if let SectionText::HeaderFields(_) | SectionText::HeaderFieldsNot(_) = text {
             let end = range.end.min(range.start + HEADER_BYTES_MAX);
             let request = Request::Read {

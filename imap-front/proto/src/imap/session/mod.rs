@@ -28,6 +28,7 @@ mod list;
 mod mailboxes;
 mod message_limit;
 mod metadata;
+mod named;
 mod names;
 mod notified;
 mod notify;

@@ -7,16 +7,16 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use mail::mime::header;
-use mail::request::Want;
 use mail::{MailboxId, Message, Refusal, Reply, Request, Uid};
 
 use super::fetch::{HEADER_BYTES_MAX, READ_BYTES};
 use super::fetch_items::{Pick, Segment, part_of_range};
+use super::named::{asked, octets};
 use super::{Session, Step, Stream, Work};
-use crate::imap::ast::{Section, SectionText};
+use crate::imap::ast::SectionText;
+use crate::imap::encode;
 use crate::imap::url::{MessageUrl, URL_BYTES_MAX};
 use crate::imap::url_auth::full;
-use crate::imap::{encode, render};
 
 /// A URLFETCH under way.
 pub(super) struct Job {
@@ -77,11 +77,7 @@ impl Job {
             partial,
             ..
         } = url;
-        let Section { part, text } = section;
-        let range = match &message.structure {
-            Some(structure) => structure.resolve(&part, render::what(&text)),
-            None => Some(0..message.size),
-        };
+        let range = octets(message, &section);
         let mut head = self.head();
         let end = Segment::Text(b"\r\n"[..].into());
         let Some(range) = range else {
@@ -89,6 +85,7 @@ impl Job {
             head.extend_from_slice(b"\"\"\r\n");
             return self.segments.push_back(Segment::Text(head.into()));
         };
+        let text = section.text;
         if let SectionText::HeaderFields(_) | SectionText::HeaderFieldsNot(_) = text {
             let label = head;
             let pick = Pick {
@@ -197,15 +194,7 @@ impl Session {
     pub(super) fn url_came(&mut self, mut job: Box<Job>, reply: Reply) {
         match (std::mem::replace(&mut job.stage, Stage::Ready), reply) {
             (Stage::Open(url), Reply::UrlOpened(mailbox)) => {
-                let request = Request::Fetch {
-                    mailbox,
-                    uids: vec![url.uid],
-                    want: Want {
-                        structure: url.section != Section::default(),
-                        ..Want::default()
-                    },
-                    budget_bytes: 1,
-                };
+                let request = asked(mailbox, &url);
                 job.mailbox = mailbox;
                 job.stage = Stage::Message(url);
                 return self.ask(request, Step::UrlFetch(job));
