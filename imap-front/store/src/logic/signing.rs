@@ -4,6 +4,7 @@
 //! Who gives up all keys counts up a number: keys that were made at another one are none.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::ControlFlow::{Break, Continue};
 
 use mail::signed_url::{Token, UrlAccess};
@@ -73,7 +74,8 @@ pub(super) fn sign(
     let Some(fresh) = fresh else {
         return refused(Refusal::Bug);
     };
-    let mut known: BTreeMap<MailboxId, AccessKey> = BTreeMap::new();
+    // With each whether it is new.
+    let mut known: BTreeMap<MailboxId, (AccessKey, bool)> = BTreeMap::new();
     let mut tokens: Vec<Token> = Vec::with_capacity(urls.len());
     for url in urls {
         // Whether there is another user of that name is not told.
@@ -84,20 +86,20 @@ pub(super) fn sign(
             Ok(found) => found.id,
             Err(refusal) => return refused(refusal),
         };
-        let key = match known.get(&id) {
-            Some(key) => key.clone(),
-            None => self::key(txn, id, user)?.unwrap_or_else(|| fresh.for_mailbox(id)),
+        let (key, _) = match known.entry(id) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(place) => place.insert(match key(txn, id, user)? {
+                Some(key) => (key, false),
+                None => (fresh.for_mailbox(id), true),
+            }),
         };
         tokens.push(key.token(&url.rump));
-        known.insert(id, key);
     }
-    for (id, key) in known {
-        if self::key(txn, id, user)?.is_none() {
-            let resets = resets(txn, user)?;
-            let row = AccessKeyRow { resets, key };
-            let at = keys::access_key(id, user);
-            txn.put(Space::AccessKeys, &at, row.encode());
-        }
+    let resets = resets(txn, user)?;
+    for (id, (key, _)) in known.into_iter().filter(|(_, (_, is_new))| *is_new) {
+        let row = AccessKeyRow { resets, key };
+        let at = keys::access_key(id, user);
+        txn.put(Space::AccessKeys, &at, row.encode());
     }
     Ok((Reply::UrlsSigned(tokens), vec![]).into())
 }

@@ -1,6 +1,8 @@
 //! MESSAGELIMIT and SAVELIMIT (RFC 9738): how many messages one command may work on. One that is
 //! for more works on those with the highest UIDs and says so, or is refused if it does all or none.
 
+use std::borrow::Cow;
+
 use mail::search::Key;
 use mail::{Uid, UidRanges, UidSet};
 
@@ -81,13 +83,7 @@ impl Session {
     /// A key that looks at no more messages than a command may, those that it leaves out by their
     /// UIDs or numbers not counted.
     pub(super) fn limited_key(&mut self, key: Key) -> (Key, Option<Cut>) {
-        let Some(max) = self.message_limit() else {
-            return (key, None);
-        };
-        let last = self.view().last_uid();
-        let mut ranges: UidRanges = [(Uid(1), last)].into_iter().collect();
-        narrow(&key, &mut ranges);
-        match self.last_of(&ranges, max) {
+        match self.looked_at(&key) {
             Some((some, cut)) => {
                 let some = some.into_iter().map(|(low, high)| (low.0, high.0));
                 (
@@ -101,20 +97,29 @@ impl Session {
 
     /// Why a key can't be sorted or threaded by, if it is for too many messages (RFC 9738 §3.3).
     pub(super) fn refuses_to_arrange(&mut self, key: &Key) -> Option<String> {
-        let (_, cut) = self.limited_key(key.clone());
-        cut.map(|cut| format!("NO [MESSAGELIMIT {}] {TOO_MANY}", cut.max))
+        let (_, cut) = self.looked_at(key)?;
+        Some(format!("NO [MESSAGELIMIT {}] {TOO_MANY}", cut.max))
+    }
+
+    /// The last messages that a key may be for, if it may be for more than a command.
+    fn looked_at(&mut self, key: &Key) -> Option<(UidRanges, Cut)> {
+        let max = self.message_limit()?;
+        let last = self.view().last_uid();
+        let mut ranges: UidRanges = [(Uid(1), last)].into_iter().collect();
+        narrow(key, &mut ranges);
+        self.last_of(&ranges, max)
     }
 
     /// How a command ends, by `text`. One that has another code has this one before it.
-    pub(super) fn ending(&mut self, text: &str, cut: Option<Cut>) -> String {
+    pub(super) fn ending<'a>(&mut self, text: &'a str, cut: Option<Cut>) -> Cow<'a, str> {
         let Some(cut) = cut else {
-            return text.to_owned();
+            return text.into();
         };
         match text.strip_prefix("OK ") {
-            Some(rest) if !rest.starts_with('[') => format!("OK {} {rest}", cut.code()),
+            Some(rest) if !rest.starts_with('[') => format!("OK {} {rest}", cut.code()).into(),
             _ => {
                 self.say(&format!("* NO {} {SOME}", cut.code()));
-                text.to_owned()
+                text.into()
             }
         }
     }

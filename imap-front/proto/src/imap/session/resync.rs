@@ -57,7 +57,8 @@ impl Session {
             true => format!("[HIGHESTMODSEQ {}] ", self.view().modseq),
             false => String::new(),
         };
-        let text = self.ending(&format!("OK {code}{name} completed"), cut);
+        let text = format!("OK {code}{name} completed");
+        let text = self.ending(&text, cut);
         self.done(tag, &text);
     }
 

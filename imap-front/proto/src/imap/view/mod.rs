@@ -272,13 +272,24 @@ impl View {
 
     /// Takes the last `max` UIDs with a number out of the ranges; they are ascending.
     pub fn take_last_uids(&self, ranges: &mut VecDeque<(Uid, Uid)>, max: usize) -> Vec<Uid> {
-        let all: UidRanges = ranges.drain(..).collect();
+        // No more ranges than it takes are looked at.
+        let (mut looked_at, mut found) = (vec![], 0);
+        while found < max
+            && let Some(range) = ranges.pop_back()
+        {
+            self.places(&UidRanges::from_iter([range]), |count| {
+                found += count;
+                None
+            });
+            looked_at.push(range);
+        }
+        let some: UidRanges = looked_at.into_iter().rev().collect();
         let mut before = 0;
-        let last = self.places(&all, |count| {
+        let last = self.places(&some, |count| {
             before = count.saturating_sub(max);
             (count > 0).then(|| (before, count - 1))
         });
-        let rest = self.places(&all, |_| before.checked_sub(1).map(|last| (0, last)));
+        let rest = self.places(&some, |_| before.checked_sub(1).map(|last| (0, last)));
         ranges.extend(rest);
         self.take_uids(&mut last.into_iter().collect(), max)
     }
@@ -467,5 +478,37 @@ impl Numbering {
             self.near = near;
         }
         run.map(|last| (first, last))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_uids_are_taken_first_and_no_more_ranges_than_that_takes() {
+        let uids: Vec<Uid> = (1..=90).map(Uid).collect();
+        let view = View::new(uids.into(), ModSeq(1), Uid(1));
+        let odd = (0..50).map(|half| (Uid(2 * half + 1), Uid(2 * half + 1)));
+        for max in [1, 4, 7, 200] {
+            // Those above 90 are not there, and one range has several.
+            let mut ranges: VecDeque<(Uid, Uid)> = odd.clone().collect();
+            ranges[20] = (Uid(41), Uid(42));
+            let all = ranges.clone();
+            let mut taken = vec![];
+            loop {
+                let some = view.take_last_uids(&mut ranges, max);
+                assert!(some.is_sorted() && some.len() <= max, "{some:?}");
+                if taken.is_empty() && max == 4 {
+                    assert_eq!(ranges, all.range(..41).copied().collect::<Vec<_>>());
+                }
+                if some.is_empty() {
+                    break;
+                }
+                taken.extend(some.into_iter().rev());
+            }
+            let expected = (1..=90).filter(|uid| uid % 2 == 1 || *uid == 42);
+            assert_eq!(taken, expected.rev().map(Uid).collect::<Vec<_>>(), "{max}");
+        }
     }
 }
