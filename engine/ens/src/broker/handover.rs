@@ -150,9 +150,20 @@ impl Broker {
         self.keep(id, number, bytes, pattern, place);
     }
 
+    /// Forgets a client that was read back, and all it has subscribed to: it may be again.
+    pub(super) fn forget_what_came(&mut self, id: SessionId) {
+        self.placement.left();
+        self.lagged.remove(&id);
+        for (number, subscription) in self.disown(id) {
+            if let Some(pattern) = self.unplace(subscription) {
+                self.joins.take_back(&pattern, id, number);
+            }
+        }
+    }
+
     /// Everything has come to all shards: members of the pools that are served here join them.
     pub(super) fn join_those_that_came(&mut self) {
-        for (pattern, member, id) in self.joins.take(self.shard) {
+        for ((member, id), pattern) in self.joins.take(self.shard) {
             self.join(&pattern, member, id);
         }
     }
@@ -160,9 +171,65 @@ impl Broker {
 
 #[cfg(test)]
 mod tests {
+    use engine::event::ShardId;
+    use engine::protocol::{Parking, TakenOver};
     use proptest::prelude::*;
 
+    use super::super::{BrokerConfig, Joins, Placement, Shared, SubscribingShards};
     use super::*;
+    use crate::access::Access;
+    use crate::event_ref::EventRef;
+
+    fn broker() -> Broker {
+        let shared = Shared {
+            subscribing: Arc::new(SubscribingShards::new(1)),
+            stats: Arc::default(),
+            placement: Arc::new(Placement::new(vec![])),
+            joins: Arc::new(Joins::new(1)),
+            site: None,
+        };
+        let access = Access::parse("").expect("no rules are good rules");
+        let config = BrokerConfig::new(access, 120);
+        Broker::new(ShardId(0), Arc::new(config), shared)
+    }
+
+    #[test]
+    fn a_client_that_came_early_and_comes_again_is_there_once() {
+        let id = SessionId {
+            shard: ShardId(0),
+            generation: 1,
+            slot: 2,
+        };
+        let pattern = |text| Pattern::parse(text).expect("a pattern");
+        let (own, pooled) = (pattern("enp://h/a"), pattern("enp+pool.p://h/a"));
+        let mut before = broker();
+        before.place_again(id, 7, own.clone());
+        before.place_again(id, 8, pooled.clone());
+        let mut session = Session::default();
+        session.greet(3, Scope::Site);
+        let mut bytes = vec![];
+        before.write_down(id, Seen::Active(&session), &mut bytes);
+        let mut after = broker();
+        for _ in 0..2 {
+            let Some(TakenOver::Parked(parked)) = after.take_over(id, false, &bytes) else {
+                panic!("it rests");
+            };
+            after.lagged.insert(id, Tally::default());
+            after.give_up(id, &parked);
+            assert_eq!(after.subscribing.held(), (0, 0));
+            assert!(after.lagged.is_empty() && !after.is_subscriber(id));
+        }
+        after.read_back(id, &bytes).expect("its own bytes");
+        after.join_those_that_came();
+        assert_eq!(after.subscribing.held().0, 2);
+        assert_eq!(after.pools.members(&pooled), 1);
+        let event = EventRef::parse("enp://h/a").expect("a reference");
+        let mut found = vec![];
+        after.matcher.matches(&event, &mut found);
+        assert_eq!(found.len(), 2, "the client's own, and the pool's");
+        after.leave(&pooled, id, 8);
+        assert_eq!(after.pools.number(&pooled), None, "nobody is left");
+    }
 
     proptest! {
         #[test]

@@ -298,6 +298,10 @@ impl Parking for Broker {
         })
     }
 
+    fn give_up(&mut self, id: SessionId, _: &Parked) {
+        self.forget_what_came(id);
+    }
+
     fn handle_taken_over(&mut self) {
         self.join_those_that_came();
     }

@@ -1,6 +1,7 @@
 //! Pools: each event goes to one member. The shard that owns a pool chooses.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use ahash::RandomState;
@@ -49,13 +50,14 @@ struct SubscriberPool {
 }
 
 impl Pools {
-    /// A member joins. Gives the pool's number if it is new.
+    /// A member joins, unless it has. Gives the pool's number if it is new.
     pub fn join(&mut self, pattern: &Pattern, member: SessionId, id: u32) -> Option<u32> {
         if let Some(number) = self.numbers.get(pattern) {
             let pool = self.pools.get_mut(number)?;
-            let place = pool.members.len() as u32;
-            pool.places.insert((member, id), place);
-            pool.members.push((member, id));
+            if let Entry::Vacant(place) = pool.places.entry((member, id)) {
+                place.insert(pool.members.len() as u32);
+                pool.members.push((member, id));
+            }
             return None;
         }
         let (number, pattern) = (self.next, Arc::new(pattern.clone()));

@@ -32,7 +32,8 @@ const HAS_LOCAL: usize = 1 << (VERSION_AT - 1);
 const COUNTED: usize = HAS_LOCAL - 1;
 const _: () = assert!(VERSION < 4);
 
-struct Subscription {
+/// A subscription of a connection.
+pub(super) struct Subscription {
     bytes: usize,
     pattern: Arc<Pattern>,
     place: Place,
@@ -246,17 +247,34 @@ impl Broker {
         false
     }
 
-    fn forget(&mut self, cx: &mut Cx<'_>, session: SessionId, id: u32, gone: Subscription) {
+    /// All subscriptions of a connection, which has none any more.
+    pub(super) fn disown(
+        &mut self,
+        session: SessionId,
+    ) -> impl Iterator<Item = (u32, Subscription)> + use<> {
+        let owned = self.subscriptions.remove(&session);
+        owned.into_iter().flat_map(|owned| owned.by_id)
+    }
+
+    /// Nobody's any more. Gives the pattern of one that is in a pool, which is still to be left.
+    pub(super) fn unplace(&mut self, gone: Subscription) -> Option<Arc<Pattern>> {
         self.subscribing.forget(gone.bytes);
-        if let Place::Matched(entry) = gone.place {
-            self.matcher.remove(entry);
-            if let Some(port) = &self.site {
-                port.remove_interest(&gone.pattern);
-                self.locals -= usize::from(!hears_others(&gone.pattern));
-            }
-            return self.subscribing.remove(self.shard);
+        let Place::Matched(entry) = gone.place else {
+            return Some(gone.pattern);
+        };
+        self.matcher.remove(entry);
+        if let Some(port) = &self.site {
+            port.remove_interest(&gone.pattern);
+            self.locals -= usize::from(!hears_others(&gone.pattern));
         }
-        let pattern = gone.pattern;
+        self.subscribing.remove(self.shard);
+        None
+    }
+
+    fn forget(&mut self, cx: &mut Cx<'_>, session: SessionId, id: u32, gone: Subscription) {
+        let Some(pattern) = self.unplace(gone) else {
+            return;
+        };
         let owner = pools::owner(&pattern, self.subscribing.shards());
         if owner == self.shard {
             return self.leave(&pattern, session, id);
