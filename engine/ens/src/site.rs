@@ -4,6 +4,8 @@
 mod counters;
 #[path = "site/driver.rs"]
 mod driver;
+#[path = "site/following.rs"]
+mod following;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +14,7 @@ use std::time::Duration;
 
 use engine::Handle;
 use nats::{Credentials, Link, StartError, Waker};
+use zeroize::Zeroizing;
 
 pub use counters::{Counters, Figures};
 
@@ -19,6 +22,7 @@ use crate::broker::{BrokerMessage, SubscribingShards};
 use crate::bus::Port;
 use crate::handover::Kept;
 use driver::SiteDriver;
+use following::Following;
 
 /// The bus's thread knows by then that members here are for no other host any more.
 const RETIRED_WITHIN: Duration = Duration::from_secs(3);
@@ -113,6 +117,7 @@ struct Retiring {
 pub struct Leaving {
     ending: Arc<AtomicBool>,
     retiring: Arc<Retiring>,
+    following: Arc<Following>,
     waker: Waker,
     /// Until somebody waits for it.
     link: Arc<Mutex<Option<Link>>>,
@@ -141,6 +146,7 @@ impl Joining {
     ) -> Result<Joined, StartError> {
         let ending = Arc::new(AtomicBool::new(false));
         let retiring = Arc::new(Retiring::default());
+        let following = Arc::new(Following::default());
         let counters = Arc::new(Counters::default());
         let driver = SiteDriver::new(driver::Parts {
             site: self.ready.site,
@@ -150,6 +156,7 @@ impl Joining {
             secret,
             ending: ending.clone(),
             retiring: retiring.clone(),
+            following: following.clone(),
             counters: counters.clone(),
             room_bytes_max: self.ready.waiting_bytes_max,
             follows,
@@ -158,6 +165,7 @@ impl Joining {
         let leaving = Leaving {
             ending,
             retiring,
+            following,
             waker: self.waker,
             link: Arc::new(Mutex::new(Some(link))),
         };
@@ -185,6 +193,10 @@ impl Joined {
 impl Retiring {
     fn is_wanted(&self) -> bool {
         self.wanted.load(Ordering::SeqCst)
+    }
+
+    fn is_done(&self) -> bool {
+        *self.done.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn set_done(&self, done: bool) {
@@ -218,6 +230,23 @@ impl Leaving {
         self.waker.wake();
     }
 
+    /// What the process that follows is to know, once this one has retired: see
+    /// [`Leaving::take_over`].
+    pub fn hand_over(&self) -> Vec<u8> {
+        self.following.left()
+    }
+
+    /// Knows what the process before has handed over of pools on other hosts. When this returns
+    /// shards are told, and know it before they work on anything else, or the bus's thread is busy
+    /// with something else.
+    pub fn take_over(&self, known: &[u8]) {
+        if !known.is_empty() {
+            self.following.give(known);
+            self.waker.wake();
+            self.following.wait();
+        }
+    }
+
     /// Gives the bus what shards have published, tells the others that this broker ends, and waits
     /// until they have what it sent them, or ten seconds have passed; three if the bus is away, or
     /// those who have not say nothing.
@@ -238,6 +267,10 @@ impl Leaving {
 impl Kept for Leaving {
     fn let_go(&self) {
         self.retire();
+    }
+
+    fn memory(&self) -> Zeroizing<Vec<u8>> {
+        self.hand_over().into()
     }
 
     fn undo(&self, let_go: bool) {

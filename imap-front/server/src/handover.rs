@@ -25,7 +25,7 @@ use crate::{announce, panics};
 /// What connections are written down as. To be raised with every change of what `hand_over` writes
 /// in `tls`, `engine`, `proto`, `ens` and here, and of what both processes say: another one is
 /// refused before anything happens.
-pub const FORMAT: u64 = 9;
+pub const FORMAT: u64 = 10;
 
 /// Names of listening sockets that are no ports.
 pub(crate) const CONTROL: &str = "control";
@@ -171,34 +171,48 @@ pub struct Memory {
     authenticator: Arc<Authenticator>,
     /// The keys of TLS tickets.
     tls: Arc<tls::Config>,
+    /// Pools on other hosts, if there are any.
+    site: Option<ens::site::Leaving>,
 }
 
 impl Memory {
     /// Of this server.
-    pub fn of(authenticator: &Arc<Authenticator>, certificates: &Certificates) -> Self {
+    pub fn of(
+        authenticator: &Arc<Authenticator>,
+        certificates: &Certificates,
+        site: Option<&ens::site::Leaving>,
+    ) -> Self {
         Self {
             authenticator: authenticator.clone(),
             tls: certificates.config(),
+            site: site.cloned(),
         }
     }
 
-    /// The passwords behind their length in four bytes, then the tickets.
+    /// The passwords and the pools, each behind its length in four bytes, then the tickets.
     fn hand_over(&self) -> Zeroizing<Vec<u8>> {
         let remembered = self.authenticator.remembered();
-        let room = size_of::<u32>() + remembered.len() + TICKETS_BYTES_MAX;
+        let pools = self.site.as_ref().map(ens::site::Leaving::hand_over);
+        let parts = [&remembered[..], &pools.unwrap_or_default()];
+        let lengths = parts.map(|part| size_of::<u32>() + part.len());
+        let room = lengths.iter().sum::<usize>() + TICKETS_BYTES_MAX;
         let mut output = Zeroizing::new(Vec::with_capacity(room));
-        output.extend((remembered.len() as u32).to_be_bytes());
-        output.extend_from_slice(&remembered);
+        for part in parts {
+            output.extend((part.len() as u32).to_be_bytes());
+            output.extend_from_slice(part);
+        }
         self.tls.hand_over_tickets(&mut output);
         output
     }
 
     /// Knows what a predecessor has handed over, as far as it can be read.
     pub fn take_over(&self, input: &[u8]) {
-        let parts = input
-            .split_first_chunk()
-            .and_then(|(length, rest)| rest.split_at_checked(u32::from_be_bytes(*length) as usize));
-        let taken = parts.is_some_and(|(remembered, tickets)| {
+        let parts = take_part(input).and_then(|(remembered, rest)| {
+            let (pools, tickets) = take_part(rest)?;
+            Some((remembered, pools, tickets))
+        });
+        let taken = parts.is_some_and(|(remembered, pools, tickets)| {
+            self.site.as_ref().inspect(|site| site.take_over(pools));
             let known = self.authenticator.remember_again(remembered);
             self.tls.take_tickets(tickets) && known
         });
@@ -206,6 +220,12 @@ impl Memory {
             tracing::warn!("logins and TLS tickets of before can't be read, and cost more once");
         }
     }
+}
+
+/// What lies behind its length in four bytes, and the rest.
+fn take_part(input: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = input.split_first_chunk()?;
+    rest.split_at_checked(u32::from_be_bytes(*length) as usize)
 }
 
 /// What a server has besides connections.

@@ -338,6 +338,8 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         self.reactor.hold(false);
         self.reactor.share(false);
         self.reactor.accept(self.stopping.is_none());
+        // What this process said meanwhile comes before what clients did.
+        self.take_replies();
         for id in handover.blocked {
             if self.rows.of(id).is_some() {
                 self.writable(id.slot);

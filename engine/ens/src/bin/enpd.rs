@@ -129,7 +129,11 @@ fn serve(cli: &Cli, access: Access, ready: &mut Ready) -> Result<(), Box<dyn std
     confinement::confine_calls(!cli.no_seccomp, &calls)?;
     let shards = || Shards::new(vec![broker.mesh()]);
     if let Some(successor) = successor {
-        let (connections, ()) = successor.take(ready, &shards(), |_| Ok(()))?;
+        let follow = |known: &[u8]| {
+            broker.leaving().inspect(|site| site.take_over(known));
+            Ok(())
+        };
+        let (connections, ()) = successor.take(ready, &shards(), follow)?;
         tracing::info!(connections, "this process has taken over");
         ready.line(&format!("{connections} connections taken over"));
     }

@@ -49,6 +49,8 @@ pub(super) enum Heard {
 }
 
 pub(super) struct Incoming {
+    /// Since when this one hears others.
+    began_ns: u64,
     origins: HashMap<u64, Origin, RandomState>,
     wanted: Wanted,
     /// Since when each bucket is wanted.
@@ -84,8 +86,9 @@ struct Check {
 }
 
 impl Incoming {
-    pub fn new() -> Self {
+    pub fn new(now_ns: u64) -> Self {
         Self {
+            began_ns: now_ns,
             origins: HashMap::default(),
             wanted: Wanted::none(),
             since: vec![NONE; BUCKETS.into()].into(),
@@ -113,6 +116,12 @@ impl Incoming {
     pub fn is_heard_since(&self, origin: u64, since_ns: u64) -> bool {
         let origin = self.origins.get(&origin);
         origin.is_some_and(|it| it.is_there() && it.heard_ns >= since_ns)
+    }
+
+    /// For how long an origin has been there, if it is.
+    pub fn age_ns(&self, now_ns: u64, origin: u64) -> Option<u64> {
+        let origin = self.origins.get(&origin).filter(|it| it.is_there())?;
+        Some(now_ns.saturating_sub(origin.born_ns))
     }
 
     /// Whether it is known how far it was, whether it is there or not.
@@ -241,6 +250,9 @@ impl Incoming {
         };
         let before = origin.digest;
         origin.digest = before.max(Some(number));
+        // All of one that has come later were to be heard.
+        let is_new = origin.born_ns > self.began_ns;
+        let before = before.or(is_new.then_some(0));
         if before.is_some_and(|before| number.saturating_sub(before) > 1) {
             heard.push(Heard::PoolsMissed);
         }

@@ -132,7 +132,7 @@ impl Machine {
             is_connected: false,
             most: usize::MAX,
             outgoing: Outgoing::new(),
-            incoming: Incoming::new(),
+            incoming: Incoming::new(now_ns),
             pools: SitePools::default(),
             streams: Streams::default(),
             links: Links::default(),
@@ -208,7 +208,7 @@ impl Machine {
         self.tell_pools_missed();
     }
 
-    /// The bus is away: pools have members here only.
+    /// The bus is away, or was not there in time: pools have members here only.
     pub fn disconnected(&mut self) {
         self.is_connected = false;
         for origin in self.pools.origins() {
@@ -514,5 +514,7 @@ impl Machine {
     }
 }
 
+#[path = "machine/following.rs"]
+mod following;
 #[path = "machine/pooled.rs"]
 mod pooled;

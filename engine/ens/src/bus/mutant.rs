@@ -28,11 +28,13 @@ pub(super) enum Mutant {
     IgnoreSent,
     /// What comes twice for pools is given twice.
     PoolTwice,
+    /// A successor has to hear of pools elsewhere from others.
+    ForgetPools,
 }
 
 #[cfg(test)]
 impl Mutant {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ForgetGap,
         Self::HearTwice,
         Self::IgnoreDigests,
@@ -45,6 +47,7 @@ impl Mutant {
         Self::ForgetStreamGap,
         Self::IgnoreSent,
         Self::PoolTwice,
+        Self::ForgetPools,
     ];
 }
 

@@ -223,6 +223,16 @@ impl SitePools {
         self.changed(theirs.list.into_keys().collect(), origin)
     }
 
+    /// The lists of others that are known, with their versions.
+    pub fn lists(&self) -> impl Iterator<Item = (u64, u64, List)> {
+        let complete = self.others.iter().filter(|(_, it)| it.version > 0);
+        complete.map(|(origin, theirs)| {
+            let list = theirs.list.iter();
+            let list = list.map(|(pattern, members)| (pattern.clone(), *members));
+            (*origin, theirs.version, list.collect())
+        })
+    }
+
     /// Origins whose lists are known.
     pub fn origins(&self) -> Vec<u64> {
         self.others.keys().copied().collect()

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::Retiring;
 use super::counters::Counters;
+use super::following::Following;
 use crate::broker::{
     BrokerMessage, FromSite, Loss, Room, SubscribingShards, owner_of_pool, publish_of,
 };
@@ -42,6 +43,8 @@ const TAKEN_PER_TURN: usize = 4096;
 /// What something for the bus, and for a shard, costs besides its bytes, about.
 const ORDER_BYTES: usize = 128;
 const UNTOLD_BYTES: usize = 128;
+/// A process that follows another thinks so long, without the bus, that pools elsewhere are there.
+const FOLLOWS_WITHIN_NS: u64 = 2_000_000_000;
 /// When shards that had no room are tried again.
 const AGAIN_NS: u64 = 1_000_000;
 
@@ -54,6 +57,7 @@ pub(super) struct Parts {
     pub secret: [u8; 32],
     pub ending: Arc<AtomicBool>,
     pub retiring: Arc<Retiring>,
+    pub following: Arc<Following>,
     pub counters: Arc<Counters>,
     pub room_bytes_max: usize,
     pub follows: bool,
@@ -79,6 +83,10 @@ pub(super) struct SiteDriver {
     /// Bytes of what is to be published.
     order_bytes: usize,
     is_connected: bool,
+    /// It knows of pools elsewhere from the process before, and was not at the bus itself yet.
+    follows_until_ns: Option<u64>,
+    /// Shards are to know them.
+    is_following_told: bool,
     /// Since when it is to end.
     ending_ns: Option<u64>,
     has_asked: bool,
@@ -119,6 +127,8 @@ impl SiteDriver {
             orders: vec![],
             order_bytes: 0,
             is_connected: false,
+            follows_until_ns: None,
+            is_following_told: true,
             ending_ns: None,
             has_asked: false,
             ended_ns: None,
@@ -143,6 +153,7 @@ impl SiteDriver {
             self.parts.counters.set_connected(true);
         }
         self.trouble.clear();
+        self.follows_until_ns = None;
         let now_ns = self.now_ns();
         self.machine.connected(now_ns, message_bytes_max);
         if std::mem::take(&mut self.parts.follows) {
@@ -164,6 +175,38 @@ impl SiteDriver {
             self.parts.counters.set_connected(false);
             self.machine.disconnected();
         }
+    }
+
+    /// Knows what the process before did.
+    fn follow(&mut self, now_ns: u64) {
+        if let Some(known) = self.parts.following.take() {
+            if !self.machine.take_pools_over(now_ns, known) {
+                tracing::warn!(
+                    target: "ens::site",
+                    "what the process before knew of pools on other hosts can't be read: others \
+                     will say it again"
+                );
+            }
+            let until_ns = now_ns + FOLLOWS_WITHIN_NS;
+            self.follows_until_ns = (!self.is_connected).then_some(until_ns);
+            self.is_following_told = false;
+        }
+        if self.follows_until_ns.is_some_and(|it| it <= now_ns) {
+            self.follows_until_ns = None;
+            self.machine.disconnected();
+        }
+    }
+
+    /// Whether it is known that members here are for no other host. What came before is with the
+    /// shards then, and the process that follows may know the rest.
+    fn retire(&mut self, retires: bool) {
+        let has_retired = retires && self.untold.is_empty();
+        if has_retired && !self.parts.retiring.is_done() {
+            let mut known = vec![];
+            self.machine.hand_over_pools(self.now_ns(), &mut known);
+            self.parts.following.leave(known);
+        }
+        self.parts.retiring.set_done(has_retired);
     }
 
     /// The log hears of losses, not too often.
@@ -519,6 +562,7 @@ impl Driver for SiteDriver {
             News::Look => {}
         }
         let now_ns = self.now_ns();
+        self.follow(now_ns);
         let retires = self.parts.retiring.is_wanted() || self.is_ending();
         self.machine.retire(now_ns, retires);
         if self.is_ending() {
@@ -534,10 +578,11 @@ impl Driver for SiteDriver {
         }
         self.carry_out(self.parts.room_bytes_max);
         self.tell_untold();
-        // What came before is with the shards.
-        self.parts
-            .retiring
-            .set_done(retires && self.untold.is_empty());
+        self.retire(retires);
+        if !self.is_following_told && self.members.is_empty() {
+            self.is_following_told = true;
+            self.parts.following.set_told();
+        }
     }
 
     fn orders(&mut self) -> Vec<Order> {

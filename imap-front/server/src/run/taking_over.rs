@@ -101,7 +101,8 @@ impl Server {
         let handle = self.handle.clone();
         let announcer = || -> Announcer { announcer(handle.clone()) };
         let open = |memory: &[u8]| {
-            Memory::of(&self.authenticator, &self.certificates).take_over(memory);
+            let site = self.broker.as_ref().and_then(|broker| broker.leaving());
+            Memory::of(&self.authenticator, &self.certificates, site).take_over(memory);
             take_store(&self.store, announcer).map_err(|error| error.to_string())
         };
         let (connections, recovery) =

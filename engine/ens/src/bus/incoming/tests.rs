@@ -59,7 +59,7 @@ fn words(heard: &[Heard]) -> Vec<String> {
 
 /// Wanted from so many nanoseconds on.
 fn wanting(since_ns: u64) -> Incoming {
-    let mut incoming = Incoming::new();
+    let mut incoming = Incoming::new(0);
     let mut wanted = Wanted::none();
     wanted.add(BUCKET);
     incoming.want(since_ns, &wanted);

@@ -308,3 +308,48 @@ fn what_a_predecessor_has_published_is_not_heard_by_its_successor() {
     successor.hear(2, batches(&mut one));
     assert_eq!(successor.take_actions(), []);
 }
+
+#[test]
+fn who_follows_another_process_knows_the_pools_of_others_before_they_have_said_anything() {
+    let (one, mut other) = have_met();
+    let mut pools = vec![];
+    one.hand_over_pools(2 * SECOND_NS, &mut pools);
+    let mut next = Machine::new(origin(1) + 1, 0, Limits::default());
+    assert!(next.take_pools_over(0, pools.clone().into()));
+    let members = Action::Members {
+        pattern: POOL,
+        members: 1,
+    };
+    assert!(next.take_actions().contains(&members));
+    next.connected(0, 1 << 20);
+    next.tick(SECOND_NS);
+    next.publish_to_pool(SECOND_NS, POOL, event());
+    pass(SECOND_NS, &mut next, &mut other, |to| !is_for_origin(to));
+    let actions = other.take_actions();
+    let gives = |action: &Action| matches!(action, Action::Pooled(_));
+    assert!(actions.iter().any(gives), "{actions:?}");
+    pools.pop();
+    assert!(!machine(3).take_pools_over(0, pools.into()));
+}
+
+#[test]
+fn what_somebody_has_lost_before_he_was_known_is_told_by_those_who_were_there() {
+    let mut one = machine(1);
+    one.set_members(0, &POOL, 1);
+    one.take_actions();
+    for (name, loses) in [(2, false), (3, true)] {
+        let mut later = Machine::new(origin(name), SECOND_NS, Limits::default());
+        if loses {
+            later.lost_of_pool();
+        }
+        later.connected(2 * SECOND_NS, 1 << 20);
+        pass(2 * SECOND_NS, &mut later, &mut one, |_| false);
+        assert_eq!(told(&mut one), loses);
+        let mut latest = Machine::new(origin(4), 3 * SECOND_NS, Limits::default());
+        latest.set_members(3 * SECOND_NS, &POOL, 1);
+        later.tick(4 * SECOND_NS);
+        latest.take_actions();
+        pass(4 * SECOND_NS, &mut later, &mut latest, |_| false);
+        assert!(!told(&mut latest), "that was before it");
+    }
+}

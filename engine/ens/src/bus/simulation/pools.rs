@@ -1,7 +1,8 @@
-//! Pools alone: members leave and come, brokers end in good order, messages are lost or come twice.
-//! What nobody has is told; where nothing is lost on the way, each event is given to somebody.
+//! Pools alone: members leave and come, brokers end in good order or are followed by others,
+//! messages are lost or come twice. What nobody has is told; where nothing is lost on the way, each
+//! event is given to somebody.
 
-use super::hosts::Faults;
+use super::hosts::{Faults, Host};
 use super::run::{HOSTS, POOL, Run};
 
 const ROUNDS: u64 = 8;
@@ -28,7 +29,10 @@ pub fn run(seed: u64) -> (u64, u64) {
             // Not if its last word may be lost: whoever misses that hears nothing for ten seconds.
             if !loses && run.rng.chance(1, 40) {
                 let place = 1 + run.rng.below(HOSTS as u64 - 1) as usize;
-                run.end_in_good_order(place);
+                match run.rng.chance(1, 2) {
+                    true => run.end_in_good_order(place),
+                    false => run.upgrade(place),
+                }
                 ended += 1;
             }
         }
@@ -75,11 +79,42 @@ impl Run {
         self.step();
     }
 
-    /// As a broker does that is told to stop.
+    /// As a broker does that is told to stop; another one starts there.
     fn end_in_good_order(&mut self, place: usize) {
+        self.retire(place);
+        self.set_members(place, 0);
+        self.settle_with_others(place);
+        let host = self.host(place);
+        self.end(place, host);
+    }
+
+    /// As a broker does that another process follows: its clients are with that one, who publishes
+    /// at once.
+    fn upgrade(&mut self, place: usize) {
+        self.retire(place);
+        self.settle_with_others(place);
+        let mut pools = vec![];
+        let old = &self.hosts[place];
+        old.machine.hand_over_pools(self.now_ns, &mut pools);
+        let (origin, members, away) = (old.origin + 1, old.members, old.members_away);
+        let mut host = Host::new(origin, self.now_ns, vec![]);
+        assert!(host.machine.take_pools_over(self.now_ns, pools.into()));
+        host.members = members;
+        host.machine.set_members(self.now_ns, &POOL, members);
+        self.end(place, host);
+        let is_known = self.hosts[place].members_away > 0;
+        assert!(is_known || away == 0, "it would publish for nobody");
+        self.publish_to_pool(place);
+        self.settle(place);
+    }
+
+    fn retire(&mut self, place: usize) {
         self.hosts[place].machine.retire(self.now_ns, true);
         self.settle(place);
-        self.set_members(place, 0);
+    }
+
+    /// Until others have what a broker has sent them.
+    fn settle_with_others(&mut self, place: usize) {
         self.hosts[place].machine.ask(self.now_ns);
         for _ in 0..100 {
             if self.hosts[place].machine.is_settled() {
@@ -87,10 +122,14 @@ impl Run {
             }
             self.work_for_pool_elsewhere(place);
         }
+    }
+
+    /// A broker ends, and another is in its place.
+    fn end(&mut self, place: usize, host: Host) {
         self.hosts[place].machine.end(self.now_ns);
         self.settle(place);
         let told = self.hosts[place].pools_missed;
-        self.hosts[place] = self.host(place);
+        self.hosts[place] = host;
         self.hosts[place].pools_missed = told;
         self.connect(place);
         self.settle(place);

@@ -13,6 +13,7 @@ fn driver() -> SiteDriver {
         secret: [7; 32],
         ending: Arc::default(),
         retiring: Arc::default(),
+        following: Arc::default(),
         counters: Arc::default(),
         room_bytes_max: 1 << 20,
         follows: false,
