@@ -475,8 +475,13 @@ impl Machine {
         if self.streams.tick(now_ns) {
             self.lost_of_pool();
         }
-        self.streams
-            .give_up(|origin| self.incoming.is_there(origin));
+        // Those who were not there yet when it fell silent hear of that by this one's digest.
+        if self
+            .streams
+            .give_up(|origin| self.incoming.is_there(origin))
+        {
+            self.lost_of_pool();
+        }
         self.give_back_overdue(now_ns);
         for origin in self.pools.origins() {
             if self.is_connected && !self.incoming.is_there(origin) {

@@ -134,13 +134,17 @@ impl Streams {
         }
     }
 
-    /// Keeps nothing for those of whom nobody knows what they have taken.
-    pub fn give_up(&mut self, is_there: impl Fn(u64) -> bool) {
+    /// Keeps nothing for those of whom nobody knows what they have taken, nor what became of that.
+    /// Gives whether they were sent anything since they were given up last.
+    pub fn give_up(&mut self, is_there: impl Fn(u64) -> bool) -> bool {
+        let mut is_new = false;
         for (_, stream) in self.to.iter_mut().filter(|(to, _)| !is_there(**to)) {
+            is_new |= stream.forgotten < stream.last;
             let bytes = stream.kept.drain(..).map(|it| it.1.event.wire_bytes());
             self.kept_bytes -= bytes.sum::<usize>();
             stream.forgotten = stream.last;
         }
+        is_new
     }
 
     /// Something is for a member whom nobody knows, but may soon. Gives it back if too much waits.
@@ -259,7 +263,8 @@ impl Streams {
 
     /// Forgets those whom nobody knows any more.
     pub fn prune(&mut self, is_known: impl Fn(u64) -> bool) {
-        self.give_up(&is_known);
+        // They were silent for long, and that was told.
+        let _ = self.give_up(&is_known);
         self.to.retain(|name, _| is_known(*name));
         self.from.retain(|name, _| is_known(*name));
     }
@@ -316,7 +321,7 @@ mod tests {
         send(&mut streams);
         assert!(streams.ended(0, 7, 3).1);
         send(&mut streams);
-        streams.give_up(|_| false);
+        assert!(streams.give_up(|_| false) && !streams.give_up(|_| false));
         assert!(streams.is_settled());
         assert_eq!(streams.ended(0, 7, 8), (vec![], true));
     }

@@ -353,3 +353,22 @@ fn what_somebody_has_lost_before_he_was_known_is_told_by_those_who_were_there() 
         assert!(!told(&mut latest), "that was before it");
     }
 }
+
+#[test]
+fn what_went_to_somebody_who_falls_silent_is_told_to_those_who_did_not_know_him() {
+    let (mut one, mut other) = have_met();
+    one.publish_to_pool(SECOND_NS, POOL, event());
+    pass(SECOND_NS, &mut one, &mut other, |_| false);
+    let mut later = Machine::new(origin(3), 2 * SECOND_NS, Limits::default());
+    later.connected(2 * SECOND_NS, 1 << 20);
+    later.set_members(2 * SECOND_NS, &POOL, 1);
+    let mut tells = |second: &u64| {
+        let now_ns = second * SECOND_NS;
+        one.tick(now_ns);
+        pass(now_ns, &mut one, &mut later, |_| false);
+        told(&mut later)
+    };
+    let when: Vec<u64> = (3..30).filter(|second| tells(second)).collect();
+    assert_eq!(when.len(), 1, "{when:?}");
+    assert!(when[0] > 10, "{when:?}");
+}
