@@ -1,10 +1,12 @@
 """Proxies of Debian, with the configurations of docs/proxies.md, in front of two hosts of mail.
 
-    lead.py --base DIR --base DIR --imaps PORT --lmtp PORT --password WORD --logs DIR [NAME ...]
+    lead.py --base DIR --base DIR --imaps PORT --lmtp PORT --password WORD --logs DIR
+            [--idle-minutes N] [NAME ...]
 
 The bases' servers listen on 127.0.0.11 and 127.0.0.12, on the same ports, and take 127.0.0.2 for a
 proxy that sends a header, 127.0.0.1 for one that names clients by the command ID. The first has
-fred@example.org, the second mary@example.org. Each proxy has sixty seconds.
+fred@example.org, the second mary@example.org. With --idle-minutes clients idle so long, by all
+proxies at the same time, and nothing else is tried.
 """
 
 import argparse
@@ -12,12 +14,15 @@ import shutil
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from harness.stage import Stage
 from proxies import dovecot, haproxy, moving, nginx, postfix
 from proxies.site import Site
 
+# Those that clients idle through.
+IDLING = ["haproxy", "nginx", "dovecot"]
 PROXIES = {"haproxy": haproxy, "nginx": nginx, "dovecot": dovecot, "postfix": postfix, "moving": moving}
 
 
@@ -25,8 +30,10 @@ def main():
     """Runs each proxy, and says which led clients to their hosts."""
     options = arguments()
     options.logs.mkdir(parents=True, exist_ok=True)
-    names = options.names or list(PROXIES)
-    failed = sum(not led(name, options) for name in names)
+    is_long = options.idle_minutes is not None
+    names = options.names or (IDLING if is_long else list(PROXIES))
+    with ThreadPoolExecutor(len(names) if is_long else 1) as pool:
+        failed = sum(not good for good in pool.map(lambda name: led(name, options), names))
     print(f"{len(names) - failed} proxies led, {failed} did not", flush=True)
     sys.exit(failed)
 
@@ -39,6 +46,7 @@ def arguments():
     parser.add_argument("--imaps", type=int, required=True, help="the hosts' port of IMAP over TLS")
     parser.add_argument("--lmtp", type=int, required=True, help="the hosts' port of LMTP")
     parser.add_argument("--password", default="secret", help="the password of every user")
+    parser.add_argument("--idle-minutes", type=float, help="how long clients idle and hear nothing")
     parser.add_argument("--logs", type=Path, required=True, help="folder for a log of each proxy")
     return parser.parse_args()
 

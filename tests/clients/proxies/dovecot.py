@@ -22,6 +22,6 @@ def lead(site):
     conf = site.stage.write("dovecot.conf", conf, 0o644)
     site.stage.spawn(["/usr/sbin/dovecot", "-F", "-c", conf], "dovecot")
     site.opened(site.front)
-    took = [site.idle_through(site.front, user, host) for host, user in enumerate((FRED, MARY))]
+    took = site.idle_through(*[(site.front, user, host) for host, user in enumerate((FRED, MARY))])
     site.limited(site.front, FRED, 0)
     return f"idling clients heard after {took[0]:.3f} s and {took[1]:.3f} s, each from its host"

@@ -8,7 +8,7 @@ def lead(site):
     site.map(fred=HOSTS[0], mary=HOSTS[1])
     site.serve_authhost()
     start(site)
-    took = [site.idle_through(site.front, user, host) for host, user in enumerate((FRED, MARY))]
+    took = site.idle_through(*[(site.front, user, host) for host, user in enumerate((FRED, MARY))])
     site.limited(site.front, FRED, 0)
     refused(site, "nobody@example.org", "AUTHENTICATIONFAILED")
     site.map(fred="moving", mary=HOSTS[1])

@@ -10,6 +10,8 @@ use std::process::Command;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
+use crate::check::failures::Failures;
+use crate::check::proxies;
 use crate::install::{self, Profile};
 use crate::shell;
 
@@ -45,6 +47,12 @@ enum Campaign {
     /// Cut cables, kill and stop servers and brokers of a site of three hosts, and judge what each
     /// subscriber has heard and was told
     Site(site::Options),
+    /// Have clients idle through HAProxy, nginx and Dovecot, for as long as those may cut them
+    Proxies {
+        /// How long they hear nothing
+        #[arg(long, default_value_t = 29)]
+        minutes: u32,
+    },
     /// Flip, cut and remove files of a store, start on what is left and read all of it
     Damage(damage::Options),
 }
@@ -60,6 +68,11 @@ pub fn run(options: &Options) -> Result<bool> {
         }
         Campaign::Backup { seeds } => backup(*seeds),
         Campaign::Site(options) => site::run(options),
+        Campaign::Proxies { minutes } => {
+            install::build(Profile::current())?;
+            let count = proxies::run(&mut Failures::default(), Some(*minutes))?;
+            Ok(count.failed == 0)
+        }
         Campaign::Damage(options) => damage::run(options),
     }
 }

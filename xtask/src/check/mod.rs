@@ -2,9 +2,9 @@
 
 mod beside;
 mod clients;
-mod failures;
+pub mod failures;
 mod monitor;
-mod proxies;
+pub mod proxies;
 
 use std::time::{Duration, Instant};
 
@@ -119,7 +119,7 @@ const STAGES: [Stage; 15] = [
     },
     Stage {
         name: "proxies",
-        run: proxies::run,
+        run: |failures| proxies::run(failures, None),
     },
     Stage {
         name: "site",

@@ -29,8 +29,9 @@ const OPTIONS: [(&str, &str); 4] = [
     ("service.imap.maxperaddress", "6"),
 ];
 
-/// Runs every proxy in front of two fresh hosts.
-pub fn run(failures: &mut Failures) -> Result<Count> {
+/// Runs every proxy in front of two fresh hosts; or those only through which clients idle, for so
+/// many minutes.
+pub fn run(failures: &mut Failures, idle_minutes: Option<u32>) -> Result<Count> {
     packages::install()?;
     let mut ports: Option<Ports> = None;
     let mut bases = Vec::new();
@@ -63,6 +64,9 @@ pub fn run(failures: &mut Failures) -> Result<Count> {
         .args(["--lmtp", &lmtp.to_string()])
         .args(["--password", PASSWORD, "--logs"])
         .arg(folder().join("logs"));
+    if let Some(minutes) = idle_minutes {
+        command.args(["--idle-minutes", &minutes.to_string()]);
+    }
     let mut count = Count::default();
     let good = shell::watch(&mut command, |line| {
         count += Count::of_clients(line);
