@@ -31,6 +31,11 @@ pub struct Limits {
     pub shard_messages_queue: usize,
     /// Events, replies and messages (of each) that a shard handles in one turn.
     pub items_per_turn: usize,
+    /// Bytes that the replies of one turn may have sessions say, about: the kernel copies them all
+    /// before anybody else is heard.
+    pub reply_bytes_per_turn: usize,
+    /// Accepted connections that a shard opens in one turn: others are served between.
+    pub openings_per_turn: usize,
     /// Recent events a shard keeps for a topic while some watcher is behind.
     pub tail_events_max: usize,
     /// Renderings of one event kept while it is fanned out.
@@ -75,6 +80,8 @@ impl Default for Limits {
             replies_queue: 16 * 1024,
             shard_messages_queue: 1024,
             items_per_turn: 1024,
+            reply_bytes_per_turn: 1 << 20,
+            openings_per_turn: 32,
             tail_events_max: 256,
             renderings_max: 8,
             outbox_bytes_max: 4 * 1024 * 1024,
@@ -118,6 +125,8 @@ impl Limits {
             ("replies_queue", self.replies_queue),
             ("shard_messages_queue", self.shard_messages_queue),
             ("items_per_turn", self.items_per_turn),
+            ("reply_bytes_per_turn", self.reply_bytes_per_turn),
+            ("openings_per_turn", self.openings_per_turn),
             ("tail_events_max", self.tail_events_max),
             ("renderings_max", self.renderings_max),
             ("held_bytes_max", self.held_bytes_max),

@@ -116,7 +116,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         if over {
             self.cut_all();
         }
-        if self.open == 0 && !self.is_telling() {
+        if self.open == 0 && self.arriving.is_empty() && !self.is_telling() {
             let mut completions = std::mem::take(&mut self.completions);
             self.reactor.turn(Some(0), &mut completions);
             return false;

@@ -4,6 +4,7 @@
 //! events out, and flushes. Nothing acts directly on an arrival, so batches form
 //! by themselves under load.
 
+mod arriving;
 mod clock;
 mod compress;
 mod compressed;
@@ -44,6 +45,7 @@ use crate::stats::{Counter, Reason};
 use crate::timer::Timer;
 use crate::topics::{RemoteWatchers, Topics};
 use crate::watches::Watches;
+use arriving::Arriving;
 use compressed::Compressed;
 use handover::Handover;
 use layers::Layers;
@@ -64,6 +66,8 @@ pub struct Shard<R: Reactor, P: Protocol, T: Tls = Option<Arc<::tls::Config>>> {
     compressed: Compressed,
     /// For each ring, the slot of each connection, counted from 1.
     slots: Vec<Sparse<u32>>,
+    /// Accepted, and not opened yet.
+    arriving: Arriving,
     open: usize,
     parked: usize,
     /// What waits in outboxes, in bytes, as [`Outbox::cost`] counts it.
@@ -140,6 +144,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             layers: Layers::new(doors),
             compressed: Compressed::default(),
             slots: Vec::new(),
+            arriving: Arriving::new(),
             open: 0,
             parked: 0,
             owed: 0,
@@ -189,6 +194,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             self.complete(completion);
         }
         self.completions = completions;
+        self.open_some();
         self.take_orders();
         if self.is_still() {
             return self.turn_still();
@@ -241,7 +247,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         let asked_to_stop = port.is_stopping() && self.stopping.is_none();
         let unsent_messages = !self.unsent_messages.is_empty();
         let queued = !self.waiting.is_empty() || !self.dirty.is_empty() || unsent_messages;
-        let leaving = !self.leaving.is_empty();
+        let leaving = !self.leaving.is_empty() || !self.arriving.is_empty();
         let queued = queued || !self.layers.queue.is_empty() || !self.compressed.queue.is_empty();
         // Nobody is looked at while all come to rest.
         let has_work = match self.is_settling() {
@@ -263,7 +269,9 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
 
     fn complete(&mut self, completion: Completion) {
         match completion {
-            Completion::Accepted { listener, conn } => self.accepted(listener, conn),
+            Completion::Accepted { listener, conn } => {
+                self.arriving.push_back((listener, conn));
+            }
             Completion::Received { conn, mut data } => {
                 self.port()
                     .stats

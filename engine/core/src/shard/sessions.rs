@@ -224,8 +224,13 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         self.catch_up(slot);
     }
 
+    /// Some of the answers that came: as many as one turn may say, as others wait to be heard.
     pub(super) fn take_replies(&mut self) {
+        let owed_max = self.owed.saturating_add(self.limits.reply_bytes_per_turn);
         for _ in 0..self.limits.items_per_turn {
+            if self.owed >= owed_max {
+                break;
+            }
             let Some((id, reply)) = self.port().replies.pop() else {
                 break;
             };

@@ -127,7 +127,8 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             }
         }
         let is_over = waiting > 0 && now_ns >= holding.leave_ns + ANSWERED_WITHIN_NS;
-        let is_done = all_rest && !self.reactor.is_accepting();
+        let arriving = self.reactor.is_accepting() || !self.arriving.is_empty();
+        let is_done = all_rest && !arriving;
         if let Some(handover) = &mut self.handover {
             if is_done {
                 handover.phase = Phase::Settled;

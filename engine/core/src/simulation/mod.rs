@@ -95,6 +95,8 @@ fn tiny(rng: &mut Rng) -> Limits {
         replies_queue: pick(&[1, 100]),
         shard_messages_queue: pick(&[1, 2, 1000]),
         items_per_turn: pick(&[1, 3, 1000]),
+        openings_per_turn: pick(&[1, 32]),
+        reply_bytes_per_turn: pick(&[1, 1 << 20]),
         tail_events_max: pick(&[1, 3, 100]),
         output_bytes_max: pick(&[500, 1 << 30]),
         deadlines_per_turn: pick(&[1, 100]),
