@@ -160,9 +160,9 @@ impl DataPlane {
 pub fn start_control(
     id: ShardId,
     control: Control,
-    requests: Requests,
+    mut requests: Requests,
 ) -> std::io::Result<JoinHandle<()>> {
     Builder::new()
         .name(format!("control-{}", id.0))
-        .spawn(move || control::serve(&control, &requests))
+        .spawn(move || control::serve(&control, &mut requests))
 }

@@ -1,10 +1,10 @@
 //! The control plane's half of the seam: sessions' requests come in through a [`port`], are done
 //! here, and the answers go back through the engine's handle.
 //!
-//! Reads run on the plane's own thread; what may take long (searching, parsing large messages,
-//! hashing passwords) runs on [`Workers`], fair between users and in pieces; writes go to the
-//! store's writer thread, whose completion answers the session without coming back here. What a
-//! session asked that has left since is dropped, but for writes.
+//! Users take turns. Reads run on the plane's own thread; what may take long (searching, parsing
+//! large messages, hashing passwords) runs on [`Workers`], fair between users and in pieces; writes
+//! go to the store's writer thread, whose completion answers the session without coming back here.
+//! What a session asked that has left since is dropped, but for writes.
 
 mod fair_queue;
 mod login;
@@ -12,6 +12,7 @@ mod port;
 mod privileged;
 mod reading;
 mod replier;
+mod turns;
 mod workers;
 
 use std::sync::Arc;
@@ -50,7 +51,7 @@ pub struct Control {
 }
 
 /// Serves requests until the data plane is gone.
-pub fn serve(control: &Control, requests: &Requests) {
+pub fn serve(control: &Control, requests: &mut Requests) {
     for (requester, request) in requests {
         planted::here("control");
         let is_write = request.is_write();
