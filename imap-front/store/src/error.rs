@@ -19,6 +19,9 @@ pub enum Error {
     /// What is read is older than the mailbox's index in memory.
     #[error("the mailbox has changed meanwhile")]
     Moved,
+    /// It takes longer than others can wait for the thread that was asked.
+    #[error("it takes longer than others can wait for")]
+    Long,
     /// It has to wait until a large COPY into the mailbox, or a RENAME of the user's, is done.
     #[error("a large COPY or RENAME is under way")]
     Waits,

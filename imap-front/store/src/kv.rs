@@ -57,6 +57,51 @@ pub trait Kv {
     fn generation(&self) -> u64 {
         0
     }
+
+    /// Whether others wait for the thread that reads: much is not read then ([`Error::Long`]).
+    fn is_waited_for(&self) -> bool {
+        false
+    }
+}
+
+/// Rows that are read by a thread which others wait for.
+pub(crate) struct AtOnce<'a>(pub &'a dyn Kv);
+
+impl Kv for AtOnce<'_> {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        self.0.get(space, key)
+    }
+
+    fn scan(
+        &self,
+        space: Space,
+        from: &[u8],
+        to: &[u8],
+        reverse: bool,
+        visit: Visit<'_>,
+    ) -> Result<(), Error> {
+        self.0.scan(space, from, to, reverse, visit)
+    }
+
+    fn indexes(&self) -> Option<&IndexCache> {
+        self.0.indexes()
+    }
+
+    fn claimed(&self, mailbox: MailboxId) -> Option<Uid> {
+        self.0.claimed(mailbox)
+    }
+
+    fn base(&self) -> Option<&dyn Kv> {
+        self.0.base()
+    }
+
+    fn generation(&self) -> u64 {
+        self.0.generation()
+    }
+
+    fn is_waited_for(&self) -> bool {
+        true
+    }
 }
 
 /// Rows without what is kept of them in memory.

@@ -18,6 +18,7 @@ use crate::frozen::Frozen;
 use crate::index::Figures;
 use crate::job::{self, Job, Jobs, PutJob};
 use crate::key_maker::KeyMaker;
+use crate::kv::AtOnce;
 use crate::logic::{self, Made, Rules};
 use crate::long_read::{LongRead, Piece, Reading};
 use crate::opening::{self, Opening, Recovery};
@@ -224,7 +225,8 @@ impl Store {
     /// As [`Store::read`], for a thread that others wait for.
     ///
     /// # Errors
-    /// If a large mailbox has to be looked through or a message parsed before; nothing was done.
+    /// If a large mailbox has to be looked through or a message parsed before, or much happened
+    /// that the asker has not heard of; nothing was done.
     pub fn read_at_once(&self, request: &Request) -> Result<Option<Reply>, Cold> {
         if let Request::Fetch { want, .. } = request
             && (want.structure || want.header)
@@ -242,7 +244,7 @@ impl Store {
             match self.piece_at_once(&mut reading, request) {
                 Ok(Piece::Done(reply)) => return Ok(self.finish_read(request, Ok(reply))),
                 Ok(Piece::More) | Err(Error::Moved) => {}
-                Err(Error::Cold(_)) => return Err(Cold),
+                Err(Error::Cold(_) | Error::Long) => return Err(Cold),
                 Err(error) => return Ok(self.finish_read(request, Err(error))),
             }
         }
@@ -278,7 +280,7 @@ impl Store {
     fn piece_at_once(&self, reading: &mut Reading, request: &Request) -> Result<Piece, Error> {
         let (disk, rules) = (&self.disk(), &self.inner.rules);
         let view = disk.view()?;
-        let outcome = reading.read(&view, rules, request);
+        let outcome = reading.read(&AtOnce(&view), rules, request);
         let Err(Error::Cold(id)) = outcome else {
             return outcome;
         };

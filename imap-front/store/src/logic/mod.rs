@@ -24,6 +24,8 @@ mod arranging;
 mod backing_up;
 mod bodies;
 mod catch_up;
+#[cfg(test)]
+mod catch_up_tests;
 mod changing;
 mod choosing;
 mod copying;

@@ -32,6 +32,9 @@ const COUNTED_MAX: u32 = 4096;
 /// Changes that one answer tells, about; the asker asks again for the rest.
 pub(super) const CHANGES_MAX: usize = 32 << 10;
 
+/// Changes that a thread tells which others wait for: to look one up takes some microseconds.
+const CHANGES_AT_ONCE_MAX: usize = 256;
+
 /// All mailboxes and subscriptions of a user, and others' mailboxes that they may look up and the
 /// query may list, sorted by name.
 pub(super) fn mailboxes(
@@ -253,6 +256,9 @@ pub(super) fn sync(
 }
 
 /// What happened since; none if not all of it is known any more.
+///
+/// # Errors
+/// [`Error::Long`] if it is more than others can wait for.
 pub(super) fn delta(
     kv: &dyn Kv,
     rules: &Rules,
@@ -265,15 +271,25 @@ pub(super) fn delta(
         Some(row) if since < row.horizon => Ok(None),
         Some(row) => {
             let numbering = numbering(kv, rules, id, &row)?;
-            let limit = (CHANGES_MAX, false);
-            catch_up::delta(kv, id, &row, since, &numbering, limit).map(Some)
+            let limit = match kv.is_waited_for() {
+                true => (CHANGES_AT_ONCE_MAX, true),
+                false => (CHANGES_MAX, false),
+            };
+            let delta = catch_up::delta(kv, id, &row, since, &numbering, limit)?;
+            match &delta[..] {
+                [only] if only.is_more() => Err(Error::Long),
+                _ => Ok(Some(delta)),
+            }
         }
     }
 }
 
 pub(super) fn view(kv: &dyn Kv, rules: &Rules, id: MailboxId, at: ModSeq) -> Result<Reply, Error> {
+    // First: it tells whether others can wait for the rest.
+    let Some(delta) = delta(kv, rules, id, at)? else {
+        return Ok(Reply::Refused(BEYOND_THE_HORIZON));
+    };
     let (uids, keywords) = match tables::mailbox(kv, id)? {
-        Some(row) if at < row.horizon => return Ok(Reply::Refused(BEYOND_THE_HORIZON)),
         Some(row) => {
             let numbering = numbering(kv, rules, id, &row)?;
             let uids = catch_up::uids_at(kv, id, &row, at, &numbering)?;
@@ -282,12 +298,9 @@ pub(super) fn view(kv: &dyn Kv, rules: &Rules, id: MailboxId, at: ModSeq) -> Res
         }
         None => (Arc::default(), vec![]),
     };
-    Ok(match delta(kv, rules, id, at)? {
-        Some(delta) => Reply::Viewed {
-            uids,
-            keywords,
-            delta,
-        },
-        None => Reply::Refused(BEYOND_THE_HORIZON),
+    Ok(Reply::Viewed {
+        uids,
+        keywords,
+        delta,
     })
 }

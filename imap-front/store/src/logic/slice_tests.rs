@@ -169,7 +169,7 @@ impl World {
         (1..=self.messages).map(Uid).collect()
     }
 
-    fn store(&self, flag: SystemFlag) -> Request {
+    pub fn store(&self, flag: SystemFlag) -> Request {
         let mut flags = Flags::default();
         flags.insert(flag);
         Request::Store {
@@ -276,7 +276,7 @@ fn names_are_moved_in_slices() {
 
 impl World {
     /// Expunges every second message up to a UID.
-    fn expunge_odd(&mut self, to: u32) {
+    pub fn expunge_odd(&mut self, to: u32) {
         let mut delete = self.store(SystemFlag::Deleted);
         if let Request::Store { ranges, .. } = &mut delete {
             *ranges = (1..=to).step_by(2).map(Uid).collect();
@@ -290,7 +290,7 @@ impl World {
         assert!(matches!(reply, Reply::Synced(_)), "{reply:?}");
     }
 
-    fn modseq(&self) -> ModSeq {
+    pub fn modseq(&self) -> ModSeq {
         let row = tables::mailbox(&self.counted.rows, self.inbox).expect("memory");
         row.expect("there").modseq
     }
