@@ -197,6 +197,7 @@ fn origin(
 
 fn serve(base: &Base, cli: &Cli, ready: &mut Ready) -> Result<(), Box<dyn Error>> {
     reactor::memory::return_large();
+    reactor::memory::join_when_freed();
     let config = Config::load(base)?;
     let log = Log::start(&config)?;
     panics::log_all();
