@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 
 use crate::measure;
 
+/// How far a server goes before its load: as `nice`, for the groups by which Linux schedules
+/// sessions.
+const GROUP_NICE: &str = "-10";
+
 /// Who the server is.
 #[derive(Clone, Debug, Default)]
 pub struct Server {
@@ -63,6 +67,17 @@ impl Server {
     /// If a process that was named is not there or may not be looked at.
     pub fn resident(&self) -> Result<u64> {
         self.sum(&measure::resident)
+    }
+
+    /// Has the server's sessions go before others in the scheduler, as far as that is permitted:
+    /// where each session is a group (sched(7), autogroup), threads of a load generator give way
+    /// only to each other, however nice they are. Gives how many processes were asked.
+    pub fn go_first(&self) -> usize {
+        let named = self.pid_files.iter().filter_map(|file| pid_in(file).ok());
+        let all = self.pids.iter().chain(&self.trees).copied().chain(named);
+        let below = descendants(&self.trees).unwrap_or_default();
+        let first = |pid: &u32| fs::write(format!("/proc/{pid}/autogroup"), GROUP_NICE).is_ok();
+        all.chain(below).filter(first).count()
     }
 
     fn sum(&self, value: &dyn Fn(&[u32]) -> Result<u64>) -> Result<u64> {

@@ -132,6 +132,8 @@ impl Plan {
         let mut seen = [0; 3];
         thread::scope(|scope| {
             self.send_in(scope, &population);
+            // What the attacker works on this host must not look like the server's.
+            self.server.go_first();
             population
                 .wait_ready(READY_WITHIN)
                 .inspect_err(|_| population.stop())?;
@@ -190,7 +192,6 @@ impl Plan {
     ) -> String {
         thread::scope(|scope| {
             let attacker = scope.spawn(|| {
-                // The attacker's own work on this host must not look like the server's.
                 stage.be_nice();
                 attack.run(stage, prepared)
             });

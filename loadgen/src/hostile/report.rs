@@ -106,7 +106,9 @@ const NOTES: &str = "\
 Times of commands, deliveries and logins run from when they were due, so that waiting for an earlier
 one counts; those of notifications from the end of DATA to EXISTS. What was not done when the wait
 ended counts as having taken all of it. \"Worst above quiet\" is the largest difference of a kind's
-worst times. The attackers run on the same host, as threads that give way to others (nice 10).";
+worst times. The attackers run on the same host, as threads that give way to others (nice 10);
+where each session is a group for the scheduler, the server's goes before that of its load
+(autogroup -10), as the load of a real server is elsewhere.";
 
 /// The findings for programs: `measure,value,unit`.
 fn csv(found: &[Findings]) -> String {

@@ -228,8 +228,9 @@ delivery, login) is above the quiet worst of its kind in the same run; in bracke
 anonymous memory, quiet and at the worst; and how often a member of the population was refused
 something or cut, if it was. A dash: the attack is on what the server does not have, or could not be
 prepared. Beside each attack: 1,000 idlers, 10 workers, 4 deliverers, one login after the other. The
-attackers run on the same two cores, as threads that give way to others (nice 10). Each server's
-folder holds a folder an attack with its command, table, raw histograms and what the attacker saw.";
+attackers run on the same two cores, as threads that give way to others (nice 10), and the server's
+session goes before the load generator's (autogroup -10). Each server's folder holds a folder an
+attack with its command, table, raw histograms and what the attacker saw.";
 
 fn write_table(sizes: &Sizes, out: &Path) -> Result<()> {
     if sizes.at_once {
