@@ -23,7 +23,7 @@ use crate::site::{Counters, Figures};
 
 /// What clients are written down as, and what both processes say: to be raised with every change of
 /// it.
-pub const FORMAT: u64 = 4;
+pub const FORMAT: u64 = 5;
 /// What the socket is called among those that another process inherits.
 const NAME: &str = "ens-control";
 /// The longest question, in bytes, and how long it may take to come.

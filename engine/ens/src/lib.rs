@@ -7,11 +7,13 @@
 //! `engine`), [`server`] (its threads and ports), [`site`] (its thread on the bus), [`client`]
 //! (publishers and subscribers), [`trace`] (the documented environment variables), [`ready`] (how
 //! `start-msg` is told that a service serves), [`confinement`] (what it gives up then),
-//! [`handover`] (all connections of a program to another process), [`control`] (where `enpd` is
-//! asked for them), [`output`] (that nobody reads), [`planted`] (faults, for tests).
+//! [`handover`] (all connections of a program to another process), [`belongings`] (what `enpd` has
+//! besides), [`control`] (where it is asked for all), [`output`] (that nobody reads), [`planted`]
+//! (faults, for tests).
 
 pub mod access;
 pub mod arguments;
+pub mod belongings;
 pub mod broker;
 pub mod bus;
 pub mod client;

@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use engine::Handle;
 use nats::{Credentials, Link, StartError, Waker};
-use zeroize::Zeroizing;
 
 pub use counters::{Counters, Figures};
 
@@ -267,10 +266,6 @@ impl Leaving {
 impl Kept for Leaving {
     fn let_go(&self) {
         self.retire();
-    }
-
-    fn memory(&self) -> Zeroizing<Vec<u8>> {
-        self.hand_over().into()
     }
 
     fn undo(&self, let_go: bool) {

@@ -14,6 +14,7 @@ use std::time::Duration;
 use clap::Parser;
 use ens::access::{Access, AccessError};
 use ens::arguments::enpd::Cli;
+use ens::belongings::Belongings;
 use ens::broker::{BrokerConfig, SubscriptionLimits};
 use ens::confinement;
 use ens::control::{self, Control};
@@ -128,19 +129,22 @@ fn serve(cli: &Cli, access: Access, ready: &mut Ready) -> Result<(), Box<dyn std
     calls.extend(is_of_site.then_some(Group::Connecting));
     confinement::confine_calls(!cli.no_seccomp, &calls)?;
     let shards = || Shards::new(vec![broker.mesh()]);
+    let belongings = Belongings {
+        tls: certificates.as_ref().map(Certificates::config),
+        site: broker.leaving().cloned(),
+    };
     if let Some(successor) = successor {
-        let follow = |known: &[u8]| {
-            broker.leaving().inspect(|site| site.take_over(known));
+        let take_over = |memory: &[u8]| {
+            belongings.take_over(memory);
             Ok(())
         };
-        let (connections, ()) = successor.take(ready, &shards(), follow)?;
+        let (connections, ()) = successor.take(ready, &shards(), take_over)?;
         tracing::info!(connections, "this process has taken over");
         ready.line(&format!("{connections} connections taken over"));
     }
-    let mut giving = Giving::new(control::FORMAT, shards(), sockets).with_secret(Some(secret));
-    if let Some(site) = broker.leaving() {
-        giving = giving.with_kept(Box::new(site.clone()));
-    }
+    let giving = Giving::new(control::FORMAT, shards(), sockets)
+        .with_secret(Some(secret))
+        .with_kept(Box::new(belongings));
     giving.tell(ready.ready());
     if let Some(control) = &control {
         // Clients don't need it, and may be there already.

@@ -13,4 +13,5 @@ mod secure;
 mod site;
 mod strangers;
 mod talk;
+mod tickets;
 mod trusted;
