@@ -1,5 +1,6 @@
 //! URLAUTH (RFC 4467) before a server that is killed, with messages that are large.
 
+use crate::backups::{back_up, restore};
 use crate::site::{Site, Talk};
 
 const LINE: &str = "All work and no play makes a dull message, line after line of it.\r\n";
@@ -84,4 +85,41 @@ fn twenty_five_megabytes_come_in_pieces() {
     assert!(slow.bytes(body.len()) == body.as_bytes(), "all of it comes");
     assert_eq!(slow.line(), "");
     slow.until("f");
+}
+
+/// Keys are in no backup: what was given up would come back with an old one.
+#[test]
+fn a_mailbox_that_was_restored_has_other_keys_and_one_that_stayed_its_own() {
+    let site = Site::bare("");
+    let server = site.start();
+    server.deliver(&["mary"], "x");
+    let mut fred = server.select("fred");
+    for name in ["Gone", "Stays"] {
+        fred.ask(&format!("c CREATE {name}"));
+        fred.say(&format!(
+            "a APPEND {name} {{19+}}\r\nSubject: x\r\n\r\nHello\r\n"
+        ));
+        fred.until("a");
+    }
+    let rump =
+        |name: &str| format!("imap://fred@host/{name}/;UID=1/;SECTION=TEXT;URLAUTH=authuser");
+    let [gone, stays] = ["Gone", "Stays"].map(|name| signed(&mut fred, &rump(name)));
+    let file = site.folder.path().join("backup");
+    let file = file.to_str().unwrap();
+    assert_eq!(back_up(&site, &[file]), Ok(0));
+    fred.ask("d DELETE Gone");
+    assert_eq!(fetched(&mut fred, &gone), ["NIL"]);
+    assert_eq!(restore(&site, &[file]).unwrap().0, 0);
+    let mut mary = server.select("mary");
+    let hello = ["{5}", "Hello"];
+    // The message is there again, under its UID, and the URL says the same.
+    fred.ask("s SELECT Gone");
+    let found = fred.ask("u UID SEARCH UID 1");
+    assert_eq!(found[0], "* SEARCH 1");
+    assert_eq!(fetched(&mut mary, &gone), ["NIL"]);
+    assert_eq!(fetched(&mut mary, &stays), hello);
+    let again = signed(&mut fred, &rump("Gone"));
+    assert_ne!(again, gone);
+    assert_eq!(fetched(&mut mary, &again), hello);
+    assert_eq!(fetched(&mut mary, &gone), ["NIL"]);
 }
