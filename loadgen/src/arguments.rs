@@ -183,6 +183,10 @@ pub struct Idle {
     /// How they log in.
     #[arg(long, value_enum, default_value = "login")]
     pub auth: Auth,
+    /// Have them send SELECT and IDLE with the last line of their login, without waiting for the
+    /// answers. Few clients do; the report says so.
+    #[arg(long, conflicts_with = "notify")]
+    pub pipeline: bool,
     /// Speak TLS 1.3, from the first byte (on the port for it), or after STARTTLS. Any certificate
     /// is taken.
     #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "implicit")]

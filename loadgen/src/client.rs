@@ -9,6 +9,8 @@ pub use crate::login::Credentials;
 
 /// Longest line a client keeps; a server that sends longer ones is at fault.
 const LINE_BYTES_MAX: usize = 64 * 1024;
+const SELECT: &str = "b SELECT INBOX\r\n";
+const IDLE: &str = "c IDLE\r\n";
 
 /// What a client heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,8 +81,21 @@ impl Client {
         self.state = State::Login;
         let (command, exchange) = self.credentials.begin(self.user);
         self.exchange = exchange;
-        self.output
-            .extend_from_slice(format!("a {command}\r\n").as_bytes());
+        let has_ended = self.exchange.is_none();
+        self.say(&format!("a {command}\r\n"));
+        self.pipeline(has_ended);
+    }
+
+    fn say(&mut self, text: &str) {
+        self.output.extend_from_slice(text.as_bytes());
+    }
+
+    /// Behind the last line of the login, without waiting for any answer, if that is wished.
+    fn pipeline(&mut self, has_ended: bool) {
+        if has_ended && self.credentials.pipelined {
+            self.say(SELECT);
+            self.say(IDLE);
+        }
     }
 
     /// Goes on with its login.
@@ -90,8 +105,10 @@ impl Client {
         };
         match exchange.answer(challenge) {
             Ok(line) => {
-                self.output.extend_from_slice(line.as_bytes());
-                self.output.extend_from_slice(b"\r\n");
+                self.say(&line);
+                self.say("\r\n");
+                // To the server's signature.
+                self.pipeline(line.is_empty());
             }
             Err(why) => self.fail(&format!("AUTHENTICATE: {why}"), events),
         }
@@ -103,7 +120,7 @@ impl Client {
             return false;
         }
         self.state = State::Done;
-        self.output.extend_from_slice(b"DONE\r\n");
+        self.say("DONE\r\n");
         true
     }
 
@@ -115,7 +132,7 @@ impl Client {
     /// Takes bytes from the server, in any pieces.
     pub fn handle_input(&mut self, bytes: &[u8], events: &mut Vec<ClientEvent>) {
         let mut rest = bytes;
-        while let Some(end) = rest.iter().position(|&b| b == b'\n') {
+        while let Some(end) = memchr::memchr(b'\n', rest) {
             let (line, after) = rest.split_at(end + 1);
             rest = after;
             if self.line.is_empty() {
@@ -162,10 +179,13 @@ impl Client {
             State::Shaking => events.push(ClientEvent::BeginsTls),
             State::Select => {
                 self.exchange = None;
-                self.output.extend_from_slice(b"b SELECT INBOX\r\n");
+                if !self.credentials.pipelined {
+                    self.say(SELECT);
+                }
             }
             State::Notify => self.watch_many(),
-            State::Idle => self.output.extend_from_slice(b"c IDLE\r\n"),
+            State::Idle if self.credentials.pipelined && before == State::Select => {}
+            State::Idle => self.say(IDLE),
             _ => {
                 // A parked client owns as little as a parked session.
                 self.line = Vec::new();
@@ -181,7 +201,7 @@ impl Client {
             .map(|number| format!("m CREATE {}\r\n", mailbox(number)))
             .collect();
         commands.push_str("n NOTIFY SET STATUS (PERSONAL (MessageNew MessageExpunge))\r\n");
-        self.output.extend_from_slice(commands.as_bytes());
+        self.say(&commands);
     }
 
     fn handle_untagged(&mut self, line: &[u8], events: &mut Vec<ClientEvent>) {
@@ -191,7 +211,7 @@ impl Client {
             }
             if self.credentials.starttls {
                 self.state = State::StartTls;
-                self.output.extend_from_slice(b"s STARTTLS\r\n");
+                self.say("s STARTTLS\r\n");
             } else {
                 self.log_in();
             }
@@ -319,6 +339,44 @@ mod tests {
         assert!(last.len() > 64 && last.ends_with(b"\r\n"));
         client.handle_input(b"+ dj14eHg=\r\n", &mut events);
         assert!(matches!(&events[..], [ClientEvent::Failed(_)]));
+    }
+
+    #[test]
+    fn it_waits_for_nothing_behind_its_login_if_that_is_wished() {
+        for auth in [Auth::Login, Auth::Scram] {
+            let credentials = Credentials {
+                auth,
+                pipelined: true,
+                ..Credentials::new("u%d", "p")
+            };
+            let mut client = Client::new(&Rc::new(credentials), 7);
+            let mut events = Vec::new();
+            client.handle_input(b"* OK hi\r\n", &mut events);
+            let mut said = client.take_output();
+            if let Some(exchange) = &mut client.exchange {
+                assert!(said.ends_with(b"\r\n") && !said.ends_with(IDLE.as_bytes()));
+                let first = exchange.first.split_once(",r=").expect("a nonce").1;
+                let challenge = format!("r={first}more,s=eA==,i=4096");
+                let line = format!("+ {}\r\n", STANDARD.encode(challenge));
+                client.handle_input(line.as_bytes(), &mut events);
+                assert!(!client.take_output().ends_with(IDLE.as_bytes()));
+                let signature = client.exchange.as_ref().and_then(|it| it.signature());
+                let signature = format!("v={}", STANDARD.encode(signature.expect("is expected")));
+                let line = format!("+ {}\r\n", STANDARD.encode(signature));
+                client.handle_input(line.as_bytes(), &mut events);
+                said = client.take_output();
+            }
+            assert!(said.ends_with(b"\r\nb SELECT INBOX\r\nc IDLE\r\n"));
+            client.handle_input(b"a OK\r\n* 3 EXISTS\r\nb OK\r\n", &mut events);
+            assert!(client.take_output().is_empty());
+            client.handle_input(b"+ idling\r\n", &mut events);
+            assert_eq!(events, [ClientEvent::Exists(3), ClientEvent::Idling]);
+            // Another IDLE is asked for when this one has ended.
+            assert!(client.end_idle());
+            client.take_output();
+            client.handle_input(b"c OK\r\n", &mut events);
+            assert_eq!(client.take_output(), IDLE.as_bytes());
+        }
     }
 
     #[test]

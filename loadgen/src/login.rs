@@ -44,6 +44,9 @@ pub struct Credentials {
     pub auth: Auth,
     /// They begin TLS before that.
     pub starttls: bool,
+    /// They send SELECT and IDLE behind the last line of their login, and wait for no answer
+    /// before.
+    pub pipelined: bool,
     /// Mailboxes that each watches by NOTIFY, INBOX among them, in the place of one in IDLE; 0 is
     /// none.
     pub notify: u32,
@@ -59,6 +62,7 @@ impl Credentials {
             password: password.to_owned(),
             auth: Auth::Login,
             starttls: false,
+            pipelined: false,
             notify: 0,
             issuer: OnceLock::new(),
         }
@@ -133,6 +137,12 @@ impl Exchange {
             nonce: nonce.to_owned(),
             signature: None,
         }
+    }
+
+    /// What the server is to prove itself by.
+    #[cfg(test)]
+    pub(crate) fn signature(&self) -> Option<Key> {
+        self.signature
     }
 
     /// The answer to a line that the server goes on with, in base64.

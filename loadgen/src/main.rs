@@ -266,6 +266,7 @@ fn study(idle: &Idle) -> Result<Study, String> {
         users: idle.users.clone(),
         password: idle.password.clone(),
         auth: idle.auth,
+        pipelined: idle.pipeline,
         security: idle.tls,
         recipients: idle.recipients.as_ref().unwrap_or(&idle.users).clone(),
         deliveries: idle.deliveries,

@@ -59,6 +59,9 @@ fn title(study: &Study) -> String {
     if study.auth != Auth::Login {
         title.push_str(&format!(", {:?}", study.auth));
     }
+    if study.pipelined {
+        title.push_str(", SELECT and IDLE sent with the login");
+    }
     title
 }
 

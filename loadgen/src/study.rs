@@ -53,6 +53,8 @@ pub struct Study {
     pub password: String,
     /// How they log in.
     pub auth: Auth,
+    /// They wait for no answer behind it.
+    pub pipelined: bool,
     /// When they begin TLS, if they do.
     pub security: Option<Security>,
     /// Addresses for LMTP, with `%d`.
@@ -251,6 +253,7 @@ impl Study {
         Credentials {
             auth: self.auth,
             starttls: self.security == Some(Security::Starttls),
+            pipelined: self.pipelined,
             notify: self.notify,
             ..Credentials::new(&self.users, &self.password)
         }

@@ -74,6 +74,11 @@ fn figures(study: &Study, findings: &Findings) -> Vec<Figure> {
         if let Some(us) = storm.server_cpu_us {
             add(&format!("storm {name}: server CPU"), us as f64 / all, "µs");
         }
+        let own_us = storm.own_cpu_us as f64 / all;
+        add(&format!("storm {name}: own CPU"), own_us, "µs");
+        if let Some(ns) = storm.down_ns {
+            add(&format!("storm {name}: nobody there"), ns as f64 / 1e9, "s");
+        }
     }
     for (name, times, _) in histograms(findings) {
         for percent in [50.0, 99.0] {

@@ -33,6 +33,11 @@ pub(super) fn rows(storm: &Storm, sessions: usize, row: Row<'_>) {
         &seconds,
         about,
     );
+    if let Some(ns) = storm.down_ns {
+        let seconds = format!("{:.1} s", ns as f64 / 1e9);
+        let about = "of these, until everybody had lost the server and it listened again";
+        row(&format!("storm {name}: nobody there"), &seconds, about);
+    }
     let mut note = format!("sessions of {sessions} that were cut or refused and came again");
     for (why, count) in storm.refusals.iter().take(REASONS_MAX) {
         note.push_str(&format!("; {count}: {why}"));
@@ -54,6 +59,9 @@ pub(super) fn rows(storm: &Storm, sessions: usize, row: Row<'_>) {
         let cpu = format!("{:.0} µs", us as f64 / sessions as f64);
         row(&format!("storm {name}: server CPU a session"), &cpu, "");
     }
+    let cpu = format!("{:.0} µs", storm.own_cpu_us as f64 / sessions as f64);
+    let name_of_it = format!("storm {name}: load generator CPU a session");
+    row(&name_of_it, &cpu, "");
     if storm.longest_turn_ns > 0 {
         let longest = format!("{:.1} ms", storm.longest_turn_ns as f64 / 1e6);
         row(

@@ -42,6 +42,10 @@ pub struct Storm {
     /// Server CPU until then, in microseconds; after a restart that of the new server since it
     /// began, if `--server-pid-file` names it.
     pub server_cpu_us: Option<u64>,
+    /// The load generator's CPU, in microseconds.
+    pub own_cpu_us: u64,
+    /// How long it took after a restart until everybody had lost the server and that was back.
+    pub down_ns: Option<u64>,
     /// The server's user memory in bytes: before, at most, and after it has come to rest.
     pub bytes: Option<[u64; 3]>,
     /// What was left of it when everybody had left.
@@ -62,12 +66,15 @@ impl Run<'_> {
         let study = self.study;
         study.longest_turn_ns()?;
         let mut before = study.account()?;
+        let own_before_us = before.own_cpu_us;
         let bytes = before.server_bytes;
         self.peak = before;
         let mut storm = Storm {
             kind,
             took_ns: 0,
             server_cpu_us: None,
+            own_cpu_us: 0,
+            down_ns: None,
             bytes: None,
             empty_bytes: None,
             refused: 0,
@@ -85,6 +92,7 @@ impl Run<'_> {
             }
             Kind::Restart => {
                 self.restart()?;
+                storm.down_ns = Some(now_ns() - began);
                 before = study.account()?;
                 storm.refused = self.everybody_comes()?;
             }
@@ -94,6 +102,7 @@ impl Run<'_> {
         storm.longest_turn_ns = study.longest_turn_ns()?;
         let after = study.account()?;
         storm.server_cpu_us = after.server_cpu_us.checked_sub(before.server_cpu_us);
+        storm.own_cpu_us = after.own_cpu_us - own_before_us;
         self.look();
         self.settle();
         // Memory is given back when things are quiet.

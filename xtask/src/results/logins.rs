@@ -54,6 +54,8 @@ struct Way {
     about: &'static str,
     scheme: &'static str,
     auth: &'static str,
+    /// Its clients wait for no answer behind the login.
+    pipelined: bool,
     options: &'static [(&'static str, &'static str)],
     sessions: fn(&Sizes) -> u32,
 }
@@ -63,26 +65,38 @@ impl Way {
     fn folder(&self) -> &'static str {
         match self.auth {
             "oauthbearer" => self.auth,
+            _ if self.pipelined => "pipelined",
             _ => self.scheme,
         }
     }
 }
 
-const WAYS: [Way; 5] = [
+const WAYS: [Way; 6] = [
     Way {
         name: "SCRAM-SHA-256",
         about: "AUTHENTICATE SCRAM-SHA-256",
         scheme: "keys",
         auth: "scram",
+        pipelined: false,
         // From the first moment on: what auto finds takes a look at all users.
         options: &[("service.imap.scram", "yes")],
         sessions: |sizes| sizes.scram,
+    },
+    Way {
+        name: "SCRAM-SHA-256",
+        about: "the same, with SELECT and IDLE sent behind the login, without waiting",
+        scheme: "keys",
+        auth: "scram",
+        pipelined: true,
+        options: &[("service.imap.scram", "yes")],
+        sessions: |sizes| sizes.cheap,
     },
     Way {
         name: "OAUTHBEARER",
         about: "AUTHENTICATE OAUTHBEARER, tokens signed by Ed25519",
         scheme: "ssha256",
         auth: "oauthbearer",
+        pipelined: false,
         options: &[("oauth.keys", ISSUER_FILE)],
         sessions: |sizes| sizes.cheap,
     },
@@ -91,6 +105,7 @@ const WAYS: [Way; 5] = [
         about: "PLAIN, a salted hash that is cheap to guess against",
         scheme: "ssha256",
         auth: "plain",
+        pipelined: false,
         options: &[],
         sessions: |sizes| sizes.cheap,
     },
@@ -99,6 +114,7 @@ const WAYS: [Way; 5] = [
         about: "PLAIN, checked against SCRAM's verifier",
         scheme: "verifier",
         auth: "plain",
+        pipelined: false,
         options: &[],
         sessions: |sizes| sizes.verifier,
     },
@@ -107,6 +123,7 @@ const WAYS: [Way; 5] = [
         about: "PLAIN, no verifier",
         scheme: "argon2id",
         auth: "plain",
+        pipelined: false,
         // Otherwise the server learns verifiers at the first logins.
         options: &[("service.imap.scram", "no")],
         sessions: |sizes| sizes.costly,
@@ -135,11 +152,14 @@ pub(super) fn run(sizes: &Sizes, up_to: Option<u32>, out: &Path) -> Result<()> {
             let ms = sizes.verifications_ms.to_string();
             rates = shell::capture(verify.args(["verify", "--milliseconds", &ms]))?;
         }
-        let words = format!(
+        let mut words = format!(
             "--auth {} --sessions {sessions} --setup-concurrency 1024 --deliveries 0 \
              --storm restart --patience-seconds 180 --settle-seconds {}",
             way.auth, sizes.settle_s
         );
+        if way.pipelined {
+            words.push_str(" --pipeline");
+        }
         let arguments: Vec<&str> = words.split(' ').collect();
         let figures = prepared.load(&arguments, &out.join(way.folder()))?;
         rows.push((way, sessions, words, figures));
@@ -164,8 +184,9 @@ fn report(rows: &[Row], machine: &str, rates: &str) -> Result<String> {
         "# Storms of logins\n\n```\ncargo xtask results logins\n```\n\n{}\n\n\
          The server is restarted and remembers no password that was right; everybody comes back at \
          once (connect, authenticate, SELECT, IDLE).\n\n\
-         | way | verifications a second and core | sessions | back in | sessions a second | server \
-         CPU a session | refused | a million, two cores |\n|---|---|---|---|---|---|---|---|\n",
+         | way | verifications a second and core | sessions | set up | back in | of these, nobody \
+         there | sessions a second | CPU a session: server; load generator | refused | a million, \
+         two cores |\n|---|---|---|---|---|---|---|---|---|---|\n",
         machine.trim_end()
     );
     let mut headlines = String::new();
@@ -176,17 +197,23 @@ fn report(rows: &[Row], machine: &str, rates: &str) -> Result<String> {
         let a_second = f64::from(*sessions) / took;
         writeln!(
             text,
-            "| [{}]({}/) | {} | {} | {} | {} | {} | {} | {} |",
+            "| [{}]({}/) | {} | {} | {} | {} | {} | {} | {}; {} | {} | {} |",
             way.about,
             way.folder(),
             thousands(rate.round()),
             thousands(f64::from(*sessions)),
+            shown("set-up"),
             shown("storm restart"),
+            shown("storm restart: nobody there"),
             thousands(a_second.round()),
             shown("storm restart: server CPU"),
+            shown("storm restart: own CPU"),
             shown("storm restart: refused"),
             long(1e6 / a_second),
         )?;
+        if way.pipelined {
+            continue;
+        }
         let rate = thousands(rate.round());
         let name = way.name;
         writeln!(
