@@ -215,8 +215,9 @@ impl<R: Reactor> Fleet<R> {
         self.sessions.get(number).copied().unwrap_or(NONE)
     }
 
-    /// Ends all connections.
+    /// Ends all connections, for the last time.
     pub fn close_all(&mut self) {
+        self.reactor.wind_down();
         self.sessions.clear();
         for number in std::mem::take(&mut self.roles).into_keys() {
             self.reactor.close(Conn(number));

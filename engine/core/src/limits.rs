@@ -8,8 +8,11 @@ pub(crate) const SECOND_NS: u64 = 1_000_000_000;
 /// Shards at most: a topic's watchers are one 64-bit mask.
 pub const SHARDS_MAX: u16 = 64;
 
-/// Pieces of output up to this size are joined before they are sent.
+/// Pieces of output up to this size are joined before they are sealed or compressed.
 pub(crate) const JOIN_BYTES_MAX: usize = 4 * 1024;
+/// The same in plain text: the kernel takes larger ones where they are, for less than a copy and
+/// memory for it.
+pub(crate) const JOIN_PLAIN_BYTES_MAX: usize = 1024;
 
 /// What one shard may hold and do.
 #[derive(Clone, Debug)]

@@ -126,9 +126,15 @@ pub trait Reactor {
     /// Closes the connection and frees its number. No completion of it follows.
     fn close(&mut self, conn: Conn);
 
-    /// The peer's address; an `Unsupported` error for a Unix socket. May cost system calls: not
-    /// for hot paths.
+    /// The peer's address; an `Unsupported` error for a Unix socket. May cost system calls, unless
+    /// it is [expected](Reactor::expect_peers) and asked for once: not for hot paths.
     fn peer(&mut self, conn: Conn) -> io::Result<SocketAddr>;
+
+    /// Says that the peers of those whom this listener accepts from now on will be asked for. To
+    /// say it again costs nothing.
+    fn expect_peers(&mut self, listener: u8) {
+        let _ = listener;
+    }
 
     /// Bytes that the kernel was given for the peer and that the peer's kernel has not
     /// acknowledged; none if that can't be said, as of a Unix socket. Costs a system call: not for
@@ -181,6 +187,10 @@ pub trait Reactor {
     fn share(&mut self, on: bool) {
         let _ = on;
     }
+
+    /// All connections are to be closed; then this reactor is dropped, and its thread ends. Peers
+    /// may hear of their close only then, if they are so many that it is much cheaper so.
+    fn wind_down(&mut self) {}
 
     /// A handle with which other threads end this reactor's sleep.
     fn waker(&self) -> Waker;

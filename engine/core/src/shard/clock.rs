@@ -92,6 +92,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                 return true;
             }
             self.reactor.accept(false);
+            self.reactor.wind_down();
             self.stopping = Some((self.reactor.now_ns() + self.limits.shutdown_ns, 0));
         }
         let Some((until_ns, mut next)) = self.stopping else {

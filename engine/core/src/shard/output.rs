@@ -5,7 +5,7 @@ use reactor::Reactor;
 
 use super::Shard;
 use super::tls::sealed;
-use crate::limits::JOIN_BYTES_MAX;
+use crate::limits::{JOIN_BYTES_MAX, JOIN_PLAIN_BYTES_MAX};
 use crate::mutant::{Mutant, planted};
 use crate::protocol::Protocol;
 use crate::row::{Outbox, Row, State};
@@ -135,7 +135,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         let too_much = outbox.bytes > self.limits.outbox_bytes_max;
         let pieces = match secure {
             true => self.ready_pieces(slot, *outbox),
-            false => Some(joined(outbox.pieces)),
+            false => Some(joined(outbox.pieces, JOIN_PLAIN_BYTES_MAX)),
         };
         let Some(pieces) = pieces else {
             self.drop_for(Reason::TlsFault);
@@ -180,7 +180,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             return Some(pieces);
         }
         let (secure, compressed) = (row.has(Row::<P>::SECURE), row.has(Row::<P>::COMPRESSED));
-        let mut plain = joined(plain);
+        let mut plain = joined(plain, JOIN_BYTES_MAX);
         if compressed && !plain.is_empty() {
             plain = vec![self.compressed.burst(&plain.concat())];
         }
@@ -329,15 +329,17 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     }
 }
 
-/// Small pieces that follow each other become one; large ones stay as they are.
-fn joined(pieces: Vec<Bytes>) -> Vec<Bytes> {
+/// Pieces of fewer bytes than that which follow each other become one; others stay as they are.
+fn joined(pieces: Vec<Bytes>, small_max: usize) -> Vec<Bytes> {
     if pieces.len() < 2 {
         return pieces;
     }
+    let is_small = |piece: &Bytes| piece.len() < small_max;
+    let all = pieces.iter().filter(|piece| is_small(piece));
+    let mut small = BytesMut::with_capacity(all.map(Bytes::len).sum());
     let mut out: Vec<Bytes> = Vec::with_capacity(pieces.len());
-    let mut small = BytesMut::new();
     for piece in pieces {
-        if piece.len() < JOIN_BYTES_MAX {
+        if is_small(&piece) {
             small.extend_from_slice(&piece);
         } else {
             if !small.is_empty() {
@@ -350,4 +352,21 @@ fn joined(pieces: Vec<Bytes>) -> Vec<Bytes> {
         out.push(small.freeze());
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_pieces_become_one_and_large_ones_are_not_copied() {
+        let pieces = ["a ", "OK [CAPABILITY]", "b", "c", "0123456789abcdef", "d"];
+        let given = pieces.map(|piece| Bytes::from_static(piece.as_bytes()));
+        let out = joined(given.to_vec(), 15);
+        let expected = ["a ", "OK [CAPABILITY]", "bc", "0123456789abcdef", "d"];
+        assert_eq!(out, expected);
+        assert_eq!(out[1].as_ptr(), pieces[1].as_ptr());
+        assert_eq!(out[3].as_ptr(), pieces[4].as_ptr());
+        assert_eq!(joined(given.to_vec(), 99), [pieces.concat()]);
+    }
 }

@@ -26,6 +26,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             return;
         }
         let peer = if self.protocol.needs_peer(listener) {
+            self.reactor.expect_peers(listener);
             self.reactor.peer(conn).ok()
         } else {
             None

@@ -11,6 +11,7 @@ use io_uring::{cqueue, opcode, types};
 use socket2::SockRef;
 
 use super::Uring;
+use super::peer::address_len;
 use super::ring::Done;
 use super::token::{Kind, Token};
 use crate::Completion;
@@ -39,6 +40,8 @@ struct Listener {
     armed: u32,
     multishot: bool,
     stopping: bool,
+    /// How long its peers' addresses are, if those are asked for; else 0.
+    peer_len: u32,
 }
 
 impl Accepts {
@@ -52,6 +55,7 @@ impl Accepts {
                 armed: 0,
                 multishot: false,
                 stopping: false,
+                peer_len: 0,
             }
         };
         Self {
@@ -64,6 +68,13 @@ impl Accepts {
 
     pub fn turn(&mut self, on: bool) {
         self.on = on;
+    }
+
+    pub fn expect_peers(&mut self, listener: u8) {
+        let listener = &mut self.listeners[usize::from(listener)];
+        if listener.peer_len == 0 {
+            listener.peer_len = address_len(&listener.fd);
+        }
     }
 
     /// Whether any accept is under way.
@@ -150,12 +161,13 @@ impl Uring {
             }
         }
         if let Ok(slot) = u32::try_from(done.result) {
+            let (listener, len) = (number as u8, listener.peer_len);
             self.accepts.backoff_ns = RETRY_NS_MIN;
             let conn = self.opened(ring, slot);
-            self.out.push(Completion::Accepted {
-                listener: number as u8,
-                conn,
-            });
+            match len {
+                0 => self.out.push(Completion::Accepted { listener, conn }),
+                len => self.want_peer(listener, conn, len),
+            }
             return;
         }
         // One connection's own end is no reason to wait with the next.

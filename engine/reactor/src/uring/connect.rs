@@ -1,4 +1,4 @@
-//! Outgoing connections (SOCKET → BIND → CONNECT, all on direct descriptors), and addresses.
+//! Outgoing connections: SOCKET → BIND → CONNECT, all on direct descriptors.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -6,7 +6,7 @@ use std::os::fd::{FromRawFd, OwnedFd};
 
 use io_uring::{opcode, squeue, types};
 use slab::Slab;
-use socket2::{SockAddr, SockRef};
+use socket2::SockAddr;
 
 use super::Uring;
 use super::op::{Op, fixed};
@@ -146,11 +146,4 @@ pub(super) fn installed(result: i32) -> io::Result<OwnedFd> {
     }
     // SAFETY: the kernel has just installed this descriptor for us and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(result) })
-}
-
-/// The peer of a descriptor.
-pub(super) fn peer_of(fd: &OwnedFd) -> io::Result<SocketAddr> {
-    let peer = SockRef::from(fd).peer_addr()?;
-    peer.as_socket()
-        .ok_or_else(|| io::ErrorKind::Unsupported.into())
 }

@@ -11,13 +11,14 @@
 //!   the main ring: it is the one that sleeps. The others, the park rings, ring an eventfd that the
 //!   main ring watches (polling their ring descriptors would never fire); only while it sleeps,
 //!   because their own submits would ring, too.
-//! * A quiet connection has one multishot poll (256 bytes of kernel memory), eight bytes here, and
-//!   no buffer.
+//! * A quiet connection has one poll (256 bytes of kernel memory), eight bytes here, and no buffer.
 //! * Receives and sends run while they are submitted. So a receive is given a buffer of the shared
 //!   pool directly, with no ring of provided buffers that could run out; and a send's buffer is
 //!   free when the submit returns.
 //! * A closed connection's polls are cancelled by their user data: a cancel by descriptor would
-//!   search all polls of the ring.
+//!   search all polls of the ring. It searches every 256th as it is (the kernel has 256 lists,
+//!   however many polls there are), so nobody who has hung up has one any more, and a reactor that
+//!   [winds down](crate::Reactor::wind_down) lets the end of its rings do it.
 #![allow(unsafe_code)]
 
 mod accept;
@@ -26,6 +27,7 @@ mod connect;
 mod denied;
 mod op;
 pub mod options;
+mod peer;
 pub mod reactor;
 mod receive;
 mod restrict;

@@ -19,6 +19,8 @@ pub(super) enum Op {
     Socket(u32),
     /// Connect the socket that was made.
     Dial(u32),
+    /// Ask for the address of a connection's peer.
+    Peer(u32),
 }
 
 /// The descriptor of a connection.

@@ -3,6 +3,9 @@
 /// The default of [`Options::accept_margin`]: a usual backlog of 4096 and what arrives meanwhile.
 pub const ACCEPT_MARGIN: u32 = 4096 + 64;
 
+/// The default of [`Options::cancelled_max`]: the kernel looks at some 64 polls to find one.
+const CANCELLED_MAX: u32 = 32 << 10;
+
 /// Most direct descriptors that the kernel allows a ring (IORING_MAX_FIXED_FILES).
 const FILES_MAX: u32 = 1 << 20;
 
@@ -27,6 +30,9 @@ pub struct Options {
     /// Whether the kernel refuses a ring every operation that the reactor doesn't use, if it
     /// [can](super::can_restrict).
     pub restricted: bool,
+    /// With more connections on a ring than these, its polls are not cancelled one by one while the
+    /// reactor [winds down](crate::Reactor::wind_down).
+    pub cancelled_max: u32,
     /// Seed of [`crate::Reactor::rng`].
     pub seed: u64,
 }
@@ -42,6 +48,7 @@ impl Default for Options {
             receive_buffer_bytes: 8 * 1024,
             spin_ns: 0,
             restricted: true,
+            cancelled_max: CANCELLED_MAX,
             seed: 0,
         }
     }

@@ -10,9 +10,10 @@ use io_uring::{cqueue, opcode, squeue, types};
 
 use super::accept::Accepts;
 use super::alarm::{EventFd, monotonic_ns};
-use super::connect::{Connects, installed, peer_of};
+use super::connect::{Connects, installed};
 use super::op::{Op, fixed};
 use super::options::Options;
+use super::peer::Peers;
 use super::receive::Receives;
 use super::ring::{Done, Ring};
 use super::send::Sends;
@@ -45,6 +46,7 @@ pub struct Uring {
     pub(super) rings: Vec<Ring>,
     pub(super) options: Options,
     pub(super) accepts: Accepts,
+    pub(super) peers: Peers,
     pub(super) connects: Connects,
     pub(super) receives: Receives,
     pub(super) sends: Sends,
@@ -69,6 +71,8 @@ pub struct Uring {
     adopted: Box<[i32; 1]>,
     /// Other processes have descriptors of connections.
     shared: bool,
+    /// No connection is closed that others are to outlive.
+    ending: bool,
 }
 
 impl Uring {
@@ -90,6 +94,7 @@ impl Uring {
         }
         Ok(Self {
             accepts: Accepts::new(listeners),
+            peers: Peers::default(),
             connects: Connects::default(),
             receives: Receives::new(options.receive_buffers, options.receive_buffer_bytes),
             sends: Sends::default(),
@@ -110,13 +115,17 @@ impl Uring {
             asked: None,
             adopted: Box::new([-1]),
             shared: false,
+            ending: false,
         })
     }
 
     /// The file tables' real use: connections open on each ring.
     pub fn open(&self) -> Vec<u32> {
-        let files = self.options.files_per_ring;
-        self.rings.iter().map(|ring| files - ring.free).collect()
+        (0..self.rings.len()).map(|it| self.open_on(it)).collect()
+    }
+
+    fn open_on(&self, ring: usize) -> u32 {
+        self.options.files_per_ring - self.rings[ring].free
     }
 
     pub(super) fn slot(&mut self, conn: Conn) -> &mut Slot {
@@ -191,6 +200,7 @@ impl Uring {
             }
             Kind::Socket => self.socket_made(ring, token.low, done.result),
             Kind::Connect => self.dialled(token.low, done.result),
+            Kind::Peer => self.peer_came(token.low, done),
             Kind::Asked => self.asked = Some(done.result),
         }
     }
@@ -238,14 +248,7 @@ impl Uring {
         let mut ops = std::mem::take(&mut self.ops);
         for op in ops.drain(..) {
             match op {
-                Op::Poll(conn, generation) => {
-                    if self.current(conn, generation).is_some() {
-                        let events = (libc::POLLIN | libc::POLLRDHUP) as u32;
-                        let poll = opcode::PollAdd::new(fixed(conn), events).multi(true);
-                        let token = Token::of(Kind::Poll, conn, generation);
-                        self.watch(ring_of(conn), poll, token);
-                    }
-                }
+                Op::Poll(conn, generation) => self.push_poll(conn, generation),
                 Op::Writable(conn, generation) => {
                     if self.current(conn, generation).is_some() {
                         let poll = opcode::PollAdd::new(fixed(conn), libc::POLLOUT as u32);
@@ -261,6 +264,7 @@ impl Uring {
                 }
                 Op::Socket(place) => self.push_socket(place),
                 Op::Dial(place) => self.push_dial(place),
+                Op::Peer(place) => self.push_peer(place),
             }
         }
         // Operations that completions of a full batch have noted meanwhile.
@@ -268,20 +272,23 @@ impl Uring {
         self.ops = ops;
     }
 
-    fn watch(&mut self, ring: usize, poll: opcode::PollAdd, token: Token) {
+    pub(super) fn watch(&mut self, ring: usize, poll: opcode::PollAdd, token: Token) {
         // SAFETY: the entry points to nothing.
         unsafe { self.push(ring, 1, poll.build().user_data(token.pack())) };
     }
 
     fn push_close(&mut self, conn: Conn, generation: u16, flags: u16) {
         let ring = ring_of(conn);
-        // Polls hold the socket open: without the cancel the peer would never hear of the close.
-        let polls = [
-            (Slot::POLLED, Kind::Poll),
-            (Slot::WRITE_POLLED, Kind::Writable),
-        ];
-        for (_, kind) in polls.into_iter().filter(|(flag, _)| flags & flag != 0) {
-            self.cancel(ring, Token::of(kind, conn, generation));
+        // Polls hold the socket open: without the cancel the peer would hear of the close when the
+        // ring ends.
+        if !self.ending || self.open_on(ring) <= self.options.cancelled_max {
+            let polls = [
+                (Slot::POLLED, Kind::Poll),
+                (Slot::WRITE_POLLED, Kind::Writable),
+            ];
+            for (_, kind) in polls.into_iter().filter(|(flag, _)| flags & flag != 0) {
+                self.cancel(ring, Token::of(kind, conn, generation));
+            }
         }
         let close = opcode::Close::new(fixed(conn)).build();
         let mut chain = vec![close.flags(squeue::Flags::SKIP_SUCCESS)];
@@ -444,6 +451,8 @@ impl Reactor for Uring {
         if !slot.has(Slot::OPEN) {
             return;
         }
+        self.peers.forget(conn);
+        let slot = self.slot(conn);
         let op = Op::Close(conn, slot.generation, slot.flags);
         slot.flags = 0;
         slot.generation = slot.generation.wrapping_add(1);
@@ -454,7 +463,11 @@ impl Reactor for Uring {
     }
 
     fn peer(&mut self, conn: Conn) -> io::Result<SocketAddr> {
-        peer_of(&self.duplicate(conn)?)
+        self.peer_of(conn)
+    }
+
+    fn expect_peers(&mut self, listener: u8) {
+        self.accepts.expect_peers(listener);
     }
 
     fn unacknowledged(&mut self, conn: Conn) -> Option<u64> {
@@ -518,6 +531,10 @@ impl Reactor for Uring {
 
     fn share(&mut self, on: bool) {
         self.shared = on;
+    }
+
+    fn wind_down(&mut self) {
+        self.ending = true;
     }
 
     fn room(&self) -> usize {

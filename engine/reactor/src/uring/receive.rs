@@ -3,6 +3,10 @@
 //! A receive carries MSG_DONTWAIT: it runs while it is submitted, or fails with EAGAIN. So it can
 //! be given a buffer of the shared pool directly, the pool serves all rings, and a connection for
 //! which there is no buffer waits its turn instead of failing.
+//!
+//! Polls are one-shot, and asked for again once all that was there is received. A poll that is over
+//! needs no cancel when its connection ends; to find one for that the kernel goes through a list of
+//! every 256th of the ring's polls.
 
 use std::collections::VecDeque;
 
@@ -50,24 +54,38 @@ impl Receives {
 }
 
 impl Uring {
-    /// Watches a connection that the host reads, and receives if something is there.
+    /// Receives from a connection that the host reads if something is there, and watches it if not.
     pub(super) fn want_bytes(&mut self, conn: Conn) {
         let slot = self.slot(conn);
         if !slot.has(Slot::READING) || slot.has(Slot::HUNG_UP) {
             return;
         }
         let generation = slot.generation;
-        let watch = !slot.has(Slot::POLLED);
-        slot.set(Slot::POLLED, true);
-        let receive =
-            slot.flags & (Slot::READABLE | Slot::ENDING) != 0 && !slot.has(Slot::RECEIVING);
-        if receive {
+        if slot.has(Slot::RECEIVING) {
+            // What comes of that is looked at first.
+        } else if slot.has(Slot::READABLE | Slot::ENDING) {
             slot.set(Slot::RECEIVING, true);
             self.receives.wanted.push_back((conn, generation));
-        }
-        if watch {
+        } else if !slot.has(Slot::POLLED | Slot::TO_POLL) {
+            slot.set(Slot::TO_POLL, true);
             self.ops.push(Op::Poll(conn, generation));
         }
+    }
+
+    /// Arms the poll of a connection that is read still.
+    pub(super) fn push_poll(&mut self, conn: Conn, generation: u16) {
+        let Some(slot) = self.current(conn, generation) else {
+            return;
+        };
+        slot.set(Slot::TO_POLL, false);
+        if !slot.has(Slot::READING) {
+            return;
+        }
+        slot.set(Slot::POLLED, true);
+        let events = (libc::POLLIN | libc::POLLRDHUP) as u32;
+        let poll = opcode::PollAdd::new(fixed(conn), events);
+        let token = Token::of(Kind::Poll, conn, generation);
+        self.watch(ring_of(conn), poll, token);
     }
 
     pub(super) fn polled(&mut self, token: Token, done: &Done) {
@@ -75,9 +93,7 @@ impl Uring {
         let Some(slot) = self.current(conn, token.generation) else {
             return;
         };
-        if !cqueue::more(done.flags) {
-            slot.set(Slot::POLLED, false);
-        }
+        slot.set(Slot::POLLED, false);
         const END: i32 = (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) as i32;
         if done.result > 0 && done.result & END != 0 {
             slot.set(Slot::ENDING, true);

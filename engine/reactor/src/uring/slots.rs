@@ -24,7 +24,7 @@ impl Slot {
     pub const OPEN: u16 = 1;
     /// The host wants received bytes.
     pub const READING: u16 = 1 << 1;
-    /// The multishot poll is armed, or about to be.
+    /// The poll for bytes is armed.
     pub const POLLED: u16 = 1 << 2;
     /// There may be bytes to receive.
     pub const READABLE: u16 = 1 << 3;
@@ -36,6 +36,8 @@ impl Slot {
     pub const WRITE_POLLED: u16 = 1 << 6;
     /// A receive is in the batch, or waits for a buffer.
     pub const RECEIVING: u16 = 1 << 7;
+    /// The poll for bytes is about to be armed.
+    pub const TO_POLL: u16 = 1 << 8;
 
     pub fn has(self, flag: u16) -> bool {
         self.flags & flag != 0

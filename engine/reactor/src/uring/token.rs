@@ -10,7 +10,7 @@ pub(super) enum Kind {
     Ignored = 0,
     /// An accept, multishot or not; `low` is the listener.
     Accept = 1,
-    /// The multishot poll of a connection.
+    /// The one-shot poll of a connection for bytes.
     Poll = 2,
     /// The one-shot poll for room to write.
     Writable = 3,
@@ -26,6 +26,8 @@ pub(super) enum Kind {
     Connect = 8,
     /// What is asked for outside of a turn, one at a time.
     Asked = 9,
+    /// The address of a peer; `low` is the place among those asked for.
+    Peer = 10,
 }
 
 /// Kind (8 bits), generation (16), low (32).
@@ -71,6 +73,7 @@ impl Token {
             7 => Kind::Socket,
             8 => Kind::Connect,
             9 => Kind::Asked,
+            10 => Kind::Peer,
             _ => Kind::Ignored,
         };
         Self {
@@ -88,7 +91,7 @@ mod tests {
     #[test]
     fn packs_both_ways() {
         assert_eq!(Token::unpack(Token::IGNORED).kind, Kind::Ignored);
-        for kind in [Kind::Ignored, Kind::Accept, Kind::Send, Kind::Asked] {
+        for kind in [Kind::Ignored, Kind::Accept, Kind::Asked, Kind::Peer] {
             let token = Token {
                 kind,
                 generation: 0xABCD,

@@ -1,9 +1,10 @@
 //! Outgoing connections.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
 use bytes::Bytes;
+use reactor::uring::Uring;
 use reactor::{Completion, Reactor};
 
 use crate::host::{Host, both, options};
@@ -31,6 +32,42 @@ fn connects_and_names_its_peer() {
         host.reactor.read(theirs, true);
         host.reactor.send(ours, Bytes::from_static(b"ping"));
         assert_eq!(host.receive(theirs, 4), b"ping");
+    });
+}
+
+/// Those who come in a burst are known together, whatever their family.
+#[test]
+fn peers_who_are_expected_are_known_when_they_come() {
+    both(|rings| {
+        for any in ["127.0.0.1:0", "[::1]:0", "[::]:0"] {
+            let listener = TcpListener::bind(any).expect("a free port");
+            let mut address = listener.local_addr().expect("bound");
+            if any.starts_with("[::]") {
+                // A mapped address.
+                address.set_ip(Ipv4Addr::LOCALHOST.into());
+            }
+            let mut host = Host::new(1, 16);
+            let reactor = Uring::new(options(rings, 64), vec![listener.into()]);
+            host.reactor = reactor.expect("works");
+            host.reactor.expect_peers(0);
+            let dial = |_| TcpStream::connect(address).expect("listening");
+            let clients: Vec<_> = (0..30).map(dial).collect();
+            let own = |client: &TcpStream| client.local_addr().expect("open").port();
+            let own: BTreeSet<u16> = clients.iter().map(own).collect();
+            let mut peers = BTreeSet::new();
+            host.until(|reactor, completion| {
+                let Completion::Accepted { conn, .. } = completion else {
+                    return None;
+                };
+                let peer = reactor.peer(conn).expect("connected");
+                assert_eq!(peer.ip().to_canonical(), address.ip());
+                // It is asked for once more.
+                assert_eq!(reactor.peer(conn).ok(), Some(peer));
+                peers.insert(peer.port());
+                (peers.len() == 30).then_some(())
+            });
+            assert_eq!(peers, own);
+        }
     });
 }
 

@@ -1,10 +1,12 @@
 //! How connections end.
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::Duration;
 
 use bytes::Bytes;
-use reactor::uring::Uring;
+use reactor::uring::{Options, Uring};
 use reactor::{Completion, Reactor};
 
 use crate::host::{Host, SECOND_NS, both, options, write_from_thread};
@@ -80,6 +82,78 @@ fn bytes_sent_before_a_close_arrive() {
     });
 }
 
+/// Polls of many are let go at once, by the end of their thread and its rings.
+#[test]
+fn who_is_closed_by_a_reactor_that_winds_down_hears_it_when_that_is_gone_at_the_latest() {
+    both(|rings| {
+        for cancelled_max in [0, 16] {
+            let (told, address) = std::sync::mpsc::channel();
+            let (may_end, end) = std::sync::mpsc::channel::<()>();
+            let thread = std::thread::spawn(move || {
+                let mut host = Host::with(Options {
+                    cancelled_max,
+                    ..options(rings, 16)
+                });
+                told.send(host.address).expect("awaited");
+                let conn = host.accepted();
+                host.reactor.read(conn, true);
+                host.flush();
+                host.reactor.wind_down();
+                host.reactor
+                    .send(conn, Bytes::from_static(b"* BYE now\r\n"));
+                host.reactor.close(conn);
+                host.flush();
+                assert_eq!(host.reactor.open().iter().sum::<u32>(), 0);
+                let _ = end.recv();
+            });
+            let address = address.recv().expect("a listener");
+            let mut client = TcpStream::connect(address).expect("listening");
+            client
+                .set_read_timeout(Some(Duration::from_secs(20)))
+                .expect("valid");
+            let mut may_end = Some(may_end);
+            if cancelled_max == 0 {
+                may_end = None;
+            }
+            let mut text = String::new();
+            client.read_to_string(&mut text).expect("closed, not reset");
+            assert_eq!(text, "* BYE now\r\n");
+            drop(may_end);
+            thread.join().expect("it works");
+        }
+    });
+}
+
+/// Another poll is asked for when all was received, and only then.
+#[test]
+fn who_says_something_bit_by_bit_is_heard_each_time() {
+    both(|rings| {
+        let mut host = Host::new(rings, 16);
+        let (mut client, conn) = host.accept();
+        for turn in 0..50u8 {
+            // More than a buffer holds, and less.
+            let text = vec![turn; 1 + usize::from(turn) * 7];
+            client.write_all(&text).expect("open");
+            let mut heard = Vec::new();
+            while heard.len() < text.len() {
+                heard.extend(host.until(|_, completion| match completion {
+                    Completion::Received { data, .. } => Some(data.to_vec()),
+                    _ => None,
+                }));
+            }
+            assert_eq!(heard, text);
+            if turn % 3 == 0 {
+                host.reactor.read(conn, false);
+                host.flush();
+                client.write_all(b"later").expect("open");
+                none_more(&mut host);
+                host.reactor.read(conn, true);
+                assert_eq!(host.receive(conn, 5), b"later");
+            }
+        }
+    });
+}
+
 #[test]
 fn a_close_reaches_the_peer_while_its_bytes_are_on_their_way() {
     both(|rings| {
@@ -109,6 +183,7 @@ fn unix_sockets_end_as_well() {
         let listener = UnixListener::bind(&path).expect("a free path");
         let mut host = Host::new(1, 16);
         host.reactor = Uring::new(options(rings, 16), vec![listener.into()]).expect("works");
+        host.reactor.expect_peers(0);
         for len in [0, 1, 64, 100, 5000] {
             let client = UnixStream::connect(&path).expect("listening");
             let conn = host.accepted();

@@ -6,6 +6,8 @@
 
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
+
 use super::config::{Compression, MessageLimit, Offer, SessionConfig};
 
 /// A row of the table.
@@ -259,10 +261,11 @@ impl When {
         }
     }
 
-    fn holds(self, config: &SessionConfig, offer: Option<Offer>, now: Compression) -> bool {
+    fn holds(self, config: &SessionConfig, state: &State) -> bool {
+        let offer = state.offer;
         let before_login = |holds: fn(&Offer) -> bool| offer.as_ref().is_some_and(holds);
         let passwords = before_login(|offer| offer.cleartext);
-        let scram = passwords && config.offers_scram();
+        let scram = passwords && state.scram;
         match self {
             Self::Always => true,
             Self::LoggedIn => offer.is_none(),
@@ -274,11 +277,11 @@ impl When {
                 offer.is_none() && matches!(config.message_limit, Some(MessageLimit::Saves(_)))
             }
             Self::Uncompressed => {
-                offer.is_none() && config.compresses && now != Compression::Active
+                offer.is_none() && config.compresses && state.now != Compression::Active
             }
             Self::LongLiterals => !config.literal_minus,
             Self::ShortLiterals => config.literal_minus,
-            Self::Idling => config.idle && config.idle_announced.load(Ordering::Relaxed),
+            Self::Idling => state.idle,
             Self::Tls => before_login(|offer| offer.starttls),
             Self::Passwords => passwords,
             Self::NoPasswords => before_login(|offer| !offer.cleartext),
@@ -293,32 +296,75 @@ impl When {
     }
 }
 
+/// What the capabilities of a session depend on besides its configuration.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct State {
+    /// What its connection offers; none after login.
+    offer: Option<Offer>,
+    now: Compression,
+    /// IDLE is announced.
+    idle: bool,
+    /// SCRAM is offered to those who may log in.
+    scram: bool,
+}
+
 impl SessionConfig {
-    /// The capabilities that a session has, before login if there is an offer, or after it
-    /// (RFC 3501 §6.1.1). Only what is fully there is listed.
-    pub(super) fn capabilities(&self, offer: Option<Offer>, now: Compression) -> String {
-        self.listed(offer, now, |_| true)
+    /// The state of a session before login if there is an offer, or after it.
+    pub(super) fn state(&self, offer: Option<Offer>, now: Compression) -> State {
+        State {
+            offer,
+            now,
+            idle: self.idle && self.idle_announced.load(Ordering::Relaxed),
+            scram: self.offers_scram(),
+        }
+    }
+
+    /// The greeting, with its line end.
+    pub(super) fn greeting(&self, offer: Offer) -> Bytes {
+        let state = self.state(Some(offer), Compression::Possible);
+        let depends = [
+            offer.cleartext,
+            offer.starttls,
+            offer.binding,
+            offer.external,
+            state.idle,
+            state.scram,
+        ];
+        self.lines.greeting(depends, || {
+            let list = self.greeted(&state);
+            format!("* OK [CAPABILITY {list}] {}\r\n", self.banner).into()
+        })
+    }
+
+    /// What a login ends with, behind its tag and a blank, with the line end.
+    pub(super) fn logged_in(&self, now: Compression) -> Bytes {
+        let state = self.state(None, now);
+        let depends = [state.idle, now == Compression::Active];
+        self.lines.logged_in(depends, || {
+            let list = self.listed(&state);
+            format!("OK [CAPABILITY {list}] Logged in\r\n").into()
+        })
+    }
+
+    /// The capabilities that a session has (RFC 3501 §6.1.1). Only what is fully there is listed.
+    pub(super) fn listed(&self, state: &State) -> String {
+        self.picked(state, |_| true)
     }
 
     /// Those that the greeting names: all before login, or with [`SessionConfig::guide_greeting`]
     /// those of the guide, and that passwords can't come where that is so.
-    pub(super) fn greeted(&self, offer: Offer) -> String {
+    fn greeted(&self, state: &State) -> String {
         let short = self.guide_greeting;
-        self.listed(Some(offer), Compression::Possible, |row| {
+        self.picked(state, |row| {
             let is_due = matches!(row.when, When::NoPasswords | When::ShortLiterals);
             !short || is_due || GUIDE.contains(&row.word)
         })
     }
 
-    fn listed(
-        &self,
-        offer: Option<Offer>,
-        now: Compression,
-        wanted: impl Fn(&Capability) -> bool,
-    ) -> String {
-        let mut list = String::with_capacity(512);
+    fn picked(&self, state: &State, wanted: impl Fn(&Capability) -> bool) -> String {
+        let mut list = String::with_capacity(2048);
         for row in CAPABILITIES {
-            if !wanted(row) || !row.when.holds(self, offer, now) {
+            if !wanted(row) || !row.when.holds(self, state) {
                 continue;
             }
             if !list.is_empty() {

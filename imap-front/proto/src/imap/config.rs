@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use mail::Namespaces;
 
+use super::capability_lines::CapabilityLines;
 use super::counts::CommandCounts;
 
 /// Limits and texts; shared by all sessions.
@@ -61,6 +62,8 @@ pub struct SessionConfig {
     pub watchers: Arc<AtomicUsize>,
     /// How commands ended.
     pub commands: Arc<CommandCounts>,
+    /// Lines that are the same for many sessions.
+    pub lines: CapabilityLines,
 }
 
 /// How many messages one command may work on (RFC 9738).
@@ -159,6 +162,7 @@ impl Default for SessionConfig {
             notify_mailboxes_max: 1000,
             watchers: Arc::default(),
             commands: Arc::default(),
+            lines: CapabilityLines::default(),
         }
     }
 }

@@ -25,6 +25,7 @@ pub mod url_auth;
 
 mod append_part;
 mod bearer;
+mod capability_lines;
 mod counts;
 mod forwarded;
 mod handover;
@@ -38,6 +39,7 @@ mod search_return;
 mod search_source;
 mod view;
 
+pub use capability_lines::CapabilityLines;
 pub use config::{Channel, Compression, MessageLimit, SessionConfig, TokenHints, Urls};
 pub use counts::{CommandCounts, CommandName, Outcome};
 pub use forwarded::Forwarded;

@@ -101,6 +101,14 @@ impl Output {
         }
     }
 
+    /// Notes that the host is given these bytes behind what is ready. False if more comes before
+    /// them.
+    pub fn give_at_once(&mut self, bytes: &[u8]) -> bool {
+        let is_next = self.later.is_empty();
+        self.given += if is_next { bytes.len() } else { 0 };
+        is_next
+    }
+
     /// What the host is to send next. It stops when a piece is on its way.
     pub fn take(&mut self) -> Option<Bytes> {
         while self.given + self.ready.len() < self.piece_bytes() {

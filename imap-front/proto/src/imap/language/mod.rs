@@ -83,7 +83,8 @@ impl Language {
         takes_any.then_some(Self::Default)
     }
 
-    fn is_as_written(self) -> bool {
+    /// Whether texts are told as they stand in the code.
+    pub(super) fn is_as_written(self) -> bool {
         matches!(self, Self::Default | Self::English)
     }
 

@@ -3,12 +3,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
 use mail::request::{Credentials, Evidence};
 use mail::{Refusal, Reply, Request, UserId};
 
 use super::{Session, Step, Work};
 use crate::imap::action::Action;
 use crate::imap::bearer::Dialect;
+use crate::imap::counts::Outcome;
 use crate::imap::language::Language;
 use crate::imap::name_form::NameForm;
 use crate::imap::scram::Challenged;
@@ -207,8 +209,29 @@ impl Session {
     pub(super) fn log_in(&mut self, tag: &str, user: UserId) {
         self.user = Some(user);
         self.output.log_in();
-        let list = self.capabilities();
-        self.done(tag, &format!("OK [CAPABILITY {list}] Logged in"));
+        if !self.language.is_as_written() {
+            let list = self.capabilities();
+            return self.done(tag, &format!("OK [CAPABILITY {list}] Logged in"));
+        }
+        self.ended(Outcome::Ok);
+        let line = self.config.logged_in(self.compression);
+        self.output.bytes(tag.as_bytes());
+        self.output.bytes(b" ");
+        self.say_shared(line);
+    }
+
+    pub(super) fn capabilities(&self) -> String {
+        let offer = self.user.is_none().then(|| self.offer());
+        self.config
+            .listed(&self.config.state(offer, self.compression))
+    }
+
+    /// Adds a line that others are told, too, or the end of one, in English.
+    pub(super) fn say_shared(&mut self, line: Bytes) {
+        match self.output.give_at_once(&line) {
+            true => self.act(Action::Send(line)),
+            false => self.output.bytes(&line),
+        }
     }
 
     /// RFC 8437: all is as it was before the login, but for TLS, which begins before the first one

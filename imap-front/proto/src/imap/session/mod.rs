@@ -308,14 +308,8 @@ impl Session {
     }
 
     fn greet(&mut self) {
-        let capabilities = self.config.greeted(self.offer());
-        let banner = self.config.banner.clone();
-        self.say(&format!("* OK [CAPABILITY {capabilities}] {banner}"));
-    }
-
-    fn capabilities(&self) -> String {
-        let offer = self.user.is_none().then(|| self.offer());
-        self.config.capabilities(offer, self.compression)
+        let greeting = self.config.greeting(self.offer());
+        self.say_shared(greeting);
     }
 
     fn offer(&self) -> Offer {
