@@ -180,12 +180,12 @@ impl Memory {
     pub fn of(
         authenticator: &Arc<Authenticator>,
         certificates: &Certificates,
-        site: Option<&ens::site::Leaving>,
+        broker: Option<&ens::server::Running>,
     ) -> Self {
         Self {
             authenticator: authenticator.clone(),
             tls: certificates.config(),
-            site: site.cloned(),
+            site: broker.and_then(|broker| broker.leaving()).cloned(),
         }
     }
 

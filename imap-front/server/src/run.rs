@@ -175,8 +175,7 @@ impl Server {
         let doorman = (Rate::new(options.logins_a_minute), lines.clone());
         let login = (login(base, config, &users)?, doorman);
         let control = control(&store, (login, tokens.clone()), &handle, watch)?;
-        let site = broker.as_ref().and_then(|broker| broker.leaving());
-        let memory = Memory::of(&control.authenticator, &certificates, site);
+        let memory = Memory::of(&control.authenticator, &certificates, broker.as_ref());
         let kept = (store.clone(), notifications.queue(), origin.gate(), memory);
         let (giving, gate, looks) = giving(&handle, broker.as_ref(), kept, (sockets, secret));
         let measured = door::measured(

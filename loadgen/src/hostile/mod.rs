@@ -133,7 +133,11 @@ impl Plan {
         thread::scope(|scope| {
             self.send_in(scope, &population);
             // What the attacker works on this host must not look like the server's.
-            self.server.go_first();
+            if self.server.go_first() == 0 {
+                println!(
+                    "the server can't be put before its load in the scheduler (/proc/PID/autogroup)"
+                );
+            }
             population
                 .wait_ready(READY_WITHIN)
                 .inspect_err(|_| population.stop())?;

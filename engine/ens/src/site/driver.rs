@@ -26,8 +26,6 @@ use crate::bus::{
     belongs_at,
 };
 
-/// What was lost is said at most as often.
-const SAY_LOST_NS: u64 = 10_000_000_000;
 /// A broker that ends waits so long for others to say that they have taken what it sent them.
 const TAKEN_WITHIN_NS: u64 = 8_000_000_000;
 /// But only so long for the bus, if that is away, and for others who say nothing.
@@ -43,8 +41,6 @@ const TAKEN_PER_TURN: usize = 4096;
 /// What something for the bus, and for a shard, costs besides its bytes, about.
 const ORDER_BYTES: usize = 128;
 const UNTOLD_BYTES: usize = 128;
-/// A process that follows another thinks so long, without the bus, that pools elsewhere are there.
-const FOLLOWS_WITHIN_NS: u64 = 2_000_000_000;
 /// When shards that had no room are tried again.
 const AGAIN_NS: u64 = 1_000_000;
 
@@ -174,72 +170,6 @@ impl SiteDriver {
             tracing::warn!(target: "ens::site", site, "the bus is away; this host goes on alone");
             self.parts.counters.set_connected(false);
             self.machine.disconnected();
-        }
-    }
-
-    /// Knows what the process before did.
-    fn follow(&mut self, now_ns: u64) {
-        if let Some(known) = self.parts.following.take() {
-            if !self.machine.take_pools_over(now_ns, known) {
-                tracing::warn!(
-                    target: "ens::site",
-                    "what the process before knew of pools on other hosts can't be read: others \
-                     will say it again"
-                );
-            }
-            let until_ns = now_ns + FOLLOWS_WITHIN_NS;
-            self.follows_until_ns = (!self.is_connected).then_some(until_ns);
-            self.is_following_told = false;
-        }
-        if self.follows_until_ns.is_some_and(|it| it <= now_ns) {
-            self.follows_until_ns = None;
-            self.machine.disconnected();
-        }
-    }
-
-    /// Whether it is known that members here are for no other host. What came before is with the
-    /// shards then, and the process that follows may know the rest.
-    fn retire(&mut self, retires: bool) {
-        let has_retired = retires && self.untold.is_empty();
-        if has_retired && !self.parts.retiring.is_done() {
-            let mut known = vec![];
-            self.machine.hand_over_pools(self.now_ns(), &mut known);
-            self.parts.following.leave(known);
-        }
-        self.parts.retiring.set_done(has_retired);
-    }
-
-    /// The log hears of losses, not too often.
-    fn say_lost(&mut self, now_ns: u64) {
-        let counters = &self.parts.counters;
-        let (dropped, large) = (counters.dropped(), counters.too_large());
-        let (missed, unknown) = (counters.missed(), counters.unknown());
-        let (crowded, flooded) = (counters.crowded(), counters.flooded());
-        let lost = dropped + large + missed + unknown + crowded + flooded;
-        let (said, said_ns) = self.said;
-        if lost > said && now_ns >= said_ns {
-            self.said = (lost, now_ns + SAY_LOST_NS);
-            let site = &self.parts.site;
-            tracing::warn!(
-                target: "ens::site", site, dropped, too_large = large, missed, unknown, crowded,
-                flooded,
-                "events were lost between hosts, so many since the start; subscribers were told"
-            );
-        }
-    }
-
-    /// The log hears of strangers, too.
-    fn say_strange(&mut self, now_ns: u64) {
-        let strange = self.parts.counters.strange();
-        let (said, said_ns) = self.said_strange;
-        if strange > said && now_ns >= said_ns {
-            self.said_strange = (strange, now_ns + SAY_LOST_NS);
-            let site = &self.parts.site;
-            tracing::warn!(
-                target: "ens::site", site, strange,
-                "somebody who is no broker of this version publishes under ens.{site}.>, so many \
-                 messages since the start; they are passed over"
-            );
         }
     }
 
@@ -635,6 +565,10 @@ impl Driver for SiteDriver {
     }
 }
 
+#[path = "driver/following.rs"]
+mod following;
+#[path = "driver/saying.rs"]
+mod saying;
 #[cfg(test)]
 #[path = "driver/tests.rs"]
 mod tests;

@@ -101,8 +101,8 @@ impl Server {
         let handle = self.handle.clone();
         let announcer = || -> Announcer { announcer(handle.clone()) };
         let open = |memory: &[u8]| {
-            let site = self.broker.as_ref().and_then(|broker| broker.leaving());
-            Memory::of(&self.authenticator, &self.certificates, site).take_over(memory);
+            let broker = self.broker.as_ref();
+            Memory::of(&self.authenticator, &self.certificates, broker).take_over(memory);
             take_store(&self.store, announcer).map_err(|error| error.to_string())
         };
         let (connections, recovery) =
