@@ -19,6 +19,8 @@ PROXY = "127.0.0.2"
 AT_ONCE = 6
 # Longer than a proxy takes to notice anything, and much shorter than its timeouts.
 QUIET_SECONDS = 1.5
+# How much sooner or later those are done who have begun at the same time.
+ABOUT_SECONDS = 20
 PAGE = Path(__file__).resolve().parents[3] / "docs/proxies.md"
 
 
@@ -120,18 +122,21 @@ class Site:
         """A client that idles gets nothing but words that it is still there."""
         while (left := until - time.monotonic()) > 0:
             for heard in client.idle_check(timeout=left):
-                assert heard[0] == b"OK", f"heard {heard}"
+                # By another proxy the same user may be done a little sooner.
+                left = until - time.monotonic()
+                is_of_others = self.is_long and heard[1:] == (b"EXISTS",) and left < ABOUT_SECONDS
+                assert heard[0] == b"OK" or is_of_others, f"heard {heard} {left:.1f} s too early"
 
     def hears(self, client, sent):
         """It hears of a message that was sent then, and gets it; after how many seconds."""
         heard = client.idle_check(timeout=20)
         took = time.monotonic() - sent
-        told = [what for what in heard if what[1:] == (b"EXISTS",)]
-        assert told, f"heard {heard}"
+        assert any(what[1:] == (b"EXISTS",) for what in heard), f"heard {heard}"
         client.idle_done()
-        last = told[-1][0]
-        subject = client.fetch([last], ["ENVELOPE"])[last][b"ENVELOPE"].subject
-        assert subject.decode() == self.stage.subject, f"fetched {subject}"
+        client.noop()
+        found = client.fetch("1:*", ["ENVELOPE"]).values()
+        subjects = [message[b"ENVELOPE"].subject.decode() for message in found]
+        assert self.stage.subject in subjects, f"fetched {subjects}"
         return took
 
     def limited(self, port, user, host):
