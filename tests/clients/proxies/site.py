@@ -133,8 +133,7 @@ class Site:
         took = time.monotonic() - sent
         assert any(what[1:] == (b"EXISTS",) for what in heard), f"heard {heard}"
         client.idle_done()
-        client.noop()
-        found = client.fetch("1:*", ["ENVELOPE"]).values()
+        found = client.fetch(client.search(), ["ENVELOPE"]).values()
         subjects = [message[b"ENVELOPE"].subject.decode() for message in found]
         assert self.stage.subject in subjects, f"fetched {subjects}"
         return took
