@@ -269,7 +269,9 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
 
     fn complete(&mut self, completion: Completion) {
         match completion {
-            Completion::Accepted { listener, conn } => self.arrived(listener, conn),
+            Completion::Accepted { listener, conn } => {
+                self.arriving.push_back((listener, conn));
+            }
             Completion::Received { conn, mut data } => {
                 self.port()
                     .stats

@@ -3,7 +3,6 @@
 use reactor::{Conn, Reactor};
 
 use super::Shard;
-use super::arriving::Arrived;
 use crate::mutant::{Mutant, planted};
 use crate::protocol::{Compression, Context, Protocol};
 use crate::row::{Row, State};
@@ -13,12 +12,7 @@ use crate::timer::second_of;
 use crate::topic::TopicId;
 
 impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
-    pub(super) fn accepted(&mut self, arrived: Arrived) {
-        let Arrived {
-            listener,
-            conn,
-            peer,
-        } = arrived;
+    pub(super) fn accepted(&mut self, listener: u8, conn: Conn) {
         self.port().stats.add(Counter::Accepted, 1);
         let secure = self.layers.doors.implicit.contains(&listener);
         let full = self.open >= self.limits.connections_max || self.stopping.is_some();
@@ -31,6 +25,12 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             self.reactor.close(conn);
             return;
         }
+        let peer = if self.protocol.needs_peer(listener) {
+            self.reactor.expect_peers(listener);
+            self.reactor.peer(conn).ok()
+        } else {
+            None
+        };
         let slot = self.rows.take();
         self.set_slot(conn, Some(slot));
         self.open += 1;
