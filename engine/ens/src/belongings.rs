@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::handover::Kept;
+use crate::handover::{Kept, put_parts, take_part};
 use crate::site::Leaving;
 
 /// Bytes of the keys of tickets, of which there are two.
@@ -24,11 +24,7 @@ impl Belongings {
     /// Pools on other hosts behind their length in four bytes, then the tickets.
     fn hand_over(&self) -> Zeroizing<Vec<u8>> {
         let pools = self.site.as_ref().map(Leaving::hand_over);
-        let pools = pools.unwrap_or_default();
-        let room = size_of::<u32>() + pools.len() + TICKETS_BYTES_MAX;
-        let mut output = Zeroizing::new(Vec::with_capacity(room));
-        output.extend((pools.len() as u32).to_be_bytes());
-        output.extend_from_slice(&pools);
+        let mut output = put_parts(&[&pools.unwrap_or_default()], TICKETS_BYTES_MAX);
         if let Some(tls) = &self.tls {
             tls.hand_over_tickets(&mut output);
         }
@@ -38,10 +34,7 @@ impl Belongings {
     /// Knows what a predecessor had in memory, as far as it can be read. One without a door for TLS
     /// has no tickets.
     pub fn take_over(&self, memory: &[u8]) {
-        let parts = memory
-            .split_first_chunk()
-            .and_then(|(length, rest)| rest.split_at_checked(u32::from_be_bytes(*length) as usize));
-        let taken = parts.is_some_and(|(pools, tickets)| {
+        let taken = take_part(memory).is_some_and(|(pools, tickets)| {
             self.site.iter().for_each(|site| site.take_over(pools));
             let tls = self.tls.as_ref().filter(|_| !tickets.is_empty());
             tls.is_none_or(|tls| tls.take_tickets(tickets))

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use admin::Base;
 use admin::tools::ask::{AskError, connect};
 pub use ens::handover::{Coming, Giving, Hello, Kept, Shards, Successor, TakingError, owns_names};
+use ens::handover::{put_parts, take_part};
 use store::{OpenError, Recovery, Store};
 use zeroize::Zeroizing;
 
@@ -194,13 +195,7 @@ impl Memory {
         let remembered = self.authenticator.remembered();
         let pools = self.site.as_ref().map(ens::site::Leaving::hand_over);
         let parts = [&remembered[..], &pools.unwrap_or_default()];
-        let lengths = parts.map(|part| size_of::<u32>() + part.len());
-        let room = lengths.iter().sum::<usize>() + TICKETS_BYTES_MAX;
-        let mut output = Zeroizing::new(Vec::with_capacity(room));
-        for part in parts {
-            output.extend((part.len() as u32).to_be_bytes());
-            output.extend_from_slice(part);
-        }
+        let mut output = put_parts(&parts, TICKETS_BYTES_MAX);
         self.tls.hand_over_tickets(&mut output);
         output
     }
@@ -220,12 +215,6 @@ impl Memory {
             tracing::warn!("logins and TLS tickets of before can't be read, and cost more once");
         }
     }
-}
-
-/// What lies behind its length in four bytes, and the rest.
-fn take_part(input: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = input.split_first_chunk()?;
-    rest.split_at_checked(u32::from_be_bytes(*length) as usize)
 }
 
 /// What a server has besides connections.

@@ -20,6 +20,7 @@
 //! `giving`, `taking`.
 
 mod giving;
+mod memory;
 mod shards;
 mod taking;
 mod wire;
@@ -28,6 +29,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 pub use giving::{Giving, Hello, Kept};
+pub use memory::{put_parts, take_part};
 pub use shards::{Mesh, Shards};
 pub use taking::{Coming, Successor, TakingError};
 

@@ -12,10 +12,10 @@ impl Machine {
     /// Appends what others have said of their pools, as they would say it once more: each message
     /// behind its length in four bytes.
     pub fn hand_over_pools(&self, now_ns: u64, output: &mut Vec<u8>) {
+        if planted(Mutant::ForgetPools) {
+            return;
+        }
         for (origin, version, pools) in self.pools.lists() {
-            if planted(Mutant::ForgetPools) {
-                return;
-            }
             let Some(age_ns) = self.incoming.age_ns(now_ns, origin) else {
                 continue;
             };
