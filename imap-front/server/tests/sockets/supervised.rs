@@ -1,12 +1,10 @@
 //! The server under a supervisor such as systemd.
 
 use std::net::TcpListener;
-use std::os::fd::AsRawFd;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::Duration;
-
-use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::site::{Site, Talk};
 
@@ -14,26 +12,25 @@ use crate::site::{Site, Talk};
 fn it_takes_over_open_sockets_and_says_when_it_is_ready() {
     let site = Site::new("service.imap.sslport = 993\n");
     site.configure();
-    let open = || {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        fcntl_setfd(&listener, FdFlags::empty()).unwrap();
-        listener
-    };
+    let open = || TcpListener::bind("127.0.0.1:0").unwrap();
     let (listener, of_tls) = (open(), open());
     let path = site.folder.path().join("run/notify");
     let notified = UnixDatagram::bind(&path).unwrap();
     notified
         .set_read_timeout(Some(Duration::from_secs(30)))
         .unwrap();
+    // The sockets come as the shell's input and output: a shell may know descriptors of one digit
+    // alone.
     let script = format!(
-        "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=imap:imaps exec {} --base {} 3<&{} 4<&{}",
+        "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=imap:imaps \
+         exec {} --base {} 3<&0 4<&1 </dev/null >/dev/null",
         env!("CARGO_BIN_EXE_imapd"),
         site.folder.path().display(),
-        listener.as_raw_fd(),
-        of_tls.as_raw_fd()
     );
     let mut child = Command::new("sh")
         .args(["-c", &script])
+        .stdin(OwnedFd::from(listener.try_clone().unwrap()))
+        .stdout(OwnedFd::from(of_tls.try_clone().unwrap()))
         .env("NOTIFY_SOCKET", &path)
         .env_remove("ENSIGN_READY_FD")
         .spawn()
