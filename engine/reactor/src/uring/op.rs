@@ -7,8 +7,6 @@ use crate::Conn;
 
 /// What was asked for, to be queued behind the sends of the turn.
 pub(super) enum Op {
-    /// Watch for bytes to receive.
-    Poll(Conn, u16),
     /// Watch for room to send.
     Writable(Conn, u16),
     /// Close, with the generation and the flags that the slot had.

@@ -38,10 +38,10 @@ const CHAIN_MAX: usize = 4;
 
 /// A reactor on io_uring. Lives on the thread that made it.
 ///
-/// Verbs note what is to be done. A turn goes in rounds: it queues sends, then other operations,
-/// then receives; enters each ring that has something to do; and deals with the completions, which
-/// only note new operations for the next round. So a batch's buffers are never let go while its
-/// completions are still being dealt with.
+/// Verbs note what is to be done. A turn goes in rounds: it queues sends, then other operations and
+/// polls, then receives; enters each ring that has something to do; and deals with the completions,
+/// which only note new operations for the next round. So a batch's buffers are never let go while
+/// its completions are still being dealt with.
 pub struct Uring {
     pub(super) rings: Vec<Ring>,
     pub(super) options: Options,
@@ -240,6 +240,7 @@ impl Uring {
         }
         self.push_sends();
         self.push_ops();
+        self.push_polls();
         self.arm_accepts();
         self.push_receives();
     }
@@ -248,7 +249,6 @@ impl Uring {
         let mut ops = std::mem::take(&mut self.ops);
         for op in ops.drain(..) {
             match op {
-                Op::Poll(conn, generation) => self.push_poll(conn, generation),
                 Op::Writable(conn, generation) => {
                     if self.current(conn, generation).is_some() {
                         let poll = opcode::PollAdd::new(fixed(conn), libc::POLLOUT as u32);
@@ -323,8 +323,14 @@ impl Uring {
         }
     }
 
-    /// Whether another round has something to do at once.
+    /// Whether another round has something to do before a wait.
     fn has_work(&mut self) -> bool {
+        self.has_polls() || self.has_more()
+    }
+
+    /// Whether another round may bring more to the host. Polls alone don't: what has come goes to
+    /// the host first, and they are armed behind what it sends then.
+    fn has_more(&mut self) -> bool {
         self.again
             || !self.ops.is_empty()
             || self.can_receive()
@@ -563,7 +569,7 @@ impl Reactor for Uring {
             self.end_batch();
             self.clock();
             let enough = round >= ROUNDS_MAX || self.out.len() >= ENOUGH;
-            if done(self) && (enough || !self.has_work()) {
+            if done(self) && (enough || !self.has_more()) {
                 break;
             }
         }

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use io_uring::{cqueue, opcode};
 
 use super::Uring;
-use super::op::{Op, fixed};
+use super::op::fixed;
 use super::ring::Done;
 use super::slots::{Slot, ring_of};
 use super::token::{Kind, Token};
@@ -25,6 +25,8 @@ pub(super) struct Receives {
     pool: BufferPool,
     /// Connections to receive from, in order.
     wanted: VecDeque<(Conn, u16)>,
+    /// Connections whose polls are to be armed.
+    to_poll: Vec<(Conn, u16)>,
     /// Nothing is received for now.
     pub held: bool,
     /// Receives of the batch. The kernel writes into their leases during the submit.
@@ -42,6 +44,7 @@ impl Receives {
         Self {
             pool: BufferPool::new(buffers, buffer_bytes),
             wanted: VecDeque::new(),
+            to_poll: Vec::new(),
             held: false,
             batch: Vec::new(),
         }
@@ -68,12 +71,27 @@ impl Uring {
             self.receives.wanted.push_back((conn, generation));
         } else if !slot.has(Slot::POLLED | Slot::TO_POLL) {
             slot.set(Slot::TO_POLL, true);
-            self.ops.push(Op::Poll(conn, generation));
+            self.receives.to_poll.push((conn, generation));
         }
     }
 
-    /// Arms the poll of a connection that is read still.
-    pub(super) fn push_poll(&mut self, conn: Conn, generation: u16) {
+    /// Whether there are polls to be armed.
+    pub(super) fn has_polls(&self) -> bool {
+        !self.receives.to_poll.is_empty()
+    }
+
+    /// Arms the polls of connections that are read still.
+    pub(super) fn push_polls(&mut self) {
+        let mut polls = std::mem::take(&mut self.receives.to_poll);
+        for (conn, generation) in polls.drain(..) {
+            self.push_poll(conn, generation);
+        }
+        // What completions of a full batch have noted meanwhile.
+        polls.append(&mut self.receives.to_poll);
+        self.receives.to_poll = polls;
+    }
+
+    fn push_poll(&mut self, conn: Conn, generation: u16) {
         let Some(slot) = self.current(conn, generation) else {
             return;
         };
