@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use crate::check::failures::Failures;
 use crate::check::proxies;
 use crate::install::{self, Profile};
-use crate::shell;
+use crate::{packages, shell};
 
 /// `cargo xtask campaign`
 #[derive(Args)]
@@ -44,6 +44,24 @@ enum Campaign {
         #[arg(long, default_value_t = 200)]
         seeds: u32,
     },
+    /// Back up many messages while mail comes, restore them, and compare all
+    BusyBackup {
+        /// How many there are
+        #[arg(long, default_value_t = 200_000)]
+        messages: u32,
+        /// How many come a second meanwhile
+        #[arg(long, default_value_t = 500)]
+        rate: u32,
+    },
+    /// Import a site of Dovecot's, from its files and over IMAP, and compare all that clients see
+    Import {
+        /// Who has mail there
+        #[arg(long, default_value_t = 100)]
+        users: u32,
+        /// How much they have in all
+        #[arg(long, default_value_t = 50_000)]
+        messages: u32,
+    },
     /// Cut cables, kill and stop servers and brokers of a site of three hosts, and judge what each
     /// subscriber has heard and was told
     Site(site::Options),
@@ -66,7 +84,27 @@ pub fn run(options: &Options) -> Result<bool> {
             install::build(Profile::current())?;
             kill::rounds(*rounds, Profile::current()).map(|()| true)
         }
-        Campaign::Backup { seeds } => backup(*seeds),
+        Campaign::Backup { seeds } => test(
+            "what_was_backed_up_is_what_is_restored",
+            &[("ENSIGN_BACKUP_SEEDS", *seeds)],
+        ),
+        Campaign::BusyBackup { messages, rate } => test(
+            "a_backup_is_made_while_mail_comes",
+            &[
+                ("ENSIGN_BACKUP_MESSAGES", *messages),
+                ("ENSIGN_BACKUP_RATE", *rate),
+            ],
+        ),
+        Campaign::Import { users, messages } => {
+            packages::debian_one("dovecot")?;
+            test(
+                "a_site_of_many_users_moves",
+                &[
+                    ("ENSIGN_IMPORT_USERS", *users),
+                    ("ENSIGN_IMPORT_MESSAGES", *messages),
+                ],
+            )
+        }
         Campaign::Site(options) => site::run(options),
         Campaign::Proxies { minutes } => {
             install::build(Profile::current())?;
@@ -77,11 +115,13 @@ pub fn run(options: &Options) -> Result<bool> {
     }
 }
 
-/// The test of the server that backs up and restores, with more stores.
-fn backup(seeds: u32) -> Result<bool> {
-    let name = "what_was_backed_up_is_what_is_restored";
-    let mut command = shell::cargo(&["test", "-p", "server", "--test", "sockets", "--", name]);
-    command.env("ENSIGN_BACKUP_SEEDS", seeds.to_string());
+/// A test of the server, with other sizes than every day's.
+fn test(name: &str, sizes: &[(&str, u32)]) -> Result<bool> {
+    let mut command = shell::cargo(&["test", "-p", "server", "--test", "sockets"]);
+    command.args(["--", name, "--nocapture"]);
+    for (variable, size) in sizes {
+        command.env(variable, size.to_string());
+    }
     Ok(command.status()?.success())
 }
 

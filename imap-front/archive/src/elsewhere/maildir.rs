@@ -43,7 +43,7 @@ pub struct Contents {
     pub uid_next: Uid,
     /// Its keywords.
     pub keywords: Vec<Arc<str>>,
-    /// Its messages, those with UIDs by them and then the others by the names of their files.
+    /// Its messages, those with UIDs by them and then the others as they came.
     pub messages: Vec<Entry>,
 }
 
@@ -212,9 +212,23 @@ pub fn contents(root: &Root, folder: &Path) -> io::Result<Contents> {
             Ok(())
         })?;
     }
-    let key = |entry: &Entry| (entry.uid.is_none(), entry.uid, entry.path.clone());
+    let key = |entry: &Entry| (entry.uid.is_none(), entry.uid, came(entry));
     contents.messages.sort_by_cached_key(key);
     Ok(contents)
+}
+
+/// When a message came, as its file's name has it: what has no UID yet gets one in this order, as
+/// it does from Dovecot: seconds, microseconds (`.M`), and the name.
+fn came(entry: &Entry) -> (u64, u64, String) {
+    let name = entry.path.file_name().unwrap_or_default();
+    let name = name.to_string_lossy().into_owned();
+    let leading = |text: &str| {
+        let end = text.bytes().take_while(u8::is_ascii_digit).count();
+        (text[..end].parse().unwrap_or(0), end)
+    };
+    let (seconds, end) = leading(&name);
+    let micros = name[end..].strip_prefix(".M").map_or(0, |it| leading(it).0);
+    (seconds, micros, name)
 }
 
 fn lines(root: &Root, path: &Path) -> io::Result<Vec<String>> {
@@ -501,5 +515,27 @@ mod tests {
         );
         fs::remove_file(root.join(&found.messages[0].path)).unwrap();
         assert_eq!(read(&open(root), &found.messages[0]).unwrap(), None);
+    }
+
+    /// Clients of the old server may see them before they move: UIDs must be the same.
+    #[test]
+    fn what_has_no_uid_is_in_the_order_of_its_coming() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let names = [
+            "new/999.M7P1.host",
+            "cur/1000.M9P1.host:2,S",
+            "new/1000.M10P1.host",
+            "cur/1000.M10P2.host:2,",
+            "new/1001.other",
+            "cur/odd:2,F",
+        ];
+        for name in names {
+            write(&root.join(name), "A: b\n\n");
+        }
+        let found = contents(&open(root), Path::new("")).unwrap();
+        let found = found.messages.iter().map(|it| it.path.to_str().unwrap());
+        let expected: Vec<&str> = names[5..].iter().chain(&names[..5]).copied().collect();
+        assert_eq!(found.collect::<Vec<_>>(), expected);
     }
 }

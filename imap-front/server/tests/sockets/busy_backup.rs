@@ -1,6 +1,8 @@
 //! A backup of many messages while mail comes: both go on, and what is restored is what was there.
-//! `ENSIGN_BACKUP_MESSAGES` says how many; figures are printed.
+//! `ENSIGN_BACKUP_MESSAGES` says how many, `ENSIGN_BACKUP_RATE` how many come a second; figures are
+//! printed.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -12,7 +14,14 @@ use crate::backups::{back_up, open, restore, site, user};
 use crate::site::{Server, Site};
 
 /// How long it is measured without a backup.
-const QUIET: Duration = Duration::from_secs(3);
+const QUIET: Duration = Duration::from_secs(10);
+/// Who delivers at a time.
+const DELIVERERS: u32 = 8;
+
+fn number(variable: &str, otherwise: usize) -> usize {
+    let number = std::env::var(variable);
+    number.map_or(otherwise, |number| number.parse().unwrap())
+}
 
 fn fill(store: &Store, user: UserId, count: usize) {
     let (sender, done) = mpsc::channel();
@@ -38,23 +47,54 @@ fn fill(store: &Store, user: UserId, count: usize) {
     }
 }
 
-/// Delivers one message after the other until it is told to end; gives how long each took.
-fn deliver(server: &Server, ends: &AtomicBool) -> Vec<Duration> {
+/// Delivers so many messages a second until it is told to end; gives how long each took from when
+/// its turn was, so that who waits for another's is counted, too.
+fn deliver(server: &Server, rate: usize, ends: &AtomicBool) -> Vec<Duration> {
+    let between = Duration::from_secs(1) * DELIVERERS / rate as u32;
+    let mut took: Vec<Duration> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..DELIVERERS)
+            .map(|number| {
+                let first = Instant::now() + between * number / DELIVERERS;
+                scope.spawn(move || deliver_alone(server, (first, between), ends))
+            })
+            .collect();
+        let workers = workers.into_iter();
+        workers.flat_map(|it| it.join().unwrap()).collect()
+    });
+    took.sort();
+    took
+}
+
+fn deliver_alone(
+    server: &Server,
+    (mut turn, between): (Instant, Duration),
+    ends: &AtomicBool,
+) -> Vec<Duration> {
     let mut talk = server.lmtp_greeted();
     let mut took = vec![];
     while !ends.load(Ordering::Relaxed) {
-        let begun = Instant::now();
+        std::thread::sleep(turn.saturating_duration_since(Instant::now()));
         for line in ["MAIL FROM:<>", "RCPT TO:<fred>", "DATA"] {
             talk.say(&format!("{line}\r\n"));
             talk.line();
         }
         talk.say("Subject: new\r\n\r\nx\r\n.\r\n");
         assert!(talk.line().starts_with("250"));
-        took.push(begun.elapsed());
-        std::thread::sleep(Duration::from_millis(5));
+        took.push(turn.elapsed());
+        turn += between;
     }
-    took.sort();
     took
+}
+
+/// The same for a while, without anything else.
+fn deliver_for(time: Duration, server: &Server, rate: usize) -> Vec<Duration> {
+    let ends = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let quiet = scope.spawn(|| deliver(server, rate, &ends));
+        std::thread::sleep(time);
+        ends.store(true, Ordering::Relaxed);
+        quiet.join().unwrap()
+    })
 }
 
 fn told(what: &str, took: &[Duration]) {
@@ -64,7 +104,7 @@ fn told(what: &str, took: &[Duration]) {
 }
 
 /// What the INBOX holds up to a UID, without what deliveries bring later.
-fn inbox(site: &Site, last: Uid) -> Vec<(Uid, Flags, u64, Vec<u8>)> {
+fn inbox(site: &Site, last: Uid) -> Vec<(Uid, Flags, u64, u64)> {
     let store = open(site, 128);
     let frozen = store.freeze().unwrap();
     let fred = frozen.user("fred").unwrap().unwrap();
@@ -74,13 +114,10 @@ fn inbox(site: &Site, last: Uid) -> Vec<(Uid, Flags, u64, Vec<u8>)> {
     let mut found = vec![];
     for message in frozen.messages(id, Uid(1), usize::MAX).unwrap() {
         if message.uid <= last {
-            let bytes = frozen.bytes(&message, 0).unwrap();
-            found.push((
-                message.uid,
-                message.flags.clone(),
-                message.body,
-                bytes.to_vec(),
-            ));
+            let mut hash = DefaultHasher::new();
+            frozen.bytes(&message, 0).unwrap().hash(&mut hash);
+            let flags = message.flags.clone();
+            found.push((message.uid, flags, message.body, hash.finish()));
         }
     }
     store.close();
@@ -89,8 +126,9 @@ fn inbox(site: &Site, last: Uid) -> Vec<(Uid, Flags, u64, Vec<u8>)> {
 
 #[test]
 fn a_backup_is_made_while_mail_comes() {
-    let count = std::env::var("ENSIGN_BACKUP_MESSAGES");
-    let count = count.map_or(400, |count| count.parse().unwrap());
+    let count = number("ENSIGN_BACKUP_MESSAGES", 400);
+    let rate = number("ENSIGN_BACKUP_RATE", 150);
+    let quiet = if count > 1000 { QUIET } else { QUIET / 30 };
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let file = folder.path().join("backup");
     let file = file.to_str().unwrap();
@@ -101,21 +139,18 @@ fn a_backup_is_made_while_mail_comes() {
     store.close();
     drop(store);
     let server = ours.start();
+    told("before", &deliver_for(quiet, &server, rate));
     let ends = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let quiet = scope.spawn(|| deliver(&server, &ends));
-        std::thread::sleep(if count > 1000 { QUIET } else { QUIET / 10 });
-        ends.store(true, Ordering::Relaxed);
-        told("without a backup", &quiet.join().unwrap());
-        ends.store(false, Ordering::Relaxed);
-        let busy = scope.spawn(|| deliver(&server, &ends));
+        let busy = scope.spawn(|| deliver(&server, rate, &ends));
         let begun = Instant::now();
         assert_eq!(back_up(&ours, &[file]), Ok(0));
         let took = begun.elapsed();
         ends.store(true, Ordering::Relaxed);
-        told("with one", &busy.join().unwrap());
+        told("during the backup", &busy.join().unwrap());
         eprintln!("{count} messages in {took:.1?}");
     });
+    told("after it", &deliver_for(quiet, &server, rate));
     drop(server);
     let begun = Instant::now();
     let (code, said) = restore(&theirs, &[file]).unwrap();

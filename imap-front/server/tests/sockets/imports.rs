@@ -19,17 +19,17 @@ use crate::site::{Site, Talk};
 
 /// Nothing takes as long.
 const PATIENCE: Duration = Duration::from_secs(20);
-const PASSWORD: &str = "all-the-same";
+pub const PASSWORD: &str = "all-the-same";
 
 /// A Dovecot of our own: users without number, each with that password.
-struct Dovecot {
+pub struct Dovecot {
     folder: tempfile::TempDir,
-    imap: SocketAddr,
+    pub imap: SocketAddr,
 }
 
 impl Dovecot {
     /// Starts one; none if there is none on this host, or this isn't root.
-    fn start(layout: &str) -> Option<Self> {
+    pub fn start(layout: &str) -> Option<Self> {
         let is_root = rustix::process::geteuid().is_root();
         if !is_root || !Path::new("/usr/sbin/dovecot").exists() {
             eprintln!("not tried: this host has no Dovecot, or the test is not run by root");
@@ -85,14 +85,14 @@ impl Dovecot {
         Some(Self { folder, imap })
     }
 
-    fn client(&self, user: &str) -> Talk {
+    pub fn client(&self, user: &str) -> Talk {
         let mut talk = Talk::to(self.imap);
         talk.line();
         talk.ask(&format!("l LOGIN {user} {PASSWORD}"));
         talk
     }
 
-    fn maildir(&self, user: &str) -> PathBuf {
+    pub fn maildir(&self, user: &str) -> PathBuf {
         self.folder.path().join("home").join(user).join("Maildir")
     }
 }
@@ -163,7 +163,7 @@ fn site_of(talk: &mut Talk, names: &[&str]) {
 }
 
 /// All that a client sees of a user's mail, dates without their zone.
-fn seen(address: SocketAddr, user: &str, password: &str) -> BTreeMap<String, String> {
+pub fn seen(address: SocketAddr, user: &str, password: &str) -> BTreeMap<String, String> {
     let stream = TcpStream::connect(address).unwrap();
     let mut remote = Remote::greeted(stream, 1 << 24).unwrap();
     remote.log_in(user, password, None).unwrap();

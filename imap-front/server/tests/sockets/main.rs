@@ -24,6 +24,7 @@ mod limits;
 mod logins;
 mod logs;
 mod loss;
+mod many_imports;
 mod memory;
 mod multisearch;
 mod notified;

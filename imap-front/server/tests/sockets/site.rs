@@ -107,8 +107,17 @@ impl Site {
 
     /// Users whose passwords, their names, are costly to check.
     pub fn with_costly_passwords(self, names: &[&str]) -> Self {
-        let scheme = admin::password::Scheme::Argon2id;
-        let line = |name: &&str| {
+        self.with_users_of(names, admin::password::Scheme::Argon2id)
+    }
+
+    /// Users whose passwords are their names.
+    pub fn with_users(self, names: &[String]) -> Self {
+        self.with_users_of(names, admin::password::Scheme::Ssha256)
+    }
+
+    fn with_users_of(self, names: &[impl AsRef<str>], scheme: admin::password::Scheme) -> Self {
+        let line = |name: &_| {
+            let name: &str = AsRef::as_ref(name);
             let hash = admin::password::hash(scheme, name.as_bytes()).unwrap();
             format!("{name}:{hash}\n")
         };
