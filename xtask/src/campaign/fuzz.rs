@@ -13,10 +13,12 @@ use clap::Args;
 use crate::{paths, shell};
 
 /// Each has `fuzz_targets`, `seeds` and, after a campaign, `corpus`.
-const PACKAGES: [&str; 5] = [
+const PACKAGES: [&str; 7] = [
     "imap-front/proto/fuzz",
     "imap-front/admin/fuzz",
     "imap-front/store/fuzz",
+    "imap-front/monitor/fuzz",
+    "imap-front/server/fuzz",
     "engine/ens/fuzz",
     "engine/tls/fuzz",
 ];

@@ -9,6 +9,8 @@
 
 mod asked;
 mod counters;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod keeping;
 mod mailboxes;
 mod sessions;

@@ -206,7 +206,7 @@ impl Sending {
 }
 
 /// The next of some records that a tool sends, of which so many bytes are left to be read.
-fn receive(tool: &mut Tool, left: &mut u64) -> Result<Record, Failed> {
+pub(super) fn receive(tool: &mut Tool, left: &mut u64) -> Result<Record, Failed> {
     let short = || Failed("the records don't end where they should".into());
     let mut start = [0; START_BYTES];
     if *left < START_BYTES as u64 {
