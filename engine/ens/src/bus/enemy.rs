@@ -127,6 +127,21 @@ fn very_many_digests_wait_in_little_room_and_the_last_still_counts() {
 }
 
 #[test]
+fn digests_of_invented_origins_wait_in_little_room() {
+    let mut machine = machine();
+    for origin in 2..20_000 {
+        let digest = digest(1, false, vec![]);
+        machine.hear(NOW_NS + origin, vec![said(origin, 1, &digest)]);
+    }
+    // Each has a number for each bucket.
+    assert!(
+        machine.waiting_checks() <= 2 * 1024,
+        "{}",
+        machine.waiting_checks()
+    );
+}
+
+#[test]
 fn an_origin_that_was_said_to_have_ended_and_goes_on_is_there() {
     let mut machine = machine();
     let say = |machine: &mut Machine, number, bye| {

@@ -157,6 +157,7 @@ impl Incoming {
         {
             let oldest = *oldest.0;
             self.origins.remove(&oldest);
+            self.checks.retain(|check| check.origin != oldest);
         }
         let origin = Origin {
             born_ns: now_ns.saturating_sub(header.age_ns),
