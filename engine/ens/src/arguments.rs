@@ -20,7 +20,8 @@ pub type Program = [&'static str; 2];
 /// The publisher.
 pub const APUB: Program = [
     "apub",
-    "Publishes what is typed, a line an event; a line with a dot alone ends",
+    "Publishes what is typed, a line an event, for all hosts of the broker's site; a line with a \
+     dot alone ends",
 ];
 /// The subscriber.
 pub const ASUB: Program = [

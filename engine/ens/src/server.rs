@@ -82,7 +82,7 @@ pub enum StartError {
     #[error("ens: {0}")]
     Limits(String),
     /// The bus.
-    #[error("ens.nats.url: {0}")]
+    #[error("ens.nats: {0}")]
     Site(#[from] nats::StartError),
     /// The kernel.
     #[error("ens: can't start io_uring or a thread: {0}")]
@@ -307,6 +307,10 @@ impl Bound {
             stats,
             site: None,
         };
+        if let Some(joining) = joining {
+            let subscribing = running.subscribing.clone();
+            running.site = Some(joining.start(handle.clone(), subscribing, secret, follows)?);
+        }
         for (id, listeners) in (0..).map(ShardId).zip(listeners) {
             let broker = Broker::new(id, config.clone(), shared.clone());
             let uring = uring::Options {
@@ -329,10 +333,6 @@ impl Bound {
             let thread =
                 start_shard(plane, listeners, coming.next()).map_err(StartError::Kernel)?;
             running.threads.push(thread);
-        }
-        if let Some(joining) = joining {
-            let subscribing = running.subscribing.clone();
-            running.site = Some(joining.start(handle, subscribing, secret, follows)?);
         }
         Ok(running)
     }

@@ -6,6 +6,8 @@ mod counters;
 mod driver;
 #[path = "site/following.rs"]
 mod following;
+#[path = "site/meeting.rs"]
+mod meeting;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,16 +24,19 @@ use crate::bus::Port;
 use crate::handover::Kept;
 use driver::SiteDriver;
 use following::Following;
+use meeting::Meeting;
 
 /// The bus's thread knows by then that members here are for no other host any more.
 const RETIRED_WITHIN: Duration = Duration::from_secs(3);
+/// The longest name of a site: it is in all subjects, and those are bounded.
+const SITE_BYTES_MAX: usize = 64;
 
 /// Where the bus is.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Servers of the cluster.
     pub urls: Vec<String>,
-    /// The site: brokers with the same one hear each other. Letters, digits, `-` and `_`.
+    /// The site: brokers with the same one hear each other. Up to 64 letters, digits, `-`, `_`.
     pub site: String,
     /// A file with an nkey's seed, or `user:password`.
     pub credentials: Option<PathBuf>,
@@ -56,24 +61,25 @@ impl Options {
     /// What is wrong, and where.
     pub fn read(&self) -> Result<Ready, String> {
         let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-        if self.site.is_empty() || !self.site.bytes().all(is_letter) {
+        let has_length = (1..=SITE_BYTES_MAX).contains(&self.site.len());
+        if !has_length || !self.site.bytes().all(is_letter) {
             let site = &self.site;
             return Err(format!(
-                "the site {site:?} has other characters than A-Z a-z 0-9 - _"
+                "the site's name {site:?} is to be 1 to {SITE_BYTES_MAX} of A-Z a-z 0-9 - _"
             ));
         }
         let text = |path: &Path| {
             let text = std::fs::read_to_string(path);
-            text.map_err(|error| format!("can't read {}: {error}", path.display()))
+            text.map_err(|error| format!("can't read the credentials {}: {error}", path.display()))
         };
         let credentials = match &self.credentials {
             None => Credentials::None,
             Some(path) => Credentials::read(&text(path)?)
-                .map_err(|error| format!("{}: {error}", path.display()))?,
+                .map_err(|error| format!("the credentials {}: {error}", path.display()))?,
         };
         let tls = self.ca.as_deref().map(|path| {
             let config = crate::client::trusting(path);
-            config.map_err(|error| error.to_string())
+            config.map_err(|error| format!("the servers' authorities: {error}"))
         });
         let nats = nats::Options {
             urls: self.urls.clone(),
@@ -82,6 +88,7 @@ impl Options {
             tls: tls.transpose()?,
             waiting_bytes_max: self.waiting_bytes_max,
         };
+        nats.check().map_err(|error| error.to_string())?;
         Ok(Ready {
             nats,
             site: self.site.clone(),
@@ -134,8 +141,9 @@ impl Joining {
         }
     }
 
-    /// Starts the thread. Subscribers that came from another process are told that they may have
-    /// missed something.
+    /// Starts the thread, and waits until it knows which pools other hosts have, or that there is
+    /// no bus: a second at most, and not if it follows another process, which knew them.
+    /// Subscribers that came from that are told that they may have missed something.
     pub fn start(
         self,
         handle: Handle<(), BrokerMessage>,
@@ -146,6 +154,7 @@ impl Joining {
         let ending = Arc::new(AtomicBool::new(false));
         let retiring = Arc::new(Retiring::default());
         let following = Arc::new(Following::default());
+        let meeting = Arc::new(Meeting::default());
         let counters = Arc::new(Counters::default());
         let driver = SiteDriver::new(driver::Parts {
             site: self.ready.site,
@@ -156,6 +165,7 @@ impl Joining {
             ending: ending.clone(),
             retiring: retiring.clone(),
             following: following.clone(),
+            meeting: meeting.clone(),
             counters: counters.clone(),
             room_bytes_max: self.ready.waiting_bytes_max,
             follows,
@@ -168,6 +178,9 @@ impl Joining {
             waker: self.waker,
             link: Arc::new(Mutex::new(Some(link))),
         };
+        if !follows {
+            meeting.wait();
+        }
         Ok(Joined { leaving, counters })
     }
 }

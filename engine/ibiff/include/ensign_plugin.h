@@ -25,7 +25,8 @@ typedef struct ensign_host {
      * local.store.notifyplugin.INSTANCE.name. */
     size_t (*option)(void *context, const char *name, char *value, size_t size);
     /* Publishes an event to the event notification broker; never waits. NULL in a program that
-     * has no broker at hand: libibiff then connects to enshost and ensport by itself. */
+     * has no broker at hand: libibiff then connects to enshost and ensport by itself. Of a broker
+     * that is one of several hosts' (a site) the subscribers of all of them hear it. */
     void (*publish)(void *context, const char *event_ref, const void *payload, size_t size);
     /* Writes a line to the server's log. */
     void (*log)(void *context, const char *text);

@@ -1,4 +1,5 @@
-/* Publishing events. See enc.h for statuses, threads and lost connections. */
+/* Publishing events. See enc.h for statuses, threads and lost connections. What is published at a
+ * broker that is one of several hosts' (a site) is heard by the subscribers of all of them. */
 #ifndef ENSIGN_PUBLISHER_H
 #define ENSIGN_PUBLISHER_H
 

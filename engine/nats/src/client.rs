@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::driver::{Driver, News, Order};
-use crate::options::{Credentials, Options, StartError};
+use crate::options::{Credentials, Options};
 use crate::subscriptions::{Done, Subscriptions, Taken, Task};
 use crate::told::{Standing, Told};
 use crate::waker::Waker;
@@ -30,16 +30,8 @@ const EACH_BYTES: usize = 128;
 /// How long the last messages may take.
 const LAST_WITHIN: Duration = Duration::from_secs(1);
 
-/// The servers' addresses.
-pub(crate) fn addresses(options: &Options) -> Result<Vec<ServerAddr>, StartError> {
-    let parse = |url: &String| {
-        let address = url.parse::<ServerAddr>();
-        address.map_err(|error| StartError::Url(url.clone(), error.to_string()))
-    };
-    options.urls.iter().map(parse).collect()
-}
-
 fn connect_options(options: Options, told: Told) -> ConnectOptions {
+    let failing = told.clone();
     let mut connect = ConnectOptions::new()
         .name(options.name)
         .no_echo()
@@ -51,6 +43,11 @@ fn connect_options(options: Options, told: Told) -> ConnectOptions {
         .subscription_capacity(WAITING_MAX)
         .client_capacity(LEAVING_MAX)
         .reconnect_delay_callback(delay)
+        .reconnect_to_server_callback(move |servers, _| {
+            failing.complain_of(&servers);
+            // They are tried in their order.
+            std::future::ready(None)
+        })
         .event_callback(move |event| {
             told.tell(&event);
             std::future::ready(())

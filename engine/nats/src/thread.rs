@@ -18,7 +18,7 @@ impl Link {
     /// # Errors
     /// If an address is none, or there are no more threads.
     pub fn start(options: Options, waker: Waker, driver: impl Driver) -> Result<Self, StartError> {
-        let addresses = client::addresses(&options)?;
+        let addresses = options.addresses()?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()

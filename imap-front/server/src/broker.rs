@@ -171,7 +171,10 @@ pub fn state_of_site(base: &Base, config: &Config) -> Option<String> {
         true => format!("the broker is in the site {site} with {others} others; {lost}"),
         false => {
             let urls = options.urls.join(", ");
-            format!("the broker is cut off from the site {site}: no answer of {urls}; {lost}")
+            format!(
+                "the broker is cut off from the site {site}: none of {urls} serves it, and the \
+                 log says why; {lost}"
+            )
         }
     })
 }

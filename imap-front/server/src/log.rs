@@ -174,6 +174,6 @@ fn filter(config: &Config) -> EnvFilter {
         .to_owned()
     });
     // What it says is said in other words.
-    let base = format!("{base},async_nats=error");
+    let base = format!("{base},async_nats=off");
     EnvFilter::new(ens::trace::filter(&base, variable))
 }

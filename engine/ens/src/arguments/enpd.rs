@@ -69,25 +69,30 @@ pub struct Cli {
     /// Microseconds for which a shard looks for work before it sleeps: faster, for a core's price
     #[arg(long, default_value_t = 0)]
     pub spin: u64,
-    /// NATS servers, with commas between them, by which brokers of several hosts are one
+    /// NATS servers, such as nats://HOST:4222 or tls://HOST:4222, with commas between them, by
+    /// which brokers of several hosts are one
     #[arg(long, value_name = "URLS", value_delimiter = ',')]
     pub nats: Vec<String>,
-    /// The site that the broker joins there: those with the same one hear each other's events
-    #[arg(long, value_name = "NAME", default_value = "ensign")]
+    /// The site that the broker joins there: those with the same one hear each other's events. Up
+    /// to 64 letters, digits, - and _
+    #[arg(long, value_name = "NAME", default_value = "ensign", requires = "nats")]
     pub nats_site: String,
     /// What subscriptions hear that don't say: site for the events of all its brokers, local for
     /// those of this one's publishers. What is published here the others hear either way
-    #[arg(long, value_name = "SCOPE", default_value_t = Scope::Site)]
+    #[arg(long, value_name = "SCOPE", default_value_t = Scope::Site, requires = "nats")]
     pub nats_scope: Scope,
     /// File with an nkey's seed, or user:password
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "nats")]
     pub nats_credentials: Option<PathBuf>,
     /// File of certificates of authorities, PEM, one of which has signed the servers'
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "nats")]
     pub nats_ca: Option<PathBuf>,
     /// Bytes of events that may wait for the servers, and as many that came from them
-    #[arg(long, default_value_t = 16 << 20)]
-    pub nats_pending: usize,
+    #[arg(
+        long, value_name = "BYTES", default_value_t = 16 << 20, requires = "nats",
+        value_parser = clap::value_parser!(u64).range(65_536..)
+    )]
+    pub nats_pending: u64,
     /// Leave all files of the user within reach
     #[arg(long)]
     pub no_landlock: bool,

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     // Files and sockets that this process makes are its user's alone.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let filter = ens::trace::filter("info,async_nats=error", |name| std::env::var(name).ok());
+    let filter = ens::trace::filter("info,async_nats=off", |name| std::env::var(name).ok());
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(std::io::stderr)
@@ -190,15 +190,18 @@ fn options(cli: &Cli, access: Access) -> Options {
 
 /// The site that it joins, if it joins one.
 fn site(cli: &Cli) -> Result<Option<site::Ready>, String> {
-    if cli.nats.is_empty() {
+    let urls = cli.nats.iter().map(|url| url.trim());
+    let urls = urls.filter(|url| !url.is_empty()).map(str::to_owned);
+    let urls: Vec<String> = urls.collect();
+    if urls.is_empty() {
         return Ok(None);
     }
     let options = site::Options {
-        urls: cli.nats.iter().map(|url| url.trim().to_owned()).collect(),
+        urls,
         site: cli.nats_site.clone(),
         credentials: cli.nats_credentials.clone(),
         ca: cli.nats_ca.clone(),
-        waiting_bytes_max: cli.nats_pending,
+        waiting_bytes_max: cli.nats_pending as usize,
     };
     options.read().map(Some)
 }

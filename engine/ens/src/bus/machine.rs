@@ -8,7 +8,7 @@ use super::links::{Links, ToTell};
 use super::mutant::{Mutant, planted};
 use super::outgoing::Outgoing;
 use super::pools::SitePools;
-use super::streams::{Pooled, Streams};
+use super::streams::{KNOWN_NS, Pooled, Streams};
 use super::wire::{Crossing, Header, Said, Subject, Token};
 
 /// How often an origin says how far it is.
@@ -96,6 +96,16 @@ pub struct Counts {
     pub pools_refused: u64,
 }
 
+/// All messages that had come when they were fetched, each origin's in its order, whatever their
+/// subjects. None is read yet: events have more bytes then.
+pub fn in_order(mut messages: Vec<Bytes>) -> Vec<Bytes> {
+    if !planted(Mutant::NoOrder) {
+        messages
+            .sort_by_key(|message| Header::of(message).map(|header| (header.origin, header.order)));
+    }
+    messages
+}
+
 /// A broker's part of the bus.
 pub struct Machine {
     origin: u64,
@@ -115,6 +125,10 @@ pub struct Machine {
     all: bool,
     digests: u64,
     digest_ns: u64,
+    /// From then on it is known which pools others have; not while the bus is away.
+    known_ns: Option<u64>,
+    /// Something was published before, and may have been for some of those.
+    is_blind: bool,
     /// It has said that it ends.
     has_ended: bool,
     actions: Vec<Action>,
@@ -141,6 +155,8 @@ impl Machine {
             all: false,
             digests: 0,
             digest_ns: 0,
+            known_ns: None,
+            is_blind: false,
             has_ended: false,
             actions: vec![
                 Action::Subscribe(Subject::Everyone),
@@ -202,6 +218,7 @@ impl Machine {
         self.most = message_bytes_max;
         self.outgoing.set_most(message_bytes_max);
         self.incoming.connected(now_ns);
+        self.known_ns.get_or_insert(now_ns + KNOWN_NS);
         self.say(now_ns, Subject::Everyone, None, &Said::Who { origin: None });
         self.pools.ask(now_ns);
         self.digest(now_ns, false);
@@ -211,6 +228,7 @@ impl Machine {
     /// The bus is away, or was not there in time: pools have members here only.
     pub fn disconnected(&mut self) {
         self.is_connected = false;
+        self.known_ns = None;
         for origin in self.pools.origins() {
             let changed = self.pools.forget(origin);
             self.tell_members(changed);
@@ -256,8 +274,14 @@ impl Machine {
         self.wanted = wanted;
     }
 
+    /// From when on it is known which pools others have, unless the bus is away.
+    pub fn known_ns(&self) -> Option<u64> {
+        self.known_ns
+    }
+
     /// An event of this broker's publishers. What was published is sent by [`Machine::flush`].
     pub fn publish(&mut self, now_ns: u64, bucket: u16, event: &Crossing) {
+        self.is_blind |= self.known_ns.is_none_or(|known_ns| now_ns < known_ns);
         let (origin, began_ns) = (self.origin, self.began_ns);
         let order = &mut self.order;
         let header = || {
@@ -273,6 +297,7 @@ impl Machine {
 
     /// So many events of this broker's publishers were dropped before they came here.
     pub fn skip(&mut self, bucket: u16, events: u64) {
+        self.is_blind |= self.known_ns.is_none();
         self.outgoing.skip(bucket, events);
     }
 
@@ -326,24 +351,17 @@ impl Machine {
         origin >> FAMILY_SHIFT == self.origin >> FAMILY_SHIFT
     }
 
-    /// Messages that have come since the last call; all that had come when they were fetched, so
-    /// that those of an origin can be put in order, whatever their subjects.
+    /// Messages that have come since the last call; all that had come when they were fetched, or
+    /// a part of that, [`in_order`].
     pub fn hear(&mut self, now_ns: u64, messages: Vec<Bytes>) {
-        let mut said = Vec::with_capacity(messages.len());
-        for message in messages {
+        for message in in_order(messages) {
             match Said::decode(message) {
                 Some((header, _)) if header.origin == self.origin => {}
                 // What a predecessor has published its clients, who are here now, have heard.
                 Some((header, Said::Batch { .. })) if self.is_family(header.origin) => {}
-                Some(one) => said.push(one),
+                Some((header, said)) => self.hear_one(now_ns, header, said),
                 None => self.counts.strange += 1,
             }
-        }
-        if !planted(Mutant::NoOrder) {
-            said.sort_by_key(|(header, _)| (header.origin, header.order));
-        }
-        for (header, said) in said {
-            self.hear_one(now_ns, header, said);
         }
     }
 
@@ -483,6 +501,7 @@ impl Machine {
             self.lost_of_pool();
         }
         self.give_back_overdue(now_ns);
+        self.tell_of_blind(now_ns);
         for origin in self.pools.origins() {
             if self.is_connected && !self.incoming.is_there(origin) {
                 let changed = self.pools.forget(origin);

@@ -39,8 +39,9 @@ pub(super) struct SitePools {
 }
 
 /// Members of a pool on other hosts.
+#[derive(Default)]
 struct Elsewhere {
-    /// How many each origin has.
+    /// How many each origin has that has any, by origin.
     each: Vec<(u64, u32)>,
     total: u32,
     /// Whose turn it was.
@@ -116,6 +117,12 @@ impl SitePools {
     /// Whether a pool has members here, for whomever.
     pub fn has_members_here(&self, pattern: &Bytes) -> bool {
         !self.is_retired && self.own.contains_key(pattern)
+    }
+
+    /// Whether any pool has members on other hosts alone.
+    pub fn has_only_away(&self) -> bool {
+        let mut away = self.elsewhere.keys();
+        away.any(|pattern| !self.has_members_here(pattern))
     }
 
     /// Whether it has any on other hosts.
@@ -244,27 +251,19 @@ impl SitePools {
     }
 
     fn changed(&mut self, mut concerned: BTreeSet<Bytes>, origin: u64) -> List {
-        if let Some(theirs) = self.others.get(&origin) {
-            concerned.extend(theirs.list.keys().cloned());
-        }
+        let list = self.others.get(&origin).map(|theirs| &theirs.list);
+        concerned.extend(list.into_iter().flat_map(BTreeMap::keys).cloned());
         let mut changed = vec![];
         for pattern in concerned {
-            let members = |(origin, theirs): (&u64, &Theirs)| {
-                let members = theirs.list.get(&pattern).filter(|members| **members > 0)?;
-                Some((*origin, *members))
-            };
-            let mut each: Vec<_> = self.others.iter().filter_map(members).collect();
-            each.sort_unstable();
-            let counts = each.iter().map(|(_, members)| *members);
-            let total = counts.fold(0u32, u32::saturating_add);
-            let before = self.elsewhere.remove(&pattern);
-            let turn = before.as_ref().map_or(0, |it| it.turn);
-            let before = before.map(|it| it.total);
-            if total > 0 {
-                let pool = Elsewhere { each, total, turn };
-                self.elsewhere.insert(pattern.clone(), pool);
+            let members = list.and_then(|list| list.get(&pattern)).copied();
+            let pool = self.elsewhere.entry(pattern.clone()).or_default();
+            let before = pool.total;
+            pool.set(origin, members.unwrap_or(0));
+            let total = pool.total;
+            if total == 0 {
+                self.elsewhere.remove(&pattern);
             }
-            if before.unwrap_or(0) != total {
+            if before != total {
                 changed.push((pattern, total));
             }
         }
@@ -272,12 +271,62 @@ impl SitePools {
     }
 }
 
+impl Elsewhere {
+    /// So many members has an origin.
+    fn set(&mut self, origin: u64, members: u32) {
+        match (self.each.binary_search_by_key(&origin, |it| it.0), members) {
+            (Ok(at), 0) => _ = self.each.remove(at),
+            (Ok(at), _) => self.each[at].1 = members,
+            (Err(_), 0) => {}
+            (Err(at), _) => self.each.insert(at, (origin, members)),
+        }
+        let counts = self.each.iter().map(|(_, members)| *members);
+        self.total = counts.fold(0, u32::saturating_add);
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn pattern(text: &'static str) -> Bytes {
         Bytes::from_static(text.as_bytes())
+    }
+
+    proptest! {
+        #[test]
+        fn members_elsewhere_are_the_sum_of_all_lists(
+            steps in prop::collection::vec(
+                (0..3u64, prop::option::of(prop::collection::btree_map(0..4u8, 0..3u32, 0..4))),
+                0..30,
+            ),
+        ) {
+            let name = |pool: u8| Bytes::from(vec![pool]);
+            let mut pools = SitePools::default();
+            let (mut lists, mut told) = (BTreeMap::new(), BTreeMap::new());
+            for (version, (origin, list)) in (1..).zip(steps) {
+                let changed = match &list {
+                    Some(list) => {
+                        let list = list.iter().map(|(pool, count)| (name(*pool), *count));
+                        pools.take(origin, version, (0, 1), list.collect())
+                    }
+                    None => pools.forget(origin),
+                };
+                told.extend(changed);
+                lists.insert(origin, list.unwrap_or_default());
+                for pool in 0..4 {
+                    let counts = lists.values().filter_map(|list| list.get(&pool));
+                    let sum: u32 = counts.sum();
+                    prop_assert_eq!(told.get(&name(pool)).copied().unwrap_or(0), sum);
+                    prop_assert_eq!(pools.has_members_away(&name(pool)), sum > 0);
+                    let chosen = pools.choose(&name(pool));
+                    let has_one = |origin| lists[&origin].get(&pool).is_some_and(|it| *it > 0);
+                    prop_assert_eq!(chosen.is_some_and(has_one), sum > 0);
+                }
+            }
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ const LATE_NS: u64 = 500_000_000;
 /// What went to an origin that has ended the bus says by then.
 const SAID_NS: u64 = 5_000_000_000;
 /// A member that has come somewhere is known here by then.
-const KNOWN_NS: u64 = 300_000_000;
+pub(super) const KNOWN_NS: u64 = 300_000_000;
 
 /// An event for one member of a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,6 +13,10 @@ pub(super) const HEADER_BYTES: usize = 3 + 1 + 3 * 8;
 /// Bytes of a batch before its events.
 pub(super) const BATCH_BYTES: usize = HEADER_BYTES + 2 + 8 + 2;
 
+/// A bus that takes no messages of so many bytes is none: a digest and a part of a list of pools
+/// have fewer.
+pub const MESSAGE_BYTES_MIN: usize = 128 * 1024;
+
 /// No origin publishes as much.
 const NUMBERS_MAX: u64 = 1 << 60;
 
@@ -193,6 +197,18 @@ fn take(input: &mut Bytes, length: usize) -> Option<Bytes> {
 }
 
 impl Header {
+    /// None if no message begins with these bytes.
+    pub fn of(message: &[u8]) -> Option<Self> {
+        let (magic, rest) = message.split_first_chunk()?;
+        let (_kind, mut rest) = rest.split_first()?;
+        (*magic == MAGIC).then_some(())?;
+        Some(Self {
+            origin: rest.try_get_u64().ok()?,
+            age_ns: rest.try_get_u64().ok()?,
+            order: rest.try_get_u64().ok()?,
+        })
+    }
+
     fn encode(self, kind: u8, out: &mut BytesMut) {
         out.put_slice(&MAGIC);
         out.put_u8(kind);
@@ -305,17 +321,9 @@ impl Said {
     /// None if these bytes are no message of a broker that speaks as this one does.
     pub fn decode(mut input: Bytes) -> Option<(Header, Self)> {
         let input = &mut input;
-        let mut magic = [0; 3];
-        input.try_copy_to_slice(&mut magic).ok()?;
-        if magic != MAGIC {
-            return None;
-        }
-        let kind = input.try_get_u8().ok()?;
-        let header = Header {
-            origin: input.try_get_u64().ok()?,
-            age_ns: input.try_get_u64().ok()?,
-            order: input.try_get_u64().ok()?,
-        };
+        let header = Header::of(input)?;
+        let kind = input[MAGIC.len()];
+        input.advance(HEADER_BYTES);
         let said = Self::body(kind, input)?;
         input.is_empty().then_some((header, said))
     }

@@ -18,12 +18,13 @@ use sha2::{Digest, Sha256};
 use super::Retiring;
 use super::counters::Counters;
 use super::following::Following;
+use super::meeting::Meeting;
 use crate::broker::{
     BrokerMessage, FromSite, Loss, Room, SubscribingShards, owner_of_pool, publish_of,
 };
 use crate::bus::{
-    Action, BUCKETS, Crossing, FAMILY_SHIFT, Given, Limits, Machine, Missed, Pooled, Port, Subject,
-    belongs_at,
+    Action, BUCKETS, Crossing, FAMILY_SHIFT, Given, Limits, MESSAGE_BYTES_MIN, Machine, Missed,
+    Pooled, Port, Subject, belongs_at, in_order,
 };
 
 /// A broker that ends waits so long for others to say that they have taken what it sent them.
@@ -54,6 +55,7 @@ pub(super) struct Parts {
     pub ending: Arc<AtomicBool>,
     pub retiring: Arc<Retiring>,
     pub following: Arc<Following>,
+    pub meeting: Arc<Meeting>,
     pub counters: Arc<Counters>,
     pub room_bytes_max: usize,
     pub follows: bool,
@@ -89,7 +91,8 @@ pub(super) struct SiteDriver {
     /// Since when it has said so, and whether the bus has heard it.
     ended_ns: Option<u64>,
     is_heard: bool,
-    trouble: String,
+    /// What it complained of last, and until when nothing else is said of that.
+    trouble: (String, u64),
     /// What was said to be lost, and until when nothing more is said of that.
     said: (u64, u64),
     /// The same of messages that are none of a broker's.
@@ -129,7 +132,7 @@ impl SiteDriver {
             has_asked: false,
             ended_ns: None,
             is_heard: false,
-            trouble: String::new(),
+            trouble: (String::new(), 0),
             said: (0, 0),
             said_strange: (0, 0),
         }
@@ -140,15 +143,21 @@ impl SiteDriver {
     }
 
     fn connected(&mut self, server: &str, message_bytes_max: usize) {
+        if message_bytes_max < MESSAGE_BYTES_MIN {
+            return self.say_trouble(format!(
+                "{server} takes messages of {message_bytes_max} bytes: brokers need \
+                 {MESSAGE_BYTES_MIN}, raise its max_payload"
+            ));
+        }
         // A connect may be told twice, or was lost at once: then it is made known once more.
         if !std::mem::replace(&mut self.is_connected, true) {
             tracing::info!(
                 target: "ens::site", site = self.parts.site, server, message_bytes_max,
-                "joined the site; larger events stay on this host"
+                "joined the site; events that make larger messages stay on this host"
             );
             self.parts.counters.set_connected(true);
         }
-        self.trouble.clear();
+        self.trouble = (String::new(), 0);
         self.follows_until_ns = None;
         let now_ns = self.now_ns();
         self.machine.connected(now_ns, message_bytes_max);
@@ -209,7 +218,10 @@ impl SiteDriver {
             }
         }
         self.machine.note_strange(strange);
-        self.machine.hear(now_ns, said);
+        for message in in_order(said) {
+            self.machine.hear(now_ns, vec![message]);
+            self.carry_out(self.parts.room_bytes_max);
+        }
     }
 
     /// What shards have given.
@@ -481,18 +493,13 @@ impl Driver for SiteDriver {
                 self.parts.counters.add_flooded(messages);
                 self.machine.lost_some();
             }
-            News::Trouble(trouble) => {
-                // Each is said once until something else happens.
-                if trouble != self.trouble {
-                    tracing::warn!(target: "ens::site", site = self.parts.site, "NATS: {trouble}");
-                    self.trouble = trouble;
-                }
-            }
+            News::Trouble(trouble) => self.say_trouble(trouble),
             News::Messages(messages) => self.heard(messages),
             News::Look => {}
         }
         let now_ns = self.now_ns();
         self.follow(now_ns);
+        self.meet(now_ns);
         let retires = self.parts.retiring.is_wanted() || self.is_ending();
         self.machine.retire(now_ns, retires);
         if self.is_ending() {
@@ -536,7 +543,10 @@ impl Driver for SiteDriver {
             || !self.members.is_empty()
             || self.waiting.iter().any(|waiting| !waiting.is_empty())
             || self.lost.iter().any(|loss| !loss.is_empty());
-        let next_ns = self.machine.next_ns();
+        let mut next_ns = self.machine.next_ns();
+        if let (false, Some(known_ns)) = (self.parts.meeting.is_over(), self.machine.known_ns()) {
+            next_ns = next_ns.min(known_ns);
+        }
         let idle_ns = next_ns.saturating_sub(self.now_ns());
         let idle_ns = match self.ending_ns {
             Some(_) => idle_ns.min(LOOK_NS),

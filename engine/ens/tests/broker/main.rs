@@ -5,12 +5,14 @@
 mod clients;
 mod flood;
 mod goodbye;
+mod nats_enemy;
 mod nats_servers;
 mod pools;
 mod programs;
 mod scope;
 mod secure;
 mod site;
+mod site_start;
 mod strangers;
 mod talk;
 mod tickets;

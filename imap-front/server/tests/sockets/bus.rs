@@ -140,7 +140,7 @@ fn a_delivery_is_heard_at_the_other_host_and_the_state_of_the_bus_is_told() {
     cluster.kill(0);
     said(
         &sites[1],
-        "the broker is cut off from the site ensign: no answer of nats://127.0.0.1",
+        "the broker is cut off from the site ensign: none of nats://127.0.0.1",
     );
     // The host goes on alone.
     while news.try_recv().is_ok() {}

@@ -49,6 +49,7 @@ impl Machine {
             messages.push(input.split_to(length as usize));
         }
         let is_whole = input.is_empty();
+        self.known_ns = Some(now_ns);
         self.hear(now_ns, messages);
         is_whole
     }

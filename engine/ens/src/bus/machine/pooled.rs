@@ -217,6 +217,14 @@ impl Machine {
         self.tell_pools_missed();
     }
 
+    /// What was published before it was known which pools others have went to no member of those.
+    pub(super) fn tell_of_blind(&mut self, now_ns: u64) {
+        let is_known = self.known_ns.is_some_and(|known_ns| known_ns <= now_ns);
+        if is_known && std::mem::take(&mut self.is_blind) && self.pools.has_only_away() {
+            self.lost_of_pool();
+        }
+    }
+
     /// Members here are to get nothing more from other hosts, as this process is about to end; or
     /// they are again, as it goes on. What still comes for them is handed on.
     pub fn retire(&mut self, now_ns: u64, retired: bool) {

@@ -82,6 +82,50 @@ fn members_elsewhere_are_told_of_what_was_lost_before_it_was_at_the_bus() {
 }
 
 #[test]
+fn members_elsewhere_are_told_of_what_was_published_before_they_were_known() {
+    // Whether they hear that something may have been missed, when a broker publishes so long after
+    // it has come, or has come back.
+    let is_told = |(mut one, mut other): (Machine, Machine), after_ns: Option<u64>| {
+        let now_ns = 4 * SECOND_NS;
+        one.connected(now_ns, 1 << 20);
+        pass(now_ns, &mut one, &mut other, |_| false);
+        other.tick(now_ns + 1);
+        pass(now_ns + 1, &mut other, &mut one, |_| false);
+        other.take_actions();
+        for tick_ns in [1, SECOND_NS / 10, SECOND_NS / 2, SECOND_NS, 2 * SECOND_NS] {
+            if after_ns.is_some_and(|after_ns| after_ns <= tick_ns) {
+                one.publish(now_ns + tick_ns, 7, &event());
+                one.flush();
+            }
+            one.tick(now_ns + tick_ns);
+            pass(now_ns + tick_ns, &mut one, &mut other, |_| false);
+        }
+        told(&mut other)
+    };
+    let comes_back = || {
+        let (mut one, other) = have_met();
+        one.disconnected();
+        (one, other)
+    };
+    let comes = || {
+        let other = have_met().1;
+        (
+            Machine::new(origin(3), 4 * SECOND_NS, Limits::default()),
+            other,
+        )
+    };
+    let early_ns = Some(1);
+    assert!(is_told(comes_back(), early_ns) && is_told(comes(), early_ns));
+    for after_ns in [None, Some(SECOND_NS / 2)] {
+        assert!(!is_told(comes_back(), after_ns) && !is_told(comes(), after_ns));
+    }
+    // Whoever has a member of the same pool serves it.
+    let (mut one, other) = comes_back();
+    one.set_members(3 * SECOND_NS, &POOL, 1);
+    assert!(!is_told((one, other), early_ns));
+}
+
+#[test]
 fn a_gap_in_what_comes_for_a_pool_is_told_at_once() {
     let (mut one, mut other) = have_met();
     for (now_ns, is_lost) in [(1, false), (2, true), (3, false)] {

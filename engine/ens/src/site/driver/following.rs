@@ -26,6 +26,13 @@ impl SiteDriver {
         }
     }
 
+    /// Nobody waits any longer for it to know which pools others have.
+    pub(super) fn meet(&mut self, now_ns: u64) {
+        if self.machine.known_ns().is_some_and(|it| it <= now_ns) {
+            self.parts.meeting.end();
+        }
+    }
+
     /// Whether it is known that members here are for no other host. What came before is with the
     /// shards then, and the process that follows may know the rest.
     pub(super) fn retire(&mut self, retires: bool) {

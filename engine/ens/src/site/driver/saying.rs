@@ -2,10 +2,39 @@
 
 use super::SiteDriver;
 
-/// What was lost is said at most as often.
+/// What is to be looked at.
+fn advice(trouble: &str) -> &'static str {
+    if trouble.contains("Permissions") {
+        "; brokers need all rights at ens.SITE.>"
+    } else if trouble.contains("authorization") {
+        "; see ens.nats.credentials, or --nats-credentials"
+    } else if trouble.contains("certificate") {
+        "; see ens.nats.ca, or --nats-ca"
+    } else {
+        ""
+    }
+}
+
+/// What was lost is said at most as often, and what is wrong.
 const SAY_LOST_NS: u64 = 10_000_000_000;
 
 impl SiteDriver {
+    /// Why there is no bus, or what it complains of: each is said once until something else
+    /// happens, and others not too often. Nobody waits for the bus any longer.
+    pub(super) fn say_trouble(&mut self, trouble: String) {
+        if !self.is_connected {
+            self.parts.meeting.end();
+        }
+        let (said, said_ns) = &self.trouble;
+        let now_ns = self.now_ns();
+        if trouble != *said && now_ns >= *said_ns {
+            let site = &self.parts.site;
+            let advice = advice(&trouble);
+            tracing::warn!(target: "ens::site", site, "NATS: {trouble}{advice}");
+            self.trouble = (trouble, now_ns + SAY_LOST_NS);
+        }
+    }
+
     /// The log hears of losses, not too often.
     pub(super) fn say_lost(&mut self, now_ns: u64) {
         let counters = &self.parts.counters;

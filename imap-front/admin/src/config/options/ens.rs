@@ -120,7 +120,7 @@ pub(super) static ENS: &[ConfigOption] = &[
         default: "ensign",
         refreshable: false,
         help: "the site that the broker joins: those with the same one hear each other's events. \
-               Letters, digits, - and _",
+               Up to 64 letters, digits, - and _",
     },
     ConfigOption {
         name: "ens.nats.url",
