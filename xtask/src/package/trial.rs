@@ -87,8 +87,8 @@ pub fn inside(package: &Path, next: &Path) -> Result<()> {
     }
     let debian = Debian { root };
     install(&debian)?;
-    let before = use_it(&debian)?;
-    upgrade(&debian, &before)?;
+    use_it(&debian)?;
+    let before = upgrade(&debian)?;
     remove(&debian, &before)?;
     purge(&debian, &before)
 }
@@ -173,7 +173,7 @@ struct Seen {
     uids: Vec<u64>,
 }
 
-fn use_it(debian: &Debian) -> Result<Seen> {
+fn use_it(debian: &Debian) -> Result<()> {
     for option in [
         "local.store.notifyplugin -v lib/libibiff",
         "local.store.notifyplugin.enseventkey -v enp://127.0.0.1/store/%M",
@@ -194,29 +194,39 @@ fn use_it(debian: &Debian) -> Result<Seen> {
     );
     TcpStream::connect(loopback(993)).context("IMAP over TLS")?;
     let mut idler = Idler::begin()?;
-    let mut lmtp = Lmtp::connect(loopback(24))?;
-    let outcomes = lmtp.deliver(&[USER], "Subject: first\r\n\r\nHello.\r\n")?;
-    ensure!(
-        outcomes == [Outcome::Accepted],
-        "the delivery was {outcomes:?}"
-    );
+    deliver("first")?;
     let told = idler.told()?;
     ensure!(told == "* 1 EXISTS", "the idling client was told {told}");
     println!("used: a user, a delivery, an idling client that was told");
-    look()
+    Ok(())
 }
 
-fn upgrade(debian: &Debian, before: &Seen) -> Result<()> {
-    let old = debian.server()?;
+/// Delivers a message.
+fn deliver(subject: &str) -> Result<()> {
+    let mut lmtp = Lmtp::connect(loopback(24))?;
+    let message = format!("Subject: {subject}\r\n\r\nHello.\r\n");
+    let outcomes = lmtp.deliver(&[USER], &message)?;
+    let is_taken = outcomes == [Outcome::Accepted];
+    ensure!(is_taken, "the delivery was {outcomes:?}");
+    Ok(())
+}
+
+/// The next package, while a client idles: it stays, and is told of what comes to the new process.
+fn upgrade(debian: &Debian) -> Result<Seen> {
+    let (old, before) = (debian.server()?, look()?);
+    let mut idler = Idler::begin()?;
     println!("{}", debian.run("dpkg -i /next.deb")?.trim());
-    ensure!(debian.server()? != old, "the server was not started again");
+    ensure!(debian.server()? != old, "the old process still serves");
     let after = look()?;
     ensure!(
-        after == *before,
+        after == before,
         "before the upgrade {before:?}, after it {after:?}"
     );
-    println!("upgraded: another process, the same mail, no question asked");
-    Ok(())
+    deliver("second")?;
+    let told = idler.told()?;
+    ensure!(told == "* 2 EXISTS", "the idling client was told {told}");
+    println!("upgraded: another process, the same mail and clients, no question asked");
+    look()
 }
 
 fn remove(debian: &Debian, before: &Seen) -> Result<()> {
