@@ -7,6 +7,11 @@ use std::path::Path;
 use admin::Config;
 use anyhow::{Context, Result, bail};
 
+/// Why services are stopped by a command.
+const WAITS: &str = "\
+# It waits for the end. To a process that has taken over, which was not systemd's child when it did,
+# systemd gives no time: it asks it to end, and kills it at once.";
+
 /// What a service is to systemd.
 struct Unit {
     name: &'static str,
@@ -87,10 +92,8 @@ pub fn write(folder: &Path, base: &Path, config: Config) -> Result<()> {
 }
 
 fn ens(installation: &Installation) -> String {
-    let (base, start) = (
-        installation.path(""),
-        installation.command("sbin/start-msg"),
-    );
+    let [start, stop] = ["start-msg", "stop-msg"].map(|it| installation.program(it));
+    let base = installation.path("");
     let hardening = hardening(installation);
     format!(
         "\
@@ -107,6 +110,8 @@ EnvironmentFile=-{base}config/ens.env
 ExecStart={start} --exec ens
 # A program that was replaced takes over; otherwise the certificates are read again.
 ExecReload={start} upgrade ens --or-refresh
+{WAITS}
+ExecStop=-{stop} ens
 {hardening}
 [Install]
 WantedBy=multi-user.target
@@ -115,10 +120,8 @@ WantedBy=multi-user.target
 }
 
 fn imap(installation: &Installation) -> String {
-    let (base, start) = (
-        installation.path(""),
-        installation.command("sbin/start-msg"),
-    );
+    let [start, stop] = ["start-msg", "stop-msg"].map(|it| installation.program(it));
+    let base = installation.path("");
     let hardening = hardening(installation);
     format!(
         "\
@@ -134,6 +137,8 @@ EnvironmentFile=-{base}config/ens.env
 ExecStart={start} --exec imap
 # A program that was replaced takes over; otherwise the configuration is read again.
 ExecReload={start} upgrade --or-refresh
+{WAITS}
+ExecStop=-{stop} imap
 TimeoutStopSec=90
 {hardening}
 [Install]
@@ -187,9 +192,9 @@ impl Installation {
         format!("\"{path}\"")
     }
 
-    /// A program where a unit takes a command line.
-    fn command(&self, below: &str) -> String {
-        self.word(below).replace('$', "$$")
+    /// A program of `sbin/` where a unit takes a command line.
+    fn program(&self, name: &str) -> String {
+        self.word(&format!("sbin/{name}")).replace('$', "$$")
     }
 }
 
@@ -327,6 +332,15 @@ mod tests {
                 assert!(filters.contains(&call), "{name} lacks {call}");
             }
             assert!(text.contains("\nSystemCallErrorNumber=EPERM\n"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_process_that_took_over_is_given_time_to_end() {
+        let (base, units) = units_in("ensign", "");
+        for (unit, service) in units.iter().zip(["ens", "imap"]) {
+            let stop = format!("\nExecStop=-\"{base}/sbin/stop-msg\" {service}\n");
+            assert!(unit.1.contains(&stop), "{}", unit.1);
         }
     }
 
