@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Acl, Flags, MailboxId, ModSeq, Uid};
+use crate::{Acl, Flags, MailboxId, ModSeq, Uid, UserId};
 
 /// One committed operation on one mailbox. Events of a mailbox form a gapless chain:
 /// `seq == prev + 1` when the store announces it; an event that the store builds for a catch-up
@@ -15,8 +15,8 @@ pub struct Event {
     pub prev: ModSeq,
     /// HIGHESTMODSEQ after it.
     pub seq: ModSeq,
-    /// What changed, in the order in which a client must be told: keywords, then expunges, then
-    /// new messages, then flags. Who may do what comes before all.
+    /// What changed, in the order in which a client must be told: keywords and a key, then
+    /// expunges, then new messages, then flags. Who may do what comes before all.
     pub changes: Vec<Change>,
     /// The mailbox was deleted; `changes` is empty.
     pub deleted: bool,
@@ -51,6 +51,9 @@ pub enum Change {
     /// Keywords are used in the mailbox that were not before: all that it has now. A client must
     /// know them before it is told of their use (RFC 3501 §7.2.6).
     Keywords(Arc<[Arc<str>]>),
+    /// A user has given up the key by which they signed URLs of the mailbox's messages: their
+    /// sessions are told (RFC 4467 §8). An event built for a catch-up has the last one only.
+    KeyReset(UserId),
     /// A message left the mailbox.
     Expunged {
         /// Its UID.

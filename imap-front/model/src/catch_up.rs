@@ -79,6 +79,11 @@ fn changes(mailbox: &Mailbox, since: ModSeq) -> Vec<Change> {
     if mailbox.keywords_at > since {
         changes.push(Change::Keywords(mailbox.keywords.clone().into()));
     }
+    if let Some((at, user)) = mailbox.key_reset
+        && at > since
+    {
+        changes.push(Change::KeyReset(user));
+    }
     for uid in view.clone() {
         if !mailbox.messages.contains_key(&uid) {
             let index = view

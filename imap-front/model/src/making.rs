@@ -44,6 +44,7 @@ pub(crate) fn make_mailbox(
         expunged: vec![],
         acl: acl.clone(),
         acl_at: ModSeq(u64::from(!acl.entries.is_empty())),
+        key_reset: None,
         kept: BTreeMap::new(),
     };
     state.mailboxes.insert(id, Arc::new(mailbox));

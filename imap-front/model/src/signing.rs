@@ -1,9 +1,11 @@
 //! Signed URLs (RFC 4467): who has which key for which mailbox.
 
+use std::sync::Arc;
+
 use mail::signed_url::{KEY_BYTES, UrlAccess};
 use mail::{
-    AccessKey, InternalDate, MailboxId, MailboxName, Refusal, Reply, Rights, SignedUrl, UrlToSign,
-    UserId,
+    AccessKey, Change, Event, InternalDate, MailboxId, MailboxName, Refusal, Reply, Rights,
+    SignedUrl, UrlToSign, UserId,
 };
 
 use crate::state::State;
@@ -84,7 +86,18 @@ pub(crate) fn reset(state: &mut State, user: UserId, mailbox: Option<&MailboxNam
     match access::may(state, user, name, Rights::LOOKUP) {
         Ok(id) => {
             state.keys.remove(&(id, user));
-            (Reply::Done, vec![])
+            let mailbox = state.changing(id);
+            let prev = mailbox.modseq;
+            let seq = mailbox.step();
+            mailbox.key_reset = Some((seq, user));
+            let event = Event {
+                mailbox: id,
+                prev,
+                seq,
+                changes: vec![Change::KeyReset(user)],
+                deleted: false,
+            };
+            (Reply::Done, vec![Arc::new(event)])
         }
         Err(refusal) => refused(refusal),
     }

@@ -63,6 +63,8 @@ pub(crate) struct Mailbox {
     pub keywords_at: ModSeq,
     /// When its access control list was last changed; 0 if it never had one.
     pub acl_at: ModSeq,
+    /// When somebody last gave up their key for it, and who.
+    pub key_reset: Option<(ModSeq, UserId)>,
 }
 
 /// Messages that came by one large COPY.
@@ -90,6 +92,9 @@ pub(crate) struct MessageRow {
     /// Who submitted it, if that is known for certain.
     pub submitter: Option<Box<str>>,
 }
+
+/// In the place of the bytes of messages with `\\Deleted`, if those are not counted.
+const NOT_COUNTED: u64 = u64::MAX;
 
 /// The bits of a message that was read and then marked for deletion.
 const SEEN_DELETED: u8 = SystemFlag::Seen as u8 | SystemFlag::Deleted as u8;
@@ -366,6 +371,7 @@ impl Mailbox {
             && self.horizon == ModSeq(0)
             && self.keywords_at == ModSeq(0)
             && self.acl_at == ModSeq(0)
+            && self.key_reset.is_none()
             && (self.deleted == 0 || self.deleted_bytes.is_none());
         if is_usual {
             return encoder.done();
@@ -384,9 +390,14 @@ impl Mailbox {
         let encoder = self.batches.iter().fold(encoder, batch);
         let encoder = encoder.u64(self.horizon.0).u64(self.keywords_at.0);
         let encoder = encoder.u64(self.acl_at.0);
-        match self.deleted_bytes.filter(|_| self.deleted > 0) {
-            Some(bytes) => encoder.u64(bytes).done(),
-            None => encoder.done(),
+        let deleted_bytes = self.deleted_bytes.filter(|_| self.deleted > 0);
+        match (deleted_bytes, self.key_reset) {
+            (None, None) => encoder.done(),
+            (Some(bytes), None) => encoder.u64(bytes).done(),
+            (bytes, Some((at, user))) => {
+                let encoder = encoder.u64(bytes.unwrap_or(NOT_COUNTED));
+                encoder.u64(at.0).u64(user.0).done()
+            }
         }
     }
 
@@ -432,8 +443,11 @@ impl Mailbox {
             mailbox.acl_at = ModSeq(decoder.u64()?);
         }
         if !decoder.is_at_end() {
-            mailbox.deleted_bytes = Some(decoder.u64()?);
+            mailbox.deleted_bytes = Some(decoder.u64()?).filter(|bytes| *bytes != NOT_COUNTED);
             mailbox.forget_deleted_bytes();
+        }
+        if !decoder.is_at_end() {
+            mailbox.key_reset = Some((ModSeq(decoder.u64()?), UserId(decoder.u64()?)));
         }
         Ok(mailbox)
     }
@@ -530,68 +544,4 @@ impl Kept {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rows_go_both_ways() {
-        let message = MessageRow {
-            modseq: ModSeq(9),
-            created: ModSeq(3),
-            system: 8,
-            keywords: vec![0, 2],
-            date: InternalDate {
-                unix_s: -5,
-                zone_min: -420,
-            },
-            size: 77,
-            body: 4,
-            saved_s: 5,
-            submitter: Some("ann@example.org".into()),
-        };
-        assert_eq!(
-            MessageRow::decode(&message.encode()).expect("valid"),
-            message
-        );
-        let mailbox = Mailbox {
-            user: UserId(1),
-            keywords: vec!["a".into(), "b".into()],
-            staging: Some((Uid(5), Uid(9))),
-            batches: vec![Batch {
-                first: Uid(1),
-                end: Uid(3),
-                modseq: ModSeq(7),
-            }],
-            horizon: ModSeq(4),
-            keywords_at: ModSeq(5),
-            acl_at: ModSeq(6),
-            deleted: 1,
-            deleted_bytes: Some(77),
-            ..Mailbox::default()
-        };
-        assert_eq!(Mailbox::decode(&mailbox.encode()).expect("valid"), mailbox);
-        let kept = Kept {
-            message,
-            keywords: vec!["a".into(), "b".into()],
-            gone: ModSeq(12),
-            cost: 99,
-        };
-        assert_eq!(Kept::decode(&kept.encode()).expect("valid"), kept);
-        let name = Name {
-            exists: true,
-            mailbox: Some(MailboxId(5)),
-            subscribed: true,
-            special_use: Some(SpecialUse::Sent),
-        };
-        assert_eq!(Name::decode(&name.encode()).expect("valid"), name);
-    }
-
-    #[test]
-    fn damaged_rows_are_errors() {
-        let row = MessageRow::default().encode();
-        for len in 0..row.len() {
-            assert!(MessageRow::decode(&row[..len]).is_err());
-        }
-        assert!(MessageRow::decode(&[9; 60]).is_err());
-    }
-}
+mod tests;

@@ -32,6 +32,9 @@ pub fn keyword_lines(keywords: &Flags, rights: Rights, language: Language) -> St
     format!("* FLAGS ({SYSTEM}{keywords})\r\n{line}\r\n")
 }
 
+/// How URLs are signed (RFC 4467 §9).
+pub const MECHANISMS: &str = "* OK [URLMECH INTERNAL] How URLs are signed";
+
 /// `quoted` if that can carry the bytes, else a literal.
 pub fn string(out: &mut Vec<u8>, bytes: &[u8]) {
     quoted_or_literal(out, bytes, bytes.iter().all(|&b| (0x20..0x7f).contains(&b)));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mail::{Change, Event, Flags, ModSeq, Rights, Uid};
 
-use super::encode::{keyword_lines, number_set};
+use super::encode::{MECHANISMS, keyword_lines, number_set};
 use super::language::Language;
 use super::parked::Parked;
 use super::view::{FlagsTold, Ids, fetch_flags};
@@ -20,7 +20,7 @@ pub struct RenderKey {
     recent_from: u32,
     /// Only where keywords are sent: the flags that the client may change.
     rights: Rights,
-    /// Only where keywords are sent: a text comes with them.
+    /// Only where keywords or mechanisms are sent: a text comes with them.
     language: Language,
     /// Only where messages are gone: it is told their UIDs.
     vanished: bool,
@@ -30,6 +30,8 @@ pub struct RenderKey {
     uid: bool,
     /// Only where flags are sent: it is told UIDs in the place of numbers.
     uid_only: bool,
+    /// Only where its user has given up a key: it is told how URLs are signed.
+    mechanisms: bool,
 }
 
 /// What a client knows of, whatever happens: mod-sequences, and IMAP4rev2.
@@ -72,6 +74,11 @@ pub fn announce(parked: &mut Parked, event: &Event) -> Announce {
     if event.changes.is_empty() {
         return Announce::Silent;
     }
+    let mechanisms = event.changes.iter().any(|it| parked.hears_of_key(it));
+    let is_key = |change: &Change| matches!(change, Change::KeyReset(_));
+    if !mechanisms && event.changes.iter().all(is_key) {
+        return Announce::Silent;
+    }
     let is_flags = |change: &Change| matches!(change, Change::Flags { .. });
     let flagless = parked.has(Parked::FLAGLESS);
     let mut changes = event.changes.iter();
@@ -90,7 +97,7 @@ pub fn announce(parked: &mut Parked, event: &Event) -> Announce {
             true => parked.flag_rights(),
             false => Rights::NONE,
         },
-        language: match has_keywords {
+        language: match has_keywords || mechanisms {
             true => parked.language,
             false => Language::Default,
         },
@@ -98,6 +105,7 @@ pub fn announce(parked: &mut Parked, event: &Event) -> Announce {
         flagless,
         uid: has_flags && parked.has(Parked::NOTIFIED),
         uid_only: has_flags && parked.is_uid_only(),
+        mechanisms,
     })
 }
 
@@ -114,7 +122,7 @@ fn is_for_session(parked: &Parked, event: &Event) -> bool {
         Change::New { .. } | Change::NewRun { .. } => needs_view || parked.has(Parked::FETCHES),
         Change::Expunged { .. } => parked.withholds(),
         Change::Flags { .. } => needs_view && !parked.has(Parked::FLAGLESS),
-        Change::Acl(_) | Change::Keywords(_) => false,
+        Change::Acl(_) | Change::Keywords(_) | Change::KeyReset(_) => false,
     })
 }
 
@@ -145,6 +153,7 @@ pub fn render(event: &Event, key: RenderKey) -> Vec<u8> {
             Change::Keywords(keywords) => {
                 push_keywords(&mut out, keywords, (key.rights, key.language));
             }
+            Change::KeyReset(_) if key.mechanisms => push_mechanisms(&mut out, key.language),
             Change::Expunged { uid, .. } if key.vanished => vanished.push(uid.0),
             Change::Expunged { number, .. } => {
                 out.extend_from_slice(format!("* {number} EXPUNGE\r\n").as_bytes());
@@ -152,7 +161,7 @@ pub fn render(event: &Event, key: RenderKey) -> Vec<u8> {
             Change::New { exists, .. } | Change::NewRun { exists, .. } => {
                 newest = Some(*exists);
             }
-            Change::Acl(_) | Change::Flags { .. } => {}
+            Change::Acl(_) | Change::KeyReset(_) | Change::Flags { .. } => {}
         }
     }
     push_vanished(&mut out, vanished);
@@ -202,7 +211,7 @@ fn render_all<'a>(
 ) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut keywords = None;
-    let mut vanished = Vec::new();
+    let (mut vanished, mut mechanisms) = (Vec::new(), false);
     let (by_uid, rev2) = (tells_vanished(parked), parked.has(Parked::REV2));
     let mut sent = parked.exists;
     let mut flags: BTreeMap<Uid, (u32, Arc<Flags>, ModSeq)> = BTreeMap::new();
@@ -225,6 +234,7 @@ fn render_all<'a>(
                 Change::Acl(acl) if parked.has_rights(acl.rights_of(parked.user)) => {}
                 Change::Acl(_) => return None,
                 Change::Keywords(all) => keywords = Some(all),
+                Change::KeyReset(_) => mechanisms |= parked.hears_of_key(change),
                 Change::Expunged { uid, number } => {
                     flags.remove(uid);
                     flags
@@ -259,6 +269,9 @@ fn render_all<'a>(
     if let Some(keywords) = keywords {
         push_keywords(&mut out, keywords, (parked.flag_rights(), parked.language));
     }
+    if mechanisms {
+        push_mechanisms(&mut out, parked.language);
+    }
     let told = FlagsTold {
         condstore: parked.has(Parked::CONDSTORE),
         uid: parked.has(Parked::NOTIFIED) || rev2,
@@ -280,6 +293,12 @@ fn render_all<'a>(
 fn push_keywords(out: &mut Vec<u8>, keywords: &[Arc<str>], (rights, language): (Rights, Language)) {
     let keywords = Flags::new(0, keywords.iter().cloned());
     out.extend_from_slice(keyword_lines(&keywords, rights, language).as_bytes());
+}
+
+/// How URLs are signed, in the client's language.
+fn push_mechanisms(out: &mut Vec<u8>, language: Language) {
+    out.extend_from_slice(language.line(MECHANISMS).as_bytes());
+    out.extend_from_slice(b"\r\n");
 }
 
 /// VANISHED with these UIDs, if there are any (RFC 7162 §3.2.10.2).
@@ -406,6 +425,27 @@ mod tests {
             render_many(&mut notified, [&event]).as_deref(),
             Some(&said[..])
         );
+    }
+
+    #[test]
+    fn a_key_is_of_its_user_and_nothing_for_where_others_listen() {
+        let said = b"* OK [URLMECH INTERNAL] How URLs are signed\r\n";
+        let reset = event(5, vec![Change::KeyReset(UserId(1))]);
+        let mut row = parked(5, 4);
+        row.modes |= Parked::CLEARTEXT;
+        let (mut many, mut other, mut heard) = (row, row, parked(5, 4));
+        let Announce::Line(key) = announce(&mut row, &reset) else {
+            panic!("not sent")
+        };
+        assert_eq!(render(&reset, key), said);
+        assert_eq!(render_many(&mut many, [&reset]).as_deref(), Some(&said[..]));
+        other.user = UserId(2);
+        for row in [&mut other, &mut heard] {
+            let mut many = *row;
+            assert_eq!(announce(row, &reset), Announce::Silent);
+            assert_eq!(row.modseq, ModSeq(6));
+            assert_eq!(render_many(&mut many, [&reset]).as_deref(), Some(&b""[..]));
+        }
     }
 
     #[test]

@@ -141,7 +141,7 @@ pub(super) fn kinds(event: &Event) -> Events {
                     Events::MESSAGES
                 }
                 Change::Flags { .. } => Events::FLAGS,
-                Change::Acl(_) | Change::Keywords(_) => Events::NONE,
+                Change::Acl(_) | Change::Keywords(_) | Change::KeyReset(_) => Events::NONE,
             };
     }
     kinds

@@ -115,6 +115,13 @@ impl Parked {
         self.has(Self::NOTIFIED) && self.has(Self::DELAYED) && !self.idles()
     }
 
+    /// Whether its client is told that the user has given up a key.
+    pub(super) fn hears_of_key(&self, change: &Change) -> bool {
+        // Not where others may listen (RFC 4467 §8).
+        matches!(change, Change::KeyReset(user) if *user == self.user)
+            && self.modes & Self::CLEARTEXT != 0
+    }
+
     /// Moves the cursor forward by an event that follows, if all that it says is to be withheld.
     /// The client's numbers stay as they are.
     pub(super) fn withhold(&mut self, event: &Event) -> bool {
@@ -222,7 +229,10 @@ impl Parked {
                     self.exists = *exists;
                     self.recent += last.0 - first.0 + 1;
                 }
-                Change::Acl(_) | Change::Keywords(_) | Change::Flags { .. } => {}
+                Change::Acl(_)
+                | Change::Keywords(_)
+                | Change::KeyReset(_)
+                | Change::Flags { .. } => {}
             }
         }
         self.modseq = event.seq;

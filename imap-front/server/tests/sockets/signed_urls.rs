@@ -49,6 +49,15 @@ fn what_was_signed_holds_after_a_kill_until_it_is_given_up() {
     assert_eq!(fetched(&mut fred, &urls[0]), ["NIL"]);
     assert_eq!(fetched(&mut fred, &urls[2]), hello);
     assert_eq!(signed(&mut fred, &url("authuser")), urls[3]);
+    // All sessions of the user hear of it that have selected the mailbox.
+    let (mut idling, mut working) = (server.select("fred"), server.select("fred"));
+    idling.say("i IDLE\r\n");
+    assert!(idling.line().starts_with("+ "));
+    let told = "* OK [URLMECH INTERNAL] How URLs are signed";
+    fred.ask("r RESETKEY INBOX");
+    assert_eq!(idling.line(), told);
+    assert_eq!(working.ask("n NOOP"), [told, "n OK NOOP completed"]);
+    assert_ne!(signed(&mut fred, &url("authuser")), urls[3]);
     fred.ask("r RESETKEY");
     server.kill();
     let server = site.start();

@@ -127,6 +127,11 @@ impl Piece<'_> {
         if self.since < self.mailbox.keywords_at && self.mailbox.keywords_at != Mailbox::UNTOLD {
             changes.push(Change::Keywords(self.mailbox.keywords.clone().into()));
         }
+        if let Some((at, user)) = self.mailbox.key_reset
+            && self.since < at
+        {
+            changes.push(Change::KeyReset(user));
+        }
         changes.extend(leaving.iter().map(|&uid| Change::Expunged {
             uid,
             number: number(uid) + 1,

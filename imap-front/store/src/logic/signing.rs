@@ -6,14 +6,16 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::ControlFlow::{Break, Continue};
+use std::sync::Arc;
 
 use mail::signed_url::{Token, UrlAccess};
 use mail::{
-    AccessKey, MailboxId, MailboxName, Refusal, Reply, Rights, SignedUrl, UrlToSign, UserId,
+    AccessKey, Change, Event, MailboxId, MailboxName, ModSeq, Refusal, Reply, Rights, SignedUrl,
+    UrlToSign, UserId,
 };
 
 use super::access::{self, Found};
-use super::{Applied, Rules, damage, keys, refused};
+use super::{Applied, Rules, damage, keys, refused, tables};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
 use crate::rows::{AccessKeyRow, u64_row};
@@ -156,7 +158,7 @@ pub(super) fn reset(
         txn.put(Space::AccessKeys, &at, keys::number(next));
         return Ok((Reply::Done, vec![]).into());
     };
-    let found = match access::may(txn, rules, user, name, Rights::LOOKUP)? {
+    let mut found = match access::may(txn, rules, user, name, Rights::LOOKUP)? {
         Ok(found) => found,
         Err(refusal) => return refused(refusal),
     };
@@ -164,7 +166,18 @@ pub(super) fn reset(
     if txn.get(Space::AccessKeys, &at)?.is_some() {
         txn.delete(Space::AccessKeys, &at);
     }
-    Ok((Reply::Done, vec![]).into())
+    let (prev, row) = (found.row.modseq, &mut found.row);
+    row.modseq = ModSeq(prev.0 + 1);
+    row.key_reset = Some((row.modseq, user));
+    tables::put_mailbox(txn, found.id, row);
+    let event = Event {
+        mailbox: found.id,
+        prev,
+        seq: found.row.modseq,
+        changes: vec![Change::KeyReset(user)],
+        deleted: false,
+    };
+    Ok((Reply::Done, vec![Arc::new(event)]).into())
 }
 
 /// Removes some keys of a mailbox that has lost its name. True if none is left.

@@ -148,7 +148,7 @@ pub fn body(number: u64, len: usize) -> Bytes {
 pub fn follow(view: &mut Vec<Uid>, event: &Event) {
     for change in &event.changes {
         match change {
-            Change::Acl(_) | Change::Keywords(_) => {}
+            Change::Acl(_) | Change::Keywords(_) | Change::KeyReset(_) => {}
             Change::Expunged { uid, number } => {
                 assert_eq!(view.remove(*number as usize - 1), *uid, "{event:?}");
             }

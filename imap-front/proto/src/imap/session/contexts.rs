@@ -81,7 +81,10 @@ impl UpdateContext {
                     self.open.extend((first.0..=last.0).map(Uid));
                 }
                 // It leaves the result when the client is told that it is gone.
-                Change::Expunged { .. } | Change::Acl(_) | Change::Keywords(_) => {}
+                Change::Expunged { .. }
+                | Change::Acl(_)
+                | Change::Keywords(_)
+                | Change::KeyReset(_) => {}
             }
         }
     }

@@ -116,6 +116,7 @@ impl Session {
             self.leave_contexts();
         }
         self.send_keywords();
+        self.tell_of_key();
         let told_by = self.told_by();
         let what = FlagsTold {
             condstore: self.condstore,
@@ -245,7 +246,7 @@ impl Session {
 }
 
 /// The view of the selected mailbox, if it is loaded.
-fn loaded(selected: &mut Option<Box<Selected>>) -> Option<&mut View> {
+pub(super) fn loaded(selected: &mut Option<Box<Selected>>) -> Option<&mut View> {
     match &mut selected.as_deref_mut()?.view {
         ViewState::Loaded(view) => Some(view),
         ViewState::Unloaded { .. } => None,

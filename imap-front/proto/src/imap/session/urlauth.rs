@@ -3,7 +3,8 @@
 use mail::signed_url::Token;
 use mail::{MailboxName, Refusal, Reply, Request};
 
-use super::{Session, Step};
+use super::updates::loaded;
+use super::{Session, Step, View};
 use crate::imap::encode;
 use crate::imap::url::URL_BYTES_MAX;
 use crate::imap::url_auth::{INTERNAL, rump};
@@ -119,7 +120,15 @@ impl Session {
     /// With a mailbox that is selected.
     pub(super) fn say_mechanisms(&mut self) {
         if self.tells_mechanisms() {
-            self.say("* OK [URLMECH INTERNAL] How URLs are signed");
+            self.say(encode::MECHANISMS);
+        }
+    }
+
+    /// Once the user has given up their key for the mailbox that is selected, in whichever session.
+    pub(super) fn tell_of_key(&mut self) {
+        let key_reset = loaded(&mut self.selected).and_then(View::take_key_reset);
+        if key_reset.is_some() && key_reset == self.user {
+            self.say_mechanisms();
         }
     }
 }

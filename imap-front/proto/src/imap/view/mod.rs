@@ -13,7 +13,7 @@ mod updates;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use mail::{Acl, Change, Event, Flags, InView, ModSeq, Uid, UidRanges, UidSet};
+use mail::{Acl, Change, Event, Flags, InView, ModSeq, Uid, UidRanges, UidSet, UserId};
 use roaring::RoaringBitmap;
 
 use slots::{Seek, Slots};
@@ -46,6 +46,8 @@ pub(super) struct View {
     all_keywords: Option<Arc<[Arc<str>]>>,
     /// Who may do what, if that has changed.
     acl: Option<Arc<Acl>>,
+    /// Who has given up a key for it.
+    key_reset: Option<UserId>,
     /// Everything up to here is in the view.
     pub modseq: ModSeq,
     /// Messages with this UID or a higher one are `\Recent`.
@@ -68,6 +70,7 @@ impl View {
             keywords: None,
             all_keywords: None,
             acl: None,
+            key_reset: None,
             modseq,
             recent_from,
         }
@@ -108,6 +111,7 @@ impl View {
         for change in &event.changes {
             match change {
                 Change::Acl(acl) => self.acl = Some(acl.clone()),
+                Change::KeyReset(user) => self.key_reset = Some(*user),
                 Change::Keywords(all) => self.all_keywords = Some(all.clone()),
                 Change::Expunged { uid, .. } => {
                     if !self.flags.is_empty() {
@@ -151,6 +155,11 @@ impl View {
     /// Who may do what, if that has changed.
     pub fn take_acl(&mut self) -> Option<Arc<Acl>> {
         self.acl.take()
+    }
+
+    /// Who has given up a key for it, if anybody has.
+    pub fn take_key_reset(&mut self) -> Option<UserId> {
+        self.key_reset.take()
     }
 
     /// Messages that the client knows of: its last EXISTS, less what was expunged since.
@@ -336,7 +345,7 @@ impl View {
     /// The same and how many messages are gone, if the client has heard of all else, and the view
     /// can be made again from that.
     pub fn withholds(&self) -> Option<(ModSeq, u32)> {
-        let rest = self.flags.is_empty() && self.all_keywords.is_none();
+        let rest = self.flags.is_empty() && self.all_keywords.is_none() && self.key_reset.is_none();
         let is_all = rest && self.announced == self.slots.len() && !self.came_since;
         let after = self.withheld_after().filter(|_| is_all)?;
         Some((after, self.gone.len() as u32))
@@ -376,6 +385,7 @@ impl View {
         self.gone.is_empty()
             && self.flags.is_empty()
             && self.all_keywords.is_none()
+            && self.key_reset.is_none()
             && self.announced == self.slots.len()
     }
 
