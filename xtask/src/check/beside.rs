@@ -1,5 +1,5 @@
-//! A stage that runs beside others, in a process of its own: one that only counts, and so does not
-//! mind that others take time from it, beside those that mostly wait.
+//! A stage that runs beside others, in a process of its own: one that doesn't mind that others take
+//! time from it, and takes little from those.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, setpriority_process};
 
 use super::failures::Failures;
 use crate::count::Count;
@@ -17,6 +18,8 @@ use crate::{paths, shell};
 const THIS_PROGRAM: &str = "/proc/self/exe";
 /// How often it is looked whether the process has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// The priority of the process and its children.
+const NICE: i32 = 10;
 
 /// A stage that runs.
 pub struct Beside {
@@ -37,6 +40,8 @@ impl Beside {
             .stdout(file)
             .spawn()
             .with_context(|| format!("cannot start the stage {stage}"))?;
+        // Those in front go first; without that they take longer.
+        let _ = setpriority_process(Some(Pid::from_child(&child)), NICE);
         Ok(Self { child, output })
     }
 

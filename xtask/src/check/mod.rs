@@ -21,10 +21,13 @@ use crate::{campaign, crash, demo, instructions, packages, page, results, shell}
 const CRASH_ROUNDS: u32 = 50;
 /// Rounds of killing everything and starting it again.
 const KILL_ROUNDS: u32 = 4;
-/// A stage that counts what does not depend on time, and the one beside which it runs: there,
-/// servers mostly wait until they have settled. What is waited for its end is its own time.
-const GUEST: &str = "instructions";
-const HOST: &str = "results";
+/// Stages that run beside all from this one on: of one, servers mostly wait until they have
+/// settled, the other counts what does not depend on time. What is waited for their ends is their
+/// own time.
+const BESIDE: [&str; 2] = ["results", "instructions"];
+const BESIDE_FROM: &str = "simulate";
+/// Tests that run at a time, for each core: those of real servers mostly wait.
+const TESTS_A_CORE: usize = 2;
 /// Stages that need what others have made, and install it.
 const NEEDS_PACKAGES: [&str; 4] = ["monitor", "clients", "proxies", "site"];
 /// Seeds of the simulation, as `simulate` takes them.
@@ -94,14 +97,6 @@ const STAGES: [Stage; 15] = [
         run: show,
     },
     Stage {
-        name: "results",
-        run: twins,
-    },
-    Stage {
-        name: "instructions",
-        run: |_| instructions::compare(),
-    },
-    Stage {
         name: "crash",
         run: crashes,
     },
@@ -125,6 +120,14 @@ const STAGES: [Stage; 15] = [
         name: "site",
         run: |_| site(),
     },
+    Stage {
+        name: "results",
+        run: twins,
+    },
+    Stage {
+        name: "instructions",
+        run: |_| instructions::compare(),
+    },
 ];
 
 fn names() -> Vec<&'static str> {
@@ -141,19 +144,20 @@ pub fn run(options: &Options) -> bool {
         // Stages that need what is missing fail, and say so.
         println!("packages are missing: {failure:#}");
     }
-    let mut beside = None;
+    let mut beside = Vec::new();
     for stage in STAGES.iter().filter(|stage| options.wants(stage.name)) {
         if shell::interrupted() {
             break;
         }
         println!("\n== {} ==", stage.name);
         let begun = Instant::now();
-        if stage.name == HOST && options.wants(GUEST) {
-            beside = Some(Beside::start(GUEST));
+        if stage.name == BESIDE_FROM {
+            let wanted = BESIDE.into_iter().filter(|guest| options.wants(guest));
+            beside.extend(wanted.map(|guest| (guest, Beside::start(guest))));
         }
-        let guest = (stage.name == GUEST).then(|| beside.take()).flatten();
+        let guest = beside.iter().position(|(guest, _)| *guest == stage.name);
         let mut failures = Failures::default();
-        let count = match guest {
+        let count = match guest.map(|guest| beside.swap_remove(guest).1) {
             Some(guest) => guest.and_then(|guest| guest.end(&mut failures)),
             None => (stage.run)(&mut failures),
         };
@@ -223,6 +227,8 @@ fn doc(_: &mut Failures) -> Result<Count> {
 fn test(failures: &mut Failures) -> Result<Count> {
     let mut count = Count::default();
     let mut command = shell::cargo(&["test", "--workspace", "--no-fail-fast"]);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    command.env("RUST_TEST_THREADS", (cores * TESTS_A_CORE).to_string());
     let good = shell::watch(&mut command, |line| {
         count += Count::of_cargo_test(line);
         failures.look(line);
