@@ -15,7 +15,7 @@ pub struct Event {
     pub prev: ModSeq,
     /// HIGHESTMODSEQ after it.
     pub seq: ModSeq,
-    /// What changed, in the order in which a client must be told: keywords and a key, then
+    /// What changed, in the order in which a client must be told: a key and keywords, then
     /// expunges, then new messages, then flags. Who may do what comes before all.
     pub changes: Vec<Change>,
     /// The mailbox was deleted; `changes` is empty.

@@ -76,13 +76,13 @@ fn changes(mailbox: &Mailbox, since: ModSeq) -> Vec<Change> {
     if mailbox.acl_at > since {
         changes.push(Change::Acl(Arc::new(mailbox.acl.clone())));
     }
-    if mailbox.keywords_at > since {
-        changes.push(Change::Keywords(mailbox.keywords.clone().into()));
-    }
     if let Some((at, user)) = mailbox.key_reset
         && at > since
     {
         changes.push(Change::KeyReset(user));
+    }
+    if mailbox.keywords_at > since {
+        changes.push(Change::Keywords(mailbox.keywords.clone().into()));
     }
     for uid in view.clone() {
         if !mailbox.messages.contains_key(&uid) {

@@ -62,21 +62,20 @@ pub fn announce(parked: &mut Parked, event: &Event) -> Announce {
             false => Announce::Stale,
         };
     }
-    if let Some(Change::Acl(acl)) = event.changes.first() {
+    match event.changes.first() {
         // What it hears of that, and whether it may stay, is for its session to say.
-        if event.changes.len() > 1 || !parked.has_rights(acl.rights_of(parked.user)) {
-            return Announce::Stale;
+        Some(Change::Acl(acl)) => {
+            if event.changes.len() > 1 || !parked.has_rights(acl.rights_of(parked.user)) {
+                return Announce::Stale;
+            }
+            parked.apply(event);
+            return Announce::Silent;
         }
-        parked.apply(event);
-        return Announce::Silent;
+        Some(change @ Change::KeyReset(_)) => return announce_key(parked, event, change),
+        _ => {}
     }
     parked.apply(event);
     if event.changes.is_empty() {
-        return Announce::Silent;
-    }
-    let mechanisms = event.changes.iter().any(|it| parked.hears_of_key(it));
-    let is_key = |change: &Change| matches!(change, Change::KeyReset(_));
-    if !mechanisms && event.changes.iter().all(is_key) {
         return Announce::Silent;
     }
     let is_flags = |change: &Change| matches!(change, Change::Flags { .. });
@@ -97,7 +96,7 @@ pub fn announce(parked: &mut Parked, event: &Event) -> Announce {
             true => parked.flag_rights(),
             false => Rights::NONE,
         },
-        language: match has_keywords || mechanisms {
+        language: match has_keywords {
             true => parked.language,
             false => Language::Default,
         },
@@ -105,7 +104,31 @@ pub fn announce(parked: &mut Parked, event: &Event) -> Announce {
         flagless,
         uid: has_flags && parked.has(Parked::NOTIFIED),
         uid_only: has_flags && parked.is_uid_only(),
-        mechanisms,
+        mechanisms: false,
+    })
+}
+
+/// Of an event that begins with a key that somebody has given up, which stands alone as a rule.
+#[cold]
+fn announce_key(parked: &mut Parked, event: &Event, change: &Change) -> Announce {
+    if event.changes.len() > 1 {
+        return Announce::Stale;
+    }
+    parked.apply(event);
+    if !parked.hears_of_key(change) {
+        return Announce::Silent;
+    }
+    Announce::Line(RenderKey {
+        bits: parked.bits & KNOWN,
+        recent: parked.recent,
+        recent_from: 0,
+        rights: Rights::NONE,
+        language: parked.language,
+        vanished: false,
+        flagless: parked.has(Parked::FLAGLESS),
+        uid: false,
+        uid_only: false,
+        mechanisms: true,
     })
 }
 

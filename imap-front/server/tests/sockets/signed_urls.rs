@@ -23,7 +23,7 @@ fn fetched(talk: &mut Talk, url: &str) -> Vec<String> {
 
 #[test]
 fn what_was_signed_holds_after_a_kill_until_it_is_given_up() {
-    let site = Site::bare("service.imap.submitusers = mary\n");
+    let site = Site::new("service.imap.submitusers = mary\n");
     let mut server = site.start();
     for user in ["fred", "mary"] {
         server.deliver(&[user], "Subject: x\r\n\r\nHello");

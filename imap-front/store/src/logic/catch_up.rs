@@ -124,13 +124,13 @@ impl Piece<'_> {
             let acl = access::acl(self.kv, self.id, self.mailbox)?;
             changes.push(Change::Acl(Arc::new(acl)));
         }
-        if self.since < self.mailbox.keywords_at && self.mailbox.keywords_at != Mailbox::UNTOLD {
-            changes.push(Change::Keywords(self.mailbox.keywords.clone().into()));
-        }
         if let Some((at, user)) = self.mailbox.key_reset
             && self.since < at
         {
             changes.push(Change::KeyReset(user));
+        }
+        if self.since < self.mailbox.keywords_at && self.mailbox.keywords_at != Mailbox::UNTOLD {
+            changes.push(Change::Keywords(self.mailbox.keywords.clone().into()));
         }
         changes.extend(leaving.iter().map(|&uid| Change::Expunged {
             uid,
