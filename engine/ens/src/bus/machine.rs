@@ -129,6 +129,8 @@ pub struct Machine {
     known_ns: Option<u64>,
     /// Something was published before, and may have been for some of those.
     is_blind: bool,
+    /// Pools have got their first members here meanwhile: what came before was for none of them.
+    have_come_blind: bool,
     /// It has said that it ends.
     has_ended: bool,
     actions: Vec<Action>,
@@ -157,6 +159,7 @@ impl Machine {
             digest_ns: 0,
             known_ns: None,
             is_blind: false,
+            have_come_blind: false,
             has_ended: false,
             actions: vec![
                 Action::Subscribe(Subject::Everyone),
@@ -279,9 +282,14 @@ impl Machine {
         self.known_ns
     }
 
+    /// Whether it is known which pools others have.
+    pub(super) fn knows_pools(&self, now_ns: u64) -> bool {
+        self.known_ns.is_some_and(|known_ns| known_ns <= now_ns)
+    }
+
     /// An event of this broker's publishers. What was published is sent by [`Machine::flush`].
     pub fn publish(&mut self, now_ns: u64, bucket: u16, event: &Crossing) {
-        self.is_blind |= self.known_ns.is_none_or(|known_ns| now_ns < known_ns);
+        self.is_blind |= !self.knows_pools(now_ns);
         let (origin, began_ns) = (self.origin, self.began_ns);
         let order = &mut self.order;
         let header = || {

@@ -125,6 +125,11 @@ impl SitePools {
         away.any(|pattern| !self.has_members_here(pattern))
     }
 
+    /// Whether any pool has members on other hosts.
+    pub fn has_any_away(&self) -> bool {
+        !self.elsewhere.is_empty()
+    }
+
     /// Whether it has any on other hosts.
     pub fn has_members_away(&self, pattern: &Bytes) -> bool {
         self.elsewhere.contains_key(pattern)

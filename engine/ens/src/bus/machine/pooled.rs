@@ -16,6 +16,8 @@ const SENDERS_MAX: usize = 2048;
 impl Machine {
     /// So many members has a pool here.
     pub fn set_members(&mut self, now_ns: u64, pattern: &Bytes, members: u32) {
+        let are_first = members > 0 && !self.pools.has_members_here(pattern);
+        self.have_come_blind |= are_first && !self.knows_pools(now_ns);
         if !self.pools.set_own(now_ns, pattern, members) {
             self.counts.pools_refused += 1;
         } else if members > 0 {
@@ -219,8 +221,14 @@ impl Machine {
 
     /// What was published before it was known which pools others have went to no member of those.
     pub(super) fn tell_of_blind(&mut self, now_ns: u64) {
-        let is_known = self.known_ns.is_some_and(|known_ns| known_ns <= now_ns);
-        if is_known && std::mem::take(&mut self.is_blind) && self.pools.has_only_away() {
+        if !self.knows_pools(now_ns) {
+            return;
+        }
+        let (is_blind, have_come) = (self.is_blind, self.have_come_blind);
+        (self.is_blind, self.have_come_blind) = (false, false);
+        // Members that were here all the time have got it.
+        let had_members = !have_come && !self.pools.has_only_away();
+        if is_blind && !had_members && self.pools.has_any_away() {
             self.lost_of_pool();
         }
     }

@@ -119,10 +119,14 @@ fn members_elsewhere_are_told_of_what_was_published_before_they_were_known() {
     for after_ns in [None, Some(SECOND_NS / 2)] {
         assert!(!is_told(comes_back(), after_ns) && !is_told(comes(), after_ns));
     }
-    // Whoever has a member of the same pool serves it.
+    // A member here has got it, unless it has come since.
+    let (mut one, other) = have_met();
+    one.set_members(3 * SECOND_NS, &POOL, 1);
+    one.disconnected();
+    assert!(!is_told((one, other), early_ns));
     let (mut one, other) = comes_back();
     one.set_members(3 * SECOND_NS, &POOL, 1);
-    assert!(!is_told((one, other), early_ns));
+    assert!(is_told((one, other), early_ns));
 }
 
 #[test]
