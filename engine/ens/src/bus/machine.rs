@@ -359,17 +359,21 @@ impl Machine {
         origin >> FAMILY_SHIFT == self.origin >> FAMILY_SHIFT
     }
 
-    /// Messages that have come since the last call; all that had come when they were fetched, or
-    /// a part of that, [`in_order`].
+    /// Messages that have come since the last call: all that had come when they were fetched.
     pub fn hear(&mut self, now_ns: u64, messages: Vec<Bytes>) {
         for message in in_order(messages) {
-            match Said::decode(message) {
-                Some((header, _)) if header.origin == self.origin => {}
-                // What a predecessor has published its clients, who are here now, have heard.
-                Some((header, Said::Batch { .. })) if self.is_family(header.origin) => {}
-                Some((header, said)) => self.hear_one(now_ns, header, said),
-                None => self.counts.strange += 1,
-            }
+            self.hear_next(now_ns, message);
+        }
+    }
+
+    /// The next of the messages that have come, [`in_order`].
+    pub fn hear_next(&mut self, now_ns: u64, message: Bytes) {
+        match Said::decode(message) {
+            Some((header, _)) if header.origin == self.origin => {}
+            // What a predecessor has published its clients, who are here now, have heard.
+            Some((header, Said::Batch { .. })) if self.is_family(header.origin) => {}
+            Some((header, said)) => self.hear_one(now_ns, header, said),
+            None => self.counts.strange += 1,
         }
     }
 

@@ -219,7 +219,7 @@ impl SiteDriver {
         }
         self.machine.note_strange(strange);
         for message in in_order(said) {
-            self.machine.hear(now_ns, vec![message]);
+            self.machine.hear_next(now_ns, message);
             self.carry_out(self.parts.room_bytes_max);
         }
     }

@@ -224,11 +224,13 @@ impl Machine {
         if !self.knows_pools(now_ns) {
             return;
         }
-        let (is_blind, have_come) = (self.is_blind, self.have_come_blind);
-        (self.is_blind, self.have_come_blind) = (false, false);
+        let have_come = std::mem::take(&mut self.have_come_blind);
+        // All pools are looked at only if something was published.
+        if !std::mem::take(&mut self.is_blind) {
+            return;
+        }
         // Members that were here all the time have got it.
-        let had_members = !have_come && !self.pools.has_only_away();
-        if is_blind && !had_members && self.pools.has_any_away() {
+        if self.pools.has_only_away() || (have_come && self.pools.has_any_away()) {
             self.lost_of_pool();
         }
     }
