@@ -52,7 +52,8 @@ pub enum Change {
     /// know them before it is told of their use (RFC 3501 §7.2.6).
     Keywords(Arc<[Arc<str>]>),
     /// A user has given up the key by which they signed URLs of the mailbox's messages: their
-    /// sessions are told (RFC 4467 §8). An event built for a catch-up has the last one only.
+    /// sessions are told (RFC 4467 §8). In an event built for a catch-up it is [`Change::SEVERAL`]
+    /// if more than one has, ever: which of them since then is not kept.
     KeyReset(UserId),
     /// A message left the mailbox.
     Expunged {
@@ -90,4 +91,23 @@ pub enum Change {
         /// The message's mod-sequence.
         modseq: ModSeq,
     },
+}
+
+impl Change {
+    /// In the place of a user who has given up a key: any of several may have.
+    pub const SEVERAL: UserId = UserId(0);
+
+    /// Whether a user may have given up a key by this.
+    pub fn may_reset_key_of(&self, user: UserId) -> bool {
+        matches!(self, Self::KeyReset(who) if *who == user || *who == Self::SEVERAL)
+    }
+
+    /// Who is kept as the one who has given up a key last, if this user does and another, or none,
+    /// was kept before.
+    pub fn key_reset_by(user: UserId, before: Option<UserId>) -> UserId {
+        match before {
+            Some(other) if other != user => Self::SEVERAL,
+            _ => user,
+        }
+    }
 }

@@ -89,7 +89,8 @@ pub(crate) fn reset(state: &mut State, user: UserId, mailbox: Option<&MailboxNam
             let mailbox = state.changing(id);
             let prev = mailbox.modseq;
             let seq = mailbox.step();
-            mailbox.key_reset = Some((seq, user));
+            let before = mailbox.key_reset.map(|(_, user)| user);
+            mailbox.key_reset = Some((seq, Change::key_reset_by(user, before)));
             let event = Event {
                 mailbox: id,
                 prev,

@@ -78,7 +78,7 @@ pub(crate) struct Mailbox {
     /// Who may do what, and since when that is so.
     pub acl: Acl,
     pub acl_at: ModSeq,
-    /// When somebody last gave up their key for it, and who.
+    /// When somebody last gave up their key for it, and who; see [`mail::Change::SEVERAL`].
     pub key_reset: Option<(ModSeq, UserId)>,
     /// What was expunged can still be read.
     pub kept: BTreeMap<Uid, Message>,

@@ -63,7 +63,7 @@ pub(crate) struct Mailbox {
     pub keywords_at: ModSeq,
     /// When its access control list was last changed; 0 if it never had one.
     pub acl_at: ModSeq,
-    /// When somebody last gave up their key for it, and who.
+    /// When somebody last gave up their key for it, and who; see [`mail::Change::SEVERAL`].
     pub key_reset: Option<(ModSeq, UserId)>,
 }
 

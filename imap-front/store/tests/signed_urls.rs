@@ -8,8 +8,8 @@ use std::sync::Arc;
 use common::{Bench, body, copy_all};
 use mail::signed_url::{KEY_BYTES, UrlAccess};
 use mail::{
-    AccessKey, Body, Flags, InternalDate, MailboxName, Namespaces, Refusal, Reply, Request, Rights,
-    RightsMode, SignedUrl, UrlToSign, UserId,
+    AccessKey, Body, Change, Flags, InternalDate, MailboxName, Namespaces, Refusal, Reply, Request,
+    Rights, RightsMode, SignedUrl, UrlToSign, UserId,
 };
 use model::{Limits, Model};
 use proptest::prelude::*;
@@ -298,6 +298,51 @@ fn keys_survive_a_kill_and_so_do_resets() {
     world.agree(Request::Delete { user, name });
     world.kill();
     assert_eq!(world.try_all(), 3);
+}
+
+/// Of several who gave up their keys while a session was away none is forgotten for another.
+#[test]
+fn who_comes_back_hears_of_resets_by_several() {
+    let mut world = World::new();
+    let (ann, bob) = (world.user(0), world.user(1));
+    let reset = |user, name: &str| Request::ResetKeys {
+        user,
+        mailbox: Some(MailboxName::new(name)),
+    };
+    world.agree(Request::Create {
+        user: ann,
+        name: MailboxName::new("a"),
+        special_use: None,
+    });
+    world.agree(Request::SetAcl {
+        user: ann,
+        name: MailboxName::new("a"),
+        identifier: "bob".into(),
+        mode: RightsMode::Replace,
+        rights: Rights::LOOKUP | Rights::READ,
+    });
+    let Reply::Opened(opened) = world.agree(Request::Open {
+        user: ann,
+        name: MailboxName::new("a"),
+        read_only: false,
+    }) else {
+        panic!("not opened");
+    };
+    let mut told = |who: &[(UserId, &str)]| {
+        who.iter()
+            .for_each(|(user, name)| drop(world.agree(reset(*user, name))));
+        let since = opened.highest_modseq;
+        let mailbox = opened.mailbox;
+        match world.agree(Request::Sync { mailbox, since }) {
+            Reply::Synced(delta) => delta[0].changes.clone(),
+            reply => panic!("{reply:?}"),
+        }
+    };
+    let others = "Other Users/ann/a";
+    assert_eq!(told(&[(ann, "a"), (ann, "a")]), [Change::KeyReset(ann)]);
+    let changes = told(&[(bob, others)]);
+    assert!(changes[0].may_reset_key_of(ann) && changes[0].may_reset_key_of(bob));
+    assert_eq!(told(&[(ann, "a")]), changes);
 }
 
 /// Who may not, what does not exist and what was forged are refused alike.

@@ -462,6 +462,16 @@ mod tests {
         };
         assert_eq!(render(&reset, key), said);
         assert_eq!(render_many(&mut many, [&reset]).as_deref(), Some(&said[..]));
+        // Several have while it was away.
+        let (mut away, several) = (other, event(5, vec![Change::KeyReset(Change::SEVERAL)]));
+        assert!(matches!(
+            announce(&mut { away }, &several),
+            Announce::Line(_)
+        ));
+        assert_eq!(
+            render_many(&mut away, [&several]).as_deref(),
+            Some(&said[..])
+        );
         other.user = UserId(2);
         for row in [&mut other, &mut heard] {
             let mut many = *row;

@@ -118,8 +118,7 @@ impl Parked {
     /// Whether its client is told that the user has given up a key.
     pub(super) fn hears_of_key(&self, change: &Change) -> bool {
         // Not where others may listen (RFC 4467 §8).
-        matches!(change, Change::KeyReset(user) if *user == self.user)
-            && self.modes & Self::CLEARTEXT != 0
+        change.may_reset_key_of(self.user) && self.modes & Self::CLEARTEXT != 0
     }
 
     /// Moves the cursor forward by an event that follows, if all that it says is to be withheld.

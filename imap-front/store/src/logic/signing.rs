@@ -168,7 +168,8 @@ pub(super) fn reset(
     }
     let (prev, row) = (found.row.modseq, &mut found.row);
     row.modseq = ModSeq(prev.0 + 1);
-    row.key_reset = Some((row.modseq, user));
+    let before = row.key_reset.map(|(_, user)| user);
+    row.key_reset = Some((row.modseq, Change::key_reset_by(user, before)));
     tables::put_mailbox(txn, found.id, row);
     let event = Event {
         mailbox: found.id,

@@ -1,7 +1,7 @@
 //! GENURLAUTH and RESETKEY (RFC 4467 §7).
 
 use mail::signed_url::Token;
-use mail::{MailboxName, Refusal, Reply, Request};
+use mail::{Change, MailboxName, Refusal, Reply, Request};
 
 use super::updates::loaded;
 use super::{Session, Step, View};
@@ -126,8 +126,12 @@ impl Session {
 
     /// Once the user has given up their key for the mailbox that is selected, in whichever session.
     pub(super) fn tell_of_key(&mut self) {
-        let key_reset = loaded(&mut self.selected).and_then(View::take_key_reset);
-        if key_reset.is_some() && key_reset == self.user {
+        let resets = loaded(&mut self.selected).map(View::take_key_resets);
+        if let (Some(resets), Some(user)) = (resets, self.user)
+            && resets
+                .into_iter()
+                .any(|it| Change::KeyReset(it).may_reset_key_of(user))
+        {
             self.say_mechanisms();
         }
     }

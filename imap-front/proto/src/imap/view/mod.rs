@@ -10,7 +10,7 @@
 mod slots;
 mod updates;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use mail::{Acl, Change, Event, Flags, InView, ModSeq, Uid, UidRanges, UidSet, UserId};
@@ -46,8 +46,8 @@ pub(super) struct View {
     all_keywords: Option<Arc<[Arc<str>]>>,
     /// Who may do what, if that has changed.
     acl: Option<Arc<Acl>>,
-    /// Who has given up a key for it.
-    key_reset: Option<UserId>,
+    /// Who have given up their keys for it.
+    key_resets: BTreeSet<UserId>,
     /// Everything up to here is in the view.
     pub modseq: ModSeq,
     /// Messages with this UID or a higher one are `\Recent`.
@@ -70,7 +70,7 @@ impl View {
             keywords: None,
             all_keywords: None,
             acl: None,
-            key_reset: None,
+            key_resets: BTreeSet::new(),
             modseq,
             recent_from,
         }
@@ -111,7 +111,9 @@ impl View {
         for change in &event.changes {
             match change {
                 Change::Acl(acl) => self.acl = Some(acl.clone()),
-                Change::KeyReset(user) => self.key_reset = Some(*user),
+                Change::KeyReset(user) => {
+                    self.key_resets.insert(*user);
+                }
                 Change::Keywords(all) => self.all_keywords = Some(all.clone()),
                 Change::Expunged { uid, .. } => {
                     if !self.flags.is_empty() {
@@ -157,9 +159,9 @@ impl View {
         self.acl.take()
     }
 
-    /// Who has given up a key for it, if anybody has.
-    pub fn take_key_reset(&mut self) -> Option<UserId> {
-        self.key_reset.take()
+    /// Who have given up their keys for it since this was asked last.
+    pub fn take_key_resets(&mut self) -> BTreeSet<UserId> {
+        std::mem::take(&mut self.key_resets)
     }
 
     /// Messages that the client knows of: its last EXISTS, less what was expunged since.
@@ -345,7 +347,8 @@ impl View {
     /// The same and how many messages are gone, if the client has heard of all else, and the view
     /// can be made again from that.
     pub fn withholds(&self) -> Option<(ModSeq, u32)> {
-        let rest = self.flags.is_empty() && self.all_keywords.is_none() && self.key_reset.is_none();
+        let rest =
+            self.flags.is_empty() && self.all_keywords.is_none() && self.key_resets.is_empty();
         let is_all = rest && self.announced == self.slots.len() && !self.came_since;
         let after = self.withheld_after().filter(|_| is_all)?;
         Some((after, self.gone.len() as u32))
@@ -385,7 +388,7 @@ impl View {
         self.gone.is_empty()
             && self.flags.is_empty()
             && self.all_keywords.is_none()
-            && self.key_reset.is_none()
+            && self.key_resets.is_empty()
             && self.announced == self.slots.len()
     }
 
