@@ -17,7 +17,8 @@ const PATTERNS_MAX: usize = 8;
 const PATTERN_BYTES_MAX: usize = 128;
 
 /// ```text
-/// getmetadata   = "GETMETADATA" [SP getmetadata-options] SP mailbox SP entries
+/// getmetadata   = "GETMETADATA" [SP getmetadata-options] SP mailbox
+///                 [SP getmetadata-options] SP entries
 /// setmetadata   = "SETMETADATA" SP mailbox SP entry-values
 /// getannotation = "GETANNOTATION" SP list-mailbox SP entries SP attribs
 /// setannotation = "SETANNOTATION" SP list-mailbox SP setentryatt
@@ -90,29 +91,37 @@ fn mailbox_or_server(lexer: &mut Lexer<'_>) -> Parsed<Option<MailboxName>> {
 /// ```
 fn get_metadata(lexer: &mut Lexer<'_>) -> Parsed<Command> {
     let (mut depth, mut value_bytes_max) = (Depth::Zero, None);
-    if lexer.peek() == Some(b'(') {
-        lexer.list(false, |lexer| {
-            if lexer.keyword("MAXSIZE") {
-                lexer.space()?;
-                value_bytes_max = Some(u64::from(lexer.number()?));
-                return Ok(());
-            }
-            if !lexer.keyword("DEPTH") {
-                return lexer.fail("MAXSIZE or DEPTH");
-            }
+    let mut option = |lexer: &mut Lexer<'_>| {
+        if lexer.keyword("MAXSIZE") {
             lexer.space()?;
-            depth = match () {
-                () if lexer.keyword("0") => Depth::Zero,
-                () if lexer.keyword("1") => Depth::One,
-                () if lexer.keyword("INFINITY") => Depth::Infinity,
-                () => return lexer.fail("0, 1 or infinity"),
-            };
-            Ok(())
-        })?;
+            value_bytes_max = Some(u64::from(lexer.number()?));
+            return Ok(());
+        }
+        if !lexer.keyword("DEPTH") {
+            return lexer.fail("MAXSIZE or DEPTH");
+        }
+        lexer.space()?;
+        depth = match () {
+            () if lexer.keyword("0") => Depth::Zero,
+            () if lexer.keyword("1") => Depth::One,
+            () if lexer.keyword("INFINITY") => Depth::Infinity,
+            () => return lexer.fail("0, 1 or infinity"),
+        };
+        Ok(())
+    };
+    let is_before = lexer.peek() == Some(b'(');
+    if is_before {
+        lexer.list(false, &mut option)?;
         lexer.space()?;
     }
     let mailbox = mailbox_or_server(lexer)?;
     lexer.space()?;
+    // RFC 5464 §4.2 and its examples have them here. Names of entries begin with a slash.
+    let mut after = lexer.clone();
+    if !is_before && after.take(b'(') && after.peek().is_some_and(|b| b.is_ascii_alphabetic()) {
+        lexer.list(false, &mut option)?;
+        lexer.space()?;
+    }
     let query = MetadataQuery {
         wanted: Wanted::Entries(entries(lexer)?, depth),
         value_bytes_max,
