@@ -129,6 +129,28 @@ fn a_nested_plain_message_is_its_own_part_1() {
     assert_eq!(section(message, &[1, 1, 1], What::Whole), None);
 }
 
+/// RFC 6532 §3.7, RFC 9051 §7.5.2.
+#[test]
+fn a_global_message_is_looked_into_unless_it_is_encoded() {
+    let encodings = [
+        ("8bit", true),
+        ("7BIT", true),
+        ("binary", true),
+        ("Base64", false),
+        ("quoted-printable", false),
+    ];
+    for (encoding, is_message) in encodings {
+        let message = format!(
+            "Content-Type: Message/Global\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n\
+             Subject: in\r\n\r\nbody\r\n"
+        );
+        let text = section(&message, &[1], What::Text);
+        assert_eq!(text, is_message.then_some("body\r\n"), "{encoding}");
+        let whole = section(&message, &[1], What::Whole);
+        assert_eq!(whole, Some("Subject: in\r\n\r\nbody\r\n"));
+    }
+}
+
 #[test]
 fn boundaries() {
     let parts = |message: &str| -> Vec<String> {

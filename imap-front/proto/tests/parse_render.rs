@@ -12,7 +12,8 @@ use imap_codec::imap_types::response::{Data, Response};
 use mail::mime::Structure;
 use mail::{Flags, InternalDate, SystemFlag};
 use mutate::{Rng, mutated};
-use proto::imap::{encode, render};
+use proto::imap::encode;
+use proto::imap::render::{self, Shape};
 
 /// Mutations of each message.
 const ROUNDS: usize = 500;
@@ -33,10 +34,11 @@ fn response(message: &[u8]) -> Vec<u8> {
     let structure = Structure::parse(message);
     let mut out = b"* 1 FETCH (ENVELOPE ".to_vec();
     render::envelope(&mut out, &structure.envelope);
-    out.extend_from_slice(b" BODY ");
-    render::bodystructure(&mut out, &structure.root, false);
-    out.extend_from_slice(b" BODYSTRUCTURE ");
-    render::bodystructure(&mut out, &structure.root, true);
+    for (item, extended) in [(" BODY ", false), (" BODYSTRUCTURE ", true)] {
+        out.extend_from_slice(item.as_bytes());
+        let global = false;
+        render::bodystructure(&mut out, &structure.root, Shape { extended, global });
+    }
     out.extend_from_slice(b")\r\n");
     out
 }

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::budget::Budget;
 use super::fields::described;
 use super::header;
-use super::walk::{DEPTH_MAX, Delimiter, delimiter};
+use super::walk::{DEPTH_MAX, Delimiter, delimiter, is_message};
 
 /// Longest header of a part that is looked at.
 const HEADER_BYTES_MAX: usize = 64 << 10;
@@ -183,7 +183,7 @@ impl Rewriter {
                     nested: self.nested,
                 });
             }
-        } else if is(&part.media_type, "message") && is(&part.subtype, "rfc822") {
+        } else if is_message(&part) {
             if has_room {
                 self.nested += 1;
                 self.state = State::Header;

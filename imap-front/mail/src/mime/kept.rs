@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::Structure;
 
 /// Changes with the fields of a structure, and with what is parsed of a message.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const FIXED_BYTES: usize = 1 + 8;
 
 impl Structure {

@@ -62,7 +62,7 @@ fn part(entity: Entity<'_>, depth: usize, in_digest: bool, budget: &mut Budget) 
             }
         }
     }
-    if is(&part.media_type, "message") && is(&part.subtype, "rfc822") {
+    if is_message(&part) {
         if depth > 0 {
             part.content = Content::Message(Box::new(message(body, at, depth - 1, budget)));
         } else {
@@ -75,6 +75,14 @@ fn part(entity: Entity<'_>, depth: usize, in_digest: bool, budget: &mut Budget) 
         part.lines = lines(body);
     }
     part
+}
+
+/// Whether a part is a message that can be looked into. One of RFC 6532 §3.7 may be encoded.
+pub(super) fn is_message(part: &Part) -> bool {
+    let is = |have: &[u8], want: &str| have.eq_ignore_ascii_case(want.as_bytes());
+    let is_encoded = is(&part.encoding, "base64") || is(&part.encoding, "quoted-printable");
+    let is_known = is(&part.subtype, "rfc822") || is(&part.subtype, "global") && !is_encoded;
+    is(&part.media_type, "message") && is_known
 }
 
 /// The parts of a multipart; `None` if there are none.

@@ -6,8 +6,9 @@ use imap_codec::{GreetingCodec, ResponseCodec};
 
 /// Responses that imap-codec doesn't know: ESEARCH (RFC 4731), those of ACL (RFC 4314), extended
 /// items of LIST (RFC 5258, RFC 5465), SIZE (RFC 8438) and APPENDLIMIT (RFC 7889) of STATUS,
-/// XSENDER of FETCH, GENURLAUTH and URLFETCH (RFC 4467; `tests/urls.rs` reads these), LANGUAGE
-/// (RFC 5255), what RFC 8474, RFC 8514 and RFC 8970 add, and what servers of the past said.
+/// XSENDER of FETCH, `message/global` in BODY as RFC 9051 has it, GENURLAUTH and URLFETCH
+/// (RFC 4467; `tests/urls.rs` reads these), LANGUAGE (RFC 5255), what RFC 8474, RFC 8514 and
+/// RFC 8970 add, and what servers of the past said.
 fn is_foreign(rest: &[u8]) -> bool {
     let line = rest.split(|&b| b == b'\r').next().unwrap_or(rest);
     const WORDS: [&str; 7] = [
@@ -28,6 +29,7 @@ fn is_foreign(rest: &[u8]) -> bool {
         || OF_THE_PAST.iter().any(|start| line.starts_with(start))
         || line.starts_with(b"* ") && line.windows(16).any(|it| it == b"FETCH (XSENDER \"")
         || NEW_ITEMS.iter().any(|item| contains(line, item)) && contains(line, b" FETCH (")
+        || contains(line, b" FETCH (BODY ") && contains(line, b"(\"message\" \"global\" ")
         || contains(line, b"MAILBOXID (") && line.starts_with(b"* STATUS ")
         || line.starts_with(b"* STATUS ") && line.ends_with(b"APPENDLIMIT 2000)")
         || line.starts_with(b"* STATUS ") && contains(line, b" SIZE ")

@@ -11,7 +11,7 @@ use mail::{EmailId, Flags, InternalDate, ModSeq, Uid};
 use proto::imap::ast::Command;
 use proto::imap::lexer::Lexer;
 use proto::imap::parse::parse_command;
-use proto::imap::render;
+use proto::imap::render::{self, Shape};
 
 /// A message as a client or a deliverer may send it.
 pub fn mime(data: &[u8]) {
@@ -33,9 +33,9 @@ pub fn mime(data: &[u8]) {
     let mut out = Vec::new();
     render::envelope(&mut out, &structure.envelope);
     check_item(&out);
-    for extended in [false, true] {
+    for (extended, global) in [(false, false), (true, false), (false, true), (true, true)] {
         out.clear();
-        render::bodystructure(&mut out, &structure.root, extended);
+        render::bodystructure(&mut out, &structure.root, Shape { extended, global });
         check_item(&out);
     }
 }

@@ -4,6 +4,6 @@ mod bodystructure;
 mod envelope;
 mod section;
 
-pub use bodystructure::bodystructure;
+pub use bodystructure::{Shape, bodystructure};
 pub use envelope::envelope;
 pub use section::{section_label, what};

@@ -494,6 +494,7 @@ impl Session {
             flags,
             modseq: self.condstore && flags,
             recent: !self.rev2 && self.view().is_recent(message.uid),
+            global: self.name_form.is_utf8(),
         };
         let head = match self.uid_only {
             true => format!("* {} UIDFETCH (", message.uid),

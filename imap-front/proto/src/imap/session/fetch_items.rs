@@ -94,6 +94,8 @@ pub(super) struct Extra {
     pub flags: bool,
     pub modseq: bool,
     pub recent: bool,
+    /// Of `message/global`: see [`render::Shape`].
+    pub global: bool,
 }
 
 /// Whether the item sets `\Seen` (RFC 3501 §6.4.5).
@@ -182,6 +184,7 @@ pub(super) struct Response {
     items: Arc<[FetchItem]>,
     extra: [Option<FetchItem>; 2],
     recent: bool,
+    global: bool,
     /// Items made so far, extra ones included.
     made: usize,
     out: Vec<u8>,
@@ -199,6 +202,7 @@ impl Response {
             items,
             extra: [flags, modseq],
             recent: extra.recent,
+            global: extra.global,
             made: 0,
             out: Vec::new(),
             segments: VecDeque::new(),
@@ -257,9 +261,10 @@ impl Response {
 
     fn item(&mut self, item: &FetchItem) {
         let message = &self.message;
+        let global = self.global;
         let root = |extended| {
             move |out: &mut Vec<u8>, structure: &Structure| {
-                render::bodystructure(out, &structure.root, extended);
+                render::bodystructure(out, &structure.root, render::Shape { extended, global });
             }
         };
         match item {
