@@ -511,6 +511,7 @@ impl Session {
             _ => format!("{}:{}", first.uid, first.uid.0 + count - 1),
         };
         let code = format!("[APPENDUID {} {uids}]", first.uid_validity);
+        self.note_own_messages(first.mailbox, first.uid, count);
         // RFC 3501 §6.3.11: a client that appends to its selected mailbox is told at once.
         self.finish(tag, format!("OK {code} APPEND completed"));
     }

@@ -206,16 +206,13 @@ impl Session {
         self.next_batch(job);
     }
 
-    /// Tells these items of new messages, from a UID to below another, between commands or within
-    /// IDLE.
+    /// Tells these items of new messages, between commands or within IDLE.
     pub(super) fn fetch_new(
         &mut self,
         idle: Option<Box<str>>,
-        (from, below): (Uid, Uid),
+        ranges: UidRanges,
         items: Arc<[FetchItem]>,
     ) {
-        let last = Uid(below.0.saturating_sub(1));
-        let ranges = UidRanges::from_iter([(from, last)]);
         let mut items = items.to_vec();
         // RFC 9051 §7.5.2
         if self.rev2 && !self.uid_only && !items.contains(&FetchItem::Uid) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mail::{
     Became, Events, Figures, MailboxId, MailboxName, NameChange, Namespaces, News, Reply, Request,
-    Rights, Uid, UserId, Watched,
+    Rights, Uid, UidRanges, UserId, Watched,
 };
 
 use super::{Session, Step, ViewState, Work};
@@ -51,6 +51,8 @@ pub(super) struct Notifying {
     /// New messages in the selected mailbox of which more is to be told: from one UID to below
     /// another.
     new_messages: Option<(Uid, Uid)>,
+    /// Those of which its client knows, as it has appended them: ranges, ascending.
+    own_messages: Vec<(Uid, Uid)>,
 }
 
 /// Up to when the client has heard what happened in a mailbox: the low bits of its mod-sequence.
@@ -92,6 +94,7 @@ impl Notifying {
             touched: BTreeSet::new(),
             has_lost_names: false,
             new_messages: None,
+            own_messages: vec![],
         }
     }
 
@@ -101,6 +104,7 @@ impl Notifying {
         let items = spec.selected.as_ref().map(|it| it.items.len());
         if items.is_none_or(|count| count == 0) {
             self.new_messages = None;
+            self.own_messages.clear();
         }
         self.spec = spec;
     }
@@ -234,6 +238,19 @@ impl Session {
         }
     }
 
+    /// The client itself has appended these messages: no more is told of them, if that is to the
+    /// selected mailbox (RFC 5465 §5.2).
+    pub(super) fn note_own_messages(&mut self, mailbox: MailboxId, first: Uid, count: u32) {
+        if self.selected_mailbox() == Some(mailbox)
+            && let Notify::On(notifying) = &mut self.notify
+            && let Some(selected) = &notifying.spec.selected
+            && !selected.items.is_empty()
+        {
+            let last = Uid(first.0.saturating_add(count.saturating_sub(1)));
+            notifying.own_messages.push((first, last));
+        }
+    }
+
     /// The mailbox that was selected is not any more: what the client has not heard of it, it hears
     /// as of others.
     pub(super) fn heed_unselected(&mut self) {
@@ -241,6 +258,7 @@ impl Session {
             return;
         };
         notifying.new_messages = None;
+        notifying.own_messages.clear();
         let told = match &selected.view {
             ViewState::Loaded(view) => view.all_sent().then_some(view.modseq),
             ViewState::Unloaded {
@@ -284,11 +302,15 @@ impl Session {
                 return false;
             }
         }
-        if let Some((from, below)) = notifying.new_messages.take() {
+        if let Some(range) = notifying.new_messages.take() {
+            let others = without(range, &std::mem::take(&mut notifying.own_messages));
             let items = notifying.spec.selected.as_ref().map(|it| it.items.clone());
-            let idle = self.leave_idle();
-            self.fetch_new(idle, (from, below), items.unwrap_or_default());
-            return true;
+            if !others.is_empty() {
+                let idle = self.leave_idle();
+                self.fetch_new(idle, others, items.unwrap_or_default());
+                return true;
+            }
+            return self.has_news() && self.tell_news();
         }
         self.tell_mailboxes();
         if self.output.is_full() {
@@ -416,6 +438,20 @@ impl Session {
     pub fn unpark_beside(&mut self, spec: Arc<Spec>) {
         self.notify = Notify::On(Box::new(Notifying::new(spec)));
     }
+}
+
+/// From one UID to below another, but for these ranges.
+fn without((mut from, below): (Uid, Uid), own: &[(Uid, Uid)]) -> UidRanges {
+    let mut left = vec![];
+    let mut push = |from: Uid, below: Uid| {
+        left.extend((from < below).then(|| (from, Uid(below.0 - 1))));
+    };
+    for (first, last) in own {
+        push(from, (*first).min(below));
+        from = from.max(Uid(last.0.saturating_add(1)));
+    }
+    push(from, below);
+    left.into_iter().collect()
 }
 
 #[cfg(test)]

@@ -87,6 +87,7 @@ impl Session {
         };
         // RFC 8508 §3.3: the code comes before the other goes.
         let (validity, uid) = (appended.uid_validity, appended.uid);
+        self.note_own_messages(appended.mailbox, uid, 1);
         self.say(&format!(
             "* OK [APPENDUID {validity} {uid}] The replacement is there"
         ));
