@@ -27,6 +27,7 @@ mod append_part;
 mod bearer;
 mod capability_lines;
 mod counts;
+mod fetch_item;
 mod forwarded;
 mod handover;
 mod idle;

@@ -1,7 +1,9 @@
 //! What the answer to a SEARCH, or SORT, is to have.
 
+use super::fetch_item::FetchItem;
+
 /// SEARCH return options (RFC 4731 §3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SearchReturn {
     /// `MIN`
     Min,
@@ -17,8 +19,9 @@ pub enum SearchReturn {
     Partial(PartialRange),
     /// `CONTEXT` (RFC 5267 §4.2): more of the kind will be asked for.
     Context,
-    /// `UPDATE` (RFC 5267 §4.3): changes of the result are to be told.
-    Update,
+    /// `UPDATE` (RFC 5267 §4.3): changes of the result are to be told, and these items of new
+    /// messages in it (RFC 5465 §7).
+    Update(Vec<FetchItem>),
 }
 
 /// Places in a result, the first is 1 (RFC 9394 §4 `partial-range`).

@@ -3,7 +3,7 @@
 use mail::MailboxName;
 
 use super::{fetch, mailbox};
-use crate::imap::ast::{Command, EventGroup, NotifyEvent, NotifyMailboxes, NotifySet};
+use crate::imap::ast::{Command, EventGroup, FetchItem, NotifyEvent, NotifyMailboxes, NotifySet};
 use crate::imap::lexer::{Lexer, Parsed};
 
 /// Event groups that one command may have.
@@ -162,20 +162,7 @@ pub(super) fn names(lexer: &mut Lexer<'_>) -> Parsed<Vec<MailboxName>> {
 fn event(lexer: &mut Lexer<'_>) -> Parsed<NotifyEvent> {
     let name = lexer.atom("an event")?.to_ascii_uppercase();
     Ok(match name.as_str() {
-        "MESSAGENEW" => {
-            let mut after = lexer.clone();
-            let mut items = Vec::new();
-            if after.take(b' ') && after.peek() == Some(b'(') {
-                *lexer = after;
-                let start = lexer.clone();
-                items = lexer.list(false, fetch::item)?;
-                if items.len() > ITEMS_MAX || lexer.position() - start.position() > ITEMS_BYTES_MAX
-                {
-                    return start.fail("at most 32 FETCH items in 2048 bytes");
-                }
-            }
-            NotifyEvent::MessageNew(items)
-        }
+        "MESSAGENEW" => NotifyEvent::MessageNew(new_items(lexer)?),
         "MESSAGEEXPUNGE" => NotifyEvent::MessageExpunge,
         "FLAGCHANGE" => NotifyEvent::FlagChange,
         "MAILBOXNAME" => NotifyEvent::MailboxName,
@@ -184,4 +171,20 @@ fn event(lexer: &mut Lexer<'_>) -> Parsed<NotifyEvent> {
         "SERVERMETADATACHANGE" => NotifyEvent::ServerMetadataChange,
         _ => NotifyEvent::Unknown,
     })
+}
+
+/// What is told of new messages, if that comes next; in brackets, with a space before or without.
+pub(super) fn new_items(lexer: &mut Lexer<'_>) -> Parsed<Vec<FetchItem>> {
+    let mut after = lexer.clone();
+    after.take(b' ');
+    if after.peek() != Some(b'(') {
+        return Ok(vec![]);
+    }
+    *lexer = after;
+    let start = lexer.clone();
+    let items = lexer.list(false, fetch::item)?;
+    match items.len() > ITEMS_MAX || lexer.position() - start.position() > ITEMS_BYTES_MAX {
+        true => start.fail("at most 32 FETCH items in 2048 bytes"),
+        false => Ok(items),
+    }
 }

@@ -4,7 +4,7 @@ use mail::search::{DateField, Day, Key};
 use mail::{ModSeq, SystemFlag};
 
 use super::set::partial_range;
-use super::{objects, sequence_set};
+use super::{notify, objects, sequence_set};
 use crate::imap::ast::{Command, SearchReturn};
 use crate::imap::encode;
 use crate::imap::lexer::{Fault, Lexer, Parsed};
@@ -101,7 +101,8 @@ fn all_of(mut keys: Vec<Key>) -> Key {
 /// ```text
 /// search-return-opt = "MIN" / "MAX" / "ALL" / "COUNT" / "SAVE" / "PARTIAL" SP partial-range
 ///                                                 ; RFC 4731 §4, RFC 5182 §3, RFC 9394 §4
-/// search-return-opt =/ "CONTEXT" / "UPDATE"       ; RFC 5267 §5
+/// search-return-opt =/ "CONTEXT" / "UPDATE" [[SP] "(" fetch-att *(SP fetch-att) ")"]
+///                                                 ; RFC 5267 §5; RFC 5465 §8, and §7 with SP
 /// ```
 fn return_option(lexer: &mut Lexer<'_>) -> Parsed<SearchReturn> {
     let start = lexer.clone();
@@ -113,7 +114,7 @@ fn return_option(lexer: &mut Lexer<'_>) -> Parsed<SearchReturn> {
         "COUNT" => SearchReturn::Count,
         "SAVE" => SearchReturn::Save,
         "CONTEXT" => SearchReturn::Context,
-        "UPDATE" => SearchReturn::Update,
+        "UPDATE" => SearchReturn::Update(notify::new_items(lexer)?),
         "PARTIAL" => {
             lexer.space()?;
             SearchReturn::Partial(partial_range(lexer)?)

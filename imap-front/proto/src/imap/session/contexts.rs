@@ -3,21 +3,24 @@
 //! They lie beside the selected mailbox and go with it. What the view is told of the mailbox is
 //! noted; between commands, and within IDLE, the store is asked which of the messages in question
 //! are found now, and what differs from before is told. Of a sorted result the store gives the
-//! order as well.
+//! order as well. Of new messages that are found more may be told before (RFC 5465 §7).
+
+mod results;
 
 use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use mail::reply::Arrangement;
 use mail::request::Arrange;
 use mail::search::{Key, Program};
 use mail::set::SetNumber;
-use mail::sort::Criterion;
 use mail::{Change, Event, Reply, Request, SequenceSet, Uid, UidSet};
 
+pub(super) use results::FollowedResults;
+use results::{Results, difference};
+
 use super::{Session, Step, ViewState, Work};
-use crate::imap::ast::SearchReturn;
+use crate::imap::ast::{FetchItem, SearchReturn};
 use crate::imap::encode::esearch;
 use crate::imap::output::Line;
 
@@ -38,14 +41,12 @@ pub(super) struct UpdateContext {
     results: Results,
     /// Messages of which it is not known whether they are found now.
     open: UidSet,
-}
-
-/// What the client knows of the result.
-enum Results {
-    /// In the mailbox's order.
-    Found(UidSet),
-    /// In the order of criteria.
-    Sorted(Box<[Criterion]>, Vec<Uid>),
+    /// What is told of new messages that are found.
+    items: Arc<[FetchItem]>,
+    /// Those of the messages that are new; none are noted if nothing is told of them.
+    fresh: UidSet,
+    /// What the result is once the client has heard of the new messages in it.
+    settled: Option<Results>,
 }
 
 /// The store looks at messages.
@@ -55,31 +56,23 @@ pub(super) struct LookingAgain {
     idle: Option<Box<str>>,
 }
 
-impl Results {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Found(uids) => uids.bytes(),
-            Self::Sorted(criteria, uids) => size_of_val(&criteria[..]) + size_of_val(&uids[..]),
-        }
-    }
-}
-
 impl UpdateContext {
     fn bytes(&self) -> usize {
         let program = Program {
             key: self.key.clone(),
         };
         let head = self.head.as_ref().map_or(0, |head| head.len());
-        size_of::<Self>() + head + program.bytes() + self.results.bytes() + self.open.bytes()
+        let uids = self.open.bytes() + self.fresh.bytes();
+        let results = self.results.bytes() + self.settled.as_ref().map_or(0, Results::bytes);
+        size_of::<Self>() + head + size_of_val(&self.items[..]) + program.bytes() + results + uids
     }
 
     fn note(&mut self, changes: &[Change]) {
         for change in changes {
             match change {
-                Change::New { uid, .. } | Change::Flags { uid, .. } => self.open.insert(*uid),
-                Change::NewRun { first, last, .. } => {
-                    self.open.extend((first.0..=last.0).map(Uid));
-                }
+                Change::New { uid, .. } => self.note_new(*uid, *uid),
+                Change::NewRun { first, last, .. } => self.note_new(*first, *last),
+                Change::Flags { uid, .. } => self.open.insert(*uid),
                 // It leaves the result when the client is told that it is gone.
                 Change::Expunged { .. }
                 | Change::Acl(_)
@@ -89,14 +82,23 @@ impl UpdateContext {
         }
     }
 
+    fn note_new(&mut self, first: Uid, last: Uid) {
+        let uids = (first.0..=last.0).map(Uid);
+        if !self.items.is_empty() {
+            self.fresh.extend(uids.clone());
+        }
+        self.open.extend(uids);
+    }
+
     /// Messages to look at, of those that the client knows.
     fn due(&self, below: Uid) -> UidSet {
         self.open.range(Uid(0)..=Uid(below.0 - 1)).collect()
     }
 }
 
-/// Whether messages can be looked at one by one, at any time, to see if a key finds them: not by
-/// their numbers, nor as time goes by. `1:*` is ALL.
+/// Whether messages can be looked at one by one, at any time, to see if a key finds them: not as
+/// time goes by, nor by which is the last. Numbers mean the messages that have them when the
+/// command comes (RFC 5267 §4.3), but `1:*` is ALL.
 fn is_lasting(key: &Key) -> bool {
     let is_fixed = |set: &SequenceSet| {
         let is_open = |it: &SetNumber| *it == SetNumber::Largest;
@@ -108,7 +110,6 @@ fn is_lasting(key: &Key) -> bool {
         Key::And(keys) => keys.iter().all(is_lasting),
         Key::Or(one, other) => is_lasting(one) && is_lasting(other),
         Key::Not(key) => is_lasting(key),
-        Key::Numbers(set) => set.is_saved() || is_all(set),
         Key::Uids(set) => is_fixed(set) || is_all(set),
         Key::Older(_) | Key::Younger(_) => false,
         _ => true,
@@ -134,9 +135,12 @@ fn with_all(key: Key) -> Key {
     }
 }
 
-/// Whether a search is to be followed.
-pub(super) fn updates(returns: Option<&[SearchReturn]>) -> bool {
-    returns.is_some_and(|returns| returns.contains(&SearchReturn::Update))
+/// What is told of new messages that a search finds, if it is to be followed.
+pub(super) fn updates(returns: Option<&[SearchReturn]>) -> Option<&[FetchItem]> {
+    returns?.iter().find_map(|it| match it {
+        SearchReturn::Update(items) => Some(&items[..]),
+        _ => None,
+    })
 }
 
 impl Session {
@@ -151,7 +155,7 @@ impl Session {
         key: Key,
         returns: Option<&[SearchReturn]>,
     ) -> Result<(Key, bool), &'static str> {
-        if !updates(returns) {
+        if updates(returns).is_none() {
             return Ok((key, false));
         }
         let mut contexts = self.contexts().iter();
@@ -166,25 +170,22 @@ impl Session {
     pub(super) fn follow(
         &mut self,
         (tag, uid): (&str, bool),
-        key: Option<Key>,
-        results: FollowedResults<'_>,
+        (key, items): (Option<Key>, &[FetchItem]),
+        results: &FollowedResults<'_>,
     ) {
         let Some(key) = key else {
             return self.refuse_updates(tag, "Numbers and times change by themselves");
-        };
-        let results = match results {
-            FollowedResults::Found(found) => Results::Found(found.clone()),
-            FollowedResults::Sorted(criteria, uids) => {
-                Results::Sorted(criteria.into(), uids.to_vec())
-            }
         };
         let context = UpdateContext {
             tag: tag.into(),
             uid,
             head: None,
             key,
-            results,
+            results: results.kept(),
             open: UidSet::default(),
+            items: items.into(),
+            fresh: UidSet::default(),
+            settled: None,
         };
         let fits = self.contexts().len() < CONTEXTS_MAX
             && self.contexts_bytes() + context.bytes() <= CONTEXTS_BYTES_MAX;
@@ -254,12 +255,14 @@ impl Session {
             return;
         }
         for at in 0..self.contexts().len() {
+            self.tell_settled(at);
             let Some(selected) = self.selected.as_deref_mut() else {
                 return;
             };
             let context = &mut selected.contexts[at];
             let left = UidSet::from(context.open.bits() - gone.bits());
             context.open = left;
+            context.fresh = UidSet::from(context.fresh.bits() - gone.bits());
             let left = match &context.results {
                 Results::Found(uids) => Results::Found(UidSet::from(uids.bits() - gone.bits())),
                 Results::Sorted(criteria, uids) => {
@@ -273,7 +276,14 @@ impl Session {
 
     /// Whether a search is to be looked at again.
     pub(super) fn has_updates(&self) -> bool {
-        self.next_due().is_some()
+        self.next_settled().is_some() || self.next_due().is_some()
+    }
+
+    /// One of which the client has heard all that comes before.
+    fn next_settled(&self) -> Option<usize> {
+        let is_between = matches!(self.work, Work::Ready | Work::Idle { .. });
+        let mut contexts = self.contexts().iter().filter(|_| is_between);
+        contexts.position(|it| it.settled.is_some())
     }
 
     fn next_due(&self) -> Option<(usize, UidSet)> {
@@ -288,10 +298,15 @@ impl Session {
         due.find(|(_, uids)| !uids.is_empty())
     }
 
-    /// Asks which messages a search finds now. True if an answer is awaited.
+    /// Asks which messages a search finds now, or tells what is known of it. False if nothing can
+    /// be done.
     pub(super) fn ask_updates(&mut self) -> bool {
         if self.output.is_full() {
             return false;
+        }
+        if let Some(at) = self.next_settled() {
+            self.tell_settled(at);
+            return true;
         }
         let Some((at, looked_at)) = self.next_due() else {
             return false;
@@ -380,9 +395,40 @@ impl Session {
             }
             Results::Sorted(criteria, _) => Results::Sorted(criteria.clone(), sorted),
         };
-        self.tell_difference(at, now);
+        self.settle(
+            at,
+            now,
+            UidSet::from(found.bits() & looked_at.bits()),
+            &looked_at,
+        );
         if self.contexts_bytes() > CONTEXTS_BYTES_MAX {
             self.stop_following(&tag, TOO_MUCH);
+        }
+    }
+
+    /// What a result is now is told, after the new messages in it if the client wants to hear more
+    /// of them. They are among those that were looked at, of which these are found.
+    fn settle(&mut self, at: usize, now: Results, found: UidSet, looked_at: &UidSet) {
+        let Some(selected) = self.selected.as_deref_mut() else {
+            return;
+        };
+        let context = &mut selected.contexts[at];
+        let new = UidSet::from(found.bits() & context.fresh.bits());
+        context.fresh = UidSet::from(context.fresh.bits() - looked_at.bits());
+        context.settled = Some(now);
+        if new.is_empty() {
+            return self.tell_settled(at);
+        }
+        let items = context.items.clone();
+        let idle = self.leave_idle();
+        self.fetch_new(idle, new.into_ranges().collect(), items);
+    }
+
+    fn tell_settled(&mut self, at: usize) {
+        let contexts = self.selected.as_deref_mut().map(|it| &mut it.contexts[..]);
+        let context = contexts.and_then(|it| it.get_mut(at));
+        if let Some(now) = context.and_then(|it| it.settled.take()) {
+            self.tell_difference(at, now);
         }
     }
 
@@ -434,103 +480,11 @@ impl Session {
     }
 }
 
-/// What is found by a search that is to be followed.
-pub(super) enum FollowedResults<'a> {
-    Found(&'a UidSet),
-    Sorted(&'a [Criterion], &'a [Uid]),
-}
-
 const TOO_MUCH: &str = "These are more searches, or results, than are kept up to date";
-
-/// Runs of messages, each with the place of its first: 0 where the order is the mailbox's.
-type Runs = Vec<(usize, Vec<Uid>)>;
-
-/// What is to be removed from one result, and then to be added, to make another of it.
-fn difference(had: &Results, now: &Results) -> (Runs, Runs) {
-    match (had, now) {
-        (Results::Found(had), Results::Found(now)) => {
-            let run = |uids: UidSet| match uids.is_empty() {
-                true => vec![],
-                false => vec![(0, uids.into_iter().collect())],
-            };
-            let removed = UidSet::from(had.bits() - now.bits());
-            let added = UidSet::from(now.bits() - had.bits());
-            (run(removed), run(added))
-        }
-        (Results::Sorted(_, had), Results::Sorted(_, now)) => sorted_difference(had, now),
-        _ => (vec![], vec![]),
-    }
-}
-
-fn sorted_difference(had: &[Uid], now: &[Uid]) -> (Runs, Runs) {
-    let set = |uids: &[Uid]| uids.iter().copied().collect::<UidSet>();
-    let (was_there, is_there) = (set(had), set(now));
-    let left = had.iter().filter(|uid| is_there.contains(**uid));
-    let stays = left.eq(now.iter().filter(|uid| was_there.contains(**uid)));
-    // Messages don't change. If their order did, all of them have another place.
-    let is_kept = |uid: Uid| stays && was_there.contains(uid) && is_there.contains(uid);
-    // What is removed does not count for the places behind it; what is added does.
-    let (mut removed, mut place) = (Runs::new(), 1);
-    for uid in had {
-        match is_kept(*uid) {
-            true => place += 1,
-            false => push_run(&mut removed, place..=place, *uid),
-        }
-    }
-    let mut added = Runs::new();
-    for (before, uid) in now.iter().enumerate() {
-        if !is_kept(*uid) {
-            let run = added
-                .last()
-                .map_or(0, |(_, run): &(usize, Vec<Uid>)| run.len());
-            push_run(&mut added, before + 1 - run..=before + 1, *uid);
-        }
-    }
-    (removed, added)
-}
-
-/// Adds a message to the last run, if that began at the first of these places; else it begins one
-/// at the last.
-fn push_run(runs: &mut Runs, places: RangeInclusive<usize>, uid: Uid) {
-    match runs.last_mut() {
-        Some((place, run)) if *place == *places.start() => run.push(uid),
-        _ => runs.push((*places.end(), vec![uid])),
-    }
-}
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    fn uids(numbers: &[u32]) -> Vec<Uid> {
-        numbers.iter().copied().map(Uid).collect()
-    }
-
-    /// What a client makes of it (RFC 5267 §4.3.3, §4.3.4).
-    fn applied(had: &[Uid], (removed, added): &(Runs, Runs)) -> Vec<Uid> {
-        let mut list = had.to_vec();
-        for (place, run) in removed {
-            for uid in run {
-                assert_eq!(list.remove(place - 1), *uid);
-            }
-        }
-        for (place, run) in added {
-            for (nth, uid) in run.iter().enumerate() {
-                list.insert(place - 1 + nth, *uid);
-            }
-        }
-        list
-    }
-
-    #[test]
-    fn neighbours_are_told_together() {
-        let (had, now) = (uids(&[5, 3, 9, 4]), uids(&[5, 7, 8, 4, 6]));
-        let told = sorted_difference(&had, &now);
-        assert_eq!(told.0, [(2, uids(&[3, 9]))]);
-        assert_eq!(told.1, [(2, uids(&[7, 8])), (5, uids(&[6]))]);
-    }
 
     #[test]
     fn what_changes_by_itself_is_not_followed() {
@@ -541,7 +495,7 @@ mod tests {
         assert!(is_lasting(&Key::Not(Box::new(Key::Numbers(set(
             star, one
         ))))));
-        assert!(!is_lasting(&Key::Numbers(set(one, two))));
+        assert!(is_lasting(&Key::Numbers(set(one, two))));
         assert!(!is_lasting(&Key::And(vec![
             Key::All,
             Key::Uids(set(two, star))
@@ -551,26 +505,5 @@ mod tests {
             Box::new(Key::Younger(9))
         )));
         assert_eq!(with_all(Key::Numbers(set(one, star))), Key::All);
-    }
-
-    proptest! {
-        #[test]
-        fn a_client_comes_to_the_same_result(
-            order in Just((1..=12u32).collect::<Vec<_>>()).prop_shuffle(),
-            another in proptest::option::of(
-                Just((1..=12u32).collect::<Vec<_>>()).prop_shuffle()
-            ),
-            had in any::<[bool; 13]>(),
-            now in any::<[bool; 13]>(),
-        ) {
-            let of = |order: &[u32], is_in: &[bool; 13]| {
-                let some = order.iter().copied().filter(|it| is_in[*it as usize]);
-                some.map(Uid).collect::<Vec<_>>()
-            };
-            let before = of(&order, &had);
-            let after = of(another.as_deref().unwrap_or(&order), &now);
-            let told = sorted_difference(&before, &after);
-            prop_assert_eq!(applied(&before, &told), after);
-        }
     }
 }

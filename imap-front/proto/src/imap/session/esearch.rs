@@ -90,7 +90,7 @@ impl Session {
         let is_selected = |it: &SearchSource| *it == SearchSource::Selected;
         let selected = sources.is_empty() || sources.iter().any(is_selected);
         let alone = sources.iter().all(is_selected);
-        let follows = updates(Some(&returns));
+        let follows = updates(Some(&returns)).is_some();
         if (selected || follows) && self.selected.is_none() {
             return self.done(&tag, "BAD Select a mailbox first");
         }

@@ -166,8 +166,9 @@ impl Session {
                 let saved = self.save(returns, || {
                     Some(saved::of_result(returns, hits, ends, partial.as_ref()))
                 });
-                if updates(Some(returns)) && unreadable == 0 {
-                    self.follow((&tag, uid), followed, FollowedResults::Found(hits));
+                if let Some(items) = updates(Some(returns)).filter(|_| unreadable == 0) {
+                    let results = FollowedResults::Found(hits);
+                    self.follow((&tag, uid), (followed, items), &results);
                     if let Some((_, head)) = &part_of {
                         self.name_followed(&tag, head);
                     }

@@ -128,11 +128,11 @@ impl Session {
             }
             (Arrangement::Sorted(uids), Some(returns)) => {
                 let saved = self.save_sorted(&uids, &found, returns);
-                if updates(Some(returns)) && unreadable == 0 {
+                if let Some(items) = updates(Some(returns)).filter(|_| unreadable == 0) {
                     let (key, criteria) = followed.unzip();
                     let criteria = criteria.unwrap_or_default();
                     let results = FollowedResults::Sorted(&criteria, &uids);
-                    self.follow((&tag, uid), key, results);
+                    self.follow((&tag, uid), (key, items), &results);
                 }
                 self.say_esort((&tag, uid), returns, uids, modseqs);
                 ("SORT", saved)
