@@ -55,6 +55,9 @@ pub struct Limits {
     /// Bytes that a shard may keep of the streams of its compressed connections. With three
     /// quarters of it no more are begun; one that would grow beyond it ends.
     pub windows_bytes_max: usize,
+    /// Words with which a client may end the compression of what it says, if its session does so
+    /// too: what comes behind them is not looked at before the session has heard them.
+    pub stream_ends: Option<&'static [u8]>,
     /// A client for which more bytes wait that it does not take is not read until it has.
     pub held_bytes_max: usize,
     /// A client that takes nothing of what it is owed for this long is closed.
@@ -90,6 +93,7 @@ impl Default for Limits {
             outbox_bytes_max: 4 * 1024 * 1024,
             output_bytes_max: 1024 * 1024 * 1024,
             windows_bytes_max: 256 << 20,
+            stream_ends: None,
             posts_bytes_max: 1024 * 1024,
             held_bytes_max: 16 * 1024,
             write_timeout_ns: 60 * SECOND_NS,

@@ -418,8 +418,9 @@ pub struct Effects<R> {
     pub(crate) start_tls: bool,
     /// A handshake begins before all output of the call, with this input.
     pub(crate) begin_tls: Option<Vec<u8>>,
-    /// The connection is compressed behind so many pieces of output, with this input.
-    pub(crate) compress: Option<(usize, Vec<u8>)>,
+    /// The connection is compressed behind so many pieces of output, with this input; or with none
+    /// no longer.
+    pub(crate) compress: Option<(usize, Option<Vec<u8>>)>,
     pub(crate) close: bool,
 }
 
@@ -492,7 +493,14 @@ impl<R> Context<'_, R> {
     /// what asked for that, and is the beginning of the stream.
     pub fn compress(&mut self, input: Vec<u8>) {
         self.compression = Compression::Active;
-        self.effects.compress = Some((self.effects.output.len(), input));
+        self.effects.compress = Some((self.effects.output.len(), Some(input)));
+    }
+
+    /// No longer compresses what is sent from now on, nor inflates what comes behind the words that
+    /// were given last: [`crate::Limits::stream_ends`].
+    pub fn end_compression(&mut self) {
+        self.compression = Compression::Possible;
+        self.effects.compress = Some((self.effects.output.len(), None));
     }
 
     /// Somebody whom the host trusts has told whose connection this is: for the rest of this call

@@ -100,6 +100,15 @@ impl Inflater {
         true
     }
 
+    /// Whether the end of a block has not come of which something has come out.
+    pub fn is_within_text(&self) -> bool {
+        match self.stands {
+            Stands::Boundary(at) => at.out_of_begun > 0,
+            Stands::Within(_) => true,
+            Stands::Over => false,
+        }
+    }
+
     /// Whether [`Inflater::hand_over`] can write it down.
     pub fn can_be_handed_over(&self) -> bool {
         !matches!(self.stands, Stands::Within(_))

@@ -86,6 +86,20 @@ impl Workspace {
         inflater: &mut Inflater,
         input: &[u8],
     ) -> Result<Inflated<'_>, Fault> {
+        self.inflate_up_to(inflater, input, None)
+    }
+
+    /// The same, but stops at the end of a block of which these bytes are the last that came out,
+    /// in upper or lower case.
+    ///
+    /// # Errors
+    /// What is wrong with the stream, which can't be gone on with.
+    pub fn inflate_up_to(
+        &mut self,
+        inflater: &mut Inflater,
+        input: &[u8],
+        last: Option<&[u8]>,
+    ) -> Result<Inflated<'_>, Fault> {
         let Some(mut running) = self.resume(inflater)? else {
             return match input {
                 [] => Ok(Inflated {
@@ -97,12 +111,12 @@ impl Workspace {
             };
         };
         let from = running.at;
-        let (taken, status) = self.run(&mut running, input, from + INFLATED_BYTES_MAX);
+        let (taken, status) = self.run(&mut running, input, from + INFLATED_BYTES_MAX, last);
         let to = running.at;
         let more = match status {
             TINFLStatus::HasMoreOutput => true,
-            TINFLStatus::NeedsMoreInput => false,
-            TINFLStatus::Done if taken == input.len() => {
+            TINFLStatus::NeedsMoreInput | TINFLStatus::BlockBoundary => false,
+            TINFLStatus::Done => {
                 *inflater = Inflater {
                     kept: Box::default(),
                     stands: Stands::Over,
@@ -113,7 +127,6 @@ impl Workspace {
                     more: false,
                 });
             }
-            TINFLStatus::Done => return Err(Fault::BehindTheEnd),
             _ => return Err(Fault::Damaged),
         };
         *inflater = self.keep(running, &input[..taken], more);
@@ -167,8 +180,15 @@ impl Workspace {
     }
 
     /// Runs through the input; gives how much of it was taken, and why it has stopped.
-    fn run(&mut self, running: &mut Running, input: &[u8], end: usize) -> (usize, TINFLStatus) {
+    fn run(
+        &mut self,
+        running: &mut Running,
+        input: &[u8],
+        end: usize,
+        last: Option<&[u8]>,
+    ) -> (usize, TINFLStatus) {
         let mut taken = 0;
+        let mut compared = running.at;
         loop {
             let room = &mut self.room[..end];
             let decompressor = &mut running.decompressor;
@@ -186,6 +206,10 @@ impl Workspace {
                 taken,
                 at: running.at,
             });
+            let has_grown = std::mem::replace(&mut compared, running.at) < running.at;
+            if has_grown && last.is_some_and(|last| ends_in(&self.room[..running.at], last)) {
+                return (taken, status);
+            }
         }
     }
 
@@ -217,4 +241,10 @@ impl Workspace {
             stands: Stands::Within(decompressor),
         }
     }
+}
+
+/// Whether text ends so, in upper or lower case.
+fn ends_in(text: &[u8], end: &[u8]) -> bool {
+    let at = text.len().checked_sub(end.len());
+    at.is_some_and(|at| text[at..].eq_ignore_ascii_case(end))
 }

@@ -194,8 +194,53 @@ fn nothing_may_follow_the_end() {
     );
     let (mut workspace, mut inflater) = (Workspace::default(), Inflater::default());
     let more = [&parts[0][..], b"x"].concat();
+    let inflated = workspace.inflate(&mut inflater, &more).unwrap();
     assert_eq!(
-        workspace.inflate(&mut inflater, &more),
+        (inflated.taken, inflated.bytes),
+        (parts[0].len(), &b"bye"[..])
+    );
+    assert_eq!(
+        workspace.inflate(&mut inflater, b"x"),
         Err(Fault::BehindTheEnd)
     );
+}
+
+#[test]
+fn behind_words_that_may_be_the_last_nothing_is_taken() {
+    let pieces = [&b"a NOOP\r\nb by"[..], b"e\r\n", b"c more\r\n"].map(<[u8]>::to_vec);
+    let flushes = [
+        FlushCompress::Sync,
+        FlushCompress::Partial,
+        FlushCompress::Finish,
+    ];
+    for flush in flushes {
+        let parts = match flush {
+            FlushCompress::Finish => written_by_others(&[pieces[..2].concat()], &[flush], 6),
+            _ => written_by_others(&pieces[..2], &[flush], 6),
+        };
+        let said = parts.concat();
+        for behind in [&b""[..], b"raw text\r\n", b"\xff\xff\xff"] {
+            let input = [&said, behind].concat();
+            let (mut workspace, mut inflater) = (Workspace::default(), Inflater::default());
+            let last = Some(&b"BYE\r\n"[..]);
+            let inflated = workspace
+                .inflate_up_to(&mut inflater, &input, last)
+                .unwrap();
+            assert_eq!(inflated.bytes, pieces[..2].concat(), "{flush:?}");
+            // What is left is the flush, which says nothing.
+            assert!(inflated.taken <= said.len() && said.len() - inflated.taken <= 5);
+            assert!(!inflated.more && !inflater.is_within_text());
+        }
+        if flush != FlushCompress::Finish {
+            let all = written_by_others(&pieces, &[flush], 6).concat();
+            let (mut workspace, mut inflater) = (Workspace::default(), Inflater::default());
+            let last = Some(&b"BYE\r\n"[..]);
+            let inflated = workspace.inflate_up_to(&mut inflater, &all, last).unwrap();
+            let taken = inflated.taken;
+            let inflated = workspace
+                .inflate_up_to(&mut inflater, &all[taken..], last)
+                .unwrap();
+            assert_eq!(inflated.bytes, pieces[2], "it goes on");
+        }
+    }
 }

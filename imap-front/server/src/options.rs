@@ -13,7 +13,7 @@ use admin::config::Networks;
 use admin::{Base, Config, Users};
 use engine::Limits;
 use mail::Namespaces;
-use proto::imap::{MessageLimit, SessionConfig, Urls};
+use proto::imap::{MessageLimit, STREAM_ENDS, SessionConfig, Urls};
 
 use crate::accounts::Accounts;
 use crate::front::Timeouts;
@@ -98,6 +98,7 @@ impl Options {
             items_per_turn: ITEMS_PER_TURN,
             lost_topics_max: LOST_TOPICS_MAX,
             output_bytes_max: (config.count("service.imap.maxoutput") / shards) as usize,
+            stream_ends: Some(STREAM_ENDS),
             windows_bytes_max: (config.count(COMPRESSED) / shards).max(1) as usize,
             write_timeout_ns: config.count("service.imap.writetimeout") * SECOND_NS,
             ..Limits::default()

@@ -3,6 +3,9 @@
 //! What leaves is compressed where output leaves (`output`, `fanout`, `further`), a burst at a
 //! time, before it is sealed. What comes is inflated a bounded piece at a time; the rest waits for
 //! the next turn, and meanwhile the connection is not read.
+//!
+//! Where a session ends compression, its stream ends with the block that is under way, and the
+//! blocks of a flush, which are empty; what comes behind them is not compressed.
 
 use bytes::Bytes;
 use deflate::Inflater;
@@ -13,7 +16,7 @@ use super::compressed::{Compressed, Pending};
 use super::layers::Layers;
 use super::tls::sealed;
 use crate::protocol::Protocol;
-use crate::row::Row;
+use crate::row::{Outbox, Row};
 use crate::secure::Tls;
 use crate::stats::Reason;
 
@@ -42,9 +45,54 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             self.row(slot).outbox = Some(outbox);
         }
         self.row(slot).set(Row::<P>::COMPRESSED, true);
+        drop(self.compressed.take_ending(slot));
         self.compressed.insert(slot, Inflater::default());
         if !input.is_empty() {
             self.keep_compressed(slot, input);
+        }
+    }
+
+    /// A connection is not compressed any more: what is queued leaves compressed, and what comes
+    /// behind the end of its stream is taken as it is.
+    pub(super) fn leave_compression(&mut self, slot: u32) {
+        if let Some(outbox) = self.row(slot).outbox.take() {
+            self.owed -= outbox.cost();
+            let (blocked_ns, in_kernel) = (outbox.blocked_ns, outbox.in_kernel);
+            let Some(pieces) = self.ready_pieces(slot, *outbox) else {
+                self.drop_for(Reason::TlsFault);
+                return self.close(slot, Reason::TlsFault);
+            };
+            let outbox = Outbox {
+                ready: pieces.len(),
+                bytes: pieces.iter().map(Bytes::len).sum(),
+                pieces,
+                blocked_ns,
+                in_kernel,
+            };
+            if outbox.ready > 0 {
+                self.owed += outbox.cost();
+                self.row(slot).outbox = Some(Box::new(outbox));
+            }
+        }
+        self.row(slot).set(Row::<P>::COMPRESSED, false);
+        self.compressed.leave(slot);
+    }
+
+    /// Bytes came behind what ended a connection's compression: some may belong to its stream.
+    fn input_behind(&mut self, slot: u32, input: &[u8]) {
+        let Some(ending) = self.compressed.take_ending(slot) else {
+            return self.input(slot, input);
+        };
+        let mut workspace = self.compressed.take_workspace();
+        let outcome = ending.pass(&mut workspace, input);
+        self.compressed.put_workspace(workspace);
+        match outcome {
+            Ok(Ok(rest)) => self.input(slot, rest),
+            Ok(Err(ending)) => self.compressed.put_ending(slot, ending),
+            Err(_) => {
+                self.drop_for(Reason::DeflateFault);
+                self.close(slot, Reason::DeflateFault);
+            }
         }
     }
 
@@ -62,15 +110,20 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     /// Bytes came, of a connection that is not in the middle of a handshake, and opened if it
     /// speaks TLS.
     pub(super) fn opened_input(&mut self, slot: u32, bytes: &[u8]) {
-        if !self.row(slot).has(Row::<P>::COMPRESSED) {
+        let is_compressed = self.row(slot).has(Row::<P>::COMPRESSED);
+        if !is_compressed && !self.compressed.is_ending(slot) {
             return self.input(slot, bytes);
         }
+        let is_read = self.is_read(slot);
         match self.compressed.pending.get_mut(&slot) {
             Some(pending) => {
                 self.owed += bytes.len();
                 pending.bytes.extend_from_slice(bytes);
             }
-            None => self.inflate(slot, bytes),
+            // Its session may end the stream before it is read again.
+            None if is_compressed && !is_read => self.keep_compressed(slot, bytes.to_vec()),
+            None if is_compressed => self.inflate(slot, bytes),
+            None => self.input_behind(slot, bytes),
         }
     }
 
@@ -79,7 +132,8 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         let id = self.session_id(slot);
         let before = self.compressed.bytes;
         let mut workspace = self.compressed.take_workspace();
-        let outcome = self.compressed.inflate(slot, &mut workspace, input);
+        let last = self.limits.stream_ends;
+        let outcome = self.compressed.inflate(slot, &mut workspace, input, last);
         let (fault, taken, more) = match outcome {
             Some(Ok(inflated)) => {
                 if !inflated.bytes.is_empty() {
@@ -92,6 +146,12 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         };
         self.compressed.put_workspace(workspace);
         if self.rows.of(id).is_none() {
+            return;
+        }
+        if !self.row(slot).has(Row::<P>::COMPRESSED) {
+            if taken < input.len() {
+                self.opened_input(slot, &input[taken..]);
+            }
             return;
         }
         let max = self.limits.windows_bytes_max;
@@ -138,7 +198,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             let bytes = std::mem::take(&mut pending.bytes);
             self.compressed.pending.remove(&id.slot);
             self.owed -= bytes.len();
-            self.inflate(id.slot, &bytes);
+            self.opened_input(id.slot, &bytes);
             if self.rows.of(id).is_some() {
                 self.read_if_wanted(id.slot);
             }
@@ -147,7 +207,8 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
 
     /// Whether input waits to be inflated; it is gone on with if the session is read.
     pub(super) fn waits_compressed(&mut self, slot: u32, is_read: bool) -> bool {
-        if !self.rows[slot].has(Row::<P>::COMPRESSED) {
+        let is_compressed = self.rows[slot].has(Row::<P>::COMPRESSED);
+        if !is_compressed && !self.compressed.is_ending(slot) {
             return false;
         }
         let id = self.session_id(slot);
@@ -164,7 +225,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     /// Whether a connection's stream, if it has one, can go to another process as it stands.
     pub(super) fn stream_rests(&self, slot: u32) -> bool {
         if !self.rows[slot].has(Row::<P>::COMPRESSED) {
-            return true;
+            return !self.compressed.is_within_end(slot);
         }
         let stream = self.compressed.get(slot);
         let can_go = stream.is_some_and(Inflater::can_be_handed_over);

@@ -12,6 +12,10 @@ use crate::event::SessionId;
 const CHUNK: usize = 64;
 /// Shorter output leaves as it is, within stored blocks: it would not become less.
 const DEFLATED_BYTES_MIN: usize = 160;
+/// What the code for the end of a block lies in at most: it has 15 bits.
+const END_OF_BLOCK_BYTES_MAX: usize = 3;
+/// What a flush, or the last block, takes behind that at most: two empty blocks.
+const FLUSH_BYTES_MAX: usize = 8;
 /// What is compressed in a turn, in bytes: some two milliseconds. More leaves as it is.
 const DEFLATED_PER_TURN: usize = 256 << 10;
 
@@ -27,6 +31,8 @@ pub(super) struct Compressed {
     deflater: Option<Deflater>,
     /// What has come and was not inflated yet, by slot.
     pub pending: AHashMap<u32, Pending>,
+    /// Connections that are not compressed any more, of which the stream's end may still come.
+    endings: AHashMap<u32, Ending>,
     /// Whose turn it is to go on with that.
     pub queue: VecDeque<SessionId>,
     /// Bytes that were compressed in this turn.
@@ -40,6 +46,15 @@ pub(super) struct Pending {
     pub bytes: Vec<u8>,
     /// It is in the queue.
     pub queued: bool,
+}
+
+/// What is left of a stream that its session has ended.
+#[derive(Default)]
+pub(super) struct Ending {
+    /// The stream, if it is within a block.
+    stream: Option<Inflater>,
+    /// Bytes that have come of its end.
+    seen: usize,
 }
 
 struct Chunk {
@@ -75,20 +90,51 @@ impl Compressed {
 
     /// Forgets a connection; gives how many bytes of its input waited.
     pub fn remove(&mut self, slot: u32) -> usize {
-        let (number, place) = place_of(slot);
-        if let Some(there) = self.chunks.get_mut(number)
-            && let Some(chunk) = there
-            && let Some(inflater) = chunk.inflaters[place].take()
-        {
-            self.bytes -= inflater.bytes();
-            self.count -= 1;
-            chunk.count -= 1;
-            if chunk.count == 0 {
-                *there = None;
-            }
-        }
+        drop(self.take_stream(slot));
+        drop(self.take_ending(slot));
         let pending = self.pending.remove(&slot);
         pending.map_or(0, |pending| pending.bytes.len())
+    }
+
+    /// A connection's stream ends where it stands, or with the block in which it does.
+    pub fn leave(&mut self, slot: u32) {
+        let stream = self.take_stream(slot).filter(Inflater::is_within_text);
+        self.put_ending(slot, Ending { stream, seen: 0 });
+    }
+
+    pub fn is_ending(&self, slot: u32) -> bool {
+        !self.endings.is_empty() && self.endings.contains_key(&slot)
+    }
+
+    /// Whether the block has not ended with which a stream does, or something waits behind that.
+    pub fn is_within_end(&self, slot: u32) -> bool {
+        let ending = self.endings.get(&slot);
+        ending.is_some_and(|it| it.stream.is_some()) || self.pending.contains_key(&slot)
+    }
+
+    pub fn take_ending(&mut self, slot: u32) -> Option<Ending> {
+        let ending = self.endings.remove(&slot)?;
+        self.bytes -= ending.bytes();
+        Some(ending)
+    }
+
+    pub fn put_ending(&mut self, slot: u32, ending: Ending) {
+        self.bytes += ending.bytes();
+        self.endings.insert(slot, ending);
+    }
+
+    fn take_stream(&mut self, slot: u32) -> Option<Inflater> {
+        let (number, place) = place_of(slot);
+        let there = self.chunks.get_mut(number)?;
+        let chunk = there.as_mut()?;
+        let inflater = chunk.inflaters[place].take()?;
+        self.bytes -= inflater.bytes();
+        self.count -= 1;
+        chunk.count -= 1;
+        if chunk.count == 0 {
+            *there = None;
+        }
+        Some(inflater)
     }
 
     /// Goes on with a stream in a workspace of [`Compressed::take_workspace`].
@@ -97,12 +143,13 @@ impl Compressed {
         slot: u32,
         workspace: &'a mut Workspace,
         input: &[u8],
+        last: Option<&[u8]>,
     ) -> Option<Result<Inflated<'a>, Fault>> {
         let (number, place) = place_of(slot);
         let chunk = self.chunks.get_mut(number)?.as_mut()?;
         let inflater = chunk.inflaters[place].as_mut()?;
         self.bytes -= inflater.bytes();
-        let outcome = workspace.inflate(inflater, input);
+        let outcome = workspace.inflate_up_to(inflater, input, last);
         self.bytes += inflater.bytes();
         Some(outcome)
     }
@@ -149,8 +196,49 @@ impl Compressed {
     pub fn begin_turn(&mut self) {
         self.deflated = 0;
         self.stored = None;
-        if self.count == 0 {
+        if self.count == 0 && self.endings.is_empty() {
             (self.workspace, self.deflater) = (None, None);
+        }
+    }
+}
+
+impl Ending {
+    fn bytes(&self) -> usize {
+        self.stream.as_ref().map_or(0, Inflater::bytes)
+    }
+
+    /// Takes what belongs to the stream: gives what comes behind it, or if nothing does how it
+    /// stands.
+    ///
+    /// No command begins with what a flush, or the last block, has behind the end of a block.
+    pub fn pass<'a>(
+        mut self,
+        workspace: &mut Workspace,
+        mut input: &'a [u8],
+    ) -> Result<Result<&'a [u8], Self>, Fault> {
+        while let Some(stream) = &mut self.stream
+            && let Some((byte, rest)) = input.split_at_checked(1)
+        {
+            let inflated = workspace.inflate(stream, byte)?;
+            self.seen += 1;
+            if !inflated.bytes.is_empty() || self.seen > END_OF_BLOCK_BYTES_MAX {
+                return Err(Fault::BehindTheEnd);
+            }
+            input = rest;
+            if !stream.is_within_text() {
+                (self.stream, self.seen) = (None, 0);
+            }
+        }
+        while self.stream.is_none()
+            && self.seen < FLUSH_BYTES_MAX
+            && let [0..=3 | 0xff, rest @ ..] = input
+        {
+            self.seen += 1;
+            input = rest;
+        }
+        match input {
+            [] => Ok(Err(self)),
+            rest => Ok(Ok(rest)),
         }
     }
 }

@@ -162,7 +162,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     /// What of an outbox may leave a connection that is compressed or speaks TLS: what is ready,
     /// and the rest compressed and sealed. While the handshake is under way the rest waits. None if
     /// it can't be sealed.
-    fn ready_pieces(&mut self, slot: u32, mut outbox: Outbox) -> Option<Vec<Bytes>> {
+    pub(super) fn ready_pieces(&mut self, slot: u32, mut outbox: Outbox) -> Option<Vec<Bytes>> {
         let plain = outbox.pieces.split_off(outbox.ready);
         let mut pieces = outbox.pieces;
         let row = &mut self.rows[slot];

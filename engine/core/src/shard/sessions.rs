@@ -4,7 +4,7 @@ use reactor::{Conn, Reactor};
 
 use super::Shard;
 use crate::mutant::{Mutant, planted};
-use crate::protocol::{Compression, Context, Protocol};
+use crate::protocol::{Compression, Context, Effects, Protocol};
 use crate::row::{Row, State};
 use crate::secure::Tls;
 use crate::stats::{Counter, Reason};
@@ -160,22 +160,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                 self.sealed_input(slot, &mut input);
             }
         }
-        let compress = effects.compress.take();
-        let before = compress.as_ref().map(|(before, _)| *before);
-        for bytes in effects
-            .output
-            .drain(..before.unwrap_or(effects.output.len()))
-        {
-            self.emit(slot, bytes);
-        }
-        if let Some((_, input)) = compress
-            && !self.row(slot).has(Row::<P>::COMPRESSED)
-        {
-            self.begin_compression(slot, input);
-        }
-        for bytes in effects.output.drain(..) {
-            self.emit(slot, bytes);
-        }
+        self.send_all(slot, &mut effects);
         if std::mem::take(&mut effects.start_tls) && !self.row(slot).has(Row::<P>::SECURE) {
             self.begin_tls(slot);
         }
@@ -201,6 +186,25 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             }
         } else if row.outbox.is_none() {
             self.park(slot);
+        }
+    }
+
+    /// Queues what a call has sent, and begins or ends compression where it did.
+    fn send_all(&mut self, slot: u32, effects: &mut Effects<P::Reply>) {
+        let compress = effects.compress.take();
+        let all = effects.output.len();
+        let before = compress.as_ref().map_or(all, |(before, _)| *before);
+        for bytes in effects.output.drain(..before) {
+            self.emit(slot, bytes);
+        }
+        let is_compressed = self.row(slot).has(Row::<P>::COMPRESSED);
+        match compress {
+            Some((_, Some(input))) if !is_compressed => self.begin_compression(slot, input),
+            Some((_, None)) if is_compressed => self.leave_compression(slot),
+            _ => {}
+        }
+        for bytes in effects.output.drain(..) {
+            self.emit(slot, bytes);
         }
     }
 
@@ -324,7 +328,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         if flags & Row::<P>::SECURE != 0 {
             self.end_tls(slot);
         }
-        if flags & Row::<P>::COMPRESSED != 0 {
+        if flags & Row::<P>::COMPRESSED != 0 || self.compressed.is_ending(slot) {
             self.end_compression(slot);
         }
         self.set_slot(conn, None);

@@ -54,6 +54,9 @@ pub enum Action {
     /// Compress what is said from now on, and inflate what comes (RFC 4978): the stream begins with
     /// these bytes, which came behind the command.
     Compress(Bytes),
+    /// No longer compress what is said from now on; what came behind the command that ended this is
+    /// not compressed either (RFC 8437 §4.1).
+    EndCompression,
     /// Close after what was sent so far has left.
     Close,
 }

@@ -100,6 +100,12 @@ impl Receiver {
         self.input.len()
     }
 
+    /// Whether these bytes are the last that wait, in upper or lower case.
+    pub fn ends_in(&self, end: &[u8]) -> bool {
+        let at = self.input.len().checked_sub(end.len());
+        at.is_some_and(|at| self.input[at..].eq_ignore_ascii_case(end))
+    }
+
     /// All that came behind the commands that were taken.
     pub fn take_rest(&mut self) -> Bytes {
         std::mem::take(&mut self.input).freeze()

@@ -381,6 +381,7 @@ fn perform(
             client.compressed = true;
             session.handle_input(&rest);
         }
+        Action::EndCompression => client.compressed = false,
         Action::Unwatch | Action::StartTls | Action::Forwarded(_) | Action::LoggedOut => {}
         Action::Close => client.closed = true,
     }

@@ -55,6 +55,7 @@ impl Host {
                     | Action::Told(..)
                     | Action::StartTls
                     | Action::Compress(_)
+                    | Action::EndCompression
                     | Action::Forwarded(_)
                     | Action::LoggedOut
                     | Action::Claim(..) => {}

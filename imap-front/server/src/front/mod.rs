@@ -266,8 +266,7 @@ impl<B: Backend> Front<B> {
             }
         }
         let wants = session.machine.wants_input();
-        if wants != session.reading {
-            session.reading = wants;
+        if wants != std::mem::replace(&mut session.reading, wants) {
             cx.read(wants);
         }
         session.note_work(cx.now_ns());
@@ -322,6 +321,7 @@ impl<B: Backend> Front<B> {
                 Action::Told(mailbox, modseq) => further::told(cx, mailbox, modseq),
                 Action::StartTls => cx.start_tls(),
                 Action::Compress(rest) => cx.compress(rest.into()),
+                Action::EndCompression => cx.end_compression(),
                 Action::LoggedOut => self.note_logout(session, cx),
                 Action::Forwarded(client) => self.forwarded(session, cx, *client),
                 Action::Close => cx.close(),

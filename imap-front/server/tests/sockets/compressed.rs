@@ -261,6 +261,126 @@ fn a_session_that_rests_compressed_costs_its_window() {
     assert_eq!(server.statistics(&site)["Windows"], 0);
 }
 
+/// A client that stops compressing, and hears who does.
+struct Leaving {
+    stream: Box<dyn Stream>,
+    decompress: Option<Decompress>,
+}
+
+impl Leaving {
+    /// The lines that come, up to one that begins so.
+    fn until(&mut self, end: &str) -> Vec<String> {
+        let mut heard = Vec::new();
+        loop {
+            let mut byte = [0];
+            self.stream.read_exact(&mut byte).unwrap();
+            match &mut self.decompress {
+                Some(decompress) => {
+                    heard.reserve(4096);
+                    let flush = FlushDecompress::Sync;
+                    let outcome = decompress.decompress_vec(&byte, &mut heard, flush);
+                    outcome.unwrap();
+                }
+                // The end of the last flush.
+                None if heard.is_empty() && matches!(byte[0], 0..=3 | 0xff) => {}
+                None => heard.extend(byte),
+            }
+            if heard.ends_with(b"\r\n") {
+                let text = String::from_utf8(heard.clone()).unwrap();
+                let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+                if lines.last().unwrap().starts_with(end) {
+                    return lines;
+                }
+            }
+        }
+    }
+
+    fn say(&mut self, bytes: &[u8], cut: usize) {
+        for piece in bytes.chunks(cut) {
+            self.stream.write_all(piece).unwrap();
+            self.stream.flush().unwrap();
+        }
+    }
+}
+
+fn deflated(text: &[u8], flush: FlushCompress) -> Vec<u8> {
+    let mut output = Vec::with_capacity(4096);
+    let mut compress = Compress::new(Compression::default(), false);
+    compress.compress_vec(text, &mut output, flush).unwrap();
+    output
+}
+
+/// RFC 8437 §4.1: what is said behind UNAUTHENTICATE and its answer is not compressed, and may come
+/// in the same packet.
+#[test]
+fn compression_ends_with_the_login() {
+    let secure = Secure::new();
+    let server = secure.site.start();
+    let flushes = [
+        FlushCompress::Sync,
+        FlushCompress::Partial,
+        FlushCompress::Full,
+        FlushCompress::Finish,
+    ];
+    let commands = [
+        "u UNAUTHENTICATE\r\n",
+        "s FETCH 1:* (UID FLAGS)\r\nu x-unauthenticate\r\n",
+        "s STATUS INBOX (MESSAGES UIDNEXT UNSEEN)\r\nu UNAUTHENTICATE\r\n",
+    ];
+    for (round, flush) in flushes.into_iter().cycle().take(24).enumerate() {
+        let (cut, waits) = ([1, 5, 4096][round % 3], round % 2 == 0);
+        eprintln!("round {round}: {flush:?}, {cut} bytes at a time, waits: {waits}");
+        let mut client = match round % 8 < 4 {
+            true => Client::plain(server.imap).selecting("fred"),
+            false => secure.client().selecting("fred"),
+        };
+        client.say("z COMPRESS DEFLATE\r\n");
+        assert_eq!(client.line(), "z OK DEFLATE active");
+        let mut client = Leaving {
+            stream: client.stream.into_inner(),
+            decompress: None,
+        };
+        for user in ["mary", "fred"] {
+            client.decompress = Some(Decompress::new(false));
+            let said = deflated(commands[round / 4 % 3].as_bytes(), flush);
+            let login = format!("l LOGIN {user} {user}\r\n");
+            match waits {
+                true => client.say(&said, cut),
+                false => client.say(&[&said, login.as_bytes()].concat(), cut),
+            }
+            let heard = client.until("u ");
+            assert_eq!(heard.last().unwrap(), "u OK UNAUTHENTICATE completed");
+            client.decompress = None;
+            if waits {
+                client.say(login.as_bytes(), cut);
+            }
+            let heard = client.until("l ");
+            assert!(heard[0].starts_with("l OK [CAPABILITY "), "{heard:?}");
+            assert!(heard[0].contains(" COMPRESS=DEFLATE "), "{heard:?}");
+            client.say(b"t SELECT INBOX\r\nz COMPRESS DEFLATE\r\n", cut);
+            let heard = client.until("z ");
+            assert_eq!(heard.last().unwrap(), "z OK DEFLATE active");
+        }
+    }
+    let log = secure.site.log();
+    assert!(!log.contains("panicked"), "{log}");
+    assert_eq!(server.statistics(&secure.site)["DeflateFault"], 0);
+}
+
+#[test]
+fn a_stream_goes_on_behind_words_that_do_not_end_it() {
+    let site = Site::new("service.imap.unauthenticate = no\n");
+    let server = site.start();
+    let mut client = compressed_plainly(Client::plain(server.imap).selecting("fred"));
+    let said = "u UNAUTHENTICATE\r\n";
+    let refused = "u BAD UNAUTHENTICATE is not offered";
+    assert_eq!(heard(&mut client, said), [refused]);
+    assert!(!heard(&mut client, "c CAPABILITY\r\n")[0].contains("UNAUTHENTICATE"));
+    let found = heard(&mut client, "s SEARCH TEXT {16+}\r\nUNAUTHENTICATE\r\n\r\n");
+    assert_eq!(found, ["* SEARCH", "s OK SEARCH completed"]);
+    client.ask("n NOOP");
+}
+
 /// RFC 9586, in rows, with compression and through an upgrade.
 #[test]
 fn who_goes_by_uids_alone_hears_no_number_in_idle() {

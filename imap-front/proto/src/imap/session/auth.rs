@@ -245,6 +245,7 @@ impl Session {
         (self.rev2, self.name_form) = (false, NameForm::Utf7);
         self.language = Language::Default;
         self.done(tag, "OK UNAUTHENTICATE completed");
+        self.end_compression();
         self.stop_notifying();
         self.notify = super::notified::Notify::Base;
         self.act(Action::LoggedOut);

@@ -1,11 +1,22 @@
 //! How much a session keeps of what its client sends, and of what it has to say.
 
 use super::{Session, Step, Stream, Work, append};
+use crate::imap::config::Compression;
+
+/// The end of the commands that end compression (RFC 8437 §4.1).
+pub const STREAM_ENDS: &[u8] = b"UNAUTHENTICATE\r\n";
 
 impl Session {
-    /// False while as much input as the session keeps is waiting to be worked on.
+    /// False while as much input as the session keeps is waiting to be worked on, or what may end
+    /// compression does: it isn't known yet what the rest is.
     pub fn wants_input(&self) -> bool {
-        self.receiver.unread() < self.unread_bytes_max()
+        let waits = matches!(
+            self.work,
+            Work::Waiting(_) | Work::Placing(_) | Work::Watching { .. } | Work::Streaming(_)
+        );
+        let may_end_compression =
+            waits && self.compression == Compression::Active && self.receiver.ends_in(STREAM_ENDS);
+        self.receiver.unread() < self.unread_bytes_max() && !may_end_compression
     }
 
     /// Bytes that it keeps: input that waits, a message on its way to the store, a login under way,

@@ -1,4 +1,5 @@
-//! COMPRESS (RFC 4978): the host compresses, below the session and above TLS.
+//! COMPRESS (RFC 4978): the host compresses, below the session and above TLS, until the client
+//! gives up its login.
 //!
 //! Of use after login only, like most; so nobody makes the server keep a window before.
 
@@ -33,6 +34,14 @@ impl Session {
             self.compression = Compression::Active;
             let rest = self.receiver.take_rest();
             self.act(Action::Compress(rest));
+        }
+    }
+
+    /// What was said until now leaves compressed, and nothing later (RFC 8437 §4.1).
+    pub(super) fn end_compression(&mut self) {
+        if self.compression == Compression::Active {
+            self.compression = Compression::Possible;
+            self.act(Action::EndCompression);
         }
     }
 }

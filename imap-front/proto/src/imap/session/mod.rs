@@ -74,6 +74,8 @@ use super::scram::ClientFirst;
 use super::view::View;
 use notified::Notify;
 
+pub use bounds::STREAM_ENDS;
+
 /// A session.
 pub struct Session {
     config: Arc<SessionConfig>,
