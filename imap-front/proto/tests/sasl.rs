@@ -319,6 +319,27 @@ fn who_logs_out_may_be_named_by_the_certificate_again() {
     }
 }
 
+/// RFC 8437 §8.
+#[test]
+fn unauthenticate_that_is_turned_off_is_neither_announced_nor_done() {
+    let config = Arc::new(SessionConfig {
+        unauthenticates: false,
+        ..SessionConfig::default()
+    });
+    let (mut session, _) = secure(&config, channel(true, Some("fred")));
+    asked(&mut session, b"a AUTHENTICATE EXTERNAL =\r\n").expect("a request");
+    session.handle_reply(Reply::Authenticated(UserId(1)));
+    let welcome = said(&mut session, b"");
+    assert!(welcome.contains(" ENABLE "), "{welcome}");
+    assert!(!welcome.contains("UNAUTHENTICATE"), "{welcome}");
+    for command in ["UNAUTHENTICATE", "X-UNAUTHENTICATE"] {
+        let line = format!("b {command}\r\n");
+        let refused = said(&mut session, line.as_bytes());
+        assert_eq!(refused, "b BAD UNAUTHENTICATE is not offered\r\n");
+        assert_eq!(session.user(), Some(UserId(1)));
+    }
+}
+
 #[test]
 fn scram_is_bound_to_the_channel_it_is_said_over() {
     let config = Arc::new(SessionConfig {

@@ -231,6 +231,7 @@ fn session(config: &Config) -> SessionConfig {
         namespaces: namespaces(config),
         prelogin_commands_max: limit(config, "service.imap.maxprelogin").unwrap_or(0),
         compresses: config.count(COMPRESSED) > 0,
+        unauthenticates: config.switch("service.imap.unauthenticate"),
         notify_mailboxes_max: config.count("service.imap.maxnotify") as usize,
         ..SessionConfig::default()
     }

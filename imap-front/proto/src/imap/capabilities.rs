@@ -61,6 +61,8 @@ pub enum When {
     SaveLimit,
     /// The same, where connections may be compressed, and this one is not.
     Uncompressed,
+    /// The same, unless `service.imap.unauthenticate` is off.
+    Unauthenticating,
     /// Unless `service.imap.literalminus` is set.
     LongLiterals,
     /// If it is.
@@ -154,8 +156,8 @@ pub static CAPABILITIES: &[Capability] = &[
     row("ID", "RFC 2971", W::Always, P::Transcript("enable_and_id")),
     row("ENABLE", "RFC 5161", W::Always, P::Transcript("enable_and_id")),
     row("UTF8=ACCEPT", "RFC 9755", W::LoggedIn, P::Transcript("utf8")),
-    row("UNAUTHENTICATE", "RFC 8437", W::LoggedIn, P::Transcript("unauthenticate")),
-    row("X-UNAUTHENTICATE", "RFC 8437", W::LoggedIn, P::Transcript("unauthenticate")),
+    row("UNAUTHENTICATE", "RFC 8437", W::Unauthenticating, P::Transcript("unauthenticate")),
+    row("X-UNAUTHENTICATE", "RFC 8437", W::Unauthenticating, P::Transcript("unauthenticate")),
     row("COMPRESS=DEFLATE", "RFC 4978", W::Uncompressed, P::Sockets("compressed")),
     row("MULTIAPPEND", "RFC 3502", W::LoggedIn, P::Transcript("multiappend")),
     row("CATENATE", "RFC 4469", W::LoggedIn, P::Transcript("catenate")),
@@ -243,6 +245,7 @@ impl When {
             Self::MessageLimit => "after login, with `service.imap.messagelimit`",
             Self::SaveLimit => "after login, with `service.imap.savelimit` alone",
             Self::Uncompressed => "after login, until COMPRESS (`service.imap.maxcompressed`)",
+            Self::Unauthenticating => "after login, unless `service.imap.unauthenticate` is `no`",
             Self::LongLiterals => "always, but with `service.imap.literalminus`",
             Self::ShortLiterals => "with `service.imap.literalminus`, in the place of LITERAL+",
             Self::Idling => "while the guide's conditions for IDLE are met",
@@ -279,6 +282,7 @@ impl When {
             Self::Uncompressed => {
                 offer.is_none() && config.compresses && state.now != Compression::Active
             }
+            Self::Unauthenticating => offer.is_none() && config.unauthenticates,
             Self::LongLiterals => !config.literal_minus,
             Self::ShortLiterals => config.literal_minus,
             Self::Idling => state.idle,

@@ -36,6 +36,8 @@ pub struct SessionConfig {
     pub urls: Urls,
     /// Whether connections may be compressed.
     pub compresses: bool,
+    /// Whether a connection may be used for one user after the other (RFC 8437).
+    pub unauthenticates: bool,
     /// What is told of bearer tokens, by which clients may log in then; none if they may not.
     pub tokens: Option<TokenHints>,
     /// Whether a non-synchronizing literal may have 4,096 bytes at most (LITERAL-, RFC 7888 §5)
@@ -150,6 +152,7 @@ impl Default for SessionConfig {
             submitters: false,
             urls: Urls::default(),
             compresses: true,
+            unauthenticates: true,
             tokens: None,
             literal_minus: false,
             command_bytes_max: 64 << 10,

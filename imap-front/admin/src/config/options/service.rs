@@ -307,6 +307,14 @@ pub(super) static SERVICE: &[ConfigOption] = &[
                delays are the client's then. From others these fields mean nothing",
     },
     ConfigOption {
+        name: "service.imap.unauthenticate",
+        kind: Kind::Switch,
+        default: "yes",
+        refreshable: false,
+        help: "whether a connection may be used for one user after the other, by the command \
+               UNAUTHENTICATE (RFC 8437): gateways that act for many users need it, others don't",
+    },
+    ConfigOption {
         name: "service.imap.writetimeout",
         kind: Kind::Number { min: 5, max: 3600 },
         default: "120",

@@ -240,6 +240,9 @@ impl Session {
     /// neither. Logins that failed before still count: they are the connection's, whoever logged in
     /// between.
     pub(super) fn unauthenticate(&mut self, tag: &str) {
+        if !self.config.unauthenticates {
+            return self.done(tag, "BAD UNAUTHENTICATE is not offered");
+        }
         self.unselect();
         (self.condstore, self.qresync, self.uid_only) = (false, false, false);
         (self.rev2, self.name_form) = (false, NameForm::Utf7);
