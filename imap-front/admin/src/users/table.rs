@@ -110,6 +110,9 @@ impl Table {
                 table.renamed.insert(entry.account(), entry.name.into());
             }
         }
+        if table.text.is_none() && state_of(&file)? != table.indexed {
+            return Err(io::Error::other("it was changed while it was read").into());
+        }
         Ok(table)
     }
 
@@ -162,18 +165,26 @@ impl Table {
 
     /// The user's line, if there is such a user; what `take` makes of it.
     pub fn find<T>(&self, name: &str, take: impl FnOnce(&Entry<'_>) -> T) -> io::Result<Option<T>> {
-        let mut buffer = [0; LINE_BYTES_MAX + 1];
-        for offset in self.candidates(name) {
-            let entry = self.read(offset, &mut buffer)?;
-            if let Some(entry) = entry.filter(|entry| entry.name == name) {
-                return Ok(Some(take(&entry)));
-            }
+        if let Some(found) = self.look_up(name, take)? {
+            return Ok(Some(found));
         }
         // A line that can't be found may have been written over.
         if self.text.is_none() && self.count > 0 && state_of(&self.file)? != self.indexed {
             return Err(io::Error::other(
                 "it was changed in its place: who is in it can't be told until it is in order",
             ));
+        }
+        Ok(None)
+    }
+
+    /// The same, of what is where lines were.
+    fn look_up<T>(&self, name: &str, take: impl FnOnce(&Entry<'_>) -> T) -> io::Result<Option<T>> {
+        let mut buffer = [0; LINE_BYTES_MAX + 1];
+        for offset in self.candidates(name) {
+            let entry = self.read(offset, &mut buffer)?;
+            if let Some(entry) = entry.filter(|entry| entry.name == name) {
+                return Ok(Some(take(&entry)));
+            }
         }
         Ok(None)
     }
@@ -229,7 +240,7 @@ impl Table {
     }
 
     fn insert(&mut self, name: &str, offset: u64) -> io::Result<bool> {
-        if self.find(name, |_| ())?.is_some() {
+        if self.look_up(name, |_| ())?.is_some() {
             return Ok(false);
         }
         if offset + 1 > OFFSET_MASK {
