@@ -3,8 +3,8 @@
 /// The default of [`Options::accept_margin`]: a usual backlog of 4096 and what arrives meanwhile.
 pub const ACCEPT_MARGIN: u32 = 4096 + 64;
 
-/// The default of [`Options::cancelled_max`]: the kernel looks at some 64 polls to find one.
-const CANCELLED_MAX: u32 = 32 << 10;
+/// The default of [`Options::cancelled_max`]: the kernel looks at some 8 polls to find one.
+const CANCELLED_MAX: u32 = 4 << 10;
 
 /// Most direct descriptors that the kernel allows a ring (IORING_MAX_FIXED_FILES).
 const FILES_MAX: u32 = 1 << 20;
