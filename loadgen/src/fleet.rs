@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use ahash::RandomState;
 use bytes::Bytes;
 use reactor::{Completion, Conn, Reactor};
 use tls::ClientConfig;
@@ -78,16 +79,16 @@ pub struct Fleet<R: Reactor> {
     reactor: R,
     /// The connection of each session, by number.
     sessions: Vec<u32>,
-    roles: HashMap<u32, Role>,
+    roles: HashMap<u32, Role, RandomState>,
     /// Connects under way, by token.
-    wanted: HashMap<u64, Role>,
-    deliverers: HashMap<usize, Conn>,
+    wanted: HashMap<u64, Role, RandomState>,
+    deliverers: HashMap<usize, Conn, RandomState>,
     tokens: u64,
     completions: Vec<Completion>,
     /// What sessions begin TLS with, and when.
     tls: Option<(ClientConfig, Security)>,
     /// Output the kernel did not take.
-    owed: HashMap<u32, Bytes>,
+    owed: HashMap<u32, Bytes, RandomState>,
 }
 
 /// Connections from one address of the loopback network. The kernel looks for a free port ever
@@ -108,13 +109,13 @@ impl<R: Reactor> Fleet<R> {
         Self {
             reactor,
             sessions: Vec::new(),
-            roles: HashMap::new(),
-            wanted: HashMap::new(),
-            deliverers: HashMap::new(),
+            roles: HashMap::default(),
+            wanted: HashMap::default(),
+            deliverers: HashMap::default(),
             tokens: 0,
             completions: Vec::new(),
             tls: None,
-            owed: HashMap::new(),
+            owed: HashMap::default(),
         }
     }
 
@@ -325,8 +326,14 @@ impl<R: Reactor> Fleet<R> {
                 if let Err(why) = session.take(bytes, tls, &mut output, &mut events) {
                     events.push(ClientEvent::Failed(why));
                 }
+                let number = session.number;
+                let is_over = events.iter().any(|it| matches!(it, ClientEvent::Failed(_)));
                 let each = events.into_iter();
-                heard.extend(each.map(|event| (now, Heard::Session(session.number, event))));
+                heard.extend(each.map(|event| (now, Heard::Session(number, event))));
+                if is_over {
+                    // Nothing it could say or hear is of use any more.
+                    return self.leave(number);
+                }
             }
             Some(Role::Deliverer(number, machine)) => {
                 let mut results = Vec::new();

@@ -119,9 +119,14 @@ pub fn machine() -> String {
     });
     format!(
         "| | |\n|---|---|\n| machine | {model}, {cores} cores, {} |\n| kernel | {} |\n\
-         | commit | {commit} |\n| Cargo.lock | sha256 {lock}… |\n| open files | {} a process |",
+         | lists of TCP connections | {} |\n| commit | {commit} |\n\
+         | Cargo.lock | sha256 {lock}… |\n| open files | {} a process |",
         memory.trim(),
         read("/proc/sys/kernel/osrelease").trim(),
+        // Of the first network namespace, if this one has none of its own: with a minus.
+        read("/proc/sys/net/ipv4/tcp_ehash_entries")
+            .trim()
+            .trim_start_matches('-'),
         reactor::uring::open_files_max(),
     )
 }

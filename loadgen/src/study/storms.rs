@@ -232,7 +232,11 @@ impl Run<'_> {
             .map_err(failed)?;
         let until = now_ns() + self.study.patience_ns();
         let mut status = None;
-        while status.is_none() || self.not_there().len() < self.study.sessions {
+        let is_there = |run: &Self| {
+            let mut all = 0..run.study.sessions;
+            all.any(|number| run.oracle.is_there(number))
+        };
+        while status.is_none() || is_there(self) {
             self.listen_for(SECOND_NS / 10);
             if status.is_none() {
                 status = child.try_wait().map_err(failed)?;
