@@ -59,6 +59,9 @@ pub enum Profile {
     Tested,
     /// For use.
     Release,
+    /// As packages hold it: each program is optimised as a whole, which takes twice as long and
+    /// more.
+    Packaged,
 }
 
 /// What this process runs servers from, if that is not the release.
@@ -78,6 +81,7 @@ impl Profile {
         paths::target().join(match self {
             Profile::Debug | Profile::Tested => "debug",
             Profile::Release => "release",
+            Profile::Packaged => "dist",
         })
     }
 }
@@ -117,7 +121,7 @@ pub fn run_what_is_tested() {
 pub fn build(profile: Profile) -> Result<()> {
     match profile {
         Profile::Tested => shell::run(&mut shell::cargo(&["test", "--workspace", "--no-run"])),
-        Profile::Debug | Profile::Release => {
+        Profile::Debug | Profile::Release | Profile::Packaged => {
             shell::run(build_command(profile, &PACKAGES).args(["--bins", "--lib"]))
         }
     }
@@ -128,10 +132,19 @@ fn build_command(profile: Profile, packages: &[&str]) -> Command {
     for package in packages {
         command.args(["-p", package]);
     }
-    if profile == Profile::Release {
-        command.arg("--release");
+    match profile {
+        Profile::Debug | Profile::Tested => {}
+        Profile::Release => drop(command.arg("--release")),
+        Profile::Packaged => drop(command.args(["--profile", "dist"])),
     }
     command
+}
+
+/// Builds the broker as packages hold it; gives its path.
+pub fn packaged_broker() -> Result<PathBuf> {
+    let profile = Profile::Packaged;
+    shell::run(build_command(profile, &["ens"]).args(["--bin", "enpd"]))?;
+    Ok(profile.folder().join("enpd"))
 }
 
 /// Makes a system user without a password, home or shell, if this process may and there is none.

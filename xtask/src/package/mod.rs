@@ -47,7 +47,7 @@ pub fn run(options: &Options) -> Result<()> {
     let profile = if options.debug {
         Profile::Debug
     } else {
-        Profile::Release
+        Profile::Packaged
     };
     install::build(profile)?;
     let package = make(options.revision, profile)?;

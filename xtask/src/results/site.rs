@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::relative;
-use crate::install::Profile;
+use crate::install::{self, Profile};
 use crate::{packages, shell};
 
 /// The study.
@@ -28,10 +28,13 @@ pub(super) const TINY: &[&str] = &[
     "1",
 ];
 
-/// Runs the study; the load generator's report is the study's.
+/// Runs the study with brokers as packages hold them; the load generator's report is the study's.
 pub(super) fn run(sizes: &[&str], before: Option<&Path>, out: &Path) -> Result<()> {
     packages::site()?;
     let mut command = Command::new(Profile::current().folder().join("loadgen"));
+    if Profile::current() == Profile::Release {
+        command.arg("--enpd").arg(install::packaged_broker()?);
+    }
     command
         .current_dir(crate::paths::root())
         .args(["brokers", "--hosts", "3"])
