@@ -177,7 +177,7 @@ impl Table {
         Ok(None)
     }
 
-    /// The same, of what is where lines were.
+    /// The same, by the index alone: it does not ask whether the file is what was indexed.
     fn look_up<T>(&self, name: &str, take: impl FnOnce(&Entry<'_>) -> T) -> io::Result<Option<T>> {
         let mut buffer = [0; LINE_BYTES_MAX + 1];
         for offset in self.candidates(name) {
