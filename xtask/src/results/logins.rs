@@ -56,6 +56,9 @@ struct Way {
     auth: &'static str,
     /// Its clients wait for no answer behind the login.
     pipelined: bool,
+    /// Clients that are on their way in at a time, at the set-up: no more than may wait for the
+    /// threads that check passwords. In the storm all come, and who is refused comes again.
+    at_once: u32,
     options: &'static [(&'static str, &'static str)],
     sessions: fn(&Sizes) -> u32,
 }
@@ -78,6 +81,7 @@ const WAYS: [Way; 6] = [
         scheme: "keys",
         auth: "scram",
         pipelined: false,
+        at_once: 1024,
         // From the first moment on: what auto finds takes a look at all users.
         options: &[("service.imap.scram", "yes")],
         sessions: |sizes| sizes.scram,
@@ -88,6 +92,7 @@ const WAYS: [Way; 6] = [
         scheme: "keys",
         auth: "scram",
         pipelined: true,
+        at_once: 1024,
         options: &[("service.imap.scram", "yes")],
         sessions: |sizes| sizes.cheap,
     },
@@ -97,6 +102,7 @@ const WAYS: [Way; 6] = [
         scheme: "ssha256",
         auth: "oauthbearer",
         pipelined: false,
+        at_once: 1024,
         options: &[("oauth.keys", ISSUER_FILE)],
         sessions: |sizes| sizes.cheap,
     },
@@ -106,6 +112,7 @@ const WAYS: [Way; 6] = [
         scheme: "ssha256",
         auth: "plain",
         pipelined: false,
+        at_once: 1024,
         options: &[],
         sessions: |sizes| sizes.cheap,
     },
@@ -115,6 +122,7 @@ const WAYS: [Way; 6] = [
         scheme: "verifier",
         auth: "plain",
         pipelined: false,
+        at_once: 64,
         options: &[],
         sessions: |sizes| sizes.verifier,
     },
@@ -124,6 +132,7 @@ const WAYS: [Way; 6] = [
         scheme: "argon2id",
         auth: "plain",
         pipelined: false,
+        at_once: 64,
         // Otherwise the server learns verifiers at the first logins.
         options: &[("service.imap.scram", "no")],
         sessions: |sizes| sizes.costly,
@@ -153,9 +162,9 @@ pub(super) fn run(sizes: &Sizes, up_to: Option<u32>, out: &Path) -> Result<()> {
             rates = shell::capture(verify.args(["verify", "--milliseconds", &ms]))?;
         }
         let mut words = format!(
-            "--auth {} --sessions {sessions} --setup-concurrency 1024 --deliveries 0 \
+            "--auth {} --sessions {sessions} --setup-concurrency {} --deliveries 0 \
              --storm restart --patience-seconds 180 --settle-seconds {}",
-            way.auth, sizes.settle_s
+            way.auth, way.at_once, sizes.settle_s
         );
         if way.pipelined {
             words.push_str(" --pipeline");

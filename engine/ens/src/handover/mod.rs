@@ -23,7 +23,7 @@ mod giving;
 mod memory;
 mod shards;
 mod taking;
-mod wire;
+pub mod wire;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;

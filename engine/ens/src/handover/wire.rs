@@ -77,8 +77,11 @@ impl Kind {
 
 /// A frame that came.
 pub struct Frame {
+    /// What it says.
     pub kind: Kind,
+    /// What belongs to it, of the kind's own form.
     pub body: Zeroizing<Vec<u8>>,
+    /// Descriptors of this process now.
     pub descriptors: Vec<OwnedFd>,
 }
 
@@ -93,6 +96,9 @@ fn damaged(what: &str) -> io::Error {
 
 impl Wire {
     /// Over a stream on which neither end waits longer than this.
+    ///
+    /// # Errors
+    /// If the time is 0.
     pub fn new(stream: UnixStream, patience: Duration) -> io::Result<Self> {
         stream.set_read_timeout(Some(patience))?;
         stream.set_write_timeout(Some(patience))?;
@@ -100,12 +106,18 @@ impl Wire {
     }
 
     /// How long is waited from now on.
+    ///
+    /// # Errors
+    /// If the time is 0.
     pub fn set_patience(&self, patience: Duration) -> io::Result<()> {
         self.stream.set_read_timeout(Some(patience))?;
         self.stream.set_write_timeout(Some(patience))
     }
 
     /// Another descriptor of the stream.
+    ///
+    /// # Errors
+    /// If this process has no more descriptors.
     pub fn stream(&self) -> io::Result<UnixStream> {
         self.stream.try_clone()
     }
@@ -114,6 +126,9 @@ impl Wire {
     ///
     /// # Errors
     /// If the other end is gone, or takes nothing for too long.
+    ///
+    /// # Panics
+    /// With more descriptors than [`DESCRIPTORS_MAX`].
     pub fn send(&mut self, kind: Kind, body: &[u8], descriptors: &[OwnedFd]) -> io::Result<()> {
         assert!(descriptors.len() <= DESCRIPTORS_MAX, "as many as fit");
         let mut header = [0; HEADER_BYTES];

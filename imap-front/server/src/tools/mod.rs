@@ -1,10 +1,11 @@
 //! Tools that read the store as a whole, or fill it: `imsbackup`, `imsrestore`, `imsimport`,
 //! `imexpire`, `imquotacheck`. They ask the running server, over `run/control`; if none runs they
-//! open the store themselves, and ask in the same way.
+//! open the store, or have it opened by the service user, and ask in the same way.
 
 pub mod backup;
 pub mod expire;
 pub mod import;
+pub mod keeper;
 pub mod quotacheck;
 mod report;
 pub mod restore;
@@ -21,10 +22,9 @@ use admin::{Base, Config, Users};
 use archive::backup::record::Record;
 use bytes::{Buf, Bytes};
 use serde_json::Value;
-use store::Store;
 
 use crate::admin_socket::{Keeper, serve_alone};
-use crate::options::Options;
+use keeper::KeeperProcess;
 
 /// Who is asked.
 pub struct Connection {
@@ -32,15 +32,16 @@ pub struct Connection {
     alone: Option<Alone>,
 }
 
-/// The store, opened by this program; it is closed with the last connection.
-struct Alone {
-    keeper: Arc<Keeper>,
-    thread: JoinHandle<io::Result<()>>,
+/// The store without a server; it is closed with the last connection.
+enum Alone {
+    /// This program has opened it, and a thread serves the connection.
+    Here(Arc<Keeper>, JoinHandle<io::Result<()>>),
+    /// Another process has: the service user's.
+    There(Arc<KeeperProcess>),
 }
 
 impl Connection {
-    /// Connects to the running server of a base directory; opens the store if there is none. To be
-    /// called while the process has one thread: it may become the service user.
+    /// Connects to the running server of a base directory; opens the store if there is none.
     ///
     /// # Errors
     /// If neither can be done.
@@ -57,17 +58,10 @@ impl Connection {
 
     fn open_store(base: &Base) -> Result<Self, Box<dyn Error>> {
         let config = Config::load(base)?;
-        // What it writes must be the server's.
-        ServiceUser::assume(base, &config)?;
-        let users = Arc::new(Users::open(base.users())?);
-        let options = Options::new(base, &config, &users);
-        let message_bytes_max = options.store.message_bytes_max;
-        let (store, _) = Store::open(&options.data, options.store, Box::new(|_| {}))?;
-        Self::served(Arc::new(Keeper {
-            store,
-            users,
-            message_bytes_max,
-        }))
+        match ServiceUser::of(&config)? {
+            Some(_) => Self::to(Arc::new(KeeperProcess::start()?)),
+            None => Self::served(Arc::new(keeper::open(base, &config)?)),
+        }
     }
 
     /// A connection to a store that this program has opened.
@@ -79,11 +73,19 @@ impl Connection {
             .spawn(move || serve_alone(theirs, &own))?;
         Ok(Self {
             asker: Some(Asker::on(ours)?),
-            alone: Some(Alone { keeper, thread }),
+            alone: Some(Alone::Here(keeper, thread)),
         })
     }
 
-    /// Whether this program has opened the store.
+    /// A connection to a store that another process has opened.
+    fn to(process: Arc<KeeperProcess>) -> Result<Self, Box<dyn Error>> {
+        Ok(Self {
+            asker: Some(Asker::on(process.connect()?)?),
+            alone: Some(Alone::There(process)),
+        })
+    }
+
+    /// Whether no server runs: the store is open for this tool alone.
     pub fn is_alone(&self) -> bool {
         self.alone.is_some()
     }
@@ -94,7 +96,8 @@ impl Connection {
     /// If there can be none.
     pub fn another(&self, base: &Base) -> Result<Self, Box<dyn Error>> {
         match &self.alone {
-            Some(alone) => Self::served(alone.keeper.clone()),
+            Some(Alone::Here(keeper, _)) => Self::served(keeper.clone()),
+            Some(Alone::There(process)) => Self::to(process.clone()),
             None => Ok(Self {
                 asker: Some(Asker::of(base)?),
                 alone: None,
@@ -148,7 +151,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         // Without a connection there are no more questions.
         drop(self.asker.take());
-        if let Some(Alone { keeper, thread }) = self.alone.take() {
+        if let Some(Alone::Here(keeper, thread)) = self.alone.take() {
             let _ = thread.join();
             drop(keeper);
         }

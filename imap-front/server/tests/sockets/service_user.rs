@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::process::{Command, Output};
 
 use crate::site::{Server, Site};
 
@@ -115,4 +116,65 @@ fn a_user_that_does_not_exist_is_named() {
     let said = site.try_start(":").err().unwrap();
     assert!(said.contains("no user no-such-user"), "{said}");
     assert!(said.contains("useradd --system"), "{said}");
+}
+
+/// Runs a program as a tool of the base directory.
+fn tool(site: &Site, program: &str, words: &[&str]) -> Output {
+    let sbin = site.folder.path().join("sbin");
+    fs::create_dir_all(&sbin).unwrap();
+    let tool = sbin.join(Path::new(program).file_name().unwrap());
+    fs::copy(program, &tool).unwrap();
+    Command::new(&tool).args(words).output().unwrap()
+}
+
+#[test]
+fn without_a_server_tools_read_what_is_roots_and_the_store_is_the_users() {
+    let Some(site) = site("") else {
+        return;
+    };
+    let mut server = site.start();
+    assert_eq!(server.deliver(&["fred"], "Subject: 1\r\n\r\n1").len(), 1);
+    server.terminate();
+    server.ended();
+    // Nobody but root gets in there.
+    let private = tempfile::tempdir_in("/tmp").unwrap();
+    let maildir = private.path().join("Maildir");
+    for folder in ["cur", "new", "tmp"] {
+        fs::create_dir_all(maildir.join(folder)).unwrap();
+    }
+    fs::write(maildir.join("new/1.M1P1.a"), "Subject: 2\n\n2\n").unwrap();
+    let (backup, maildir) = (private.path().join("backup"), maildir.to_str().unwrap());
+    let words = [backup.to_str().unwrap()];
+    let made = tool(&site, env!("CARGO_BIN_EXE_imsbackup"), &words);
+    assert!(made.status.success(), "{made:?}");
+    assert_eq!(owner(&backup), ("0".to_owned(), 0o600));
+    let data = admin::Base::new(site.folder.path()).data();
+    fs::remove_dir_all(&data).unwrap();
+    let words = ["--after-loss", words[0]];
+    let restored = tool(&site, env!("CARGO_BIN_EXE_imsrestore"), &words);
+    assert!(restored.status.success(), "{restored:?}");
+    let words = ["maildir", "-u", "fred", maildir];
+    let imported = tool(&site, env!("CARGO_BIN_EXE_imsimport"), &words);
+    assert!(imported.status.success(), "{imported:?}");
+    for file in fs::read_dir(&data).unwrap() {
+        let path = file.unwrap().path();
+        assert_eq!(owner(&path).0, ids().0, "{}", path.display());
+    }
+    let server = site.start();
+    let there = server.select("fred").ask("s STATUS INBOX (MESSAGES)");
+    assert!(there[0].contains("MESSAGES 2"), "{there:?}");
+}
+
+#[test]
+fn without_a_server_a_tool_says_why_the_store_can_not_be_opened() {
+    let Some(site) = site("") else {
+        return;
+    };
+    site.configure();
+    fs::write(site.folder.path().join("data/db"), "no folder").unwrap();
+    let made = tool(&site, env!("CARGO_BIN_EXE_imsbackup"), &["/tmp/not-made"]);
+    let said = String::from_utf8(made.stderr).unwrap();
+    assert_eq!(made.status.code(), Some(1), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.starts_with("imsbackup: "), "{said}");
 }
