@@ -1,5 +1,6 @@
 //! Laying out a base directory: what the administration guide calls msg-svr-base.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,12 @@ pub const SBIN: [&str; 20] = [
 ];
 /// What goes to `lib/`.
 const LIB: [&str; 4] = ["imapd", "enpd", "watcher", "libibiff.so"];
+/// The programs whose speed matters: in packages each of these is optimised as a whole. For the
+/// others, which ask these, it would take long and change nothing.
+const WHOLE: [&str; 3] = ["imapd", BROKER, "loadgen"];
+const BROKER: &str = "enpd";
+/// The profile of such builds, and their folder below the target folder.
+const DIST: &str = "dist";
 /// Where the headers and examples of C programmers are.
 const C_SOURCES: &str = "engine/ibiff";
 /// Where what other programs need to know is, in folders that go to `share/`.
@@ -59,8 +66,8 @@ pub enum Profile {
     Tested,
     /// For use.
     Release,
-    /// As packages hold it: each program is optimised as a whole, which takes twice as long and
-    /// more.
+    /// As packages hold it: a release, of which [`WHOLE`] are optimised each as a whole, which
+    /// takes as long as everything else.
     Packaged,
 }
 
@@ -76,13 +83,21 @@ impl Profile {
         }
     }
 
-    /// The folder below the target folder that holds what was built so.
+    /// The folder below the target folder that holds what was built so, but [`WHOLE`] of
+    /// packages.
     pub fn folder(self) -> PathBuf {
         paths::target().join(match self {
             Profile::Debug | Profile::Tested => "debug",
-            Profile::Release => "release",
-            Profile::Packaged => "dist",
+            Profile::Release | Profile::Packaged => "release",
         })
+    }
+
+    /// The folder that holds a program or library of this name.
+    fn folder_of(self, name: &str) -> PathBuf {
+        match self {
+            Profile::Packaged if WHOLE.contains(&name) => paths::target().join(DIST),
+            _ => self.folder(),
+        }
     }
 }
 
@@ -121,10 +136,23 @@ pub fn run_what_is_tested() {
 pub fn build(profile: Profile) -> Result<()> {
     match profile {
         Profile::Tested => shell::run(&mut shell::cargo(&["test", "--workspace", "--no-run"])),
-        Profile::Debug | Profile::Release | Profile::Packaged => {
+        Profile::Debug | Profile::Release => {
             shell::run(build_command(profile, &PACKAGES).args(["--bins", "--lib"]))
         }
+        Profile::Packaged => {
+            build(Profile::Release)?;
+            build_whole(&WHOLE)
+        }
     }
+}
+
+/// Builds programs of [`WHOLE`], each optimised as a whole.
+fn build_whole(programs: &[&str]) -> Result<()> {
+    let mut command = shell::cargo(&["build", "--profile", DIST]);
+    for program in programs {
+        command.args(["--bin", program]);
+    }
+    shell::run(&mut command)
 }
 
 fn build_command(profile: Profile, packages: &[&str]) -> Command {
@@ -134,17 +162,15 @@ fn build_command(profile: Profile, packages: &[&str]) -> Command {
     }
     match profile {
         Profile::Debug | Profile::Tested => {}
-        Profile::Release => drop(command.arg("--release")),
-        Profile::Packaged => drop(command.args(["--profile", "dist"])),
+        Profile::Release | Profile::Packaged => drop(command.arg("--release")),
     }
     command
 }
 
 /// Builds the broker as packages hold it; gives its path.
 pub fn packaged_broker() -> Result<PathBuf> {
-    let profile = Profile::Packaged;
-    shell::run(build_command(profile, &["ens"]).args(["--bin", "enpd"]))?;
-    Ok(profile.folder().join("enpd"))
+    build_whole(&[BROKER])?;
+    Ok(Profile::Packaged.folder_of(BROKER).join(BROKER))
 }
 
 /// Makes a system user without a password, home or shell, if this process may and there is none.
@@ -178,13 +204,14 @@ pub fn lay_out_release(prefix: &Path, profile: Profile) -> Result<()> {
         let folder = prefix.join(name);
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
-    let built = profile.folder();
     for program in programs() {
-        let name = program.file_name().context("a program has a name")?;
+        let name = program.file_name().and_then(OsStr::to_str);
+        let name = name.context("a program has a name")?;
+        let built = profile.folder_of(name);
         // Only `cargo build` puts libraries beside the programs, too.
         let folder = match program.extension() {
             Some(_) => built.join("deps"),
-            None => built.clone(),
+            None => built,
         };
         replace(&folder.join(name), &prefix.join(&program))?;
     }
