@@ -16,6 +16,9 @@ use crate::password::{self, Scheme};
 const OFFSET_BITS: u32 = 40;
 const OFFSET_MASK: u64 = (1 << OFFSET_BITS) - 1;
 
+/// What is said of a directory that somebody writes into.
+const CHANGED: &str = "it was changed while it was read: write another file and rename it, as \
+                       msguser does, then run refresh";
 /// A directory up to this size is kept in memory, so that it is known whatever becomes of the file.
 const KEPT_BYTES_MAX: u64 = 4 << 20;
 
@@ -111,7 +114,7 @@ impl Table {
             }
         }
         if table.text.is_none() && state_of(&file)? != table.indexed {
-            return Err(io::Error::other("it was changed while it was read").into());
+            return Err(io::Error::other(CHANGED).into());
         }
         Ok(table)
     }
