@@ -27,22 +27,8 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     /// A connection is compressed from now on: what is queued leaves as it is, and `input` is the
     /// beginning of the stream.
     pub(super) fn begin_compression(&mut self, slot: u32, input: Vec<u8>) {
-        let secure = self.row(slot).has(Row::<P>::SECURE);
-        if let Some(mut outbox) = self.row(slot).outbox.take() {
-            self.owed -= outbox.cost();
-            if secure {
-                for bytes in &mut outbox.pieces[outbox.ready..] {
-                    let Some(sealed) = sealed(&mut self.layers, slot, bytes) else {
-                        self.drop_for(Reason::TlsFault);
-                        return self.close(slot, Reason::TlsFault);
-                    };
-                    *bytes = sealed;
-                }
-                outbox.bytes = outbox.pieces.iter().map(Bytes::len).sum();
-            }
-            outbox.ready = outbox.pieces.len();
-            self.owed += outbox.cost();
-            self.row(slot).outbox = Some(outbox);
+        if !self.ready_queued(slot) {
+            return;
         }
         self.row(slot).set(Row::<P>::COMPRESSED, true);
         drop(self.compressed.take_ending(slot));
@@ -55,27 +41,38 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     /// A connection is not compressed any more: what is queued leaves compressed, and what comes
     /// behind the end of its stream is taken as it is.
     pub(super) fn leave_compression(&mut self, slot: u32) {
-        if let Some(outbox) = self.row(slot).outbox.take() {
-            self.owed -= outbox.cost();
-            let (blocked_ns, in_kernel) = (outbox.blocked_ns, outbox.in_kernel);
-            let Some(pieces) = self.ready_pieces(slot, *outbox) else {
-                self.drop_for(Reason::TlsFault);
-                return self.close(slot, Reason::TlsFault);
-            };
-            let outbox = Outbox {
-                ready: pieces.len(),
-                bytes: pieces.iter().map(Bytes::len).sum(),
-                pieces,
-                blocked_ns,
-                in_kernel,
-            };
-            if outbox.ready > 0 {
-                self.owed += outbox.cost();
-                self.row(slot).outbox = Some(Box::new(outbox));
-            }
+        if !self.ready_queued(slot) {
+            return;
         }
         self.row(slot).set(Row::<P>::COMPRESSED, false);
         self.compressed.leave(slot);
+    }
+
+    /// All that is queued leaves in the layers that the connection has now. False if it can't: then
+    /// the connection is closed.
+    fn ready_queued(&mut self, slot: u32) -> bool {
+        let Some(outbox) = self.row(slot).outbox.take() else {
+            return true;
+        };
+        self.owed -= outbox.cost();
+        let (blocked_ns, in_kernel) = (outbox.blocked_ns, outbox.in_kernel);
+        let Some(pieces) = self.ready_pieces(slot, *outbox) else {
+            self.drop_for(Reason::TlsFault);
+            self.close(slot, Reason::TlsFault);
+            return false;
+        };
+        let outbox = Outbox {
+            ready: pieces.len(),
+            bytes: pieces.iter().map(Bytes::len).sum(),
+            pieces,
+            blocked_ns,
+            in_kernel,
+        };
+        if outbox.ready > 0 {
+            self.owed += outbox.cost();
+            self.row(slot).outbox = Some(Box::new(outbox));
+        }
+        true
     }
 
     /// Bytes came behind what ended a connection's compression: some may belong to its stream.
