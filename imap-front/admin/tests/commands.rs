@@ -113,7 +113,7 @@ trap 'cat answer >run/answer; mv run/answer run/imapd.refreshed' HUP
 echo 'imap listening on 127.0.0.1:40143' >&$ENSIGN_READY_FD
 echo 'lmtp listening on 127.0.0.1:40024' >&$ENSIGN_READY_FD
 echo ready >&$ENSIGN_READY_FD
-while :; do read -t 1 line <> <(:); done
+while :; do sleep 1 & wait $!; done
 ";
 
 fn is_alive(pid: &str) -> bool {

@@ -1,7 +1,7 @@
 //! The store, opened for a tool by a process of its own: what is written there must be the service
 //! user's, while the tool may be root's, and keeps root's right to read and write files.
 //!
-//! The process is the same program, with the argument [`KEEP_STORE`] and a Unix socket as its
+//! The process is the same program, with the argument `--keep-store` and a Unix socket as its
 //! standard input. It says over it that the store is open, or why not, and gets a connection for
 //! each part of the tool that asks; once the tool closes its end, it closes the store.
 
