@@ -11,6 +11,7 @@ def lead(site):
     took = site.idle_through(*[(site.front, user, host) for host, user in enumerate((FRED, MARY))])
     site.limited(site.front, FRED, 0)
     refused(site, "nobody@example.org", "AUTHENTICATIONFAILED")
+    mistyped(site)
     site.map(fred="moving", mary=HOSTS[1])
     refused(site, FRED, "UNAVAILABLE")
     return f"idling clients heard after {took[0]:.3f} s and {took[1]:.3f} s, each from its host"
@@ -24,6 +25,15 @@ def start(site):
     argv = ["/usr/sbin/nginx", "-e", "stderr", "-g", beside, "-c", conf]
     site.stage.spawn(argv, "nginx")
     site.opened(site.front)
+
+
+def mistyped(site):
+    """Who has mistyped a password is told what the host says, and not only cut off."""
+    right, site.password = site.password, "mistyped"
+    try:
+        refused(site, FRED, "AUTHENTICATIONFAILED")
+    finally:
+        site.password = right
 
 
 def refused(site, user, code):
