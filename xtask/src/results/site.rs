@@ -32,13 +32,15 @@ pub(super) const TINY: &[&str] = &[
 pub(super) fn run(sizes: &[&str], before: Option<&Path>, out: &Path) -> Result<()> {
     packages::site()?;
     let mut command = Command::new(Profile::current().folder().join("loadgen"));
-    if Profile::current() == Profile::Release {
-        command.arg("--enpd").arg(install::packaged_broker()?);
-    }
     command
         .current_dir(crate::paths::root())
         .args(["brokers", "--hosts", "3"])
         .args(sizes);
+    if Profile::current() == Profile::Release {
+        command
+            .arg("--enpd")
+            .arg(relative(&install::packaged_broker()?));
+    }
     if let Some(before) = before {
         command.arg("--before").arg(before);
     }
