@@ -241,8 +241,9 @@ impl Login {
         self.learned.as_ref().map_or(0, Learned::count)
     }
 
-    /// What SCRAM tells whoever says to be `name`. Somebody who doesn't exist, or whose password is
-    /// known by another hash only, has a salt too, always the same.
+    /// What SCRAM tells whoever says to be `name`. Somebody whose password is known by another hash
+    /// only has a salt too, always the same; so has somebody who doesn't exist, as long as that of
+    /// some user, and with that one's iterations: verifiers from elsewhere have their own.
     ///
     /// # Errors
     /// If the directory can't be read.
@@ -253,7 +254,7 @@ impl Login {
             Some(Verifier {
                 salt, iterations, ..
             }) => (salt, iterations),
-            None => (self.salt(name)[..].into(), ITERATIONS),
+            None => self.made_up(name, user.is_none()),
         };
         let mut nonce = [0; NONCE_BYTES];
         OsRng.fill_bytes(&mut nonce);
@@ -308,7 +309,7 @@ impl Login {
     pub fn learn(&self, user: &User, password: &[u8]) -> std::io::Result<()> {
         match &self.learned {
             Some(learned) => {
-                let salt = self.salt(&user.name);
+                let salt = self.salt(&user.name, SALT_BYTES);
                 let verifier = Verifier::derive(password, &salt, ITERATIONS);
                 learned.keep(&user.account, &user.stored, &verifier)
             }
@@ -325,14 +326,26 @@ impl Login {
             .or_else(|| self.learned.as_ref()?.find(&user.account, &user.stored))
     }
 
+    /// Salt and iterations of a name for which the directory has none.
+    fn made_up(&self, name: &str, is_nobody: bool) -> (Box<[u8]>, u32) {
+        let decoy = self.users.decoy(name).filter(|_| is_nobody);
+        let like = decoy.and_then(|user| self.verifier(&user));
+        let shape = like.map(|like| (like.salt.len(), like.iterations));
+        let (bytes, iterations) = shape.unwrap_or((SALT_BYTES, ITERATIONS));
+        (self.salt(name, bytes), iterations)
+    }
+
     /// The salt of a name for which the directory has none. That of a learned verifier is the same,
     /// so nobody can tell from it whether there is one.
-    fn salt(&self, name: &str) -> [u8; SALT_BYTES] {
+    fn salt(&self, name: &str, bytes: usize) -> Box<[u8]> {
         let name = super::canonical(name).unwrap_or_else(|_| name.into());
-        let whole = mac(&*self.secret, format!("salt {name}").as_bytes());
-        let mut salt = [0; SALT_BYTES];
-        salt.copy_from_slice(&whole[..SALT_BYTES]);
-        salt
+        let mut salt = mac(&*self.secret, format!("salt {name}").as_bytes()).to_vec();
+        while salt.len() < bytes {
+            let more = mac(&*self.secret, &salt);
+            salt.extend_from_slice(&*more);
+        }
+        salt.truncate(bytes);
+        salt.into()
     }
 }
 

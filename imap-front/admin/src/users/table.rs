@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::LazyLock;
 
 use ahash::RandomState;
 
@@ -21,6 +22,10 @@ const CHANGED: &str = "it was changed while it was read: write another file and 
                        msguser does, then run refresh";
 /// A directory up to this size is kept in memory, so that it is known whatever becomes of the file.
 const KEPT_BYTES_MAX: u64 = 4 << 20;
+
+/// One for all tables, so that a change of the file changes little of whom names lead to that are
+/// nobody's ([`Table::some_other`]).
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// Open addressing with linear probing; a slot is 0 or (hash tag, offset of the line + 1).
 pub(super) struct Table {
@@ -69,7 +74,7 @@ impl Table {
             count: 0,
             scram: 0,
             renamed: HashMap::default(),
-            hasher: RandomState::new(),
+            hasher: HASHER.clone(),
         }
     }
 

@@ -101,3 +101,54 @@ fn a_verifier_is_made_unless_it_is_not_wanted() {
     import(&path, &file, Format::Own, hashing, |_, _| {}).unwrap();
     assert!(!has("cid"));
 }
+
+/// Verifiers from elsewhere have salts and iterations of their own: a name that is nobody's is told
+/// such ones, too, the same in any case and after changes of the directory.
+#[test]
+fn challenges_do_not_tell_who_is_there() {
+    let (folder, path) = directory();
+    let add = |name: &str, salt: &[u8], iterations| {
+        let verifier = Verifier::derive(b"pencil", salt, iterations);
+        let text = format!("{name}:{{SCRAM-SHA-256}}{}\n", *verifier.to_text());
+        let before = fs::read_to_string(&path).unwrap_or_default();
+        fs::write(&path, before + &text).unwrap();
+    };
+    for at in 0..8 {
+        add(&format!("short{at}"), &[at; 12], 4096);
+    }
+    let users = Arc::new(Users::open(&path).unwrap());
+    let learned = Learned::open(&folder.path().join("scram"), 2).unwrap();
+    let login = Login::new(users.clone(), 16).with_learned(Some(learned));
+    let told = |name: &str| {
+        let challenge = login.challenge(name).unwrap();
+        (challenge.salt, challenge.iterations)
+    };
+    let shape = |name: &str| (told(name).0.len(), told(name).1);
+    for at in 0..50 {
+        assert_eq!(shape(&format!("nobody{at}")), (12, 4096));
+    }
+    for at in 0..24 {
+        add(&format!("long{at}"), &[at; 64], 15_000);
+    }
+    assert!(users.reload_if_changed().unwrap());
+    let names: Vec<String> = (0..200).map(|at| format!("nobody{at}")).collect();
+    let before: Vec<_> = names.iter().map(|name| told(name)).collect();
+    let long = before.iter().filter(|(salt, _)| salt.len() == 64).count();
+    assert!((1..200).contains(&long), "{long} of 200 as 24 of 32 users");
+    for (name, before) in names.iter().zip(&before) {
+        assert_eq!(told(&name.to_uppercase()), *before, "{name}");
+    }
+    add("one-more", &[1; 12], 4096);
+    assert!(users.reload_if_changed().unwrap());
+    let changed = names
+        .iter()
+        .zip(&before)
+        .filter(|(name, it)| told(name) != **it);
+    assert!(changed.count() < 40, "one user more changes little");
+    assert!(
+        login
+            .check_proof("nobody1", b"message", &[0; 32])
+            .unwrap()
+            .is_none()
+    );
+}
