@@ -55,6 +55,28 @@ fn a_sasl_line_of_any_length_is_answered() {
     }
 }
 
+/// The host is asked, so that it is delayed, counted and logged; by nothing that could be right.
+#[test]
+fn a_name_that_is_none_is_refused_by_the_host_as_any_other() {
+    let config = Arc::new(SessionConfig::default());
+    let plain =
+        |message: &[u8]| format!("a AUTHENTICATE PLAIN {}\r\n", encoded(message)).into_bytes();
+    for (input, user) in [
+        (b"a LOGIN {2+}\r\n\xFFx secret\r\n".to_vec(), "\u{FFFD}x"),
+        (plain(b"\0\xFFx\0secret"), "\u{FFFD}x"),
+        (plain(b"\xFF\0fred\0secret"), "fred"),
+    ] {
+        let mut session = Session::new(config.clone(), true);
+        said(&mut session, b"");
+        let credentials = asked(&mut session, &input).expect("a request");
+        assert_eq!(&*credentials.user, user);
+        let is_none = |proof: &[u8]| proof.is_empty();
+        assert!(matches!(credentials.evidence, Evidence::Proof { proof, .. } if is_none(&proof)));
+        session.handle_reply(Reply::Refused(Refusal::Credentials));
+        assert!(said(&mut session, b"").starts_with("a NO [AUTHENTICATIONFAILED]"));
+    }
+}
+
 #[test]
 fn too_many_commands_before_login_end_the_session() {
     let config = Arc::new(SessionConfig {

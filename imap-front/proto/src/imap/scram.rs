@@ -90,9 +90,11 @@ impl ClientFirst {
         };
         let mut parts = bare.split(',');
         let mut part = |prefix: &str| parts.next().and_then(|it| it.strip_prefix(prefix));
-        // An extension that must be understood (`m=`) stands here too; there is none.
         let user = name(part("n=").ok_or("n=")?)?;
         let nonce = part("r=").ok_or("r=")?;
+        if bare.split(',').any(is_mandatory) {
+            return Err("no extension that must be understood");
+        }
         let is_nonce = (1..=NONCE_BYTES_MAX).contains(&nonce.len())
             && nonce.bytes().all(|b| b.is_ascii_graphic());
         if !is_nonce {
@@ -151,6 +153,9 @@ impl Challenged {
         let text = std::str::from_utf8(message).map_err(|_| "UTF-8")?;
         let (without_proof, proof) = text.rsplit_once(",p=").ok_or("p= at the end")?;
         let proof = BASE64.decode(proof).map_err(|_| "base64 behind p=")?;
+        if without_proof.split(',').any(is_mandatory) {
+            return Err("no extension that must be understood");
+        }
         let mut parts = without_proof.split(',');
         let mut part = |prefix: &str| parts.next().and_then(|it| it.strip_prefix(prefix));
         let bound = BASE64.decode(part("c=").ok_or("c=")?);
@@ -163,6 +168,12 @@ impl Challenged {
             proof: if fits { proof.into() } else { Box::default() },
         })
     }
+}
+
+/// Whether it is an extension that must be understood, wherever it stands (RFC 5802 §5.1, `m`):
+/// none is.
+fn is_mandatory(part: &str) -> bool {
+    part.starts_with("m=")
 }
 
 /// `server-final-message`, once the proof is right.
@@ -215,7 +226,7 @@ mod tests {
         assert_eq!(first.binding, Binding::Of("tls-exporter".into()));
         let long = format!("n,,n=a,r={}", "x".repeat(257));
         let longer = format!("n,,n={},r=x", "a".repeat(2048));
-        let bad: [&[u8]; 17] = [
+        let bad: [&[u8]; 18] = [
             b"",
             b"n,,",
             b"n,n=a,r=one",
@@ -231,6 +242,7 @@ mod tests {
             b"n,,n=a=2c,r=one",
             b"n,,n=a\0,r=one",
             b"n,,m=must,n=a,r=one",
+            b"n,,n=a,r=one,x=ignored,m=must",
             long.as_bytes(),
             longer.as_bytes(),
         ];
@@ -268,6 +280,7 @@ mod tests {
             "c=?,r=onetwo,p=eHl6",
             "r=onetwo,c=biws,p=eHl6",
             "c=biws,p=eHl6",
+            "c=biws,r=onetwo,m=must,p=eHl6",
         ] {
             assert!(exchange.evidence(bad.as_bytes(), b"").is_err(), "{bad}");
         }

@@ -183,16 +183,30 @@ impl Session {
 
     fn check(&mut self, tag: Box<str>, user: &[u8], acts_as: Option<&[u8]>, password: &[u8]) {
         let text = |bytes| std::str::from_utf8(bytes).map(Box::<str>::from).ok();
-        let (Some(user), Some(authorization)) = (
+        let (Some(name), Some(authorization)) = (
             text(user),
             acts_as.map_or(Some(None), |bytes| text(bytes).map(Some)),
         ) else {
-            return self.failed(&tag, &Refusal::Credentials);
+            return self.refuse_login(tag, String::from_utf8_lossy(user).into());
         };
         let credentials = Credentials {
-            user,
+            user: name,
             authorization,
             evidence: Evidence::Password(password.into()),
+        };
+        self.ask(Request::Authenticate(credentials), Step::Login { tag });
+    }
+
+    /// Has a login that can't be right refused, delayed and logged as any that is wrong: by a proof
+    /// that is none.
+    pub(super) fn refuse_login(&mut self, tag: Box<str>, user: Box<str>) {
+        let credentials = Credentials {
+            user,
+            authorization: None,
+            evidence: Evidence::Proof {
+                auth_message: Box::default(),
+                proof: Box::default(),
+            },
         };
         self.ask(Request::Authenticate(credentials), Step::Login { tag });
     }

@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use mail::request::{Credentials, Evidence};
+use mail::request::Credentials;
 use mail::{Refusal, Reply, Request, UserId};
 
 use super::auth::{Exchange, Mechanism};
@@ -30,16 +30,7 @@ impl Session {
         };
         let user = first.user.clone();
         if !fits {
-            // Refused, delayed and logged as any wrong proof.
-            let credentials = Credentials {
-                user,
-                authorization: None,
-                evidence: Evidence::Proof {
-                    auth_message: Box::default(),
-                    proof: Box::default(),
-                },
-            };
-            return self.ask(Request::Authenticate(credentials), Step::Login { tag });
+            return self.refuse_login(tag, user);
         }
         let first = Box::new(first);
         self.ask(Request::Challenge { user }, Step::Challenge { tag, first });
