@@ -10,11 +10,11 @@ use crate::front::network;
 
 /// Lines that one cause has in a window: enough for whoever counts them (`share/fail2ban`).
 const LINES_A_CAUSE: u32 = 20;
-/// Lines that all causes have together.
+/// Lines that failed logins have together, and all other causes together.
 const LINES_MAX: u32 = 2000;
 /// How long a window is.
 pub(super) const WINDOW: Duration = Duration::from_secs(10);
-/// Causes that are told apart in a window.
+/// Causes of either kind that are told apart in a window.
 const CAUSES_MAX: usize = 4096;
 /// Of how many causes a window's end tells one by one.
 const TOLD_MAX: usize = 100;
@@ -48,6 +48,15 @@ pub(super) struct LeftOut {
 /// What came in this window.
 pub(super) struct Repeats {
     began: Instant,
+    /// Logins that failed: no flood of what costs nobody a guess, as connections that are cut, keeps
+    /// them from whoever guards the host.
+    logins: Kind,
+    others: Kind,
+}
+
+/// Causes of one kind.
+#[derive(Default)]
+struct Kind {
     lines: u32,
     causes: HashMap<Cause, Seen, RandomState>,
 }
@@ -64,8 +73,8 @@ impl Repeats {
     pub fn new(now: Instant) -> Self {
         Self {
             began: now,
-            lines: 0,
-            causes: HashMap::default(),
+            logins: Kind::default(),
+            others: Kind::default(),
         }
     }
 
@@ -82,15 +91,19 @@ impl Repeats {
             network: client.map(network),
             many: false,
         };
-        if self.causes.len() >= CAUSES_MAX && !self.causes.contains_key(&cause) {
+        let Kind { lines, causes } = match event {
+            "login" => &mut self.logins,
+            _ => &mut self.others,
+        };
+        if causes.len() >= CAUSES_MAX && !causes.contains_key(&cause) {
             (cause.network, cause.many) = (None, true);
         }
-        let seen = self.causes.entry(cause).or_default();
+        let seen = causes.entry(cause).or_default();
         seen.client = client.filter(|_| cause.network.is_some());
-        let fits = seen.count < LINES_A_CAUSE && self.lines < LINES_MAX;
+        let fits = seen.count < LINES_A_CAUSE && *lines < LINES_MAX;
         if fits {
             seen.count += 1;
-            self.lines += 1;
+            *lines += 1;
         } else {
             seen.left_out += 1;
         }
@@ -103,8 +116,8 @@ impl Repeats {
             return vec![];
         }
         self.began = now;
-        self.lines = 0;
-        let causes = std::mem::take(&mut self.causes).into_iter();
+        let kinds = [&mut self.logins, &mut self.others].map(std::mem::take);
+        let causes = kinds.into_iter().flat_map(|kind| kind.causes);
         let mut causes: Vec<(Cause, Seen)> = causes.filter(|(_, seen)| seen.left_out > 0).collect();
         causes.sort_by_key(|(_, seen)| std::cmp::Reverse(seen.left_out));
         let others: u64 = causes
@@ -163,12 +176,31 @@ mod tests {
             repeats.admits("login", "failed", Some(client))
         });
         assert_eq!(admitted.count(), LINES_MAX as usize);
-        assert!(repeats.causes.len() <= CAUSES_MAX + 1);
+        assert!(repeats.logins.causes.len() <= CAUSES_MAX + 1);
         // This host has lines of its own.
-        repeats.lines = 0;
+        repeats.logins.lines = 0;
         assert!(repeats.admits("login", "failed", None));
         let left_out = repeats.end(now + WINDOW);
         assert_eq!(left_out.len(), TOLD_MAX + 1);
         assert_eq!(left_out.iter().map(|it| it.count).sum::<u64>(), 98_000);
+    }
+
+    #[test]
+    fn connections_that_are_cut_keep_no_failed_login_out() {
+        let now = Instant::now();
+        let mut repeats = Repeats::new(now);
+        let client = |number: u32| Some(IpAddr::from(number.to_be_bytes()));
+        for number in 0..5000 {
+            repeats.admits("cut", "handshake", client(number));
+            repeats.admits("refusal", "maxprelogin", client(number));
+        }
+        let guesses = (0..50).filter(|_| repeats.admits("login", "failed", client(7777)));
+        assert_eq!(guesses.count(), LINES_A_CAUSE as usize);
+        assert!(!repeats.admits("cut", "handshake", client(7777)));
+        let left_out = repeats.end(now + WINDOW);
+        assert_eq!(
+            left_out.iter().map(|it| it.count).sum::<u64>(),
+            8000 + 30 + 1
+        );
     }
 }
