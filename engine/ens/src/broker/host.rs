@@ -138,10 +138,10 @@ impl Active for Broker {
         if !self.placement.came(self.config.connections_max) {
             self.refused.insert(cx.id());
             session.closing = true;
-            tracing::warn!(
-                "refused a connection: {} are open",
-                self.config.connections_max
-            );
+            if let Some(more) = self.full.due(cx.now_ns()) {
+                let open = self.config.connections_max;
+                tracing::warn!("refused a connection: {open} are open{more}");
+            }
             cx.read(false);
             close(cx, TOO_MANY);
             return session;
@@ -153,7 +153,9 @@ impl Active for Broker {
             match verdict {
                 Some((_, verdict)) if verdict.allowed => {}
                 Some((peer, verdict)) => {
-                    tracing::warn!("refused {peer}: {}", verdict.because);
+                    if let Some(more) = self.strangers.due(cx.now_ns()) {
+                        tracing::warn!("refused {peer}: {}{more}", verdict.because);
+                    }
                     session.closing = true;
                 }
                 // It has left already.

@@ -16,6 +16,7 @@ mod publish;
 mod receipt;
 mod session;
 mod site;
+mod sparing;
 mod subscriptions;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
@@ -39,6 +40,7 @@ use crate::frame::{ErrorCode, Frame, SCOPED};
 use crate::matcher::Matcher;
 use pools::Pools;
 use session::Session;
+use sparing::Sparing;
 use subscriptions::Owned;
 
 /// The broker of one shard.
@@ -60,6 +62,9 @@ pub struct Broker {
     lagged: HashMap<SessionId, Tally, RandomState>,
     /// Connections that were not let in and are being closed.
     refused: HashSet<SessionId, RandomState>,
+    /// What the log says of those, and of those who may not connect.
+    full: Sparing,
+    strangers: Sparing,
     /// Members of pools that are being closed, and are members no more.
     dismissed: HashSet<SessionId, RandomState>,
     pools: Pools,
@@ -129,6 +134,8 @@ impl Broker {
             removals: subscriptions::REMOVALS_PER_TURN,
             lagged: HashMap::default(),
             refused: HashSet::default(),
+            full: Sparing::default(),
+            strangers: Sparing::default(),
             dismissed: HashSet::default(),
             pools: Pools::default(),
             retires: false,

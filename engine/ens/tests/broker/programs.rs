@@ -1,8 +1,8 @@
 //! The programs, as people run them.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -171,4 +171,42 @@ fn what_enpd_gives_up_can_be_kept() {
     of_threads(child.id(), "Seccomp:", "0");
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn strangers_do_not_fill_the_log_of_enpd() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let file = fs::File::create(&log).unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_enpd"))
+        .args(["--listen", "127.0.0.1", "--shards", "2"])
+        .args(["--port", &address.port().to_string()])
+        .env_remove("ENSIGN_READY_FD")
+        .env("ENS_ACCESS", "-127.0.0.1|255.255.255.255")
+        .stdout(file.try_clone().unwrap())
+        .stderr(file)
+        .spawn()
+        .unwrap();
+    let mut turned_away = 0;
+    while turned_away < 300 {
+        match TcpStream::connect(address) {
+            Ok(mut stranger) => {
+                // The end, in whatever way, is all it hears.
+                let _ = stranger.read(&mut [0]);
+                turned_away += 1;
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let log = fs::read_to_string(&log).unwrap();
+    let lines = log
+        .lines()
+        .filter(|line| line.contains("refused 127.0.0.1"));
+    let lines = lines.count();
+    assert!((1..100).contains(&lines), "{lines} lines: {log}");
 }
