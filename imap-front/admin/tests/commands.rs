@@ -81,12 +81,15 @@ impl Site {
 
     fn start(&self, script: &str) -> (Option<i32>, String, String) {
         let (name, value) = self.server(script);
-        told(
-            self.command("start-msg", &["imap"])
-                .env(name, value)
-                .output()
-                .unwrap(),
-        )
+        // A shell can't trap what was ignored when it began, as under nohup.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP");
+        command.arg(self.path("sbin/start-msg")).arg("imap");
+        let output = command
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .env(name, value);
+        told(output.output().unwrap())
     }
 }
 
