@@ -240,8 +240,8 @@ impl Users {
         self.version.load(Ordering::Acquire)
     }
 
-    /// Some user, chosen by `name` in any case: what an unknown user's password is verified against,
-    /// so that the answer takes as long as for a user who exists.
+    /// Some user, chosen by `name` in any case: what an unknown user's password is verified
+    /// against, so that the answer takes as long as for a user who exists.
     fn decoy(&self, name: &str) -> Option<User> {
         let name = canonical(name).unwrap_or_else(|_| name.into());
         let other = self.table().some_other(&name, |entry| entry.user());

@@ -48,8 +48,8 @@ pub(super) struct LeftOut {
 /// What came in this window.
 pub(super) struct Repeats {
     began: Instant,
-    /// Logins that failed: no flood of what costs nobody a guess, as connections that are cut, keeps
-    /// them from whoever guards the host.
+    /// Logins that failed: no flood of what costs nobody a guess, as connections that are cut,
+    /// keeps them from whoever guards the host.
     logins: Kind,
     others: Kind,
 }
