@@ -31,7 +31,8 @@ pub(super) struct Sizes {
 pub(super) const FULL: Sizes = Sizes {
     cheap: 100_000,
     scram: 1_000_000,
-    verifier: 5000,
+    // No more than may wait for a check: the server refuses the others.
+    verifier: 4000,
     costly: 500,
     verifications_ms: 4000,
     settle_s: 2,
