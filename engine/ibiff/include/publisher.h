@@ -29,7 +29,7 @@ void publish_a(publisher_t *publisher, const char *event_ref, const char *data,
                void *cbarg, unsigned long timeout);
 
 /* Publishes and waits until the broker has it; if the publisher has links, until a subscriber has
- * worked on it. Returns a status. */
+ * worked on it, which may be never: publish_a has a limit of time. Returns a status. */
 int publish_s(publisher_t *publisher, const char *event_ref, const char *data,
               unsigned int datalen);
 

@@ -1,8 +1,9 @@
 //! Acknowledgements from end to end: a subscriber here gives back what the origin of an event has
 //! given along with it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::incoming::FAMILY_SHIFT;
 use super::wire::Token;
 
 /// Events of other origins that can be acknowledged at a time; older ones can't any more.
@@ -16,7 +17,6 @@ const TRIES_MAX: u8 = 5;
 /// Requests of others that are known to have been done.
 const DONE_MAX: usize = 4096;
 
-#[derive(Default)]
 pub(super) struct Links {
     /// Whose event it was, and what it knows it by; the last has the number `next - 1`.
     linked: VecDeque<(u64, Token)>,
@@ -25,7 +25,7 @@ pub(super) struct Links {
     next_request: u64,
     /// Requests of other origins that were carried out.
     done: VecDeque<(u64, u64)>,
-    done_set: std::collections::BTreeSet<(u64, u64)>,
+    done_set: BTreeSet<(u64, u64)>,
 }
 
 struct Request {
@@ -44,6 +44,19 @@ pub(super) struct ToTell {
 }
 
 impl Links {
+    /// Those of an origin. The one that follows it after an upgrade can read its receipts, so it
+    /// gives out other numbers: an old receipt is good for no later event.
+    pub fn new(origin: u64) -> Self {
+        Self {
+            linked: VecDeque::new(),
+            next: origin << (u64::BITS - FAMILY_SHIFT),
+            requests: BTreeMap::new(),
+            next_request: 0,
+            done: VecDeque::new(),
+            done_set: BTreeSet::new(),
+        }
+    }
+
     /// A number by which an event of another origin can be acknowledged here.
     pub fn number(&mut self, origin: u64, token: Token) -> u64 {
         if self.linked.len() == LINKED_MAX {
@@ -125,7 +138,7 @@ mod tests {
 
     #[test]
     fn an_acknowledgement_is_sent_until_it_is_answered_and_carried_out_once() {
-        let mut links = Links::default();
+        let mut links = Links::new(1);
         let numbers: Vec<u64> = (0..3).map(|n| links.number(9, [n; 16])).collect();
         let told = links.acknowledge(0, numbers[1]).expect("it is known");
         assert_eq!((told.origin, told.token), (9, [1; 16]));
@@ -136,12 +149,20 @@ mod tests {
         assert!(links.is_new(9, 1));
         assert!(!links.is_new(9, 1));
         assert!(links.is_new(8, 1));
-        assert_eq!(links.acknowledge(0, 3), None, "nobody has that number");
+        assert_eq!(links.acknowledge(0, numbers[2] + 1), None, "nobody has it");
+    }
+
+    #[test]
+    fn a_successor_knows_no_number_of_the_process_before() {
+        let number = Links::new((7 << FAMILY_SHIFT) + 1).number(9, [1; 16]);
+        let mut successor = Links::new((7 << FAMILY_SHIFT) + 2);
+        successor.number(9, [2; 16]);
+        assert_eq!(successor.acknowledge(0, number), None);
     }
 
     #[test]
     fn what_nobody_answers_is_given_up_and_what_is_old_is_forgotten() {
-        let mut links = Links::default();
+        let mut links = Links::new(1);
         let number = links.number(9, [1; 16]);
         links.acknowledge(0, number).expect("it is known");
         let tries = (1..20).filter(|n| !links.tick(n * AGAIN_NS).is_empty());

@@ -151,7 +151,7 @@ impl Machine {
             incoming: Incoming::new(now_ns),
             pools: SitePools::default(),
             streams: Streams::default(),
-            links: Links::default(),
+            links: Links::new(origin),
             wanted: Wanted::none(),
             single: Wanted::none(),
             all: false,
@@ -520,11 +520,11 @@ impl Machine {
                 self.tell_members(changed);
             }
         }
-        let again = self.links.tick(now_ns);
         if !self.is_connected {
             self.digest_ns = now_ns + DIGEST_NS;
             return;
         }
+        let again = self.links.tick(now_ns);
         again.into_iter().for_each(|one| self.tell(now_ns, one));
         let parts = self.pools.parts(now_ns);
         self.say_pools(now_ns, parts);

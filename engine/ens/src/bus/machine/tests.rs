@@ -420,3 +420,29 @@ fn what_went_to_somebody_who_falls_silent_is_told_to_those_who_did_not_know_him(
     assert_eq!(when.len(), 1, "{when:?}");
     assert!(when[0] > 10, "{when:?}");
 }
+
+#[test]
+fn an_acknowledgement_waits_for_the_bus_and_for_who_comes_back_later() {
+    let (mut one, mut other) = have_met();
+    let mut wanted = Wanted::none();
+    wanted.add(7);
+    other.want(SECOND_NS, wanted);
+    let link = Some((Bytes::from_static(b"link"), [5; 16]));
+    one.publish(2 * SECOND_NS, 7, &Crossing { link, ..event() });
+    one.flush();
+    pass(2 * SECOND_NS, &mut one, &mut other, |_| false);
+    let number = |action| match action {
+        Action::Event { number, .. } => number,
+        _ => None,
+    };
+    let number = other.take_actions().into_iter().find_map(number);
+    other.disconnected();
+    other.acknowledge(3 * SECOND_NS, number.expect("it is linked"));
+    (4..20).for_each(|second| other.tick(second * SECOND_NS));
+    other.connected(20 * SECOND_NS, 1 << 20);
+    // The publisher's broker is not there yet.
+    other.take_actions();
+    other.tick(22 * SECOND_NS);
+    pass(22 * SECOND_NS, &mut other, &mut one, |_| false);
+    assert!(one.take_actions().contains(&Action::Acknowledged([5; 16])));
+}
