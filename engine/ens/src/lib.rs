@@ -6,7 +6,8 @@
 //! [`bus`] (what brokers of a site say to each other), [`broker`] (hosted by the shards of
 //! `engine`), [`server`] (its threads and ports), [`site`] (its thread on the bus), [`client`]
 //! (publishers and subscribers), [`trace`] (the documented environment variables), [`ready`] (how
-//! `start-msg` is told that a service serves), [`confinement`] (what it gives up then),
+//! `start-msg` is told that a service serves), [`sparing`] (lines of the log that may come very
+//! often), [`confinement`] (what it gives up then),
 //! [`handover`] (all connections of a program to another process), [`belongings`] (what `enpd` has
 //! besides), [`control`] (where it is asked for all), [`output`] (that nobody reads), [`planted`]
 //! (faults, for tests).
@@ -30,6 +31,7 @@ pub mod ready;
 pub mod scope;
 pub mod server;
 pub mod site;
+pub mod sparing;
 pub mod statistics;
 pub mod supervisor;
 mod tables;

@@ -41,7 +41,6 @@ mod quotas;
 pub mod refusals;
 pub mod run;
 mod scram;
-mod sparing;
 pub mod stalls;
 pub mod statistics;
 pub mod tokens;

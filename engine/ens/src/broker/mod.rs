@@ -16,7 +16,6 @@ mod publish;
 mod receipt;
 mod session;
 mod site;
-mod sparing;
 mod subscriptions;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
@@ -38,9 +37,9 @@ use crate::bus::Port;
 use crate::event_ref::Pattern;
 use crate::frame::{ErrorCode, Frame, SCOPED};
 use crate::matcher::Matcher;
+use crate::sparing::Sparing;
 use pools::Pools;
 use session::Session;
-use sparing::Sparing;
 use subscriptions::Owned;
 
 /// The broker of one shard.

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use admin::Users;
 use ens::own_socket::OwnSocket;
+use ens::sparing::Sparing;
 use mail::Namespaces;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::Shutdown;
@@ -39,7 +40,6 @@ use crate::handover::{self, Gate, Giving};
 use crate::lines::Directory;
 use crate::metrics::Measured;
 use crate::panics;
-use crate::sparing::Sparing;
 use asked::Asked;
 use keeping::Held;
 pub use keeping::Keeper;

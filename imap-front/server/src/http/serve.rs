@@ -10,6 +10,7 @@ use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use ens::sparing::Sparing;
 use monitor::http::Answer;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -18,7 +19,6 @@ use super::connection::{Connection, Stays};
 use super::site::Told;
 use super::status::Pulse;
 use crate::panics;
-use crate::sparing::Sparing;
 
 /// Clients at a time. Who comes then has the place of one that has asked nothing, or nothing for
 /// the longest time.

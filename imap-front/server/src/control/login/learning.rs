@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use admin::users::User;
+use ens::sparing::Sparing;
 use mail::UserId;
 use zeroize::Zeroizing;
 
 use super::Authenticator;
 use crate::control::workers::{NotDone, Progress, Work};
-use crate::sparing::Sparing;
 
 /// Verifiers that are made in a second: at most a tenth of a core's time. Who comes in between is
 /// learned at a later login.
