@@ -4,18 +4,20 @@
 mod counters;
 #[path = "site/driver.rs"]
 mod driver;
+#[path = "site/files.rs"]
+mod files;
 #[path = "site/following.rs"]
 mod following;
 #[path = "site/meeting.rs"]
 mod meeting;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use engine::Handle;
-use nats::{Credentials, Link, StartError, Waker};
+use nats::{Link, StartError, Waker};
 
 pub use counters::{Counters, Figures};
 
@@ -42,6 +44,9 @@ pub struct Options {
     pub credentials: Option<PathBuf>,
     /// Certificates of authorities, PEM, one of which has signed the servers'.
     pub ca: Option<PathBuf>,
+    /// The broker's certificate, its chain and its private key, PEM, for servers that want to see
+    /// one.
+    pub certificate: Option<PathBuf>,
     /// Bytes of events that may wait for the bus, and as many for the shards.
     pub waiting_bytes_max: usize,
 }
@@ -52,6 +57,7 @@ pub struct Ready {
     nats: nats::Options,
     site: String,
     waiting_bytes_max: usize,
+    warnings: Vec<String>,
 }
 
 impl Options {
@@ -68,24 +74,16 @@ impl Options {
                 "the site's name {site:?} is to be 1 to {SITE_BYTES_MAX} of A-Z a-z 0-9 - _"
             ));
         }
-        let text = |path: &Path| {
-            let text = std::fs::read_to_string(path);
-            text.map_err(|error| format!("can't read the credentials {}: {error}", path.display()))
-        };
-        let credentials = match &self.credentials {
-            None => Credentials::None,
-            Some(path) => Credentials::read(&text(path)?)
-                .map_err(|error| format!("the credentials {}: {error}", path.display()))?,
-        };
-        let tls = self.ca.as_deref().map(|path| {
-            let config = crate::client::trusting(path);
-            config.map_err(|error| format!("the servers' authorities: {error}"))
-        });
+        let mut warnings = vec![];
+        let credentials = self.credentials.as_deref();
+        let credentials = credentials.map(|path| files::credentials(path, &mut warnings));
+        let (ca, certificate) = (self.ca.as_deref(), self.certificate.as_deref());
+        let tls = files::tls(ca, certificate, &mut warnings)?;
         let nats = nats::Options {
             urls: self.urls.clone(),
             name: format!("enpd {}", std::process::id()),
-            credentials,
-            tls: tls.transpose()?,
+            credentials: credentials.transpose()?.unwrap_or_default(),
+            tls,
             waiting_bytes_max: self.waiting_bytes_max,
         };
         nats.check().map_err(|error| error.to_string())?;
@@ -93,7 +91,15 @@ impl Options {
             nats,
             site: self.site.clone(),
             waiting_bytes_max: self.waiting_bytes_max,
+            warnings,
         })
+    }
+}
+
+impl Ready {
+    /// What is not as it should be, and keeps nobody from joining.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 }
 
@@ -131,6 +137,9 @@ pub struct Leaving {
 
 impl Joining {
     pub fn new(ready: Ready) -> Self {
+        for warning in ready.warnings() {
+            tracing::warn!(target: "ens::site", site = ready.site, "{warning}");
+        }
         let waker = Waker::default();
         let wakes = waker.clone();
         let port = Port::new(ready.waiting_bytes_max, Box::new(move || wakes.wake()));

@@ -28,7 +28,7 @@ pub enum BrokerError {
     #[error("{0}")]
     Access(#[from] AccessError),
     /// The site that it is to join.
-    #[error("ens.nats: {0}")]
+    #[error("the site of brokers: {0}")]
     Site(String),
     /// Its ports or the kernel.
     #[error("{0}")]
@@ -117,6 +117,7 @@ fn options_of_site(config: &Config) -> Option<site::Options> {
         site: config.value("ens.nats.site").to_owned(),
         credentials: file("ens.nats.credentials"),
         ca: file("ens.nats.ca"),
+        certificate: file("ens.nats.certificate"),
         waiting_bytes_max: config.count("ens.nats.maxpending") as usize,
     })
 }
@@ -130,19 +131,31 @@ pub fn counted_site(base: &Base, config: &Config, broker: Option<&Running>) -> O
     is_there.then(|| Site::There(Elsewhere::new(base.broker_control())))
 }
 
-/// What `imapd --check` says of the site, if the broker of this host joins one.
-pub fn described_site(config: &Config) -> Option<String> {
-    let options = options_of_site(config)?;
+/// What `imapd --check` says of the site, if the broker of this host joins one: how the broker
+/// that runs finds it, and whether one that starts could join it.
+pub fn described_site(base: &Base, config: &Config) -> Vec<String> {
+    let Some(options) = options_of_site(config) else {
+        return vec![];
+    };
     let (site, urls) = (&options.site, options.urls.join(", "));
-    Some(match options.read() {
-        Ok(_) => format!("the broker joins the site {site} by {urls}"),
-        Err(error) => format!("the broker can't join the site {site}: {error}"),
-    })
+    let state = state_of_site(base, config, &options);
+    let joins = match options.read() {
+        Ok(ready) => {
+            let found =
+                state.unwrap_or_else(|| format!("the broker joins the site {site} by {urls}"));
+            let warnings = ready.warnings().iter().cloned();
+            return [found].into_iter().chain(warnings).collect();
+        }
+        Err(error) => match state {
+            Some(_) => format!("the broker will not start again: {error}"),
+            None => format!("the broker can't join the site {site}: {error}"),
+        },
+    };
+    state.into_iter().chain([joins]).collect()
 }
 
-/// What `imapd --check` says of the site as the broker finds it, if one runs.
-pub fn state_of_site(base: &Base, config: &Config) -> Option<String> {
-    let options = options_of_site(config)?;
+/// How the broker finds the site, if one runs.
+fn state_of_site(base: &Base, config: &Config, options: &site::Options) -> Option<String> {
     let site = &options.site;
     let (name, state) = match config.switch("ens.embedded") {
         true => ("server", asked_server(base)),
@@ -171,9 +184,14 @@ pub fn state_of_site(base: &Base, config: &Config) -> Option<String> {
         true => format!("the broker is in the site {site} with {others} others; {lost}"),
         false => {
             let urls = options.urls.join(", ");
+            // Where start-msg has its output go.
+            let log = match name {
+                "enpd" => "log/enpd.out, or the system's journal,",
+                _ => "the log",
+            };
             format!(
-                "the broker is cut off from the site {site}: none of {urls} serves it, and the \
-                 log says why; {lost}"
+                "the broker is cut off from the site {site}: none of {urls} serves it, and {log} \
+                 says why; {lost}"
             )
         }
     })

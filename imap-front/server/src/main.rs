@@ -121,7 +121,7 @@ fn check(base: &Base, _: &Cli) -> Result<(), Box<dyn Error>> {
         for line in status.differences(&config) {
             writeln!(out, "{line}")?;
         }
-        if let Some(line) = broker::state_of_site(base, &config) {
+        for line in broker::described_site(base, &config) {
             writeln!(out, "{line}")?;
         }
         return verdict(status.idle);
@@ -130,8 +130,7 @@ fn check(base: &Base, _: &Cli) -> Result<(), Box<dyn Error>> {
     let mut facts = Facts::looked_up(&config);
     let trial = |number| notify::trial(base, number).err();
     facts.not_loaded = plug_ins.map(trial).collect();
-    let state = broker::state_of_site(base, &config);
-    if let Some(line) = state.or_else(|| broker::described_site(&config)) {
+    for line in broker::described_site(base, &config) {
         writeln!(out, "{line}")?;
     }
     let conditions = admin::idle::conditions(&config, facts);

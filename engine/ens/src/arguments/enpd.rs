@@ -87,6 +87,10 @@ pub struct Cli {
     /// File of certificates of authorities, PEM, one of which has signed the servers'
     #[arg(long, value_name = "FILE", requires = "nats")]
     pub nats_ca: Option<PathBuf>,
+    /// File with a certificate, its chain and its private key, PEM, for servers that want to see
+    /// one
+    #[arg(long, value_name = "FILE", requires = "nats")]
+    pub nats_certificate: Option<PathBuf>,
     /// Bytes of events that may wait for the servers, and as many that came from them
     #[arg(
         long, value_name = "BYTES", default_value_t = 16 << 20, requires = "nats",

@@ -201,6 +201,7 @@ fn site(cli: &Cli) -> Result<Option<site::Ready>, String> {
         site: cli.nats_site.clone(),
         credentials: cli.nats_credentials.clone(),
         ca: cli.nats_ca.clone(),
+        certificate: cli.nats_certificate.clone(),
         waiting_bytes_max: cli.nats_pending as usize,
     };
     options.read().map(Some)

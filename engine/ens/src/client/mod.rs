@@ -11,4 +11,4 @@ pub use address::Address;
 pub use connection::{Connection, OpenError, Options, PublishError};
 pub use machine::{ClientEvent, Machine};
 pub use secure::ENS_CA_FILE;
-pub(crate) use secure::trusting;
+pub(crate) use secure::{roots_of, roots_of_system, trusting, trusting_and_showing};

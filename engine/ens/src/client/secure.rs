@@ -11,12 +11,21 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::frame::PROTOCOL;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{AlertDescription, ClientConfig, ClientConnection, Error, RootCertStore};
+use rustls::client::WantsClientCert;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{
+    AlertDescription, ClientConfig, ClientConnection, ConfigBuilder, Error, RootCertStore,
+};
 
 /// The environment variable that names a file of certificates of authorities, PEM.
 pub const ENS_CA_FILE: &str = "ENS_CA_FILE";
+
+const NO_CERTIFICATE: &str =
+    "it holds no certificate (a block that begins with -----BEGIN CERTIFICATE-----)";
+
+const NO_KEY: &str =
+    "it holds no private key (a block that begins with -----BEGIN PRIVATE KEY-----)";
 
 /// A TLS connection's state: everything but the socket.
 pub(super) struct Secure {
@@ -163,50 +172,82 @@ fn config(ca: Option<&Path>) -> io::Result<Arc<ClientConfig>> {
         .map(Path::to_owned)
         .or_else(|| of_environment().map(PathBuf::from));
     let roots = match ca {
-        Some(path) => Arc::new(of_file(&path)?),
-        None => of_system()?,
+        Some(path) => roots_of(&path).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        })?,
+        None => roots_of_system()?,
     };
-    let mut config = trusting_roots(roots)?;
+    let mut config = trusting(roots)?;
     config.alpn_protocols = vec![PROTOCOL.to_vec()];
     Ok(Arc::new(config))
 }
 
-/// Whoever speaks another protocol trusts those of a file, too.
+/// Whoever speaks another protocol trusts such roots, too.
 ///
 /// # Errors
-/// What is wrong with the file.
-pub(crate) fn trusting(ca: &Path) -> io::Result<ClientConfig> {
-    trusting_roots(Arc::new(of_file(ca)?))
+/// None that this host should have.
+pub(crate) fn trusting(roots: Arc<RootCertStore>) -> io::Result<ClientConfig> {
+    Ok(with_roots(roots)?.with_no_client_auth())
 }
 
-fn trusting_roots(roots: Arc<RootCertStore>) -> io::Result<ClientConfig> {
+/// The same, with a certificate's chain and its private key, PEM, to show.
+///
+/// # Errors
+/// What is wrong with these.
+pub(crate) fn trusting_and_showing(
+    roots: Arc<RootCertStore>,
+    shown: &[u8],
+) -> io::Result<ClientConfig> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(shown).collect();
+    let chain = chain.map_err(io::Error::other)?;
+    if chain.is_empty() {
+        return Err(io::Error::other(NO_CERTIFICATE));
+    }
+    let key = PrivateKeyDer::from_pem_slice(shown).map_err(|error| match error {
+        pem::Error::NoItemsFound => io::Error::other(NO_KEY),
+        other => io::Error::other(format!("its private key: {other}")),
+    })?;
+    let config = with_roots(roots)?.with_client_auth_cert(chain, key);
+    config.map_err(|error| match error {
+        Error::InconsistentKeys(_) => {
+            io::Error::other("its private key is not that of its first certificate")
+        }
+        other => io::Error::other(other),
+    })
+}
+
+fn with_roots(
+    roots: Arc<RootCertStore>,
+) -> io::Result<ConfigBuilder<ClientConfig, WantsClientCert>> {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     Ok(ClientConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
+        .with_root_certificates(roots))
 }
 
-fn of_file(path: &Path) -> io::Result<RootCertStore> {
-    let failed = |why: String| io::Error::other(format!("{}: {why}", path.display()));
+/// Authorities of a file, PEM.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn roots_of(path: &Path) -> io::Result<Arc<RootCertStore>> {
     let mut roots = RootCertStore::empty();
-    let blocks = CertificateDer::pem_file_iter(path).map_err(|why| failed(why.to_string()))?;
-    for block in blocks {
-        let certificate = block.map_err(|why| failed(why.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|why| failed(why.to_string()))?;
+    let text = std::fs::read(path)?;
+    for block in CertificateDer::pem_slice_iter(&text) {
+        let certificate = block.map_err(io::Error::other)?;
+        roots.add(certificate).map_err(io::Error::other)?;
     }
     if roots.is_empty() {
-        let text = "holds no certificate (a block that begins with -----BEGIN CERTIFICATE-----)";
-        return Err(failed(text.into()));
+        return Err(io::Error::other(NO_CERTIFICATE));
     }
-    Ok(roots)
+    Ok(Arc::new(roots))
 }
 
 /// Those of the system, read once.
-fn of_system() -> io::Result<Arc<RootCertStore>> {
+///
+/// # Errors
+/// If there are none.
+pub(crate) fn roots_of_system() -> io::Result<Arc<RootCertStore>> {
     static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     if let Some(roots) = ROOTS.get() {
         return Ok(roots.clone());

@@ -16,6 +16,7 @@ pub fn joining(urls: Vec<String>) -> site::Options {
         site: "test".into(),
         credentials: None,
         ca: None,
+        certificate: None,
         waiting_bytes_max: 1 << 20,
     }
 }

@@ -140,6 +140,7 @@ fn of_site(base: &Base, config: &Config) -> Vec<OsString> {
     for (flag, option) in [
         ("--nats-credentials", "ens.nats.credentials"),
         ("--nats-ca", "ens.nats.ca"),
+        ("--nats-certificate", "ens.nats.certificate"),
     ] {
         if let Some(path) = config.path(option) {
             arguments.extend([flag.into(), base.root().join(path).into()]);

@@ -1,5 +1,7 @@
 //! Brokers within two servers that are one site over a NATS server.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
@@ -69,6 +71,7 @@ fn what_a_broker_of_its_own_counts_is_told_too() {
         site: "ensign".into(),
         credentials: None,
         ca: None,
+        certificate: None,
         waiting_bytes_max: 1 << 20,
     };
     let broker = ens::server::start(&ens::server::Options {
@@ -151,4 +154,26 @@ fn a_delivery_is_heard_at_the_other_host_and_the_state_of_the_bus_is_told() {
     assert!(event.starts_with("enp://127.0.0.1/store/mary?"), "{event}");
     cluster.start(0);
     said(&sites[1], "the broker is in the site ensign with 1 others");
+}
+
+#[test]
+fn what_the_broker_reads_at_its_next_start_is_checked_while_it_runs() {
+    let cluster = Cluster::new(1);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials");
+    std::fs::write(&file, "broker:password\n").unwrap();
+    std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+    let shown = file.display();
+    let options = format!(
+        "ens.nats.url = {}\nens.nats.credentials = {shown}\n",
+        cluster.url(0)
+    );
+    let site = Site::new(&options);
+    let _server = site.start();
+    said(&site, "the broker is in the site ensign");
+    said(&site, &format!("(mode 644); chmod o= {shown}"));
+    std::fs::remove_file(&file).unwrap();
+    said(&site, "the broker is in the site ensign");
+    let gone = format!("the broker will not start again: the credentials {shown} (ens.nats");
+    said(&site, &gone);
 }

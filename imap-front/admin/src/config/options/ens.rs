@@ -88,6 +88,14 @@ pub(super) static ENS: &[ConfigOption] = &[
                servers; without it those of the system",
     },
     ConfigOption {
+        name: "ens.nats.certificate",
+        kind: Kind::Path,
+        default: "",
+        refreshable: false,
+        help: "file with a certificate of the broker's, its chain and its private key, PEM, for \
+               NATS servers that want to see one (verify)",
+    },
+    ConfigOption {
         name: "ens.nats.credentials",
         kind: Kind::Path,
         default: "",
