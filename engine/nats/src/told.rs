@@ -87,7 +87,7 @@ fn lock(text: &Mutex<Option<String>>) -> MutexGuard<'_, Option<String>> {
 /// server's name.
 fn why_in_vain(servers: &[Server], kind: &str) -> String {
     let each = servers.iter().filter_map(|server| {
-        let why = server.last_error.as_deref();
+        let why = server.last_error.as_deref().map(lasting);
         let unnamed =
             (kind == ConnectErrorKind::Dns.to_string()).then_some("its name has no address");
         Some(format!("{}: {}", shown(&server.addr), why.or(unnamed)?))
@@ -97,6 +97,12 @@ fn why_in_vain(servers: &[Server], kind: &str) -> String {
         true => kind.to_owned(),
         false => each.join("; "),
     }
+}
+
+/// What stays so at the next try: not what time it was.
+fn lasting(why: &str) -> &str {
+    let time = ": verification time ";
+    why.split_once(time).map_or(why, |(lasting, _)| lasting)
 }
 
 /// The connection, as the driver was told of it.
@@ -182,6 +188,14 @@ mod tests {
         assert_eq!(fails("IO error"), one);
         let both = format!("{one}; tls://h:1: its name has no address");
         assert_eq!(fails("DNS error"), both);
+        let expired = "certificate expired: verification time 9 (UNIX), but certificate is not …";
+        let servers = [server("tls://h:1", Some(expired))];
+        told.complain_of(&servers);
+        let said = trouble().expect("it was tried");
+        assert_eq!(
+            said, "tls://h:1: certificate expired",
+            "the same at each try"
+        );
         told.tell(&Event::Connected);
         told.complain_of(&servers);
         assert_eq!(trouble(), None, "one was reached");

@@ -2,17 +2,37 @@
 
 use super::SiteDriver;
 
-/// What is to be looked at.
-fn advice(trouble: &str) -> &'static str {
-    if trouble.contains("Permissions") {
-        "; brokers need all rights at ens.SITE.>"
-    } else if trouble.contains("authorization") {
-        "; see ens.nats.credentials, or --nats-credentials"
-    } else if trouble.contains("certificate") {
-        "; see ens.nats.ca, or --nats-ca"
-    } else {
-        ""
-    }
+/// What is to be looked at, by what a trouble says.
+const ADVICE: [(&str, &str); 9] = [
+    ("Permissions", "brokers need all rights at ens.SITE.>"),
+    (
+        "authorization",
+        "see ens.nats.credentials, or --nats-credentials",
+    ),
+    // How servers refuse who shows no certificate, or one that they don't take.
+    ("fatal alert: BadCertificate", SHOW_ANOTHER),
+    ("fatal alert: Certificate", SHOW_ANOTHER),
+    ("fatal alert: UnknownCA", SHOW_ANOTHER),
+    (
+        "certificate expired",
+        "the server needs another certificate, or a clock is wrong",
+    ),
+    (
+        "not valid for name",
+        "name the server as its certificate does: ens.nats.url, or --nats",
+    ),
+    ("certificate", "see ens.nats.ca, or --nats-ca"),
+    (
+        "corrupt message",
+        "a server that speaks no TLS is nats://, not tls://",
+    ),
+];
+const SHOW_ANOTHER: &str = "the server wants to see a certificate that it takes: see \
+                            ens.nats.certificate, or --nats-certificate";
+
+fn advice(trouble: &str) -> String {
+    let found = ADVICE.iter().find(|(says, _)| trouble.contains(says));
+    found.map_or_else(String::new, |(_, advice)| format!("; {advice}"))
 }
 
 /// What was lost is said at most as often, and what is wrong.
@@ -67,5 +87,29 @@ impl SiteDriver {
                  messages since the start; they are passed over"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::advice;
+
+    #[test]
+    fn each_trouble_has_its_own_advice() {
+        let tls = |why: &str| advice(&format!("tls://h:4222: IO error: {why}"));
+        let peer = |why: &str| tls(&format!("invalid peer certificate: {why}"));
+        assert!(peer("UnknownIssuer").contains("ens.nats.ca"));
+        assert!(peer("certificate expired").contains("another certificate"));
+        let name = "certificate not valid for name \"h\"; certificate is only valid for …";
+        assert!(peer(name).contains("ens.nats.url"));
+        for alert in ["BadCertificate", "CertificateRequired", "UnknownCA"] {
+            assert!(
+                tls(&format!("received fatal alert: {alert}")).contains("ens.nats.certificate")
+            );
+        }
+        let plain = "received corrupt message of type InvalidContentType";
+        assert!(tls(plain).contains("no TLS"));
+        assert!(advice("nats: authorization violation").contains("ens.nats.credentials"));
+        assert_eq!(tls("Connection refused (os error 111)"), "");
     }
 }
