@@ -7,9 +7,11 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io;
 
+use rustix::process::Pid;
+
 use crate::config::{self, quoted};
 use crate::idle::Condition;
-use crate::{Base, Config, files, service};
+use crate::{Base, Config, files};
 
 const MODE: u32 = 0o600;
 
@@ -44,11 +46,10 @@ pub fn write(config: &Config, conditions: &[Condition]) -> io::Result<()> {
 }
 
 impl Status {
-    /// What the running server has written; none if none runs, or it has written nothing.
-    pub fn of_running(base: &Base) -> Option<Self> {
-        let pid = service::running(base, &service::IMAP).ok()??;
+    /// What the server has written that is this process; none if it has written nothing.
+    pub fn of(base: &Base, server: Pid) -> Option<Self> {
         let text = fs::read_to_string(base.status()).ok()?;
-        Self::parse(&text, pid.as_raw_nonzero().get())
+        Self::parse(&text, server.as_raw_nonzero().get())
     }
 
     fn parse(text: &str, pid: i32) -> Option<Self> {

@@ -17,6 +17,7 @@ use admin::status::Status;
 use admin::{Base, Config};
 use clap::Parser;
 use ens::ready::Ready;
+use rustix::process::Pid;
 use server::arguments::imapd::Cli;
 use server::handover;
 use server::log::Log;
@@ -32,19 +33,23 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const TIDY_EVERY: u64 = 10;
 
 /// Something else to do than to serve.
-type Errand = fn(&Base, &Cli) -> Result<(), Box<dyn Error>>;
+type Errand = Box<dyn FnOnce(&Base, &Cli) -> Result<(), Box<dyn Error>>>;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     privacy::keep_private();
-    let errand: Option<Errand> = match &cli {
-        Cli { recover: true, .. } => Some(recover),
-        Cli { check: true, .. } => Some(check),
-        _ => None,
-    };
     let base = match &cli.base {
         Some(root) => Ok(Base::new(root)),
         None => Base::of_this_program(),
+    };
+    let errand: Option<Errand> = match &cli {
+        Cli { recover: true, .. } => Some(Box::new(recover)),
+        Cli { check: true, .. } => {
+            // Which process that is the service user can't tell, if root has started it.
+            let running = base.as_ref().ok().and_then(running_server);
+            Some(Box::new(move |base, _| check(base, running)))
+        }
+        _ => None,
     };
     if let Err(error) = base.as_ref().map_or(Ok(()), become_service_user) {
         Ready::from_env().failed("imapd", &error);
@@ -80,6 +85,10 @@ fn become_service_user(base: &Base) -> Result<(), ServiceUserError> {
     }
 }
 
+fn running_server(base: &Base) -> Option<Pid> {
+    service::running(base, &service::IMAP).ok().flatten()
+}
+
 fn run(base: &Base, cli: &Cli) -> ExitCode {
     let mut ready = Ready::from_env();
     match serve(base, cli, &mut ready) {
@@ -105,7 +114,7 @@ fn recover(base: &Base, cli: &Cli) -> Result<(), Box<dyn Error>> {
 }
 
 /// A line for each condition, with what to type for those that are not met.
-fn check(base: &Base, _: &Cli) -> Result<(), Box<dyn Error>> {
+fn check(base: &Base, running: Option<Pid>) -> Result<(), Box<dyn Error>> {
     ens::output::end_when_nobody_reads();
     let config = Config::load(base)?;
     let mut out = std::io::stdout();
@@ -116,7 +125,7 @@ fn check(base: &Base, _: &Cli) -> Result<(), Box<dyn Error>> {
     if let Some(line) = tokens::described(&config) {
         writeln!(out, "{line}")?;
     }
-    if let Some(status) = Status::of_running(base) {
+    if let Some(status) = running.and_then(|pid| Status::of(base, pid)) {
         write!(out, "The running server:\n{}", status.conditions)?;
         for line in status.differences(&config) {
             writeln!(out, "{line}")?;

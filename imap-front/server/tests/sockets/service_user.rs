@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::offer::check;
 use crate::site::{Server, Site};
 
 /// A user that every host has, and what `/etc/passwd` says of it.
@@ -106,6 +107,30 @@ fn the_configuration_stays_roots_and_the_rest_is_the_users() {
     // A second start finds all as it is.
     let server = site.start();
     assert_eq!(server.deliver(&["fred"], "Subject: 1\r\n\r\n1").len(), 1);
+}
+
+/// `start-msg` writes down which process it is, and the file stays root's.
+#[test]
+fn whether_it_serves_the_check_is_told_by_the_running_server() {
+    let Some(site) = site("ens.embedded = yes\n") else {
+        return;
+    };
+    let lib = site.folder.path().join("lib");
+    fs::create_dir(&lib).unwrap();
+    let program = lib.join("imapd");
+    fs::copy(env!("CARGO_BIN_EXE_imapd"), &program).unwrap();
+    let server = site.start_under(&format!("exec {} \"$@\"", program.display()));
+    let base = admin::Base::new(site.folder.path());
+    let pid_file = base.run().join("imapd.pid");
+    fs::write(&pid_file, format!("{}\n", server.pid())).unwrap();
+    fs::set_permissions(&pid_file, fs::Permissions::from_mode(0o600)).unwrap();
+    let config = fs::read_to_string(base.msg_conf()).unwrap();
+    let changed = config + "service.imap.maxsessions = 7\n";
+    fs::write(base.msg_conf(), changed).unwrap();
+    let said = check(&site).text;
+    assert!(said.contains("The running server:\n"), "{said}");
+    let differs = "service.imap.maxsessions is 100000 in the running server and 7 in the files";
+    assert!(said.contains(differs), "{said}");
 }
 
 #[test]
