@@ -17,7 +17,6 @@ use admin::{Base, Config, Users};
 use engine::event::ShardId;
 use engine::stats::Counter;
 use ens::ready::Ready;
-use ens::sparing::Sparing;
 use ens::statistics::Statistics;
 use ens::supervisor::Supervisor;
 use proto::imap::SessionConfig;
@@ -49,6 +48,7 @@ use crate::statistics;
 use crate::tokens::{Tokens, TokensError};
 
 use login::login;
+use refreshing::UsersTrouble;
 use taking_over::open_store;
 
 pub use taking_over::Origin;
@@ -102,7 +102,7 @@ pub struct Server {
     /// Whether IMAP over TLS has its port.
     has_imaps: bool,
     users: Arc<Users>,
-    users_failures: Sparing,
+    users_trouble: UsersTrouble,
     handle: MailHandle,
     lmtp: Lmtp,
     /// Removed at the end.
@@ -197,7 +197,7 @@ impl Server {
             revocations: Revocations::default(),
             scram: Scram::new(&options.session),
             users,
-            users_failures: Sparing::default(),
+            users_trouble: UsersTrouble::default(),
             handle,
             lmtp: Lmtp::new(&lmtp::Options::from_config(config)),
             lmtp_socket: ports.lmtp.path,

@@ -63,12 +63,19 @@ pub enum UsersError {
 pub struct Users {
     path: PathBuf,
     table: RwLock<Arc<Table>>,
-    /// What the file looked like when it was last read, in order or not.
-    seen: Mutex<Stamp>,
+    seen: Mutex<Seen>,
     /// What a lookup found wrong with the file.
     untold: Mutex<Option<UsersError>>,
     /// How often it was read and found in order.
     version: AtomicU64,
+}
+
+/// The file as it was last read.
+struct Seen {
+    /// What it looked like, in order or not.
+    stamp: Stamp,
+    /// Why it is not in force, if it is not.
+    refused: Option<String>,
 }
 
 /// The directory as it was known at some time.
@@ -108,7 +115,10 @@ impl Users {
         Ok(Self {
             path,
             table: RwLock::new(Arc::new(table)),
-            seen: Mutex::new(stamp),
+            seen: Mutex::new(Seen {
+                stamp,
+                refused: None,
+            }),
             untold: Mutex::default(),
             version: AtomicU64::new(0),
         })
@@ -174,29 +184,57 @@ impl Users {
         }
     }
 
+    /// Why the file as it is now is not in force, however often that was told.
+    pub fn refused(&self) -> Option<String> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.read_unless_seen(&mut seen) {
+            Ok(_) => seen.refused.clone(),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
     fn untold(&self) -> MutexGuard<'_, Option<UsersError>> {
         self.untold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read_if_changed(&self) -> Result<bool, UsersError> {
-        let now = Stamp::of(&self.path).map_err(|cause| self.failed(cause))?;
         // While one thread reads a large directory, the others go on with what is known.
         let mut seen = match self.seen.try_lock() {
             Ok(seen) => seen,
             Err(TryLockError::Poisoned(seen)) => seen.into_inner(),
             Err(TryLockError::WouldBlock) => return Ok(false),
         };
-        if *seen == now {
+        self.read_unless_seen(&mut seen)
+    }
+
+    fn read_unless_seen(&self, seen: &mut Seen) -> Result<bool, UsersError> {
+        let now = Stamp::of(&self.path).map_err(|cause| self.failed(cause))?;
+        if seen.stamp == now {
             return Ok(false);
         }
-        let before = std::mem::replace(&mut *seen, now);
-        let (table, stamp) = load(&self.path).inspect_err(|error| {
-            // What keeps the file from being read may be over at the next look.
-            if matches!(error, UsersError::Lines(LinesError::File { .. })) {
-                *seen = before;
+        match self.put_in_force() {
+            Ok(stamp) => {
+                *seen = Seen {
+                    stamp,
+                    refused: None,
+                };
+                Ok(true)
             }
-        })?;
-        *seen = stamp;
+            Err(error) => {
+                // What keeps the file from being read may be over at the next look.
+                if !matches!(error, UsersError::Lines(LinesError::File { .. })) {
+                    *seen = Seen {
+                        stamp: now,
+                        refused: Some(error.to_string()),
+                    };
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn put_in_force(&self) -> Result<Stamp, UsersError> {
+        let (table, stamp) = load(&self.path)?;
         // A file is replaced as a whole; only so may the last user go.
         if table.count() == 0 && self.count() > 0 {
             let what = match stamp.inode {
@@ -211,7 +249,7 @@ impl Users {
         }
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
         self.version.fetch_add(1, Ordering::Release);
-        Ok(true)
+        Ok(stamp)
     }
 
     /// The directory as it is known now, to find out later what has changed.

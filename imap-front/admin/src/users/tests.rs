@@ -212,6 +212,11 @@ fn a_directory_that_is_spoilt_in_its_place_stays_known() {
         let error = users.reload_if_changed().unwrap_err().to_string();
         assert!(error.contains(path.to_str().unwrap()), "{how}: {error}");
         assert!(!users.reload_if_changed().unwrap(), "{how}: told once");
+        assert_eq!(
+            users.refused(),
+            Some(error),
+            "{how}: as often as it is asked"
+        );
         assert!(users.find("ann").unwrap().is_some(), "{how}");
         assert!(users.find("bob").unwrap().is_none(), "{how}");
         fs::write(&path, format!("bob:{}\n", stored("x"))).unwrap();
@@ -220,7 +225,20 @@ fn a_directory_that_is_spoilt_in_its_place_stays_known() {
             "{how}: in order again"
         );
         assert!(users.find("ann").unwrap().is_none(), "{how}");
+        assert_eq!(users.refused(), None, "{how}: in order again");
     }
+}
+
+#[test]
+fn a_directory_that_is_refused_says_so_to_who_asks_first() {
+    let (_folder, path) = directory();
+    fs::write(&path, format!("ann:{}\n", stored("x"))).unwrap();
+    let users = Users::open(&path).unwrap();
+    fs::write(&path, "ann:nothing\n").unwrap();
+    let why = users.refused().unwrap();
+    assert!(why.contains("users, line 1: "), "{why}");
+    fs::write(&path, format!("ann:{}\nbob:{}\n", stored("x"), stored("y"))).unwrap();
+    assert_eq!((users.refused(), users.count()), (None, 2));
 }
 
 /// A directory too large to be kept is not known any more; nobody is said to be unknown.

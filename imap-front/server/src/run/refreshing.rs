@@ -3,21 +3,37 @@
 use std::sync::atomic::Ordering;
 
 use admin::Config;
+use ens::sparing::Sparing;
 
 use super::Server;
 use crate::lmtp;
+
+/// What becomes of the user directory if it is refused.
+const KEPT: &str = "the users known before are kept";
+
+/// What is wrong with the user directory.
+#[derive(Default)]
+pub(super) struct UsersTrouble {
+    failures: Sparing,
+    /// It is not known whom to end: what whoever has all read again is to hear.
+    unrevoked: Option<String>,
+}
 
 impl Server {
     /// Reads again what may be changed while the server runs: the users, and the options that
     /// `configutil -m` lists. Gives what could not be taken, a line each.
     pub fn refresh(&mut self, config: &Config) -> Vec<String> {
-        let users = self.refresh_users();
+        self.refresh_users();
+        // What was refused before may have been told the log only.
+        let users = self.users.refused();
+        let users = users.map(|why| format!("{why}; {KEPT}"));
+        let unrevoked = self.users_trouble.unrevoked.take();
         self.lmtp.refresh(lmtp::Settings::from_config(config));
         let certificates = self.refresh_certificates().err();
         let tokens = self.refresh_tokens();
         let door = self.refresh_door();
         tracing::info!(event = %"admin", result = %"refresh", "the configuration was read again");
-        [users, certificates, tokens, door]
+        [users, unrevoked, certificates, tokens, door]
             .into_iter()
             .flatten()
             .collect()
@@ -82,15 +98,13 @@ impl Server {
     }
 
     /// Reads the user directory again if it has changed. Sessions of users who were deleted or have
-    /// another password end. Gives why, if it can't be read. While a handover is under way that is
-    /// left to whoever goes on.
-    pub fn refresh_users(&mut self) -> Option<String> {
+    /// another password end. While a handover is under way that is left to whoever goes on.
+    pub fn refresh_users(&mut self) {
         let looks = self.looks.clone();
-        looks.look(|| self.look_at_users()).flatten()
+        looks.look(|| self.look_at_users());
     }
 
-    fn look_at_users(&mut self) -> Option<String> {
-        let mut refused = None;
+    fn look_at_users(&mut self) {
         match self.users.reload_if_changed() {
             Ok(true) => tracing::info!(
                 event = %"admin",
@@ -98,19 +112,18 @@ impl Server {
                 "the user directory was read again"
             ),
             Ok(false) => {}
-            Err(error) => {
-                refused = Some(format!("{error}; the users known before are kept"));
-                self.users_failures.say(|more| {
-                    tracing::error!("{error}; the users known before are kept{more}");
-                });
-            }
+            Err(error) => self.users_trouble.failures.say(|more| {
+                tracing::error!("{error}; {KEPT}{more}");
+            }),
         }
         let revoked = match self.users.revoked_since(&mut self.edition) {
-            Ok(revoked) if revoked.is_empty() => return refused,
+            Ok(revoked) if revoked.is_empty() => return,
             Ok(revoked) => revoked,
             Err(error) => {
-                tracing::error!("{error}; whose sessions must end is not known");
-                return refused.or_else(|| Some(error.to_string()));
+                let why = format!("{error}; whose sessions must end is not known");
+                tracing::error!("{why}");
+                self.users_trouble.unrevoked = Some(why);
+                return;
             }
         };
         tracing::info!(
@@ -122,6 +135,5 @@ impl Server {
         let ids = revoked.iter().map(|account| self.store.user(account));
         self.revocations.add(ids.filter_map(|id| id.ok().flatten()));
         self.handle.review();
-        refused
     }
 }

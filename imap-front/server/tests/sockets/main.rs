@@ -33,6 +33,7 @@ mod older_base;
 mod panics;
 mod proxies;
 mod quotas;
+mod refreshing;
 mod refused;
 mod remembered;
 mod scram;

@@ -69,6 +69,20 @@ impl Site {
         panic!("{until:?} is not in the log:\n{}", self.log());
     }
 
+    /// What the server answers to whoever has it read its files again, as `refresh` does.
+    pub fn refreshed(&self, server: &Server) -> String {
+        let path = self.folder.path().join("run/imapd.refreshed");
+        let _ = fs::remove_file(&path);
+        server.signal(Signal::HUP);
+        for _ in 0..200 {
+            if let Ok(answer) = fs::read_to_string(&path) {
+                return answer;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("no answer:\n{}", self.log());
+    }
+
     /// With users `fred` and `mary`, whose passwords are their names, and IDLE.
     pub fn new(options: &str) -> Self {
         Self::bare(&format!("{}{options}", idle_offered()))

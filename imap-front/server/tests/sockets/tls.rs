@@ -77,20 +77,6 @@ impl Secure {
         python(&["-c", DELIVERER, &port, version], "delivered");
     }
 
-    /// What the server answers to whoever has it read its files again.
-    fn refreshed(&self, server: &Server) -> String {
-        let path = self.site.folder.path().join("run/imapd.refreshed");
-        let _ = fs::remove_file(&path);
-        server.signal(Signal::HUP);
-        for _ in 0..200 {
-            if let Ok(answer) = fs::read_to_string(&path) {
-                return answer;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("no answer:\n{}", self.site.log());
-    }
-
     fn refresh(&self, server: &Server, until: &str) {
         server.signal(Signal::HUP);
         for _ in 0..200 {
@@ -242,7 +228,7 @@ fn certificates_are_read_again_and_one_with_another_key_is_refused() {
     let (chain, _) = pair("third.example");
     let (_, key) = pair("fourth.example");
     secure.put(&(chain, key));
-    let answer = secure.refreshed(&server);
+    let answer = secure.site.refreshed(&server);
     assert!(answer.contains("those known before are kept"), "{answer}");
     assert!(secure.site.log().contains("is not that of the chain"));
     assert!(secure.shown().contains("second.example"));
@@ -276,12 +262,12 @@ fn the_first_certificate_needs_no_restart_and_the_last_is_kept() {
     assert!(!lmtp_offers(&server).contains("STARTTLS"));
     assert!(!secure.shown().contains("DNS"));
     assert_eq!(
-        secure.refreshed(&server),
+        secure.site.refreshed(&server),
         "",
         "there are none, and there were none"
     );
     secure.put(&pair("first.example"));
-    assert_eq!(secure.refreshed(&server), "");
+    assert_eq!(secure.site.refreshed(&server), "");
     assert!(server.greeting().contains(" STARTTLS "));
     assert!(lmtp_offers(&server).contains("STARTTLS"));
     assert!(secure.shown().contains("first.example"));
@@ -292,7 +278,7 @@ fn the_first_certificate_needs_no_restart_and_the_last_is_kept() {
     let folder = secure.site.folder.path().join("config/tls");
     fs::remove_dir_all(&folder).unwrap();
     for _ in 0..2 {
-        let answer = secure.refreshed(&server);
+        let answer = secure.site.refreshed(&server);
         assert!(answer.contains("holds no certificate"), "{answer}");
         assert!(answer.contains("those known before are kept"), "{answer}");
     }
