@@ -13,12 +13,20 @@ use ens::confinement::{self, ConfinementError};
 use reactor::rights::calls::Group;
 use reactor::rights::files::Reach;
 
+use crate::broker;
+
 /// What programs read of their system: libraries, names, time zones, their own limits.
 const SYSTEM: [&str; 9] = [
     "/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sys", "/usr",
 ];
 /// The options that name files which are read.
 const READ: [&str; 2] = ["oauth.keys", "ssl.clientca"];
+/// And of those that are read if the broker is a part of this process.
+const READ_BY_BROKER: [&str; 3] = [
+    "ens.nats.ca",
+    "ens.nats.certificate",
+    "ens.nats.credentials",
+];
 /// The options that name files which are written.
 const WRITTEN: [&str; 3] = ["ens.socket", "logfile.imap.file", "service.lmtp.socket"];
 /// Besides those of every program: the store's files, the broker of another
@@ -97,11 +105,13 @@ fn read_only(base: &Base, config: &Config) -> impl Iterator<Item = PathBuf> {
     let program = std::env::current_exe().ok();
     let of_program = program.and_then(|it| it.parent().map(Path::to_owned));
     let system = SYSTEM.into_iter().map(PathBuf::from);
+    let of_broker = broker::shards(config).map(|_| folders(base, config, &READ_BY_BROKER));
     let paths: Vec<PathBuf> = own
         .into_iter()
         .chain(of_plug_ins)
         .chain(of_program)
         .chain(folders(base, config, &READ))
+        .chain(of_broker.into_iter().flatten())
         .chain(system)
         .collect();
     paths.into_iter()
@@ -118,6 +128,30 @@ mod tests {
     use super::*;
 
     const NULL: &str = "/dev/null";
+
+    #[test]
+    fn whatever_file_an_option_names_is_reached_by_whoever_needs_it() {
+        let known = [&READ[..], &READ_BY_BROKER, &WRITTEN].concat();
+        for option in admin::config::options() {
+            let is_path = matches!(option.kind, admin::config::Kind::Path);
+            assert_eq!(is_path, known.contains(&option.name), "{}", option.name);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let base = Base::new(folder.path());
+        fs::create_dir(folder.path().join("config")).unwrap();
+        let reads = |options: &str| {
+            let named = format!("ens.nats.credentials = /elsewhere/seed\n{options}");
+            fs::write(base.msg_conf(), named).unwrap();
+            let config = Config::load(&base).unwrap();
+            let elsewhere = PathBuf::from("/elsewhere");
+            reach(&base, &config).read.contains(&elsewhere)
+        };
+        assert!(
+            reads("ens.embedded = yes\n"),
+            "the broker is in this process"
+        );
+        assert!(!reads(""), "it is in another one");
+    }
 
     /// Tries to leave the base directory from within a confined thread.
     #[test]
