@@ -19,9 +19,13 @@ id!(
     UserId(u64)
 );
 id!(
-    /// A mailbox for as long as it exists: survives RENAME, never reused after DELETE.
+    /// A mailbox in its store, for as long as it exists: survives RENAME, never reused after DELETE.
     /// The engine's topic id is this number.
     MailboxId(u64)
+);
+id!(
+    /// What clients know a mailbox by, on whatever host it is (RFC 8474 §4).
+    ObjectId(u64)
 );
 id!(
     /// Unique identifier of a message in its mailbox, 1..=2^32-1 (RFC 3501 §2.3.1.1).

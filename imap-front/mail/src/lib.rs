@@ -39,7 +39,7 @@ pub use acl::{Acl, AclEntry, Grantee, Rights, RightsMode};
 pub use date::InternalDate;
 pub use event::{Change, Event};
 pub use flags::{Flags, SystemFlag};
-pub use ids::{EmailId, MailboxId, ModSeq, SpoolId, ThreadId, Uid, UidValidity, UserId};
+pub use ids::{EmailId, MailboxId, ModSeq, ObjectId, SpoolId, ThreadId, Uid, UidValidity, UserId};
 pub use mailbox::{MailboxInfo, SpecialUse};
 pub use name::MailboxName;
 pub use namespace::Namespaces;

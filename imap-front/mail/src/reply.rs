@@ -6,9 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    EmailId, Event, Flags, InternalDate, MailboxId, ModSeq, QuotaRoot, Rights, SpoolId, ThreadId,
-    Uid, UidRanges, UidSet, UidValidity, UserId, Watched, list::Piece, metadata::MetadataFound,
-    mime::Structure, mime::transfer::Decoder, signed_url::Token, thread::Part,
+    EmailId, Event, Flags, InternalDate, MailboxId, ModSeq, ObjectId, QuotaRoot, Rights, SpoolId,
+    ThreadId, Uid, UidRanges, UidSet, UidValidity, UserId, Watched, list::Piece,
+    metadata::MetadataFound, mime::Structure, mime::transfer::Decoder, signed_url::Token,
+    thread::Part,
 };
 
 /// What happened to a mailbox after the asker's `since`: a chain of events, oldest first, whose
@@ -22,7 +23,7 @@ pub enum Reply {
     /// Done, nothing to add.
     Done,
     /// The mailbox was made.
-    Created(MailboxId),
+    Created(ObjectId),
     /// Not done.
     Refused(Refusal),
     /// The client is who it says.
@@ -306,6 +307,8 @@ pub struct Appended {
 pub struct Status {
     /// The mailbox.
     pub mailbox: MailboxId,
+    /// What clients know it by.
+    pub object: ObjectId,
     /// Messages.
     pub messages: u32,
     /// Messages that no session has claimed as recent yet.
@@ -342,6 +345,8 @@ pub struct Challenge {
 pub struct Opened {
     /// The mailbox.
     pub mailbox: MailboxId,
+    /// What clients know it by.
+    pub object: ObjectId,
     /// UIDVALIDITY.
     pub uid_validity: UidValidity,
     /// The next UID.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use mail::SpecialUse;
 use mail::namespace::Place;
-use mail::{Acl, Became, Event, InternalDate, MailboxName, ModSeq, Refusal, Reply, Rights, UserId};
+use mail::{
+    Acl, Became, Event, InternalDate, MailboxName, ModSeq, ObjectId, Refusal, Reply, Rights, UserId,
+};
 
 use crate::making::make_mailbox;
 use crate::state::{Name, State};
@@ -70,7 +72,7 @@ pub(crate) fn create(
     }
     make_parents(state, context.now, &acl, &name);
     let id = make_mailbox(state, context.now, &acl, &name, special_use);
-    (Reply::Created(id), vec![])
+    (Reply::Created(ObjectId(id.0)), vec![])
 }
 
 /// Superior names that don't exist are made as well, the nearest first.

@@ -14,8 +14,8 @@ use mail::search::{Candidate, Program, matches};
 use mail::sort::{self, Criterion, Facts, SortField, SortKeys};
 use mail::thread::Threader;
 use mail::{
-    InternalDate, MailboxId, MailboxName, Message, ModSeq, Refusal, Reply, Request, Rights,
-    SystemFlag, Uid, UidSet,
+    InternalDate, MailboxId, MailboxName, Message, ModSeq, ObjectId, Refusal, Reply, Request,
+    Rights, SystemFlag, Uid, UidSet,
 };
 
 use crate::state::State;
@@ -163,6 +163,7 @@ fn status(state: &State, user: UserId, name: &MailboxName, deleted_bytes: bool) 
     };
     Reply::Status(Status {
         mailbox: id,
+        object: ObjectId(id.0),
         messages: mailbox.messages.len() as u32,
         recent: mailbox.recent(),
         unseen: mailbox.unseen(),
@@ -198,6 +199,7 @@ pub(crate) fn open(
         .position(|message| !message.flags.has(SystemFlag::Seen));
     let opened = Opened {
         mailbox: id,
+        object: ObjectId(id.0),
         uid_validity: mailbox.uid_validity,
         uid_next: mailbox.uid_next,
         highest_modseq: mailbox.modseq,

@@ -63,6 +63,7 @@ impl Host {
             Request::Authenticate(_) => Reply::Authenticated(UserId(1)),
             Request::Open { .. } => Reply::Opened(Opened {
                 mailbox: MailboxId(1),
+                object: mail::ObjectId(1),
                 uid_validity: UidValidity(1),
                 uid_next: Uid(MESSAGES + 1),
                 highest_modseq: ModSeq(1),

@@ -10,7 +10,7 @@
 //! to another process), [`log`], [`lines`] (what sessions have done), [`statistics`], [`metrics`]
 //! (all that is counted), [`http`] (the door where that is told). What holds
 //! them to their measure: [`bounds`] (refusals and drops), [`stalls`] (calls that took too long),
-//! [`panics`].
+//! [`panics`]. `mark` gives numbers that nobody has had.
 
 mod accounts;
 pub mod admin_socket;
@@ -30,6 +30,7 @@ pub mod http;
 pub mod lines;
 pub mod lmtp;
 pub mod log;
+mod mark;
 pub mod metrics;
 pub mod notify;
 pub mod options;

@@ -17,6 +17,7 @@ use proto::imap::{MessageLimit, STREAM_ENDS, SessionConfig, Urls};
 
 use crate::accounts::Accounts;
 use crate::front::Timeouts;
+use crate::mark;
 use crate::proxies::Proxies;
 use crate::quotas::Quotas;
 use crate::tokens;
@@ -281,6 +282,7 @@ fn store_options(config: &Config, users: &Arc<Users>) -> store::Options {
         kept_bytes_max: config.count("store.expungedbytes"),
         horizon_s: config.count("store.expungeddays") * 24 * 3600,
         cache_bytes: config.count("store.cachesize"),
+        mark: Some(mark::new()),
         ..store::Options::default()
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use fjall::Snapshot;
 use mail::metadata::Entry;
 use mail::{
-    Flags, InternalDate, MailboxId, MailboxName, ModSeq, Rights, SpecialUse, Uid, UidSet,
+    Flags, InternalDate, MailboxId, MailboxName, ModSeq, ObjectId, Rights, SpecialUse, Uid, UidSet,
     UidValidity, UserId,
 };
 
@@ -48,6 +48,8 @@ pub struct FrozenName {
 pub struct FrozenMailbox {
     /// Its number in this store.
     pub id: MailboxId,
+    /// What clients know it by.
+    pub object: ObjectId,
     /// UIDVALIDITY.
     pub uid_validity: UidValidity,
     /// UIDNEXT.

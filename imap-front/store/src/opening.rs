@@ -16,7 +16,7 @@ use crate::disk::{Disk, Durability};
 use crate::inspect::{self, Inspection};
 use crate::job::is_full;
 use crate::kv::Transaction;
-use crate::logic::{self, Rules};
+use crate::logic::{self, Block, Rules};
 use crate::loss::{self, Fault, Loss};
 use crate::{Error, OpenError, Options, written_out};
 
@@ -44,6 +44,8 @@ pub(crate) struct Opening {
     pub disk: Disk,
     pub marker: CommitMarker,
     pub recovery: Recovery,
+    /// Whose numbers bodies get.
+    pub block: Block,
 }
 
 /// Opens the store in a folder, making it if it is not there.
@@ -104,8 +106,10 @@ pub(crate) fn open(folder: &Path, options: &Options) -> Result<Opening, OpenErro
         messages_lost: 0,
         spools_removed,
     };
+    let block = Block::of_store(&disk.view().map_err(damaged)?).map_err(damaged)?;
     Ok(Opening {
         disk,
+        block,
         marker,
         recovery,
     })
@@ -341,6 +345,9 @@ fn recover(
     let view = disk.view()?;
     let mut txn = Transaction::new(&view);
     let removed = logic::recover_spools(&mut txn)?;
+    if let Some(mark) = rules.options.mark {
+        logic::mark(&mut txn, mark)?;
+    }
     if is_damaged {
         logic::renew_uid_validities(&mut txn, rules)?;
     }
@@ -356,7 +363,10 @@ fn recover(
             Ok(removed)
         }
         Err(error) if is_full(&error) && !is_damaged => {
-            tracing::warn!("{removed} unfinished uploads are kept: the disk is full");
+            tracing::warn!(
+                "{removed} unfinished uploads are kept, and the store gets no mark if it has none: \
+                 the disk is full"
+            );
             Ok(0)
         }
         Err(error) => Err(error),

@@ -71,6 +71,10 @@ pub struct Options {
     /// How many sessions watch mailboxes that they have not selected: while there are any, what is
     /// announced has mailboxes' figures.
     pub watchers: Arc<AtomicUsize>,
+    /// What a store is marked with that has no mark yet; no other store may have it. It makes the
+    /// identifiers by which clients know mailboxes and messages its own (RFC 8474). Without a
+    /// mark they begin at 1, as everybody's, and a backup can't be made.
+    pub mark: Option<u128>,
     /// Who wants to be told what each write did.
     pub observer: Option<Observer>,
     /// Who wants to be told how long each operation took.
@@ -110,6 +114,7 @@ impl Default for Options {
             queue: 16 << 10,
             accept_loss: false,
             watchers: Arc::default(),
+            mark: None,
             observer: None,
             timekeeper: None,
             now: Arc::new(now),

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use mail::metadata::Entry;
 use mail::{
-    Body, Flags, InternalDate, MailboxId, MailboxName, ModSeq, QuotaLimits, Refusal, Rights,
-    SpecialUse, SpoolId, Uid, UidValidity, UserId,
+    Body, Flags, InternalDate, MailboxId, MailboxName, ModSeq, ObjectId, QuotaLimits, Refusal,
+    Rights, SpecialUse, SpoolId, Uid, UidValidity, UserId,
 };
 
 use crate::Quota;
@@ -22,8 +22,6 @@ pub type PutCompletion = Box<dyn FnOnce(Result<PutDone, Refusal>) + Send>;
 /// Something to put into the store. Quotas are counted, and refuse nothing.
 #[derive(Clone, Debug)]
 pub enum Put {
-    /// Marks the store as itself, unless it is marked.
-    Identity(u128),
     /// Makes a mailbox that nobody sees: `Begun`, or `InUse`.
     Begin(Box<NewMailbox>),
     /// Puts messages into it: `Put`.
@@ -41,18 +39,8 @@ pub enum Put {
     /// Metadata of the mailbox, which must have no name yet; of the server if there is none: `Put`.
     /// What is there stays.
     Entries(Option<MailboxId>, Vec<PutEntry>),
-    /// Sets the numbers of mailboxes and of bodies aside that a backup of another store has, up to
-    /// these: `Put`.
-    Reserve {
-        /// The mark of that store.
-        source: u128,
-        /// The highest number of a mailbox.
-        mailboxes: u64,
-        /// The highest number of a body.
-        bodies: u64,
-    },
-    /// Begins an upload with the number that a body has in another store: `Spool`.
-    SpoolAs(Was),
+    /// Begins an upload with the number that a body had: `Spool`.
+    SpoolAs(u64),
     /// Notes a backup, and the commit that it is as of: `Put`.
     Backup(u128, u64),
     /// Removes messages of a mailbox, as long as it has its name: `Put`.
@@ -92,10 +80,6 @@ pub struct Expiring {
     pub unchanged_since: ModSeq,
 }
 
-/// The mark of the store that something comes from, and the number that it has there. It keeps that
-/// if the number was set aside and nothing has it here (RFC 8474 §4, §5.1).
-pub type Was = (u128, u64);
-
 /// A mailbox to be made.
 #[derive(Clone, Debug)]
 pub struct NewMailbox {
@@ -109,8 +93,9 @@ pub struct NewMailbox {
     pub uid_next: Uid,
     /// Its keywords, in their places.
     pub keywords: Vec<Arc<str>>,
-    /// Its number, if it had one.
-    pub was: Option<Was>,
+    /// What clients knew it by: they do so again if it keeps its UIDVALIDITY and no other mailbox is
+    /// known by that (RFC 8474 §4).
+    pub object: Option<ObjectId>,
 }
 
 /// A mailbox gets its name.
@@ -164,8 +149,8 @@ pub struct PutMessage {
     pub submitter: Option<Box<str>>,
     /// Its bytes.
     pub body: Body,
-    /// The number of its body, if it had one.
-    pub was: Option<Was>,
+    /// The number that its body had: it is its own again if nothing else has it (RFC 8474 §5.1).
+    pub was: Option<u64>,
 }
 
 /// What became of a [`Put`].

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mail::SpecialUse;
-use mail::{Flags, InternalDate, MailboxId, ModSeq, SystemFlag, Uid, UidValidity, UserId};
+use mail::{
+    Flags, InternalDate, MailboxId, ModSeq, ObjectId, SystemFlag, Uid, UidValidity, UserId,
+};
 
 use crate::Error;
 use crate::notification::Counts;
@@ -65,6 +67,8 @@ pub(crate) struct Mailbox {
     pub acl_at: ModSeq,
     /// When somebody last gave up their key for it, and who; see [`mail::Change::SEVERAL`].
     pub key_reset: Option<(ModSeq, UserId)>,
+    /// What clients know it by, if another mailbox had that before: it was restored.
+    pub object: Option<ObjectId>,
 }
 
 /// Messages that came by one large COPY.
@@ -372,6 +376,7 @@ impl Mailbox {
             && self.keywords_at == ModSeq(0)
             && self.acl_at == ModSeq(0)
             && self.key_reset.is_none()
+            && self.object.is_none()
             && (self.deleted == 0 || self.deleted_bytes.is_none());
         if is_usual {
             return encoder.done();
@@ -391,13 +396,19 @@ impl Mailbox {
         let encoder = encoder.u64(self.horizon.0).u64(self.keywords_at.0);
         let encoder = encoder.u64(self.acl_at.0);
         let deleted_bytes = self.deleted_bytes.filter(|_| self.deleted > 0);
-        match (deleted_bytes, self.key_reset) {
-            (None, None) => encoder.done(),
-            (Some(bytes), None) => encoder.u64(bytes).done(),
-            (bytes, Some((at, user))) => {
-                let encoder = encoder.u64(bytes.unwrap_or(NOT_COUNTED));
-                encoder.u64(at.0).u64(user.0).done()
-            }
+        let (key_reset, object) = (self.key_reset, self.object);
+        if deleted_bytes.is_none() && key_reset.is_none() && object.is_none() {
+            return encoder.done();
+        }
+        let encoder = encoder.u64(deleted_bytes.unwrap_or(NOT_COUNTED));
+        if key_reset.is_none() && object.is_none() {
+            return encoder.done();
+        }
+        let (at, user) = key_reset.unwrap_or_default();
+        let encoder = encoder.u64(at.0).u64(user.0);
+        match object {
+            None => encoder.done(),
+            Some(object) => encoder.u64(object.0).done(),
         }
     }
 
@@ -447,7 +458,11 @@ impl Mailbox {
             mailbox.forget_deleted_bytes();
         }
         if !decoder.is_at_end() {
-            mailbox.key_reset = Some((ModSeq(decoder.u64()?), UserId(decoder.u64()?)));
+            let (at, user) = (ModSeq(decoder.u64()?), UserId(decoder.u64()?));
+            mailbox.key_reset = (at != ModSeq(0)).then_some((at, user));
+        }
+        if !decoder.is_at_end() {
+            mailbox.object = Some(ObjectId(decoder.u64()?));
         }
         Ok(mailbox)
     }

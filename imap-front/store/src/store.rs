@@ -19,7 +19,7 @@ use crate::index::Figures;
 use crate::job::{self, Job, Jobs, PutJob};
 use crate::key_maker::KeyMaker;
 use crate::kv::AtOnce;
-use crate::logic::{self, Made, Rules};
+use crate::logic::{self, Block, Made, Rules};
 use crate::long_read::{LongRead, Piece, Reading};
 use crate::opening::{self, Opening, Recovery};
 use crate::pipeline::Pipeline;
@@ -76,7 +76,10 @@ impl Store {
         let inner = Inner {
             folder: folder.to_owned(),
             disk: ArcSwap::new(begun.disk),
-            rules: Rules::new(options.clone()),
+            rules: Rules {
+                block: begun.block.into(),
+                ..Rules::new(options.clone())
+            },
             options,
             stats,
             jobs,
@@ -133,6 +136,7 @@ impl Store {
             ..
         } = &*self.inner;
         let begun = begin(folder, options, announcer, (stats, jobs))?;
+        self.inner.rules.block.get_or_init(|| begun.block);
         self.inner.disk.store(begun.disk);
         let mut writer = self.inner.writer.lock().expect("no panic while it is held");
         *writer = Some(begun.writer);
@@ -454,6 +458,7 @@ impl Store {
 /// A store at work.
 struct Begun {
     disk: Arc<Disk>,
+    block: Block,
     jobs: Sender<Job>,
     writer: JoinHandle<()>,
     recovery: Recovery,
@@ -489,12 +494,14 @@ fn begin(
     let give = move |job| to_writer_of_maker.give(job);
     let key_maker = KeyMaker::start(stats.clone(), to_writer.made_room.clone(), give);
     let key_maker = key_maker.map_err(cannot_start)?;
+    let block = opening.block;
     let worker = Writer {
         pipeline: Pipeline::new(Committer::start(disk.clone()).map_err(cannot_start)?),
         disk: disk.clone(),
         jobs,
         announcer,
         rules: Rules {
+            block: block.into(),
             body_came: Some(Box::new(move |body, begins| key_maker.came(body, begins))),
             ..Rules::new(options.clone())
         },
@@ -512,6 +519,7 @@ fn begin(
         .map_err(cannot_start)?;
     Ok(Begun {
         disk,
+        block,
         jobs: sender,
         writer,
         recovery: opening.recovery,

@@ -72,7 +72,7 @@ pub(crate) struct Writer {
 /// What is to be known of uploads when commits that hold parts of them are lost.
 #[derive(Debug, Default)]
 pub(crate) struct Uploads {
-    /// The highest number that one was given.
+    /// The highest of the store's numbers that one was given.
     highest: u64,
     /// Commits were lost: what is left of uploads is of no use, and no number may be given again,
     /// for whoever has it may still send the next part.
@@ -227,7 +227,7 @@ impl Writer {
         let disk = self.disk.clone();
         let view = disk.view()?;
         let mut txn = Transaction::new(&view);
-        let removed = logic::forget_uploads(&mut txn, self.uploads.highest)?;
+        let removed = logic::forget_uploads(&mut txn, self.rules.block(), self.uploads.highest)?;
         let changes = txn.into_changes();
         drop(view);
         let commit = Commit {
@@ -269,7 +269,9 @@ impl Writer {
             self.go_on(&mut txn, &mut done, &mut ongoing);
         }
         for (reply, _) in &done.answers {
-            if let Reply::Spooled(id) = reply {
+            if let Reply::Spooled(id) = reply
+                && self.rules.block().has(id.0)
+            {
                 self.uploads.highest = self.uploads.highest.max(id.0);
             }
         }

@@ -45,6 +45,8 @@ pub struct Besides {
     pub limits: Option<LimitsRecord>,
     /// Metadata of the server that is the user's.
     pub entries: Vec<EntryRecord>,
+    /// What clients know the mailbox of the name before by; 0 if that is not known.
+    object: u64,
 }
 
 /// Takes what backups hold.
@@ -97,8 +99,6 @@ pub struct Verified {
     pub header: Header,
     /// How much it holds.
     pub totals: Totals,
-    /// The highest numbers of mailboxes and of bodies.
-    pub numbers: (u64, u64),
 }
 
 /// Reads a whole backup and checks it.
@@ -107,21 +107,10 @@ pub struct Verified {
 /// If it is damaged or can't be read.
 pub fn verify(path: &Path) -> Result<Verified, ChainError> {
     let mut cursor = Cursor::open(path)?;
-    let (mut mailboxes, mut bodies) = (0, 0);
-    while let Some(record) = cursor.next()? {
-        match record {
-            Record::Name(NameRecord {
-                mailbox: Some(mailbox),
-                ..
-            }) => mailboxes = mailboxes.max(mailbox.id),
-            Record::Message(message) => bodies = bodies.max(message.body),
-            _ => {}
-        }
-    }
+    while cursor.next()?.is_some() {}
     Ok(Verified {
         header: cursor.reader.header().clone(),
         totals: *cursor.reader.totals(),
-        numbers: (mailboxes, bodies),
     })
 }
 
@@ -194,8 +183,12 @@ impl Cursor {
     /// Takes what comes before names and messages.
     fn besides(&mut self) -> Result<Besides, ChainError> {
         let (mut besides, mut bytes) = (Besides::default(), 0);
-        while let Some(Record::Limits(_) | Record::Entry(_) | Record::Unknown(_)) = self.next {
+        while let Some(
+            Record::Limits(_) | Record::Entry(_) | Record::Object(_) | Record::Unknown(_),
+        ) = self.next
+        {
             match self.next()? {
+                Some(Record::Object(object)) => besides.object = object,
                 Some(Record::Limits(limits)) => besides.limits = Some(limits),
                 Some(Record::Entry(entry)) => {
                     bytes += ENTRY_BYTES + entry.name.len() + entry.value.len();
@@ -211,6 +204,16 @@ impl Cursor {
             }
         }
         Ok(besides)
+    }
+
+    /// Takes what records of their own tell of a name's mailbox: its identifier, which goes to the
+    /// name, and its metadata.
+    fn rest_of(&mut self, name: &mut NameRecord) -> Result<Vec<EntryRecord>, ChainError> {
+        let besides = self.besides()?;
+        if let Some(mailbox) = &mut name.mailbox {
+            mailbox.object = besides.object;
+        }
+        Ok(besides.entries)
     }
 
     /// Goes on to a user. True if they are there.
@@ -380,7 +383,10 @@ fn read_alone<S: Sink>(file: &mut Cursor, sink: &mut S) -> Result<(), S::Error> 
         while let Some(record) = file.next_of_user()? {
             match record {
                 _ if !is_wanted => {}
-                Record::Name(name) => takes = sink.name(&name, &file.besides()?.entries)?,
+                Record::Name(mut name) => {
+                    let entries = file.rest_of(&mut name)?;
+                    takes = sink.name(&name, &entries)?;
+                }
                 Record::Message(message) if takes => sink.message(message)?,
                 Record::Piece(bytes) if takes => sink.piece(bytes)?,
                 _ => {}
@@ -403,7 +409,7 @@ impl Plan {
         let mut mailbox = None;
         while let Some(record) = file.next_of_user()? {
             match record {
-                Record::Name(name) => {
+                Record::Name(mut name) => {
                     mailbox = name.mailbox.as_ref().map(|it| it.id);
                     if let Some(it) = &name.mailbox {
                         let mut later = before.remove(&it.id).unwrap_or_default().1;
@@ -415,7 +421,8 @@ impl Plan {
                         }
                         self.mailboxes.insert(it.id, (self.names.len(), later));
                     }
-                    self.names.push((name, file.besides()?.entries));
+                    let entries = file.rest_of(&mut name)?;
+                    self.names.push((name, entries));
                 }
                 Record::Gone(ranges) => {
                     if let Some(later) = self.later(mailbox) {

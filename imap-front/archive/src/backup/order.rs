@@ -115,6 +115,11 @@ impl Order {
                     return Err("metadata is of nothing");
                 }
             }
+            Record::Object(_) => {
+                if !self.mailbox.is_some_and(Within::is_at_its_begin) {
+                    return Err("an identifier is of no mailbox");
+                }
+            }
             Record::Body(_) => {
                 if self.mailbox.is_none() {
                     return Err("a message is in no mailbox");

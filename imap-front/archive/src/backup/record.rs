@@ -44,6 +44,8 @@ pub enum Record {
     Entry(EntryRecord),
     /// The number that the body of the message that follows has in the store.
     Body(u64),
+    /// What clients know the mailbox of the name before by.
+    Object(u64),
     /// Something newer that may be passed over.
     Unknown(u8),
 }
@@ -152,6 +154,8 @@ pub struct MailboxRecord {
     pub acl: Vec<AclRecord>,
     /// What follows of it.
     pub content: Content,
+    /// What clients know it by, which a record of its own tells; 0 if that is not known.
+    pub object: u64,
 }
 
 /// An entry of an access control list.
@@ -242,6 +246,7 @@ mod kind {
     pub const LIMITS: u8 = super::MAY_BE_PASSED_OVER;
     pub const ENTRY: u8 = super::MAY_BE_PASSED_OVER + 1;
     pub const BODY: u8 = super::MAY_BE_PASSED_OVER + 2;
+    pub const OBJECT: u8 = super::MAY_BE_PASSED_OVER + 3;
 }
 
 impl Record {
@@ -259,6 +264,7 @@ impl Record {
             Self::Limits(_) => kind::LIMITS,
             Self::Entry(_) => kind::ENTRY,
             Self::Body(_) => kind::BODY,
+            Self::Object(_) => kind::OBJECT,
             Self::Unknown(kind) => *kind,
         }
     }
@@ -292,7 +298,7 @@ impl Record {
             }
             Self::Limits(limits) => limits.encode(&mut to),
             Self::Entry(entry) => entry.encode(&mut to),
-            Self::Body(number) => drop(to.u64(*number)),
+            Self::Body(number) | Self::Object(number) => drop(to.u64(*number)),
             Self::Unknown(_) => {}
         }
         to.0
@@ -330,6 +336,7 @@ impl Record {
             kind::LIMITS => Self::Limits(LimitsRecord::decode(&mut from)?),
             kind::ENTRY => Self::Entry(EntryRecord::decode(&mut from)?),
             kind::BODY => Self::Body(from.u64()?),
+            kind::OBJECT => Self::Object(from.u64()?),
             kind if kind >= MAY_BE_PASSED_OVER => return Ok(Self::Unknown(kind)),
             _ => return Err(Malformed("its kind is not known")),
         };
@@ -460,6 +467,7 @@ impl MailboxRecord {
                 1 => Content::Since,
                 _ => return Err(Malformed("what follows of it is not known")),
             },
+            object: 0,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use mail::{EmailId, Flags, InternalDate, MailboxId, MailboxName, Rights, SystemFlag, ThreadId};
+use mail::{EmailId, Flags, InternalDate, MailboxName, ObjectId, Rights, SystemFlag, ThreadId};
 
 use super::language::Language;
 use super::lexer::is_atom_char;
@@ -137,7 +137,7 @@ pub fn list_line(
 }
 
 /// The identifier of a mailbox (RFC 8474 §4): the same for as long as it exists.
-pub fn mailbox_id(id: MailboxId) -> String {
+pub fn mailbox_id(id: ObjectId) -> String {
     format!("F{id}")
 }
 

@@ -96,6 +96,7 @@ impl Host {
 pub fn opened(count: u32) -> Reply {
     Reply::Opened(Opened {
         mailbox: MailboxId(1),
+        object: mail::ObjectId(1),
         uid_validity: UidValidity(1),
         uid_next: Uid(2 * count + 1),
         highest_modseq: ModSeq(1),

@@ -33,15 +33,8 @@ const RAISED_BY: u32 = 1 << 20;
 pub fn run(base: &Base, arguments: &Arguments, out: &mut dyn Write) -> Result<u8, Box<dyn Error>> {
     let chain = Chain::new(&arguments.files)?;
     // All of it before anything of it is restored.
-    let (mut mailboxes, mut bodies) = (0, 0);
     for path in &arguments.files {
-        let Verified {
-            header,
-            totals,
-            numbers,
-        } = verify(path)?;
-        mailboxes = numbers.0.max(mailboxes);
-        bodies = numbers.1.max(bodies);
+        let Verified { header, totals } = verify(path)?;
         if arguments.verify {
             let scope = match &header.scope {
                 Scope::All => "all users".to_owned(),
@@ -71,13 +64,6 @@ pub fn run(base: &Base, arguments: &Arguments, out: &mut dyn Write) -> Result<u8
     let line = connection.ask_line(&json!({ "ask": "identity" }), &[])?;
     let identity = u128::from_str_radix(line["identity"].as_str().unwrap_or_default(), 16);
     let is_same = identity == Ok(chain.header().store);
-    let question = json!({
-        "ask": "put-range",
-        "store": format!("{:032x}", chain.header().store),
-        "mailboxes": mailboxes,
-        "bodies": bodies,
-    });
-    connection.ask_line(&question, &[])?;
     let mut restore = Restore {
         wanted,
         to,
@@ -272,7 +258,7 @@ impl Restore<'_> {
             "uidvalidity": mailbox.uid_validity.0,
             "uidnext": mailbox.uid_next.0.saturating_add(self.raised_by),
             "keywords": keywords,
-            "was": mailbox.id,
+            "object": Some(mailbox.object).filter(|it| *it != 0),
         });
         let Some(line) = self.ask(&name.name, &question, &[])? else {
             self.refused.insert(mailbox.id);

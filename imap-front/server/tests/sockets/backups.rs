@@ -54,6 +54,7 @@ pub fn open(site: &Site, slice: usize) -> Store {
         slice_messages: slice,
         // Keywords come and go.
         keywords_max: 6,
+        mark: Some(fastrand::u128(..)),
         ..Options::default()
     };
     Store::open(&base(site).data(), options, Box::new(|_| {}))
@@ -108,7 +109,7 @@ fn dump(store: &Store) -> String {
             writeln!(
                 text,
                 "  {} {:?} {:?} {:?} {:?} {} {} {:?}",
-                mailbox.id,
+                mailbox.object,
                 mailbox.uid_validity,
                 mailbox.uid_next,
                 mailbox.modseq,
@@ -291,8 +292,12 @@ fn step(store: &Store, users: &[UserId], random: &mut fastrand::Rng) {
 
 /// Does steps to a base that nobody has open, and gives what it holds then.
 fn steps(site: &Site, count: usize, random: &mut fastrand::Rng) -> String {
+    steps_of(["fred", "mary", "gone#k3"], site, count, random)
+}
+
+fn steps_of(names: [&str; 3], site: &Site, count: usize, random: &mut fastrand::Rng) -> String {
     let store = open(site, random.usize(1..6));
-    let users = ["fred", "mary", "gone#k3"].map(|name| user(&store, name));
+    let users = names.map(|name| user(&store, name));
     for _ in 0..count {
         step(&store, &users, random);
     }
@@ -366,6 +371,73 @@ fn what_was_backed_up_is_what_is_restored() {
         let refused = back_up(&theirs, &[&other, "--since", &whole]).unwrap_err();
         assert!(refused.contains("make a whole one"), "{refused}");
         assert!(!PathBuf::from(other).exists());
+    }
+}
+
+/// A client that is led to another host knows mailboxes and messages there by the same identifiers.
+#[test]
+fn what_moves_to_a_store_with_mail_keeps_its_identifiers() {
+    let folder = tempfile::tempdir().unwrap();
+    for seed in 0..3 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (ours, theirs) = (site(), site());
+        let moving = steps(&ours, 80, &mut random);
+        let names = ["ann", "zoe", "other#k3"];
+        let there = steps_of(names, &theirs, 80, &mut random);
+        let file = path(folder.path(), &seed.to_string());
+        assert_eq!(back_up(&ours, &[&file]), Ok(0));
+        assert_eq!(restore(&theirs, &[&file]).unwrap().0, 0);
+        let check = |found: &str| {
+            // The first line is of the server.
+            for line in moving
+                .lines()
+                .chain(there.lines())
+                .filter(|line| line.starts_with(' '))
+            {
+                assert!(found.contains(line), "seed {seed}: no {line} in\n{found}");
+            }
+        };
+        check(&holds(&theirs));
+        // What comes there next gets an identifier of that store's.
+        let store = open(&theirs, 128);
+        let ids = |store: &Store| {
+            let mut ids = vec![];
+            let frozen = store.freeze().unwrap();
+            let mut after = UserId(0);
+            while let Some(user) = frozen.user_after(after).unwrap() {
+                after = user.user;
+                let names = frozen.names(user.user).unwrap();
+                ids.extend(
+                    names
+                        .into_iter()
+                        .filter_map(|it| it.mailbox)
+                        .map(|it| it.object.0),
+                );
+            }
+            ids
+        };
+        let before = ids(&store);
+        let name = MailboxName::new("What is new");
+        let user = user(&store, "fred");
+        let reply = ask(
+            &store,
+            Request::Create {
+                user,
+                name,
+                special_use: None,
+            },
+        );
+        assert!(!matches!(reply, Reply::Refused(_)), "{reply:?}");
+        let new = ids(&store)
+            .into_iter()
+            .find(|id| !before.contains(id))
+            .unwrap();
+        let of_theirs = ids(&store)
+            .iter()
+            .filter(|it| **it >> 40 == new >> 40)
+            .count();
+        assert!(of_theirs > 1, "{new} is not of the store's own");
+        store.close();
     }
 }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use mail::{Grantee, MailboxId, MailboxName, ModSeq, Uid, UidSet, UserId};
 
 use super::limits::limits;
+use super::numbers::Block;
 use super::{Rules, access, keys, tables};
 use crate::frozen::{
     FrozenEntry, FrozenMailbox, FrozenMessage, FrozenMetadata, FrozenName, FrozenUser,
@@ -16,35 +17,12 @@ use crate::put::SetLimits;
 use crate::rows::{Account, Mailbox, MessageRow, MetadataRow, Name, u64_row};
 use crate::{Error, Quota};
 
-/// The row of [`Space::Meta`] with what this store, and no other, is marked with.
-const IDENTITY: &[u8] = b"identity";
-
 /// The number of the last commit.
 pub(crate) fn commit_of(kv: &dyn Kv) -> Result<u64, Error> {
     match kv.get(Space::Meta, COMMITS)? {
         Some(row) => Ok(Progress::decode(&row)?.commit),
         None => Ok(0),
     }
-}
-
-/// What the store is marked with, if it is.
-pub(crate) fn identity(kv: &dyn Kv) -> Result<Option<u128>, Error> {
-    let Some(row) = kv.get(Space::Meta, IDENTITY)? else {
-        return Ok(None);
-    };
-    let bytes: [u8; 16] = row[..].try_into().map_err(|_| Error::Damaged {
-        space: Space::Meta.name(),
-        what: "not an identity",
-    })?;
-    Ok(Some(u128::from_be_bytes(bytes)))
-}
-
-/// Marks the store, unless it is.
-pub(super) fn mark(txn: &mut Transaction<'_>, identity: u128) -> Result<(), Error> {
-    if self::identity(txn)?.is_none() {
-        txn.put(Space::Meta, IDENTITY, identity.to_be_bytes().to_vec());
-    }
-    Ok(())
 }
 
 /// Backups that are known; the oldest are forgotten.
@@ -208,6 +186,7 @@ pub(crate) fn frozen_mailbox(kv: &dyn Kv, id: MailboxId) -> Result<Option<Frozen
     }
     Ok(Some(FrozenMailbox {
         id,
+        object: Block::of_store(kv)?.object(id, &row),
         uid_validity: row.uid_validity,
         uid_next: row.uid_next,
         modseq: row.modseq,

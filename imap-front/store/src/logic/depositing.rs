@@ -9,14 +9,13 @@ use mail::{Body, Event, MailboxId, MailboxName, ModSeq, Refusal, Reply, Rights, 
 
 use super::access;
 use super::keywords::introduce;
+use super::numbers::{self, Numbered};
 use super::quotas::charge;
-use super::reserving::{self, Numbered};
 use super::tables::PIECE_BYTES;
 use super::{Applied, Rules, ensure_user, keys, notifications, refused, tables};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
 use crate::notification::{How, MessageChange};
-use crate::put::Was;
 use crate::rows::{Mailbox, MessageRow, u64_row};
 
 pub(super) fn spool(
@@ -27,7 +26,7 @@ pub(super) fn spool(
 ) -> Result<Applied, Error> {
     let id = match spool {
         Some(id) => id,
-        None => SpoolId(tables::next(txn, "body")?),
+        None => numbers::spool(txn, rules.block())?,
     };
     let key = keys::number(id.0);
     let size = match (txn.get(Space::Spools, &key)?, spool) {
@@ -129,13 +128,13 @@ pub(super) fn keep(
 pub(super) fn keep_as(
     txn: &mut Transaction<'_>,
     rules: &Rules,
-    (body, was): (Body, Option<Was>),
+    (body, was): (Body, Option<u64>),
     size: u64,
 ) -> Result<Stored, Error> {
     let mut header = None;
     let body = match body {
         Body::Inline(bytes) => {
-            let id = match reserving::body(txn, was, &bytes)? {
+            let id = match numbers::body(txn, rules.block(), was, &bytes)? {
                 Numbered::Free(id) => id,
                 Numbered::Shared(body) => {
                     let header = Some(header_length(&bytes));

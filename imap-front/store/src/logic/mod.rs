@@ -47,13 +47,13 @@ mod naming;
 mod news;
 mod notifications;
 mod numbering;
+mod numbers;
 mod operation;
 mod putting;
 mod quotas;
 mod reading;
 mod renaming;
 mod replacing;
-mod reserving;
 mod resync;
 #[cfg(test)]
 mod search_tests;
@@ -77,12 +77,13 @@ use mail::{
 pub(crate) use arranging::Arranging;
 pub(crate) use backing_up::{
     backed_up, commit_of, frozen_bytes, frozen_changes, frozen_entries, frozen_expunges,
-    frozen_limits, frozen_mailbox, frozen_messages, frozen_names, identity, usage, user_after,
+    frozen_limits, frozen_mailbox, frozen_messages, frozen_names, usage, user_after,
 };
 pub(crate) use damage::place;
 pub(crate) use made::{Made, keep_made};
 pub(crate) use naming::renew_uid_validities;
 pub(crate) use news::of as news_of;
+pub(crate) use numbers::{Block, forget_uploads, identity, mark};
 
 use copying::Target;
 use fetching::Source;
@@ -94,8 +95,7 @@ pub(crate) use putting::put;
 pub(crate) use reading::{Counting, status_with_deleted};
 pub(crate) use searching::{Findings, Search};
 pub(crate) use tables::{
-    check_body, forget_uploads, lookup_user, mailbox, name_of, named_mailbox, note_claim,
-    recover_spools, user_name,
+    check_body, lookup_user, mailbox, name_of, named_mailbox, note_claim, recover_spools, user_name,
 };
 
 use crate::kv::{Kv, Transaction};
@@ -115,6 +115,8 @@ pub struct Rules {
     pub options: Options,
     /// Now, for messages without a date and for UIDVALIDITY.
     pub now: InternalDate,
+    /// Whose numbers bodies get, once the store is open.
+    pub(crate) block: OnceLock<Block>,
     /// What reads keep.
     pub(crate) caches: OnceLock<ReadCaches>,
     /// Structures that had to be made and are to be kept with their messages.
@@ -133,6 +135,7 @@ impl Rules {
         Self {
             now: (options.now)(),
             options,
+            block: OnceLock::new(),
             caches: OnceLock::new(),
             made: MadeStructures::default(),
             texts_min: TEXTS_MIN,
@@ -144,6 +147,11 @@ impl Rules {
     /// What reads keep.
     pub(crate) fn caches(&self) -> &ReadCaches {
         self.caches.get_or_init(ReadCaches::default)
+    }
+
+    /// Whose numbers bodies get.
+    pub(crate) fn block(&self) -> Block {
+        *self.block.get().unwrap_or(&Block::UNMARKED)
     }
 
     /// Now, in seconds.

@@ -14,7 +14,8 @@ use super::access::{self, ForOthers, denied};
 use super::copying::Target;
 use super::renaming::{self, Renaming};
 use super::{
-    Applied, Operation, Rules, acl, copying, keys, limits, news, notifications, refused, tables,
+    Applied, Operation, Rules, acl, copying, keys, limits, news, notifications, numbers, refused,
+    tables,
 };
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
@@ -51,7 +52,7 @@ fn make_mailbox(
     special_use: Option<SpecialUse>,
 ) -> Result<MailboxId, Error> {
     let user = acl.owner;
-    let id = MailboxId(tables::next(txn, "mailbox")?);
+    let id = numbers::mailbox(txn)?;
     let uid_validity = next_uid_validity(txn, rules)?;
     let row = Mailbox {
         user,
@@ -165,7 +166,9 @@ pub(super) fn create(
     make_parents(txn, rules, &acl, &name)?;
     let id = make_mailbox(txn, rules, &acl, &name, special_use)?;
     notifications::name(txn, owner, || What::Created(name));
-    Ok((Reply::Created(id), vec![]).into())
+    // No mailbox was ever known by it.
+    let object = rules.block().object(id, &Mailbox::default());
+    Ok((Reply::Created(object), vec![]).into())
 }
 
 /// Why no mailbox can have a name: nothing is told of who there is.

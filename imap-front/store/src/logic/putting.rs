@@ -17,7 +17,7 @@ use super::keywords::introduce;
 use super::naming::{next_uid_validity, reserve_uid_validity};
 use super::tables::task;
 use super::{Applied, Operation, Rules, access, acl, backing_up, ensure_user, keys, refused};
-use super::{metadata, news, notifications, quotas, renaming, reserving, tables};
+use super::{metadata, news, notifications, numbers, quotas, renaming, tables};
 use crate::Error;
 use crate::kv::{Kv, Space, Transaction};
 use crate::notification::{How, MessageChange, What};
@@ -38,10 +38,6 @@ pub(crate) fn put(
     done: &mut Option<PutDone>,
 ) -> Result<Applied, Error> {
     match put {
-        Put::Identity(identity) => {
-            backing_up::mark(txn, *identity)?;
-            plain(done, 0)
-        }
         Put::Begin(new) => begin(txn, rules, new, done),
         Put::Stage(id, messages) => stage(txn, rules, *id, messages, done),
         Put::Place(placing) => place(txn, rules, placing, done),
@@ -63,17 +59,8 @@ pub(crate) fn put(
             plain(done, 0)
         }
         Put::Entries(mailbox, entries) => put_entries(txn, *mailbox, entries, done),
-        Put::Reserve {
-            source,
-            mailboxes,
-            bodies,
-        } => {
-            reserving::reserve(txn, *source, reserving::MAILBOXES, *mailboxes)?;
-            reserving::reserve(txn, *source, reserving::BODIES, *bodies)?;
-            plain(done, 0)
-        }
         Put::SpoolAs(was) => {
-            *done = Some(PutDone::Spool(reserving::spool(txn, *was)?));
+            *done = Some(PutDone::Spool(numbers::spool_as(txn, rules.block(), *was)?));
             Ok((Reply::Done, vec![]).into())
         }
         Put::Backup(backup, commit) => {
@@ -114,12 +101,15 @@ fn begin(
         return refused(Refusal::Name(why));
     }
     let there = tables::named_mailbox(txn, new.user, &new.name)?;
-    let can_keep = new
-        .was
-        .map_or(Ok(false), |was| reserving::can_keep(txn, was))?;
-    // As it is to be, but for a number that it could still have.
+    let mut object = new.object.filter(|_| new.uid_validity.is_some());
+    if let Some(known_by) = object
+        && !numbers::can_keep(txn, rules.block(), known_by)?
+    {
+        object = None;
+    }
+    // As it is to be, but for what it could still be known by.
     let is_same = |row: &Mailbox| {
-        new.uid_next <= Uid(1) && new.uid_validity == Some(row.uid_validity) && !can_keep
+        new.uid_next <= Uid(1) && new.uid_validity == Some(row.uid_validity) && object.is_none()
     };
     if let Some((id, row)) = &there
         && (!is_fresh(row) || is_same(row))
@@ -127,7 +117,7 @@ fn begin(
         *done = Some(PutDone::InUse(*id));
         return Ok((Reply::Done, vec![]).into());
     }
-    let id = reserving::mailbox(txn, new.was)?;
+    let id = numbers::mailbox(txn)?;
     let uid_validity = match new.uid_validity.filter(can_be_kept) {
         Some(wanted) => {
             reserve_uid_validity(txn, wanted)?;
@@ -143,6 +133,7 @@ fn begin(
             modseq: ModSeq(1),
             recent_from: Uid(1),
             keywords: new.keywords.clone(),
+            object: object.filter(|_| new.uid_validity == Some(uid_validity)),
             ..Mailbox::default()
         },
         replaces: there.map(|(id, _)| id),
@@ -299,6 +290,7 @@ fn place(
         taken_over = take_over(txn, (there, &theirs), (id, &mut row))?;
         old = Some((there, theirs));
     }
+    numbers::place(txn, rules.block(), (id, &mut row), replaces)?;
     make_names_above(txn, user, &name)?;
     let (bytes, messages) = (row.size, u64::from(row.messages));
     let before = old.as_ref().map(|(id, row)| (*id, row));

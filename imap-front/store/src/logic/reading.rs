@@ -123,6 +123,7 @@ fn figures(kv: &dyn Kv, rules: &Rules, found: &Found) -> Result<Status, Error> {
     let (id, row) = (found.id, &found.row);
     Ok(Status {
         mailbox: id,
+        object: rules.block().object(id, row),
         messages: row.messages,
         recent: recent(kv, rules, id, row)?,
         unseen: row.unseen,
@@ -218,6 +219,7 @@ pub(super) fn open(
     let unseen = (index.uids() - index.with_system(SEEN)).min();
     Ok(Reply::Opened(Opened {
         mailbox: id,
+        object: rules.block().object(id, &row),
         uid_validity: row.uid_validity,
         uid_next: row.uid_next,
         highest_modseq: row.modseq,

@@ -356,15 +356,6 @@ pub(super) fn remove_pieces(txn: &mut Transaction<'_>, body: u64, size: u64) {
     }
 }
 
-/// Removes all uploads, and gives none of the numbers up to `highest` again.
-pub(crate) fn forget_uploads(txn: &mut Transaction<'_>, highest: u64) -> Result<usize, Error> {
-    let last = counter(txn, "body")?;
-    if last < highest {
-        txn.put(Space::Meta, b"body", keys::number(highest));
-    }
-    recover_spools(txn)
-}
-
 /// Removes uploads that no message uses: what a crash left behind.
 pub(crate) fn recover_spools(txn: &mut Transaction<'_>) -> Result<usize, Error> {
     let mut spools = Vec::new();
@@ -377,33 +368,4 @@ pub(crate) fn recover_spools(txn: &mut Transaction<'_>) -> Result<usize, Error> 
         txn.delete(Space::Spools, key);
     }
     Ok(spools.len())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::kv::Memory;
-
-    #[test]
-    fn numbers_of_lost_uploads_are_not_given_again() {
-        let mut rows = Memory::default();
-        let mut txn = Transaction::new(&rows);
-        assert_eq!(next(&mut txn, "body").expect("memory"), 1);
-        txn.put(Space::Spools, &keys::number(1), keys::number(3));
-        txn.put(Space::Bodies, &keys::piece(1, 0), vec![0; 3]);
-        let changes = txn.into_changes();
-        rows.apply(changes);
-        // Uploads up to the seventh were begun in commits that are lost.
-        let mut txn = Transaction::new(&rows);
-        assert_eq!(forget_uploads(&mut txn, 7).expect("memory"), 1);
-        assert_eq!(next(&mut txn, "body").expect("memory"), 8);
-        assert_eq!(
-            txn.get(Space::Bodies, &keys::piece(1, 0)).expect("memory"),
-            None
-        );
-        assert_eq!(
-            txn.get(Space::Spools, &keys::number(1)).expect("memory"),
-            None
-        );
-    }
 }

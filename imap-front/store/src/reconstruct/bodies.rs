@@ -81,7 +81,9 @@ fn release_unused(survey: &mut Survey<'_>) {
     let mut highest = 0;
     let read_bodies = survey.rows.keys(Space::Bodies, &mut |key| {
         let body = key.get(..8).and_then(number).unwrap_or(0);
-        highest = highest.max(body);
+        if survey.gives(body) {
+            highest = highest.max(body);
+        }
         if !survey.bodies.contains_key(&body) && !spools.contains(&body) {
             unused.push(key.to_vec());
         }
@@ -91,7 +93,7 @@ fn release_unused(survey: &mut Survey<'_>) {
             return survey.unreadable(space, &error);
         }
     }
-    survey.uses("body", highest);
+    survey.uses_body(highest);
     if !unused.is_empty() {
         let pieces = unused.len();
         let what = format!("{pieces} pieces of bodies are used by no message; they are released");

@@ -175,7 +175,7 @@ fn check_message(
     (uid, mut message): (Uid, MessageRow),
     counted: &mut Counted,
 ) {
-    survey.uses("body", message.body);
+    survey.uses_body(message.body);
     if let Err(error) = logic::check_body(survey.rows, message.body, message.size) {
         return lose(survey, id, uid, &error, counted);
     }
@@ -294,7 +294,7 @@ fn check_kept(survey: &mut Survey<'_>, known: &BTreeSet<MailboxId>) {
         match kept {
             Some(kept) => {
                 bytes += kept.cost;
-                survey.uses("body", kept.message.body);
+                survey.uses_body(kept.message.body);
                 *survey.bodies.entry(kept.message.body).or_default() += 1;
             }
             None => {

@@ -8,7 +8,7 @@ use mail::{InternalDate, MailboxId, Uid, UidValidity, UserId};
 use super::{Finding, Repair, Summary};
 use crate::key_scan::KeyScan;
 use crate::kv::Space;
-use crate::logic::keys;
+use crate::logic::{Block, keys};
 use crate::rows::{Account, Mailbox, Name, u64_row};
 
 /// Behind all keys of rows.
@@ -20,6 +20,8 @@ pub(super) struct Survey<'a> {
     pub summary: Summary,
     pub repair: Repair,
     now: InternalDate,
+    /// Whose numbers bodies get.
+    block: Block,
     accounts: BTreeMap<UserId, Account>,
     /// Rows of names of each user.
     name_counts: BTreeMap<UserId, u32>,
@@ -47,6 +49,8 @@ impl<'a> Survey<'a> {
             summary: Summary::default(),
             repair: Repair::default(),
             now,
+            // If its mark can't be read it gets another.
+            block: Block::of_store(rows).unwrap_or(Block::UNMARKED),
             accounts: BTreeMap::new(),
             name_counts: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -137,6 +141,17 @@ impl<'a> Survey<'a> {
         match self.accounts.get(&user) {
             Some(account) => account.name.clone(),
             None => format!("user number {}", user.0),
+        }
+    }
+
+    /// Whether the number of a body is one of those that this store gives.
+    pub fn gives(&self, number: u64) -> bool {
+        self.block.has(number)
+    }
+
+    pub fn uses_body(&mut self, number: u64) {
+        if self.gives(number) {
+            self.uses("body", number);
         }
     }
 

@@ -1,3 +1,5 @@
+use mail::ObjectId;
+
 use super::*;
 
 #[test]
@@ -43,7 +45,16 @@ fn rows_go_both_ways() {
             deleted_bytes: (deleted > 0).then_some(77),
             ..mailbox.clone()
         };
-        assert_eq!(Mailbox::decode(&mailbox.encode()).expect("valid"), mailbox);
+        for object in [None, Some(ObjectId(5 << 40))] {
+            for key_reset in [None, mailbox.key_reset] {
+                let mailbox = Mailbox {
+                    object,
+                    key_reset,
+                    ..mailbox.clone()
+                };
+                assert_eq!(Mailbox::decode(&mailbox.encode()).expect("valid"), mailbox);
+            }
+        }
     }
     let kept = Kept {
         message,

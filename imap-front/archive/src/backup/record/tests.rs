@@ -27,6 +27,7 @@ fn records() -> Vec<Record> {
             },
         ],
         content: Content::Since,
+        object: 0,
     };
     vec![
         Record::Header(Header {
@@ -73,6 +74,7 @@ fn records() -> Vec<Record> {
         }),
         Record::Piece(Bytes::from_static(b"de")),
         Record::Body(77),
+        Record::Object(78),
         Record::Limits(LimitsRecord {
             limits: [Some(0), None, Some(9)],
             instead_of: [4, 5],

@@ -133,7 +133,7 @@ impl Session {
                 StatusItem::Unseen => format!("UNSEEN {}", figures.unseen),
                 StatusItem::HighestModSeq => format!("HIGHESTMODSEQ {}", figures.highest_modseq),
                 StatusItem::MailboxId => {
-                    format!("MAILBOXID ({})", encode::mailbox_id(figures.mailbox))
+                    format!("MAILBOXID ({})", encode::mailbox_id(figures.object))
                 }
                 StatusItem::Size => format!("SIZE {}", figures.size),
                 StatusItem::AppendLimit => format!("APPENDLIMIT {append_bytes_max}"),

@@ -108,7 +108,7 @@ impl Session {
             opened.highest_modseq
         ));
         // RFC 8474 §4.2
-        let id = mailbox_id(opened.mailbox);
+        let id = mailbox_id(opened.object);
         self.say(&format!("* OK [MAILBOXID ({id})] Identifier"));
         self.say_mechanisms();
         self.output.bytes(&listed);

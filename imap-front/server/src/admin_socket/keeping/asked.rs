@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mail::{MailboxId, ModSeq, QuotaLimits, Rights, SpecialUse, Uid, UidValidity};
+use mail::{MailboxId, ModSeq, ObjectId, QuotaLimits, Rights, SpecialUse, Uid, UidValidity};
 use serde_json::Value;
 
 use super::Failed;
@@ -27,13 +27,6 @@ pub(in super::super) enum Question {
     Messages {
         mailbox: MailboxId,
         since: Option<(ModSeq, Uid)>,
-    },
-    /// `put-range`: numbers of mailboxes and bodies of a backup's store are to be kept, up to
-    /// these.
-    PutRange {
-        source: u128,
-        mailboxes: u64,
-        bodies: u64,
     },
     /// `put-user`: an account is to be known, with limits that were set by SETQUOTA.
     PutUser {
@@ -79,8 +72,8 @@ pub(in super::super) struct Mailbox {
     /// UIDNEXT there.
     pub uid_next: Uid,
     pub keywords: Vec<Arc<str>>,
-    /// Its number in the backup.
-    pub was: Option<u64>,
+    /// What clients knew it by, if that is known.
+    pub object: Option<ObjectId>,
 }
 
 /// Messages that follow.
@@ -226,11 +219,6 @@ impl Question {
     fn read_put(ask: &str, value: &Value) -> Result<Option<Self>, Failed> {
         let fields = Fields(value);
         Ok(Some(match ask {
-            "put-range" => Self::PutRange {
-                source: u128::from_str_radix(&fields.must("store")?, 16)?,
-                mailboxes: fields.must_number("mailboxes")?,
-                bodies: fields.must_number("bodies")?,
-            },
             "put-user" => Self::PutUser {
                 account: fields.must("account")?,
                 limits: value.get("limits").map(set_limits),
@@ -248,7 +236,7 @@ impl Question {
                     .list("keywords")
                     .filter_map(|it| it.as_str().map(Arc::from))
                     .collect(),
-                was: fields.number("was"),
+                object: fields.number("object").map(ObjectId),
             })),
             "put-messages" => Self::PutMessages(Messages {
                 mailbox: fields.mailbox()?,

@@ -4,9 +4,7 @@ use bytes::Bytes;
 use mail::metadata::{Entry, EntryName};
 use mail::{Body, MailboxId, MailboxName, Refusal, Reply, Request, SpoolId, Uid};
 use serde_json::json;
-use store::put::{
-    NewMailbox, Placing, Put, PutDone, PutEntry, PutMessage, PutName, SetLimits, Was,
-};
+use store::put::{NewMailbox, Placing, Put, PutDone, PutEntry, PutMessage, PutName, SetLimits};
 use xxhash_rust::xxh3::Xxh3Default;
 
 use archive::backup::checks;
@@ -69,7 +67,7 @@ impl Keeper {
             uid_validity: new.uid_validity,
             uid_next: new.uid_next,
             keywords: new.keywords,
-            was: tool.held.source.zip(new.was),
+            object: new.object,
         };
         match self.put(Put::Begin(Box::new(new)))? {
             PutDone::Begun(mailbox) => {
@@ -286,10 +284,7 @@ impl Filling<'_> {
             self.refused.push((uid, why));
             return Ok(());
         }
-        let was = tool
-            .held
-            .source
-            .zip(Some(message.body).filter(|it| *it != 0));
+        let was = Some(message.body).filter(|it| *it != 0);
         let (body, sum) = match size <= INLINE_BYTES_MAX {
             true => inline(&message, left, tool, presence.is_some())?,
             false => self.spool((&message, was), left, tool)?,
@@ -392,7 +387,7 @@ impl Filling<'_> {
     /// Gives the store a large message, in pieces.
     fn spool(
         &self,
-        (message, was): (&MessageRecord, Option<Was>),
+        (message, was): (&MessageRecord, Option<u64>),
         left: &mut u64,
         tool: &mut Tool,
     ) -> Result<(Body, Option<u128>), Failed> {

@@ -1,7 +1,5 @@
 //! What a backup reads: the store as of one commit.
 
-use std::hash::{BuildHasher, RandomState};
-
 use archive::backup::besides::{EntryRecord, LimitsRecord};
 use archive::backup::record::{
     AclRecord, Content, FlagsRecord, MailboxRecord, MessageRecord, NameRecord, Record, UserRecord,
@@ -14,6 +12,7 @@ use store::put::Put;
 use super::super::{Failed, Tool, note_act};
 use super::asked::Freeze;
 use super::{Keeper, Sending};
+use crate::mark;
 
 /// Messages that are looked at in one piece.
 const SLICE: usize = 128;
@@ -22,12 +21,6 @@ const RANGES_MAX: usize = 64 << 10;
 /// How far who reads a whole store gives way to those who serve, as `nice` has it.
 const NICE: i32 = 10;
 
-/// A number that nobody has had before.
-fn mark() -> u128 {
-    let half = || u128::from(RandomState::new().hash_one(0_u64));
-    half() << 64 | half()
-}
-
 impl Keeper {
     /// What is asked from now on is as of the last commit. A backup that is made of it is noted
     /// behind that commit: if the store ever goes back to before the note, nothing is added to it.
@@ -35,7 +28,7 @@ impl Keeper {
         // If it is not permitted, the scheduler shares as it does.
         let _ = rustix::process::nice(NICE);
         let (frozen, identity) = self.marked()?;
-        let backup = mark();
+        let backup = mark::new();
         let before = match freeze.since {
             Some(since) => frozen.backed_up(since)?,
             None => None,
@@ -61,14 +54,16 @@ impl Keeper {
         Ok(1)
     }
 
-    /// The store as of the last commit, and its mark, which it gets if it has none.
+    /// The store as of the last commit, and its mark.
     fn marked(&self) -> Result<(Frozen, u128), Failed> {
-        let mut frozen = self.store.freeze()?;
-        if frozen.identity().is_none() {
-            self.put(Put::Identity(mark()))?;
-            frozen = self.store.freeze()?;
-        }
-        let unmarked = || Failed("the store can't be marked".into());
+        let frozen = self.store.freeze()?;
+        let unmarked = || {
+            Failed(
+                "the store has no mark, as its disk was full when it was opened: make room and \
+                 open it again"
+                    .into(),
+            )
+        };
         let identity = frozen.identity().ok_or_else(unmarked)?;
         Ok((frozen, identity))
     }
@@ -139,9 +134,10 @@ pub(super) fn user(tool: &mut Tool, account: Option<&str>, after: u64) -> Result
         }
         send_entries(frozen.server_entries(Some(user))?, &mut sending, tool)?;
         for name in frozen.names(user)? {
-            let mailbox = name.mailbox.as_ref().map(|it| it.id);
+            let mailbox = name.mailbox.as_ref().map(|it| (it.id, it.object));
             sending.add(&Record::Name(name_record(name)), tool)?;
-            if let Some(mailbox) = mailbox {
+            if let Some((mailbox, object)) = mailbox {
+                sending.add(&Record::Object(object.0), tool)?;
                 send_entries(frozen.entries(mailbox)?, &mut sending, tool)?;
             }
         }
@@ -190,6 +186,7 @@ fn mailbox_record(mailbox: FrozenMailbox) -> MailboxRecord {
     let entries = mailbox.acl.into_iter();
     MailboxRecord {
         id: mailbox.id.0,
+        object: mailbox.object.0,
         uid_validity: mailbox.uid_validity,
         uid_next: mailbox.uid_next,
         modseq: mailbox.modseq,

@@ -51,8 +51,6 @@ pub struct Keeper {
 #[derive(Default)]
 pub(super) struct Held {
     frozen: Option<Frozen>,
-    /// The mark of the store whose backup is restored.
-    source: Option<u128>,
     /// Mailboxes that were made and have no name yet.
     filling: Vec<MailboxId>,
     /// What there is in the mailbox that was added to last.
@@ -80,19 +78,6 @@ impl Keeper {
             Question::User { account, after } => freezing::user(tool, account.as_deref(), after),
             Question::Usage { after } => self.usage(tool, after),
             Question::Messages { mailbox, since } => freezing::messages(tool, mailbox, since),
-            Question::PutRange {
-                source,
-                mailboxes,
-                bodies,
-            } => {
-                self.put(Put::Reserve {
-                    source,
-                    mailboxes,
-                    bodies,
-                })?;
-                tool.held.source = Some(source);
-                Ok(1)
-            }
             Question::PutUser { account, limits } => self.put_user(&account, limits, tool),
             Question::PutEntries { mailbox, bytes } => self.put_entries(mailbox, bytes, tool),
             Question::PutMailbox(new) => self.put_mailbox(*new, tool),
