@@ -6,7 +6,7 @@ use crate::callbacks::Completion;
 use crate::committer::{Commit, Outcome};
 use crate::disk::Durability;
 use crate::job::{Job, refuse};
-use crate::logic::Operation;
+use crate::logic::{BodiesCame, Operation};
 use crate::notification::Notification;
 use crate::running::Running;
 
@@ -53,6 +53,8 @@ pub(crate) struct Done {
     pub answers: Vec<(Reply, Completion)>,
     /// What to tell the observer.
     pub notifications: Vec<Notification>,
+    /// Bodies of which sort keys are to be made.
+    pub came: BodiesCame,
     /// What was claimed.
     pub claimed: Vec<(MailboxId, Uid)>,
     /// What waits until an operation that goes on is done.

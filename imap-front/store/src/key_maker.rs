@@ -1,7 +1,7 @@
 //! Makes the sort keys of messages that have come: beside the writer, which others wait for.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -79,15 +79,13 @@ impl KeyMaker {
 
 /// What has come within a while; none if no more will.
 fn gather(came: &Receiver<Came>) -> Option<Vec<Came>> {
-    let mut batch = vec![came.recv().ok()?];
-    let until = Instant::now() + GATHERED_WITHIN;
-    while batch.len() < BATCH_MAX {
-        match came.recv_deadline(until) {
-            Ok(one) => batch.push(one),
-            Err(_) => break,
-        }
+    let first = came.recv().ok()?;
+    if came.len() < BATCH_MAX {
+        // Asleep it is woken by none of the others, each of which somebody waits for.
+        std::thread::sleep(GATHERED_WITHIN);
     }
-    Some(batch)
+    let others = came.try_iter().take(BATCH_MAX - 1);
+    Some(std::iter::once(first).chain(others).collect())
 }
 
 fn job(batch: Vec<Came>, room: &Arc<SortRoom>) -> Job {

@@ -1,16 +1,19 @@
 //! What a write did, for those who notify others: more than an event tells, and only collected if
 //! somebody wants it.
 
-use std::sync::Arc;
-
 use mail::request::StoreMode;
 use mail::{MailboxId, MailboxName, Uid, UidValidity, UserId};
 
 use crate::Quota;
 
-/// Told each commit's notifications, in order, once it is durable. Runs on the writer's thread,
-/// which must not wait for it.
-pub type Observer = Arc<dyn Fn(Vec<Notification>) + Send + Sync>;
+/// Who is told what each commit did. Called by the writer's thread, which must not wait for it.
+pub trait Observer: Send + Sync {
+    /// Told each commit's notifications, in order, once it is durable and before anybody is answered.
+    fn note(&self, notifications: Vec<Notification>);
+
+    /// All are answered, for whom it matters how soon: threads may be woken for what was noted.
+    fn answered(&self);
+}
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -76,7 +76,7 @@ pub struct Options {
     /// mark they begin at 1, as everybody's, and a backup can't be made.
     pub mark: Option<u128>,
     /// Who wants to be told what each write did.
-    pub observer: Option<Observer>,
+    pub observer: Option<Arc<dyn Observer>>,
     /// Who wants to be told how long each operation took.
     pub timekeeper: Option<Timekeeper>,
     /// What time it is, for messages without a date and for UIDVALIDITY.

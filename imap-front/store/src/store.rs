@@ -496,13 +496,14 @@ fn begin(
     let key_maker = key_maker.map_err(cannot_start)?;
     let block = opening.block;
     let worker = Writer {
+        key_maker,
         pipeline: Pipeline::new(Committer::start(disk.clone()).map_err(cannot_start)?),
         disk: disk.clone(),
         jobs,
         announcer,
         rules: Rules {
             block: block.into(),
-            body_came: Some(Box::new(move |body, begins| key_maker.came(body, begins))),
+            came: Some(Mutex::default()),
             ..Rules::new(options.clone())
         },
         commits: opening.recovery.commits,

@@ -22,6 +22,7 @@ use crate::disk::{Disk, Durability};
 use crate::free_space::FreeSpace;
 use crate::group::{Done, Group, InFlight, More, Ongoing};
 use crate::job::{self, Job, disk_full, grows, refusal, unavailable};
+use crate::key_maker::KeyMaker;
 use crate::kv::{Changes, Kv, Pending, Transaction};
 use crate::logic::{self, Applied, Operation, Rules, Step};
 use crate::notification::Notification;
@@ -65,6 +66,7 @@ pub(crate) struct Writer {
     pub uploads: Uploads,
     pub stats: Arc<Stats>,
     /// What goes on slice by slice.
+    pub key_maker: KeyMaker,
     pub running: RunningQueue,
     pub pipeline: Pipeline,
 }
@@ -281,6 +283,7 @@ impl Writer {
             }
         }
         done.notifications = txn.take_notifications();
+        done.came = self.rules.take_bodies();
         let changes = txn.into_changes();
         // The database can be opened again only when nobody looks at it.
         drop(view);
@@ -424,15 +427,23 @@ impl Writer {
 
     /// A group is committed: announces it and answers.
     fn finish(&mut self, done: Done) {
-        self.observe(done.notifications);
         for (id, from) in done.claimed {
             self.disk.claims().noted(id, from);
         }
         if !done.news.is_empty() {
             (self.announcer)(done.news);
         }
+        // Who is answered may log out, and that comes after this.
+        self.observe(done.notifications);
         for (reply, completion) in done.answers {
             completion(reply);
+        }
+        // On few cores a thread that is woken takes the core of those who are answered.
+        if let Some(observer) = &self.rules.options.observer {
+            observer.answered();
+        }
+        for (body, begins) in done.came {
+            self.key_maker.came(body, begins);
         }
     }
 
@@ -502,7 +513,7 @@ impl Writer {
         if let Some(observer) = &self.rules.options.observer
             && !notifications.is_empty()
         {
-            observer(notifications);
+            observer.note(notifications);
         }
     }
 

@@ -42,7 +42,7 @@ impl Notifications {
     }
 
     /// For the store's options.
-    pub fn observer(&self) -> Option<Observer> {
+    pub fn observer(&self) -> Option<Arc<dyn Observer>> {
         self.queue.as_ref().map(Queue::observer)
     }
 

@@ -143,17 +143,15 @@ pub(super) fn keep_as(
             };
             write_pieces(txn, id, 0, &bytes)?;
             header = Some(header_length(&bytes));
-            if let Some(body_came) = &rules.body_came {
-                body_came(id, bytes);
-            }
+            rules.note_body(id, bytes);
             id
         }
         Body::Spooled(spool) => {
             txn.delete(Space::Spools, &keys::number(spool.0));
-            if let Some(body_came) = &rules.body_came
+            if rules.came.is_some()
                 && let Some(first) = txn.get(Space::Bodies, &keys::piece(spool.0, 0))?
             {
-                body_came(spool.0, first);
+                rules.note_body(spool.0, first);
             }
             spool.0
         }

@@ -65,7 +65,7 @@ mod tables;
 mod texts;
 mod watching;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use mail::request::{CopyHow, NewMessage};
@@ -106,8 +106,8 @@ use crate::{Error, Options};
 /// a few are looked at sooner.
 const TEXTS_MIN: u64 = 256;
 
-/// Who is told of a body and of how it begins.
-pub(crate) type BodyCame = Box<dyn Fn(u64, Bytes) + Send + Sync>;
+/// Bodies, and how they begin.
+pub(crate) type BodiesCame = Vec<(u64, Bytes)>;
 
 /// What the store goes by besides its rows.
 pub struct Rules {
@@ -125,8 +125,8 @@ pub struct Rules {
     pub(crate) texts_min: u64,
     /// What mailboxes are called that changed lately.
     pub(crate) names: news::NamesKept,
-    /// Is told of each body that comes to be kept, and how it begins.
-    pub(crate) body_came: Option<BodyCame>,
+    /// Bodies that came to be kept, if that is to be noted.
+    pub(crate) came: Option<Mutex<BodiesCame>>,
 }
 
 impl Rules {
@@ -140,8 +140,22 @@ impl Rules {
             made: MadeStructures::default(),
             texts_min: TEXTS_MIN,
             names: news::NamesKept::default(),
-            body_came: None,
+            came: None,
         }
+    }
+
+    fn note_body(&self, body: u64, begins: Bytes) {
+        if let Some(came) = &self.came {
+            let mut came = came.lock().unwrap_or_else(PoisonError::into_inner);
+            came.push((body, begins));
+        }
+    }
+
+    /// Bodies that were noted since this was last asked.
+    pub(crate) fn take_bodies(&self) -> BodiesCame {
+        let came = self.came.as_ref();
+        let came = came.map(|it| it.lock().unwrap_or_else(PoisonError::into_inner));
+        came.map_or_else(Vec::new, |mut came| std::mem::take(&mut *came))
     }
 
     /// What reads keep.
