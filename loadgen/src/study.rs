@@ -3,11 +3,13 @@
 mod baseline;
 mod phases;
 mod reconnect;
+mod returning;
 mod setup;
 mod storms;
 mod sweep;
+#[cfg(test)]
+mod tests;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -28,6 +30,7 @@ use crate::processes::Server;
 pub use baseline::Baseline;
 pub use phases::{Burst, Crowd, Singles};
 pub use reconnect::Reconnect;
+pub use returning::Again;
 pub use setup::{Idle, Setup};
 pub use storms::{Kind as StormKind, Storm};
 pub use sweep::Sweep;
@@ -168,8 +171,6 @@ pub(crate) struct Run<'a> {
     credentials: Rc<Credentials>,
     /// The most that the server has taken in a storm.
     peak: Account,
-    /// Why sessions had to come again in a storm, and how many.
-    refusals: BTreeMap<String, usize>,
     /// Number of the last message. Numbers differ from run to run: servers may drop a message
     /// whose Message-ID they have seen before.
     number: u64,

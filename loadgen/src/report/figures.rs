@@ -27,6 +27,7 @@ fn figures(study: &Study, findings: &Findings) -> Vec<Figure> {
     let each = |us: u64| us as f64 / sessions;
     add("set-up server CPU", each(setup.server_cpu_us), "µs");
     add("set-up load generator CPU", each(setup.own_cpu_us), "µs");
+    add("set-up: unavailable", setup.again.unavailable as f64, "");
     for (name, bytes) in known(memory) {
         add(name, bytes, "B");
     }
@@ -59,7 +60,9 @@ fn figures(study: &Study, findings: &Findings) -> Vec<Figure> {
         add("reconnecting", count / seconds, "/s");
         let cpu = reconnect.server_cpu_us as f64 / count.max(1.0);
         add("reconnecting: server CPU", cpu, "µs");
-        add("reconnecting: refused", reconnect.refused as f64, "");
+        let again = &reconnect.again;
+        add("reconnecting: unavailable", again.unavailable as f64, "");
+        add("reconnecting: cut", again.cut as f64, "");
     }
     if let Some(sweep) = &findings.sweep {
         let seconds = sweep.took_ns.max(1) as f64 / 1e9;
@@ -70,7 +73,13 @@ fn figures(study: &Study, findings: &Findings) -> Vec<Figure> {
         let name = storms::name(storm.kind);
         let all = study.sessions as f64;
         add(&format!("storm {name}"), storm.took_ns as f64 / 1e9, "s");
-        add(&format!("storm {name}: refused"), storm.refused as f64, "");
+        for (what, count) in [
+            ("unavailable", storm.again.unavailable),
+            ("cut", storm.again.cut),
+            ("refused", storm.refused),
+        ] {
+            add(&format!("storm {name}: {what}"), count as f64, "");
+        }
         if let Some(us) = storm.server_cpu_us {
             add(&format!("storm {name}: server CPU"), us as f64 / all, "µs");
         }

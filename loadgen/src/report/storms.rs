@@ -1,11 +1,11 @@
 //! Storms as rows.
 
-use crate::study::{Storm, StormKind};
+use crate::study::{Again, Storm, StormKind};
 
 /// A row's name, value and note.
 type Row<'a> = &'a mut dyn FnMut(&str, &str, &str);
 
-/// Reasons of refusals that are told.
+/// Reasons that are told.
 const REASONS_MAX: usize = 3;
 
 /// What a storm is called in tables.
@@ -16,6 +16,24 @@ pub(super) fn name(kind: StormKind) -> &'static str {
         StormKind::Leave => "leave",
         StormKind::Restart => "restart",
     }
+}
+
+/// How often sessions came again, and why.
+pub(super) fn again(again: &Again) -> String {
+    let Again {
+        unavailable,
+        cut,
+        reasons,
+    } = again;
+    let mut text = format!(
+        "{unavailable} times after NO [UNAVAILABLE], {cut} times as they were cut or refused"
+    );
+    let mut reasons: Vec<_> = reasons.iter().collect();
+    reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    for (why, count) in reasons.into_iter().take(REASONS_MAX) {
+        text.push_str(&format!("; {count}: {why}"));
+    }
+    text
 }
 
 /// How it went, and what it took.
@@ -38,15 +56,12 @@ pub(super) fn rows(storm: &Storm, sessions: usize, row: Row<'_>) {
         let about = "of these, until everybody had lost the server and it listened again";
         row(&format!("storm {name}: nobody there"), &seconds, about);
     }
-    let mut note = format!("sessions of {sessions} that were cut or refused and came again");
-    for (why, count) in storm.refusals.iter().take(REASONS_MAX) {
-        note.push_str(&format!("; {count}: {why}"));
-    }
-    row(
-        &format!("storm {name}: refused"),
-        &storm.refused.to_string(),
-        &note,
-    );
+    let count = (storm.again.unavailable + storm.again.cut).to_string();
+    let came = format!("storm {name}: came again");
+    row(&came, &count, &again(&storm.again));
+    let note = format!("sessions of {sessions} that are not back, however often they came");
+    let refused = storm.refused.to_string();
+    row(&format!("storm {name}: refused"), &refused, &note);
     if storm.kind == StormKind::Deaf {
         let unheard = storm.unheard.to_string();
         row(

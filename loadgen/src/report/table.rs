@@ -4,7 +4,7 @@ use comfy_table::Table;
 use hdrhistogram::Histogram;
 
 use super::{histograms, storms};
-use crate::study::{Findings, Study};
+use crate::study::{Again, Findings, Study};
 
 /// The findings as rows: what, p50, p99, max, other.
 pub fn table(study: &Study, findings: &Findings) -> Table {
@@ -52,6 +52,11 @@ fn setup(table: &mut Table, findings: &Findings) {
         "",
         &note,
     ]);
+    if setup.again != Again::default() {
+        let note = storms::again(&setup.again);
+        let count = setup.again.unavailable.to_string();
+        table.add_row(["set-up: told to come again", &count, "", "", &note]);
+    }
     let sessions = setup.sessions as u64;
     let cpu = each(setup.server_cpu_us, sessions);
     table.add_row(["set-up: server CPU a session", &cpu, "", "", ""]);
@@ -124,9 +129,10 @@ fn reconnect(table: &mut Table, study: &Study, findings: &Findings) {
     let seconds = reconnect.took_ns as f64 / 1e9;
     let count = reconnect.sessions * reconnect.rounds;
     let note = format!(
-        "{} sessions leave and come back at once, {} times, in {seconds:.2} s; {} were refused and \
-         came again",
-        reconnect.sessions, reconnect.rounds, reconnect.refused
+        "{} sessions leave and come back at once, {} times, in {seconds:.2} s; {}",
+        reconnect.sessions,
+        reconnect.rounds,
+        storms::again(&reconnect.again)
     );
     let rate = format!("{:.0} /s", count as f64 / seconds);
     table.add_row(["reconnecting", &rate, "", "", &note]);

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use reactor::uring::{Options, Uring};
 
+use super::returning::{Again, Returning};
 use super::{Run, SECOND_NS, Singles, Study, StudyError};
 use crate::client::{Client, ClientEvent, Credentials};
 use crate::fleet::{Fleet, Heard};
@@ -23,8 +24,8 @@ pub struct Reconnect {
     pub rounds: usize,
     /// From the first departure until the last was back.
     pub took_ns: u64,
-    /// Sessions that were cut or refused and came again.
-    pub refused: usize,
+    /// How often sessions had to come again.
+    pub again: Again,
     /// What idle sessions heard meanwhile.
     pub singles: Singles,
     /// Server CPU until then, in microseconds.
@@ -35,8 +36,8 @@ pub struct Reconnect {
 enum Word {
     /// Everybody is there.
     Ready,
-    /// All rounds are over: how long they took, and how many were refused.
-    Done(u64, usize),
+    /// All rounds are over: how long they took, and how often some had to come again.
+    Done(u64, Again),
     Failed(StudyError),
 }
 
@@ -72,11 +73,11 @@ impl Run<'_> {
         let _ = thread.join();
         let (singles, server_cpu_us) = outcome?;
         match word {
-            Ok(Word::Done(took_ns, refused)) => Ok(Reconnect {
+            Ok(Word::Done(took_ns, again)) => Ok(Reconnect {
                 sessions: study.reconnecting,
                 rounds,
                 took_ns,
-                refused,
+                again,
                 singles,
                 server_cpu_us,
             }),
@@ -108,7 +109,7 @@ fn others(study: &Study, say: &Sender<Word>, may_go: &Receiver<()>) -> Word {
         others.bring(study.setup_concurrency)?;
         let _ = say.send(Word::Ready);
         if may_go.recv().is_err() {
-            return Ok(Word::Done(0, 0));
+            return Ok(Word::Done(0, Again::default()));
         }
         let began = now_ns();
         for _ in 0..study.reconnect_rounds {
@@ -120,7 +121,7 @@ fn others(study: &Study, say: &Sender<Word>, may_go: &Receiver<()>) -> Word {
         }
         let took_ns = now_ns() - began;
         others.fleet.close_all();
-        Ok(Word::Done(took_ns, others.refused))
+        Ok(Word::Done(took_ns, others.again))
     };
     lived().unwrap_or_else(Word::Failed)
 }
@@ -129,7 +130,7 @@ struct Others<'a> {
     study: &'a Study,
     fleet: Fleet<Uring>,
     credentials: Rc<Credentials>,
-    refused: usize,
+    again: Again,
 }
 
 impl<'a> Others<'a> {
@@ -146,44 +147,55 @@ impl<'a> Others<'a> {
             study,
             fleet: Fleet::new(reactor).with_tls(study.tls()?),
             credentials: Rc::new(study.credentials()),
-            refused: 0,
+            again: Again::default(),
         })
     }
 
-    /// Has all connect, log in, select and idle, so many at a time; who is refused comes again, as
-    /// often as there are sessions.
+    /// Has all connect, log in, select and idle, so many at a time; who fails comes again, later
+    /// each time.
     fn bring(&mut self, concurrency: usize) -> Result<(), StudyError> {
         let study = self.study;
         let mut waiting: Vec<usize> = (0..study.reconnecting).rev().collect();
         let (mut started, mut idling, mut heard) = (0, 0, Vec::new());
-        let (retries_max, mut last) = (self.refused + study.reconnecting, now_ns());
+        let (mut returning, mut last) = (Returning::new(study.seed), now_ns());
         while idling < study.reconnecting {
             while started - idling < concurrency
-                && let Some(number) = waiting.pop()
+                && let Some(number) = returning.next(now_ns()).or_else(|| waiting.pop())
             {
                 let user = (study.sessions + number) as u32;
                 let client = Client::new(&self.credentials, user);
                 self.fleet.add_session(number, client, study.imap);
                 started += 1;
             }
-            self.fleet.turn(now_ns() + SECOND_NS / 10, &mut heard);
+            let until = returning.next_ns().unwrap_or(u64::MAX);
+            let until = until.clamp(now_ns(), now_ns() + SECOND_NS / 10);
+            self.fleet.turn(until, &mut heard);
             for (at, heard) in heard.drain(..) {
                 match heard {
-                    Heard::Session(_, ClientEvent::Idling) => (idling, last) = (idling + 1, at),
+                    Heard::Session(number, ClientEvent::Idling) => {
+                        (idling, last) = (idling + 1, at);
+                        returning.is_back(number);
+                    }
                     Heard::Session(number, ClientEvent::Failed(why)) => {
-                        if self.refused >= retries_max {
-                            return Err(StudyError::Refused(format!("session {number}: {why}")));
-                        }
-                        self.refused += 1;
+                        self.again.count(why);
                         started -= 1;
                         self.fleet.leave(number);
-                        waiting.push(number);
+                        returning.failed(number, at);
                     }
                     _ => {}
                 }
             }
             if now_ns() - last > study.patience_ns() {
-                return Err(StudyError::TimedOut("for those who reconnect"));
+                let why = self
+                    .again
+                    .reasons
+                    .keys()
+                    .next()
+                    .filter(|_| returning.len() > 0);
+                return Err(match why {
+                    Some(why) => StudyError::Refused(format!("those who reconnect: {why}")),
+                    None => StudyError::TimedOut("for those who reconnect"),
+                });
             }
         }
         Ok(())

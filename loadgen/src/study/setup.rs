@@ -1,11 +1,12 @@
 //! Sessions connect, log in, select and idle.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use reactor::uring::{Options, Uring};
 
+use super::returning::{Again, Returning, is_unavailable};
 use super::{Run, SECOND_NS, Study, StudyError};
 use crate::account::Account;
 use crate::client::{Client, ClientEvent};
@@ -16,7 +17,7 @@ use crate::oracle::{Faults, Oracle};
 use crate::progress::Progress;
 
 /// How set-up went.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Setup {
     /// Sessions that idle.
     pub sessions: usize,
@@ -28,6 +29,25 @@ pub struct Setup {
     pub own_cpu_us: u64,
     /// The longest that a shard of the server looked at nothing new; 0 if it did not say.
     pub longest_turn_ns: u64,
+    /// Who was told that the server can't now, and came again.
+    pub again: Again,
+}
+
+/// How sessions came.
+pub(super) struct Brought {
+    /// How often they had to come again.
+    pub again: Again,
+    /// How many are not there, as nobody got in any more.
+    pub refused: usize,
+}
+
+/// Who comes again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Whoever was told that the server can't now. Anything else ends the run.
+    Unavailable,
+    /// Whoever failed.
+    All,
 }
 
 /// CPU while everybody idles, in percent of one core.
@@ -72,7 +92,6 @@ impl<'a> Run<'a> {
             heard: Vec::new(),
             credentials: Rc::new(study.credentials()),
             peak: Account::default(),
-            refusals: BTreeMap::new(),
             number: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |since| since.as_nanos() as u64),
@@ -85,7 +104,18 @@ impl<'a> Run<'a> {
         study.longest_turn_ns()?;
         let before = study.account()?;
         let began = now_ns();
-        self.bring((0..study.sessions).collect(), study.setup_concurrency, 0)?;
+        let all = (0..study.sessions).collect();
+        let brought = self.bring(all, study.setup_concurrency, Patience::Unavailable)?;
+        if let Some(why) = brought
+            .again
+            .reasons
+            .keys()
+            .next()
+            .filter(|_| brought.refused > 0)
+        {
+            let count = brought.refused;
+            return Err(StudyError::Refused(format!("{count} sessions: {why}")));
+        }
         let took_ns = now_ns() - began;
         let after = study.account()?;
         Ok(Setup {
@@ -94,36 +124,41 @@ impl<'a> Run<'a> {
             server_cpu_us: after.server_cpu_us - before.server_cpu_us,
             own_cpu_us: after.own_cpu_us - before.own_cpu_us,
             longest_turn_ns: study.longest_turn_ns()?,
+            again: brought.again,
         })
     }
 
-    /// Has sessions connect, log in, select and idle, so many at a time. Of those that are refused
-    /// or cut meanwhile, `retries_max` are tried again; gives how many were.
+    /// Has sessions connect, log in, select and idle, so many at a time. Who fails comes again,
+    /// later each time, until nobody gets in any more.
     pub(super) fn bring(
         &mut self,
         numbers: Vec<usize>,
         concurrency: usize,
-        retries_max: usize,
-    ) -> Result<usize, StudyError> {
+        patience: Patience,
+    ) -> Result<Brought, StudyError> {
         let study = self.study;
         let mut progress = Progress::new("sessions", numbers.len(), study.progress);
-        let (total, mut started, mut idling, mut retries) = (numbers.len(), 0, 0, 0);
+        let (total, mut started, mut idling) = (numbers.len(), 0, 0);
+        let (mut again, mut returning) = (Again::default(), Returning::new(study.seed));
+        let mut has_ended = false;
         let mut waiting = numbers;
         // From the lowest on.
         waiting.reverse();
         let mut exists: HashMap<usize, u32> = HashMap::new();
         let mut last = now_ns();
-        while idling < total {
+        while idling < total && !(has_ended && started == idling) {
             while started - idling < concurrency
-                && let Some(number) = waiting.pop()
+                && !has_ended
+                && let Some(number) = returning.next(now_ns()).or_else(|| waiting.pop())
             {
                 let client = Client::new(&self.credentials, study.mailbox_of(number));
                 self.fleet.add_session(number, client, study.imap);
                 started += 1;
             }
-            self.fleet.turn(now_ns() + SECOND_NS, &mut self.heard);
+            let until = returning.next_ns().unwrap_or(u64::MAX);
+            let until = until.clamp(now_ns(), now_ns() + SECOND_NS);
+            self.fleet.turn(until, &mut self.heard);
             for (at, heard) in std::mem::take(&mut self.heard) {
-                last = at;
                 match heard {
                     Heard::Session(number, ClientEvent::Exists(count))
                         if self.oracle.is_there(number) =>
@@ -146,19 +181,18 @@ impl<'a> Run<'a> {
                             let count = exists.remove(&watch).unwrap_or(0);
                             self.oracle.began(watch, count);
                         }
-                        idling += 1;
+                        (idling, last) = (idling + 1, at);
+                        returning.is_back(number);
                     }
-                    Heard::Session(number, ClientEvent::Failed(why)) if retries < retries_max => {
-                        retries += 1;
-                        self.refusals
-                            .entry(why)
-                            .and_modify(|n| *n += 1)
-                            .or_insert(1);
+                    Heard::Session(number, ClientEvent::Failed(why))
+                        if patience == Patience::All || is_unavailable(&why) =>
+                    {
+                        again.count(why);
                         idling -= usize::from(self.oracle.is_there(number));
                         started -= 1;
                         self.oracle.left(number);
                         self.fleet.leave(number);
-                        waiting.push(number);
+                        returning.failed(number, at);
                     }
                     Heard::Session(number, ClientEvent::Failed(why)) => {
                         return Err(StudyError::Refused(format!("session {number}: {why}")));
@@ -168,10 +202,15 @@ impl<'a> Run<'a> {
             }
             progress.at(idling, || study.note());
             if now_ns() - last > study.patience_ns() {
-                return Err(StudyError::TimedOut("for sessions to idle"));
+                // Some were never answered.
+                if has_ended || returning.len() < total - idling {
+                    return Err(StudyError::TimedOut("for sessions to idle"));
+                }
+                (has_ended, last) = (true, now_ns());
             }
         }
-        Ok(retries)
+        let refused = total - idling;
+        Ok(Brought { again, refused })
     }
 
     /// Lets what is still moving come to rest: for some seconds, and then until the server does

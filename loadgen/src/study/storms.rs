@@ -1,9 +1,10 @@
 //! What a server must survive: everybody speaks at once, is deaf at once, leaves and comes back at
 //! once, or loses the server.
 
-use std::collections::BTreeMap;
 use std::process::Command;
 
+use super::returning::Again;
+use super::setup::Patience;
 use super::{Run, SECOND_NS, StudyError};
 use crate::account::Account;
 use crate::client::ClientEvent;
@@ -50,10 +51,10 @@ pub struct Storm {
     pub bytes: Option<[u64; 3]>,
     /// What was left of it when everybody had left.
     pub empty_bytes: Option<u64>,
-    /// Sessions that were cut or refused and had to come again.
+    /// How often sessions had to come again.
+    pub again: Again,
+    /// Sessions that are not back, though they came again and again.
     pub refused: usize,
-    /// Why, and how many.
-    pub refusals: BTreeMap<String, usize>,
     /// Sessions that did not hear of a message in time.
     pub unheard: usize,
     /// The longest turn of a shard, in nanoseconds; 0 if the server did not say.
@@ -77,28 +78,27 @@ impl Run<'_> {
             down_ns: None,
             bytes: None,
             empty_bytes: None,
+            again: Again::default(),
             refused: 0,
-            refusals: BTreeMap::new(),
             unheard: 0,
             longest_turn_ns: 0,
         };
         let began = now_ns();
         match kind {
             Kind::Done => self.everybody_speaks()?,
-            Kind::Deaf => (storm.refused, storm.unheard) = self.everybody_is_deaf()?,
+            Kind::Deaf => storm.unheard = self.everybody_is_deaf(&mut storm)?,
             Kind::Leave => {
                 storm.empty_bytes = self.everybody_leaves()?;
-                storm.refused = self.everybody_comes()?;
+                self.everybody_comes(&mut storm)?;
             }
             Kind::Restart => {
                 self.restart()?;
                 storm.down_ns = Some(now_ns() - began);
                 before = study.account()?;
-                storm.refused = self.everybody_comes()?;
+                self.everybody_comes(&mut storm)?;
             }
         }
         storm.took_ns = now_ns() - began;
-        storm.refusals = std::mem::take(&mut self.refusals);
         storm.longest_turn_ns = study.longest_turn_ns()?;
         let after = study.account()?;
         storm.server_cpu_us = after.server_cpu_us.checked_sub(before.server_cpu_us);
@@ -165,8 +165,8 @@ impl Run<'_> {
         self.wait_idling(speaking, &mut heard)
     }
 
-    /// Gives how many were cut, and how many heard nothing.
-    fn everybody_is_deaf(&mut self) -> Result<(usize, usize), StudyError> {
+    /// Gives how many heard nothing.
+    fn everybody_is_deaf(&mut self, storm: &mut Storm) -> Result<usize, StudyError> {
         for number in 0..self.study.sessions {
             self.fleet.read(number, false);
         }
@@ -180,10 +180,9 @@ impl Run<'_> {
             }
         }
         let unheard = self.wait_heard();
-        let cut: Vec<usize> = self.not_there();
-        let count = cut.len();
-        self.bring(cut, self.connecting_max(), count)?;
-        Ok((count, unheard))
+        storm.again.cut = self.not_there().len();
+        self.everybody_comes(storm)?;
+        Ok(unheard)
     }
 
     fn not_there(&self) -> Vec<usize> {
@@ -215,11 +214,12 @@ impl Run<'_> {
         }
     }
 
-    /// Everybody who is not there connects at once; gives how many had to try again.
-    fn everybody_comes(&mut self) -> Result<usize, StudyError> {
-        let missing = self.not_there();
-        let retries_max = missing.len();
-        self.bring(missing, self.connecting_max(), retries_max)
+    /// Everybody who is not there connects at once.
+    fn everybody_comes(&mut self, storm: &mut Storm) -> Result<(), StudyError> {
+        let brought = self.bring(self.not_there(), self.connecting_max(), Patience::All)?;
+        storm.again.add(brought.again);
+        storm.refused = brought.refused;
+        Ok(())
     }
 
     /// Runs the command that restarts the server, and sees everybody lose it.

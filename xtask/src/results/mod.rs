@@ -192,6 +192,7 @@ const STUDIES: [Study; 15] = [
             "250 → EXISTS",
             "sweep: mailboxes delivered and told",
             "storm leave: until all is as before",
+            "storm leave: came again",
             "storm leave: refused",
             "storm restart: until all is as before",
             "misses / doubles / disorders",

@@ -58,7 +58,7 @@ pub(super) const TINY: Sizes = Sizes {
 };
 
 /// What is held against plain text: a measure, and which of the two runs it is of.
-const AGAINST: [(&str, Kind); 15] = [
+const AGAINST: [(&str, Kind); 16] = [
     ("set-up", Kind::Each),
     ("set-up server CPU", Kind::Each),
     ("server user memory", Kind::Each),
@@ -67,7 +67,8 @@ const AGAINST: [(&str, Kind); 15] = [
     ("DATA end → EXISTS p50", Kind::Each),
     ("reconnecting", Kind::Each),
     ("reconnecting: server CPU", Kind::Each),
-    ("reconnecting: refused", Kind::Each),
+    ("reconnecting: unavailable", Kind::Each),
+    ("reconnecting: cut", Kind::Each),
     ("reconnecting: 250 → EXISTS p50", Kind::Each),
     ("reconnecting: 250 → EXISTS p99", Kind::Each),
     ("reconnecting: 250 → EXISTS max", Kind::Each),
