@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::cipher::Cipher;
-use crate::clients::{self, NamedBy};
+use crate::clients::{self, NameFault, NamedBy};
 
 /// Which of a channel's exporters binds authentication to it (RFC 9266 §2).
 const LABEL: &[u8] = b"EXPORTER-Channel-Binding";
@@ -21,9 +21,16 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// The name in the client's certificate.
-    pub fn name(&self, by: NamedBy) -> Option<Box<str>> {
-        clients::name(self.certificate.as_ref()?, by)
+    /// The name in the client's certificate; none if it has shown none, or one without such a name.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the name that it has.
+    pub fn name(&self, by: NamedBy) -> Result<Option<Box<str>>, NameFault> {
+        match &self.certificate {
+            Some(certificate) => clients::name(certificate, by),
+            None => Ok(None),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use x509_parser::asn1_rs::Tag;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::provider::provider;
@@ -75,26 +76,80 @@ impl Clients {
     }
 }
 
-/// The name in a certificate that was verified; none if it has none of that kind, or one that is
-/// too long or has a NUL in it.
-pub(crate) fn name(certificate: &[u8], by: NamedBy) -> Option<Box<str>> {
-    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
-    let subject = certificate.subject();
-    let name = match by {
-        NamedBy::CommonName => subject.iter_common_name().next()?.as_str().ok()?,
-        NamedBy::Email => {
-            let alternatives = certificate.subject_alternative_name().ok()?;
-            let alternatives = alternatives.iter().flat_map(|it| &it.value.general_names);
-            let mut mails = alternatives.filter_map(|name| match name {
-                GeneralName::RFC822Name(mail) => Some(*mail),
-                _ => None,
-            });
-            match mails.next() {
-                Some(mail) => mail,
-                None => subject.iter_email().next()?.as_str().ok()?,
-            }
+/// Why a certificate that was verified names nobody, though there is something that should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.words())]
+pub enum NameFault {
+    /// It is broken, or an extension of it.
+    Unreadable,
+    /// Whoever made it may have meant either.
+    Several,
+    /// Not in an encoding that is known.
+    NoText,
+    /// Programs would take it for something else.
+    Control,
+    /// There is none, or it is far longer than any user's.
+    Length,
+}
+
+impl NameFault {
+    /// In words, none of which are the certificate's.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Unreadable => "it can't be read",
+            Self::Several => "it has several common names",
+            Self::NoText => "its name is no text",
+            Self::Control => "its name has a control character",
+            Self::Length => "its name is empty or too long",
         }
+    }
+}
+
+/// The name in a certificate that was verified; none if it has none of that kind.
+///
+/// # Errors
+///
+/// What is wrong with the name that it has.
+pub(crate) fn name(certificate: &[u8], by: NamedBy) -> Result<Option<Box<str>>, NameFault> {
+    let parsed = X509Certificate::from_der(certificate);
+    let (_, certificate) = parsed.map_err(|_| NameFault::Unreadable)?;
+    let name = match by {
+        NamedBy::CommonName => common_name(&certificate)?,
+        NamedBy::Email => mail(&certificate)?,
     };
-    let is_name = (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.contains('\0');
-    is_name.then(|| name.into())
+    match name {
+        Some(name) if !(1..=NAME_BYTES_MAX).contains(&name.len()) => Err(NameFault::Length),
+        Some(name) if name.contains(char::is_control) => Err(NameFault::Control),
+        name => Ok(name.map(Box::from)),
+    }
+}
+
+fn common_name<'a>(certificate: &X509Certificate<'a>) -> Result<Option<&'a str>, NameFault> {
+    let mut names = certificate.subject.iter_common_name();
+    let first = names.next();
+    if names.next().is_some() {
+        return Err(NameFault::Several);
+    }
+    let name = first.map(|name| name.as_str().map_err(|_| NameFault::NoText));
+    name.transpose()
+}
+
+/// The first one, if its alternative names have any: that of its subject is for certificates that
+/// have none (RFC 5280 §4.1.2.6).
+fn mail<'a>(certificate: &'a X509Certificate<'a>) -> Result<Option<&'a str>, NameFault> {
+    /// `rfc822Name` among the alternative names (RFC 5280 §4.2.1.6).
+    const RFC822_NAME: u32 = 1;
+    let alternatives = certificate.subject_alternative_name();
+    let alternatives = alternatives.map_err(|_| NameFault::Unreadable)?;
+    let alternatives = alternatives.iter().flat_map(|it| &it.value.general_names);
+    let mut mails = alternatives.filter_map(|name| match name {
+        GeneralName::RFC822Name(mail) => Some(Ok(*mail)),
+        GeneralName::Invalid(Tag(RFC822_NAME), _) => Some(Err(NameFault::NoText)),
+        _ => None,
+    });
+    let of_subject = || {
+        let first = certificate.subject().iter_email().next();
+        first.map(|mail| mail.as_str().map_err(|_| NameFault::NoText))
+    };
+    mails.next().or_else(of_subject).transpose()
 }

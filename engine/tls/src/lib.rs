@@ -34,7 +34,7 @@ pub use alert::{Alert, Fault};
 pub use channel::Channel;
 pub use cipher::Cipher;
 pub use client::{ClientConfig, ClientHandshake, Joined};
-pub use clients::{Clients, ClientsError, NamedBy};
+pub use clients::{Clients, ClientsError, NameFault, NamedBy};
 pub use config::{Config, Options};
 pub use handover::HANDED_OVER_BYTES_MAX;
 pub use handshake::{Established, Handshake, HandshakeError};

@@ -7,15 +7,21 @@ mod support;
 
 use std::sync::Arc;
 
-use rcgen::string::Ia5String;
-use rcgen::{BasicConstraints, CertificateParams, DnType, DnValue, IsCa, Issuer, KeyPair, SanType};
+use rcgen::string::{BmpString, Ia5String};
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, DnType, DnValue, IsCa, Issuer, KeyPair,
+    SanType,
+};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, ClientConfig, ClientConnection};
 use support::{NOW, client, client_config, config, give};
-use tls::{Channel, Clients, Config, Established, Handshake, HandshakeError, NamedBy, Options};
+use tls::{
+    CertificateFault, Channel, Clients, Config, Established, Failure, Handshake, HandshakeError,
+    NameFault, NamedBy, Options,
+};
 
 const EMAIL: [u64; 7] = [1, 2, 840, 113_549, 1, 9, 1];
 
@@ -131,10 +137,10 @@ fn a_certificate_names_its_client_as_it_is_asked() {
     let config = asking(authority.clients(false));
     let named = |change: &dyn Fn(&mut CertificateParams)| {
         let channel = channel(&config, &authority.client(change)).unwrap();
-        let name = |by| channel.name(by).map(String::from);
+        let name = |by| channel.name(by).map(|name| name.map(String::from));
         (name(NamedBy::Email), name(NamedBy::CommonName))
     };
-    let own = |text: &str| Some(text.to_owned());
+    let own = |text: &str| Ok(Some(text.to_owned()));
     let all = named(&|params| {
         let names = [mail("fred@example.org"), mail("other@example.org")];
         params.subject_alt_names = names.to_vec();
@@ -149,18 +155,48 @@ fn a_certificate_names_its_client_as_it_is_asked() {
             .push(kind, DnValue::Ia5String(text));
         params.distinguished_name.remove(DnType::CommonName);
     });
-    assert_eq!(of_old, (own("old@example.org"), None));
+    assert_eq!(of_old, (own("old@example.org"), Ok(None)));
     let nul = named(&|params| {
         params
             .distinguished_name
             .push(DnType::CommonName, "root\0x")
     });
-    assert_eq!(nul, (None, None));
+    assert_eq!(nul, (Ok(None), Err(NameFault::Control)));
     let long = named(&|params| {
         let name = "x".repeat(257);
         params.distinguished_name.push(DnType::CommonName, name);
     });
-    assert_eq!(long, (None, None));
+    assert_eq!(long, (Ok(None), Err(NameFault::Length)));
+    let empty = named(&|params| params.distinguished_name.push(DnType::CommonName, ""));
+    assert_eq!(empty, (Ok(None), Err(NameFault::Length)));
+    let line = named(&|params| params.subject_alt_names = vec![mail("a@b.c\r\nx")]);
+    assert_eq!(line.0, Err(NameFault::Control));
+    // A second name of the same kind, by its number.
+    let common_name = || DnType::CustomDnType(vec![2, 5, 4, 3]);
+    let two = named(&|params| {
+        params.distinguished_name.push(DnType::CommonName, "fred");
+        params.distinguished_name.push(common_name(), "mary");
+    });
+    assert_eq!(two, (Ok(None), Err(NameFault::Several)));
+    let no_text = named(&|params| {
+        let name = BmpString::try_from("fred").unwrap();
+        let name = DnValue::BmpString(name);
+        params.distinguished_name.push(DnType::CommonName, name);
+    });
+    assert_eq!(no_text, (Ok(None), Err(NameFault::NoText)));
+    // Of alternative names that are broken none is passed over for the next one, or the subject's.
+    for broken in [
+        &b"0\x0a\x81\x03\xff@b\x81\x03a@b"[..],
+        b"0\x05\x81\x03\xff@b",
+    ] {
+        let (mail, _) = named(&|params| {
+            let names = CustomExtension::from_oid_content(&[2, 5, 29, 17], broken.to_vec());
+            params.custom_extensions.push(names);
+            let kind = DnType::CustomDnType(EMAIL.to_vec());
+            params.distinguished_name.push(kind, "old@example.org");
+        });
+        assert_eq!(mail, Err(NameFault::NoText));
+    }
 }
 
 #[test]

@@ -408,6 +408,9 @@ pub enum Refusal {
     /// The token is right, and lacks a scope that is needed.
     #[error("the token lacks a scope that is needed")]
     Scope,
+    /// The client's certificate names nobody, and why.
+    #[error("your certificate names nobody: {0}")]
+    Certificate(&'static str),
     /// No such mailbox.
     #[error("no such mailbox")]
     NoMailbox,

@@ -435,7 +435,7 @@ impl Model {
                 .filter(|it| it.auth_message == *auth_message && it.proof == *proof)
                 .map(|it| Some(it.signature.clone())),
             // It knows neither issuers of tokens nor authorities.
-            Evidence::Token(_) | Evidence::Certificate => None,
+            Evidence::Token(_) | Evidence::Certificate | Evidence::Nameless(_) => None,
         };
         let Some(signature) = signature.filter(|_| *acts_as == credentials.user) else {
             return Reply::Refused(Refusal::Credentials);

@@ -276,6 +276,7 @@ fn channel(binding: bool, name: Option<&str>) -> Channel {
     Channel {
         binding: binding.then_some([7; 32]),
         name: name.map(Box::from),
+        name_fault: None,
     }
 }
 
@@ -311,6 +312,27 @@ fn a_certificate_logs_in_whom_it_names() {
     said(&mut session, b"s STARTTLS\r\n");
     session.handle_channel(channel(false, Some("fred")));
     assert!(said(&mut session, b"c CAPABILITY\r\n").contains(" AUTH=EXTERNAL"));
+}
+
+#[test]
+fn a_certificate_that_names_nobody_is_refused_with_the_reason() {
+    let config = Arc::new(SessionConfig::default());
+    let nobody = Channel {
+        name_fault: Some("it has several common names"),
+        ..channel(false, None)
+    };
+    let (mut session, greeting) = secure(&config, nobody);
+    assert!(greeting.contains(" AUTH=EXTERNAL"), "{greeting}");
+    let asked = asked(&mut session, b"a AUTHENTICATE EXTERNAL bWFyeQ==\r\n").expect("a request");
+    assert_eq!(&*asked.user, "");
+    let Evidence::Nameless(why) = asked.evidence else {
+        panic!("another evidence");
+    };
+    session.handle_reply(Reply::Refused(Refusal::Certificate(why)));
+    assert_eq!(
+        said(&mut session, b""),
+        "a NO [AUTHENTICATIONFAILED] your certificate names nobody: it has several common names\r\n"
+    );
 }
 
 const PLUS: &str = " AUTH=SCRAM-SHA-256-PLUS";

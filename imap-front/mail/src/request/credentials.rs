@@ -20,6 +20,8 @@ pub enum Evidence {
     Token(Box<[u8]>),
     /// A certificate that was verified in the TLS handshake: the name is from it.
     Certificate,
+    /// A certificate that was verified and names nobody, and why: the name beside it is empty.
+    Nameless(&'static str),
     /// SCRAM's proof that the client knows it (RFC 5802 §3).
     Proof {
         /// All that was said before the proof, which it is made of.
@@ -34,7 +36,7 @@ impl Credentials {
     pub(super) fn bytes(&self) -> usize {
         let evidence = match &self.evidence {
             Evidence::Password(secret) | Evidence::Token(secret) => secret.len(),
-            Evidence::Certificate => 0,
+            Evidence::Certificate | Evidence::Nameless(_) => 0,
             Evidence::Proof {
                 auth_message,
                 proof,

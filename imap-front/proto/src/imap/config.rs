@@ -124,6 +124,8 @@ pub struct Channel {
     pub binding: Option<[u8; 32]>,
     /// The name in the certificate that the client has shown.
     pub name: Option<Box<str>>,
+    /// Why there is none, if there should be one.
+    pub name_fault: Option<&'static str>,
 }
 
 /// What a connection offers to who has not logged in.

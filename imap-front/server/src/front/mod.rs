@@ -37,7 +37,7 @@ use engine::stats::Reason;
 use engine::topic::TopicId;
 use mail::{Refusal, Reply, Request, UserId};
 use proto::imap::action::Action;
-use proto::imap::{self, Channel, Compression, Session, SessionConfig};
+use proto::imap::{self, Compression, Session, SessionConfig};
 use tls::NamedBy;
 
 use crate::bounds::{Bound, Bounds};
@@ -273,13 +273,6 @@ impl<B: Backend> Front<B> {
         cx.deadline(self.timeouts.next_ns(session, cx.now_ns()));
     }
 
-    /// A client's address, if it is not this host's.
-    fn stranger(session: &FrontSession) -> Option<IpAddr> {
-        session
-            .peer
-            .filter(|peer| !peer.to_canonical().is_loopback())
-    }
-
     /// Whether the user of a login may have one more connection.
     fn admits(&mut self, session: &FrontSession, id: SessionId, user: UserId) -> bool {
         let (Some(users), Some(peer)) = (&mut self.users, Self::stranger(session)) else {
@@ -371,9 +364,8 @@ impl<B: Backend> Active for Front<B> {
         cx: &mut Context<'_, Reply>,
         channel: &tls::Channel,
     ) {
-        let binding = channel.binding.as_ref().map(|binding| **binding);
-        let name = channel.name(self.named_by);
-        session.machine.handle_channel(Channel { binding, name });
+        let channel = self.told_channel(channel);
+        session.machine.handle_channel(channel);
         self.carry_out(session, cx);
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use engine::event::SessionId;
 use engine::protocol::Context;
 use mail::Reply;
-use proto::imap::{Forwarded, Session};
+use proto::imap::{Channel, Forwarded, Session};
 
 use super::tally::Tally;
 use super::{Backend, Cleartext, Front, FrontSession, network};
@@ -36,6 +36,26 @@ impl Behind {
 }
 
 impl<B: Backend> Front<B> {
+    /// A client's address, if it is not this host's.
+    pub(super) fn stranger(session: &FrontSession) -> Option<IpAddr> {
+        session
+            .peer
+            .filter(|peer| !peer.to_canonical().is_loopback())
+    }
+
+    /// What a session is to know of its channel.
+    pub(super) fn told_channel(&self, channel: &tls::Channel) -> Channel {
+        let (name, name_fault) = match channel.name(self.named_by) {
+            Ok(name) => (name, None),
+            Err(fault) => (None, Some(fault.words())),
+        };
+        Channel {
+            binding: channel.binding.as_ref().map(|binding| **binding),
+            name,
+            name_fault,
+        }
+    }
+
     /// A session for a connection that has come.
     pub(crate) fn open_behind(
         &mut self,

@@ -185,6 +185,7 @@ issue fred ca /CN=somebody 'subjectAltName = email:fred' 30
 issue mary ca /CN=fred/emailAddress=mary '' 30
 issue nobody ca /CN=x 'subjectAltName = email:nobody' 30
 issue nameless ca /CN=x '' 30
+issue two ca /CN=fred/CN=mary '' 30
 issue stranger other /CN=fred 'subjectAltName = email:fred' 30
 "#;
 
@@ -299,6 +300,19 @@ fn a_certificate_that_is_required_is_asked_of_mail_clients_only() {
             assert_eq!(external(("mary", "")), "offered\nINBOX (MESSAGES 0)");
         }
     }
+    // Not by the first of two.
+    let said = secure.external(&server, "implicit", "TLSv1_3", ("two", ""));
+    assert_eq!(said, "offered\n[AUTHENTICATIONFAILED");
+    let log = secure.site.log();
+    let why = r#"user="" "#;
+    let line = log
+        .lines()
+        .find(|line| line.contains("several common names"));
+    let line = line.unwrap_or_else(|| panic!("{log}"));
+    assert!(
+        line.contains("event=login result=failed ip=local") && line.contains(why),
+        "{line}"
+    );
     let deliver = r#"
 import smtplib, ssl, sys
 deliverer = smtplib.LMTP('127.0.0.1', int(sys.argv[2]))

@@ -91,7 +91,7 @@ impl Session {
                 (Mechanism::Bearer(Dialect::OAuthBearer), "")
             }
             "XOAUTH2" if self.config.tokens.is_some() => (Mechanism::Bearer(Dialect::XOAuth2), ""),
-            "EXTERNAL" if self.certified().is_some() => (Mechanism::External, ""),
+            "EXTERNAL" if self.shows_certificate() => (Mechanism::External, ""),
             _ => return self.done(&tag, "NO [CANNOT] That mechanism is not offered"),
         };
         match initial {
@@ -160,20 +160,24 @@ impl Session {
             Ok(name) if !name.contains('\0') => (!name.is_empty()).then(|| name.into()),
             _ => return self.done(&tag, "BAD expected a name, or nothing"),
         };
-        let Some(user) = self.certified().map(Box::from) else {
-            return self.failed(&tag, &Refusal::Credentials);
+        let channel = self.channel.as_deref();
+        let (user, evidence) = match channel.map(|it| (&it.name, it.name_fault)) {
+            Some((Some(name), _)) => (name.clone(), Evidence::Certificate),
+            Some((None, Some(fault))) => (Box::default(), Evidence::Nameless(fault)),
+            _ => return self.failed(&tag, &Refusal::Credentials),
         };
         let credentials = Credentials {
             user,
             authorization,
-            evidence: Evidence::Certificate,
+            evidence,
         };
         self.ask(Request::Authenticate(credentials), Step::Login { tag });
     }
 
-    /// The name in the certificate that the client has shown.
-    fn certified(&self) -> Option<&str> {
-        self.channel.as_ref()?.name.as_deref()
+    /// Whether the client has shown a certificate that has a name, a good one or not.
+    pub(super) fn shows_certificate(&self) -> bool {
+        let channel = self.channel.as_deref();
+        channel.is_some_and(|it| it.name.is_some() || it.name_fault.is_some())
     }
 
     /// What SCRAM is bound to.
@@ -273,7 +277,11 @@ impl Session {
 
     pub(super) fn failed(&mut self, tag: &str, refusal: &Refusal) {
         self.refuse(tag, refusal);
-        self.failures += u8::from(matches!(refusal, Refusal::Credentials | Refusal::Scope));
+        let counts = matches!(
+            refusal,
+            Refusal::Credentials | Refusal::Scope | Refusal::Certificate(_)
+        );
+        self.failures += u8::from(counts);
         if self.failures >= self.config.login_failures_max {
             self.bye("Too many failed logins");
         }

@@ -61,7 +61,13 @@ impl Session {
             return None;
         }
         let binding = has_binding.then_some(binding);
-        session.channel = has_channel.then(|| Box::new(Channel { binding, name }));
+        let channel = Channel {
+            binding,
+            name,
+            // Why there is none is not handed over: EXTERNAL is not offered any more then.
+            name_fault: None,
+        };
+        session.channel = has_channel.then(|| Box::new(channel));
         Some(session)
     }
 }
@@ -90,6 +96,7 @@ mod tests {
         session.handle_channel(Channel {
             binding: Some([7; 32]),
             name: Some("ann".into()),
+            name_fault: None,
         });
         assert!(said(&mut session).starts_with("* OK "));
         session.handle_input(b"a NOOP\r\nb NO");

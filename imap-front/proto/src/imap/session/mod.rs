@@ -320,7 +320,7 @@ impl Session {
             cleartext: self.cleartext,
             starttls: self.starttls,
             binding: channel.is_some_and(|it| it.binding.is_some()),
-            external: channel.is_some_and(|it| it.name.is_some()),
+            external: self.shows_certificate(),
         }
     }
 

@@ -27,7 +27,7 @@ impl Session {
             return self.done(tag, &format!("NO [METADATA MAXSIZE {most}] {refusal}"));
         }
         let code = match refusal {
-            Refusal::Credentials => "AUTHENTICATIONFAILED",
+            Refusal::Credentials | Refusal::Certificate(_) => "AUTHENTICATIONFAILED",
             Refusal::Scope => "AUTHORIZATIONFAILED",
             Refusal::NoMailbox => missing,
             Refusal::NoPermission => "NOPERM",

@@ -182,7 +182,7 @@ impl Authenticator {
         let by = match evidence {
             Evidence::Password(_) => Scheme::Password,
             Evidence::Token(_) => Scheme::Token,
-            Evidence::Certificate => Scheme::Certificate,
+            Evidence::Certificate | Evidence::Nameless(_) => Scheme::Certificate,
             Evidence::Proof { .. } => Scheme::Scram,
         };
         let asked = Identity {
@@ -191,7 +191,10 @@ impl Authenticator {
             by,
         };
         match evidence {
-            Evidence::Password(_) | Evidence::Token(_) | Evidence::Certificate
+            Evidence::Password(_)
+            | Evidence::Token(_)
+            | Evidence::Certificate
+            | Evidence::Nameless(_)
                 if !self.admits(&requester, asked.named()) => {}
             // It belongs to no challenge, which would have been counted.
             Evidence::Proof { ref proof, .. }
@@ -203,6 +206,7 @@ impl Authenticator {
             Evidence::Certificate => self.vouched(requester, &asked),
             Evidence::Proof {
                 auth_message,
+            Evidence::Nameless(why) => self.nameless(requester, &asked, why),
                 proof,
             } => {
                 let login = &self.login;
@@ -217,7 +221,8 @@ impl Authenticator {
     fn handle_token(&self, requester: Arc<Requester>, asked: Identity, token: &[u8]) {
         let (claimed, by) = (asked.authorization, asked.by);
         let Some(tokens) = &self.tokens else {
-            return self.fail(requester, (&claimed.unwrap_or_default(), by), None);
+            let wrong = Refusal::Credentials;
+            return self.fail(requester, (&claimed.unwrap_or_default(), by), wrong, None);
         };
         match tokens.check(token) {
             Ok(user) => {
@@ -232,12 +237,22 @@ impl Authenticator {
                 // It was right once, and is no guess: its client learns at once that it needs
                 // another.
                 self.counts.count(by, Ended::Expired);
-                self.note_failure(&requester, &claimed.unwrap_or_default(), Some(&fault));
+                self.lines.put(Line::Failed {
+                    who: requester.who(),
+                    name: shortened(&claimed.unwrap_or_default()),
+                    why: Some(fault.to_string().into()),
+                    expired: true,
+                });
                 let reply = Reply::Refused(Refusal::Credentials);
                 self.replier.reply(requester.id, reply);
             }
             Err(fault) => {
-                self.fail(requester, (&claimed.unwrap_or_default(), by), Some(&fault));
+                let refusal = match fault {
+                    TokenFault::Scope(_) => Refusal::Scope,
+                    _ => Refusal::Credentials,
+                };
+                let (name, why) = (claimed.unwrap_or_default(), fault.to_string());
+                self.fail(requester, (&name, by), refusal, Some(why));
             }
         }
     }
@@ -250,6 +265,13 @@ impl Authenticator {
 
     fn handle_password(
         self: &Arc<Self>,
+    /// The certificate is a good one, and has no name that could be a user's.
+    fn nameless(&self, requester: Arc<Requester>, asked: &Identity, why: &'static str) {
+        let told = format!("its certificate names nobody: {why}");
+        let refusal = Refusal::Certificate(why);
+        self.fail(requester, (&asked.user, asked.by), refusal, Some(told));
+    }
+
         requester: Arc<Requester>,
         asked: Identity,
         password: Zeroizing<Box<[u8]>>,
@@ -375,36 +397,29 @@ impl Authenticator {
                 self.counts.count(asked.by, Ended::Ok);
                 self.accept(&requester, &user, signature);
             }
-            Ok(None) => self.fail(requester, (&asked.user, asked.by), None),
+            Ok(None) => {
+                let wrong = Refusal::Credentials;
+                self.fail(requester, (&asked.user, asked.by), wrong, None);
+            }
             Err(error) => self.cannot_check((&requester, asked.by), &error),
         }
     }
 
-    /// Refuses a login, later the more have failed.
+    /// Refuses a login, later the more have failed. The line is the one by which whoever guards the
+    /// host knows an address that guesses; of a token or certificate it says what is wrong.
     fn fail(
         &self,
         requester: Arc<Requester>,
         (user, by): (&str, Scheme),
-        fault: Option<&TokenFault>,
+        refusal: Refusal,
+        why: Option<String>,
     ) {
         self.counts.count(by, Ended::Failed);
-        self.note_failure(&requester, user, fault);
-        let delay = self.attempts.failed(&counted(user), requester.client);
-        let refusal = match fault {
-            Some(TokenFault::Scope(_)) => Refusal::Scope,
-            _ => Refusal::Credentials,
-        };
-        self.delay.refuse(requester, refusal, delay);
-    }
-
-    /// The line by which whoever guards the host knows an address that guesses. Of a token it says
-    /// what is wrong.
-    fn note_failure(&self, requester: &Requester, name: &str, fault: Option<&TokenFault>) {
         self.lines.put(Line::Failed {
             who: requester.who(),
-            name: shortened(name),
-            why: fault.map(|fault| fault.to_string().into()),
-            expired: matches!(fault, Some(TokenFault::Expired)),
+            name: shortened(user),
+            why: why.map(Box::from),
+            expired: false,
         });
     }
 
@@ -414,6 +429,8 @@ impl Authenticator {
         let why = "logins can't be checked now, try again later";
         let reply = Reply::Refused(Refusal::Busy(why));
         self.replier.reply(requester.id, reply);
+        let delay = self.attempts.failed(&counted(user), requester.client);
+        self.delay.refuse(requester, refusal, delay);
     }
 
     /// Whether the directory has the entry still that the password was checked against: a check
