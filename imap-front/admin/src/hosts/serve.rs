@@ -37,6 +37,8 @@ pub struct Guide {
     here: Option<(Users, IpAddr)>,
     port: u16,
     ways: Vec<(IpAddr, SocketAddr)>,
+    /// Why the users can't be read, as long as they can't: told once, and not to each who asks.
+    trouble: Mutex<Option<String>>,
 }
 
 /// The map as it was last read in good order, and what its file looked like when it was last tried.
@@ -65,6 +67,7 @@ impl Guide {
             here: here.transpose()?,
             port,
             ways,
+            trouble: Mutex::default(),
         })
     }
 
@@ -76,16 +79,27 @@ impl Guide {
             return to(place);
         }
         if let Some((users, address)) = &self.here {
-            match users.find(name) {
+            let found = users.find(name);
+            self.note(found.as_ref().err());
+            match found {
                 Ok(Some(_)) => return to(super::Place::Host(*address)),
                 Ok(None) => {}
-                Err(error) => {
-                    command::complain(format_args!("authhost: {error}"));
-                    return Led::Unreadable;
-                }
+                Err(_) => return Led::Unreadable,
             }
         }
         hosts.find_others(name).map_or(Led::Unknown, to)
+    }
+
+    /// Tells why the users can't be read, unless it was told. Gives whether it did.
+    fn note(&self, error: Option<&UsersError>) -> bool {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let error = error.map(ToString::to_string);
+        let is_new = error.is_some() && *trouble != error;
+        if let Some(error) = error.as_ref().filter(|_| is_new) {
+            command::complain(format_args!("authhost: {error}"));
+        }
+        *trouble = error;
+        is_new
     }
 
     /// The map as it is now; one that is out of order is told once, and used as it was.
@@ -235,6 +249,23 @@ mod tests {
         drop(silent);
         assert!(ask(address, "* BAD\r\n\r\n").starts_with("HTTP/1.1 400 "));
         assert!(ask(address, &of("fred")).contains("Auth-Status: OK\r\n"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_users_is_told_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let guide = Guide::new(folder.path().join("hosts"), None, 143, vec![]).unwrap();
+        let [one, other] = ["one", "other"].map(|why| UsersError::Refused(why.into()));
+        let all = [
+            Some(&one),
+            Some(&one),
+            Some(&other),
+            None,
+            None,
+            Some(&other),
+        ];
+        let told = all.map(|error| guide.note(error));
+        assert_eq!(told, [true, false, true, false, false, true]);
     }
 
     #[test]
