@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mail::{Refusal, Reply, Request, UserId};
 use store::LongRead;
 
-use super::fair_queue::Owner;
+use super::fair_queue::{Owner, Standing};
 use super::workers::{NotDone, Progress, Work};
 use super::{Control, busy};
 use crate::bounds::Bound;
@@ -46,6 +46,7 @@ pub fn run(control: &Control, requester: Arc<Requester>, mut request: Request) {
     let owner = Owner {
         group: requester.user.map_or(0, |user| user.0),
         member: u64::from(requester.id.shard.0) << 32 | u64::from(requester.id.slot),
+        standing: Standing::New,
     };
     let read = Read {
         control: control.clone(),

@@ -208,6 +208,7 @@ mod tests {
     use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
     use super::*;
+    use crate::control::fair_queue::Standing;
 
     /// Says its name at each piece.
     struct Piece {
@@ -278,7 +279,11 @@ mod tests {
     }
 
     fn owner(group: u64, member: u64) -> Owner {
-        Owner { group, member }
+        Owner {
+            group,
+            member,
+            standing: Standing::New,
+        }
     }
 
     fn workers(threads: usize) -> Set {

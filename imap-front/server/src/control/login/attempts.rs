@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use ahash::RandomState;
 
 use super::sets::Sets;
+use crate::control::fair_queue::Standing;
 use crate::front::network;
 
 /// In this time half of the failures are forgotten.
@@ -26,6 +27,15 @@ pub struct Attempts {
     began: Instant,
     /// Of each address and user: 512 KiB in all.
     sets: Sets<Entry>,
+    /// Who was right, of each user and address: as much.
+    right: Sets<Right>,
+}
+
+/// A user that has logged in from an address.
+#[derive(Clone, Copy, Default)]
+struct Right {
+    /// When that was last, in seconds.
+    at_s: u32,
 }
 
 /// Failures of one address or user.
@@ -42,6 +52,7 @@ impl Default for Attempts {
             hasher: RandomState::new(),
             began: Instant::now(),
             sets: Sets::default(),
+            right: Sets::default(),
         }
     }
 }
@@ -60,9 +71,37 @@ impl Attempts {
         delay(user.max(client.unwrap_or(0)))
     }
 
-    /// A user has logged in: what was mistyped before is forgiven.
-    pub fn succeeded(&self, user: &str) {
+    /// A user has logged in: what was mistyped before is forgiven, and who comes from there is
+    /// known.
+    pub fn succeeded(&self, user: &str, client: Option<IpAddr>) {
         self.sets.forget(self.hasher.hash_one(user));
+        if let Some(client) = client {
+            let now_s = self.now_s();
+            // Whose login was the longest ago gives way.
+            let weight = |entry: &Right| u64::from(entry.at_s);
+            let key = self.hasher.hash_one((user, network(client)));
+            self.right
+                .with(key, weight, |entry| entry.at_s = now_s.max(1));
+        }
+    }
+
+    /// What is known of who comes as this user from there. This host's own are as good as any.
+    pub fn standing(&self, user: &str, client: Option<IpAddr>) -> Standing {
+        let Some(network) = client.map(network) else {
+            return Standing::New;
+        };
+        if self
+            .right
+            .get(self.hasher.hash_one((user, network)))
+            .is_some()
+        {
+            return Standing::Known;
+        }
+        let failed = self.sets.get(self.hasher.hash_one(network));
+        match failed.is_some_and(|entry| left(&entry, self.now_s()) > 0) {
+            true => Standing::Doubted,
+            false => Standing::New,
+        }
     }
 
     fn now_s(&self) -> u32 {
@@ -71,14 +110,10 @@ impl Attempts {
 
     /// One more; gives how many.
     fn count(&self, key: u64, now_s: u32) -> u16 {
-        let left = |entry: &Entry| {
-            let halvings = now_s.saturating_sub(entry.at_s) / HALVED_S;
-            entry.failures.checked_shr(halvings).unwrap_or(0)
-        };
         // Whoever has failed least gives way.
-        let weight = |entry: &Entry| left(entry).into();
+        let weight = |entry: &Entry| left(entry, now_s).into();
         self.sets.with(key, weight, |entry| {
-            let failures = left(entry).saturating_add(1);
+            let failures = left(entry, now_s).saturating_add(1);
             *entry = Entry {
                 failures,
                 at_s: now_s,
@@ -86,6 +121,12 @@ impl Attempts {
             failures
         })
     }
+}
+
+/// Failures that are not forgotten.
+fn left(entry: &Entry, now_s: u32) -> u16 {
+    let halvings = now_s.saturating_sub(entry.at_s) / HALVED_S;
+    entry.failures.checked_shr(halvings).unwrap_or(0)
 }
 
 fn delay(failures: u16) -> Duration {
@@ -112,7 +153,7 @@ mod tests {
             [1; 3],
             "of nobody"
         );
-        attempts.succeeded("z");
+        attempts.succeeded("z", None);
         assert_eq!(attempts.failed("z", None).as_secs(), 1);
         let key = 77;
         for _ in 0..8 {
@@ -120,6 +161,39 @@ mod tests {
         }
         assert_eq!(attempts.count(key, 100 + HALVED_S), 5);
         assert_eq!(attempts.count(key, 100 + 100 * HALVED_S), 1);
+    }
+
+    #[test]
+    fn who_was_right_is_known_and_who_was_wrong_is_doubted_until_it_is_forgotten() {
+        let attempts = Attempts::default();
+        let [home, away] = [1, 2].map(|last| Some(IpAddr::from([192, 0, 2, last])));
+        let of = |user, client| attempts.standing(user, client);
+        assert_eq!(of("ann", home), Standing::New);
+        attempts.failed("ann", away);
+        assert_eq!(of("ann", away), Standing::Doubted);
+        assert_eq!(
+            of("bob", away),
+            Standing::Doubted,
+            "whoever comes from there"
+        );
+        assert_eq!(
+            of("ann", home),
+            Standing::New,
+            "as others fail by that name"
+        );
+        attempts.succeeded("ann", away);
+        assert_eq!(of("ann", away), Standing::Known);
+        assert_eq!(of("bob", away), Standing::Doubted);
+        assert_eq!(of("ann", None), Standing::New);
+        assert_eq!(Sets::<Right>::BYTES, 512 * 1024);
+        let failed = Entry {
+            failures: 1,
+            at_s: 100,
+        };
+        assert_eq!(
+            [100, 100 + HALVED_S].map(|now_s| left(&failed, now_s)),
+            [1, 0]
+        );
     }
 
     #[test]

@@ -263,8 +263,6 @@ impl Authenticator {
         self.answer(requester, asked, &without_signature(found));
     }
 
-    fn handle_password(
-        self: &Arc<Self>,
     /// The certificate is a good one, and has no name that could be a user's.
     fn nameless(&self, requester: Arc<Requester>, asked: &Identity, why: &'static str) {
         let told = format!("its certificate names nobody: {why}");
@@ -274,6 +272,8 @@ impl Authenticator {
 
         requester: Arc<Requester>,
         asked: Identity,
+    fn handle_password(
+        self: &Arc<Self>,
         password: Zeroizing<Box<[u8]>>,
     ) {
         let user = &*asked.user;
@@ -353,12 +353,17 @@ impl Authenticator {
         }
     }
 
-    /// Addresses take turns, and the names that one of them tries. Whoever comes from this host
-    /// may speak for many users: there users take turns.
+    /// Addresses take turns, the names that one of them tries, and a name that many of them try.
+    /// Whoever comes from this host may speak for many users: there users take turns. Addresses
+    /// that have failed lately hold up no others, and who was right before nobody.
     fn owner(&self, requester: &Requester, user: &str) -> Owner {
-        let member = self.hasher.hash_one(user);
-        let group = requester.client.map_or(member, network);
-        Owner { group, member }
+        let user = counted(user);
+        let member = self.hasher.hash_one(&user);
+        Owner {
+            group: requester.client.map_or(member, network),
+            member,
+            standing: self.attempts.standing(&user, requester.client),
+        }
     }
 
     fn verify(&self, user: &str, password: &[u8]) -> Result<Option<User>, UsersError> {
@@ -393,7 +398,8 @@ impl Authenticator {
                         by: shortened(&asked.user),
                     });
                 }
-                self.attempts.succeeded(&counted(&asked.user));
+                self.attempts
+                    .succeeded(&counted(&asked.user), requester.client);
                 self.counts.count(asked.by, Ended::Ok);
                 self.accept(&requester, &user, signature);
             }
@@ -423,14 +429,14 @@ impl Authenticator {
         });
     }
 
+        let delay = self.attempts.failed(&counted(user), requester.client);
+        self.delay.refuse(requester, refusal, delay);
     fn cannot_check(&self, (requester, by): (&Requester, Scheme), error: &UsersError) {
         self.counts.count(by, Ended::Unavailable);
         tracing::error!("can't check a login: {error}");
         let why = "logins can't be checked now, try again later";
         let reply = Reply::Refused(Refusal::Busy(why));
         self.replier.reply(requester.id, reply);
-        let delay = self.attempts.failed(&counted(user), requester.client);
-        self.delay.refuse(requester, refusal, delay);
     }
 
     /// Whether the directory has the entry still that the password was checked against: a check

@@ -61,6 +61,16 @@ impl<E: Copy + Default> Sets<E> {
         work(&mut set[at].entry)
     }
 
+    /// What is known of a key's hash.
+    pub fn get(&self, key: u64) -> Option<E> {
+        let key = key.max(1);
+        let sets = self.sets();
+        let found = sets[key as usize % SETS]
+            .iter()
+            .find(|slot| slot.key == key);
+        found.map(|slot| slot.entry)
+    }
+
     /// Forgets what is known of a key's hash.
     pub fn forget(&self, key: u64) {
         let key = key.max(1);
