@@ -184,6 +184,11 @@ pub trait Active {
     fn note_end(&mut self, why: Reason) {
         let _ = why;
     }
+    /// What was wrong with the TLS of a connection that ends for it: the next call is
+    /// [`Active::note_end`].
+    fn note_failure(&mut self, failure: tls::Failure) {
+        let _ = failure;
+    }
     /// The connection is gone; the session is dropped after this.
     fn handle_closed(&mut self, session: &mut Self::Session, id: SessionId);
 

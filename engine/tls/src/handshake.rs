@@ -157,7 +157,7 @@ impl Handshake {
     fn show_more(&mut self) -> bool {
         let hidden = &self.input[self.shown..];
         let more = match *hidden {
-            [kind, ..] if !(CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&kind) => hidden.len(),
+            [kind, ..] if !begins_record(kind) => hidden.len(),
             [_, _, _, high, low, ..] => {
                 let length = HEADER + usize::from(u16::from_be_bytes([high, low]));
                 match length > RECORD_MAX {
@@ -247,6 +247,11 @@ impl Handshake {
             suite: suite.suite(),
         })
     }
+}
+
+/// Whether a record may begin with this byte.
+pub fn begins_record(first: u8) -> bool {
+    (CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&first)
 }
 
 /// The keys of TLS 1.3: the cipher by what rustls hands out, the secrets by what it has told.

@@ -231,6 +231,36 @@ fn who_has_no_good_certificate_has_none_or_is_not_let_in() {
     assert!(Clients::from_pem(b"nonsense", false).is_err());
 }
 
+#[test]
+fn why_a_handshake_has_failed_is_said_in_words() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let config = asking(authority.clients(true));
+    let why = |client_config: &Arc<ClientConfig>| {
+        Failure::from(&channel(&config, client_config).unwrap_err())
+    };
+    let stranger = other.client(|_| {});
+    let fault = CertificateFault::Stranger;
+    assert_eq!(why(&stranger), Failure::Certificate(fault));
+    let ended = authority.client(|params| params.not_after = rcgen::date_time_ymd(2023, 1, 1));
+    assert_eq!(why(&ended), Failure::Certificate(CertificateFault::Ended));
+    let none = Arc::new(client_config(None, &[&TLS13, &TLS12]));
+    assert_eq!(why(&none), Failure::NoCertificate);
+    for (bytes, failure) in [
+        (&b"GET / HTTP/1.1\r\n\r\n"[..], Failure::NoTls),
+        (b"\x16\x03\x01\x00\x04\x14\x00\x00\x00", Failure::Unexpected),
+        (
+            b"\x16\x03\x01\x00\x06\x01\x00\x00\x02\x03\x03",
+            Failure::Malformed,
+        ),
+        (b"\x15\x03\x01\x00\x02\x02\x30", Failure::Alert(48)),
+        (b"\x15\x03\x01\x00\x02\x01\x00", Failure::Closed),
+    ] {
+        let mut handshake = Handshake::new(&config).unwrap();
+        let error = handshake.handle_input(bytes, &mut Vec::new()).unwrap_err();
+        assert_eq!(Failure::from(&error), failure, "{error}");
+    }
+}
+
 /// A ticket would carry a certificate on when its authority is gone.
 #[test]
 fn nobody_resumes_who_was_asked_and_other_authorities_hold_at_once() {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use proto::imap::action::Action;
-use proto::imap::{Session, SessionConfig};
+use proto::imap::{Ending, Session, SessionConfig};
 
 /// What a session does when a client says this.
 fn said(session: &mut Session, input: &str) -> String {
@@ -76,7 +76,7 @@ fn a_browser_that_was_led_here_says_nothing_more() {
                 .map(|piece| said(&mut session, std::str::from_utf8(piece).unwrap()))
                 .collect();
             assert_eq!(heard, "* BYE This is IMAP, and no web server\r\n<Close>");
-            assert!(session.speaks_http());
+            assert_eq!(session.ended_for(), Some(Ending::Http));
         }
     }
 }

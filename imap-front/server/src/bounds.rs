@@ -29,6 +29,8 @@ pub enum Bound {
     LoginRefused,
     /// A failed login could not be kept waiting.
     DelayRefused,
+    /// A connection was refused because there are enough in all.
+    Connections,
     /// A connection was refused because its address has enough.
     AddressConnections,
     /// An LMTP connection was refused because there are enough, in all or of its peer.
@@ -89,6 +91,10 @@ const TEXTS: [(Bound, &str); COUNT] = [
     (
         Bound::DelayRefused,
         "failed logins were refused at once, too many are kept waiting",
+    ),
+    (
+        Bound::Connections,
+        "connections were refused, there are enough in all (service.imap.maxsessions)",
     ),
     (
         Bound::AddressConnections,

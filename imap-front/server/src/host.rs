@@ -206,7 +206,13 @@ impl<B: Backend> Active for Host<B> {
         let ImapPlaces { max, open } = &*self.places;
         let more = |open: usize| (open < *max).then_some(open + 1);
         match self.door(listener) {
-            Door::Imap | Door::Imaps => open.fetch_update(Relaxed, Relaxed, more).is_ok(),
+            Door::Imap | Door::Imaps => {
+                let fits = open.fetch_update(Relaxed, Relaxed, more).is_ok();
+                if !fits {
+                    self.bounds.meet(Bound::Connections);
+                }
+                fits
+            }
             // Its own limits are looked at when it opens.
             Door::Lmtp | Door::LmtpSocket => true,
         }
@@ -374,6 +380,10 @@ impl<B: Backend> Active for Host<B> {
 
     fn note_end(&mut self, why: Reason) {
         self.imap.note_end(why);
+    }
+
+    fn note_failure(&mut self, failure: tls::Failure) {
+        self.imap.note_failure(failure);
     }
 
     fn handle_gone(&mut self, cx: &mut Cx<'_>) {

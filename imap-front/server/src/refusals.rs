@@ -26,6 +26,20 @@ pub enum Refused {
     Commands,
     /// A connection was ended: a browser sent an HTTP request to IMAP or LMTP.
     Http,
+    /// The same: something came behind STARTTLS, before the handshake.
+    BehindStartTls,
+    /// An LMTP connection was ended: too many commands in a row were none.
+    Errors,
+    /// The same: its transaction took too long.
+    Overdue,
+    /// The same: there was no memory for what it sent.
+    Memory,
+    /// A message, by the size that LMTP's MAIL announced.
+    TooBig,
+    /// An HTTP request: its token is wrong.
+    Token,
+    /// An HTTP request for another host than this, as of a browser that was led here.
+    Host,
 }
 
 impl Refused {
@@ -68,6 +82,31 @@ impl Refused {
                 "http",
                 "connection ended, it sent an HTTP request: a browser may have been led here",
             ),
+            Self::BehindStartTls => (
+                "starttls",
+                "connection ended, something followed STARTTLS before the handshake",
+            ),
+            Self::Errors => (
+                "errors",
+                "LMTP connection ended, too many commands in a row were not understood",
+            ),
+            Self::Overdue => (
+                "overdue",
+                "LMTP connection ended, its transaction took too long",
+            ),
+            Self::Memory => (
+                "memory",
+                "LMTP connection ended, no memory for what it sent (service.imap.maxoutput)",
+            ),
+            Self::TooBig => (
+                "maxmessagesize",
+                "message refused by its announced size (store.maxmessagesize)",
+            ),
+            Self::Token => (
+                "token",
+                "HTTP request refused, its token is wrong (data/http.token)",
+            ),
+            Self::Host => ("host", "HTTP request refused, it is not for localhost"),
         }
     }
 

@@ -142,6 +142,9 @@ impl<P: Protocol> Active for Planted<P> {
     fn note_end(&mut self, why: Reason) {
         self.inner.note_end(why);
     }
+    fn note_failure(&mut self, failure: tls::Failure) {
+        self.inner.note_failure(failure);
+    }
     fn handle_closed(&mut self, session: &mut P::Session, id: SessionId) {
         self.inner.handle_closed(session, id);
     }

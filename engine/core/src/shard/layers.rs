@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use ahash::AHashMap;
+use tls::Failure;
 
 use crate::event::SessionId;
 use crate::secure::{Doors, Records, Tls};
@@ -24,6 +25,8 @@ pub(super) struct Layers<T: Tls> {
     pub queue: VecDeque<SessionId>,
     /// What was sealed, until it is given on.
     pub scratch: Vec<u8>,
+    /// Why TLS has failed, of those that end for it, by slot.
+    pub failures: AHashMap<u32, Failure>,
 }
 
 /// A connection's part.
@@ -69,6 +72,7 @@ impl<T: Tls> Layers<T> {
             partial: AHashMap::default(),
             queue: VecDeque::new(),
             scratch: Vec::new(),
+            failures: AHashMap::default(),
         }
     }
 

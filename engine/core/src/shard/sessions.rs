@@ -286,6 +286,10 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             (false, false) => Reason::Hangup,
         };
         self.drop_for(why);
+        let why = match secure {
+            true => self.failed_before(slot).unwrap_or(why),
+            false => why,
+        };
         self.close(slot, why);
     }
 
@@ -303,6 +307,9 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         if let Some(outbox) = &old.outbox {
             self.owed -= outbox.cost();
             self.protocol.handle_dropped(id);
+        }
+        if let Some(failure) = self.layers.failures.remove(&slot) {
+            self.protocol.note_failure(failure);
         }
         match old.state {
             State::Active(mut session) => {

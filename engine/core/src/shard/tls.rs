@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use reactor::Reactor;
-use tls::{Alert, Channel, Fault, Opened, RECORD_MAX};
+use tls::{Alert, Channel, Failure, Fault, Opened, RECORD_MAX};
 
 use super::Shard;
 use super::layers::{Layer, Layers, Shaking};
@@ -48,6 +48,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         if let Some(partial) = self.layers.partial.remove(&slot) {
             self.owed -= partial.len();
         }
+        self.layers.failures.remove(&slot);
     }
 
     /// Bytes came on a TLS connection.
@@ -73,7 +74,7 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             self.layers.queue.push_back(id);
         }
         if too_much {
-            self.fail_tls(slot, Reason::HandshakeFailed, None);
+            self.fail_tls(slot, Reason::HandshakeFailed, Failure::TooLong, None);
         }
     }
 
@@ -118,7 +119,10 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         match step {
             Some(Ok(None)) => {}
             Some(Ok(Some(all))) => self.established(slot, all),
-            Some(Err(_)) | None => self.fail_tls(slot, Reason::HandshakeFailed, None),
+            Some(Err(error)) => {
+                self.fail_tls(slot, Reason::HandshakeFailed, (&error).into(), None);
+            }
+            None => self.fail_tls(slot, Reason::HandshakeFailed, Failure::NoIdentity, None),
         }
     }
 
@@ -159,8 +163,9 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                 return;
             };
             let length = match records.open(&mut input[from..]) {
-                Err(Fault { alert, .. }) => {
-                    return self.fail_tls(slot, Reason::TlsFault, Some(alert));
+                Err(Fault { alert, why }) => {
+                    let failure = Failure::Record(why);
+                    return self.fail_tls(slot, Reason::TlsFault, failure, Some(alert));
                 }
                 Ok((_, Opened::Incomplete)) => {
                     self.owed += input.len() - from;
@@ -179,8 +184,9 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
                     length
                 }
                 Ok((_, Opened::Closed)) => return self.peer_closed(slot),
-                Ok((_, Opened::Failed(_))) => {
+                Ok((_, Opened::Failed(alert))) => {
                     self.drop_for(Reason::TlsFault);
+                    self.layers.failures.insert(slot, Failure::Alert(alert));
                     return self.close(slot, Reason::TlsFault);
                 }
             };
@@ -204,7 +210,8 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         if records.owes_answer() {
             let mut output = Vec::new();
             if records.answer(&mut output).is_err() {
-                return self.fail_tls(slot, Reason::TlsFault, Some(Alert::InternalError));
+                let alert = Some(Alert::InternalError);
+                return self.fail_tls(slot, Reason::TlsFault, Failure::Ours, alert);
             }
             if !planted(Mutant::LoseAnswer) {
                 self.emit_ready(slot, output.into());
@@ -217,6 +224,8 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
     fn refuse_renegotiation(&mut self, slot: u32) -> bool {
         if self.row(slot).outbox.is_some() {
             self.drop_for(Reason::TlsFault);
+            let failure = Failure::Record("a second handshake was asked for again");
+            self.layers.failures.insert(slot, failure);
             self.close(slot, Reason::TlsFault);
             return false;
         }
@@ -240,8 +249,15 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
 
     /// A TLS connection can't go on: its peer is told why, and it ends. What was not sealed yet is
     /// not sent.
-    pub(super) fn fail_tls(&mut self, slot: u32, reason: Reason, alert: Option<Alert>) {
+    pub(super) fn fail_tls(
+        &mut self,
+        slot: u32,
+        reason: Reason,
+        failure: Failure,
+        alert: Option<Alert>,
+    ) {
         self.drop_for(reason);
+        self.layers.failures.insert(slot, failure);
         let mut output = Vec::new();
         if let (Some(alert), Some(records)) = (alert, self.layers.records(slot)) {
             records.alert(alert, &mut output);
@@ -275,6 +291,30 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
         self.leaving.push(id);
     }
 
+    /// Why the connection of a peer that has left fails, if it does: a client says what it does not
+    /// like, and leaves at once.
+    pub(super) fn failed_before(&mut self, slot: u32) -> Option<Reason> {
+        let shakes = self.row(slot).has(Row::<P>::SHAKING);
+        if !self.layers.failures.contains_key(&slot) {
+            let shaking = self.layers.shaking(slot)?;
+            let input = std::mem::take(&mut shaking.input);
+            let failure = match (&mut shaking.handshake, input.first()?) {
+                (Some(handshake), _) => {
+                    let error = handshake.handle_input(&input, &mut Vec::new()).err()?;
+                    Failure::from(&error)
+                }
+                // No more than that is looked at for somebody who isn't there.
+                (None, first) if !tls::begins_record(*first) => Failure::NoTls,
+                (None, _) => return None,
+            };
+            self.layers.failures.insert(slot, failure);
+        }
+        Some(match shakes {
+            true => Reason::HandshakeFailed,
+            false => Reason::TlsFault,
+        })
+    }
+
     /// Whether a handshake has taken too long; the connection is closed then.
     pub(super) fn cut_if_shaking(&mut self, slot: u32, now_ns: u64) -> bool {
         let Some(shaking) = self.layers.shaking(slot) else {
@@ -285,6 +325,11 @@ impl<R: Reactor, P: Protocol, T: Tls> Shard<R, P, T> {
             self.look_at(slot, until_ns);
             return false;
         }
+        let failure = match shaking.taken {
+            0 => Failure::Silent,
+            _ => Failure::Slow,
+        };
+        self.layers.failures.insert(slot, failure);
         self.drop_for(Reason::HandshakeFailed);
         self.close(slot, Reason::HandshakeFailed);
         true

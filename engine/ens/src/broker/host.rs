@@ -1,15 +1,18 @@
 //! The broker as a protocol that the engine's shards host.
 
+use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use engine::event::{Event, SessionId};
 use engine::protocol::{Active, Announce, Parked as Due, Parking, Seen, TakenOver};
+use tls::Failure;
 
 use super::receipt::{self, Linked};
 use super::session::{Parked, Session};
 use super::subscriptions::REMOVALS_PER_TURN;
-use super::{Broker, BrokerMessage, Cx, close, refuse};
+use super::{Broker, BrokerMessage, Cx, close};
 use crate::event_ref::EventRef;
 use crate::frame::{ErrorCode, Frame, FrameError, PAYLOAD_BYTES_MAX, decode};
 
@@ -32,19 +35,19 @@ impl Broker {
                 Err((FrameError::UnknownKind(kind), length)) => {
                     taken += length;
                     let text = format!("frames of kind {kind} are not known");
-                    refuse(cx, ErrorCode::UnknownKind, 0, &text);
+                    self.refuse(cx, ErrorCode::UnknownKind, 0, &text);
                 }
                 Err((FrameError::PayloadTooLarge(id), length)) => {
                     taken += length;
                     let text = format!("a payload has at most {PAYLOAD_BYTES_MAX} bytes");
-                    refuse(cx, ErrorCode::TooLarge, id, &text);
+                    self.refuse(cx, ErrorCode::TooLarge, id, &text);
                 }
                 Err((error, _)) => {
                     let (code, text) = match error {
                         FrameError::TooLarge => (ErrorCode::TooLarge, "the frame is too large"),
                         _ => (ErrorCode::Malformed, "the bytes are no frame"),
                     };
-                    refuse(cx, code, 0, text);
+                    self.refuse(cx, code, 0, text);
                     self.dismiss(cx, text);
                     session.closing = true;
                 }
@@ -57,7 +60,7 @@ impl Broker {
         match *frame {
             Frame::Hello { version, name } => self.greet(cx, session, version, name),
             _ if !session.is_greeted() => {
-                refuse(cx, ErrorCode::Version, 0, "HELLO must come first");
+                self.refuse(cx, ErrorCode::Version, 0, "HELLO must come first");
                 close(cx, "HELLO must come first");
                 session.closing = true;
             }
@@ -78,7 +81,7 @@ impl Broker {
                         cx.send(Frame::Accepted { id }.to_bytes());
                     }
                 }
-                Err(error) => refuse(cx, ErrorCode::BadReference, id, &error.to_string()),
+                Err(error) => self.refuse(cx, ErrorCode::BadReference, id, &error.to_string()),
             },
             Frame::Subscribe { id, scope, pattern } => {
                 self.subscribe(cx, session, (id, scope), pattern);
@@ -108,13 +111,25 @@ impl Broker {
             | Frame::Missed
             | Frame::Error { .. }
             | Frame::Bye { .. } => {
-                refuse(
+                self.refuse(
                     cx,
                     ErrorCode::UnknownKind,
                     0,
                     "only a broker sends that frame",
                 );
             }
+        }
+    }
+}
+
+/// Whose a connection is, as the log has it.
+struct Client(Option<IpAddr>);
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(peer) => peer.to_canonical().fmt(f),
+            None => f.write_str("a client"),
         }
     }
 }
@@ -167,6 +182,7 @@ impl Active for Broker {
                 return session;
             }
         }
+        session.peer = cx.peer().map(|peer| peer.ip());
         tracing::debug!(target: "gap::connection", id = ?cx.id(), peer = ?cx.peer(), "accepted");
         cx.deadline(cx.now_ns() + HELLO_NS);
         session
@@ -219,7 +235,7 @@ impl Active for Broker {
     fn handle_watching(&mut self, _: &mut Session, _: &mut Cx<'_>) {}
 
     fn handle_stale(&mut self, _: &mut Session, cx: &mut Cx<'_>) {
-        if let Some(bytes) = self.lagged(cx.id()) {
+        if let Some(bytes) = self.lagged(cx.id(), cx.now_ns()) {
             cx.send(bytes);
         }
     }
@@ -231,6 +247,10 @@ impl Active for Broker {
             cx.send(Frame::Ping { token: 0 }.to_bytes());
             cx.deadline(self.keepalive_ns(cx.now_ns()));
         } else {
+            if let Some(more) = self.strangers.due(cx.now_ns()) {
+                let client = Client(session.peer);
+                tracing::warn!("closed a connection of {client}: no HELLO came{more}");
+            }
             close(cx, "no HELLO came");
             session.closing = true;
         }
@@ -241,9 +261,22 @@ impl Active for Broker {
         session.closing = true;
     }
 
-    fn handle_closed(&mut self, _: &mut Session, _: SessionId) {}
+    fn note_failure(&mut self, failure: Failure) {
+        self.failure = Some(failure);
+    }
+
+    fn handle_closed(&mut self, session: &mut Session, _: SessionId) {
+        let failure = self.failure.take();
+        self.failed = failure.map(|failure| (session.peer, failure));
+    }
 
     fn handle_gone(&mut self, cx: &mut Cx<'_>) {
+        if let Some((peer, failure)) = self.failed.take()
+            && let Some(more) = self.strangers.due(cx.now_ns())
+        {
+            let client = Client(peer);
+            tracing::warn!("closed a connection of {client}, TLS has failed: {failure}{more}");
+        }
         tracing::debug!(target: "gap::connection", id = ?cx.id(), "closed");
         self.gone(cx);
     }

@@ -19,12 +19,14 @@ mod site;
 mod subscriptions;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ahash::RandomState;
 use bytes::Bytes;
 use engine::event::{SessionId, ShardId};
 use engine::protocol::Context;
+use tls::Failure;
 
 pub use config::{BrokerConfig, Stats, SubscribingShards, SubscriptionLimits};
 pub use joins::Joins;
@@ -61,9 +63,16 @@ pub struct Broker {
     lagged: HashMap<SessionId, Tally, RandomState>,
     /// Connections that were not let in and are being closed.
     refused: HashSet<SessionId, RandomState>,
-    /// What the log says of those, and of those who may not connect.
+    /// What the log says of those, and of those who may not connect, or come no further than that.
     full: Sparing,
     strangers: Sparing,
+    /// Of frames that are refused, and of subscribers that lag: who is let in could have a line for
+    /// each frame.
+    bad_frames: Sparing,
+    slow: Sparing,
+    /// What is wrong with the TLS of the connection that ends next; whose it was that has ended.
+    failure: Option<Failure>,
+    failed: Option<(Option<IpAddr>, Failure)>,
     /// Members of pools that are being closed, and are members no more.
     dismissed: HashSet<SessionId, RandomState>,
     pools: Pools,
@@ -135,6 +144,10 @@ impl Broker {
             refused: HashSet::default(),
             full: Sparing::default(),
             strangers: Sparing::default(),
+            bad_frames: Sparing::default(),
+            slow: Sparing::default(),
+            failure: None,
+            failed: None,
             dismissed: HashSet::default(),
             pools: Pools::default(),
             retires: false,
@@ -144,6 +157,20 @@ impl Broker {
             telling: Box::default(),
             found: Vec::new(),
         }
+    }
+
+    /// Says no to a frame.
+    fn refuse(&mut self, cx: &mut Cx<'_>, code: ErrorCode, id: u32, text: &str) {
+        if let Some(more) = self.bad_frames.due(cx.now_ns()) {
+            let session = cx.id();
+            tracing::info!(target: "ens::server", ?session, id, "refused: {text}{more}");
+        }
+        let error = Frame::Error {
+            code: code as u16,
+            id,
+            text,
+        };
+        cx.send(error.to_bytes());
     }
 
     /// A connection has ended.
@@ -196,7 +223,7 @@ impl Broker {
 
     fn greet(&mut self, cx: &mut Cx<'_>, session: &mut Session, version: u16, name: &str) {
         if version == 0 {
-            refuse(
+            self.refuse(
                 cx,
                 ErrorCode::Version,
                 0,
@@ -226,24 +253,15 @@ impl Broker {
         }
     }
 
-    fn lagged(&mut self, session: SessionId) -> Option<Bytes> {
+    fn lagged(&mut self, session: SessionId, now_ns: u64) -> Option<Bytes> {
         let tally = self.lagged.remove(&session)?;
         let Tally { events, .. } = tally;
-        tracing::warn!(target: "ens::server", ?session, events, "a slow subscriber lagged");
+        if let Some(more) = self.slow.due(now_ns) {
+            let text = "a slow subscriber lagged";
+            tracing::warn!(target: "ens::server", ?session, events, "{text}{more}");
+        }
         Some(tally.frame(self.version_of(session)))
     }
-}
-
-fn refuse(cx: &mut Cx<'_>, code: ErrorCode, id: u32, text: &str) {
-    tracing::info!(target: "ens::server", session = ?cx.id(), id, "refused: {text}");
-    cx.send(
-        Frame::Error {
-            code: code as u16,
-            id,
-            text,
-        }
-        .to_bytes(),
-    );
 }
 
 fn close(cx: &mut Cx<'_>, text: &str) {

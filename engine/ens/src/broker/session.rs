@@ -1,5 +1,7 @@
 //! One connection's bytes.
 
+use std::net::IpAddr;
+
 use bytes::{Buf, BytesMut};
 
 use crate::frame::{Scope, VERSION};
@@ -16,6 +18,8 @@ pub struct Session {
     greeting: u8,
     /// It was told that it is closed; what it still sends is not read.
     pub(super) closing: bool,
+    /// Its client's address, for the log, until it is packed away.
+    pub(super) peer: Option<IpAddr>,
 }
 
 /// A connection that only waits: nothing but how it was greeted.

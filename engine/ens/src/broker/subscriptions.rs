@@ -8,7 +8,7 @@ use engine::event::SessionId;
 
 use super::message::BrokerMessage;
 use super::session::Session;
-use super::{Broker, Cx, Target, config, pools, publish, refuse};
+use super::{Broker, Cx, Target, config, pools, publish};
 use crate::bus::hears_others;
 use crate::event_ref::Pattern;
 use crate::frame::{ErrorCode, Frame, SCOPED, Scope, VERSION};
@@ -59,20 +59,20 @@ impl Broker {
         let version = of.version();
         if scope.is_some() && u16::from(version) < SCOPED {
             let text = "a scope needs version 3 of ENP, and HELLO has asked for an older one";
-            return refuse(cx, ErrorCode::BadReference, id, text);
+            return self.refuse(cx, ErrorCode::BadReference, id, text);
         }
         let mut pattern = match Pattern::parse(pattern) {
             Ok(pattern) => pattern,
-            Err(error) => return refuse(cx, ErrorCode::BadReference, id, &error.to_string()),
+            Err(error) => return self.refuse(cx, ErrorCode::BadReference, id, &error.to_string()),
         };
         pattern.scope = scope.unwrap_or(of.scope());
         if id == 0 || self.has_subscription(session, id) {
             let text = "the subscription's number is 0 or in use";
-            return refuse(cx, ErrorCode::BadId, id, text);
+            return self.refuse(cx, ErrorCode::BadId, id, text);
         }
         let bytes = pattern.cost();
         if let Err(text) = self.admit(session, bytes) {
-            return refuse(cx, ErrorCode::TooMany, id, &text);
+            return self.refuse(cx, ErrorCode::TooMany, id, &text);
         }
         tracing::debug!(target: "ens::server", ?session, id, key = %pattern.key, "subscribe");
         let is_service = &*pattern.key == config::SERVICE_KEY;
@@ -207,7 +207,7 @@ impl Broker {
         });
         let Some((subscription, was_last)) = subscription else {
             let text = "there is no subscription of that number";
-            return refuse(cx, ErrorCode::BadId, id, text);
+            return self.refuse(cx, ErrorCode::BadId, id, text);
         };
         if was_last {
             self.subscriptions.remove(&session);

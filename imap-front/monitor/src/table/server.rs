@@ -95,6 +95,10 @@ pub const REFUSALS: Metric = counter(
         "failed logins refused at once: too many are kept waiting",
     ),
     (
+        "connections",
+        "connections refused: there are enough in all (service.imap.maxsessions)",
+    ),
+    (
         "address_connections",
         "connections refused: their address has enough (service.imap.maxperaddress)",
     ),

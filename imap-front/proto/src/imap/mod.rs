@@ -47,4 +47,4 @@ pub use forwarded::Forwarded;
 pub use idle::{Announce, RenderKey, announce, claim, render, render_many};
 pub use notify::{Further, Spec, announce_further, concerns, render_further};
 pub use parked::Parked;
-pub use session::{STREAM_ENDS, Session};
+pub use session::{Ending, STREAM_ENDS, Session};

@@ -1,6 +1,7 @@
 //! What a session asks its host to do.
 
 use bytes::Bytes;
+use mail::Refusal;
 use mail::request::Target;
 
 use super::Recipient;
@@ -21,6 +22,11 @@ pub enum Action {
     Discard,
     /// The message is complete: deliver it. Answered by `handle_delivered` once it is durable.
     Deliver(Delivery),
+    /// The message is complete and refused, as its recipients will hear; it is still known where it
+    /// was to go.
+    Undelivered(Undelivered),
+    /// A message was refused by the size that MAIL announced.
+    TooBig,
     /// Begin a TLS handshake behind what was sent so far.
     StartTls,
     /// Close after what was sent so far has left.
@@ -45,6 +51,17 @@ pub struct Delivery {
     pub utf8: bool,
     /// Who submitted it, as the client says (RFC 4954 §5).
     pub submitter: Option<Box<str>>,
+}
+
+/// A message that was refused as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undelivered {
+    /// Why.
+    pub refusal: Refusal,
+    /// The sender's address without angle brackets; empty for `<>`.
+    pub return_path: Box<str>,
+    /// Bytes of its text.
+    pub size: u64,
 }
 
 /// The host's answer to [`Action::Lookup`].

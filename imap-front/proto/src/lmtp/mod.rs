@@ -15,9 +15,9 @@ pub mod reply;
 pub mod session;
 pub mod trace;
 
-pub use action::{Action, Delivery, Lookup};
+pub use action::{Action, Delivery, Lookup, Undelivered};
 pub use address::Recipient;
-pub use session::{OverQuota, Session, SessionConfig};
+pub use session::{Ending, OverQuota, Session, SessionConfig};
 pub use trace::Stamp;
 
 /// Longest command line in bytes, its end included: RFC 5321 §4.5.3.1.4 asks for 512, paths in

@@ -1,8 +1,8 @@
 //! The LMTP session.
 
+mod ending;
 mod facts;
 mod handover;
-mod http;
 
 use std::sync::Arc;
 
@@ -17,6 +17,8 @@ use super::data::Unstuffer;
 use super::reply;
 use super::trace::{Stamp, Trace};
 use super::{CHUNK_BYTES, ERRORS_MAX, LINE_BYTES_MAX, Recipient};
+
+pub use ending::Ending;
 
 /// What a recipient takes besides its target, in bytes, about.
 const RECIPIENT_BYTES: usize = 128;
@@ -65,8 +67,8 @@ pub struct Session {
     starttls: bool,
     /// Whether it has.
     secure: bool,
-    /// The client spoke HTTP.
-    http: bool,
+    /// Why it was ended, if its client would have gone on.
+    ending: Option<Ending>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +83,10 @@ enum State {
     Data,
     /// Waits for `handle_delivered`.
     Delivering,
+    /// The message is complete and refused: the host is to be told.
+    Refusing,
+    /// Then its recipients are.
+    Refused,
     /// Has the client begin TLS; the action is still to be given.
     StartTls,
     /// Said its last word; `Close` is still to be given.
@@ -132,7 +138,7 @@ impl Session {
             stopping: false,
             starttls: false,
             secure: false,
-            http: false,
+            ending: None,
         };
         let greeting = format!("220 {} LMTP Ensign ready", session.config.hostname);
         session.say(&greeting);
@@ -274,21 +280,6 @@ impl Session {
         }
     }
 
-    /// The client said nothing for too long.
-    pub fn handle_timeout(&mut self) {
-        self.end(reply::TIMED_OUT);
-    }
-
-    /// The transaction takes longer than it may.
-    pub fn handle_overdue(&mut self) {
-        self.end(reply::OVERDUE);
-    }
-
-    /// There is no memory for what the client sends.
-    pub fn handle_no_memory(&mut self) {
-        self.end(reply::NO_MEMORY);
-    }
-
     /// The server stops. A delivery under way is still answered; then the session ends.
     pub fn handle_stop(&mut self) {
         self.stopping = true;
@@ -307,6 +298,15 @@ impl Session {
                 }
                 State::Command => self.run_command(),
                 State::Data => self.run_data(),
+                State::Refusing => {
+                    self.state = State::Refused;
+                    self.pending = self.undelivered().map(Box::new);
+                    true
+                }
+                State::Refused => {
+                    self.refuse_text();
+                    true
+                }
                 State::StartTls if self.output.is_empty() => {
                     self.state = State::Command;
                     return Some(Action::StartTls);
@@ -391,7 +391,7 @@ impl Session {
         self.errors += 1;
         self.say(line);
         if self.errors >= ERRORS_MAX {
-            self.end(reply::TOO_MANY_ERRORS);
+            self.end_for(Ending::Errors);
         }
     }
 
@@ -437,7 +437,7 @@ impl Session {
             return Err(CommandError::NotOffered);
         }
         if !self.input.is_empty() {
-            self.end(reply::BEHIND_START_TLS);
+            self.end_for(Ending::BehindStartTls);
             return Ok(());
         }
         (self.client, self.transaction) = (None, None);
@@ -459,6 +459,7 @@ impl Session {
             .size
             .is_some_and(|size| size > self.config.message_bytes_max)
         {
+            self.pending = Some(Box::new(Action::TooBig));
             return self.say(reply::TOO_BIG);
         }
         self.transaction = Some(Box::new(Transaction {
@@ -567,20 +568,14 @@ impl Session {
         true
     }
 
-    /// The message is complete: deliver it, or refuse it to each recipient (RFC 2033 §4.2).
+    /// The message is complete: deliver it, or refuse it.
     fn end_text(&mut self) {
         let transaction = self
             .transaction
             .as_mut()
             .expect("a message belongs to a transaction");
-        if let Some(refusal) = transaction.text.refused.take() {
-            let line = reply::undelivered(&refusal, self.config.over_quota);
-            for _ in 0..transaction.recipients.len() {
-                self.output.extend_from_slice(line.as_bytes());
-                self.output.extend_from_slice(b"\r\n");
-            }
-            self.transaction = None;
-            self.state = State::Command;
+        if transaction.text.refused.is_some() {
+            self.state = State::Refusing;
             return;
         }
         let text = &mut transaction.text;

@@ -18,6 +18,10 @@ struct Host {
     handshakes: usize,
     closed: bool,
     refusals: Vec<(&'static str, Refusal)>,
+    /// Messages that were refused as they came.
+    refused: Vec<Undelivered>,
+    /// Those that were by their announced size.
+    too_big: usize,
 }
 
 impl Host {
@@ -37,6 +41,8 @@ impl Host {
                 }
                 Action::Deliver(delivery) => self.deliver(session, &delivery),
                 Action::StartTls => self.handshakes += 1,
+                Action::Undelivered(message) => self.refused.push(message),
+                Action::TooBig => self.too_big += 1,
                 Action::Close => self.closed = true,
             }
         }
@@ -304,7 +310,8 @@ fn a_browser_that_was_led_here_says_nothing_more() {
             }
             let said = String::from_utf8(std::mem::take(&mut host.said)).unwrap();
             assert_eq!(said, format!("{}\r\n", reply::NO_WEB_SERVER));
-            assert!(host.closed && session.speaks_http());
+            assert!(host.closed);
+            assert_eq!(session.ending(), Some(Ending::Http));
         }
     }
 }
@@ -444,6 +451,7 @@ fn sense_runs_out() {
     let said = String::from_utf8(host.said).unwrap();
     assert_eq!(said.lines().count(), ERRORS_MAX as usize + 2);
     assert!(said.ends_with("421 4.7.0 Too many errors, closing\r\n"));
+    assert_eq!(session.ending(), Some(Ending::Errors));
 }
 
 /// What recipients take is what counts, not how many there are.

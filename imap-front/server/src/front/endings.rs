@@ -1,6 +1,7 @@
 //! Sessions that end for what was said before login.
 
 use engine::event::SessionId;
+use proto::imap::Ending;
 
 use super::{Backend, Bound, Front, FrontSession};
 use crate::refusals::Refused;
@@ -8,11 +9,11 @@ use crate::refusals::Refused;
 impl<B: Backend> Front<B> {
     /// Has a line logged, once, if the machine ended the session for what was said before login.
     pub(super) fn note_refused(&mut self, session: &mut FrontSession, id: SessionId) {
-        let machine = &session.machine;
-        let refused = match (machine.exceeds_commands(), machine.speaks_http()) {
-            (true, _) => Refused::Commands,
-            (_, true) => Refused::Http,
-            _ => return,
+        let refused = match session.machine.ended_for() {
+            Some(Ending::Commands) => Refused::Commands,
+            Some(Ending::Http) => Refused::Http,
+            Some(Ending::BehindStartTls) => Refused::BehindStartTls,
+            None => return,
         };
         if std::mem::replace(&mut session.ended, true) {
             return;

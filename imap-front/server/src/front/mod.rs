@@ -515,6 +515,10 @@ impl<B: Backend> Active for Front<B> {
         self.ends.note(why);
     }
 
+    fn note_failure(&mut self, failure: tls::Failure) {
+        self.ends.note_failure(failure);
+    }
+
     fn handle_closed(&mut self, session: &mut FrontSession, id: SessionId) {
         self.note_ended(session, id);
         self.counts.went(session.user.is_some());

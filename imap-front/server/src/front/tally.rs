@@ -7,6 +7,7 @@ use engine::protocol::Context;
 use engine::stats::Reason;
 use mail::{Reply, UserId};
 use proto::imap::Parked;
+use tls::Failure;
 
 use super::logins::Came;
 use super::{Backend, Front, FrontSession};
@@ -46,6 +47,9 @@ pub(super) enum Ending {
 #[derive(Default)]
 pub(super) struct Ends {
     why: Option<Reason>,
+    /// What is wrong with the TLS of the connection that ends next, and of that which ends now.
+    coming: Option<Failure>,
+    failure: Option<Failure>,
     ended: Option<Box<Ended>>,
 }
 
@@ -53,6 +57,12 @@ impl Ends {
     /// Why the connection ends that comes next.
     pub fn note(&mut self, why: Reason) {
         self.why = Some(why);
+        self.failure = self.coming.take();
+    }
+
+    /// What was wrong with its TLS.
+    pub fn note_failure(&mut self, failure: Failure) {
+        self.coming = Some(failure);
     }
 }
 
@@ -102,8 +112,26 @@ impl<B: Backend> Front<B> {
         if session.user.is_none() && !cut {
             return;
         }
-        let told = (result, cut);
-        self.ends.ended = Some(Box::new(ended(session, id, told)));
+        let mut ended = ended(session, id, (result, cut));
+        ended.why = self.ends.failure.take();
+        self.ends.ended = Some(Box::new(ended));
+    }
+
+    /// A session of LMTP has ended: there is a line if it was cut.
+    pub(crate) fn note_deliverer_ended(&mut self, client: Option<IpAddr>, id: SessionId) {
+        let why = self.ends.why.take().unwrap_or(Reason::Closed);
+        let (result, cut) = told(why, None);
+        if cut {
+            self.lines.put(Line::Ended(Box::new(Ended {
+                who: who(id, client, None),
+                user: None,
+                result,
+                cut,
+                why: self.ends.failure.take(),
+                seconds: None,
+                traffic: None,
+            })));
+        }
     }
 
     /// The client has given up its login, and may log in again as anybody (RFC 8437).
@@ -132,6 +160,7 @@ impl<B: Backend> Front<B> {
             user: Some(parked.user),
             result,
             cut,
+            why: self.ends.failure.take(),
             seconds: None,
             traffic: None,
         }));
@@ -202,6 +231,7 @@ fn ended(session: &FrontSession, id: SessionId, (result, cut): (&'static str, bo
         user: session.user,
         result,
         cut,
+        why: None,
         seconds: None,
         traffic: (!session.tally.was_parked).then_some(traffic),
     }

@@ -18,7 +18,9 @@ use super::Inside;
 use super::connection::{Connection, Stays};
 use super::site::Told;
 use super::status::Pulse;
+use crate::lines::{Line, Who};
 use crate::panics;
+use crate::refusals::Refused;
 
 /// Clients at a time. Who comes then has the place of one that has asked nothing, or nothing for
 /// the longest time.
@@ -133,9 +135,19 @@ impl Visit<'_> {
             pulse,
             streams,
         } = self;
+        let mut refused = None;
         let mut answer = |request| {
             let (told, path) = match request {
-                Ok(request) => inside.answer(&request, pulse, *streams < STREAMS_MAX),
+                Ok(request) => {
+                    let (told, path) = inside.answer(&request, pulse, *streams < STREAMS_MAX);
+                    refused = refused.or(match told.code() {
+                        // Browsers ask without one first.
+                        401 if request.authorization.is_some() => Some(Refused::Token),
+                        403 => Some(Refused::Host),
+                        _ => None,
+                    });
+                    (told, path)
+                }
                 Err(code) => {
                     let text = "that is no request that is answered here";
                     (Told::Answer(Answer::of(code, text)), "other")
@@ -146,7 +158,16 @@ impl Visit<'_> {
             told
         };
         let going = || client.go_on(now, &mut answer);
-        panics::catch("of a client of the HTTP door", going).unwrap_or(Stays::No)
+        let stays = panics::catch("of a client of the HTTP door", going).unwrap_or(Stays::No);
+        if let (Some(what), Ok(peer)) = (refused, client.stream().peer_addr()) {
+            let who = Who {
+                client: Some(peer.ip()),
+                ..Who::default()
+            };
+            let name = Box::default();
+            inside.measured.lines.put(Line::Refused { who, what, name });
+        }
+        stays
     }
 }
 

@@ -115,6 +115,8 @@ pub struct Ended {
     pub result: &'static str,
     /// Whether it was the server's will, for something the client did or was.
     pub cut: bool,
+    /// What was wrong with its TLS, if it was cut for that.
+    pub why: Option<tls::Failure>,
     /// How long it was logged in.
     pub seconds: Option<u64>,
     /// What went over it; none if it was packed away in between, as that is forgotten then.

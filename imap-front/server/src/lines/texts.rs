@@ -176,9 +176,11 @@ impl Teller<'_> {
         let received = ended.traffic.map(|it| it.received);
         let sent = ended.traffic.map(|it| it.sent);
         let commands = ended.traffic.map(|it| it.commands);
+        let why = ended.why.map(|why| why.to_string());
+        let why = why.as_deref();
         match ended.cut {
             true => say!(
-                warn, event, result, who, user, seconds, received, sent, commands, "cut"
+                warn, event, result, who, user, why, seconds, received, sent, commands, "cut"
             ),
             false => say!(
                 info,

@@ -2,7 +2,7 @@
 
 use mail::Refusal;
 use mail::reply::Appended;
-use proto::lmtp::{Delivery, Session};
+use proto::lmtp::{Delivery, Session, Undelivered};
 
 use crate::lines::{Delivered, DeliveredTo, Line, Who};
 
@@ -61,6 +61,13 @@ impl Account {
         }
         self.sender = delivery.return_path.clone();
         self.size = delivery.size;
+        self.complete_ns = now_ns;
+    }
+
+    /// All of it came, and was not kept.
+    pub fn undelivered(&mut self, message: Undelivered, now_ns: u64) {
+        self.sender = message.return_path;
+        self.size = message.size;
         self.complete_ns = now_ns;
     }
 

@@ -1,16 +1,18 @@
 //! One connection's session: the machine and what is under way for it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use engine::event::SessionId;
 use mail::reply::Appended;
 use mail::request::{Body, Target};
 use mail::{Refusal, Reply, Request, SpoolId};
-use proto::lmtp::{Delivery, Lookup, Recipient, Session};
+use proto::lmtp::{Delivery, Ending, Lookup, Recipient, Session, Undelivered};
 
 use super::Settings;
 use super::account::Account;
 use crate::front::Requester;
+use crate::refusals::Refused;
 
 /// An active LMTP session.
 pub struct LmtpSession {
@@ -237,6 +239,29 @@ impl LmtpSession {
             }
             Asked::Discard => None,
         }
+    }
+
+    /// A message was refused as it came.
+    pub(super) fn undelivered(&mut self, message: Undelivered, now_ns: u64) {
+        let results = vec![Err(message.refusal.clone()); self.machine.targets().len()];
+        self.account.undelivered(message, now_ns);
+        self.account.delivered(&self.machine, &results);
+    }
+
+    /// The client's address, if it has one.
+    pub(super) fn peer(&self) -> Option<IpAddr> {
+        self.machine.peer().and_then(|peer| peer.parse().ok())
+    }
+
+    /// Why the server ends it, if its client would have gone on.
+    pub(super) fn refused(&self) -> Option<Refused> {
+        Some(match self.machine.ending()? {
+            Ending::Errors => Refused::Errors,
+            Ending::Overdue => Refused::Overdue,
+            Ending::NoMemory => Refused::Memory,
+            Ending::BehindStartTls => Refused::BehindStartTls,
+            Ending::Http => Refused::Http,
+        })
     }
 
     fn delivered(&mut self, results: &[Result<Appended, Refusal>]) {

@@ -252,6 +252,7 @@ impl LmtpShard {
         id: SessionId,
     ) {
         self.held_bytes -= std::mem::take(&mut session.held_bytes);
+        front.note_deliverer_ended(session.peer(), id);
         if let Some(request) = session.close() {
             let requester = session.requester(id);
             requester.leave();
@@ -328,11 +329,17 @@ impl LmtpShard {
                     cx.start_tls();
                     None
                 }
+                Action::Undelivered(message) => {
+                    session.undelivered(message, cx.now_ns());
+                    None
+                }
+                Action::TooBig => {
+                    self.lines.refuse(Refused::TooBig, session.peer(), cx.id());
+                    None
+                }
                 Action::Close => {
-                    if session.machine.speaks_http() {
-                        let peer = session.machine.peer();
-                        let peer = peer.and_then(|peer| peer.parse().ok());
-                        self.lines.refuse(Refused::Http, peer, cx.id());
+                    if let Some(refused) = session.refused() {
+                        self.lines.refuse(refused, session.peer(), cx.id());
                     }
                     cx.close();
                     None
@@ -345,10 +352,10 @@ impl LmtpShard {
 
     /// Has the log told what came of recipients and messages.
     fn tell(&self, session: &mut LmtpSession, cx: &Context<'_, Reply>) {
-        let peer = session.machine.peer();
+        let client = session.peer();
         let who = || Who {
             session: Some(cx.id()),
-            client: peer.and_then(|peer| peer.parse().ok()),
+            client,
             called: None,
         };
         if let Some(line) = session.account.take(who, cx.now_ns()) {

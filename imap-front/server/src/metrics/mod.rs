@@ -191,6 +191,7 @@ fn of_bound(bound: Bound) -> (&'static table::Metric, &'static str) {
         Bound::AddressLoginRefused => (refusals, "address_login_refused"),
         Bound::LoginRefused => (refusals, "login_refused"),
         Bound::DelayRefused => (refusals, "delay_refused"),
+        Bound::Connections => (refusals, "connections"),
         Bound::AddressConnections => (refusals, "address_connections"),
         Bound::DeliveryConnections => (refusals, "delivery_connections"),
         Bound::UserConnections => (refusals, "user_connections"),

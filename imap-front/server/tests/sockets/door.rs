@@ -329,6 +329,13 @@ fn beyond_loopback_there_is_tls_and_a_token() {
     }
     let bearer = |token: &str| format!("Authorization: Bearer {}\r\n", token.trim());
     assert_eq!(browser.get("/metrics", &bearer(&token[1..])).code, 401);
+    let refused = "event=refusal result=token ip=local";
+    let begun = Instant::now();
+    while !site.log().contains(refused) {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{}", site.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(site.log().matches(refused).count(), 1);
     let metrics = browser.get("/metrics", &bearer(&token));
     assert_eq!(metrics.code, 200);
     let ends = "ensign_certificate_expiry_timestamp_seconds{file=\"default.pem\"}";

@@ -14,6 +14,7 @@ mod contexts;
 mod damage;
 mod deliverers;
 mod door;
+mod ended;
 mod expiry;
 mod flags;
 mod handover;

@@ -83,6 +83,7 @@ impl Outcome {
                     session.handle_delivered(&results);
                 }
                 Action::StartTls => unreachable!("it is not offered"),
+                Action::Undelivered(_) | Action::TooBig => {}
                 Action::Close => self.closed = true,
             }
         }

@@ -6,7 +6,7 @@ use mail::{Reply, Request};
 
 use super::acl::NO_RIGHT;
 use super::uid_only::UID_REQUIRED;
-use super::{Session, Step, Work};
+use super::{Ending, Session, Step, Work};
 use crate::http::is_request;
 use crate::imap::action::Action;
 use crate::imap::ast::{Command, IdField, Tagged};
@@ -62,13 +62,12 @@ impl Session {
         if self.user.is_none() && received.is_command() {
             self.commands += 1;
             if self.exceeds_commands() {
-                self.bye("[LIMIT] Too many commands before login");
+                self.end_for(Ending::Commands);
                 return false;
             }
             // The lines behind it may be commands, and come from whoever leads the browser.
-            self.http = received.first_line().is_some_and(is_request);
-            if self.http {
-                self.bye("This is IMAP, and no web server");
+            if received.first_line().is_some_and(is_request) {
+                self.end_for(Ending::Http);
                 return false;
             }
         }
@@ -347,7 +346,7 @@ impl Session {
         if self.user.is_some() || !self.starttls {
             self.done(tag, "BAD STARTTLS is not offered on this connection");
         } else if !self.receiver.is_empty() {
-            self.bye("Nothing may follow STARTTLS before the handshake");
+            self.end_for(Ending::BehindStartTls);
         } else {
             self.done(tag, "OK Begin the TLS handshake now");
             self.act(Action::StartTls);

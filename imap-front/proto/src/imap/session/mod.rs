@@ -18,6 +18,7 @@ mod copy;
 mod decoding;
 mod dispatch;
 mod eight_bit;
+mod ending;
 mod esearch;
 mod fetch;
 mod fetch_items;
@@ -75,6 +76,7 @@ use super::view::View;
 use notified::Notify;
 
 pub use bounds::STREAM_ENDS;
+pub use ending::Ending;
 
 /// A session.
 pub struct Session {
@@ -109,8 +111,7 @@ pub struct Session {
     failures: u8,
     /// Commands before login.
     commands: u32,
-    /// The client spoke HTTP.
-    http: bool,
+    ending: Option<Ending>,
     /// The command that is being done, or was last.
     command: CommandName,
     work: Work,
@@ -346,7 +347,7 @@ impl Session {
             language: Language::Default,
             failures: 0,
             commands: 0,
-            http: false,
+            ending: None,
             command: CommandName::Unknown,
             work: Work::Ready,
             closing: false,
@@ -488,17 +489,6 @@ impl Session {
             Work::Ready => !self.receiver.is_empty(),
             _ => false,
         }
-    }
-
-    /// Whether the session ends because the client gave too many commands before it logged in.
-    pub fn exceeds_commands(&self) -> bool {
-        let max = self.config.prelogin_commands_max;
-        max > 0 && self.commands > max
-    }
-
-    /// Whether the session ends because the client sent an HTTP request instead of a command.
-    pub fn speaks_http(&self) -> bool {
-        self.http
     }
 
     /// Who is logged in.

@@ -24,7 +24,8 @@ impl Session {
         put_text(output, self.peer.as_deref());
         put_text(output, self.client.as_deref());
         output.put_u32(self.errors);
-        for bit in [self.starttls, self.secure, self.http] {
+        // The last one told of HTTP, of which nobody rests.
+        for bit in [self.starttls, self.secure, false] {
             output.put_u8(u8::from(bit));
         }
     }
@@ -38,7 +39,7 @@ impl Session {
         session.errors = input.try_get_u32().ok()?;
         session.starttls = take_bool(input)?;
         session.secure = take_bool(input)?;
-        session.http = take_bool(input)?;
+        take_bool(input)?;
         Some(session)
     }
 }

@@ -46,6 +46,7 @@ fn what_comes_behind_it_in_clear_text_is_not_done() {
         let heard = said(&mut session, &mut host, &input);
         assert!(heard.contains("\r\n421 4.7.0 "), "{heard}");
         assert!(host.closed && host.handshakes == 0);
+        assert_eq!(session.ending(), Some(Ending::BehindStartTls));
     }
 }
 

@@ -31,6 +31,22 @@ fn a_message_too_big_is_swallowed_without_memory() {
         b"552 5.3.4 The message is too big\r\n250 2.0.0 OK\r\n"
     );
     assert!(host.delivered.is_empty());
+    let refused = Undelivered {
+        refusal: Refusal::TooBig(200_000),
+        return_path: "a@b".into(),
+        size: host.refused[0].size,
+    };
+    assert_eq!(host.refused, [refused]);
+    // With its trace headers, and nothing else.
+    assert!((1_000_000..1_001_000).contains(&host.refused[0].size));
+    session.handle_input(b"MAIL FROM:<a@b> SIZE=200001\r\nMAIL FROM:<a@b> SIZE=200000\r\n");
+    host.said.clear();
+    host.run(&mut session);
+    assert_eq!(
+        host.said,
+        b"552 5.3.4 The message is too big\r\n250 2.1.0 Sender OK\r\n"
+    );
+    assert_eq!(host.too_big, 1);
 }
 
 #[test]

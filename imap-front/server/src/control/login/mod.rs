@@ -65,6 +65,7 @@ pub struct Authenticator {
     hasher: RandomState,
     computed: AtomicU64,
     lookups: Sparing,
+    unchecked: Sparing,
     tokens: Option<Arc<Tokens>>,
     counts: Counts,
 }
@@ -96,6 +97,7 @@ impl Authenticator {
             hasher: RandomState::new(),
             computed: AtomicU64::new(0),
             lookups: Sparing::default(),
+            unchecked: Sparing::default(),
             tokens: None,
             counts: Counts::default(),
         })
@@ -204,9 +206,9 @@ impl Authenticator {
             }
             Evidence::Token(token) => self.handle_token(requester, asked, &Zeroizing::new(token)),
             Evidence::Certificate => self.vouched(requester, &asked),
+            Evidence::Nameless(why) => self.nameless(requester, &asked, why),
             Evidence::Proof {
                 auth_message,
-            Evidence::Nameless(why) => self.nameless(requester, &asked, why),
                 proof,
             } => {
                 let login = &self.login;
@@ -270,10 +272,10 @@ impl Authenticator {
         self.fail(requester, (&asked.user, asked.by), refusal, Some(told));
     }
 
-        requester: Arc<Requester>,
-        asked: Identity,
     fn handle_password(
         self: &Arc<Self>,
+        requester: Arc<Requester>,
+        asked: Identity,
         password: Zeroizing<Box<[u8]>>,
     ) {
         let user = &*asked.user;
@@ -427,13 +429,14 @@ impl Authenticator {
             why: why.map(Box::from),
             expired: false,
         });
-    }
-
         let delay = self.attempts.failed(&counted(user), requester.client);
         self.delay.refuse(requester, refusal, delay);
+    }
+
     fn cannot_check(&self, (requester, by): (&Requester, Scheme), error: &UsersError) {
         self.counts.count(by, Ended::Unavailable);
-        tracing::error!("can't check a login: {error}");
+        self.unchecked
+            .say(|more| tracing::error!("can't check a login: {error}{more}"));
         let why = "logins can't be checked now, try again later";
         let reply = Reply::Refused(Refusal::Busy(why));
         self.replier.reply(requester.id, reply);
