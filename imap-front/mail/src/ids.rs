@@ -19,7 +19,7 @@ id!(
     UserId(u64)
 );
 id!(
-    /// A mailbox in its store, for as long as it exists: survives RENAME, never reused after DELETE.
+    /// A mailbox in its store, as long as it exists: survives RENAME, never reused after DELETE.
     /// The engine's topic id is this number.
     MailboxId(u64)
 );

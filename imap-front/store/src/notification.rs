@@ -8,7 +8,7 @@ use crate::Quota;
 
 /// Who is told what each commit did. Called by the writer's thread, which must not wait for it.
 pub trait Observer: Send + Sync {
-    /// Told each commit's notifications, in order, once it is durable and before anybody is answered.
+    /// Told each commit's notifications, in order, once it is durable, before anybody is answered.
     fn note(&self, notifications: Vec<Notification>);
 
     /// All are answered, for whom it matters how soon: threads may be woken for what was noted.

@@ -93,8 +93,8 @@ pub struct NewMailbox {
     pub uid_next: Uid,
     /// Its keywords, in their places.
     pub keywords: Vec<Arc<str>>,
-    /// What clients knew it by: they do so again if it keeps its UIDVALIDITY and no other mailbox is
-    /// known by that (RFC 8474 §4).
+    /// What clients knew it by: they do so again if it keeps its UIDVALIDITY and no other mailbox
+    /// is known by that (RFC 8474 §4).
     pub object: Option<ObjectId>,
 }
 

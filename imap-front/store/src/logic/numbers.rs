@@ -1,7 +1,8 @@
-//! Numbers of mailboxes and of bodies, and what clients know them by (RFC 8474 §4, §5.1). Each store
-//! gives identifiers of a block of its own, so that what comes from another store keeps them, and
-//! none ever means two things to a client whose mail moves from host to host. A body's identifier is
-//! its number. A mailbox's number is a topic, which has fewer bits: it counts within the block.
+//! Numbers of mailboxes and of bodies, and what clients know them by (RFC 8474 §4, §5.1). Each
+//! store gives identifiers of a block of its own, so that what comes from another store keeps them,
+//! and none ever means two things to a client whose mail moves from host to host. A body's
+//! identifier is its number. A mailbox's number is a topic, which has fewer bits: it counts within
+//! the block.
 
 use bytes::Bytes;
 use mail::{MailboxId, ObjectId, SpoolId};
