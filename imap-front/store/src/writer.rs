@@ -6,6 +6,7 @@
 
 mod ending;
 mod putting;
+mod uploads;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use crate::notification::Notification;
 use crate::pipeline::Pipeline;
 use crate::running::RunningQueue;
 use crate::stats::Stats;
+pub(crate) use uploads::Uploads;
 
 /// How long to wait while operations that go on wait for something else.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -69,16 +71,6 @@ pub(crate) struct Writer {
     pub key_maker: KeyMaker,
     pub running: RunningQueue,
     pub pipeline: Pipeline,
-}
-
-/// What is to be known of uploads when commits that hold parts of them are lost.
-#[derive(Debug, Default)]
-pub(crate) struct Uploads {
-    /// The highest of the store's numbers that one was given.
-    highest: u64,
-    /// Commits were lost: what is left of uploads is of no use, and no number may be given again,
-    /// for whoever has it may still send the next part.
-    are_lost: bool,
 }
 
 impl Writer {
@@ -224,26 +216,6 @@ impl Writer {
         Ok(())
     }
 
-    /// Removes what is left of uploads whose parts were lost with commits that were not durable.
-    fn forget_uploads(&mut self) -> Result<(), Error> {
-        let disk = self.disk.clone();
-        let view = disk.view()?;
-        let mut txn = Transaction::new(&view);
-        let removed = logic::forget_uploads(&mut txn, self.rules.block(), self.uploads.highest)?;
-        let changes = txn.into_changes();
-        drop(view);
-        let commit = Commit {
-            changes: Arc::new(changes),
-            number: self.commits + 1,
-            durability: Durability::Now,
-        };
-        let result = commit.carry_out(&self.disk).result;
-        self.confirm(&commit, result)?;
-        self.uploads.are_lost = false;
-        tracing::warn!("{removed} uploads that were under way are lost; their clients are told");
-        Ok(())
-    }
-
     /// Applies a group and hands it on. True if there was something to do.
     fn carry_out(&mut self, group: &mut Group) -> Result<bool, Error> {
         let disk = self.disk.clone();
@@ -270,13 +242,7 @@ impl Writer {
         if self.pipeline.in_flight.is_none() && failed.is_none() {
             self.go_on(&mut txn, &mut done, &mut ongoing);
         }
-        for (reply, _) in &done.answers {
-            if let Reply::Spooled(id) = reply
-                && self.rules.block().has(id.0)
-            {
-                self.uploads.highest = self.uploads.highest.max(id.0);
-            }
-        }
+        self.note_uploads(&done);
         for job in std::mem::take(&mut done.waits) {
             if let Err(job) = self.pipeline.wait(job) {
                 done.answers.extend(job.refused(&refusal(&Error::Waits)));
