@@ -16,7 +16,7 @@ use mail::{
 
 use crate::Error;
 use crate::disk::{Disk, View};
-use crate::logic;
+use crate::logic::{self, Block};
 use crate::put::SetLimits;
 
 /// A user.
@@ -151,6 +151,10 @@ impl Frozen {
         self.identity
     }
 
+    fn block(&self) -> Block {
+        Block::of_mark(self.identity)
+    }
+
     fn view(&self) -> Result<View<'_>, Error> {
         self.disk.view_of(&self.snapshot, self.generation)
     }
@@ -176,7 +180,7 @@ impl Frozen {
     /// # Errors
     /// As [`Frozen::user_after`].
     pub fn names(&self, user: UserId) -> Result<Vec<FrozenName>, Error> {
-        logic::frozen_names(&self.view()?, user)
+        logic::frozen_names(&self.view()?, self.block(), user)
     }
 
     /// Limits of a user that were set by SETQUOTA, if any were.
@@ -218,7 +222,7 @@ impl Frozen {
     /// # Errors
     /// As [`Frozen::user_after`].
     pub fn mailbox(&self, mailbox: MailboxId) -> Result<Option<FrozenMailbox>, Error> {
-        logic::frozen_mailbox(&self.view()?, mailbox)
+        logic::frozen_mailbox(&self.view()?, self.block(), mailbox)
     }
 
     /// Messages from a UID on, by UID, some at a time.

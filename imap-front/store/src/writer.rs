@@ -67,8 +67,8 @@ pub(crate) struct Writer {
     pub free: FreeSpace,
     pub uploads: Uploads,
     pub stats: Arc<Stats>,
-    /// What goes on slice by slice.
     pub key_maker: KeyMaker,
+    /// What goes on slice by slice.
     pub running: RunningQueue,
     pub pipeline: Pipeline,
 }

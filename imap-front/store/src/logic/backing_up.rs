@@ -142,7 +142,11 @@ pub(crate) fn usage(kv: &dyn Kv, rules: &Rules, user: UserId) -> Result<(Quota, 
     Ok((used, quota))
 }
 
-pub(crate) fn frozen_names(kv: &dyn Kv, user: UserId) -> Result<Vec<FrozenName>, Error> {
+pub(crate) fn frozen_names(
+    kv: &dyn Kv,
+    block: Block,
+    user: UserId,
+) -> Result<Vec<FrozenName>, Error> {
     let mut rows = Vec::new();
     let (from, to) = keys::names(user);
     kv.scan(Space::Names, &from, &to, false, &mut |key, row| {
@@ -154,7 +158,7 @@ pub(crate) fn frozen_names(kv: &dyn Kv, user: UserId) -> Result<Vec<FrozenName>,
     for (name, row) in rows {
         let row = row?;
         let mailbox = match row.mailbox {
-            Some(id) => frozen_mailbox(kv, id)?,
+            Some(id) => frozen_mailbox(kv, block, id)?,
             None => None,
         };
         names.push(FrozenName {
@@ -168,7 +172,11 @@ pub(crate) fn frozen_names(kv: &dyn Kv, user: UserId) -> Result<Vec<FrozenName>,
     Ok(names)
 }
 
-pub(crate) fn frozen_mailbox(kv: &dyn Kv, id: MailboxId) -> Result<Option<FrozenMailbox>, Error> {
+pub(crate) fn frozen_mailbox(
+    kv: &dyn Kv,
+    block: Block,
+    id: MailboxId,
+) -> Result<Option<FrozenMailbox>, Error> {
     let Some(row) = tables::mailbox(kv, id)? else {
         return Ok(None);
     };
@@ -186,7 +194,7 @@ pub(crate) fn frozen_mailbox(kv: &dyn Kv, id: MailboxId) -> Result<Option<Frozen
     }
     Ok(Some(FrozenMailbox {
         id,
-        object: Block::of_store(kv)?.object(id, &row),
+        object: block.object(id, &row),
         uid_validity: row.uid_validity,
         uid_next: row.uid_next,
         modseq: row.modseq,

@@ -58,9 +58,13 @@ impl Block {
 
     /// Whose numbers a store gives.
     pub fn of_store(kv: &dyn Kv) -> Result<Self, Error> {
-        let identity = self::identity(kv)?;
+        Ok(Self::of_mark(identity(kv)?))
+    }
+
+    /// Whose numbers a store with this mark gives, or one without.
+    pub fn of_mark(identity: Option<u128>) -> Self {
         let block = |identity| Self(1 + (identity % BLOCKS) as u64);
-        Ok(identity.map_or(Self::UNMARKED, block))
+        identity.map_or(Self::UNMARKED, block)
     }
 
     fn of_number(number: u64) -> Self {
@@ -82,17 +86,18 @@ impl Block {
         (self.0 << COUNT_BITS) | (count & ((1 << COUNT_BITS) - 1))
     }
 
-    /// The last number that the store whose these are gave, or the one before its first.
-    fn last(self, kv: &dyn Kv, counter: &str) -> Result<u64, Error> {
-        let last = tables::counter(kv, counter)?;
+    /// The last of them that the store whose these are gave a body, or the one before its first.
+    fn last(self, kv: &dyn Kv) -> Result<u64, Error> {
+        let last = tables::counter(kv, BODIES)?;
         // What was given before the store was marked is counted on.
         Ok(self.number(last))
     }
 }
 
-fn next(txn: &mut Transaction<'_>, own: Block, counter: &str) -> Result<u64, Error> {
-    let number = own.last(txn, counter)? + 1;
-    txn.put(Space::Meta, counter.as_bytes(), keys::number(number));
+/// The number of a body that is new.
+fn next(txn: &mut Transaction<'_>, own: Block) -> Result<u64, Error> {
+    let number = own.last(txn)? + 1;
+    txn.put(Space::Meta, BODIES.as_bytes(), keys::number(number));
     Ok(number)
 }
 
@@ -102,7 +107,7 @@ pub(crate) fn forget_uploads(
     own: Block,
     highest: u64,
 ) -> Result<usize, Error> {
-    if own.last(txn, BODIES)? < highest {
+    if own.last(txn)? < highest {
         txn.put(Space::Meta, BODIES.as_bytes(), keys::number(highest));
     }
     tables::recover_spools(txn)
@@ -110,7 +115,7 @@ pub(crate) fn forget_uploads(
 
 /// The number of a mailbox that is made.
 pub(super) fn mailbox(txn: &mut Transaction<'_>) -> Result<MailboxId, Error> {
-    Ok(MailboxId(next(txn, Block::UNMARKED, MAILBOXES)?))
+    Ok(MailboxId(tables::next(txn, MAILBOXES)?))
 }
 
 /// The mailbox that clients know by an identifier.
@@ -166,7 +171,7 @@ pub(super) enum Numbered {
 
 /// Whether a number can be that of the body that had it: another store gave it, or this one did.
 fn can_be(kv: &dyn Kv, own: Block, body: u64) -> Result<bool, Error> {
-    Ok(!Block::UNMARKED.has(body) && (!own.has(body) || body <= own.last(kv, BODIES)?))
+    Ok(!Block::UNMARKED.has(body) && (!own.has(body) || body <= own.last(kv)?))
 }
 
 /// Whether no body and no upload has a number.
@@ -194,7 +199,7 @@ pub(super) fn body(
             return Ok(Numbered::Shared(was));
         }
     }
-    Ok(Numbered::Free(next(txn, own, BODIES)?))
+    Ok(Numbered::Free(next(txn, own)?))
 }
 
 /// Whether a body has these bytes, and is no upload.
@@ -215,7 +220,7 @@ fn has(kv: &dyn Kv, body: u64, bytes: &Bytes) -> Result<bool, Error> {
 
 /// The number of an upload, which is that of the body that it becomes.
 pub(super) fn spool(txn: &mut Transaction<'_>, own: Block) -> Result<SpoolId, Error> {
-    Ok(SpoolId(next(txn, own, BODIES)?))
+    Ok(SpoolId(next(txn, own)?))
 }
 
 /// Begins an upload with the number that a body had, if it can have that.

@@ -27,6 +27,7 @@ use self::survey::Survey;
 use crate::disk::Durability;
 use crate::key_scan::KeyScan;
 use crate::kv::{Changes, Space};
+use crate::logic::Block;
 use crate::opening::{self, Opening};
 use crate::{Error, Loss, OpenError, Options};
 
@@ -117,8 +118,8 @@ pub fn run(folder: &Path, options: &Options, repair: bool) -> Result<Summary, Op
 }
 
 /// Reads everything; gives what is wrong, and the rows that mend it.
-fn find_faults(rows: &dyn KeyScan, now: InternalDate) -> (Summary, Repair) {
-    let mut survey = Survey::new(rows, now);
+fn find_faults(rows: &dyn KeyScan, block: Block, now: InternalDate) -> (Summary, Repair) {
+    let mut survey = Survey::new(rows, block, now);
     survey.read();
     acls::check(&mut survey);
     messages::check(&mut survey);
@@ -139,7 +140,7 @@ pub(crate) fn survey(
     repair: bool,
 ) -> Result<Summary, Error> {
     let view = open.disk.view()?;
-    let (mut summary, rows) = find_faults(&view, (options.now)());
+    let (mut summary, rows) = find_faults(&view, open.block, (options.now)());
     drop(view);
     if !repair {
         return Ok(summary);

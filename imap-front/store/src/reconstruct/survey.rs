@@ -43,14 +43,13 @@ pub(super) struct Survey<'a> {
 }
 
 impl<'a> Survey<'a> {
-    pub fn new(rows: &'a dyn KeyScan, now: InternalDate) -> Self {
+    pub fn new(rows: &'a dyn KeyScan, block: Block, now: InternalDate) -> Self {
         Self {
             rows,
             summary: Summary::default(),
             repair: Repair::default(),
             now,
-            // If its mark can't be read it gets another.
-            block: Block::of_store(rows).unwrap_or(Block::UNMARKED),
+            block,
             accounts: BTreeMap::new(),
             name_counts: BTreeMap::new(),
             names: BTreeMap::new(),
